@@ -1,0 +1,41 @@
+# `make help` lists what there is. Everything runs in .venv, made from the Python that PYTHON names.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup app test check bench screenshots clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/app: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -r requirements-dev.txt
+	@touch $@ .venv/app
+
+setup: .venv/dev ## install everything, for development
+
+app: .venv/app ## open the dashboard at http://localhost:8501
+	$(BIN)/streamlit run streamlit_app.py
+
+test: .venv/dev ## run all tests; those in a browser need Chromium
+	$(BIN)/python -m pytest
+
+check: .venv/dev ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/dev ## measure the README's speed claims (about 20 minutes)
+	$(BIN)/python -m bench
+
+screenshots: .venv/dev ## take the README's pictures from demo data; needs Chromium
+	$(BIN)/python -m tests.browser.screenshots
+
+clean: ## remove the environment and the embedded database with all its data
+	rm -rf .venv .data

@@ -1,0 +1,95 @@
+"""Numbers, money, phones and ages as people read them. Pure; no number is ever parted from its unit."""
+
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+
+NARROW_SPACE = "\N{NO-BREAK SPACE}"
+MISSING = "\N{EM DASH}"
+_MINUS = "\N{MINUS SIGN}"
+
+
+def usd(amount: Decimal) -> str:
+    """`$1,234.50`, and below a dollar enough digits to tell it from nothing: `$0.0093`, `$0.00000042`."""
+    sign = _MINUS if amount < 0 else ""
+    size = abs(amount)
+    if size == 0 or size >= Decimal("0.995"):
+        return f"{sign}${size.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,}"
+    # Two significant digits, but never fewer than the cents.
+    digits = max(2, 1 - size.adjusted())
+    return f"{sign}${size.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN):f}"
+
+
+def cost(amount: Decimal, unpriced_count: int, request_count: int) -> str:
+    """usd(amount); `≥` before it where some of the calls have no price, `unknown` where none has one."""
+    if unpriced_count and unpriced_count == request_count:
+        return "cost unknown"
+    return f"≥{NARROW_SPACE}{usd(amount)}" if unpriced_count else usd(amount)
+
+
+def count(number: int) -> str:
+    """`1,234,567`."""
+    return f"{number:,}".replace("-", _MINUS)
+
+
+def compact(number: float) -> str:
+    """Three significant digits with a unit: `987`, `12.3K`, `4.56M`, `1.20B`."""
+    sign = _MINUS if number < 0 else ""
+    size = abs(number)
+    for unit, magnitude in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)):
+        # From the value that would print as 1,000 of the unit below.
+        if size >= magnitude * (0.9995 if magnitude > 1e3 else 1):
+            scaled = size / magnitude
+            decimals = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
+            return f"{sign}{scaled:.{decimals}f}{unit}"
+    return f"{sign}{size:.0f}"
+
+
+def plural(number: int, noun: str, shown: str | None = None) -> str:
+    """`1 request`, `2,345 requests`; `shown` replaces the number where it is given."""
+    return f"{shown or count(number)}{NARROW_SPACE}{noun}{'' if number == 1 else 's'}"
+
+
+def change(current: Decimal | int, previous: Decimal | int) -> str | None:
+    """The change in percent, `+12.3%`; None where there was nothing before to compare with."""
+    if not previous:
+        return None
+    percent = (Decimal(current) - Decimal(previous)) / Decimal(previous) * 100
+    decimals = 0 if abs(percent) >= Decimal("99.95") else 1
+    # A plain hyphen: st.metric reads the direction from it.
+    return f"{percent:+,.{decimals}f}%"
+
+
+def share(part: Decimal | int | float, whole: Decimal | int | float) -> str:
+    """`12.3%`; a part that is there is never `0.0%`, and one that lacks something never `100.0%`."""
+    if not whole:
+        return MISSING
+    percent = float(part) / float(whole) * 100
+    if 0 < percent < 0.05:
+        return "<0.1%"
+    if 99.95 <= percent < 100:
+        return ">99.9%"
+    return f"{percent:.1f}%"
+
+
+def masked_phone(phone: str | None) -> str | None:
+    """All but the last four digits hidden, `•••• 9999`; too short a phone is hidden whole."""
+    if not phone:
+        return None
+    return f"•••• {phone[-4:]}" if len(phone) > 6 else "••••"
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """`12 s ago`, `3 min ago`, `2 h ago`, `5 days ago`."""
+    seconds = max(0, int((now - moment) / timedelta(seconds=1)))
+    if seconds < 60:
+        return f"{seconds}{NARROW_SPACE}s ago"
+    if seconds < 3600:
+        return f"{seconds // 60}{NARROW_SPACE}min ago"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600}{NARROW_SPACE}h ago"
+    return f"{seconds // 86400}{NARROW_SPACE}days ago"
+
+
+def day(value: date) -> str:
+    """`22 Nov 2026`."""
+    return f"{value.day} {value:%b %Y}"

@@ -1,0 +1,42 @@
+"""How old the numbers on a page are, and renewing them."""
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from analytics import formatting
+from analytics.ui import reading
+from analytics.ui.page import Page
+from analytics.ui.reading import Reading
+from analytics.ui.states import escaped
+
+LOOK_EVERY_SECONDS = 10
+"""How often an open page looks for newer numbers. It asks the cache; the cache asks once a minute."""
+
+
+def freshness(page: Page, shown: Reading) -> None:
+    """The age of the numbers with a button to renew them, and a warning where that did not work.
+
+    An open page renews itself: it runs again when the cache has newer numbers than those shown.
+    """
+    loaded_at = shown.overview.loaded_at
+    if shown.failure:
+        st.warning(
+            f"**The database does not answer.** These are the last good numbers, of {loaded_at:%d %b, %H:%M:%S} "
+            f"UTC. The page tries again every minute. {escaped(shown.failure)}",
+            icon=":material/cloud_off:",
+        )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="freshness"):
+        if st.button("Refresh", icon=":material/refresh:", type="tertiary", help="Ask the database now"):
+            reading.forget()
+            st.rerun()
+        _age(page, shown)
+
+
+@st.fragment(run_every=LOOK_EVERY_SECONDS)
+def _age(page: Page, shown: Reading) -> None:
+    now = datetime.now(UTC)
+    newest = reading.read_overview(page.database, page.client, page.period, now)
+    if (newest.overview.loaded_at, newest.failure) != (shown.overview.loaded_at, shown.failure):
+        st.rerun()
+    st.caption(f"Updated {formatting.age(shown.overview.loaded_at, now)}", width="content")

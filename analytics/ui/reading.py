@@ -1,0 +1,149 @@
+"""The database behind the pages, and its reads, cached for a minute.
+
+No cached function reads a clock: the moment comes in as an argument, outside the cache's key.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+from streamlit.errors import StreamlitSecretNotFoundError
+
+from analytics import config, demo, queries
+from analytics.database import Database, Query, open_database
+from analytics.errors import DatabaseError
+from analytics.migrations import apply_migrations
+from analytics.queries import Client, Overview, Period
+from analytics.ui.states import explained
+
+CACHE_SECONDS = 60
+CACHED_VIEWS = 500
+EMBEDDED = "embedded"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Numbers for a page; `failure` says why they could not be renewed, and is None where they could."""
+
+    overview: Overview
+    failure: str | None = None
+
+
+def database(now: datetime) -> Database:
+    """The configured database; without one the embedded, made ready and filled with demo data at first."""
+    secrets = _secrets()
+    url = config.configured_database_url(secrets)
+    return _opened(url.render_as_string(hide_password=False) if url else EMBEDDED, secrets, now)
+
+
+def clients(of: Database) -> list[Client]:
+    """All clients that pages offer, at most a minute old."""
+    return _clients(_place(of), of)
+
+
+def read_overview(of: Database, client: Client, period: Period, now: datetime) -> Reading:
+    """The Overview's numbers, at most a minute old while the database answers.
+
+    Ends the page with an explanation where there are none.
+    """
+    with explained():
+        return _overview(_place(of), client.id, period.days, of, now)
+
+
+def forget() -> None:
+    """The next reads ask the database."""
+    _overview.clear()
+    _clients.clear()
+
+
+@st.cache_resource(
+    show_spinner="Starting the embedded database. The first start also makes demo data: some 15 seconds."
+)
+def _opened(url: str, _secrets: dict[str, Any], _now: datetime) -> Database:
+    opened = open_database(_secrets)
+    if url == EMBEDDED:
+        apply_migrations(opened, log.info)
+        _fill_with_demo_data(opened, _now)
+    return opened
+
+
+def _fill_with_demo_data(opened: Database, now: datetime) -> None:
+    """Fills an empty database, and one whose demo data has grown old: "the last 7 days" should have some."""
+    [rows] = opened.read(
+        Query(
+            statement="select count(*) filter (where not is_demo),"
+            " (select max(usage_date) from usage_daily) >= %(now)s::date - 1 from clients",
+            parameters={"now": now},
+        )
+    )
+    real_clients, is_current = rows.records[0]
+    if not real_clients and not is_current:
+        demo.fill(opened, end=now)
+
+
+def _secrets() -> dict[str, Any]:
+    try:
+        return st.secrets.to_dict()
+    except StreamlitSecretNotFoundError:
+        return {}
+
+
+def _place(of: Database) -> str:
+    """Tells databases apart in a cache's key."""
+    return of.url.render_as_string(hide_password=True)
+
+
+@st.cache_data(ttl=CACHE_SECONDS, show_spinner=False)
+def _clients(place: str, _database: Database) -> list[Client]:
+    return queries.clients(_database)
+
+
+# An expired value is shown at once and renewed behind it; one that expired a minute ago is waited for.
+@st.cache_data(
+    ttl=CACHE_SECONDS,
+    refresh_mode="background",
+    max_entries=CACHED_VIEWS,
+    show_spinner="Adding up the usage",
+)
+def _overview(place: str, client_id: UUID, days: int, _database: Database, _now: datetime) -> Reading:
+    view = (place, client_id, days)
+    try:
+        overview = queries.load_overview(_database, client_id, Period(days=days), _now)
+    except DatabaseError as error:
+        last = _last_good().get(view)
+        if last is None:
+            raise
+        log.warning("the last good numbers stay on screen: %s", error)
+        return Reading(overview=last, failure=str(error))
+    _remember(view, overview)
+    if overview.has_many_pending:
+        threading.Thread(target=_fold, args=[_database], daemon=True).start()
+    return Reading(overview=overview)
+
+
+@st.cache_resource
+def _last_good() -> "OrderedDict[tuple[str, UUID, int], Overview]":
+    """What each view showed last, for the time when the database is away."""
+    return OrderedDict()
+
+
+def _remember(view: tuple[str, UUID, int], overview: Overview) -> None:
+    kept = _last_good()
+    kept[view] = overview
+    kept.move_to_end(view)
+    while len(kept) > CACHED_VIEWS:
+        kept.popitem(last=False)
+
+
+def _fold(of: Database) -> None:
+    try:
+        of.fold()
+    except DatabaseError as error:
+        log.warning("could not fold; numbers stay right, reads get slower: %s", error)

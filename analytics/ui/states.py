@@ -1,0 +1,68 @@
+"""The states in which a page has nothing to show: each says what is wrong and what to do."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import streamlit as st
+
+from analytics import formatting
+from analytics.errors import AnalyticsError, InvalidInput, SchemaMissing
+from analytics.queries import Overview
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turns an error of ours into a sentence on the page and a way on, and ends the page."""
+    try:
+        yield
+    except InvalidInput as error:
+        _stop("This link does not work", error, action="Open the overview", icon=":material/link_off:")
+    except SchemaMissing as error:
+        _stop("The database is not set up yet", error, action="Try again", icon=":material/database:")
+    except AnalyticsError as error:
+        _stop("No numbers to show", error, action="Try again", icon=":material/cloud_off:")
+
+
+def no_clients() -> NoReturn:
+    """The database is there, but empty."""
+    st.info(
+        "**No calls yet.** This database has no client. Import a log of calls, or look around in demo data:",
+        icon=":material/rocket_launch:",
+    )
+    st.code(
+        "python -m analytics import calls.csv --client Acme --source openai --model gpt-4o-mini\n"
+        "python -m analytics demo",
+        language="bash",
+    )
+    st.stop()
+
+
+def no_usage(overview: Overview) -> None:
+    """The client is there, but used nothing in the period."""
+    st.info(
+        f"**No usage in the last {overview.period.days} days.** {escaped(overview.client.name)} made no call "
+        f"from {formatting.day(overview.first_day)} to {formatting.day(overview.today)}. Choose a longer period, "
+        f"or check that the application logs its calls with this client's id, `{overview.client.id}`.",
+        icon=":material/hourglass_empty:",
+    )
+
+
+def escaped(text: str) -> str:
+    """`text` as it is: the signs of Markdown, LaTeX and HTML in it stand for themselves."""
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#$:~|" else sign for sign in text)
+
+
+def _stop(heading: str, error: AnalyticsError, *, action: str, icon: str) -> NoReturn:
+    log.error("%s: %s", heading, error)
+    st.error(f"**{heading}.** {escaped(str(error))}", icon=icon)
+    if st.button(action, type="primary"):
+        if isinstance(error, InvalidInput):
+            st.query_params.clear()
+        # A failed read was not cached, but the list of clients may be older than the link.
+        st.cache_data.clear()
+        st.rerun()
+    st.stop()

@@ -1,0 +1,103 @@
+"""A TCP proxy in front of PostgreSQL that counts round trips and can play a dead server."""
+
+import socket
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy.engine import URL
+
+
+class TcpProxy:
+    """Forwards 127.0.0.1:`port` to the server of `url`, which listens on a Unix socket or on TCP.
+
+    `round_trips` counts how often a client spoke after the server had had the last word: with one statement
+    sent and awaited at a time that is the number of statements, with a pipeline it is one.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._target = url
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.round_trips = 0
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> URL:
+        """The target's URL through this proxy; TLS and GSS are off, as they would add round trips."""
+        return self._target.set(
+            host="127.0.0.1", port=self.port, query={"sslmode": "disable", "gssencmode": "disable"}
+        )
+
+    def __enter__(self) -> "TcpProxy":
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Refuses new connections and cuts those there are."""
+        # Shut down first: closing alone would not wake the thread that waits in accept().
+        for open_socket in [self._listener, *self._sockets]:
+            try:
+                open_socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the other side was faster
+            open_socket.close()
+        self._sockets.clear()
+
+    def cut(self) -> None:
+        """Cuts the connections there are, and goes on accepting new ones: a server that was restarted."""
+        for open_socket in self._sockets:
+            try:
+                open_socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the other side was faster
+            open_socket.close()
+        self._sockets.clear()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = self._connect()
+            self._sockets += [client, server]
+            spoken_last: list[str] = []
+            for source, sink, name in ((client, server, "client"), (server, client, "server")):
+                threading.Thread(
+                    target=self._forward, args=(source, sink, name, spoken_last), daemon=True
+                ).start()
+
+    def _connect(self) -> socket.socket:
+        host = self._target.host or str(self._target.query["host"])
+        port = self._target.port or 5432
+        if Path(host).is_absolute():
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(str(Path(host) / f".s.PGSQL.{port}"))
+            return server
+        return socket.create_connection((host, port))
+
+    def _forward(self, source: socket.socket, sink: socket.socket, name: str, spoken_last: list[str]) -> None:
+        while True:
+            try:
+                data = source.recv(65536)
+                if not data:
+                    raise OSError
+                with self._lock:
+                    if name == "client" and spoken_last != ["client"]:
+                        self.round_trips += 1
+                    spoken_last[:] = [name]
+                sink.sendall(data)
+            except OSError:
+                for end in (source, sink):
+                    try:
+                        end.shutdown(socket.SHUT_RDWR)
+                    except OSError:
+                        pass  # closed already
+                return
