@@ -6,9 +6,10 @@ No cached function reads a clock: the moment comes in as an argument, outside th
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import streamlit as st
@@ -24,6 +25,8 @@ from analytics.ui.states import explained
 CACHE_SECONDS = 60
 CACHED_VIEWS = 500
 EMBEDDED = "embedded"
+
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +67,8 @@ def forget() -> None:
 
 
 @st.cache_resource(
-    show_spinner="Starting the embedded database. The first start also makes demo data: some 15 seconds."
+    on_release=Database.close,
+    show_spinner="Starting the embedded database. The first start also makes demo data: some 15 seconds.",
 )
 def _opened(url: str, _secrets: dict[str, Any], _now: datetime) -> Database:
     opened = open_database(_secrets)
@@ -100,12 +104,13 @@ def _place(of: Database) -> str:
     return of.url.render_as_string(hide_password=True)
 
 
-@st.cache_data(ttl=CACHE_SECONDS, show_spinner=False)
-def _clients(place: str, _database: Database) -> list[Client]:
-    return queries.clients(_database)
-
-
 # An expired value is shown at once and renewed behind it; one that expired a minute ago is waited for.
+@st.cache_data(ttl=CACHE_SECONDS, refresh_mode="background", show_spinner=False)
+def _clients(place: str, _database: Database) -> list[Client]:
+    known, _ = _or_last_good((place,), lambda: queries.clients(_database))
+    return known
+
+
 @st.cache_data(
     ttl=CACHE_SECONDS,
     refresh_mode="background",
@@ -113,33 +118,36 @@ def _clients(place: str, _database: Database) -> list[Client]:
     show_spinner="Adding up the usage",
 )
 def _overview(place: str, client_id: UUID, days: int, _database: Database, _now: datetime) -> Reading:
-    view = (place, client_id, days)
+    overview, failure = _or_last_good(
+        (place, client_id, days),
+        lambda: queries.load_overview(_database, client_id, Period(days=days), _now),
+    )
+    if overview.has_many_pending and failure is None:
+        threading.Thread(target=_fold, args=[_database], daemon=True).start()
+    return Reading(overview=overview, failure=failure)
+
+
+def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tuple[Answer, str | None]:
+    """What load() answers, or what it answered last and why it does not now. Raises if it never did."""
+    kept = _last_good()
     try:
-        overview = queries.load_overview(_database, client_id, Period(days=days), _now)
+        answer = load()
     except DatabaseError as error:
-        last = _last_good().get(view)
-        if last is None:
+        if view not in kept:
             raise
         log.warning("the last good numbers stay on screen: %s", error)
-        return Reading(overview=last, failure=str(error))
-    _remember(view, overview)
-    if overview.has_many_pending:
-        threading.Thread(target=_fold, args=[_database], daemon=True).start()
-    return Reading(overview=overview)
-
-
-@st.cache_resource
-def _last_good() -> "OrderedDict[tuple[str, UUID, int], Overview]":
-    """What each view showed last, for the time when the database is away."""
-    return OrderedDict()
-
-
-def _remember(view: tuple[str, UUID, int], overview: Overview) -> None:
-    kept = _last_good()
-    kept[view] = overview
+        return kept[view], str(error)
+    kept[view] = answer
     kept.move_to_end(view)
     while len(kept) > CACHED_VIEWS:
         kept.popitem(last=False)
+    return answer, None
+
+
+@st.cache_resource
+def _last_good() -> "OrderedDict[tuple[Hashable, ...], Any]":
+    """What each view showed last, for the time when the database is away."""
+    return OrderedDict()
 
 
 def _fold(of: Database) -> None:

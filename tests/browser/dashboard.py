@@ -1,0 +1,83 @@
+"""The dashboard as its own process, and a real browser to look at it. Used by tests and by screenshots."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from analytics.config import PROJECT_DIRECTORY
+
+LOAD_TIMEOUT_MS = 60_000
+# Without them Chromium asks its maker's servers for this and that.
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+
+
+def chromium() -> str | None:
+    """Path of a Chromium or Chrome on this machine, or None."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    return None
+
+
+@contextmanager
+def running_dashboard(log: Path, **environment: str) -> Iterator[str]:
+    """`streamlit run streamlit_app.py` on a free port; its address. `log` receives what it prints."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),
+        *("--server.headless", "true", "--server.address", "127.0.0.1", "--server.port", str(port)),
+    ]
+    address = f"http://127.0.0.1:{port}"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command,
+            cwd=PROJECT_DIRECTORY,
+            env=os.environ | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _await_health(address, server, log)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", *QUIET])
+        yield browser
+        browser.close()
+
+
+def await_page(page: Page) -> None:
+    """Waits until the Overview has been drawn to its last panel and nothing is running any more."""
+    page.get_by_text("conversations, last").wait_for(timeout=LOAD_TIMEOUT_MS)
+    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").nth(2).wait_for(
+        timeout=LOAD_TIMEOUT_MS
+    )
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=LOAD_TIMEOUT_MS)
+
+
+def _await_health(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    while server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            continue
+    raise RuntimeError(f"the dashboard did not start:\n{log.read_text()}")
