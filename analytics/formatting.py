@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
-NARROW_SPACE = "\N{NO-BREAK SPACE}"
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 MISSING = "\N{EM DASH}"
 _MINUS = "\N{MINUS SIGN}"
 
@@ -23,7 +23,7 @@ def cost(amount: Decimal, unpriced_count: int, request_count: int) -> str:
     """usd(amount); `≥` before it where some of the calls have no price, `unknown` where none has one."""
     if unpriced_count and unpriced_count == request_count:
         return "cost unknown"
-    return f"≥{NARROW_SPACE}{usd(amount)}" if unpriced_count else usd(amount)
+    return f"≥{NO_BREAK_SPACE}{usd(amount)}" if unpriced_count else usd(amount)
 
 
 def count(number: int) -> str:
@@ -46,7 +46,7 @@ def compact(number: float) -> str:
 
 def plural(number: int, noun: str, shown: str | None = None) -> str:
     """`1 request`, `2,345 requests`; `shown` replaces the number where it is given."""
-    return f"{shown or count(number)}{NARROW_SPACE}{noun}{'' if number == 1 else 's'}"
+    return f"{shown or count(number)}{NO_BREAK_SPACE}{noun}{'' if number == 1 else 's'}"
 
 
 def change(current: Decimal | int, previous: Decimal | int) -> str | None:
@@ -82,12 +82,12 @@ def age(moment: datetime, now: datetime) -> str:
     """`12 s ago`, `3 min ago`, `2 h ago`, `5 days ago`."""
     seconds = max(0, int((now - moment) / timedelta(seconds=1)))
     if seconds < 60:
-        return f"{seconds}{NARROW_SPACE}s ago"
+        return f"{seconds}{NO_BREAK_SPACE}s ago"
     if seconds < 3600:
-        return f"{seconds // 60}{NARROW_SPACE}min ago"
+        return f"{seconds // 60}{NO_BREAK_SPACE}min ago"
     if seconds < 48 * 3600:
-        return f"{seconds // 3600}{NARROW_SPACE}h ago"
-    return f"{seconds // 86400}{NARROW_SPACE}days ago"
+        return f"{seconds // 3600}{NO_BREAK_SPACE}h ago"
+    return f"{seconds // 86400}{NO_BREAK_SPACE}days ago"
 
 
 def day(value: date) -> str:

@@ -93,11 +93,11 @@ def _card(
 def _split(row: dict[str, Any]) -> str:
     """`8.1M prompt + 2.2M completion`, and what no call divided, so that the parts add up to the total."""
     parts = [
-        f"{formatting.compact(row['prompt_tokens'])}{formatting.NARROW_SPACE}prompt",
-        f"{formatting.compact(row['completion_tokens'])}{formatting.NARROW_SPACE}completion",
+        f"{formatting.compact(row['prompt_tokens'])}{formatting.NO_BREAK_SPACE}prompt",
+        f"{formatting.compact(row['completion_tokens'])}{formatting.NO_BREAK_SPACE}completion",
     ]
     if undivided := row["total_tokens"] - row["prompt_tokens"] - row["completion_tokens"]:
-        parts.append(f"{formatting.compact(undivided)}{formatting.NARROW_SPACE}undivided")
+        parts.append(f"{formatting.compact(undivided)}{formatting.NO_BREAK_SPACE}undivided")
     return " + ".join(parts)
 
 

@@ -1,0 +1,225 @@
+"""What every sum must be, made the slow and plain way from `usage_logs` alone."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+Row = dict[str, Any]
+
+_LOGS = """
+    select
+        log.client_id, (log.created_at at time zone client.timezone)::date as usage_date, log.source, log.model,
+        log.conversation_id, log.phone, log.prompt_tokens, log.completion_tokens, log.total_tokens, log.cost_usd,
+        log.cost_basis
+    from usage_logs as log
+    inner join clients as client on client.id = log.client_id
+"""
+
+# For each view: its key and sums as the logs have them.
+_EXPECTED_VIEWS = {
+    "usage_daily": """
+        select
+            client_id, usage_date, source, model,
+            sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(total_tokens)::bigint, sum(cost_usd),
+            count(*), count(*) filter (where cost_basis = 'unpriced')
+        from logs group by 1, 2, 3, 4
+    """,
+    "usage_conversation_daily": """
+        select
+            client_id, usage_date, conversation_id, phone,
+            sum(total_tokens)::bigint,
+            coalesce(sum(total_tokens) filter (where source = 'openai'), 0)::bigint,
+            coalesce(sum(total_tokens) filter (where source = 'groq'), 0)::bigint,
+            sum(cost_usd), count(*), count(*) filter (where cost_basis = 'unpriced')
+        from logs group by 1, 2, 3, 4
+    """,
+    # Its dates may be too wide after a delete, so they are compared apart.
+    "(select client_id, conversation_id, phone, total_tokens, openai_tokens, groq_tokens, cost_usd,"
+    " request_count, unpriced_count from usage_conversation)": """
+        select
+            client_id, conversation_id, phone,
+            sum(total_tokens)::bigint,
+            coalesce(sum(total_tokens) filter (where source = 'openai'), 0)::bigint,
+            coalesce(sum(total_tokens) filter (where source = 'groq'), 0)::bigint,
+            sum(cost_usd), count(*), count(*) filter (where cost_basis = 'unpriced')
+        from logs group by 1, 2, 3
+    """,
+}
+
+_DATES_TOO_NARROW = """
+    select conversation.*, logs.usage_date
+    from usage_conversation as conversation
+    inner join logs
+        on logs.client_id = conversation.client_id
+        and logs.conversation_id is not distinct from conversation.conversation_id
+        and logs.phone is not distinct from conversation.phone
+    where logs.usage_date not between first_date and last_date
+"""
+
+
+def wrong_sums(connection: "psycopg.Connection[Any]") -> list[Any]:
+    """Rows in which a view and `usage_logs` differ, all seen by one statement; empty is right."""
+    parts = [
+        f"select '{side} ' || row(difference.*)::text from ("  # noqa: S608 - constants of this file
+        f"({left}) except all ({right})) as difference"
+        for view, expected in _EXPECTED_VIEWS.items()
+        for side, left, right in (
+            ("missing", expected, f"select * from {view} as kept"),  # noqa: S608
+            ("wrong", f"select * from {view} as kept", expected),  # noqa: S608
+        )
+    ]
+    parts.append(f"select 'dates ' || row(narrow.*)::text from ({_DATES_TOO_NARROW}) as narrow")  # noqa: S608
+    statement = f"with logs as materialized ({_LOGS}) " + " union all ".join(parts)  # noqa: S608
+    return [row[0] for row in connection.execute(statement).fetchall()]  # type: ignore[arg-type, call-overload]
+
+
+class Usage:
+    """One client's logs, as the SQL functions should add them up at `now`."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]", client_id: UUID, now: datetime) -> None:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            self.logs = cursor.execute(
+                _LOGS + " where log.client_id = %s", [client_id]  # type: ignore[arg-type]
+            ).fetchall()
+            self.conversations = cursor.execute(
+                "select id, phone, name from conversations where client_id = %s", [client_id]
+            ).fetchall()
+            row = cursor.execute(
+                "select (%s at time zone timezone)::date as today from clients where id = %s", [now, client_id]
+            ).fetchone()
+        assert row is not None
+        self.today: date = row["today"]
+
+    def between(self, first: date, last: date) -> list[Row]:
+        return [log for log in self.logs if first <= log["usage_date"] <= last]
+
+    def last_days(self, days: int) -> list[Row]:
+        return self.between(self.today - timedelta(days=days - 1), self.today)
+
+    def daily(self, days: int) -> list[tuple[Any, ...]]:
+        logs = self.last_days(days)
+        sources = sorted({"openai", "groq"} | {log["source"] for log in logs})
+        return [
+            (day, source, tokens(here), cost(here), len(here), unpriced(here))
+            for day in (self.today - timedelta(days=ago) for ago in reversed(range(days)))
+            for source in sources
+            for here in [[log for log in logs if (log["usage_date"], log["source"]) == (day, source)]]
+        ]
+
+    def weekly(self, weeks: int) -> list[tuple[Any, ...]]:
+        this_monday = self.today - timedelta(days=self.today.weekday())
+        rows = []
+        for monday in (this_monday - timedelta(weeks=ago) for ago in reversed(range(weeks))):
+            week = self.between(monday, min(monday + timedelta(days=6), self.today))
+            openai, groq, other = (of_provider(week, name) for name in ("openai", "groq", "other"))
+            rows.append(
+                (
+                    *(monday, monday.isocalendar().week, tokens(week), tokens(openai), tokens(groq), cost(week)),
+                    *(tokens(other), cost(openai), cost(groq), cost(other), len(week), unpriced(week)),
+                )
+            )
+        return rows
+
+    def summary(self, days: int) -> list[tuple[Any, ...]]:
+        first = self.today - timedelta(days=days - 1)
+        rows = []
+        for provider in ("total", "openai", "groq", "other"):
+            current, previous = (
+                logs if provider == "total" else of_provider(logs, provider)
+                for logs in (
+                    self.between(first, self.today),
+                    self.between(first - timedelta(days=days), first - timedelta(days=1)),
+                )
+            )
+            rows.append(
+                (
+                    *(provider, tokens(current), tokens(current, "prompt"), tokens(current, "completion")),
+                    *(cost(current), len(current), unpriced(current)),
+                    *(tokens(previous), cost(previous), len(previous)),
+                )
+            )
+        return rows
+
+    def by_model(self, days: int) -> list[tuple[Any, ...]]:
+        return _by_model(self.last_days(days))
+
+    def month(self, year: int, month: int) -> list[tuple[Any, ...]]:
+        return _by_model(
+            [log for log in self.logs if (log["usage_date"].year, log["usage_date"].month) == (year, month)]
+        )
+
+    def by_conversation(self, days: int, limit: int) -> list[tuple[Any, ...]]:
+        """(conversation_id, phone, name, sums ..., share), the most tokens first."""
+        by_phone = {known["phone"]: known for known in self.conversations if known["phone"] is not None}
+        by_id = {known["id"]: known for known in self.conversations}
+        logs = self.last_days(days)
+        everything = tokens(logs)
+
+        def identity(log: Row) -> tuple[UUID | None, str | None]:
+            known = by_phone.get(log["phone"])
+            if log["conversation_id"] is not None:
+                return (log["conversation_id"], None)
+            return (known["id"], None) if known else (None, log["phone"])
+
+        rows = []
+        for (conversation_id, lone_phone), here in grouped(logs, identity).items():
+            known = by_id.get(conversation_id) or {"phone": lone_phone, "name": None}
+            rows.append(
+                (
+                    *(conversation_id, known["phone"], known["name"], tokens(here), cost(here), len(here)),
+                    *(tokens(of_provider(here, name)) for name in ("openai", "groq", "other")),
+                    unpriced(here),
+                    round(Decimal(tokens(here)) / everything, 6) if everything else Decimal(0),
+                )
+            )
+        rows.sort(key=lambda row: (-row[3], -row[4], row[1] is None, row[1] or "", row[0] is None, row[0]))
+        return rows[:limit]
+
+
+def grouped(logs: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
+    groups: dict[Any, list[Row]] = defaultdict(list)
+    for log in logs:
+        groups[key(log)].append(log)
+    return groups
+
+
+def of_provider(logs: Iterable[Row], provider: str) -> list[Row]:
+    return [
+        log for log in logs if (log["source"] if log["source"] in ("openai", "groq") else "other") == provider
+    ]
+
+
+def tokens(logs: Iterable[Row], kind: str = "total") -> int:
+    return sum(log[f"{kind}_tokens"] for log in logs)
+
+
+def cost(logs: Iterable[Row]) -> Decimal:
+    return sum((log["cost_usd"] for log in logs), Decimal(0))
+
+
+def unpriced(logs: Iterable[Row]) -> int:
+    return sum(log["cost_basis"] == "unpriced" for log in logs)
+
+
+def cost_per_1k_tokens(logs: list[Row]) -> Decimal | None:
+    if unpriced(logs) or not tokens(logs):
+        return None
+    return round(cost(logs) * 1000 / tokens(logs), 10)
+
+
+def _by_model(logs: Iterable[Row]) -> list[tuple[Any, ...]]:
+    rows = [
+        (
+            *(source, model, tokens(here), tokens(here, "prompt"), tokens(here, "completion")),
+            *(cost(here), len(here), unpriced(here)),
+            *(cost_per_1k_tokens(here), round(Decimal(tokens(here)) / len(here), 10)),
+        )
+        for (source, model), here in grouped(logs, lambda log: (log["source"], log["model"])).items()
+    ]
+    return sorted(rows, key=lambda row: (-row[2], -row[5], row[0], row[1] is None, row[1] or ""))

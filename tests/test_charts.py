@@ -1,0 +1,113 @@
+"""Charts are pure: a frame in, a Vega-Lite specification out."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analytics import charts
+from analytics.charts import MEASURES
+
+
+def _weekly(other_tokens: int = 0) -> pd.DataFrame:
+    mondays = pd.to_datetime([date(2026, 3, 9), date(2026, 3, 16)])
+    return pd.DataFrame(
+        {
+            "week_start": mondays,
+            "week_number": [11, 12],
+            "total_tokens": [300 + other_tokens, 30],
+            "openai_tokens": [200, 20],
+            "groq_tokens": [100, 10],
+            "other_tokens": [other_tokens, 0],
+            "total_cost": [Decimal("0.3"), Decimal("0.03")],
+            "openai_cost": [Decimal("0.3"), Decimal("0.03")],
+            "groq_cost": [Decimal(0), Decimal(0)],
+            "other_cost": [Decimal(0), Decimal(0)],
+        }
+    )
+
+
+def _daily(days: int) -> pd.DataFrame:
+    first = date(2026, 3, 18) - timedelta(days=days - 1)
+    rows = [
+        {
+            "date": pd.Timestamp(first + timedelta(days=day)),
+            "source": source,
+            "total_tokens": day,
+            "total_cost": Decimal(day) / 100,
+            "request_count": 1,
+        }
+        for day in range(days)
+        for source in ("groq", "openai", "whisper")
+    ]
+    return pd.DataFrame(rows)
+
+
+def _summary(openai: int, groq: int, other: int) -> pd.DataFrame:
+    tokens = [openai + groq + other, openai, groq, other]
+    return pd.DataFrame(
+        {
+            "provider": ["total", "openai", "groq", "other"],
+            "total_tokens": tokens,
+            "total_cost": [Decimal(number) / 1000 for number in tokens],
+        }
+    )
+
+
+def _data(specification: dict[str, Any], layer: int = 0) -> list[dict[str, Any]]:
+    data = specification["layer"][layer].get("data") or specification["data"]
+    return list(specification["datasets"][data["name"]])
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
+@pytest.mark.parametrize("other_tokens", [0, 5])
+def test_weekly_evolution(measure: charts.Measure, other_tokens: int) -> None:
+    specification = charts.weekly_evolution(_weekly(other_tokens), measure).to_dict()
+    series = {row["provider"] for row in _data(specification)}
+    expected = {"OpenAI", "Groq", "Total"}
+    if other_tokens and measure.unit == "tokens":
+        expected |= {"Other"}
+    assert series == expected
+    running = {row["week_start"][:10] for row in _data(specification) if row["is_running"]}
+    assert running == {"2026-03-16"}
+
+
+def test_lines_have_the_palette_of_their_provider() -> None:
+    specification = charts.weekly_evolution(_weekly(), MEASURES["Tokens"]).to_dict()
+    scale = specification["layer"][0]["encoding"]["color"]["scale"]
+    assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
+        "OpenAI": charts.COLORS["OpenAI"],
+        "Groq": charts.COLORS["Groq"],
+        "Total": charts.COLORS["Total"],
+    }
+
+
+@pytest.mark.parametrize("days", [30, 90])
+def test_daily_usage_shows_thirty_days_with_the_newest(days: int) -> None:
+    specification = charts.daily_usage(_daily(days), MEASURES["Tokens"]).to_dict()
+    shown = sorted({row["date"][:10] for row in _data(specification)})
+    assert len(shown) == 30
+    assert shown[-1] == "2026-03-18"
+    assert {row["provider"] for row in _data(specification)} == {"OpenAI", "Groq", "Other"}
+
+
+def test_provider_share_leaves_out_what_is_zero() -> None:
+    specification = charts.provider_share(_summary(300, 100, 0), MEASURES["Cost"]).to_dict()
+    assert [(row["provider"], row["value"], row["share"]) for row in _data(specification)] == [
+        ("OpenAI", 0.3, "75.0%"),
+        ("Groq", 0.1, "25.0%"),
+    ]
+
+
+def test_nothing_to_share() -> None:
+    assert charts.is_zero(_summary(0, 0, 0), MEASURES["Tokens"])
+    assert not charts.is_zero(_summary(1, 0, 0), MEASURES["Tokens"])
+
+
+def test_trends_add_up_per_day() -> None:
+    trends = charts.trends(_daily(90), days=7)
+    assert trends["OpenAI"]["tokens"] == [83, 84, 85, 86, 87, 88, 89]
+    assert trends["Total"]["tokens"] == [3 * day for day in trends["OpenAI"]["tokens"]]
+    assert trends["Total"]["cost"][-1] == pytest.approx(2.67)

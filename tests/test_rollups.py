@@ -1,0 +1,239 @@
+"""Whatever is written, in whatever order: the views and the functions equal the sums of `usage_logs`."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from analytics.database import Database
+from tests.factories import NOW
+from tests.naive import Usage, wrong_sums
+
+CLIENTS = [UUID(int=number) for number in (1, 2, 3)]
+CONVERSATIONS = [UUID(int=number) for number in (101, 102, 103)]  # the third has no row of its own
+PHONES = ["1", "2", "3"]
+TIMEZONES = ["UTC", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Kiritimati", "Europe/Berlin"]
+
+COLUMNS = (
+    "client_id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,"
+    " cost_usd, cost_basis, created_at"
+)
+INSERT = f"insert into usage_logs ({COLUMNS}) values ({', '.join(['%s'] * 11)})"  # noqa: S608
+
+moments = st.sampled_from([*range(0, 72), 24 * 6, 24 * 7, 24 * 13, 24 * 14, 24 * 60]).map(
+    lambda hours_ago: NOW - timedelta(hours=hours_ago, minutes=15)
+)
+
+
+@st.composite
+def usage_logs(draw: st.DrawFn) -> tuple[Any, ...]:
+    """The values of COLUMNS; most rows share few keys so that they meet in the same sums."""
+    prompt, completion = draw(st.sampled_from([0, 1, 10, 1000])), draw(st.sampled_from([0, 5]))
+    cost = draw(st.sampled_from(["0", "0.0000000001", "1.5", None]))
+    return (
+        draw(st.sampled_from(CLIENTS)),
+        draw(st.sampled_from([*CONVERSATIONS, None])),
+        draw(st.sampled_from([*PHONES, None])),
+        draw(st.sampled_from(["openai", "groq", "whisper", "OpenAI"])),
+        draw(st.sampled_from(["a", "b", None])),
+        prompt,
+        completion,
+        prompt + completion,
+        None if cost is None else Decimal(cost),
+        draw(st.sampled_from(["priced", "unpriced"] if cost == "0" else ["priced", "estimated"])),
+        draw(moments),
+    )
+
+
+class RollupMachine(RuleBasedStateMachine):
+    """Any mix of statements, in transactions of their own, compared after each of them."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+        super().__init__()
+        self.connection = connection
+
+    @initialize()
+    def begin_with_clients(self) -> None:
+        self.connection.execute("delete from clients")
+        for client_id in CLIENTS:
+            self.make_client(client_id)
+
+    def make_client(self, client_id: UUID) -> None:
+        self.connection.execute(
+            "insert into clients (id, name) values (%s, 'Acme') on conflict do nothing", [client_id]
+        )
+        # Only the first has conversations: ids mean nothing to the others, nor do its phones.
+        if client_id == CLIENTS[0]:
+            self.connection.execute(
+                "insert into conversations (client_id, id, phone, name)"
+                " values (%(client)s, %(first)s, '1', 'Ada'), (%(client)s, %(second)s, null, 'Bob')"
+                " on conflict do nothing",
+                {"client": client_id, "first": CONVERSATIONS[0], "second": CONVERSATIONS[1]},
+            )
+
+    @rule(rows=st.lists(usage_logs(), min_size=1, max_size=6))
+    def insert(self, rows: list[tuple[Any, ...]]) -> None:
+        values = ", ".join([f"({', '.join(['%s'] * 11)})"] * len(rows))
+        self.connection.execute(
+            f"insert into usage_logs ({COLUMNS}) values {values}",  # noqa: S608
+            [value for row in rows for value in row],
+        )
+
+    @rule(rows=st.lists(usage_logs(), min_size=1, max_size=6))
+    def copy(self, rows: list[tuple[Any, ...]]) -> None:
+        with (
+            self.connection.cursor() as cursor,
+            cursor.copy(f"copy usage_logs ({COLUMNS}) from stdin") as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
+
+    @rule(rows=st.lists(usage_logs(), min_size=2, max_size=4))
+    def roll_back(self, rows: list[tuple[Any, ...]]) -> None:
+        with self.connection.transaction(force_rollback=True):
+            for row in rows:
+                self.connection.execute(INSERT, row)
+            self.connection.execute("select fold_usage()")
+
+    @rule(row=usage_logs(), twice=st.booleans())
+    def upsert(self, row: tuple[Any, ...], twice: bool) -> None:
+        """The same id again changes the row that is there, through both statement triggers."""
+        statement = (
+            f"insert into usage_logs (id, {COLUMNS}) values (%s, {', '.join(['%s'] * 11)})"  # noqa: S608
+            " on conflict (client_id, id) do update set total_tokens = usage_logs.total_tokens + 7"
+        )
+        for _ in range(1 + twice):
+            self.connection.execute(statement, [UUID(int=900), *row])
+
+    @rule(
+        change=st.sampled_from(
+            [
+                "metadata = '{}'",
+                "total_tokens = total_tokens + 3, prompt_tokens = prompt_tokens + 3",
+                "created_at = created_at - interval '5 hours'",
+                "phone = '2'",
+                "phone = null, conversation_id = null",
+                "source = 'groq', model = null",
+                "cost_usd = null",
+                "client_id = '00000000-0000-0000-0000-000000000002'",
+                "client_id = null",
+            ]
+        ),
+        which=st.sampled_from(["true", "source = 'openai'", "phone = '1'", "total_tokens > 5", "false"]),
+    )
+    def update(self, change: str, which: str) -> None:
+        self.connection.execute(
+            "insert into clients (id, name) values (%s, 'Acme') on conflict do nothing", [CLIENTS[1]]
+        )
+        self.connection.execute(f"update usage_logs set {change} where {which}")  # noqa: S608
+
+    @rule(which=st.sampled_from(["source = 'groq'", "phone = '1'", "total_tokens > 5", "model is null"]))
+    def delete(self, which: str) -> None:
+        self.connection.execute(f"delete from usage_logs where {which}")  # noqa: S608
+
+    @rule(row=usage_logs())
+    def insert_and_delete_in_one_transaction(self, row: tuple[Any, ...]) -> None:
+        with self.connection.transaction():
+            self.connection.execute(INSERT, row)
+            self.connection.execute("delete from usage_logs where phone is null")
+
+    @rule()
+    def fold(self) -> None:
+        self.connection.execute("select fold_usage()")
+        assert self.connection.execute("select count(*) from usage_pending").fetchone() == (0,)
+
+    @rule(client_id=st.sampled_from(CLIENTS), timezone=st.sampled_from(TIMEZONES))
+    def change_timezone(self, client_id: UUID, timezone: str) -> None:
+        self.connection.execute("update clients set timezone = %s where id = %s", [timezone, client_id])
+
+    @rule(timezone=st.sampled_from(TIMEZONES), row=usage_logs())
+    def change_every_timezone_after_a_write(self, timezone: str, row: tuple[Any, ...]) -> None:
+        with self.connection.transaction():
+            self.connection.execute(INSERT, row)
+            self.connection.execute("update clients set timezone = %s", [timezone])
+
+    @rule(client_id=st.sampled_from(CLIENTS))
+    def delete_client_and_make_it_again(self, client_id: UUID) -> None:
+        self.connection.execute("delete from clients where id = %s", [client_id])
+        assert self.leftovers(client_id) == []
+        self.make_client(client_id)
+
+    @rule()
+    def truncate(self) -> None:
+        self.connection.execute("truncate usage_logs")
+        assert self.leftovers() == []
+
+    def leftovers(self, client_id: UUID | None = None) -> list[Any]:
+        return [
+            row
+            for table in (
+                "usage_pending",
+                "usage_daily_rollup",
+                "usage_conversation_daily_rollup",
+                "usage_conversation_rollup",
+            )
+            for row in self.connection.execute(
+                f"select * from {table} where client_id = coalesce(%s, client_id)",  # noqa: S608
+                [client_id],
+            ).fetchall()
+        ]
+
+    @invariant()
+    def views_equal_logs(self) -> None:
+        assert wrong_sums(self.connection) == []
+
+    @invariant()
+    def functions_equal_logs(self) -> None:
+        for client_id in CLIENTS[:2]:
+            expected = Usage(self.connection, client_id, NOW)
+            for days in (1, 2, 7):
+                assert self.call("get_daily_usage", client_id, days, NOW) == expected.daily(days)
+                assert self.call("get_usage_summary", client_id, days, NOW) == expected.summary(days)
+                assert self.models("get_usage_by_model", client_id, days, NOW) == expected.by_model(days)
+            assert self.call("get_weekly_evolution", client_id, 3, NOW) == expected.weekly(3)
+            assert self.models("get_monthly_summary", client_id, 2026, 3, NOW) == expected.month(2026, 3)
+            for days, limit in ((1, 2), (3, 1), (3, 100), (100, 3)):
+                assert self.conversations(client_id, days, limit) == expected.by_conversation(days, limit)
+
+    def call(self, function: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        places = ", ".join(["%s"] * len(arguments))
+        return self.connection.execute(
+            f"select * from {function}({places})",  # noqa: S608
+            arguments,
+        ).fetchall()
+
+    def models(self, function: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        return [
+            (*row[:8], *(None if ratio is None else round(ratio, 10) for ratio in row[8:]))
+            for row in self.call(function, *arguments)
+        ]
+
+    def conversations(self, client_id: UUID, days: int, limit: int) -> list[tuple[Any, ...]]:
+        return self.connection.execute(
+            """
+            select
+                conversation_id, phone, conversation_name, total_tokens, total_cost, request_count,
+                openai_tokens, groq_tokens, other_tokens, unpriced_count, share_of_tokens
+            from get_usage_by_conversation(%s, %s, %s, %s)
+            """,
+            [client_id, days, limit, NOW],
+        ).fetchall()
+
+
+def test_sums_equal_logs_after_any_mix_of_statements(database: Database) -> None:
+    with psycopg.connect(dsn(database), autocommit=True) as connection:
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            lambda: RollupMachine(connection),
+            settings=settings(
+                max_examples=40, stateful_step_count=15, deadline=None, derandomize=True, database=None
+            ),
+        )
+
+
+def dsn(database: Database) -> str:
+    return database.url.set(drivername="postgresql").render_as_string(hide_password=False)
