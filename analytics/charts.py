@@ -79,8 +79,8 @@ def trends(daily: pd.DataFrame, days: int) -> dict[str, dict[str, list[float]]]:
     return lines
 
 
-def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart:
-    """Lines of OpenAI, Groq and the total (and the others, if any) over the weeks of queries.weekly_evolution().
+def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart | alt.FacetChart:
+    """Lines of OpenAI, Groq, the others if any, and the total over queries.weekly_evolution().
 
     The running week's points are hollow: it is not over yet.
     """
@@ -135,7 +135,7 @@ def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart:
     return alt.layer(lines, points, running, rule).properties(height=CHART_HEIGHT)
 
 
-def daily_usage(daily: pd.DataFrame, measure: Measure) -> alt.LayerChart:
+def daily_usage(daily: pd.DataFrame, measure: Measure) -> alt.LayerChart | alt.FacetChart:
     """Stacked bars per day by provider, over the last 30 days of queries.daily_usage(), newest day last."""
     column = "total_tokens" if measure.unit == "tokens" else "total_cost"
     recent = daily[daily["date"] > daily["date"].max() - pd.Timedelta(days=DAILY_CHART_DAYS)]
@@ -186,7 +186,7 @@ def daily_usage(daily: pd.DataFrame, measure: Measure) -> alt.LayerChart:
     return alt.layer(bars, columns).properties(height=CHART_HEIGHT)
 
 
-def provider_share(summary: pd.DataFrame, measure: Measure) -> alt.LayerChart:
+def provider_share(summary: pd.DataFrame, measure: Measure) -> alt.LayerChart | alt.FacetChart:
     """The parts of OpenAI, Groq and the others in the total, from queries.usage_summary()."""
     column = "total_tokens" if measure.unit == "tokens" else "total_cost"
     parts = summary[summary["provider"] != "total"]

@@ -1,12 +1,12 @@
 """Errors that a user may meet; each names the value, the object and the remedy.
 
-    AnalyticsError
-    ├── InvalidInput            a value that was given cannot be used
-    │   └── UnknownClient       no such client
-    ├── ConfigurationError      the settings cannot be used
-    └── DatabaseError           the database answered with an error
-        ├── DatabaseUnavailable it did not answer at all
-        └── SchemaMissing       it lacks (part of) our migrations
+AnalyticsError
+├── InvalidInput            a value that was given cannot be used
+│   └── UnknownClient       no such client
+├── ConfigurationError      the settings cannot be used
+└── DatabaseError           the database answered with an error
+    ├── DatabaseUnavailable it did not answer at all
+    └── SchemaMissing       it lacks (part of) our migrations
 """
 
 

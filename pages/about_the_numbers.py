@@ -21,7 +21,8 @@ completion (audio, for instance) appear as *undivided*, so that the parts always
 The provider is the one that was logged. *Other* is everything else: Whisper, Meta, providers of your own.
 
 ##### Change
-The small percentage compares with **as many days just before**: the last 30 days with the 30 days before those.
+The small percentage compares with **as many days just before**: the last 30 days with the 30 days before
+those.
 
 ##### Cost
 Each call keeps the cost that was put on it when it was logged; a price that changes later does not change it.

@@ -121,9 +121,7 @@ def test_an_unknown_database_is_named(database: Database) -> None:
 
 
 def test_passwords_stay_out_of_messages() -> None:
-    secret = Database(
-        postgresql_url("postgresql://me:s3cret@127.0.0.1:1/usage", origin="DATABASE_URL")
-    )
+    secret = Database(postgresql_url("postgresql://me:s3cret@127.0.0.1:1/usage", origin="DATABASE_URL"))
     with pytest.raises(DatabaseUnavailable) as caught:
         secret.read(ONE)
     assert "s3cret" not in str(caught.value)

@@ -47,9 +47,7 @@ def _open(**link: str) -> AppTest:
 
 def _use_now(database: Database, name: str = "Acme", **columns: object) -> None:
     client_id = factories.client(database, name)
-    factories.insert_usage(
-        database, factories.usage_log(client_id, created_at=datetime.now(UTC), **columns)
-    )
+    factories.insert_usage(database, factories.usage_log(client_id, created_at=datetime.now(UTC), **columns))
 
 
 def _metrics(page: AppTest) -> dict[str, str]:
@@ -151,9 +149,7 @@ def test_two_clients_are_chosen_by_name_or_id_and_never_mixed(configured: Databa
         ({"client": "00000000-0000-0000-0000-000000000000"}, "that you could see here"),
     ],
 )
-def test_a_link_that_does_not_work_says_why(
-    configured: Database, link: dict[str, str], message: str
-) -> None:
+def test_a_link_that_does_not_work_says_why(configured: Database, link: dict[str, str], message: str) -> None:
     _use_now(configured)
     factories.insert_usage(configured, factories.usage_log(None))  # type: ignore[arg-type]
     page = _open(**link)

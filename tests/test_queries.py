@@ -23,9 +23,7 @@ def acme(database: Database) -> UUID:
         database,
         factories.usage_log(client_id),
         factories.usage_log(client_id, source="groq", model="llama-3.1-8b-instant", cost_usd=Decimal(0)),
-        factories.usage_log(
-            client_id, source="meta", model=None, cost_usd=Decimal(0), cost_basis="unpriced"
-        ),
+        factories.usage_log(client_id, source="meta", model=None, cost_usd=Decimal(0), cost_basis="unpriced"),
     )
     return client_id
 

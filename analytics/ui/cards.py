@@ -8,107 +8,110 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.queries import Overview
 
+NARROWEST_CARD = 166  # pixels: two side by side on a phone, five on a laptop
+
 
 def summary_cards(overview: Overview) -> None:
-    """Total tokens, total cost, OpenAI, Groq, and Other when it is not zero; the parts add up to the total."""
-    by_provider = {row["provider"]: row for row in overview.summary.to_dict("records")}
-    total = by_provider["total"]
+    """Total tokens and cost, OpenAI, Groq, and Other unless it is zero; the parts add up to the total."""
+    by_provider: dict[Any, dict[Any, Any]] = overview.summary.set_index("provider").to_dict("index")
     trends = charts.trends(overview.daily, overview.period.days)
+    total = by_provider["total"]
 
-    with st.grid("auto", min_column_width=166, gap="small", key="cards"):
-        _card(
-            overview,
-            "Total tokens",
-            formatting.compact(total["total_tokens"]),
-            total,
-            "total_tokens",
-            trends["Total"]["tokens"],
-            [formatting.plural(total["request_count"], "request"), _split(total)],
-            exact=formatting.plural(total["total_tokens"], "token"),
-        )
-        _card(
-            overview,
-            "Total cost",
-            formatting.usd(total["total_cost"]),
-            total,
-            "total_cost",
-            trends["Total"]["cost"],
-            [_cost_per_request(total), _coverage(total)],
-            exact=f"{total['total_cost'].normalize():f} USD",
-        )
+    with st.grid("auto", min_column_width=NARROWEST_CARD, gap="small", key="cards"):
+        requests = formatting.plural(total["request_count"], "request")
+        _tokens_card(overview, "Total tokens", total, trends["Total"], [requests, _split(total)])
+        _cost_card(overview, "Total cost", total, trends["Total"], [_per_request(total), _coverage(total)])
         for provider in ("openai", "groq", "other"):
             row = by_provider[provider]
-            name = charts.provider_name(provider)
-            if name == "Other" and not row["request_count"] and not row["previous_request_count"]:
+            if provider == "other" and not row["request_count"] and not row["previous_request_count"]:
                 continue
-            _card(
-                overview,
-                name,
-                formatting.compact(row["total_tokens"]),
-                row,
-                "total_tokens",
-                trends[name]["tokens"],
-                [
-                    f"{formatting.cost(row['total_cost'], row['unpriced_count'], row['request_count'])} · {formatting.plural(row['request_count'], 'request')}",
-                    f"{formatting.share(row['total_tokens'], total['total_tokens'])} of all tokens",
-                ],
-                exact=formatting.plural(row["total_tokens"], "token"),
-            )
+            name = charts.provider_name(provider)
+            cost = formatting.cost(row["total_cost"], row["unpriced_count"], row["request_count"])
+            requests = formatting.plural(row["request_count"], "request")
+            share = formatting.share(row["total_tokens"], total["total_tokens"])
+            lines = [f"{cost} · {requests}", f"{share} of all tokens"]
+            _tokens_card(overview, name, row, trends[name], lines)
+
+
+def _tokens_card(
+    overview: Overview, label: str, row: dict[str, Any], trend: dict[str, list[float]], lines: list[str]
+) -> None:
+    _card(
+        overview,
+        label,
+        value=formatting.compact(row["total_tokens"]),
+        exact=formatting.plural(row["total_tokens"], "token"),
+        change=formatting.change(row["total_tokens"], row["previous_total_tokens"]),
+        before=formatting.compact(row["previous_total_tokens"]),
+        trend=trend["tokens"],
+        lines=lines,
+    )
+
+
+def _cost_card(
+    overview: Overview, label: str, row: dict[str, Any], trend: dict[str, list[float]], lines: list[str]
+) -> None:
+    _card(
+        overview,
+        label,
+        value=formatting.usd(row["total_cost"]),
+        exact=f"{row['total_cost'].normalize():f}{formatting.NO_BREAK_SPACE}USD",
+        change=formatting.change(row["total_cost"], row["previous_total_cost"]),
+        before=formatting.usd(row["previous_total_cost"]),
+        trend=trend["cost"],
+        lines=lines,
+    )
 
 
 def _card(
     overview: Overview,
     label: str,
+    *,
     value: str,
-    row: dict[str, Any],
-    column: str,
+    exact: str,
+    change: str | None,
+    before: str,
     trend: list[float],
     lines: list[str],
-    *,
-    exact: str,
 ) -> None:
-    days = overview.period.days
-    change = formatting.change(row[column], row[f"previous_{column}"])
-    before = (
-        formatting.usd(row[f"previous_{column}"])
-        if column == "total_cost"
-        else formatting.compact(row[f"previous_{column}"])
-    )
+    first, last = formatting.day(overview.first_day), formatting.day(overview.today)
     with st.container(border=True, height="stretch", gap="xxsmall", key=f"card {label}"):
         st.metric(
             label,
             value,
             delta=change,
-            # More use is neither good nor bad; more cost is worth a look.
+            # More use is neither good nor bad.
             delta_color="off",
             delta_description=f"vs {before}" if change else "nothing before",
             chart_data=trend,
             chart_type="area",
-            help=f"{exact} from {formatting.day(overview.first_day)} to {formatting.day(overview.today)}, days of "
-            f"{overview.client.timezone}. Compared with the {days} days just before.",
+            help=f"{exact} from {first} to {last}, days of {overview.client.timezone}. "
+            f"Compared with the {overview.period.days} days just before.",
         )
+        # A dollar sign would begin a formula.
         st.caption("  \n".join(lines).replace("$", "\\$"))
 
 
 def _split(row: dict[str, Any]) -> str:
     """`8.1M prompt + 2.2M completion`, and what no call divided, so that the parts add up to the total."""
-    parts = [
-        f"{formatting.compact(row['prompt_tokens'])}{formatting.NO_BREAK_SPACE}prompt",
-        f"{formatting.compact(row['completion_tokens'])}{formatting.NO_BREAK_SPACE}completion",
-    ]
-    if undivided := row["total_tokens"] - row["prompt_tokens"] - row["completion_tokens"]:
-        parts.append(f"{formatting.compact(undivided)}{formatting.NO_BREAK_SPACE}undivided")
-    return " + ".join(parts)
+    undivided = row["total_tokens"] - row["prompt_tokens"] - row["completion_tokens"]
+    parts = {"prompt": row["prompt_tokens"], "completion": row["completion_tokens"], "undivided": undivided}
+    return " + ".join(
+        f"{formatting.compact(tokens)}{formatting.NO_BREAK_SPACE}{name}"
+        for name, tokens in parts.items()
+        if tokens or name != "undivided"
+    )
 
 
-def _cost_per_request(row: dict[str, Any]) -> str:
-    priced = row["request_count"] - row["unpriced_count"]
-    if not priced:
-        return "no priced request"
-    return f"{formatting.usd(row['total_cost'] / Decimal(priced))} per request"
+def _per_request(row: dict[str, Any]) -> str:
+    priced_count = row["request_count"] - row["unpriced_count"]
+    if not priced_count:
+        return "no request with a price"
+    return f"{formatting.usd(row['total_cost'] / Decimal(priced_count))} per request"
 
 
 def _coverage(row: dict[str, Any]) -> str:
+    """How many of the requests have a known cost."""
     if not row["request_count"]:
         return "nothing to price"
     if not row["unpriced_count"]:

@@ -22,8 +22,8 @@ def freshness(page: Page, shown: Reading) -> None:
     loaded_at = shown.overview.loaded_at
     if shown.failure:
         st.warning(
-            f"**The database does not answer.** These are the last good numbers, of {loaded_at:%d %b, %H:%M:%S} "
-            f"UTC. The page tries again every minute. {escaped(shown.failure)}",
+            "**The database does not answer.** These are the last good numbers, of "
+            f"{loaded_at:%d %b, %H:%M:%S} UTC. The page tries again every minute. {escaped(shown.failure)}",
             icon=":material/cloud_off:",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="freshness"):

@@ -21,7 +21,7 @@ SIDEBAR_WIDTH = 220  # pixels
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Who looks at what, when: the client and period chosen, what charts show, and the moment of the visit."""
+    """Who looks at what, when: the client and period, what charts show, the moment of the visit."""
 
     database: Database
     client: Client

@@ -28,7 +28,8 @@ def daily_usage(page: Page, shown: Reading) -> None:
         _heading(f"Daily usage, last {DAILY_CHART_DAYS} days", page)
         st.altair_chart(
             charts.daily_usage(shown.overview.daily, page.measure),
-            alt=f"Stacked bars: {page.measure.title} per day of the last {DAILY_CHART_DAYS} days, by provider",
+            alt=f"Stacked bars: {page.measure.title} per day of the last {DAILY_CHART_DAYS} days, "
+            "by provider",
             key="daily chart",
         )
         st.caption(

@@ -43,10 +43,11 @@ def no_clients() -> NoReturn:
 
 def no_usage(overview: Overview) -> None:
     """The client is there, but used nothing in the period."""
+    first, last = formatting.day(overview.first_day), formatting.day(overview.today)
     st.info(
         f"**No usage in the last {overview.period.days} days.** {escaped(overview.client.name)} made no call "
-        f"from {formatting.day(overview.first_day)} to {formatting.day(overview.today)}. Choose a longer period, "
-        f"or check that the application logs its calls with this client's id, `{overview.client.id}`.",
+        f"from {first} to {last}. Choose a longer period, or check that the application logs its calls with "
+        f"this client's id, `{overview.client.id}`.",
         icon=":material/hourglass_empty:",
     )
 

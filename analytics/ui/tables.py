@@ -1,5 +1,6 @@
 """Tables as people read them: numbers stay numbers, so that columns sort, and are shown with their units."""
 
+from collections.abc import Hashable
 from decimal import Decimal
 
 import pandas as pd
@@ -123,8 +124,8 @@ def _costs(frame: pd.DataFrame) -> "pd.Series[float]":
 
 def _shown(table: pd.DataFrame) -> Styler:
     """The table with its numbers as text for the eye, while columns go on sorting by value."""
-    counts = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
-    money = [name for name in ("Cost", "per 1K tokens") if name in table]
+    counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
+    money: list[Hashable] = [name for name in ("Cost", "per 1K tokens") if name in table]
     styler = table.style.format(formatting.count, subset=counts)
     styler = styler.format(lambda amount: formatting.usd(Decimal(repr(amount))), subset=money, na_rep="")
     if "per request" in table:
