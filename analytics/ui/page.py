@@ -12,7 +12,7 @@ from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
 from analytics.queries import Client, Period
 from analytics.ui import reading
-from analytics.ui.states import explained, no_clients
+from analytics.ui.states import escaped, explained, no_clients
 
 DEFAULT_PERIOD = Period(days=30)
 DEFAULT_MEASURE = "Tokens"
@@ -43,6 +43,8 @@ def begin_page(title: str, *, icon: str) -> Page:
             client = _choose_client(clients)
             period = _choose_period()
             measure = _choose_measure()
+    if len(clients) == 1:
+        heading.markdown(f":gray[{escaped(client.name)}]", width="content")
     if client.is_demo:
         heading.badge("Demo data: invented clients and calls", icon=":material/science:", color="orange")
     return Page(database=database, client=client, period=period, measure=measure, now=now)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from analytics import charts, formatting
-from analytics.queries import DAILY_CHART_DAYS, EVOLUTION_WEEKS
+from analytics.queries import DAILY_CHART_DAYS, EVOLUTION_WEEKS, TOP_CONVERSATIONS
 from analytics.ui import tables
 from analytics.ui.page import Page
 from analytics.ui.reading import Reading
@@ -63,7 +63,7 @@ def conversations(page: Page, shown: Reading) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(
-                f"##### Top {len(overview.conversations)} conversations, last {overview.period.days} days",
+                f"##### Top {TOP_CONVERSATIONS} conversations, last {overview.period.days} days",
                 width="content",
             )
             show_phones = st.toggle("Show phone numbers", key="phones")

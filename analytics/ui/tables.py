@@ -126,7 +126,7 @@ def _shown(table: pd.DataFrame) -> Styler:
     """The table with its numbers as text for the eye, while columns go on sorting by value."""
     counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
     money: list[Hashable] = [name for name in ("Cost", "per 1K tokens") if name in table]
-    styler = table.style.format(formatting.count, subset=counts)
+    styler = table.style.format("{:,}", subset=counts)
     styler = styler.format(lambda amount: formatting.usd(Decimal(repr(amount))), subset=money, na_rep="")
     if "per request" in table:
         styler = styler.format("{:,.0f}", subset=["per request"], na_rep="")
