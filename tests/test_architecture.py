@@ -13,7 +13,7 @@ from analytics.config import PROJECT_DIRECTORY
 LAYERS = (
     {"errors", "config"},
     {"database", "pricing", "formatting", "migrations"},
-    {"queries", "charts", "importing", "import_reader", "import_values", "demo", "demo_profiles"},
+    {"queries", "charts", "importing", "demo", "demo_profiles"},
     {"ui", "__main__"},
     {"pages", "streamlit_app"},
 )

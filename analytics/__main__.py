@@ -1,0 +1,167 @@
+"""The command line: `python -m analytics`."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from analytics import demo
+from analytics.config import configured_database_url
+from analytics.database import Database, open_database
+from analytics.errors import AnalyticsError, InvalidInput
+from analytics.importing import TARGETS, ImportReport, find_or_create_client, import_file, plan_import
+from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations
+
+
+class Commands(click.Group):
+    """Shows our own errors as one line for a person; a traceback is for mistakes of the program."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except AnalyticsError as error:
+            click.echo(f"error: {error}", err=True)
+            context.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Usage and cost of LLM calls, over PostgreSQL.
+
+    The database is DATABASE_URL, else [connections.usage] url in .streamlit/secrets.toml, else an embedded
+    PostgreSQL in .data/postgres.
+    """
+
+
+@main.command()
+def migrate() -> None:
+    """Brings the database up to date; safe to repeat and to run twice at once."""
+    with closing(open_database()) as database:
+        applied = apply_migrations(database, report=click.echo)
+    if applied:
+        click.echo(f"applied {_counted(len(applied), 'migration')}")
+    else:
+        known = len(list(MIGRATIONS_DIRECTORY.glob("*.sql")))
+        click.echo(f"nothing to do: {_counted(known, 'migration')} applied already")
+
+
+@main.command("demo")
+@click.option("--seed", default=demo.DEFAULT_SEED, show_default=True, help="Another seed, another history.")
+@click.option("--force", is_flag=True, help="Also where there are clients that are not demo ones.")
+def fill_demo(seed: int, force: bool) -> None:
+    """Fills three demo clients with 26 weeks of plausible use up to now, replacing earlier demo clients."""
+    with _ready_database() as database:
+        filled = demo.fill(database, seed=seed, end=datetime.now(UTC), force=force)
+    click.echo(
+        f"{filled.calls:,} calls in {filled.conversations:,} conversations of "
+        f"{_counted(len(filled.client_names), 'demo client')}: {', '.join(filled.client_names)}"
+    )
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--client", required=True, help="Name or id; a name that no client has creates one.")
+@click.option("--client-timezone", default="UTC", show_default=True, help="Of a client that is created.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="TARGET=COLUMN",
+    help=f"Which column of the file fills what, again and again: {', '.join(TARGETS)}. In JSON, "
+    "usage.prompt_tokens is the prompt_tokens of the object usage.",
+)
+@click.option("--source", help="Of calls for which the file names none, such as openai.")
+@click.option("--model", help="Of calls for which the file names none, such as gpt-4.")
+@click.option("--phone", help="Of calls for which the file names none.")
+@click.option("--timezone", default="UTC", show_default=True, help="Of timestamps that name none.")
+@click.option("--shift-to", type=click.Choice(["now"]), help="Moves the file's last call to the present.")
+@click.option("--rejects", type=click.Path(path_type=Path), help="Instead of FILE.rejects.csv.")
+def import_log(
+    file: Path,
+    client: str,
+    client_timezone: str,
+    columns: tuple[str, ...],
+    source: str | None,
+    model: str | None,
+    phone: str | None,
+    timezone: str,
+    shift_to: str | None,
+    rejects: Path | None,
+) -> None:
+    """Loads a CSV or JSON Lines log of calls; the same file again adds nothing.
+
+    A column that is called like what it fills needs no --column.
+    """
+    constants = {"source": source, "model": model, "phone": phone}
+    plan = plan_import(
+        file,
+        columns=_mapping(columns),
+        constants={target: value for target, value in constants.items() if value is not None},
+        timezone=timezone,
+    )
+    passes = 2 if shift_to else 1
+    with _ready_database() as database:
+        client_id, is_new = find_or_create_client(database, client, timezone=client_timezone)
+        if is_new:
+            click.echo(f'created client "{client}" ({client_id}) with the time zone {client_timezone}')
+        with click.progressbar(length=plan.file.size_bytes * passes, label=file.name) as bar:
+            report = import_file(
+                database,
+                plan,
+                client_id=client_id,
+                shift_to=datetime.now(UTC) if shift_to else None,
+                rejects_path=rejects,
+                progress=bar.update,
+            )
+    for line in _import_lines(report):
+        click.echo(line)
+
+
+def _mapping(columns: tuple[str, ...]) -> dict[str, str]:
+    mapping = {}
+    for text in columns:
+        target, equals, column = text.partition("=")
+        if not equals or not column:
+            raise InvalidInput(f'--column must be like created_at=TIMESTAMP, not "{text}"')
+        mapping[target.strip()] = column.strip()
+    return mapping
+
+
+def _import_lines(report: ImportReport) -> Iterator[str]:
+    yield (
+        f"{_counted(report.read, 'row')} read: {report.stored:,} stored, "
+        f"{report.already_there:,} already there, {report.rejected:,} rejected"
+    )
+    if report.first_at and report.last_at:
+        yield f"calls from {report.first_at:%Y-%m-%d %H:%M} to {report.last_at:%Y-%m-%d %H:%M} UTC"
+    if report.unpriced:
+        yield f"{_counted(report.unpriced, 'call')} stored without a cost: no price is known for the model"
+    if report.rejects_path:
+        yield f"see {report.rejects_path} for what was rejected and why"
+
+
+@main.command()
+def fold() -> None:
+    """Moves pending sums into the rollups. Numbers are right without it; reads get faster."""
+    with _ready_database() as database:
+        click.echo(f"folded {_counted(database.fold(), 'pending row')}")
+
+
+@contextmanager
+def _ready_database() -> Iterator[Database]:
+    """The database; the embedded one is brought up to date first, since it has no other administrator."""
+    with closing(open_database()) as database:
+        if configured_database_url() is None:
+            apply_migrations(database, report=click.echo)
+        yield database
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m analytics")

@@ -1,0 +1,13 @@
+"""Loads a log of calls, CSV or JSON Lines, into usage_logs.
+
+plan        which column or constant is what, checked before anything is written
+reader      the file: its lines, their positions, and the hash from which ids come
+values      one row's texts as a call, or the reason why not
+store       calls into usage_logs by COPY, rejects into a file
+"""
+
+from analytics.importing.plan import plan_import
+from analytics.importing.store import ImportReport, find_or_create_client, import_file
+from analytics.importing.values import TARGETS
+
+__all__ = ["TARGETS", "ImportReport", "find_or_create_client", "import_file", "plan_import"]

@@ -1,0 +1,77 @@
+"""What of a file fills what of a call: decided, and refused, before anything is read or created."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from analytics.errors import InvalidInput
+from analytics.importing.reader import LogFile
+from analytics.importing.values import TARGETS, CallParser
+
+QUANTITIES = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "duration_seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportPlan:
+    """Which column of the file, or which constant, fills what."""
+
+    file: LogFile
+    columns: Mapping[str, str]
+    """Target -> column of the file."""
+    constants: Mapping[str, str]
+    timezone: ZoneInfo
+    """Of timestamps that name none."""
+
+    def parser(self, client_id: UUID) -> CallParser:
+        return CallParser(list(self.columns), self.constants, self.timezone, client_id)
+
+
+def plan_import(
+    path: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, str] | None = None,
+    timezone: str = "UTC",
+) -> ImportPlan:
+    """Looks at the file and says what would fill what.
+
+    `columns` maps a target to a column of the file; a column that is called like a target fills it by itself,
+    unless there is a constant for it. A constant fills what has no column, and the empty values of one.
+
+    Raises:
+        InvalidInput: no such file, target, column or time zone; nothing for created_at, source or
+            how much was used.
+    """
+    columns, constants = dict(columns or {}), dict(constants or {})
+    for target in (*columns, *constants):
+        if target not in TARGETS:
+            raise InvalidInput(f'there is no "{target}" to fill: there are {", ".join(TARGETS)}')
+    try:
+        zone = ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):  # what zoneinfo raises for "Mars/Base", "../etc" and "America"
+        raise InvalidInput(
+            f'unknown time zone "{timezone}": give an IANA name such as "America/Sao_Paulo"'
+        ) from None
+    file = LogFile(path)
+    listed = ", ".join(f'"{name}"' for name in file.columns)
+    for target, name in columns.items():
+        if name not in file.columns:
+            raise InvalidInput(f'{path} has no column "{name}" for {target}: it has {listed}')
+    for target in TARGETS:
+        if target in file.columns and target not in constants:
+            columns.setdefault(target, target)
+    for name in columns.values():
+        if file.columns.count(name) > 1:
+            raise InvalidInput(f'{path} has more than one column "{name}": rename all but one')
+    for target in ("created_at", "source"):
+        if target not in columns and target not in constants:
+            raise InvalidInput(f"nothing says what {target} is: map one of {path}'s columns to it, {listed}")
+    # Left out by mistake it could not be mended by importing again: the rows would be there already.
+    if not any(target in columns or target in constants for target in QUANTITIES):
+        raise InvalidInput(
+            f"nothing says how much was used: map one of {path}'s columns to {' or '.join(QUANTITIES)}: "
+            f"it has {listed}"
+        )
+    return ImportPlan(file=file, columns=columns, constants=constants, timezone=zone)

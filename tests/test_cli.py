@@ -1,0 +1,157 @@
+"""The command line as a person meets it: what it prints, and with which exit code it ends."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from analytics.__main__ import main
+from analytics.config import PROJECT_DIRECTORY
+from analytics.database import Database, Query
+from tests import factories
+
+LOG = "when,tokens\n2025-03-18T12:00:00Z,150\n2025-03-18T13:00:00Z,many\n"
+IMPORT = ("--column", "created_at=when", "--column", "prompt_tokens=tokens", "--source", "openai")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log.csv"
+    path.write_text(LOG, encoding="utf-8")
+    return path
+
+
+def run(database: Database, *arguments: object) -> Result:
+    url = database.url.render_as_string(hide_password=False)
+    return CliRunner().invoke(main, [str(each) for each in arguments], env={"DATABASE_URL": url})
+
+
+def count(database: Database, table: str) -> int:
+    (rows,) = database.read(Query(statement=f"select count(*) from {table}"))  # noqa: S608 - a test's own words
+    return int(rows.records[0][0])
+
+
+def test_migrate(empty_database: Database) -> None:
+    first = run(empty_database, "migrate")
+    second = run(empty_database, "migrate")
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "applying 010_tenants\n" in first.output
+    assert "applied 2 migrations" in first.output
+    assert second.output == "nothing to do: 2 migrations applied already\n"
+
+
+def test_demo_refuses_real_clients_in_one_line(database: Database) -> None:
+    factories.client(database, name="Real")
+
+    result = run(database, "demo")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert '"Real"' in result.stderr
+
+
+def test_import(database: Database, log: Path) -> None:
+    first = run(database, "import", log, "--client", "New", *IMPORT, "--client-timezone", "Asia/Kolkata")
+    again = run(database, "import", log, "--client", "New", *IMPORT, "--model", "gpt-4")
+
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert 'created client "New" (' in first.output
+    assert "with the time zone Asia/Kolkata" in first.output
+    assert "2 rows read: 1 stored, 0 already there, 1 rejected\n" in first.output
+    assert "calls from 2025-03-18 12:00 to 2025-03-18 12:00 UTC\n" in first.output
+    assert "1 call stored without a cost" in first.output
+    assert f"see {log}.rejects.csv for what was rejected and why\n" in first.output
+    assert "created" not in again.output
+    assert "2 rows read: 0 stored, 1 already there, 1 rejected\n" in again.output
+
+
+def test_import_shifted_to_now(database: Database, log: Path, tmp_path: Path) -> None:
+    before = datetime.now(UTC)
+
+    result = run(
+        database,
+        "import",
+        log,
+        "--client",
+        "New",
+        *IMPORT,
+        "--shift-to",
+        "now",
+        "--rejects",
+        tmp_path / "bad",
+    )
+
+    assert result.exit_code == 0
+    assert (tmp_path / "bad").exists()
+    (rows,) = database.read(Query(statement="select created_at from usage_logs"))
+    assert before <= rows.records[0][0] <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--column", "created_at"), '--column must be like created_at=TIMESTAMP, not "created_at"'),
+        (("--column", "created_at=When"), 'has no column "When" for created_at: it has "when", "tokens"'),
+        ((*IMPORT, "--client-timezone", "Nowhere"), 'unknown time zone "Nowhere"'),
+    ],
+)
+def test_an_import_that_cannot_begin_creates_no_client(
+    database: Database, log: Path, options: tuple[str, ...], message: str
+) -> None:
+    result = run(database, "import", log, "--client", "New", *options)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert count(database, "clients") == 0
+
+
+def test_fold(database: Database) -> None:
+    factories.insert_usage(database, factories.usage_log(factories.client(database)))
+
+    assert run(database, "fold").output == "folded 1 pending row\n"
+    assert run(database, "fold").output == "folded 0 pending rows\n"
+
+
+def test_a_database_without_our_tables(empty_database: Database) -> None:
+    result = run(empty_database, "fold")
+
+    assert result.exit_code == 1
+    assert 'run "python -m analytics migrate"' in result.stderr
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://host/db", "postgresql://nobody@127.0.0.1:1/none"])
+@pytest.mark.parametrize("command", [["migrate"], ["demo"], ["fold"]])
+def test_a_database_that_is_not_there_is_one_line_too(command: list[str], url: str) -> None:
+    result = CliRunner().invoke(main, command, env={"DATABASE_URL": url})
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_on_a_fresh_machine_the_embedded_database_is_made_ready(tmp_path: Path) -> None:
+    # A process of its own, because the server stops with its last user.
+    answer = subprocess.run(
+        [sys.executable, "-m", "analytics", "fold"],
+        cwd=PROJECT_DIRECTORY,
+        env={**os.environ, "USAGE_DATA_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert answer.stdout.endswith("folded 0 pending rows\n")
+
+
+def test_help() -> None:
+    result = CliRunner().invoke(main, ["--help"])
+
+    assert result.exit_code == 0
+    assert [word in result.output for word in ("migrate", "demo", "import", "fold")] == [True] * 4

@@ -1,0 +1,179 @@
+"""What a call costs: the guide's own figures, and the edges of what a name matches."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from analytics.errors import InvalidInput
+from analytics.pricing import Cost, calculate_cost
+
+AT = datetime(2025, 3, 18, 12, 0, tzinfo=UTC)
+
+
+def cost(source: str = "openai", model: str | None = "gpt-4", **usage: object) -> Cost:
+    return calculate_cost(**{"source": source, "model": model, "at": AT, **usage})  # type: ignore[arg-type]
+
+
+def test_the_guides_example() -> None:
+    answer = cost(prompt_tokens=150, completion_tokens=80)
+
+    assert answer == Cost(amount_usd=Decimal("0.0093"), basis="priced", note="installation's price of gpt-4")
+
+
+@pytest.mark.parametrize(
+    ("model", "per_1k_prompt", "per_1k_completion"),
+    [
+        ("gpt-4", "0.03", "0.06"),
+        ("GPT-4 ", "0.03", "0.06"),
+        ("gpt-4-0613", "0.03", "0.06"),
+        ("gpt-4-2024-01-31", "0.03", "0.06"),
+        ("gpt-3.5-turbo", "0.0015", "0.002"),
+        # OpenAI lists this one at a third; the installation's list wins over every public price.
+        ("gpt-3.5-turbo-0125", "0.0015", "0.002"),
+    ],
+)
+def test_the_installations_prices(model: str, per_1k_prompt: str, per_1k_completion: str) -> None:
+    assert cost(model=model, prompt_tokens=1000).amount_usd == Decimal(per_1k_prompt)
+    assert cost(model=model, completion_tokens=1000).amount_usd == Decimal(per_1k_completion)
+    assert "installation" in cost(model=model).note
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "usd_per_million_in_and_out"),
+    [
+        ("openai", "gpt-4o", "12.5"),
+        ("openai", "gpt-4o-2024-08-06", "12.5"),
+        ("openai", "gpt-4o-2029-12-31", "12.5"),  # a snapshot that no list has yet
+        ("openai", "gpt-4.1", "10"),
+        ("openai", "gpt-4.1-mini", "2"),
+        ("openai", "gpt-4-turbo", "40"),
+        ("openai", "gpt-4-1106-preview", "40"),
+        ("openai", "gpt-4-32k-0613", "180"),
+        ("azure", "gpt-4o", "12.5"),
+        ("anthropic", "claude-3-5-sonnet-20241022", "18"),
+        ("anthropic", "claude-3-5-sonnet-latest", "18"),
+        ("bedrock", "us.anthropic.claude-3-5-sonnet-20241022-v2:0", "18"),
+    ],
+)
+def test_the_public_list(source: str, model: str, usd_per_million_in_and_out: str) -> None:
+    answer = cost(source, model, prompt_tokens=1_000_000, completion_tokens=1_000_000)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal(usd_per_million_in_and_out), "priced")
+    assert "public" in answer.note
+
+
+@pytest.mark.parametrize(
+    ("source", "model"),
+    [
+        ("openai", "gpt-4-13-45"),
+        ("openai", "gpt-4-1345"),  # no such month
+        ("openai", "gpt-4-0631-x"),
+        ("openai", "gpt-4o-unheard-of"),
+        ("openai", "my-gpt-4o"),
+        ("openai", "gpt-4-mini"),
+        ("anthropic", "claude-3-5-sonnet-lookalike"),  # genai-prices takes anything that begins like it
+        ("my-openai-imitation", "gpt-4o"),  # and any provider with "openai" in its name
+        ("nobody", "gpt-4"),
+        ("azurex", "gpt-4"),
+        ("openai", None),
+        ("openai", ""),
+        ("", "gpt-4"),
+        ("whisper", "whisper-large-v3"),
+    ],
+)
+def test_an_unknown_model_is_unpriced_and_never_free(source: str, model: str | None) -> None:
+    answer = cost(source, model, prompt_tokens=150, completion_tokens=80)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal(0), "unpriced")
+    assert answer.note.startswith("no price is known for")
+
+
+def test_groq_is_free() -> None:
+    answer = cost("Groq", "llama-3.3-70b-versatile", prompt_tokens=10**12)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal(0), "priced")
+
+
+@pytest.mark.parametrize(
+    ("source", "model"), [("whisper", "whisper-1"), ("openai", "whisper-1"), ("whisper", None)]
+)
+@pytest.mark.parametrize(
+    ("duration_seconds", "usd"),
+    [(60, "0.006"), (0, "0"), (0.1, "0.00001"), (Decimal("90.5"), "0.00905")],
+)
+def test_whisper_is_priced_by_the_minute(
+    source: str, model: str | None, duration_seconds: Decimal | float, usd: str
+) -> None:
+    answer = cost(source, model, duration_seconds=duration_seconds, prompt_tokens=5000)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal(usd), "priced")
+
+
+def test_whisper_without_a_duration_is_unpriced_whatever_the_tokens() -> None:
+    answer = cost("whisper", "whisper-1", prompt_tokens=5000, tokens_estimated=True)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal(0), "unpriced")
+    assert "duration_seconds is needed" in answer.note
+
+
+@pytest.mark.parametrize("tokens", [0, 5000])
+def test_public_audio_prices_go_by_duration(tokens: int) -> None:
+    answer = cost("mistral", "voxtral-mini-2602", duration_seconds=1800, prompt_tokens=tokens)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal("0.09"), "priced")
+    assert cost("mistral", "voxtral-mini-2602", prompt_tokens=5000).basis == "unpriced"
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "tts-1"])
+def test_a_duration_where_only_something_else_has_a_price_is_unpriced(model: str) -> None:
+    assert cost(model=model, duration_seconds=30).basis == "unpriced"
+
+
+def test_an_embedding_has_no_completion() -> None:
+    assert cost(model="text-embedding-3-small", prompt_tokens=1_000_000).amount_usd == Decimal("0.02")
+    assert cost(model="text-embedding-3-small", completion_tokens=1).basis == "unpriced"
+
+
+def test_estimated_tokens_make_an_estimated_cost() -> None:
+    answer = cost(prompt_tokens=150, completion_tokens=80, tokens_estimated=True)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal("0.0093"), "estimated")
+
+
+@pytest.mark.parametrize(
+    ("at", "usd"),
+    [
+        (datetime(2025, 6, 9, 23, 59, 59, tzinfo=UTC), "50"),
+        (datetime(2025, 6, 10, 0, 0, 0, tzinfo=UTC), "10"),  # the day o3 became cheaper
+    ],
+)
+def test_the_price_is_that_of_the_time_of_the_call(at: datetime, usd: str) -> None:
+    answer = cost(model="o3", prompt_tokens=1_000_000, completion_tokens=1_000_000, at=at)
+
+    assert answer.amount_usd == Decimal(usd)
+
+
+@pytest.mark.parametrize(
+    ("prompt_tokens", "usd_per_million"), [(128_000, "1.25"), (128_001, "2.5"), (0, "0")]
+)
+def test_prices_with_tiers(prompt_tokens: int, usd_per_million: str) -> None:
+    answer = cost("google", "gemini-1.5-pro", prompt_tokens=prompt_tokens)
+
+    assert answer.amount_usd == prompt_tokens * Decimal(usd_per_million) / 1_000_000
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": -1},
+        {"completion_tokens": -1},
+        {"duration_seconds": -0.1},
+        {"duration_seconds": float("nan")},
+        {"duration_seconds": Decimal("Infinity")},
+        {"at": datetime(2025, 1, 1)},  # noqa: DTZ001 - no time zone is what it is about
+    ],
+)
+def test_quantities_that_cannot_be(usage: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput):
+        cost(**usage)  # type: ignore[arg-type]
