@@ -235,4 +235,4 @@ def _rows(cursor: psycopg.Cursor[Any]) -> Rows:
 def _first_line(error: BaseException) -> str:
     """The part of a driver's message that a person can use: one line, without passwords in URLs."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return re.sub(r"://[^@/\s]*@", "://", line).rstrip(".")
+    return re.sub(r"://[^@/\s]*@", "://", line).removeprefix("connection failed: ").rstrip(".")

@@ -22,7 +22,7 @@ EVOLUTION_WEEKS = 12
 TOP_CONVERSATIONS = 20
 
 # More pending rows than this cost a read more than folding them is worth.
-MANY_PENDING = 5_000
+MANY_PENDING = 1_000
 
 # Logs that name no client are kept under this one (unassigned_client_id() in SQL): only for administrators.
 UNASSIGNED_CLIENT_ID = UUID(int=0)

@@ -8,7 +8,7 @@ from analytics import formatting
 from analytics.ui import reading
 from analytics.ui.page import Page
 from analytics.ui.reading import Reading
-from analytics.ui.states import escaped
+from analytics.ui.states import sentence
 
 LOOK_EVERY_SECONDS = 10
 """How often an open page looks for newer numbers. It asks the cache; the cache asks once a minute."""
@@ -23,7 +23,7 @@ def freshness(page: Page, shown: Reading) -> None:
     if shown.failure:
         st.warning(
             "**The database does not answer.** These are the last good numbers, of "
-            f"{loaded_at:%d %b, %H:%M:%S} UTC. The page tries again every minute. {escaped(shown.failure)}",
+            f"{loaded_at:%d %b, %H:%M:%S} UTC. The page tries again every minute. {sentence(shown.failure)}",
             icon=":material/cloud_off:",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="freshness"):

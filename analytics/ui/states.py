@@ -57,9 +57,15 @@ def escaped(text: str) -> str:
     return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#$:~|" else sign for sign in text)
 
 
+def sentence(error: AnalyticsError | str) -> str:
+    """An error's message as it stands in running text."""
+    text = escaped(str(error))
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def _stop(heading: str, error: AnalyticsError, *, action: str, icon: str) -> NoReturn:
     log.error("%s: %s", heading, error)
-    st.error(f"**{heading}.** {escaped(str(error))}", icon=icon)
+    st.error(f"**{heading}.** {sentence(error)}", icon=icon)
     if st.button(action, type="primary"):
         if isinstance(error, InvalidInput):
             st.query_params.clear()

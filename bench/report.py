@@ -1,0 +1,76 @@
+"""The tables that the README keeps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.reading import PENDING_ROWS, ReadingTimes
+from bench.writing import WritingRate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One size's times. `is_spread`: the worst case, where every conversation lives all days."""
+
+    rows: int
+    is_spread: bool
+    times: ReadingTimes
+
+    @property
+    def name(self) -> str:
+        return f"{self.rows:,}{', spread' if self.is_spread else ''}"
+
+
+def reading_table(readings: Sequence[Reading]) -> str:
+    """Milliseconds, and in brackets how many times faster the rollups are: folded, and with much pending."""
+    lines = [
+        "| `usage_logs` rows | whole load | pending | `usage_logs` directly | DuckDB "
+        "| top 20 | pending | DuckDB |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for reading in readings:
+        times = reading.times
+        cells = (
+            reading.name,
+            f"**{times.ours:.0f}**",
+            f"{times.ours_pending:.0f}",
+            f"{times.direct:,.0f} ({_faster(times.direct, times)})",
+            f"{times.duckdb:.0f} ({_faster(times.duckdb, times)})",
+            f"**{times.top:.0f}**",
+            f"{times.top_pending:.0f}",
+            f"{times.top_duckdb:.0f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Milliseconds for the largest client's whole Overview load, and for its top 20 conversations alone.",
+        f"Pending: with {PENDING_ROWS:,} rows not folded yet. In brackets: how many times faster the rollups",
+        "are, folded and pending. In the client's last 30 days there are:",
+        "",
+    ]
+    lines += [
+        f"- {reading.name}: {reading.times.conversation_days:,} conversation-days of "
+        f"{reading.times.conversations:,} conversations"
+        for reading in readings
+    ]
+    if any(reading.is_spread for reading in readings):
+        lines += [
+            "",
+            "Spread is the worst case: every conversation lives through all 180 days. Only the largest",
+            "client's 40 percent of the rows are loaded for it.",
+        ]
+    return "\n".join(lines)
+
+
+def writing_table(rates: Sequence[WritingRate]) -> str:
+    """Rates per second."""
+    lines = ["| writing | with the trigger | without | kept | failed |", "|---|---:|---:|---:|---:|"]
+    lines += [
+        f"| {rate.name} | {rate.with_trigger:,.0f} {rate.unit}/s | {rate.without_trigger:,.0f} "
+        f"| {100 * rate.kept:.0f} % | {'' if rate.failures is None else rate.failures} |"
+        for rate in rates
+    ]
+    return "\n".join(lines)
+
+
+def _faster(other: float, times: ReadingTimes) -> str:
+    return f"{other / times.ours:,.1f}x, {other / times.ours_pending:,.1f}x"
