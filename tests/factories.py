@@ -59,6 +59,20 @@ def insert_usage(database: Database, *rows: dict[str, Any]) -> None:
             _insert(connection, "usage_logs", row)
 
 
+def call(
+    database: Database, columns: str, function: str, *arguments: Any, **named: Any
+) -> list[tuple[Any, ...]]:
+    """Rows of `function`, of which `columns` are wanted; `named` arguments get their p_."""
+    places = [sql.Placeholder()] * len(arguments) + [
+        sql.SQL("p_{} => {}").format(sql.SQL(name), sql.Literal(value)) for name, value in named.items()
+    ]
+    statement = sql.SQL("select {} from {}({})").format(
+        sql.SQL(columns), sql.SQL(function), sql.SQL(", ").join(places)
+    )
+    with database.transaction() as connection:
+        return connection.execute(statement, arguments).fetchall()
+
+
 def _insert(connection: "psycopg.Connection[Any]", table: str, row: dict[str, Any]) -> None:
     connection.execute(
         sql.SQL("insert into {} ({}) values ({})").format(

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +14,9 @@ Row = dict[str, Any]
 
 _LOGS = """
     select
-        log.client_id, (log.created_at at time zone client.timezone)::date as usage_date, log.source, log.model,
-        log.conversation_id, log.phone, log.prompt_tokens, log.completion_tokens, log.total_tokens, log.cost_usd,
-        log.cost_basis
+        log.client_id, (log.created_at at time zone client.timezone)::date as usage_date,
+        log.source, log.model, log.conversation_id, log.phone,
+        log.prompt_tokens, log.completion_tokens, log.total_tokens, log.cost_usd, log.cost_basis
     from usage_logs as log
     inner join clients as client on client.id = log.client_id
 """
@@ -26,8 +26,8 @@ _EXPECTED_VIEWS = {
     "usage_daily": """
         select
             client_id, usage_date, source, model,
-            sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(total_tokens)::bigint, sum(cost_usd),
-            count(*), count(*) filter (where cost_basis = 'unpriced')
+            sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(total_tokens)::bigint,
+            sum(cost_usd), count(*), count(*) filter (where cost_basis = 'unpriced')
         from logs group by 1, 2, 3, 4
     """,
     "usage_conversation_daily": """
@@ -52,14 +52,19 @@ _EXPECTED_VIEWS = {
     """,
 }
 
+# Keys are compared as text because rows with nulls in them could not be hashed.
 _DATES_TOO_NARROW = """
-    select conversation.*, logs.usage_date
+    select conversation.*, logged.first, logged.last
     from usage_conversation as conversation
-    inner join logs
-        on logs.client_id = conversation.client_id
-        and logs.conversation_id is not distinct from conversation.conversation_id
-        and logs.phone is not distinct from conversation.phone
-    where logs.usage_date not between first_date and last_date
+    inner join (
+        select
+            row(client_id, conversation_id, phone)::text as key,
+            min(usage_date) as first, max(usage_date) as last
+        from logs
+        group by client_id, conversation_id, phone
+    ) as logged
+        on logged.key = row(conversation.client_id, conversation.conversation_id, conversation.phone)::text
+    where logged.first < conversation.first_date or logged.last > conversation.last_date
 """
 
 
@@ -75,7 +80,7 @@ def wrong_sums(connection: "psycopg.Connection[Any]") -> list[Any]:
         )
     ]
     parts.append(f"select 'dates ' || row(narrow.*)::text from ({_DATES_TOO_NARROW}) as narrow")  # noqa: S608
-    statement = f"with logs as materialized ({_LOGS}) " + " union all ".join(parts)  # noqa: S608
+    statement = f"with logs as materialized ({_LOGS}) " + " union all ".join(parts)
     return [row[0] for row in connection.execute(statement).fetchall()]  # type: ignore[arg-type, call-overload]
 
 
@@ -85,13 +90,15 @@ class Usage:
     def __init__(self, connection: "psycopg.Connection[Any]", client_id: UUID, now: datetime) -> None:
         with connection.cursor(row_factory=dict_row) as cursor:
             self.logs = cursor.execute(
-                _LOGS + " where log.client_id = %s", [client_id]  # type: ignore[arg-type]
+                _LOGS + " where log.client_id = %s",
+                [client_id],  # type: ignore[arg-type]
             ).fetchall()
             self.conversations = cursor.execute(
                 "select id, phone, name from conversations where client_id = %s", [client_id]
             ).fetchall()
             row = cursor.execute(
-                "select (%s at time zone timezone)::date as today from clients where id = %s", [now, client_id]
+                "select (%s at time zone timezone)::date as today from clients where id = %s",
+                [now, client_id],
             ).fetchone()
         assert row is not None
         self.today: date = row["today"]
@@ -120,7 +127,14 @@ class Usage:
             openai, groq, other = (of_provider(week, name) for name in ("openai", "groq", "other"))
             rows.append(
                 (
-                    *(monday, monday.isocalendar().week, tokens(week), tokens(openai), tokens(groq), cost(week)),
+                    *(
+                        monday,
+                        monday.isocalendar().week,
+                        tokens(week),
+                        tokens(openai),
+                        tokens(groq),
+                        cost(week),
+                    ),
                     *(tokens(other), cost(openai), cost(groq), cost(other), len(week), unpriced(week)),
                 )
             )
@@ -175,7 +189,7 @@ class Usage:
                     *(conversation_id, known["phone"], known["name"], tokens(here), cost(here), len(here)),
                     *(tokens(of_provider(here, name)) for name in ("openai", "groq", "other")),
                     unpriced(here),
-                    round(Decimal(tokens(here)) / everything, 6) if everything else Decimal(0),
+                    rounded(Decimal(tokens(here)) / everything, 6) if everything else Decimal(0),
                 )
             )
         rows.sort(key=lambda row: (-row[3], -row[4], row[1] is None, row[1] or "", row[0] is None, row[0]))
@@ -207,10 +221,15 @@ def unpriced(logs: Iterable[Row]) -> int:
     return sum(log["cost_basis"] == "unpriced" for log in logs)
 
 
+def rounded(value: Decimal, places: int) -> Decimal:
+    """As PostgreSQL rounds."""
+    return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+
+
 def cost_per_1k_tokens(logs: list[Row]) -> Decimal | None:
     if unpriced(logs) or not tokens(logs):
         return None
-    return round(cost(logs) * 1000 / tokens(logs), 10)
+    return rounded(cost(logs) * 1000 / tokens(logs), 10)
 
 
 def _by_model(logs: Iterable[Row]) -> list[tuple[Any, ...]]:
@@ -218,7 +237,7 @@ def _by_model(logs: Iterable[Row]) -> list[tuple[Any, ...]]:
         (
             *(source, model, tokens(here), tokens(here, "prompt"), tokens(here, "completion")),
             *(cost(here), len(here), unpriced(here)),
-            *(cost_per_1k_tokens(here), round(Decimal(tokens(here)) / len(here), 10)),
+            *(cost_per_1k_tokens(here), rounded(Decimal(tokens(here)) / len(here), 10)),
         )
         for (source, model), here in grouped(logs, lambda log: (log["source"], log["model"])).items()
     ]

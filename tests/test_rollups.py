@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from analytics.database import Database
+from tests.connections import dsn
 from tests.factories import NOW
-from tests.naive import Usage, wrong_sums
+from tests.naive import Usage, rounded, wrong_sums
 
 CLIENTS = [UUID(int=number) for number in (1, 2, 3)]
 CONVERSATIONS = [UUID(int=number) for number in (101, 102, 103)]  # the third has no row of its own
@@ -36,9 +37,9 @@ def usage_logs(draw: st.DrawFn) -> tuple[Any, ...]:
     prompt, completion = draw(st.sampled_from([0, 1, 10, 1000])), draw(st.sampled_from([0, 5]))
     cost = draw(st.sampled_from(["0", "0.0000000001", "1.5", None]))
     return (
-        draw(st.sampled_from(CLIENTS)),
-        draw(st.sampled_from([*CONVERSATIONS, None])),
-        draw(st.sampled_from([*PHONES, None])),
+        draw(st.sampled_from([CLIENTS[0], *CLIENTS])),
+        draw(st.sampled_from([None, None, None, *CONVERSATIONS])),
+        draw(st.sampled_from(["1", "1", *PHONES, None])),
         draw(st.sampled_from(["openai", "groq", "whisper", "OpenAI"])),
         draw(st.sampled_from(["a", "b", None])),
         prompt,
@@ -76,16 +77,18 @@ class RollupMachine(RuleBasedStateMachine):
                 {"client": client_id, "first": CONVERSATIONS[0], "second": CONVERSATIONS[1]},
             )
 
-    @rule(rows=st.lists(usage_logs(), min_size=1, max_size=6))
-    def insert(self, rows: list[tuple[Any, ...]]) -> None:
+    @rule(rows=st.lists(usage_logs(), min_size=1, max_size=6), is_folded=st.booleans())
+    def insert(self, rows: list[tuple[Any, ...]], is_folded: bool) -> None:
         values = ", ".join([f"({', '.join(['%s'] * 11)})"] * len(rows))
         self.connection.execute(
             f"insert into usage_logs ({COLUMNS}) values {values}",  # noqa: S608
             [value for row in rows for value in row],
         )
+        if is_folded:
+            self.fold()
 
     @rule(rows=st.lists(usage_logs(), min_size=1, max_size=6))
-    def copy(self, rows: list[tuple[Any, ...]]) -> None:
+    def copy_in(self, rows: list[tuple[Any, ...]]) -> None:
         with (
             self.connection.cursor() as cursor,
             cursor.copy(f"copy usage_logs ({COLUMNS}) from stdin") as copy,
@@ -209,7 +212,7 @@ class RollupMachine(RuleBasedStateMachine):
 
     def models(self, function: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return [
-            (*row[:8], *(None if ratio is None else round(ratio, 10) for ratio in row[8:]))
+            (*row[:8], *(None if ratio is None else rounded(ratio, 10) for ratio in row[8:]))
             for row in self.call(function, *arguments)
         ]
 
@@ -233,7 +236,3 @@ def test_sums_equal_logs_after_any_mix_of_statements(database: Database) -> None
                 max_examples=40, stateful_step_count=15, deadline=None, derandomize=True, database=None
             ),
         )
-
-
-def dsn(database: Database) -> str:
-    return database.url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -1,8 +1,6 @@
 """Many writers, folders and time-zone changes at once: nobody fails, and every snapshot is exact."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,9 +11,9 @@ from psycopg.errors import SerializationFailure
 
 from analytics.database import Database
 from tests import factories
+from tests.connections import at_once, dsn
 from tests.factories import NOW
 from tests.naive import Usage, wrong_sums
-from tests.test_rollups import dsn
 
 WRITERS = 8
 TRANSACTIONS = 15
@@ -25,22 +23,10 @@ SNAPSHOTS = 25
 
 INSERT = """
     insert into usage_logs
-        (client_id, id, phone, source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, created_at)
+        (client_id, id, phone, source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd,
+        created_at)
     values (%s, %s, %s, %s, 'a', 2, 1, 3, 0.0001, %s)
 """
-
-
-def at_once(*tasks: Callable[["psycopg.Connection[Any]"], object], database: Database) -> list[Any]:
-    """The results of `tasks`, each run in a thread and on an autocommit connection of its own."""
-    start = threading.Barrier(len(tasks))
-
-    def run(task: Callable[["psycopg.Connection[Any]"], object]) -> object:
-        with psycopg.connect(dsn(database), autocommit=True) as connection:
-            start.wait()
-            return task(connection)
-
-    with ThreadPoolExecutor(len(tasks)) as threads:
-        return [future.result() for future in [threads.submit(run, task) for task in tasks]]
 
 
 def test_eight_writers_two_folders_and_a_changing_timezone(database: Database) -> None:
@@ -60,7 +46,8 @@ def test_eight_writers_two_folders_and_a_changing_timezone(database: Database) -
                             INSERT, [client_id, log_id, str(turn % 3), ["openai", "groq"][place % 2], moment]
                         )
                     connection.execute(
-                        "update usage_logs set total_tokens = 5 where client_id = %s and id = %s", [busy, ids[0]]
+                        "update usage_logs set total_tokens = 5 where client_id = %s and id = %s",
+                        [busy, ids[0]],
                     )
                     connection.execute(
                         "delete from usage_logs where client_id = %s and id = %s", [busy, ids[1]]
@@ -99,7 +86,12 @@ def test_eight_writers_two_folders_and_a_changing_timezone(database: Database) -
         return 0
 
     kept = at_once(
-        *[writer(number) for number in range(1, WRITERS + 1)], fold, fold, change_timezone, look, database=database
+        *[writer(number) for number in range(1, WRITERS + 1)],
+        fold,
+        fold,
+        change_timezone,
+        look,
+        database=database,
     )
 
     with database.transaction() as connection:

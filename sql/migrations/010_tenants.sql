@@ -3,17 +3,54 @@
 -- Adopts the tables of an existing installation: adds what is missing, removes nothing.
 -- Safe to run again, and safe to paste into Supabase's SQL editor.
 
+-- Locks tables against everybody until the transaction ends, in bites: while somebody's transaction is at one
+-- of them, all are let go again. So nobody else queues behind this one for long, and whoever waits for it in a
+-- circle goes on before PostgreSQL ends a transaction for that, which it does after a second. Call it before
+-- the transaction holds any other lock that writers need.
+create or replace procedure lock_in_bites(p_tables regclass[])
+    language plpgsql
+    set search_path = public, pg_temp
+    set lock_timeout = '1min'
+as $$
+declare
+    bites constant integer := 100;
+    tables constant text := (select string_agg(name::text, ', ') from unnest(p_tables) as name);
+begin
+    -- No writer minds this one. An autovacuum does, and is sent away.
+    execute format('lock table %s in share update exclusive mode', tables);
+    for bite in 1..bites loop
+        begin
+            perform set_config('lock_timeout', '100ms', true);
+            execute format('lock table %s in access exclusive mode', tables);
+            exit;
+        exception
+            when lock_not_available then
+                if bite = bites then
+                    raise exception 'transactions use % all the time: end the long ones, then migrate again', tables
+                        using errcode = 'lock_not_available';
+                end if;
+                perform pg_sleep(0.1 + 0.5 * random());
+        end;
+    end loop;
+end
+$$;
+
 -- Tables that already stand without row-level security get it below; a policy keeps them open to whoever
 -- could use them before. Our own tables are born closed.
 do $$
 declare
+    standing constant regclass[] := array_remove(
+        array[to_regclass('public.clients'), to_regclass('public.conversations')], null
+    );
     open_table regclass;
 begin
+    if standing <> '{}' then
+        call lock_in_bites(standing);
+    end if;
     for open_table in
         select oid
         from pg_class
-        where oid in (to_regclass('public.clients'), to_regclass('public.conversations'))
-            and not relrowsecurity
+        where oid = any (standing) and not relrowsecurity
     loop
         execute format('create policy everybody_as_before on %s using (true) with check (true)', open_table);
     end loop;
@@ -54,9 +91,11 @@ create or replace function check_client_timezone() returns trigger
     set search_path = public, pg_temp
 as $$
 begin
-    -- Only full names: "EST" and "UTC+3" are accepted by PostgreSQL too, but have no daylight saving or
-    -- the opposite sign of what their writer meant.
-    if not exists (select from pg_timezone_names as zone where zone.name = new.timezone) then
+    -- Only places: "EST" and "UTC+3" are accepted by PostgreSQL too, but have no daylight saving or the
+    -- opposite sign of what their writer meant.
+    if new.timezone is null or new.timezone <> 'UTC' and not exists (
+        select from pg_timezone_names as zone where zone.name = new.timezone and zone.name like '%/%'
+    ) then
         raise exception 'unknown time zone "%" of client "%": give an IANA name such as "America/Sao_Paulo"',
             new.timezone, new.name
             using errcode = 'invalid_parameter_value';

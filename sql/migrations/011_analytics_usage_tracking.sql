@@ -13,6 +13,20 @@
 
 -- 1  Tables ----------------------------------------------------------------------------------------
 
+-- A repeated run waits for everybody first, and then never while it holds what they need.
+do $$
+begin
+    if exists (
+        select from pg_attribute where attrelid = to_regclass('public.usage_logs') and attname = 'cost_basis'
+    ) then
+        call lock_in_bites(
+            '{usage_logs, clients, usage_pending, usage_daily_rollup, usage_conversation_daily_rollup,
+            usage_conversation_rollup, usage_daily, usage_conversation_daily, usage_conversation}'
+        );
+    end if;
+end
+$$;
+
 -- One row per call. It is born under a second name, and section 4 gives it its own: at once where there is
 -- no usage_logs yet, after copying where there is one to adopt.
 create table if not exists usage_logs_adopted (
@@ -110,17 +124,9 @@ create or replace function record_pending_usage() returns trigger
     security definer
     set search_path = public, pg_temp
 as $$
-declare
-    is_read_committed constant boolean := current_setting('transaction_isolation') = 'read committed';
 begin
     if tg_op <> 'DELETE' then
-        perform pg_advisory_xact_lock_shared(timezone_lock(writer.client_id))
-        from (select distinct client_id from added order by client_id) as writer;
-
-        -- An older snapshot may hold a time zone that has changed since: then this fails to serialize.
-        if not is_read_committed then
-            perform from clients where id in (select client_id from added) for share;
-        end if;
+        perform keep_timezones(array(select distinct client_id from added order by client_id));
 
         insert into usage_pending
         select
@@ -142,12 +148,7 @@ begin
     end if;
 
     if tg_op <> 'INSERT' then
-        perform pg_advisory_xact_lock_shared(timezone_lock(writer.client_id))
-        from (select distinct client_id from removed order by client_id) as writer;
-
-        if not is_read_committed then
-            perform from clients where id in (select client_id from removed) for share;
-        end if;
+        perform keep_timezones(array(select distinct client_id from removed order by client_id));
 
         -- When a client is being deleted its row is gone by now, and forget_usage_of_clients() clears up.
         insert into usage_pending
@@ -170,6 +171,28 @@ begin
     end if;
 
     return null;
+end
+$$;
+
+-- Keeps the time zones of these clients as they are until the transaction ends.
+create or replace function keep_timezones(p_client_ids uuid[]) returns void
+    language plpgsql
+    set search_path = public, pg_temp
+as $$
+begin
+    perform pg_advisory_xact_lock_shared(timezone_lock(client_id)) from unnest(p_client_ids) as client_id;
+
+    -- An older snapshot may hold a time zone that has changed since, or one that is changing: waiting for
+    -- that would be a deadlock, as the change waits for this writer.
+    if current_setting('transaction_isolation') <> 'read committed' then
+        begin
+            perform from clients where id = any (p_client_ids) for share nowait;
+        exception
+            when lock_not_available then
+                raise exception 'a client is changing while its usage is written: try the transaction again'
+                    using errcode = 'serialization_failure';
+        end;
+    end if;
 end
 $$;
 
@@ -498,12 +521,20 @@ declare
     is_legacy constant boolean := legacy is not null and not exists (
         select from pg_attribute where attrelid = legacy and attname = 'cost_basis'
     );
+    locked constant regclass[] := array(
+        select legacy
+        union all
+        select distinct confrelid::regclass from pg_constraint where contype = 'f' and conrelid = legacy
+    );
+    -- Row versions from before this were there for the copy to see; younger ones are caught up with.
+    horizon xid;
     shared_columns text;
     blocks bigint;
     block bigint := 0;
     blocks_per_step constant bigint := 8192;  -- 64 MB
     copied bigint;
     is_locked boolean;
+    broken_constraint name;
     carried text[] := '{}';
     statement text;
     item record;
@@ -544,7 +575,8 @@ begin
                 attribute.attname as name,
                 format_type(attribute.atttypid, attribute.atttypmod) as type,
                 pg_get_expr(preset.adbin, preset.adrelid) as preset,
-                attribute.attgenerated <> '' as is_generated
+                attribute.attgenerated <> '' as is_generated,
+                attribute.attidentity <> '' as is_identity
             from pg_attribute as attribute
             left join pg_attrdef as preset
                 on preset.adrelid = attribute.attrelid and preset.adnum = attribute.attnum
@@ -561,6 +593,7 @@ begin
                 item.name, item.type,
                 case
                     when item.is_generated then format('generated always as (%s) stored', item.preset)
+                    when item.is_identity then 'generated by default as identity'
                     when item.preset is not null then 'default ' || item.preset
                     else ''
                 end
@@ -573,17 +606,19 @@ begin
         where attrelid = legacy and attnum > 0 and not attisdropped and attgenerated = '';
 
         -- The copy. Which version of which row was copied is remembered, to find later what has changed.
+        horizon := pg_snapshot_xmin(pg_current_snapshot())::xid;
         create temporary table usage_logs_copied (id uuid not null, version xid not null) on commit drop;
+        create temporary table usage_logs_timezones on commit drop as select id, timezone from clients;
         blocks := pg_relation_size(legacy) / current_setting('block_size')::bigint;
         raise notice 'adopting usage_logs: copying % MB', blocks * 8 / 1024;
         loop
             execute format(
                 'with batch as materialized (
-                    select *, xmin as version
+                    select *, xmin as copied_version
                     from usage_logs
                     where ctid >= ''(%1$s,0)''::tid and ctid < ''(%2$s,0)''::tid
                 ),
-                remembered as (insert into usage_logs_copied select id, version from batch)
+                remembered as (insert into usage_logs_copied select id, copied_version from batch)
                 insert into usage_logs_adopted (%3$s) select %3$s from batch',
                 block, case when block + blocks_per_step > blocks then 4294967295 else block + blocks_per_step end,
                 shared_columns
@@ -595,40 +630,77 @@ begin
         select count(*) into copied from usage_logs_copied;
         raise notice 'adopting usage_logs: copied % rows, adding up', copied;
         perform fold_usage();
+        create index on usage_logs_copied (id);
         analyze usage_logs_copied;
     end if;
 
-    -- Once without and once with the writers waiting: rows that were changed or deleted since they were
-    -- copied (some perhaps copied twice, as they moved) are taken out of the copy again.
+    -- Once without and once with the writers waiting.
     foreach is_locked in array case when is_legacy then array[false, true] else array[false] end loop
         if is_locked then
             raise notice 'adopting usage_logs: catching up and swapping';
-            -- In bites, so that somebody's long transaction never queues all writers behind this one.
-            perform set_config('lock_timeout', '2s', true);
-            for attempt in 1..60 loop
-                begin
-                    lock table usage_logs in access exclusive mode;
-                    exit;
-                exception
-                    when lock_not_available then
-                        if attempt = 60 then
-                            raise exception 'usage_logs is in use by a long transaction: end it, then migrate again'
-                                using errcode = 'lock_not_available';
-                        end if;
-                        raise notice 'adopting usage_logs: a long transaction uses it, trying again';
-                        perform pg_sleep(0.5);
-                end;
-            end loop;
-            perform set_config('lock_timeout', '0', true);
+            call lock_in_bites(locked);
+            -- Nothing watches over it before this transaction ends.
+            if exists (
+                select from clients inner join usage_logs_timezones as seen using (id)
+                where clients.timezone <> seen.timezone
+            ) then
+                raise exception 'a client''s time zone was changed meanwhile: nothing was done, migrate again';
+            end if;
         end if;
 
         if is_legacy then
+            -- What came in or changed since the copy began; what was copied of it is taken out again.
+            create temporary table usage_logs_recent on commit drop as
+            select id, xmin as version from usage_logs where age(xmin) <= age(horizon);
+            analyze usage_logs_recent;
+
             create temporary table usage_logs_stale on commit drop as
             select seen.id
             from usage_logs_copied as seen
-            where not exists (select from usage_logs as log where log.id = seen.id and log.xmin = seen.version);
+            inner join usage_logs_recent as recent on recent.id = seen.id and recent.version <> seen.version;
+            delete from usage_logs_copied where id in (select id from usage_logs_stale);
+            delete from usage_logs_adopted where id in (select id from usage_logs_stale);
+            truncate usage_logs_stale;
 
-            if exists (select from usage_logs_stale) then
+            delete from usage_logs_recent as recent
+            where exists (select from usage_logs_copied as seen where seen.id = recent.id);
+
+            loop
+                begin
+                    execute format(
+                        'with batch as materialized (
+                            select log.*, log.xmin as copied_version
+                            from usage_logs as log
+                            inner join usage_logs_recent as recent on recent.id = log.id
+                        ),
+                        remembered as (insert into usage_logs_copied select id, copied_version from batch)
+                        insert into usage_logs_adopted (%1$s) select %1$s from batch',
+                        shared_columns
+                    );
+                    exit;
+                exception
+                    when check_violation then
+                        get stacked diagnostics broken_constraint = constraint_name;
+                        carried := carried || (
+                            select format('alter table usage_logs add constraint %I %s not valid', conname,
+                                replace(pg_get_constraintdef(oid), ' NOT VALID', ''))
+                            from pg_constraint
+                            where conrelid = 'usage_logs_adopted'::regclass and conname = broken_constraint
+                        );
+                        execute format('alter table usage_logs_adopted drop constraint %I', broken_constraint);
+                        raise notice 'adopting usage_logs: rows that break % are kept as they are', broken_constraint;
+                end;
+            end loop;
+            drop table usage_logs_recent;
+
+            -- What was deleted meanwhile is found by looking at every row; seldom needed while writers wait.
+            if not is_locked
+                or (select count(*) from usage_logs_copied) <> (select count(*) from usage_logs)
+            then
+                insert into usage_logs_stale
+                select seen.id
+                from usage_logs_copied as seen
+                where not exists (select from usage_logs as log where log.id = seen.id and log.xmin = seen.version);
                 delete from usage_logs_copied where id in (select id from usage_logs_stale);
                 delete from usage_logs_adopted where id in (select id from usage_logs_stale);
             end if;
@@ -638,8 +710,6 @@ begin
         if not is_locked then
             alter table usage_logs_adopted
                 add constraint usage_logs_adopted_pkey primary key (client_id, id),
-                add constraint usage_logs_client_id_fkey
-                    foreign key (client_id) references clients (id) on delete cascade,
                 -- The upper bound keeps the sums of nine million such calls within a bigint.
                 add constraint usage_logs_tokens_are_not_negative check (
                     prompt_tokens between 0 and 1000000000000
@@ -671,33 +741,41 @@ begin
         end if;
     end loop;
 
-    if is_legacy then
-        execute format(
-            'insert into usage_logs_adopted (%1$s)
-            select %1$s from usage_logs as log
-            where not exists (select from usage_logs_copied as seen where seen.id = log.id)',
-            shared_columns
-        );
+    -- Only now: it keeps others from changing clients.
+    alter table usage_logs_adopted
+        add constraint usage_logs_client_id_fkey foreign key (client_id) references clients (id) on delete cascade;
 
+    if is_legacy then
         -- Nothing of the old table goes before all of it is shown to be in the new one.
         select
-            count(*) as row_count,
+            count(*)::numeric as row_count,
             coalesce(sum(total_tokens), 0)::numeric as total_tokens,
             coalesce(sum(cost_usd), 0)::numeric as cost_usd
         into legacy_sums
         from usage_logs;
         select
-            count(*) as row_count,
+            coalesce(sum(request_count), 0)::numeric as row_count,
             coalesce(sum(total_tokens), 0)::numeric as total_tokens,
             coalesce(sum(cost_usd), 0)::numeric as cost_usd
         into adopted_sums
-        from usage_logs_adopted;
-        if adopted_sums is distinct from legacy_sums then
+        from usage_daily;
+        if adopted_sums is distinct from legacy_sums
+            or legacy_sums.row_count <> (select count(*) from usage_logs_adopted)
+        then
             raise exception 'the copy of usage_logs holds % instead of %: nothing was changed, please report this',
                 adopted_sums, legacy_sums;
         end if;
 
         -- Its policies, grants and triggers come along; of its indexes only a notice remains.
+        if not (select relrowsecurity from pg_class where oid = legacy) then
+            carried := carried || text 'create policy everybody_as_before on usage_logs using (true) with check (true)';
+        end if;
+        for item in
+            select pg_get_userbyid(relowner) as name from pg_class
+            where oid = legacy and pg_get_userbyid(relowner) <> current_user
+        loop
+            carried := carried || format('alter table usage_logs owner to %I', item.name);
+        end loop;
         for item in select * from pg_policies where schemaname = 'public' and tablename = 'usage_logs' loop
             carried := carried || format(
                 'create policy %I on usage_logs as %s for %s to %s%s%s',
@@ -708,23 +786,51 @@ begin
                 case when item.with_check is not null then format(' with check (%s)', item.with_check) else '' end
             );
         end loop;
+        -- The new table was born with what the schema's default privileges give away.
         for item in
-            select privilege_type, is_grantable, pg_get_userbyid(grantee) as grantee, grantee = 0 as is_public
+            select distinct pg_get_userbyid(grantee) as grantee, grantee = 0 as is_public
             from pg_class, aclexplode(relacl)
-            where oid = legacy
+            where oid = 'usage_logs_adopted'::regclass and grantee <> relowner
         loop
             carried := carried || format(
-                'grant %s on usage_logs to %s%s',
+                'revoke all on usage_logs from %s',
+                case when item.is_public then 'public' else quote_ident(item.grantee) end
+            );
+        end loop;
+        for item in
+            select privilege_type, is_grantable, pg_get_userbyid(grantee) as grantee, grantee = 0 as is_public, '' as columns
+            from pg_class, aclexplode(relacl)
+            where oid = legacy
+            union all
+            select privilege_type, is_grantable, pg_get_userbyid(grantee), grantee = 0, format('(%I)', attname)
+            from pg_attribute, aclexplode(attacl)
+            where attrelid = legacy and attnum > 0 and not attisdropped
+        loop
+            carried := carried || format(
+                'grant %s %s on usage_logs to %s%s',
                 item.privilege_type,
+                item.columns,
                 case when item.is_public then 'public' else quote_ident(item.grantee) end,
                 case when item.is_grantable then ' with grant option' else '' end
             );
         end loop;
         for item in
-            select pg_get_triggerdef(oid) as definition from pg_trigger where tgrelid = legacy and not tgisinternal
+            select tgname as name, tgenabled as enabled, pg_get_triggerdef(oid) as definition
+            from pg_trigger
+            where tgrelid = legacy and not tgisinternal
         loop
             carried := carried || item.definition;
+            if item.enabled <> 'O' then
+                carried := carried || format(
+                    'alter table usage_logs %s trigger %I',
+                    case item.enabled when 'D' then 'disable' when 'A' then 'enable always' else 'enable replica' end,
+                    item.name
+                );
+            end if;
         end loop;
+        if (select relreplident from pg_class where oid = legacy) = 'f' then
+            carried := carried || text 'alter table usage_logs replica identity full';
+        end if;
         for item in
             select pubname as name from pg_publication_tables
             where schemaname = 'public' and tablename = 'usage_logs'
@@ -739,6 +845,22 @@ begin
         loop
             raise notice 'adopting usage_logs: its index % was replaced by ours; if you need it too: %',
                 item.name, item.definition;
+        end loop;
+
+        -- A counting column of the installation's own counts on.
+        for item in
+            select link.objid::regclass as sequence, attribute.attname as name, link.deptype = 'i' as is_identity
+            from pg_depend as link
+            inner join pg_class as sequence on sequence.oid = link.objid and sequence.relkind = 'S'
+            inner join pg_attribute as attribute
+                on attribute.attrelid = link.refobjid and attribute.attnum = link.refobjsubid
+            where link.classid = 'pg_class'::regclass and link.refobjid = legacy and link.deptype in ('a', 'i')
+        loop
+            if item.is_identity then
+                perform setval(pg_get_serial_sequence('usage_logs_adopted', item.name), nextval(item.sequence));
+            else
+                execute format('alter sequence %s owned by usage_logs_adopted.%I', item.sequence, item.name);
+            end if;
         end loop;
 
         drop table usage_logs;
@@ -768,6 +890,12 @@ create or replace trigger forget_usage_of_clients
 
 -- 5  Functions -------------------------------------------------------------------------------------
 
+-- The guide's original has these names with other columns, and a short call would still find it.
+drop function if exists get_daily_usage(uuid, integer);
+drop function if exists get_weekly_evolution(uuid, integer);
+drop function if exists get_monthly_summary(uuid, integer, integer);
+drop function if exists get_usage_by_conversation(uuid, integer, integer);
+
 -- p_days whole days of the client, the day of p_now included. No row for a client that is not there (or that
 -- the reader may not see).
 create or replace function usage_window(p_client_id uuid, p_days integer, p_now timestamptz)
@@ -785,6 +913,18 @@ begin
     select (p_now at time zone timezone)::date - (p_days - 1), (p_now at time zone timezone)::date
     from clients
     where id = p_client_id;
+end
+$$;
+
+create or replace function days_of_weeks(p_weeks integer) returns integer
+    language plpgsql immutable parallel safe
+as $$
+begin
+    if p_weeks is null or p_weeks not between 1 and 520 then
+        raise exception 'weeks must be between 1 and 520, not %', coalesce(p_weeks::text, 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    return 7 * p_weeks;
 end
 $$;
 
@@ -867,8 +1007,7 @@ as $$
             date_trunc('week', last_date::timestamp)::date - 7 * (p_weeks - 1) as first_monday,
             date_trunc('week', last_date::timestamp)::date as last_monday,
             last_date
-        -- Also checks that p_weeks can be meant.
-        from usage_window(p_client_id, 7 * p_weeks, p_now)
+        from usage_window(p_client_id, days_of_weeks(p_weeks), p_now)
     ),
 
     weeks as (
@@ -964,7 +1103,8 @@ create or replace function get_usage_by_model(
 )
     returns table (
         source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
-        total_cost numeric, request_count bigint, unpriced_count bigint
+        total_cost numeric, request_count bigint, unpriced_count bigint, cost_per_1k_tokens numeric,
+        tokens_per_request numeric
     )
     language sql stable
     set search_path = public, pg_temp
@@ -981,7 +1121,11 @@ as $$
         sum(completion_tokens)::bigint as completion_tokens,
         sum(cost_usd) as total_cost,
         sum(request_count)::bigint as request_count,
-        sum(unpriced_count)::bigint as unpriced_count
+        sum(unpriced_count)::bigint as unpriced_count,
+        -- Null where some of the cost is unknown: tokens over a part of their cost would mislead.
+        case when sum(unpriced_count) = 0 then sum(cost_usd) * 1000 / nullif(sum(total_tokens), 0) end
+            as cost_per_1k_tokens,
+        sum(total_tokens) / nullif(sum(request_count), 0) as tokens_per_request
     from usage_daily
     where
         client_id = p_client_id
@@ -997,7 +1141,8 @@ create or replace function get_monthly_summary(
 )
     returns table (
         source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
-        total_cost numeric, request_count bigint, unpriced_count bigint
+        total_cost numeric, request_count bigint, unpriced_count bigint, cost_per_1k_tokens numeric,
+        tokens_per_request numeric
     )
     language sql stable
     set search_path = public, pg_temp
@@ -1024,7 +1169,11 @@ as $$
         sum(completion_tokens)::bigint as completion_tokens,
         sum(cost_usd) as total_cost,
         sum(request_count)::bigint as request_count,
-        sum(unpriced_count)::bigint as unpriced_count
+        sum(unpriced_count)::bigint as unpriced_count,
+        -- Null where some of the cost is unknown: tokens over a part of their cost would mislead.
+        case when sum(unpriced_count) = 0 then sum(cost_usd) * 1000 / nullif(sum(total_tokens), 0) end
+            as cost_per_1k_tokens,
+        sum(total_tokens) / nullif(sum(request_count), 0) as tokens_per_request
     from usage_daily
     where
         client_id = p_client_id
@@ -1035,6 +1184,7 @@ as $$
 $$;
 
 -- What one conversation (as get_usage_by_conversation() tells them apart) used in a period, as far as folded.
+-- Three branches instead of one "or": each is one short range of the same index.
 create or replace function folded_conversation_usage(
     p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date
 )
@@ -1051,15 +1201,29 @@ as $$
         coalesce(sum(cost_usd), 0),
         coalesce(sum(request_count), 0),
         coalesce(sum(unpriced_count), 0)
-    from usage_conversation_daily_rollup
-    where
-        client_id = p_client_id
-        and usage_date between p_first_date and p_last_date
-        and (
-            conversation_id = p_conversation_id
-            or (conversation_id is null and phone = p_phone)
-            or (p_conversation_id is null and p_phone is null and conversation_id is null and phone is null)
-        )
+    from (
+        select total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        from usage_conversation_daily_rollup
+        where
+            client_id = p_client_id
+            and usage_date between p_first_date and p_last_date
+            and conversation_id = p_conversation_id
+        union all
+        select total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        from usage_conversation_daily_rollup
+        where
+            client_id = p_client_id
+            and usage_date between p_first_date and p_last_date
+            and conversation_id is null and phone = p_phone
+        union all
+        select total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        from usage_conversation_daily_rollup
+        where
+            client_id = p_client_id
+            and usage_date between p_first_date and p_last_date
+            and conversation_id is null and phone is null
+            and p_conversation_id is null and p_phone is null
+    ) as days
 $$;
 
 -- One row per conversation with use in the period, the p_limit with the most tokens, the most first. Calls
@@ -1068,8 +1232,8 @@ $$;
 -- tokens in the period, 0 to 1.
 --
 -- Adding up every conversation's days would be dear, so only those are added up that can be among the
--- first: a conversation within the period has its lifetime's tokens in it, one that began earlier has them
--- at most, and the p_limit best of what is known so far set the bar.
+-- first: none has more tokens in the period than in its lifetime, and the p_limit-th best of what has been
+-- counted sets the bar.
 create or replace function get_usage_by_conversation(
     p_client_id uuid, p_days integer default 30, p_limit integer default 20, p_now timestamptz default now()
 )
@@ -1080,6 +1244,7 @@ create or replace function get_usage_by_conversation(
     )
     language plpgsql stable
     set search_path = public, pg_temp
+    set jit = off  -- compiling takes longer than running
 as $$
 #variable_conflict use_column
 declare
@@ -1092,128 +1257,171 @@ declare
         where conrelid = 'usage_logs'::regclass and conname = 'usage_logs_tokens_are_not_negative'
     ), false);
 begin
+    if p_limit is null or p_limit not between 1 and 100000 then
+        raise exception 'limit must be between 1 and 100000, not %', coalesce(p_limit::text, 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
     select first_date, last_date into v_first, v_last from usage_window(p_client_id, p_days, p_now);
 
     return query
-    with known as (
-        select id, phone, name from conversations where client_id = p_client_id
+    -- Pending sums have their date, so what is in the period counts as it is. Nobody joins conversations as a
+    -- whole here or below: they are looked up one by one, where a log does not name its own.
+    with pending as materialized (
+        select
+            resolved.id,
+            case when resolved.id is null then logged.phone end as lone_phone,
+            logged.source, logged.total_tokens, logged.cost_usd, logged.request_count, logged.unpriced_count
+        from usage_pending as logged
+        cross join lateral (
+            select coalesce(
+                logged.conversation_id,
+                (select id from conversations where client_id = p_client_id and phone = logged.phone)
+            ) as id
+        ) as resolved
+        where logged.client_id = p_client_id and logged.usage_date between v_first and v_last
     ),
 
-    -- One row per conversation as logged, twice where it has pending sums, which have their date and so are
-    -- counted right here.
+    -- One row per conversation as logged, and per pending row: the most tokens that it can have in the period,
+    -- and how many are likely, by the share of its days that lie in the period. (Adopted rows may have been
+    -- made at infinity.)
     logged as (
         select
-            conversation_id, phone,
-            case when first_date >= v_first and last_date <= v_last then total_tokens else 0 end as at_least,
+            conversation_id as id, null::text as lone_phone,
             total_tokens as at_most,
-            0::bigint as total_tokens, 0::bigint as openai_tokens, 0::bigint as groq_tokens,
-            0::numeric as cost_usd, 0::bigint as request_count, 0::bigint as unpriced_count
+            total_tokens / (least(last_date, v_last + 3660) - greatest(first_date, v_first - 3660) + 1)
+            * (least(last_date, v_last) - greatest(first_date, v_first) + 1) as likely
         from usage_conversation_rollup
-        where client_id = p_client_id and last_date >= v_first and first_date <= v_last
+        where
+            client_id = p_client_id and last_date >= v_first and first_date <= v_last
+            and conversation_id is not null
         union all
         select
-            conversation_id, phone,
-            sum(total_tokens), sum(total_tokens),
-            sum(total_tokens),
-            coalesce(sum(total_tokens) filter (where source = 'openai'), 0),
-            coalesce(sum(total_tokens) filter (where source = 'groq'), 0),
-            sum(cost_usd), sum(request_count), sum(unpriced_count)
-        from usage_pending
-        where client_id = p_client_id and usage_date between v_first and v_last
-        group by conversation_id, phone
-    ),
-
-    resolved as (
-        select conversation_id as id, null::text as lone_phone, logged.*
-        from logged
-        where conversation_id is not null
+            known.id, case when known.id is null then lifetime.phone end,
+            lifetime.total_tokens,
+            lifetime.total_tokens / (least(last_date, v_last + 3660) - greatest(first_date, v_first - 3660) + 1)
+            * (least(last_date, v_last) - greatest(first_date, v_first) + 1)
+        from usage_conversation_rollup as lifetime
+        left join conversations as known on known.client_id = p_client_id and known.phone = lifetime.phone
+        where
+            lifetime.client_id = p_client_id and last_date >= v_first and first_date <= v_last
+            and lifetime.conversation_id is null
         union all
-        select known.id, case when known.id is null then logged.phone end, logged.*
-        from logged
-        left join known on known.phone = logged.phone
-        where logged.conversation_id is null
+        select id, lone_phone, total_tokens, total_tokens
+        from pending
     ),
 
-    -- One row per conversation: what bounds its tokens, and the sums of what is pending.
+    -- One row per conversation.
     candidates as materialized (
+        select id, lone_phone, sum(at_most) as at_most, max(likely) as likely
+        from logged
+        group by id, lone_phone
+    ),
+
+    -- The most promising ones are counted first; the p_limit-th best of them is the bar for all others. Pending
+    -- rows without an id stay in here and below: alone they are less than their whole, so they raise no bar too
+    -- high, and those of a conversation below the bar are below it too.
+    probes as materialized (
+        select candidate.id, candidate.lone_phone, days.*
+        from (select * from candidates order by likely desc limit 3 * p_limit) as candidate
+        left join lateral (
+            select phone from conversations where client_id = p_client_id and id = candidate.id limit 1
+        ) as known on true
+        cross join lateral folded_conversation_usage(
+            p_client_id, candidate.id, coalesce(known.phone, candidate.lone_phone), v_first, v_last
+        ) as days
+    ),
+
+    bar as materialized (
+        select sum(total_tokens) as tokens
+        from (
+            select id, lone_phone, total_tokens from probes
+            union all
+            select id, lone_phone, total_tokens
+            from pending
+            where id is null or id in (select id from probes)
+        ) as parts
+        group by id, lone_phone
+        order by sum(total_tokens) desc
+        offset greatest(p_limit - 1, 0)
+        limit 1
+    ),
+
+    folded as materialized (
+        select
+            id, lone_phone, total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        from probes
+        union all
+        select
+            candidate.id, candidate.lone_phone, days.total_tokens, days.openai_tokens, days.groq_tokens,
+            days.cost_usd, days.request_count, days.unpriced_count
+        from candidates as candidate
+        left join lateral (
+            select phone from conversations where client_id = p_client_id and id = candidate.id limit 1
+        ) as known on true
+        cross join lateral folded_conversation_usage(
+            p_client_id, candidate.id, coalesce(known.phone, candidate.lone_phone), v_first, v_last
+        ) as days
+        where
+            (not v_can_prune or candidate.at_most >= coalesce((select tokens from bar), 0))
+            and coalesce(candidate.id::text, '+' || candidate.lone_phone, '') not in (
+                select coalesce(id::text, '+' || lone_phone, '') from probes
+            )
+    ),
+
+    counted as (
         select
             id, lone_phone,
-            sum(at_least) as at_least,
-            sum(at_most) as at_most,
             sum(total_tokens) as total_tokens,
             sum(openai_tokens) as openai_tokens,
             sum(groq_tokens) as groq_tokens,
             sum(cost_usd) as cost_usd,
             sum(request_count) as request_count,
             sum(unpriced_count) as unpriced_count
-        from resolved
-        group by id, lone_phone
-    ),
-
-    -- The most promising ones that began earlier are counted first, so that the bar is high for the others.
-    probes as (
-        select candidate.total_tokens + days.total_tokens as tokens
         from (
-            select * from candidates where at_most > at_least order by at_most desc limit 3 * p_limit
-        ) as candidate
-        left join known on known.id = candidate.id
-        cross join lateral folded_conversation_usage(
-            p_client_id, candidate.id, coalesce(known.phone, candidate.lone_phone), v_first, v_last
-        ) as days
-    ),
-
-    certain as (
-        select at_least as tokens from candidates where at_most = at_least order by 1 desc limit p_limit
-    ),
-
-    bar as materialized (
-        select tokens
-        from (select tokens from probes union all select tokens from certain) as counted
-        order by tokens desc
-        offset greatest(p_limit - 1, 0)
-        limit 1
-    ),
-
-    counted as (
-        select
-            candidate.id,
-            coalesce(known.phone, candidate.lone_phone) as phone,
-            known.name,
-            candidate.total_tokens + days.total_tokens as total_tokens,
-            candidate.cost_usd + days.cost_usd as cost_usd,
-            candidate.request_count + days.request_count as request_count,
-            candidate.openai_tokens + days.openai_tokens as openai_tokens,
-            candidate.groq_tokens + days.groq_tokens as groq_tokens,
-            candidate.unpriced_count + days.unpriced_count as unpriced_count
-        from candidates as candidate
-        left join known on known.id = candidate.id
-        cross join lateral folded_conversation_usage(
-            p_client_id, candidate.id, coalesce(known.phone, candidate.lone_phone), v_first, v_last
-        ) as days
-        where not v_can_prune or candidate.at_most >= coalesce((select tokens from bar), 0)
+            select
+                id, lone_phone, total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+            from folded
+            union all
+            select
+                pending.id, pending.lone_phone, pending.total_tokens,
+                case when pending.source = 'openai' then pending.total_tokens else 0 end,
+                case when pending.source = 'groq' then pending.total_tokens else 0 end,
+                pending.cost_usd, pending.request_count, pending.unpriced_count
+            from pending
+            where id is null or id in (select id from folded)
+        ) as parts
+        group by id, lone_phone
+        having sum(request_count) <> 0
     ),
 
     everything as (
         select sum(total_tokens) as total_tokens
-        from usage_daily
-        where client_id = p_client_id and usage_date between v_first and v_last
+        from (
+            select total_tokens
+            from usage_daily_rollup
+            where client_id = p_client_id and usage_date between v_first and v_last
+            union all
+            select total_tokens from pending
+        ) as parts
     )
 
     select
-        phone,
-        name,
-        total_tokens::bigint,
-        cost_usd,
-        request_count::bigint,
-        openai_tokens::bigint,
-        groq_tokens::bigint,
-        (total_tokens - openai_tokens - groq_tokens)::bigint,
-        unpriced_count::bigint,
-        id,
-        coalesce(round(total_tokens / nullif((select total_tokens from everything), 0), 6), 0)
+        coalesce(known.phone, counted.lone_phone) as phone,
+        known.name,
+        counted.total_tokens::bigint,
+        counted.cost_usd,
+        counted.request_count::bigint,
+        counted.openai_tokens::bigint,
+        counted.groq_tokens::bigint,
+        (counted.total_tokens - counted.openai_tokens - counted.groq_tokens)::bigint,
+        counted.unpriced_count::bigint,
+        counted.id,
+        coalesce(round(counted.total_tokens / nullif((select total_tokens from everything), 0), 6), 0)
     from counted
-    where request_count <> 0
-    order by total_tokens desc, cost_usd desc, phone nulls last, id nulls last
+    left join lateral (
+        select phone, name from conversations where client_id = p_client_id and id = counted.id
+    ) as known on true
+    order by counted.total_tokens desc, counted.cost_usd desc, phone nulls last, counted.id nulls last
     limit p_limit;
 end
 $$;
@@ -1234,4 +1442,14 @@ grant select on
 
 -- The only function that changes anything. Supabase would offer it to every visitor.
 revoke execute on function fold_usage() from public;
+do $$
+declare
+    visitor name;
+begin
+    -- By name, with a default privilege.
+    for visitor in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
+        execute format('revoke execute on function fold_usage() from %I', visitor);
+    end loop;
+end
+$$;
 grant execute on function fold_usage() to analytics_reader;

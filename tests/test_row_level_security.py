@@ -1,0 +1,157 @@
+"""As `analytics_reader`, a query that forgets its `where` still sees one client."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from analytics.database import Database
+from analytics.migrations import apply_migrations
+from tests import factories
+
+TABLES = [
+    "clients",
+    "conversations",
+    "usage_logs",
+    "usage_pending",
+    "usage_daily_rollup",
+    "usage_conversation_daily_rollup",
+    "usage_conversation_rollup",
+    "usage_daily",
+    "usage_conversation_daily",
+    "usage_conversation",
+]
+
+
+@pytest.fixture
+def clients(database: Database) -> list[UUID]:
+    """Two clients with a conversation, folded and pending usage each, and calls without a client."""
+    ids = [factories.client(database, name=name) for name in ("Acme", "Other")]
+    for client_id in ids:
+        factories.conversation(database, client_id, phone="551", name="Ada")
+    logs = [factories.usage_log(client_id, phone="551") for client_id in [*ids, None]]  # type: ignore[arg-type]
+    factories.insert_usage(database, *logs)
+    database.fold()
+    factories.insert_usage(database, *logs)
+    return ids
+
+
+@contextmanager
+def reading_as(database: Database, client_id: object) -> Iterator["psycopg.Connection[Any]"]:
+    with database.transaction() as connection:
+        if client_id is not None:
+            connection.execute("select set_config('app.client_id', %s, true)", [str(client_id)])
+        connection.execute("set local role analytics_reader")
+        yield connection
+
+
+def test_the_list_is_complete(database: Database) -> None:
+    with database.transaction() as connection:
+        relations = connection.execute("""
+            select
+                relname, relkind = 'v' or relrowsecurity,
+                coalesce('security_invoker=true' = any (reloptions), false)
+            from pg_class
+            where
+                relnamespace = 'public'::regnamespace
+                and relkind in ('r', 'v', 'm', 'p') and relname !~ 'yoyo'
+        """).fetchall()
+
+    assert sorted(name for name, _, _ in relations) == sorted(TABLES)
+    assert all(is_secured for _, is_secured, _ in relations)
+    assert {name for name, _, is_invokers in relations if is_invokers} == set(TABLES[-3:])
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_reader_sees_its_one_client(database: Database, clients: list[UUID], table: str) -> None:
+    column = "id" if table == "clients" else "client_id"
+    for client_id in clients:
+        with reading_as(database, client_id) as connection:
+            seen = connection.execute(f"select distinct {column} from {table}").fetchall()  # noqa: S608
+        assert seen == [(client_id,)]
+
+
+@pytest.mark.parametrize("client_id", [None, "", uuid4()])
+@pytest.mark.parametrize("table", TABLES)
+def test_a_reader_of_no_client_sees_nothing(
+    database: Database, clients: list[UUID], table: str, client_id: object
+) -> None:
+    with reading_as(database, client_id) as connection:
+        assert connection.execute(f"select * from {table}").fetchall() == []  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    ("call", "empty"),
+    [
+        ("get_daily_usage(%s, 2, %s)", 0),
+        ("get_weekly_evolution(%s, 2, %s)", 0),
+        ("get_usage_summary(%s, 2, %s)", 0),
+        ("get_usage_by_model(%s, 2, %s)", 0),
+        ("get_usage_by_conversation(%s, 2, 20, %s)", 0),
+        ("get_monthly_summary(%s, 2026, 3, %s)", 0),
+    ],
+)
+def test_functions_answer_a_reader_for_its_client_only(
+    database: Database, clients: list[UUID], call: str, empty: int
+) -> None:
+    own, other = clients
+    statement = f"select * from {call}"  # noqa: S608
+    with database.transaction() as connection:
+        everything = connection.execute(statement, [own, factories.NOW]).fetchall()
+
+    with reading_as(database, own) as connection:
+        assert connection.execute(statement, [own, factories.NOW]).fetchall() == everything
+        assert len(connection.execute(statement, [other, factories.NOW]).fetchall()) == empty
+    assert everything
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *[f"delete from {table}" for table in TABLES[:-3]],  # noqa: S608
+        *[f"truncate {table}" for table in TABLES[:-3]],
+        "update clients set name = 'x'",
+        "insert into usage_logs (phone, source) values ('1', 'openai')",
+        "insert into clients (name) values ('x')",
+        "create table own (id integer)",
+    ],
+)
+def test_a_reader_cannot_write(database: Database, clients: list[UUID], statement: str) -> None:
+    with pytest.raises(Exception, match="permission denied"), reading_as(database, clients[0]) as connection:
+        connection.execute(statement)
+
+
+def test_a_reader_may_fold_and_nothing_changes_for_anybody(database: Database, clients: list[UUID]) -> None:
+    with reading_as(database, clients[0]) as connection:
+        before = connection.execute("select * from usage_daily").fetchall()
+        assert connection.execute("select fold_usage()").fetchone() == (3,)
+        assert connection.execute("select * from usage_daily").fetchall() == before
+
+
+def test_others_may_not_fold(database: Database) -> None:
+    with database.transaction() as connection:
+        roles = connection.execute("""
+            select rolname from pg_roles
+            where has_function_privilege(rolname, 'fold_usage()', 'execute')
+                and not rolsuper and rolname !~ '^pg_'
+        """).fetchall()
+    assert roles == [("analytics_reader",)]
+
+
+def test_supabases_visitors_may_not_fold(empty_database: Database) -> None:
+    """Supabase grants its visitors every new function by name, through a default privilege."""
+    with empty_database.transaction() as connection:
+        connection.execute("create role anon")
+        connection.execute("alter default privileges in schema public grant all on functions to anon")
+    try:
+        apply_migrations(empty_database)
+        with empty_database.transaction() as connection:
+            may_fold = connection.execute("select has_function_privilege('anon', 'fold_usage()', 'execute')")
+            assert may_fold.fetchone() == (False,)
+    finally:
+        with empty_database.transaction() as connection:
+            connection.execute("drop owned by anon")
+            connection.execute("drop role anon")
