@@ -1,5 +1,6 @@
 """A TCP proxy in front of PostgreSQL that counts round trips and can play a dead server."""
 
+import contextlib
 import socket
 import threading
 from pathlib import Path
@@ -40,24 +41,14 @@ class TcpProxy:
         self.stop()
 
     def stop(self) -> None:
-        """Refuses new connections and cuts those there are."""
-        # Shut down first: closing alone would not wake the thread that waits in accept().
-        for open_socket in [self._listener, *self._sockets]:
-            try:
-                open_socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # the other side was faster
-            open_socket.close()
-        self._sockets.clear()
+        """Refuses new connections and cuts those there are: a server that is away."""
+        _end(self._listener)
+        self.cut()
 
     def cut(self) -> None:
         """Cuts the connections there are, and goes on accepting new ones: a server that was restarted."""
         for open_socket in self._sockets:
-            try:
-                open_socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # the other side was faster
-            open_socket.close()
+            _end(open_socket)
         self._sockets.clear()
 
     def _accept(self) -> None:
@@ -96,8 +87,13 @@ class TcpProxy:
                 sink.sendall(data)
             except OSError:
                 for end in (source, sink):
-                    try:
+                    with contextlib.suppress(OSError):  # closed already
                         end.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        pass  # closed already
                 return
+
+
+def _end(open_socket: socket.socket) -> None:
+    # Shut down first: closing alone does not wake the thread that waits for it.
+    with contextlib.suppress(OSError):  # the other side was faster
+        open_socket.shutdown(socket.SHUT_RDWR)
+    open_socket.close()
