@@ -78,7 +78,9 @@ class Database:
         try:
             try:
                 return self._read_once(queries, client_id)
-            except (psycopg.OperationalError, psycopg.InterfaceError):
+            except psycopg.Error as error:
+                if not _is_disconnected(error):
+                    raise
                 # After a restart of the server every idle connection is dead, so none is kept.
                 self.engine.dispose()
                 return self._read_once(queries, client_id)
@@ -169,9 +171,7 @@ class Database:
             return DatabaseError(
                 f"{text} in {self.place}: connect as the user who ran the migrations, or grant it"
             )
-        if isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(
-            cause, psycopg.errors.QueryCanceled
-        ):
+        if _is_disconnected(cause):
             return DatabaseUnavailable(
                 f"cannot reach {self.place}: {text}: check that the server runs and that DATABASE_URL or "
                 "[connections.usage] url in the secrets is right"
@@ -230,6 +230,16 @@ def _rows(cursor: psycopg.Cursor[Any]) -> Rows:
         columns=[column.name for column in cursor.description or ()],
         records=cursor.fetchall() if cursor.description else [],
     )
+
+
+def _is_disconnected(error: BaseException) -> bool:
+    """Whether the server could not be reached or went away, and not: answered with an error."""
+    if not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+        return False
+    # Without a code libpq has spoken, not the server; then connection errors and the server's shutting down.
+    # (That psycopg also calls lock timeouts and deadlocks operational is not of interest here.)
+    code = error.sqlstate
+    return code is None or code.startswith("08") or code in ("57P01", "57P02", "57P03")
 
 
 def _first_line(error: BaseException) -> str:

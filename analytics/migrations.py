@@ -1,20 +1,19 @@
 """Applies `sql/migrations` in order, once each, whoever else is at it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.errors import Diagnostic
 from sqlalchemy.engine import URL
-from yoyo import get_backend, read_migrations
-from yoyo.migrations import Migration, MigrationList
+from yoyo import default_migration_table, read_migrations
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import parse_uri
 
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
-from analytics.errors import DatabaseUnavailable
 
 MIGRATIONS_DIRECTORY = PROJECT_DIRECTORY / "sql" / "migrations"
 
@@ -24,7 +23,7 @@ MIGRATION_LOCK = 7500
 
 def pending_migrations(database: Database) -> list[str]:
     """Names of the migrations that the database does not have yet, in order."""
-    with _backend(database.url, report=None) as backend:
+    with _backend(database.url) as backend:
         return [migration.id for migration in _pending(backend)]
 
 
@@ -51,30 +50,34 @@ def apply_migrations(database: Database, report: Callable[[str], object] = lambd
     return applied
 
 
-def _pending(backend: Any) -> MigrationList:
-    return backend.to_apply(_migrations())
-
-
-def _migrations(directory: Path = MIGRATIONS_DIRECTORY) -> "list[Migration] | MigrationList":
-    return read_migrations(str(directory))
+def _pending(backend: Any) -> Iterable[Any]:
+    pending: Iterable[Any] = backend.to_apply(read_migrations(str(MIGRATIONS_DIRECTORY)))
+    return pending
 
 
 @contextmanager
-def _backend(url: URL, report: Callable[[str], object] | None) -> Any:
-    try:
-        backend = get_backend(url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(str(error)) from error
-    connection: psycopg.Connection[Any] = backend.connection
-    connection.prepare_threshold = None
-    if report is not None:
+def _backend(url: URL, report: Callable[[str], object] = lambda line: None) -> Iterator[Any]:
+    parameters: dict[str, Any] = {
+        **url.translate_connect_args(username="user", database="dbname"),
+        **url.query,
+    }
+
+    def connect(*_: object) -> "psycopg.Connection[Any]":
+        connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
         connection.add_notice_handler(lambda notice: _report_notice(notice, report))
+        return connection
+
+    # yoyo runs each migration on a further connection that it makes itself: a class of our own is the way to
+    # have a say in those too, and to spare the URL a second reading.
+    backend_class = type("Backend", (PostgresqlPsycopgBackend,), {"connect": connect})
+    backend = backend_class(parse_uri("postgresql+psycopg:///"), default_migration_table)
     # yoyo logs each statement's failure itself; ours is the one message.
     logging.getLogger("yoyo.migrations").setLevel(logging.ERROR)
     try:
+        backend.init_database()
         yield backend
     finally:
-        connection.close()
+        backend.connection.close()
 
 
 def _report_notice(notice: Diagnostic, report: Callable[[str], object]) -> None:

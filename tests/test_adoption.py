@@ -182,3 +182,17 @@ def test_an_installation_without_rows_is_adopted_too(
 
     insert(installation, client_id=ACME, total_tokens=5)
     assert wrong_sums(installation) == []
+
+
+def test_progress_and_what_was_kept_against_the_rules_are_told(
+    installation: "psycopg.Connection[Any]", empty_database: Database
+) -> None:
+    insert(installation, client_id=ACME, total_tokens=-5)
+    told: list[str] = []
+
+    apply_migrations(empty_database, told.append)
+
+    assert "adopting usage_logs: copied 1 rows, adding up" in told
+    assert (
+        "adopting usage_logs: rows that break usage_logs_tokens_are_not_negative are kept as they are" in told
+    )

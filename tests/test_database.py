@@ -114,6 +114,15 @@ def test_a_database_without_migrations_says_what_to_do(empty_database: Database)
         queries.load_overview(empty_database, uuid4(), Period(), factories.NOW)
 
 
+@pytest.mark.parametrize("code", ["lock_not_available", "deadlock_detected", "serialization_failure"])
+def test_a_server_that_refuses_is_not_called_unreachable(database: Database, code: str) -> None:
+    # psycopg's class for these is the one of lost connections, too.
+    refusal = Query(statement=f"do $$ begin raise exception 'no' using errcode = '{code}'; end $$")
+    with pytest.raises(DatabaseError, match="refused a statement: no") as caught:
+        database.read(refusal)
+    assert not isinstance(caught.value, DatabaseUnavailable)
+
+
 def test_an_unknown_database_is_named(database: Database) -> None:
     elsewhere = Database(database.url.set(database="nowhere"))
     with pytest.raises(DatabaseUnavailable, match='database "nowhere" does not exist'):
