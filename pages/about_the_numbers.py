@@ -18,7 +18,8 @@ are not over, so they are usually lower.
 completion (audio, for instance) appear as *undivided*, so that the parts always add up.
 
 ##### OpenAI, Groq, Other
-The provider is the one that was logged. *Other* is everything else: Whisper, Meta, providers of your own.
+The provider is the one that was logged. On cards and charts *Other* is everything else, Whisper included; the
+table of models names each.
 
 ##### Change
 The small percentage compares with **as many days just before**: the last 30 days with the 30 days before
@@ -26,8 +27,8 @@ those.
 
 ##### Cost
 Each call keeps the cost that was put on it when it was logged; a price that changes later does not change it.
-Where no price is known the cost is **unknown, not zero**: the call is counted as *no price*, its row shows a
-dash, and sums that miss it are marked with ≥.
+Where no price is known the cost is **unknown, not zero**: the call is counted under *No price*, cards mark
+sums that miss it with ≥, and a row of which no call has a price shows a dash.
 
 ##### Conversations
 Calls belong to the conversation that they name, or else to the one with their phone number. All that name

@@ -1,6 +1,7 @@
 """The door to PostgreSQL: one round trip, one snapshot, errors that a person can act on."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -143,6 +144,20 @@ def test_a_text_that_is_no_url_is_refused(url: str, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigurationError, match="DATABASE_URL is not a database URL: expected") as caught:
         configured_database_url({})
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:s3c@ret@host/usage", "postgresql://me:a:b@s3c/ret@host"])
+def test_an_unescaped_password_is_not_taken_for_a_host(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(ConfigurationError) as caught:
+        configured_database_url({})
+    assert "s3c" not in str(caught.value)
+
+
+@pytest.mark.parametrize("secrets", [{"connections": "x"}, {"connections": {"usage": "postgresql://host/x"}}])
+def test_secrets_of_another_shape_say_what_is_needed(secrets: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"under|need"):
+        configured_database_url(secrets)
 
 
 def test_another_kind_of_database_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

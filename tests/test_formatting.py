@@ -55,6 +55,7 @@ def test_compact(number: int, expected: str) -> None:
         (110, 100, "+10.0%"),
         (50, 100, "-50.0%"),
         (100, 100, "+0.0%"),
+        (9_999, 10_000, "+0.0%"),
         (0, 100, "-100%"),
         (5_000, 1, "+499,900%"),
         (7, 0, None),
@@ -95,10 +96,31 @@ def test_cost_tells_what_is_unknown(unpriced: int, requests: int, expected: str)
 
 @pytest.mark.parametrize(
     ("phone", "expected"),
-    [("5511987654321", "•••• 4321"), ("123456", "••••"), ("1234567", "•••• 4567"), ("", None), (None, None)],
+    [
+        ("5511987654321", "•••• 4321"),
+        ("5511987654321@s.whatsapp.net", "•••• 4321"),
+        ("123456", "••••"),
+        ("1234567", "•••• 4567"),
+        ("", None),
+        (None, None),
+    ],
 )
 def test_masked_phone(phone: str | None, expected: str | None) -> None:
     assert formatting.masked_phone(phone) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Ana Souza", "Ana Souza"),
+        ("order 20260318", "order 20260318"),
+        ("5511987654321", "•••• 4321"),
+        ("+55 11 98765-4321", "•••• 4321"),
+        ("5511987654321@s.whatsapp.net", "•••• 4321"),
+    ],
+)
+def test_masked_name(name: str, expected: str) -> None:
+    assert formatting.masked_name(name) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import streamlit as st
@@ -94,7 +94,8 @@ def test_unpriced_calls_are_told(configured: Database) -> None:
     _use_now(configured, cost_usd=Decimal(0), cost_basis="unpriced", model="nobody-knows")
     page = _open()
     assert "0.0% priced, 1 at unknown cost" in _text(page)
-    assert "cost unknown" in _text(page)
+    assert _metrics(page)["Total cost"] == "cost unknown"
+    assert page.dataframe[0].value["Cost"].isna().all()
 
 
 def test_the_period_is_in_the_link(configured: Database) -> None:
@@ -220,3 +221,70 @@ def test_an_open_page_asks_the_database_once_a_minute(
 
 def _button(page: AppTest, label: str):  # type: ignore[no-untyped-def]
     return next(button for button in page.button if button.label == label)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"client": "Beta", "days": "abc"},
+        {"days": "7d", "show": "nonsense"},
+        {"client": "nobody", "days": "7d", "show": "Cost"},
+    ],
+)
+def test_one_wrong_part_of_a_link_has_a_way_out(configured: Database, link: dict[str, str]) -> None:
+    _use_now(configured, "Acme")
+    factories.client(configured, "Beta")
+    page = _open(**link)
+    assert len(page.error) == 1
+
+    page.button[0].click().run()
+    assert not page.exception
+    assert _metrics(page)["Total tokens"] == "230"
+
+
+def test_other_spellings_are_put_right_together(configured: Database) -> None:
+    _use_now(configured)
+    page = _open(days="7", show="cost")
+    assert not page.error
+    assert page.button_group(key="days").value == "7d"
+    assert page.button_group(key="show").value == "Cost"
+    assert "Model comparison, last 7 days" in _text(page)
+
+
+def test_a_client_that_disappears_from_an_open_page_leaves_a_way_out(configured: Database) -> None:
+    factories.client(configured, "Acme")
+    gone = factories.client(configured, "Beta")
+    page = _open(client="Beta")
+    assert not page.error
+    with configured.transaction() as connection:
+        connection.execute("delete from clients where id = %s", [gone])
+
+    _button(page, "Refresh").click().run()
+    assert 'no client "beta" that you could see here' in page.error[0].value.replace("\\", "").lower()
+
+    page.button[0].click().run()
+    assert not page.exception
+
+
+def test_the_first_client_appears_at_the_next_visit(configured: Database) -> None:
+    assert "This database has no client" in _text(_open())
+    _use_now(configured)
+    assert _metrics(_open())["Total tokens"] == "230"
+
+
+def test_a_name_that_is_a_phone_is_masked_too(configured: Database) -> None:
+    client_id = factories.client(configured)
+    conversation_id = factories.conversation(configured, client_id, name="+55 11 98765-4321")
+    log = factories.usage_log(
+        client_id, conversation_id=conversation_id, phone=None, created_at=datetime.now(UTC)
+    )
+    factories.insert_usage(configured, log)
+    assert _open().dataframe[-1].value["Conversation"].tolist() == ["•••• 4321"]
+
+
+def test_namesakes_can_each_be_chosen(configured: Database) -> None:
+    first = factories.client(configured, "Acme", id=UUID(int=1))
+    factories.client(configured, "Acme", id=UUID(int=2))
+    factories.insert_usage(configured, factories.usage_log(first, created_at=datetime.now(UTC)))
+    assert _metrics(_open(client=str(UUID(int=1))))["Total tokens"] == "230"
+    assert _metrics(_open(client=str(UUID(int=2))))["Total tokens"] == "0"

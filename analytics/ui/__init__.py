@@ -3,7 +3,7 @@
 page        begin_page(): setup, sidebar, heading, and the controls, which live in the link
 reading     the database and its reads, cached for a minute
 freshness   how old the numbers are, and renewing them
-cards, charts, tables   what a page shows
+cards, panels, tables   what a page shows
 states      when there is nothing to show: what is wrong and what to do
 """
 

@@ -58,8 +58,9 @@ def _cost_card(
     _card(
         overview,
         label,
-        value=formatting.usd(row["total_cost"]),
-        exact=f"{row['total_cost'].normalize():f}{formatting.NO_BREAK_SPACE}USD",
+        value=formatting.cost(row["total_cost"], row["unpriced_count"], row["request_count"]),
+        exact=f"{'at least ' if row['unpriced_count'] else ''}{row['total_cost'].normalize():f}"
+        f"{formatting.NO_BREAK_SPACE}USD",
         change=formatting.change(row["total_cost"], row["previous_total_cost"]),
         before=formatting.usd(row["previous_total_cost"]),
         trend=trend["cost"],
@@ -86,7 +87,7 @@ def _card(
             delta=change,
             # More use is neither good nor bad.
             delta_color="off",
-            delta_description=f"vs {before}" if change else "nothing before",
+            delta_description=f"vs {before}" if change else "no comparison",
             chart_data=trend,
             chart_type="area",
             help=f"{exact} from {first} to {last}, days of {overview.client.timezone}. "

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NoReturn
 
 import streamlit as st
 
@@ -14,9 +13,14 @@ from analytics.queries import Client, Period
 from analytics.ui import reading
 from analytics.ui.states import escaped, explained, no_clients
 
+PAGES = (
+    ("streamlit_app.py", "Overview", ":material/dashboard:"),
+    ("pages/about_the_numbers.py", "About the numbers", ":material/calculate:"),
+)
 DEFAULT_PERIOD = Period(days=30)
 DEFAULT_MEASURE = "Tokens"
 SIDEBAR_WIDTH = 220  # pixels
+MAX_LINK_VALUE = 200  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +40,19 @@ def begin_page(title: str, *, icon: str) -> Page:
     now = datetime.now(UTC)
     with explained():
         database = reading.database(now)
-        clients = reading.clients(database)
-        if not clients:
+        labels = _labels(reading.clients(database))
+        if not labels or st.query_params.get("client", next(iter(labels))) not in labels:
+            # Somebody may just have made the first client, or the one of the link.
+            reading.forget()
+            labels = _labels(reading.clients(database))
+        if not labels:
             no_clients()
+        _check_link(labels)
         with st.container(horizontal=True, vertical_alignment="top", gap="medium", key="controls"):
-            client = _choose_client(clients)
+            client = _choose_client(labels)
             period = _choose_period()
             measure = _choose_measure()
-    if len(clients) == 1:
+    if len(labels) == 1:
         heading.markdown(f":gray[{escaped(client.name)}]", width="content")
     if client.is_demo:
         heading.badge("Demo data: invented clients and calls", icon=":material/science:", color="orange")
@@ -60,36 +69,63 @@ def begin_text_page(title: str, *, icon: str) -> "st.delta_generator.DeltaGenera
     )
     with st.sidebar:
         st.markdown("#### :material/monitoring: Usage & cost")
-        st.page_link("streamlit_app.py", label="Overview", icon=":material/dashboard:")
-        st.page_link("pages/about_the_numbers.py", label="About the numbers", icon=":material/calculate:")
+        # The link goes along, so that client and period are still chosen on the way back.
+        link = st.query_params.to_dict()
+        for path, label, page_icon in PAGES:
+            st.page_link(path, label=label, icon=page_icon, query_params=link)
     heading = st.container(horizontal=True, vertical_alignment="center", gap="medium", key="heading")
     heading.title(title, anchor=False, width="content")
     return heading
 
 
-def _choose_client(clients: list[Client]) -> Client:
+def _labels(clients: list[Client]) -> dict[str, Client]:
+    """What the selector and links call each client: its name, with its id where two have the same."""
     names = [client.name for client in clients]
-    # Clients of one name are told apart by the start of their ids.
-    labels = {
-        client.name if names.count(client.name) == 1 else f"{client.name} ({str(client.id)[:8]})": client
+    return {
+        client.name if names.count(client.name) == 1 else f"{client.name} ({client.id})": client
         for client in clients
     }
-    asked = st.query_params.get("client")
-    if asked is not None and asked not in labels:
-        by_id = {str(client.id): label for label, client in labels.items()}
-        if asked not in by_id:
-            raise UnknownClient(f'no client "{asked}" that you could see here')
-        _correct_link("client", by_id[asked])
-    if len(clients) == 1:
-        return clients[0]
+
+
+def _check_link(labels: dict[str, Client]) -> None:
+    """Refuses what a link asks for and cannot have, and puts other spellings right.
+
+    Before any control is drawn: a control that is bound to the link drops in silence what it does not know,
+    and its part of the link can no longer be changed from here.
+    """
+    link = {name: value[:MAX_LINK_VALUE] for name, value in st.query_params.to_dict().items()}
+    meant = {}
+    if "client" in link:
+        meant["client"] = _meant_client(link["client"], labels)
+    if "days" in link:
+        meant["days"] = Period.parse(link["days"]).label
+    if "show" in link:
+        meant["show"] = link["show"].capitalize()
+        if meant["show"] not in MEASURES:
+            raise InvalidInput(f'show must be one of {", ".join(MEASURES)}, not "{link["show"]}"')
+    corrections = {name: value for name, value in meant.items() if value != link[name]}
+    if corrections and not any(name in st.session_state for name in corrections):
+        st.query_params.update(corrections)
+        st.rerun()
+
+
+def _meant_client(asked: str, labels: dict[str, Client]) -> str:
+    if asked in labels:
+        return asked
+    for label, client in labels.items():
+        if str(client.id) == asked.lower():
+            return label
+    raise UnknownClient(f'no client "{asked}" that you could see here')
+
+
+def _choose_client(labels: dict[str, Client]) -> Client:
+    if len(labels) == 1:
+        return next(iter(labels.values()))
     label = st.selectbox("Client", list(labels), key="client", bind="query-params", width=240)
     return labels[label]
 
 
 def _choose_period() -> Period:
-    asked = st.query_params.get("days")
-    if asked is not None and asked != (label := Period.parse(asked).label):
-        _correct_link("days", label)
     label = st.segmented_control(
         "Period",
         [Period(days=days).label for days in queries.PERIOD_DAYS],
@@ -102,11 +138,6 @@ def _choose_period() -> Period:
 
 
 def _choose_measure() -> Measure:
-    asked = st.query_params.get("show")
-    if asked is not None and asked not in MEASURES:
-        if asked.capitalize() not in MEASURES:
-            raise InvalidInput(f'show must be one of {", ".join(MEASURES)}, not "{asked}"')
-        _correct_link("show", asked.capitalize())
     name = st.segmented_control(
         "Charts show",
         list(MEASURES),
@@ -116,9 +147,3 @@ def _choose_measure() -> Measure:
         bind="query-params",
     )
     return MEASURES[name or DEFAULT_MEASURE]
-
-
-def _correct_link(parameter: str, value: str) -> NoReturn:
-    """Starts again with the spelling that the bound widget understands."""
-    st.query_params[parameter] = value
-    st.rerun()

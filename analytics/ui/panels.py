@@ -1,5 +1,6 @@
 """The Overview's panels: a heading that states the window, and the chart or table below it."""
 
+import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting
@@ -12,7 +13,7 @@ from analytics.ui.reading import Reading
 def weekly_evolution(page: Page, shown: Reading) -> None:
     """Twelve weeks of OpenAI, Groq and the total."""
     with st.container(border=True, height="stretch"):
-        _heading(f"Weekly evolution, last {EVOLUTION_WEEKS} weeks", page)
+        _heading(f"Weekly evolution, last {EVOLUTION_WEEKS} weeks", page, shown.overview.weekly)
         st.altair_chart(
             charts.weekly_evolution(shown.overview.weekly, page.measure),
             alt=f"Line chart: {page.measure.title} per week of the last {EVOLUTION_WEEKS} weeks, "
@@ -25,7 +26,7 @@ def weekly_evolution(page: Page, shown: Reading) -> None:
 def daily_usage(page: Page, shown: Reading) -> None:
     """Thirty days, stacked by provider."""
     with st.container(border=True, height="stretch"):
-        _heading(f"Daily usage, last {DAILY_CHART_DAYS} days", page)
+        _heading(f"Daily usage, last {DAILY_CHART_DAYS} days", page, shown.overview.daily)
         st.altair_chart(
             charts.daily_usage(shown.overview.daily, page.measure),
             alt=f"Stacked bars: {page.measure.title} per day of the last {DAILY_CHART_DAYS} days, "
@@ -42,11 +43,15 @@ def model_comparison(page: Page, shown: Reading) -> None:
     """OpenAI against Groq and the rest as a pie, and every model in a table."""
     overview = shown.overview
     with st.container(border=True):
-        _heading(f"Model comparison, last {overview.period.days} days", page)
+        _heading(f"Model comparison, last {overview.period.days} days", page, overview.models)
         pie, table = st.columns([1, 2.6], gap="medium", vertical_alignment="center")
         with pie:
             if charts.is_zero(overview.summary, page.measure):
-                st.caption("Nothing to divide: all of it is free, or at unknown cost.")
+                st.caption(
+                    "No tokens in these days."
+                    if page.measure.unit == "tokens"
+                    else "No known cost in these days: calls were free or have no price, or there were none."
+                )
             else:
                 st.altair_chart(
                     charts.provider_share(overview.summary, page.measure),
@@ -70,5 +75,9 @@ def conversations(page: Page, shown: Reading) -> None:
         tables.conversations(overview, show_phones=show_phones)
 
 
-def _heading(title: str, page: Page) -> None:
-    st.markdown(f"##### {title}  :small[:gray[{page.measure.title}]]".replace("$", "\\$"))
+def _heading(title: str, page: Page, frame: pd.DataFrame) -> None:
+    """The title, what is measured, and whether some of it is not known."""
+    measured = page.measure.title
+    if page.measure.unit == "cost" and frame["unpriced_count"].any():
+        measured += ", without calls that have no price"
+    st.markdown(f"##### {title}  :small[:gray[{measured}]]")

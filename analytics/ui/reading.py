@@ -30,6 +30,8 @@ Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
+_remembering = threading.Lock()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
@@ -70,7 +72,7 @@ def forget() -> None:
     on_release=Database.close,
     show_spinner="Starting the embedded database. The first start also makes demo data: some 15 seconds.",
 )
-def _opened(url: str, _secrets: dict[str, Any], _now: datetime) -> Database:
+def _opened(url: str, _secrets: dict[str, Any] | None, _now: datetime) -> Database:
     opened = open_database(_secrets)
     if url == EMBEDDED:
         apply_migrations(opened, log.info)
@@ -79,7 +81,7 @@ def _opened(url: str, _secrets: dict[str, Any], _now: datetime) -> Database:
 
 
 def _fill_with_demo_data(opened: Database, now: datetime) -> None:
-    """Fills an empty database, and one whose demo data has grown old: "the last 7 days" should have some."""
+    """Fills an empty database, and one whose demo data ends before yesterday: it would look unused."""
     [rows] = opened.read(
         Query(
             statement="select count(*) filter (where not is_demo),"
@@ -92,11 +94,12 @@ def _fill_with_demo_data(opened: Database, now: datetime) -> None:
         demo.fill(opened, end=now)
 
 
-def _secrets() -> dict[str, Any]:
+def _secrets() -> dict[str, Any] | None:
     try:
         return st.secrets.to_dict()
     except StreamlitSecretNotFoundError:
-        return {}
+        # There are none, or they cannot be read: config.py tells one from the other.
+        return None
 
 
 def _place(of: Database) -> str:
@@ -137,10 +140,11 @@ def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tup
             raise
         log.warning("the last good numbers stay on screen: %s", error)
         return kept[view], str(error)
-    kept[view] = answer
-    kept.move_to_end(view)
-    while len(kept) > CACHED_VIEWS:
-        kept.popitem(last=False)
+    with _remembering:
+        kept[view] = answer
+        kept.move_to_end(view)
+        while len(kept) > CACHED_VIEWS:
+            kept.popitem(last=False)
     return answer, None
 
 

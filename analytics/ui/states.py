@@ -1,11 +1,13 @@
 """The states in which a page has nothing to show: each says what is wrong and what to do."""
 
 import logging
+import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from analytics import formatting
 from analytics.errors import AnalyticsError, InvalidInput, SchemaMissing
@@ -53,8 +55,8 @@ def no_usage(overview: Overview) -> None:
 
 
 def escaped(text: str) -> str:
-    """`text` as it is: the signs of Markdown, LaTeX and HTML in it stand for themselves."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#$:~|" else sign for sign in text)
+    """`text` as it is, on one line: no sign in it is Markdown, LaTeX, HTML or an address."""
+    return "".join(f"\\{sign}" if sign in string.punctuation else sign for sign in " ".join(text.split()))
 
 
 def sentence(error: AnalyticsError | str) -> str:
@@ -67,9 +69,11 @@ def _stop(heading: str, error: AnalyticsError, *, action: str, icon: str) -> NoR
     log.error("%s: %s", heading, error)
     st.error(f"**{heading}.** {sentence(error)}", icon=icon)
     if st.button(action, type="primary"):
-        if isinstance(error, InvalidInput):
-            st.query_params.clear()
-        # A failed read was not cached, but the list of clients may be older than the link.
-        st.cache_data.clear()
-        st.rerun()
+        try:
+            if isinstance(error, InvalidInput):
+                st.query_params.clear()
+            st.rerun()
+        except StreamlitAPIException:
+            # Controls that were on the page before hold on to the link: only a new visit is free of it.
+            st.link_button("Open the overview in a new tab", ".")
     st.stop()

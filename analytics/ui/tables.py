@@ -41,12 +41,14 @@ def models(overview: Overview) -> None:
         column_config={
             "Provider": st.column_config.TextColumn(width="small", pinned=True),
             "Cost": st.column_config.NumberColumn(
-                "Cost (USD)", help="Of the calls with a known price; empty where none has one."
+                "Cost (USD)", help="Of the calls with a known price; a dash where none has one."
             ),
             "No price": st.column_config.NumberColumn(help="Requests whose cost is not known."),
-            "per request": st.column_config.NumberColumn("Tokens per request", help="Tokens by requests."),
+            "per request": st.column_config.NumberColumn(
+                "Tokens per request", help="Tokens divided by requests."
+            ),
             "per 1K tokens": st.column_config.NumberColumn(
-                "USD per 1K", help="Cost by 1,000 tokens. Empty where some of the cost is unknown."
+                "USD per 1K", help="Cost per 1,000 tokens; a dash where some of the cost is unknown."
             ),
         },
         key="models table",
@@ -59,7 +61,7 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
     phone = frame["phone"] if show_phones else frame["phone"].map(formatting.masked_phone, na_action="ignore")
     table = pd.DataFrame(
         {
-            "Conversation": _names(frame),
+            "Conversation": _names(frame, show_phones=show_phones),
             "Phone": phone.fillna(formatting.MISSING),
             "Share": frame["share_of_tokens"],
             "Cost": _costs(frame),
@@ -89,7 +91,7 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
                 color="primary",
             ),
             "Cost": st.column_config.NumberColumn(
-                "Cost (USD)", help="Of the calls with a known price; empty where none has one."
+                "Cost (USD)", help="Of the calls with a known price; a dash where none has one."
             ),
         },
         key="conversations table",
@@ -101,13 +103,13 @@ def _without_zeros(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return table.drop(columns=[name for name in columns if not table[name].any()])
 
 
-def _names(frame: pd.DataFrame) -> list[str]:
+def _names(frame: pd.DataFrame, *, show_phones: bool) -> list[str]:
     names = []
     for name, phone, conversation_id in zip(
         frame["conversation_name"], frame["phone"], frame["conversation_id"], strict=True
     ):
         if name:
-            names.append(name)
+            names.append(name if show_phones else formatting.masked_name(name))
         elif phone or conversation_id:
             # The phone has its own, masked column; an id is no secret.
             names.append(f"{str(conversation_id)[:8]}…" if conversation_id else "(unnamed)")
