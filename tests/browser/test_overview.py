@@ -43,7 +43,9 @@ def _cards_in_sql(database: Database, days: int) -> dict[str, str]:
     summary = queries.usage_summary(database, client.id, days, now=datetime.now(UTC)).set_index("provider")
     return {
         "Total tokens": formatting.compact(summary.loc["total", "total_tokens"]),
-        "Total cost": formatting.usd(summary.loc["total", "total_cost"]),
+        "Total cost": formatting.cost(
+            *summary.loc["total", ["total_cost", "unpriced_count", "request_count"]]
+        ),
         "OpenAI": formatting.compact(summary.loc["openai", "total_tokens"]),
         "Groq": formatting.compact(summary.loc["groq", "total_tokens"]),
         "Other": formatting.compact(summary.loc["other", "total_tokens"]),
