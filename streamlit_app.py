@@ -5,19 +5,19 @@ import streamlit as st
 from analytics import ui
 
 page = ui.begin_page("Usage overview", icon="📈")
-overview = ui.read_overview(page.database, page.client, page.period, page.now)
+shown = ui.read_overview(page.database, page.client, page.period, page.now)
 
-ui.freshness(page, overview)
-if not overview.overview.summary["request_count"].any():
-    ui.no_usage(overview.overview)
+ui.freshness(page, shown)
+if not shown.overview.summary["request_count"].any():
+    ui.no_usage(shown.overview)
 
-ui.summary_cards(overview.overview)
+ui.summary_cards(shown.overview)
 
 weekly, daily = st.columns(2, gap="small")
 with weekly:
-    ui.weekly_evolution(page, overview)
+    ui.weekly_evolution(page, shown)
 with daily:
-    ui.daily_usage(page, overview)
+    ui.daily_usage(page, shown)
 
-ui.model_comparison(page, overview)
-ui.conversations(page, overview)
+ui.model_comparison(page, shown)
+ui.conversations(page, shown)

@@ -1,7 +1,7 @@
 """The command line: `python -m analytics`."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,10 @@ from typing import Any
 import click
 
 from analytics import demo
-from analytics.config import configured_database_url
-from analytics.database import Database, open_database
+from analytics.database import open_database
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.importing import TARGETS, ImportReport, find_or_create_client, import_file, plan_import
-from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations
+from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations, open_ready_database
 
 
 class Commands(click.Group):
@@ -53,7 +52,7 @@ def migrate() -> None:
 @click.option("--force", is_flag=True, help="Also where there are clients that are not demo ones.")
 def fill_demo(seed: int, force: bool) -> None:
     """Fills three demo clients with 26 weeks of plausible use up to now, replacing earlier demo clients."""
-    with _ready_database() as database:
+    with closing(open_ready_database(report=click.echo)) as database:
         filled = demo.fill(database, seed=seed, end=datetime.now(UTC), force=force)
     click.echo(
         f"{filled.calls:,} calls in {filled.conversations:,} conversations of "
@@ -103,7 +102,7 @@ def import_log(
         timezone=timezone,
     )
     passes = 2 if shift_to else 1
-    with _ready_database() as database:
+    with closing(open_ready_database(report=click.echo)) as database:
         client_id, is_new = find_or_create_client(database, client, timezone=client_timezone)
         if is_new:
             click.echo(f'created client "{client}" ({client_id}) with the time zone {client_timezone}')
@@ -146,17 +145,8 @@ def _import_lines(report: ImportReport) -> Iterator[str]:
 @main.command()
 def fold() -> None:
     """Moves pending sums into the rollups. Numbers are right without it; reads get faster."""
-    with _ready_database() as database:
+    with closing(open_ready_database(report=click.echo)) as database:
         click.echo(f"folded {_counted(database.fold(), 'pending row')}")
-
-
-@contextmanager
-def _ready_database() -> Iterator[Database]:
-    """The database; the embedded one is brought up to date first, since it has no other administrator."""
-    with closing(open_database()) as database:
-        if configured_database_url() is None:
-            apply_migrations(database, report=click.echo)
-        yield database
 
 
 def _counted(number: int, noun: str) -> str:

@@ -29,6 +29,11 @@ class Measure:
     axis_expression: str
     tooltip_format: str
 
+    @property
+    def total_column(self) -> str:
+        """The column that holds the whole of it: `total_tokens` or `total_cost`."""
+        return f"total_{self.unit}"
+
 
 MEASURES: dict[str, Measure] = {
     "Tokens": Measure(
@@ -62,7 +67,7 @@ def trends(daily: pd.DataFrame, days: int) -> dict[str, dict[str, list[float]]]:
 
     `daily` is queries.daily_usage() with at least that many days. Providers as in PROVIDERS, and Total.
     """
-    recent = daily[daily["date"] > daily["date"].max() - pd.Timedelta(days=days)]
+    recent = _last_days(daily, days)
     values = pd.DataFrame(
         {
             "date": recent["date"],
@@ -143,13 +148,12 @@ def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart |
 
 def daily_usage(daily: pd.DataFrame, measure: Measure) -> alt.LayerChart | alt.FacetChart:
     """Stacked bars per day by provider, over the last 30 days of queries.daily_usage(), newest day last."""
-    column = "total_tokens" if measure.unit == "tokens" else "total_cost"
-    recent = daily[daily["date"] > daily["date"].max() - pd.Timedelta(days=DAILY_CHART_DAYS)]
+    recent = _last_days(daily, DAILY_CHART_DAYS)
     values = pd.DataFrame(
         {
             "date": recent["date"],
             "provider": recent["source"].map(provider_name),
-            "value": recent[column].astype(float),
+            "value": recent[measure.total_column].astype(float),
         }
     )
     wide = values.pivot_table(
@@ -194,7 +198,7 @@ def daily_usage(daily: pd.DataFrame, measure: Measure) -> alt.LayerChart | alt.F
 
 def provider_share(summary: pd.DataFrame, measure: Measure) -> alt.LayerChart | alt.FacetChart:
     """The parts of OpenAI, Groq and the others in the total, from queries.usage_summary()."""
-    column = "total_tokens" if measure.unit == "tokens" else "total_cost"
+    column = measure.total_column
     parts = summary[summary["provider"] != "total"]
     values = pd.DataFrame(
         {"provider": parts["provider"].map(provider_name), "value": parts[column].astype(float)}
@@ -226,7 +230,12 @@ def provider_share(summary: pd.DataFrame, measure: Measure) -> alt.LayerChart | 
 
 def is_zero(summary: pd.DataFrame, measure: Measure) -> bool:
     """Whether provider_share() would have nothing to divide."""
-    return not (summary["total_tokens" if measure.unit == "tokens" else "total_cost"] > 0).any()
+    return not (summary[measure.total_column] > 0).any()
+
+
+def _last_days(daily: pd.DataFrame, days: int) -> pd.DataFrame:
+    recent: pd.DataFrame = daily[daily["date"] > daily["date"].max() - pd.Timedelta(days=days)]
+    return recent
 
 
 def _present(weekly: pd.DataFrame, measure: Measure) -> list[str]:

@@ -46,9 +46,9 @@ def compact(number: float) -> str:
     return f"{sign}{size:.0f}"
 
 
-def plural(number: int, noun: str, shown: str | None = None) -> str:
-    """`1 request`, `2,345 requests`; `shown` replaces the number where it is given."""
-    return f"{shown or count(number)}{NO_BREAK_SPACE}{noun}{'' if number == 1 else 's'}"
+def plural(number: int, noun: str) -> str:
+    """`1 request`, `2,345 requests`."""
+    return f"{count(number)}{NO_BREAK_SPACE}{noun}{'' if number == 1 else 's'}"
 
 
 def change(current: Decimal | int, previous: Decimal | int) -> str | None:

@@ -1,7 +1,7 @@
 """Applies `sql/migrations` in order, once each, whoever else is at it."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,13 +12,32 @@ from yoyo import default_migration_table, read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 
-from analytics.config import PROJECT_DIRECTORY
-from analytics.database import Database
+from analytics.config import PROJECT_DIRECTORY, configured_database_url
+from analytics.database import Database, open_database
+from analytics.errors import DatabaseError
 
 MIGRATIONS_DIRECTORY = PROJECT_DIRECTORY / "sql" / "migrations"
 
 # Anything that all runs agree on: the holder may migrate, the others wait until it is through.
 MIGRATION_LOCK = 7500
+
+
+def open_ready_database(
+    secrets: Mapping[str, Any] | None = None, report: Callable[[str], object] = lambda line: None
+) -> Database:
+    """open_database(), with the embedded one brought up to date: it has no other administrator.
+
+    Raises:
+        ConfigurationError, DatabaseUnavailable, DatabaseError
+    """
+    database = open_database(secrets)
+    if configured_database_url(secrets) is None:
+        try:
+            apply_migrations(database, report)
+        except DatabaseError:
+            database.close()
+            raise
+    return database
 
 
 def pending_migrations(database: Database) -> list[str]:

@@ -41,9 +41,10 @@ def begin_page(title: str, *, icon: str) -> Page:
     with explained():
         database = reading.database(now)
         labels = _labels(reading.clients(database))
-        if not labels or st.query_params.get("client", next(iter(labels))) not in labels:
+        asked = st.query_params.get("client")
+        if not labels or (asked is not None and _find_client(asked, labels) is None):
             # Somebody may just have made the first client, or the one of the link.
-            reading.forget()
+            reading.forget_clients()
             labels = _labels(reading.clients(database))
         if not labels:
             no_clients()
@@ -96,7 +97,10 @@ def _check_link(labels: dict[str, Client]) -> None:
     link = {name: value[:MAX_LINK_VALUE] for name, value in st.query_params.to_dict().items()}
     meant = {}
     if "client" in link:
-        meant["client"] = _meant_client(link["client"], labels)
+        label = _find_client(link["client"], labels)
+        if label is None:
+            raise UnknownClient(f'no client "{link["client"]}" that you could see here')
+        meant["client"] = label
     if "days" in link:
         meant["days"] = Period.parse(link["days"]).label
     if "show" in link:
@@ -109,13 +113,12 @@ def _check_link(labels: dict[str, Client]) -> None:
         st.rerun()
 
 
-def _meant_client(asked: str, labels: dict[str, Client]) -> str:
+def _find_client(asked: str, labels: dict[str, Client]) -> str | None:
+    """The label of the client that a link names by label or id."""
     if asked in labels:
         return asked
-    for label, client in labels.items():
-        if str(client.id) == asked.lower():
-            return label
-    raise UnknownClient(f'no client "{asked}" that you could see here')
+    by_id = {str(client.id): label for label, client in labels.items()}
+    return by_id.get(asked.lower())
 
 
 def _choose_client(labels: dict[str, Client]) -> Client:

@@ -16,9 +16,9 @@ import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
 from analytics import config, demo, queries
-from analytics.database import Database, Query, open_database
+from analytics.database import Database, Query
 from analytics.errors import DatabaseError
-from analytics.migrations import apply_migrations
+from analytics.migrations import open_ready_database
 from analytics.queries import Client, Overview, Period
 from analytics.ui.states import explained
 
@@ -65,6 +65,11 @@ def read_overview(of: Database, client: Client, period: Period, now: datetime) -
 def forget() -> None:
     """The next reads ask the database."""
     _overview.clear()
+    forget_clients()
+
+
+def forget_clients() -> None:
+    """The next read of the clients asks the database."""
     _clients.clear()
 
 
@@ -73,9 +78,8 @@ def forget() -> None:
     show_spinner="Starting the embedded database. The first start also makes demo data: some 15 seconds.",
 )
 def _opened(url: str, _secrets: dict[str, Any] | None, _now: datetime) -> Database:
-    opened = open_database(_secrets)
+    opened = open_ready_database(_secrets, report=log.info)
     if url == EMBEDDED:
-        apply_migrations(opened, log.info)
         _fill_with_demo_data(opened, _now)
     return opened
 

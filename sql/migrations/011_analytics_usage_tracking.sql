@@ -1097,10 +1097,8 @@ as $$
     order by providers.place
 $$;
 
--- One row per source and model with use in the period, the most tokens first.
-create or replace function get_usage_by_model(
-    p_client_id uuid, p_days integer default 30, p_now timestamptz default now()
-)
+-- One row per source and model with use on these days: what the next two functions answer, in no order.
+create or replace function model_usage_between(p_client_id uuid, p_first_date date, p_last_date date)
     returns table (
         source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
         total_cost numeric, request_count bigint, unpriced_count bigint, cost_per_1k_tokens numeric,
@@ -1109,10 +1107,6 @@ create or replace function get_usage_by_model(
     language sql stable
     set search_path = public, pg_temp
 as $$
-    with period as materialized (
-        select first_date, last_date from usage_window(p_client_id, p_days, p_now)
-    )
-
     select
         source,
         model,
@@ -1127,12 +1121,28 @@ as $$
             as cost_per_1k_tokens,
         sum(total_tokens) / nullif(sum(request_count), 0) as tokens_per_request
     from usage_daily
-    where
-        client_id = p_client_id
-        and usage_date >= (select first_date from period)
-        and usage_date <= (select last_date from period)
+    where client_id = p_client_id and usage_date between p_first_date and p_last_date
     group by source, model
-    order by sum(total_tokens) desc, sum(cost_usd) desc, source, model
+$$;
+
+-- One row per source and model with use in the period, the most tokens first.
+create or replace function get_usage_by_model(
+    p_client_id uuid, p_days integer default 30, p_now timestamptz default now()
+)
+    returns table (
+        source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
+        total_cost numeric, request_count bigint, unpriced_count bigint, cost_per_1k_tokens numeric,
+        tokens_per_request numeric
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        source, model, total_tokens, prompt_tokens, completion_tokens, total_cost, request_count, unpriced_count,
+        cost_per_1k_tokens, tokens_per_request
+    from usage_window(p_client_id, p_days, p_now) as period
+    cross join lateral model_usage_between(p_client_id, period.first_date, period.last_date)
+    order by total_tokens desc, total_cost desc, source, model
 $$;
 
 -- One row per source and model with use in a calendar month (default: the current one), the most tokens first.
@@ -1147,40 +1157,24 @@ create or replace function get_monthly_summary(
     language sql stable
     set search_path = public, pg_temp
 as $$
-    with today as materialized (
-        select last_date from usage_window(p_client_id, 1, p_now)
-    ),
-
-    period as materialized (
+    with period as (
         select
             make_date(
                 coalesce(p_year, extract(year from last_date)::integer),
                 coalesce(p_month, extract(month from last_date)::integer),
                 1
             ) as first_date
-        from today
+        from usage_window(p_client_id, 1, p_now)
     )
 
     select
-        source,
-        model,
-        sum(total_tokens)::bigint as total_tokens,
-        sum(prompt_tokens)::bigint as prompt_tokens,
-        sum(completion_tokens)::bigint as completion_tokens,
-        sum(cost_usd) as total_cost,
-        sum(request_count)::bigint as request_count,
-        sum(unpriced_count)::bigint as unpriced_count,
-        -- Null where some of the cost is unknown: tokens over a part of their cost would mislead.
-        case when sum(unpriced_count) = 0 then sum(cost_usd) * 1000 / nullif(sum(total_tokens), 0) end
-            as cost_per_1k_tokens,
-        sum(total_tokens) / nullif(sum(request_count), 0) as tokens_per_request
-    from usage_daily
-    where
-        client_id = p_client_id
-        and usage_date >= (select first_date from period)
-        and usage_date < (select (first_date + interval '1 month')::date from period)
-    group by source, model
-    order by sum(total_tokens) desc, sum(cost_usd) desc, source, model
+        source, model, total_tokens, prompt_tokens, completion_tokens, total_cost, request_count, unpriced_count,
+        cost_per_1k_tokens, tokens_per_request
+    from period
+    cross join lateral model_usage_between(
+        p_client_id, period.first_date, (period.first_date + interval '1 month')::date - 1
+    )
+    order by total_tokens desc, total_cost desc, source, model
 $$;
 
 -- What one conversation (as get_usage_by_conversation() tells them apart) used in a period, as far as folded.
