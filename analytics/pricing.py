@@ -1,77 +1,295 @@
-"""What a call costs: the installation's own price list, then the public one at the time of the call.
+"""What a call costs: by the client's price, the installation's, or the public one at the time of the call.
 
 Matching is exact. Only a dated snapshot stands for its base name (`gpt-4-0613` for `gpt-4`), so `gpt-4o`,
 `gpt-4.1` and `gpt-4-turbo` are never priced as `gpt-4`. What no list knows is `unpriced`: shown as unknown,
 never silently free. Money is Decimal throughout, in US dollars.
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+from uuid import UUID
 
 from analytics.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice
+from analytics.public_prices import PublicModel, Rates, list_name, names, public_model
 
 Basis = Literal["priced", "estimated", "unpriced"]
-"""priced: usage and price known · estimated: tokens were estimated · unpriced: no price, the amount is 0."""
+"""priced: usage and price known · estimated: one of them is a guess · unpriced: no price, amount 0."""
+
+Unit = Literal["1M tokens", "minute"]
+
+DETAILS = (
+    "cached_tokens",
+    "cache_write_tokens",
+    "prompt_audio_tokens",
+    "cached_audio_tokens",
+    "prompt_image_tokens",
+    "reasoning_tokens",
+    "completion_audio_tokens",
+)
+"""Parts of the prompt's or the completion's tokens that may have a price of their own."""
+
+COST_DECIMALS = 20
+ALL_MODELS = "*"
+
+_NO_DETAILS: Mapping[str, int] = MappingProxyType({})
+# Reasoning is output like any other.
+_PARTS_OF_RATES = {"cached_tokens", "reasoning_tokens"}
+_AUDIO_PARTS = ("prompt_audio_tokens", "completion_audio_tokens", "cached_audio_tokens")
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+# Names come from users, so there may be any number of them.
+_MOST_QUOTES = 10_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
+class Usage(NamedTuple):
+    """How much one call used."""
+
+    prompt_tokens: int = 0
+    """All input, cached and audio included."""
+    completion_tokens: int = 0
+    """All output, reasoning included."""
+    total_tokens: int = 0
+    """As logged: more than the two together where a log does not divide it."""
+    duration_seconds: Decimal | None = None
+    """Of audio."""
+    details: Mapping[str, int] = _NO_DETAILS
+    """Parts of the above, by the names of DETAILS."""
+
+
+class Cost(NamedTuple):
     """What one call costs, and how far to trust it."""
 
     amount_usd: Decimal
     basis: Basis
     note: str = ""
     """Where the price comes from, or why there is none."""
+    price: Mapping[str, str] = MappingProxyType({})
+    """The same for metadata.price: {"list": ..., "model": ...}, or {"reason": ...}."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenPrice:
-    """US dollars per 1,000 tokens."""
+class ListedPrice:
+    """A row of model_prices: US dollars per unit. `effective_until` is exclusive; None is for ever."""
 
-    prompt_usd: Decimal
-    completion_usd: Decimal
+    source: str
+    model: str
+    input_usd: Decimal
+    output_usd: Decimal = Decimal(0)
+    cached_input_usd: Decimal | None = None
+    unit: Unit = "1M tokens"
+    client_id: str | None = None
+    effective_from: datetime | None = None
+    effective_until: datetime | None = None
 
-    def amount_usd(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
-        return (prompt_tokens * self.prompt_usd + completion_tokens * self.completion_usd) / 1000
+    def holds_at(self, at: datetime) -> bool:
+        return (self.effective_from is None or self.effective_from <= at) and (
+            self.effective_until is None or at < self.effective_until
+        )
+
+    @property
+    def list_name(self) -> str:
+        return "installation" if self.client_id is None else "client"
+
+    @cached_property
+    def _rates(self) -> Rates:
+        cached_usd = self.input_usd if self.cached_input_usd is None else self.cached_input_usd
+        return Rates(self.input_usd / 1_000_000, cached_usd / 1_000_000, self.output_usd / 1_000_000)
+
+    def cost(self, usage: Usage, by_tokens: Basis) -> Cost:
+        owner = "installation" if self.client_id is None else "client"
+        name = f"all models of {self.source}" if self.model == ALL_MODELS else self.model
+        note = f"{owner}'s price of {name}"
+        if self.unit == "minute":
+            if usage.duration_seconds is None:
+                return unpriced(
+                    f"{name} is sold by the minute: duration_seconds is needed, tokens do not tell"
+                )
+            amount = usage.duration_seconds * self.input_usd / 60
+            by_tokens = "priced"
+        else:
+            if any(usage.details.get(part) for part in _AUDIO_PARTS) and (self.input_usd or self.output_usd):
+                return unpriced(f"the {note} has none for audio tokens")
+            found = _token_amount(usage, *self._rates)
+            if found is None:
+                return unpriced(UNDIVIDED)
+            amount = found
+        return Cost(_rounded(amount), by_tokens, note, {"list": self.list_name, "model": self.model})
 
 
-# The guide's list, which is the installation's own: it wins over the public list, snapshots included,
-# because somebody here decided on it.
-INSTALLATION_PRICES = {
-    ("openai", "gpt-4"): TokenPrice(prompt_usd=Decimal("0.03"), completion_usd=Decimal("0.06")),
-    ("openai", "gpt-3.5-turbo"): TokenPrice(prompt_usd=Decimal("0.0015"), completion_usd=Decimal("0.002")),
-}
-FREE_SOURCES = frozenset({"groq"})
-WHISPER_USD_PER_MINUTE = Decimal("0.006")
+UNDIVIDED = "a total, but no prompt and completion"
 
-# Names that applications log for a provider that the public list calls otherwise. Its own matching takes
-# any name that merely contains "openai", a local imitation included.
-PUBLIC_PROVIDERS = {
-    "bedrock": "aws",
-    "gemini": "google",
-    "vertex": "google",
-    "mistralai": "mistral",
-    "xai": "x-ai",
-}
 
-# 2024-08-06, 20240806 or 0806, each a date that can be: "mistral-large-2407" names a version, not the 24/07.
-_DATE = (
-    r"(?:20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
-    r"|20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
-    r"|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))"
+class PriceList:
+    """The prices of an installation and its clients at one moment; the public list stands behind them."""
+
+    def __init__(self, prices: Iterable[ListedPrice] = (), *, revision: str = "") -> None:
+        self.revision = revision
+        """Of model_prices, as price_list has it; empty for a list that is no database's."""
+        self._prices: dict[tuple[str | None, str, str], list[ListedPrice]] = {}
+        for price in prices:
+            self._prices.setdefault((price.client_id, price.source, price.model), []).append(price)
+        for same_name in self._prices.values():
+            # Of those that hold at a moment the one that began last.
+            same_name.sort(
+                key=lambda price: (price.effective_from is not None, price.effective_from), reverse=True
+            )
+        self._quotes: dict[tuple[object, ...], _Quote] = {}
+
+    def cost(
+        self,
+        *,
+        source: str,
+        model: str | None,
+        at: datetime,
+        usage: Usage,
+        client_id: UUID | str | None = None,
+        tokens_estimated: bool = False,
+        service_tier: str | None = None,
+    ) -> Cost:
+        """What one call at `at` (with a time zone) costs. An unknown model is no error but `unpriced`."""
+        key = (client_id, source, model, service_tier)
+        quote = self._quotes.get(key)
+        if quote is None:
+            quote = self._quote(client_id, source, model, service_tier)
+            if len(self._quotes) >= _MOST_QUOTES:
+                self._quotes.clear()
+            self._quotes[key] = quote
+        return quote.cost(at, usage, "estimated" if tokens_estimated else "priced")
+
+    def _quote(
+        self, client_id: UUID | str | None, source: str, model: str | None, service_tier: str | None
+    ) -> "_Quote":
+        source = source.strip().lower()
+        model = (model or "").strip().lower()
+        if source == "whisper" and not model:
+            model = "whisper-1"  # the one model that this source sells
+        tier = (service_tier or "").strip().lower() or None
+        own = list(self._own(str(client_id).lower() if client_id else None, source, model))
+        return _Quote(own, source, model, tier)
+
+    def _own(self, client_id: str | None, source: str, model: str) -> Iterator[ListedPrice]:
+        """In the order of their precedence."""
+        for owner in (client_id, None) if client_id else (None,):
+            for name in (*names(model), ALL_MODELS):
+                yield from self._prices.get((owner, source, name), ())
+
+
+class _Quote:
+    """What a client pays for a model, for as long as its list lives."""
+
+    def __init__(self, own: list[ListedPrice], source: str, model: str, tier: str | None) -> None:
+        self._own = own
+        self._source, self._model, self._tier = source, model, tier
+        # Looked up when no price of one's own holds: loading the public list takes a quarter of a second.
+        self._public: PublicModel | None = None
+        self._is_unknown = False
+        self._price: Mapping[str, str] = {}
+        self._note = ""
+
+    def cost(self, at: datetime, usage: Usage, by_tokens: Basis) -> Cost:
+        for own in self._own:
+            if own.holds_at(at):
+                return own.cost(usage, by_tokens)
+        public = self._public
+        if public is None:
+            public = self._find()
+            if public is None:
+                return unpriced(
+                    f"no price is known for {self._model or 'a call without a model'}"
+                    f" of {self._source or 'no source'}"
+                )
+        return self._public_cost(public, at, usage, by_tokens)
+
+    def _find(self) -> PublicModel | None:
+        if not self._is_unknown:
+            self._public = public_model(self._source, self._model)
+            if self._public is None:
+                self._is_unknown = True
+            else:
+                self._price = {"list": list_name(), "model": self._public.name}
+                self._note = f"public price of {self._public.name}"
+        return self._public
+
+    def _public_cost(self, public: PublicModel, at: datetime, usage: Usage, by_tokens: Basis) -> Cost:
+        price = public.price(at, self._tier)
+        note = self._note
+        if not price.is_of_tier:
+            note = f"{note} at the standard tier, as none is known for the tier {self._tier}"
+            by_tokens = "estimated"
+        seconds = usage.duration_seconds
+        # A length without tokens is not "no tokens": where only tokens have a price it is unknown, not free.
+        if usage.prompt_tokens or usage.completion_tokens or usage.total_tokens or seconds is None:
+            rates = price.rates
+            if rates is not None and usage.details.keys() <= _PARTS_OF_RATES:
+                amount = _token_amount(usage, *rates)
+                if amount is not None:
+                    return Cost(amount, by_tokens, note, self._price)
+            elif usage.prompt_tokens or usage.completion_tokens or not usage.total_tokens:
+                amount = price.amount_usd(usage.prompt_tokens, usage.completion_tokens, usage.details)
+            else:
+                amount = None
+            if amount is not None:
+                return Cost(_rounded(amount), by_tokens, note, self._price)
+        if seconds is not None:
+            amount = price.audio_amount_usd(seconds, at)
+            if amount is not None:
+                return Cost(_rounded(amount), "priced", note, self._price)
+        if (
+            usage.total_tokens
+            and not usage.prompt_tokens
+            and not usage.completion_tokens
+            and price.has_tokens
+        ):
+            return unpriced(UNDIVIDED)
+        return unpriced(f"the {note} is not for this kind of usage")
+
+
+def _token_amount(
+    usage: Usage, input_usd: Decimal, cached_usd: Decimal, output_usd: Decimal | None
+) -> Decimal | None:
+    """US dollars by prices per token; None where they are not for such a call."""
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    if not prompt and not completion and usage.total_tokens:
+        # Not divided: that matters unless both cost the same.
+        if output_usd is not None and output_usd != input_usd:
+            return None
+        prompt = usage.total_tokens
+    cached = usage.details.get("cached_tokens", 0)
+    if cached:
+        cached = min(cached, prompt)
+        amount = (prompt - cached) * input_usd + cached * cached_usd
+    else:
+        amount = prompt * input_usd
+    if completion:
+        if output_usd is None:
+            return None
+        amount += completion * output_usd
+    return amount
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    return round(amount, COST_DECIMALS) if int(amount.as_tuple().exponent) < -COST_DECIMALS else amount
+
+
+def unpriced(reason: str) -> Cost:
+    """The cost of a call that has none that anybody knows."""
+    return Cost(Decimal(0), "unpriced", reason, {"reason": reason})
+
+
+DEFAULT_PRICES = PriceList(
+    [
+        ListedPrice(source="openai", model="gpt-4", input_usd=Decimal(30), output_usd=Decimal(60)),
+        ListedPrice(source="openai", model="gpt-3.5-turbo", input_usd=Decimal("1.5"), output_usd=Decimal(2)),
+        ListedPrice(source="groq", model=ALL_MODELS, input_usd=Decimal(0)),
+        ListedPrice(source="whisper", model="whisper-1", unit="minute", input_usd=Decimal("0.006")),
+        ListedPrice(source="openai", model="whisper-1", unit="minute", input_usd=Decimal("0.006")),
+    ]
 )
-_SNAPSHOT = re.compile(rf"(?P<base>.+)[-@]{_DATE}")
-# What may stand around a public name without making it another model: region and vendor, date and revision.
-_BEFORE_NAME = re.compile(r"(?:(?:us|eu|apac|jp|au|global)\.)?(?:anthropic\.)?")
-_AFTER_NAME = re.compile(rf"(?:[-@](?:{_DATE}|latest))?(?:-00\d)?(?:-v\d+)?(?::\d+)?")
+"""The list of the guide, with which every installation begins: for whoever asks without a database."""
 
 
 def calculate_cost(
@@ -83,71 +301,39 @@ def calculate_cost(
     completion_tokens: int = 0,
     duration_seconds: Decimal | float | None = None,
     tokens_estimated: bool = False,
+    details: Mapping[str, int] = _NO_DETAILS,
+    client_id: UUID | str | None = None,
+    service_tier: str | None = None,
+    prices: PriceList = DEFAULT_PRICES,
 ) -> Cost:
-    """The cost in US dollars of one call made at `at` (with a time zone).
+    """The cost in US dollars of one call made at `at` (with a time zone), without a database.
 
     Audio that is sold by the minute is priced by `duration_seconds`, never by tokens. An unknown model or
-    provider is no error but `unpriced`.
+    provider is no error but `unpriced`. `prices` is the guide's list, or the one of
+    prices.load_price_list().
 
     Raises:
         InvalidInput: a negative quantity, or `at` without a time zone.
     """
-    if prompt_tokens < 0 or completion_tokens < 0:
+    if prompt_tokens < 0 or completion_tokens < 0 or any(count < 0 for count in details.values()):
         raise InvalidInput(f"tokens of a call must be 0 or more, not {prompt_tokens} and {completion_tokens}")
     if at.tzinfo is None:
         raise InvalidInput(f"the time of a call needs a time zone, {at} has none")
-    seconds = None if duration_seconds is None else _seconds(duration_seconds)
-    source = source.strip().lower()
-    model = (model or "").strip().lower()
-    by_tokens: Basis = "estimated" if tokens_estimated else "priced"
-
-    if source in FREE_SOURCES:
-        return Cost(
-            amount_usd=Decimal(0), basis="priced", note=f"{source} is free in the installation's list"
-        )
-    if (source, model) in _WHISPER:
-        if seconds is None:
-            return _unpriced(
-                "whisper-1 is sold by the minute: duration_seconds is needed, tokens do not tell"
-            )
-        return Cost(
-            amount_usd=seconds * WHISPER_USD_PER_MINUTE / 60,
-            basis="priced",
-            note="installation's price of whisper-1",
-        )
-    if own := _installation_price(source, model):
-        name, price = own
-        return Cost(
-            amount_usd=price.amount_usd(prompt_tokens, completion_tokens),
-            basis=by_tokens,
-            note=f"installation's price of {name}",
-        )
-
-    public = _public_model(source, model)
-    if public is None:
-        return _unpriced(
-            f"no price is known for {model or 'a call without a model'} of {source or 'no source'}"
-        )
-    price_then = public.get_prices(at.astimezone(UTC))
-    note = f"public price of {public.id}"
-    # A length without tokens is not "no tokens": where only tokens have a price it is unknown, not free.
-    if prompt_tokens or completion_tokens or seconds is None:
-        amount = _public_amount(price_then, prompt_tokens, completion_tokens)
-        if amount is not None:
-            return Cost(amount_usd=amount, basis=by_tokens, note=note)
-    if seconds is not None:
-        amount = _public_audio_amount(price_then, seconds)
-        if amount is not None:
-            return Cost(amount_usd=amount, basis="priced", note=note)
-    return _unpriced(f"the {note} is not for this kind of usage")
-
-
-# A source "whisper" sells one model, so there the name may be missing.
-_WHISPER = frozenset({("whisper", "whisper-1"), ("whisper", ""), ("openai", "whisper-1")})
-
-
-def _unpriced(note: str) -> Cost:
-    return Cost(amount_usd=Decimal(0), basis="unpriced", note=note)
+    return prices.cost(
+        source=source,
+        model=model,
+        at=at,
+        usage=Usage(
+            prompt_tokens,
+            completion_tokens,
+            prompt_tokens + completion_tokens,
+            None if duration_seconds is None else _seconds(duration_seconds),
+            details,
+        ),
+        client_id=client_id,
+        tokens_estimated=tokens_estimated,
+        service_tier=service_tier,
+    )
 
 
 def _seconds(duration_seconds: Decimal | float) -> Decimal:
@@ -155,78 +341,3 @@ def _seconds(duration_seconds: Decimal | float) -> Decimal:
     if not seconds.is_finite() or seconds < 0:
         raise InvalidInput(f"duration_seconds must be 0 or more, not {duration_seconds}")
     return seconds
-
-
-@lru_cache(maxsize=4096)
-def _installation_price(source: str, model: str) -> tuple[str, TokenPrice] | None:
-    for name in _names(model):
-        if price := INSTALLATION_PRICES.get((source, name)):
-            return name, price
-    return None
-
-
-def _names(model: str) -> Iterator[str]:
-    """The model's own name, then that of which it is a dated snapshot."""
-    yield model
-    if snapshot := _SNAPSHOT.fullmatch(model):
-        yield snapshot["base"]
-
-
-# The match is dear (a tenth of a millisecond) and depends on no date; the price at a time is cheap to get.
-@lru_cache(maxsize=4096)
-def _public_model(source: str, model: str) -> "ModelInfo | None":
-    # Imported here because it takes a quarter of a second, which migrations, page views and applications
-    # that use only what the installation prices never need to spend.
-    from genai_prices import data
-
-    provider_id = PUBLIC_PROVIDERS.get(source, source)
-    provider = next((each for each in data.providers if each.id == provider_id), None)
-    if provider is None or not model:
-        return None
-    for name in _names(model):
-        found = provider.find_model(name, all_providers=data.providers)
-        if found is not None and _is_called(found, name):
-            return found
-    return None
-
-
-def _is_called(public: "ModelInfo", name: str) -> bool:
-    """Whether `name` is one of the model's names, and not just something that begins or looks like it."""
-    for known in {public.id.lower(), *_names_in(public.match)}:
-        before, is_part, after = name.partition(known)
-        if is_part and _BEFORE_NAME.fullmatch(before) and _AFTER_NAME.fullmatch(after):
-            return True
-    return False
-
-
-def _names_in(match: Any) -> Iterator[str]:
-    """The names in a match of genai-prices, which is a tree of clauses."""
-    for field, value in vars(match).items():
-        if field in ("or_", "and_"):
-            for clause in value:
-                yield from _names_in(clause)
-        elif field in ("equals", "starts_with", "contains", "ends_with"):
-            yield value.lower()
-
-
-def _public_amount(price: "ModelPrice", prompt_tokens: int, completion_tokens: int) -> Decimal | None:
-    """US dollars, or None where the list has no price for tokens of this kind."""
-    listed = vars(price)
-    per_million_in = listed.get("input_mtok")
-    per_million_out = listed.get("output_mtok", None if completion_tokens else Decimal(0))
-    if per_million_in is None or per_million_out is None:
-        return None
-    is_plain = isinstance(per_million_in, Decimal) and isinstance(per_million_out, Decimal)
-    if is_plain and "requests_kcount" not in listed:
-        amount: Decimal = (prompt_tokens * per_million_in + completion_tokens * per_million_out) / 1_000_000
-        return amount
-
-    # Tiers and fees per request are rare enough for the library's own, slower way. It is loaded by now.
-    from genai_prices import Usage
-
-    return price.calc_price(Usage(input_tokens=prompt_tokens, output_tokens=completion_tokens))["total_price"]
-
-
-def _public_audio_amount(price: "ModelPrice", seconds: Decimal) -> Decimal | None:
-    per_hour = price.input_audio_hours
-    return per_hour * seconds / 3600 if isinstance(per_hour, Decimal) else None

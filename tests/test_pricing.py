@@ -18,7 +18,12 @@ def cost(source: str = "openai", model: str | None = "gpt-4", **usage: object) -
 def test_the_guides_example() -> None:
     answer = cost(prompt_tokens=150, completion_tokens=80)
 
-    assert answer == Cost(amount_usd=Decimal("0.0093"), basis="priced", note="installation's price of gpt-4")
+    assert answer == Cost(
+        amount_usd=Decimal("0.0093"),
+        basis="priced",
+        note="installation's price of gpt-4",
+        price={"list": "installation", "model": "gpt-4"},
+    )
 
 
 @pytest.mark.parametrize(

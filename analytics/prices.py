@@ -1,0 +1,58 @@
+"""The prices of the database, as the list that pricing goes by."""
+
+from typing import Any
+
+import psycopg
+
+from analytics.pricing import ListedPrice, PriceList
+
+# One statement, so one snapshot. A moment that is infinite is none to Python.
+_LOAD = """
+    select
+        revision::text,
+        price.client_id::text,
+        price.source,
+        price.model,
+        price.unit,
+        price.input_usd,
+        price.cached_input_usd,
+        price.output_usd,
+        nullif(price.effective_from, '-infinity') as effective_from,
+        nullif(price.effective_until, 'infinity') as effective_until
+    from price_list
+    left join model_prices as price on true
+"""
+
+
+def load_price_list(connection: "psycopg.Connection[Any]") -> PriceList:
+    """All prices of the installation and its clients that the connection's role may see."""
+    rows = connection.execute(_LOAD).fetchall()
+    return PriceList(
+        (
+            ListedPrice(
+                client_id=client_id,
+                source=source,
+                model=model,
+                unit=unit,
+                input_usd=input_usd,
+                cached_input_usd=cached_input_usd,
+                output_usd=output_usd,
+                effective_from=effective_from,
+                effective_until=effective_until,
+            )
+            for (
+                _,
+                client_id,
+                source,
+                model,
+                unit,
+                input_usd,
+                cached_input_usd,
+                output_usd,
+                effective_from,
+                effective_until,
+            ) in rows
+            if source is not None
+        ),
+        revision=rows[0][0] if rows else "",
+    )
