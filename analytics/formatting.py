@@ -47,8 +47,13 @@ def compact(number: float) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """`1 request`, `2,345 requests`."""
+    """`1 request`, `2,345 requests`; the two never part."""
     return f"{count(number)}{NO_BREAK_SPACE}{noun}{'' if number == 1 else 's'}"
+
+
+def counted(number: int, noun: str) -> str:
+    """plural() for a terminal, where a line breaks anywhere and a search wants plain spaces."""
+    return plural(number, noun).replace(NO_BREAK_SPACE, " ")
 
 
 def change(current: Decimal | int, previous: Decimal | int) -> str | None:

@@ -41,8 +41,8 @@ def test_migrate(empty_database: Database) -> None:
 
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert "applying 010_tenants\n" in first.output
-    assert "applied 2 migrations" in first.output
-    assert second.output == "nothing to do: 2 migrations applied already\n"
+    assert "applied 3 migrations" in first.output
+    assert second.output == "nothing to do: 3 migrations applied already\n"
 
 
 def test_demo_refuses_real_clients_in_one_line(database: Database) -> None:

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analytics.clients import find_or_create_client
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput, UnknownClient
-from analytics.importing import TARGETS, ImportReport, find_or_create_client, import_file, plan_import, store
+from analytics.importing import TARGETS, ImportReport, import_file, plan_import, store
 from analytics.importing.reader import MAX_LINE_BYTES
 from tests import factories
 
@@ -183,10 +184,14 @@ def test_whisper_is_priced_by_its_duration(database: Database, log: Path, client
 
     load(database, log, client_id)
 
-    assert stored(database, "cost_usd, cost_basis, metadata") == [
-        (Decimal(0), "unpriced", None),
-        (Decimal("0.009"), "priced", {"duration_seconds": 90}),
-    ]
+    without, by_duration = stored(database, "cost_usd, cost_basis, metadata")
+    assert without[:2] == (Decimal(0), "unpriced")
+    assert "duration_seconds is needed" in without[2]["price"]["reason"]
+    assert by_duration == (
+        Decimal("0.009"),
+        "priced",
+        {"duration_seconds": 90, "price": {"list": "installation", "model": "whisper-1"}},
+    )
 
 
 @pytest.mark.parametrize(
@@ -511,7 +516,7 @@ def test_shift_to_moves_the_last_readable_call_and_prices_it_at_its_own_time(
     ]
 
 
-def test_conversations_that_have_no_uuid_get_a_row_with_their_name(
+def test_conversations_get_a_row_with_their_name_and_phone(
     database: Database, log: Path, client_id: UUID
 ) -> None:
     known = uuid4()
@@ -528,7 +533,8 @@ def test_conversations_that_have_no_uuid_get_a_row_with_their_name(
     load(database, log, client_id)
     load(database, log, client_id)
 
-    assert stored(database, "name, phone", "conversations") == [("Ana", "551"), ("Bruno", None)]
+    named = [("Ana", "551"), ("Bruno", None), (None, "552")]
+    assert stored(database, "name, phone", "conversations") == named
     ids = dict(stored(database, "name, id", "conversations"))
     assert sorted(stored(database, "conversation_id, phone"), key=str) == sorted(
         [(ids["Ana"], None), (ids["Ana"], "551"), (ids["Bruno"], "551"), (known, "552"), (None, "553")],

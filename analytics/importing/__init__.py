@@ -7,7 +7,7 @@ store       calls into usage_logs by COPY, rejects into a file
 """
 
 from analytics.importing.plan import plan_import
-from analytics.importing.store import ImportReport, find_or_create_client, import_file
+from analytics.importing.store import ImportReport, import_file
 from analytics.importing.values import TARGETS
 
-__all__ = ["TARGETS", "ImportReport", "find_or_create_client", "import_file", "plan_import"]
+__all__ = ["TARGETS", "ImportReport", "import_file", "plan_import"]

@@ -8,11 +8,21 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from analytics.pricing import Cost, calculate_cost
+from analytics.pricing import COST_DECIMALS, Cost, PriceList, Usage
+from analytics.records import (
+    EARLIEST,
+    LATEST,
+    MAX_COST_USD,
+    MAX_SECONDS,
+    MAX_TOKENS,
+    call_uuid,
+    conversation_uuid,
+    is_uuid,
+    refused_text,
+)
 
 TARGETS = (
     "id",
@@ -29,20 +39,8 @@ TARGETS = (
 )
 """What a column or a constant may fill. duration_seconds is kept in the metadata."""
 
-MAX_TOKENS = 1_000_000_000_000  # usage_logs_tokens_are_not_negative
-MAX_COST_USD = Decimal(1_000_000_000_000)
-MAX_SECONDS = Decimal(1_000_000_000)
-COST_DECIMALS = 20
-# An index entry must stay below 2,700 bytes, and one holds a source, a model and 4 bytes per character.
-MAX_TEXT = 200
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_UUID = re.compile(
-    r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.ASCII | re.IGNORECASE
-)
 
 
 class UnreadableRow(Exception):
@@ -66,22 +64,14 @@ class Call(NamedTuple):
     phone: str | None
     duration_seconds: Decimal | None
 
-    def cost(self) -> Cost:
-        """What the call cost by the price lists at its own time."""
-        cost = self._cost_of(self.prompt_tokens)
-        is_split = self.prompt_tokens or self.completion_tokens or not self.total_tokens
-        if not is_split and cost != self._cost_of(self.total_tokens):
-            return Cost(amount_usd=Decimal(0), basis="unpriced", note="a total, but no prompt and completion")
-        return cost
-
-    def _cost_of(self, prompt_tokens: int) -> Cost:
-        return calculate_cost(
+    def cost(self, prices: PriceList, client_id: UUID) -> Cost:
+        """What the call cost the client by the price lists at its own time."""
+        return prices.cost(
             source=self.source,
             model=self.model,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=self.completion_tokens,
-            duration_seconds=self.duration_seconds,
             at=self.created_at,
+            usage=Usage(self.prompt_tokens, self.completion_tokens, self.total_tokens, self.duration_seconds),
+            client_id=client_id,
         )
 
 
@@ -130,15 +120,15 @@ class CallParser:
 
     def _id(self, value: Any) -> str | None:
         text = _text("id", value)
-        if text is None or _UUID.fullmatch(text):
+        if text is None or is_uuid(text):
             return text
-        return str(uuid5(self._client_id, f"usage log {text}"))
+        return str(call_uuid(self._client_id, text))
 
     def _conversation(self, value: Any) -> tuple[str | None, str | None]:
         text = _text("conversation_id", value)
-        if text is None or _UUID.fullmatch(text):
+        if text is None or is_uuid(text):
             return text, None
-        return _named_uuid(self._client_id, f"conversation {text}"), text
+        return str(conversation_uuid(self._client_id, text)), text
 
     def _instant(self, value: Any) -> datetime:
         if value is None:
@@ -243,26 +233,9 @@ def _text(target: str, value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
             raise UnreadableRow(f"{target} is not a text: {_shown(value)}")
         value = str(value)
-    if reason := _refused_text(value):
+    if reason := refused_text(value):
         raise UnreadableRow(f"{target} {reason}: {_shown(value)}")
     return str(value)
-
-
-# The same few sources, models and phones come again and again.
-@lru_cache(maxsize=10_000)
-def _refused_text(text: str) -> str | None:
-    if len(text) > MAX_TEXT:
-        return f"is longer than {MAX_TEXT} characters"
-    if "\0" in text:
-        return "holds a NUL character"
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        return "holds half a character (a lone surrogate)"
-    return None
-
-
-@lru_cache(maxsize=10_000)
-def _named_uuid(namespace: UUID, name: str) -> str:
-    return str(uuid5(namespace, name))
 
 
 def _shown(value: Any) -> str:

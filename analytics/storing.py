@@ -1,0 +1,143 @@
+"""Calls into usage_logs, each once: one COPY into a temporary table, then an insert of what is not there yet.
+
+COPY alone cannot pass over rows that are there already. Conversations are stored along with their calls.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+
+_CREATE_INCOMING = """
+    create temporary table incoming_usage on commit drop as
+    select
+        client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,
+        cost_usd, cost_basis, metadata, created_at, null::text as conversation_name
+    from usage_logs
+    with no data
+"""
+_COPY_INCOMING = """
+    copy incoming_usage (
+        id, created_at, prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis, metadata,
+        source, model, client_id, conversation_id, phone, conversation_name
+    ) from stdin
+"""
+
+_REMOVE_UNKNOWN_CLIENTS = """
+    delete from incoming_usage
+    where
+        client_id is not null
+        and not exists (select from clients where clients.id = incoming_usage.client_id)
+    returning client_id, id
+"""
+
+_STORE_CONVERSATIONS: tuple[LiteralString, ...] = (
+    # One row per conversation that the calls name: its name, and its phone unless an earlier call of another
+    # conversation has that, as a phone belongs to one conversation of a client.
+    """
+    create temporary table incoming_conversation on commit drop as
+    with seen as (
+        select
+            client_id,
+            conversation_id as id,
+            max(conversation_name) as name,
+            (array_agg(phone order by ctid) filter (where phone is not null))[1] as phone,
+            min(ctid) as place
+        from incoming_usage
+        where client_id is not null and conversation_id is not null
+        group by client_id, conversation_id
+    )
+
+    select
+        seen.client_id,
+        seen.id,
+        seen.name,
+        case
+            when row_number() over (partition by seen.client_id, seen.phone order by seen.place) = 1
+                then seen.phone
+        end as phone,
+        known.id is not null as is_known
+    from seen
+    left join conversations as known on known.client_id = seen.client_id and known.id = seen.id
+    where known.id is null or known.phone is null and seen.phone is not null
+    """,
+    # In key order, so that writers of the same rows wait for each other and not in a circle.
+    """
+    insert into conversations (client_id, id, name, phone)
+    select client_id, id, name, phone
+    from incoming_conversation
+    where not is_known
+    order by client_id, id
+    on conflict do nothing
+    """,
+    # Those whose phone is another conversation's already.
+    """
+    insert into conversations (client_id, id, name)
+    select client_id, id, name
+    from incoming_conversation
+    where not is_known and phone is not null
+    order by client_id, id
+    on conflict do nothing
+    """,
+    # What earlier calls of the conversation did not say.
+    """
+    update conversations as known
+    set phone = incoming.phone
+    from incoming_conversation as incoming
+    where
+        known.client_id = incoming.client_id
+        and known.id = incoming.id
+        and known.phone is null
+        and incoming.phone is not null
+        and incoming.is_known
+        and not exists (
+            select from conversations as other
+            where other.client_id = incoming.client_id and other.phone = incoming.phone
+        )
+    """,
+)
+
+_STORE_USAGE = """
+    with stored as (
+        insert into usage_logs (
+            client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens,
+            total_tokens, cost_usd, cost_basis, metadata, created_at
+        )
+        select
+            client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens,
+            total_tokens, cost_usd, cost_basis, metadata, created_at
+        from incoming_usage
+        order by client_id, id
+        on conflict (client_id, id) do nothing
+        returning cost_basis
+    )
+    select count(*), count(*) filter (where cost_basis = 'unpriced') from stored
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What became of some lines. Those that are not counted here were there already."""
+
+    stored: int
+    unpriced: int
+    """Part of `stored`."""
+    unknown_clients: list[tuple[UUID, UUID]]
+    """Client and id of calls that were not stored because there is no such client."""
+
+
+def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> Stored:
+    """Stores lines of records.copy_line() in the connection's transaction; psycopg's errors come through."""
+    connection.execute(_CREATE_INCOMING)
+    with connection.cursor().copy(_COPY_INCOMING) as copy:
+        copy.write("".join(lines))
+    with connection.pipeline():
+        unknown = connection.execute(_REMOVE_UNKNOWN_CLIENTS)
+        for statement in _STORE_CONVERSATIONS:
+            connection.execute(statement)
+        usage = connection.execute(_STORE_USAGE)
+    counted = usage.fetchone()
+    assert counted is not None
+    return Stored(stored=counted[0], unpriced=counted[1], unknown_clients=unknown.fetchall())
