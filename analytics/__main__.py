@@ -1,18 +1,24 @@
 """The command line: `python -m analytics`."""
 
+import getpass
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from analytics import demo
+from analytics.clients import find_or_create_client
 from analytics.database import open_database
 from analytics.errors import AnalyticsError, InvalidInput
-from analytics.importing import TARGETS, ImportReport, find_or_create_client, import_file, plan_import
+from analytics.formatting import counted
+from analytics.importing import TARGETS, ImportReport, import_file, plan_import
 from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations, open_ready_database
+from analytics.repricing import correct, list_corrections, select_calls, survey_costs, undo
+from analytics.repricing.inspection import correction_lines, outcome_lines, repricing_lines, undoing_lines
+from analytics.tracking.inspection import replay_lines, spool_lines
 
 
 class Commands(click.Group):
@@ -41,10 +47,10 @@ def migrate() -> None:
     with closing(open_database()) as database:
         applied = apply_migrations(database, report=click.echo)
     if applied:
-        click.echo(f"applied {_counted(len(applied), 'migration')}")
+        click.echo(f"applied {counted(len(applied), 'migration')}")
     else:
         known = len(list(MIGRATIONS_DIRECTORY.glob("*.sql")))
-        click.echo(f"nothing to do: {_counted(known, 'migration')} applied already")
+        click.echo(f"nothing to do: {counted(known, 'migration')} applied already")
 
 
 @main.command("demo")
@@ -56,7 +62,7 @@ def fill_demo(seed: int, force: bool) -> None:
         filled = demo.fill(database, seed=seed, end=datetime.now(UTC), force=force)
     click.echo(
         f"{filled.calls:,} calls in {filled.conversations:,} conversations of "
-        f"{_counted(len(filled.client_names), 'demo client')}: {', '.join(filled.client_names)}"
+        f"{counted(len(filled.client_names), 'demo client')}: {', '.join(filled.client_names)}"
     )
 
 
@@ -131,26 +137,111 @@ def _mapping(columns: tuple[str, ...]) -> dict[str, str]:
 
 def _import_lines(report: ImportReport) -> Iterator[str]:
     yield (
-        f"{_counted(report.read, 'row')} read: {report.stored:,} stored, "
+        f"{counted(report.read, 'row')} read: {report.stored:,} stored, "
         f"{report.already_there:,} already there, {report.rejected:,} rejected"
     )
     if report.first_at and report.last_at:
         yield f"calls from {report.first_at:%Y-%m-%d %H:%M} to {report.last_at:%Y-%m-%d %H:%M} UTC"
     if report.unpriced:
-        yield f"{_counted(report.unpriced, 'call')} stored without a cost: no price is known for the model"
+        yield f"{counted(report.unpriced, 'call')} stored without a cost: no price is known for the model"
     if report.rejects_path:
         yield f"see {report.rejects_path} for what was rejected and why"
+
+
+@main.command()
+@click.argument("name")
+@click.option("--timezone", default="UTC", show_default=True, help="Of a client that is created.")
+def client(name: str, timezone: str) -> None:
+    """Prints the id of the client with this name; one that is not there yet is created."""
+    with closing(open_ready_database()) as database:
+        client_id, is_new = find_or_create_client(database, name, timezone=timezone)
+    if is_new:
+        click.echo(f'created client "{name}" with the time zone {timezone}', err=True)
+    click.echo(client_id)
+
+
+@main.command()
+@click.option("--replay", is_flag=True, help="Ships it now, and again what was set aside.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Another spool than that of the configured database, such as that of one which has moved.",
+)
+def spool(replay: bool, file: Path | None) -> None:
+    """Shows the calls of this machine that are not in the database yet."""
+    for line in replay_lines(file) if replay else spool_lines(file):
+        click.echo(line)
+
+
+@main.command()
+@click.option("--client", required=True, help="Name or id.")
+@click.option("--from", "first_date", required=True, metavar="DATE", help="First day, in the client's zone.")
+@click.option("--to", "last_date", required=True, metavar="DATE", help="Last day, included.")
+@click.option("--source", help="Only calls of this one, such as openai.")
+@click.option("--model", help="Only calls of this one, such as gpt-4.")
+@click.option("--apply", "is_applied", is_flag=True, help="Corrects the booked costs, which else stay.")
+@click.option("--reason", help="Why; kept with the correction.")
+@click.option("--by", help="Who; kept with the correction.  [default: the user of this machine]")
+def reprice(
+    client: str,
+    first_date: str,
+    last_date: str,
+    source: str | None,
+    model: str | None,
+    is_applied: bool,
+    reason: str | None,
+    by: str | None,
+) -> None:
+    """Shows what calls are booked with, and what they would cost by the price lists as they are now."""
+    days = _day("--from", first_date), _day("--to", last_date)
+    if is_applied and reason is None:
+        raise InvalidInput('--apply needs --reason "why", which is kept with the correction')
+    with closing(open_ready_database(report=click.echo)) as database:
+        calls = select_calls(database, client, *days, source=source, model=model)
+        if is_applied and reason is not None:
+            lines = outcome_lines(correct(database, calls, by=_person(by), reason=reason))
+        else:
+            lines = repricing_lines(survey_costs(database, calls))
+        for line in lines:
+            click.echo(line)
+
+
+@main.command()
+@click.option("--client", help="Only those of this one: name or id.")
+@click.option("--undo", "undone_id", metavar="ID", help="Gives the calls of this one what they had before.")
+@click.option("--by", help="Who undoes it.  [default: the user of this machine]")
+def corrections(client: str | None, undone_id: str | None, by: str | None) -> None:
+    """Lists the corrections of booked costs, the newest first, or undoes one."""
+    with closing(open_ready_database(report=click.echo)) as database:
+        if undone_id is not None:
+            lines = undoing_lines(undo(database, undone_id, by=_person(by)))
+        else:
+            lines = correction_lines(list_corrections(database, client=client))
+        for line in lines:
+            click.echo(line)
+
+
+def _day(option: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise InvalidInput(f'{option} must be a day such as 2026-03-18, not "{text}"') from None
+
+
+def _person(by: str | None) -> str:
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container may know its user by number only
+        raise InvalidInput("this machine has no name for its user: say who it is with --by NAME") from None
 
 
 @main.command()
 def fold() -> None:
     """Moves pending sums into the rollups. Numbers are right without it; reads get faster."""
     with closing(open_ready_database(report=click.echo)) as database:
-        click.echo(f"folded {_counted(database.fold(), 'pending row')}")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+        click.echo(f"folded {counted(database.fold(), 'pending row')}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
-"""Where the database is: environment, then secrets, then the embedded PostgreSQL."""
+"""Where the database and the spool are: environment, then secrets, then what needs no setting."""
 
+import hashlib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_data_path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -13,10 +17,95 @@ from analytics.errors import ConfigurationError
 
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 
+SPOOL_MAX_CALLS = 1_000_000  # some 400 MB
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerSettings:
+    """How calls are tracked."""
+
+    database_url: URL | None
+    """None: the configured database, or the embedded one."""
+    spool_path: Path
+    spool_max_calls: int
+    synchronous: bool
+    """Each call is shipped before logging it returns: for functions that are frozen between requests."""
+    strict: bool
+    """A call with impossible arguments raises, instead of being counted and reported."""
+
 
 def data_directory() -> Path:
-    """Where files that outlive a process are kept: USAGE_DATA_DIR, or `.data` in the project."""
-    return Path(os.environ.get("USAGE_DATA_DIR") or PROJECT_DIRECTORY / ".data")
+    """Where files that outlive a process are kept.
+
+    USAGE_DATA_DIR; or else `.data` in a clone of the project, and the user's directory for application data
+    where the package is installed.
+    """
+    if configured := os.environ.get("USAGE_DATA_DIR"):
+        return Path(configured)
+    if (PROJECT_DIRECTORY / "pyproject.toml").is_file():
+        return PROJECT_DIRECTORY / ".data"
+    return user_data_path("usage-analytics")
+
+
+def spool_directory() -> Path:
+    """Where the calls are kept that are not in PostgreSQL yet."""
+    return data_directory() / "spool"
+
+
+def tracker_settings(
+    *,
+    database_url: str | None = None,
+    directory: Path | None = None,
+    spool_max_calls: int | None = None,
+    synchronous: bool | None = None,
+    strict: bool | None = None,
+) -> TrackerSettings:
+    """The settings as given, else of USAGE_SPOOL_MAX_CALLS, USAGE_SYNCHRONOUS and USAGE_STRICT.
+
+    Each database has its own file in `directory`: no call ever goes to another one than it was logged for.
+
+    Raises:
+        ConfigurationError: a setting cannot be used.
+    """
+    given = postgresql_url(database_url, origin="database_url") if database_url else None
+    if spool_max_calls is None:
+        spool_max_calls = _positive_integer("USAGE_SPOOL_MAX_CALLS", SPOOL_MAX_CALLS)
+    return TrackerSettings(
+        database_url=given,
+        spool_path=(directory or spool_directory()) / f"{_spool_name(given)}.db",
+        spool_max_calls=spool_max_calls,
+        synchronous=_switch("USAGE_SYNCHRONOUS") if synchronous is None else synchronous,
+        strict=_switch("USAGE_STRICT") if strict is None else strict,
+    )
+
+
+def _spool_name(given: URL | None) -> str:
+    try:
+        url = given or configured_database_url()
+    except ConfigurationError:
+        # Who ships from there will say what is wrong. Until then the calls are safe.
+        return "misconfigured"
+    if url is None:
+        return "embedded"
+    host = url.host or url.query.get("host") or ""
+    digest = hashlib.sha256(f"{host}:{url.port or 5432}/{url.database}".encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', url.database or 'postgres')}-{digest}"
+
+
+def _switch(name: str) -> bool:
+    text = os.environ.get(name, "").strip().lower()
+    if text not in ("", "0", "1", "false", "true", "no", "yes"):
+        raise ConfigurationError(f'{name} must be 0 or 1, not "{text}"')
+    return text in ("1", "true", "yes")
+
+
+def _positive_integer(name: str, default: int) -> int:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) == 0:
+        raise ConfigurationError(f'{name} must be a whole number above 0, not "{text}"')
+    return int(text)
 
 
 def configured_database_url(secrets: Mapping[str, Any] | None = None) -> URL | None:

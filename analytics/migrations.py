@@ -16,7 +16,18 @@ from analytics.config import PROJECT_DIRECTORY, configured_database_url
 from analytics.database import Database, open_database
 from analytics.errors import DatabaseError
 
-MIGRATIONS_DIRECTORY = PROJECT_DIRECTORY / "sql" / "migrations"
+# In a clone beside the package, in an installed package inside it.
+MIGRATIONS_DIRECTORY = (
+    next(
+        (
+            directory
+            for directory in (PROJECT_DIRECTORY / "sql", PROJECT_DIRECTORY / "analytics" / "sql")
+            if directory.is_dir()
+        ),
+        PROJECT_DIRECTORY / "sql",
+    )
+    / "migrations"
+)
 
 # Anything that all runs agree on: the holder may migrate, the others wait until it is through.
 MIGRATION_LOCK = 7500

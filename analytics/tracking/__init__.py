@@ -1,0 +1,370 @@
+"""What an application calls: each log_*() prices a call and keeps it on disk, and returns.
+
+A background thread brings the calls to PostgreSQL. Nothing here raises because of the database, and nothing
+waits for it, but in synchronous mode.
+"""
+
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from analytics import config
+from analytics.database import stop_embedded_postgresql
+from analytics.errors import ConfigurationError
+from analytics.pricing import Usage, unpriced
+from analytics.records import MAX_COST_USD, MAX_SECONDS, USAGE_MISSING, copy_line, json_number
+from analytics.tracking.arguments import (
+    checked_amount,
+    checked_id,
+    checked_instant,
+    checked_json,
+    checked_metadata,
+    checked_model,
+    checked_party,
+    checked_text,
+    new_id,
+)
+from analytics.tracking.context import NO_CONTEXT, UsageContext, current_context, usage_context, within
+from analytics.tracking.tracker import Tracker, TrackerStats
+from analytics.tracking.usage import read_usage
+
+__all__ = [
+    "TrackerStats",
+    "close",
+    "configure",
+    "flush",
+    "log_groq_usage",
+    "log_openai_usage",
+    "log_usage",
+    "log_whisper_usage",
+    "stats",
+    "usage_context",
+]
+
+# How long the end of the application waits for what is still to be shipped.
+EXIT_SECONDS = 2.0
+# Of a cost that was given: no list is behind it.
+NO_PRICE: Mapping[str, str] = {}
+
+log = logging.getLogger("analytics.tracking")
+
+
+def log_openai_usage(
+    client_id: UUID | str | None,
+    conversation_id: UUID | str | None,
+    phone: str | None,
+    model: str | None,
+    usage: object,
+    *,
+    id: UUID | str | None = None,
+    created_at: datetime | None = None,
+    service_tier: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> UUID | None:
+    """Logs a call of OpenAI: `usage` is the response's, of chat completions, responses or embeddings.
+
+    See log_usage() for the rest.
+    """
+    return log_usage(
+        client_id,
+        "openai",
+        model,
+        conversation_id=conversation_id,
+        phone=phone,
+        usage=usage,
+        id=id,
+        created_at=created_at,
+        service_tier=service_tier,
+        metadata=metadata,
+    )
+
+
+def log_groq_usage(
+    client_id: UUID | str | None,
+    conversation_id: UUID | str | None,
+    phone: str | None,
+    model: str | None,
+    usage: object,
+    *,
+    id: UUID | str | None = None,
+    created_at: datetime | None = None,
+    service_tier: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> UUID | None:
+    """Logs a call of Groq; the times that its usage has (`prompt_time`, ...) go to the metadata.
+
+    See log_usage() for the rest.
+    """
+    return log_usage(
+        client_id,
+        "groq",
+        model,
+        conversation_id=conversation_id,
+        phone=phone,
+        usage=usage,
+        id=id,
+        created_at=created_at,
+        service_tier=service_tier,
+        metadata=metadata,
+    )
+
+
+def log_whisper_usage(
+    client_id: UUID | str | None,
+    conversation_id: UUID | str | None,
+    phone: str | None,
+    duration_seconds: Decimal | float,
+    tokens_estimate: int | None = None,
+    model: str = "whisper-1",
+    source: str = "whisper",
+    *,
+    id: UUID | str | None = None,
+    created_at: datetime | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> UUID | None:
+    """Logs a transcription, which costs by its duration: 30 seconds of whisper-1 are $0.003.
+
+    `tokens_estimate` is counted among the tokens, and never priced. See log_usage() for the rest.
+    """
+    return log_usage(
+        client_id,
+        source,
+        model,
+        conversation_id=conversation_id,
+        phone=phone,
+        usage=Usage(total_tokens=tokens_estimate or 0),
+        duration_seconds=duration_seconds,
+        tokens_estimated=tokens_estimate is not None,
+        id=id,
+        created_at=created_at,
+        metadata=metadata,
+    )
+
+
+def log_usage(
+    client_id: UUID | str | None,
+    source: str,
+    model: str | None,
+    *,
+    conversation_id: UUID | str | None = None,
+    phone: str | None = None,
+    usage: object = None,
+    duration_seconds: Decimal | float | None = None,
+    tokens_estimated: bool = False,
+    cost_usd: Decimal | float | None = None,
+    id: UUID | str | None = None,
+    created_at: datetime | None = None,
+    service_tier: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> UUID | None:
+    """Logs one call of any provider; the id of its row.
+
+    Args:
+        client_id: whose call it was; None is that of usage_context(), or else nobody's.
+        source: the provider, such as "openai".
+        conversation_id: a UUID, or any name of at most 200 characters.
+        usage: a usage object of an SDK, the equivalent dict, or a pricing.Usage. Without one the call is kept
+            as `unpriced`, with the reason, unless its duration or cost is given.
+        duration_seconds: of audio that is sold by its length.
+        cost_usd: what the call cost, if you know better than the price lists.
+        id: a UUID or any text of at most 200 characters: a call that is logged twice under it is stored once.
+        created_at: when the call was made, with a time zone; now if left out.
+        service_tier: as in the provider's response ("flex", "priority", "batch"), where it has its own price.
+        metadata: whatever else to keep with the call, as JSON.
+
+    Returns:
+        None where an argument is impossible: that is reported once per kind at ERROR level, and counted.
+
+    Raises:
+        InvalidInput: an argument is impossible, and the tracker is strict.
+    """
+    tracker = _current or _tracker()
+    try:
+        if client_id is None or conversation_id is None or phone is None:
+            context = current_context()
+            if context is not NO_CONTEXT:
+                said = UsageContext(client_id=client_id, conversation_id=conversation_id, phone=phone)
+                context = within(context, said)
+                client_id, conversation_id, phone = context.client_id, context.conversation_id, context.phone
+        party = checked_party(client_id, conversation_id, phone)
+        source, model = checked_model(source, model)
+        at = datetime.now(UTC) if created_at is None else checked_instant(created_at)
+        call_id = new_id() if id is None else checked_id(party.client_id, id)
+        used, kept, missing = read_usage(usage)
+        if metadata is not None:
+            kept = {**checked_metadata(metadata), **kept}
+        if duration_seconds is not None:
+            used = used._replace(
+                duration_seconds=checked_amount("duration_seconds", duration_seconds, MAX_SECONDS)
+            )
+        if used.duration_seconds is not None:
+            kept = {**kept, "duration_seconds": json_number(used.duration_seconds)}
+            missing = None
+        if tokens_estimated:
+            kept = {**kept, "tokens_estimated": True}
+        if service_tier is not None:
+            kept = {**kept, "service_tier": checked_text("service_tier", service_tier)}
+        prices = tracker.prices
+        if cost_usd is not None:
+            amount, basis, price = checked_amount("cost_usd", cost_usd, MAX_COST_USD), "given", NO_PRICE
+        else:
+            if missing is not None:
+                kept = {**kept, USAGE_MISSING: missing}
+            cost = (
+                unpriced(missing)
+                if missing is not None
+                else prices.cost(
+                    source=source,
+                    model=model,
+                    at=at,
+                    usage=used,
+                    client_id=party.client_id,
+                    tokens_estimated=tokens_estimated,
+                    service_tier=service_tier,
+                )
+            )
+            amount, basis, price = cost.amount_usd, cost.basis, cost.price
+        line = copy_line(
+            call_id.hex,
+            at,
+            used.prompt_tokens,
+            used.completion_tokens,
+            used.total_tokens,
+            amount,
+            basis,
+            checked_json(kept, used.details, price),
+            source,
+            model,
+            *party,
+        )
+    except Exception as error:
+        tracker.reject(error)
+        if tracker.settings.strict:
+            raise
+        return None
+    tracker.append(line, price_revision=prices.revision, is_unpriced=basis == "unpriced")
+    return call_id
+
+
+def configure(
+    *,
+    database_url: str | None = None,
+    directory: Path | None = None,
+    spool_max_calls: int | None = None,
+    synchronous: bool | None = None,
+    strict: bool | None = None,
+) -> None:
+    """Replaces this process's tracker; needed only where the environment is not the place for settings.
+
+    What is left out comes from the environment: DATABASE_URL, USAGE_DATA_DIR (the spool is in its `spool`),
+    USAGE_SPOOL_MAX_CALLS, USAGE_SYNCHRONOUS, USAGE_STRICT.
+
+    Raises:
+        ConfigurationError: a setting cannot be used.
+    """
+    global _current
+    settings = config.tracker_settings(
+        database_url=database_url,
+        directory=directory,
+        spool_max_calls=spool_max_calls,
+        synchronous=synchronous,
+        strict=strict,
+    )
+    close()
+    with _making:
+        _current = Tracker(settings, on_open=_exit_before_others)
+
+
+def flush(timeout_seconds: float = 10.0) -> bool:
+    """Waits until all that was logged before is in PostgreSQL; False if that takes longer than this."""
+    return _tracker().flush(timeout_seconds)
+
+
+def stats() -> TrackerStats:
+    """What the tracker of this process did, and what is waiting."""
+    return _tracker().stats()
+
+
+def close(timeout_seconds: float = EXIT_SECONDS) -> None:
+    """Ships what is waiting, for at most this long, and ends the tracker; the next call starts a new one.
+
+    Runs by itself when the application ends.
+    """
+    global _current
+    with _making:
+        ended, _current = _current, None
+    if ended is not None:
+        ended.close(timeout_seconds)
+
+
+_current: Tracker | None = None
+_making = threading.Lock()
+# Of the parent process: only keeping them alive keeps them from being closed, which the parent would feel.
+_inherited: list[Tracker | None] = []
+
+
+def _tracker() -> Tracker:
+    global _current
+    with _making:
+        if _current is None:
+            try:
+                settings = config.tracker_settings()
+            except ConfigurationError as error:
+                log.error("%s: going on without this setting", error)
+                settings = config.tracker_settings(
+                    spool_max_calls=config.SPOOL_MAX_CALLS, synchronous=False, strict=False
+                )
+            _current = Tracker(settings, on_open=_exit_before_others)
+        return _current
+
+
+def _before_fork() -> None:
+    _making.acquire()
+    if _current is not None:
+        _forking.append(_current.nobody_inside())
+        _forking[-1].__enter__()
+
+
+def _after_fork_in_parent() -> None:
+    if _forking:
+        _forking.pop().__exit__(None, None, None)
+    _making.release()
+
+
+def _after_fork_in_child() -> None:
+    global _current, _making
+    if _current is not None:
+        settings = _current.settings
+        _inherited.append(_current)
+        _current = Tracker(settings, on_open=_exit_before_others)
+    _forking.clear()
+    _making = threading.Lock()
+
+
+_forking: list[Any] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )
+
+
+def _exit_before_others() -> None:
+    # The embedded server ends at exit, too. What registered last runs first.
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
+
+
+def _at_exit() -> None:
+    close()
+    # It would stop by itself, but not where it only just started for what was shipped above.
+    stop_embedded_postgresql()
+
+
+atexit.register(_at_exit)

@@ -1,0 +1,77 @@
+"""Whose the calls in a block are: client, conversation and phone, without passing them to each call."""
+
+import contextlib
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from types import TracebackType
+from uuid import UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsageContext:
+    """What log_*() takes where it is not told; None is unknown."""
+
+    client_id: UUID | str | None = None
+    conversation_id: UUID | str | None = None
+    phone: str | None = None
+
+
+NO_CONTEXT = UsageContext()
+_current: ContextVar[UsageContext] = ContextVar("usage_context", default=NO_CONTEXT)
+
+
+def current_context() -> UsageContext:
+    """The innermost usage_context() around the caller, in this thread or asyncio task."""
+    return _current.get()
+
+
+def usage_context(
+    *,
+    client_id: UUID | str | None = None,
+    conversation_id: UUID | str | None = None,
+    phone: str | None = None,
+) -> "_Block":
+    """Says, for the calls within a `with` block, whose they are.
+
+    A block takes what it leaves out from the block around it, unless that is about somebody else: another
+    client's conversation, or another conversation's phone, is never taken over. It reaches into the asyncio
+    tasks that are started within it; a thread begins without, unless contextvars.copy_context() runs it.
+    """
+    return _Block(UsageContext(client_id=client_id, conversation_id=conversation_id, phone=phone))
+
+
+class _Block:
+    # Not contextlib's: its context managers decorate functions, too, and an async one only in appearance.
+
+    def __init__(self, given: UsageContext) -> None:
+        self._given = given
+        self._tokens: list[Token[UsageContext]] = []
+
+    def __enter__(self) -> UsageContext:
+        context = within(_current.get(), self._given)
+        self._tokens.append(_current.set(context))
+        return context
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A generator that opened the block may be closed in another context, where nothing was set.
+        with contextlib.suppress(ValueError):
+            _current.reset(self._tokens.pop())
+
+
+def within(outer: UsageContext, given: UsageContext) -> UsageContext:
+    """What holds where `given` is said inside of `outer`."""
+    if _differ(outer.client_id, given.client_id):
+        outer = NO_CONTEXT
+    if _differ(outer.conversation_id, given.conversation_id):
+        outer = UsageContext(client_id=outer.client_id)
+    return UsageContext(
+        client_id=outer.client_id if given.client_id is None else given.client_id,
+        conversation_id=outer.conversation_id if given.conversation_id is None else given.conversation_id,
+        phone=outer.phone if given.phone is None else given.phone,
+    )
+
+
+def _differ(outer: UUID | str | None, given: UUID | str | None) -> bool:
+    return outer is not None and given is not None and str(outer) != str(given)

@@ -1,0 +1,168 @@
+"""From the spool into PostgreSQL: batches, each one transaction, and what to do when one is refused."""
+
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from analytics.database import Database
+from analytics.errors import DatabaseError, DataRefused
+from analytics.prices import load_price_list
+from analytics.pricing import DEFAULT_PRICES
+from analytics.records import repriced_line, row_of
+from analytics.storing import Stored, store_lines
+from analytics.tracking.spool import Spool, SpooledCall, SpoolFull
+
+BATCH_CALLS = 5_000
+# How many calls are kept in memory while the spool takes none.
+MEMORY_CALLS = 10_000
+FOLD_EVERY_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Shipped:
+    """What a shipper did so far."""
+
+    stored: int = 0
+    already_there: int = 0
+    set_aside: int = 0
+    last_stored_at: datetime | None = None
+
+
+class Shipper:
+    """Brings what waits to the database. One thread at a time may ship."""
+
+    def __init__(self, spool: Spool | None, open_database: Callable[[], Database]) -> None:
+        self.spool = spool
+        self.in_memory: deque[tuple[str, str]] = deque()
+        """Price revision and line of calls that the spool did not take."""
+        self.prices = DEFAULT_PRICES
+        """As of the last batch; callers price with it, and what it made wrong is put right in the batch."""
+        self.shipped = Shipped()
+        self._open_database = open_database
+        self._database: Database | None = None
+        self._folded_at = 0.0
+        self._unfolded = 0
+
+    def ship(self) -> None:
+        """Ships all that waits; returns at once where another process is at it.
+
+        Raises:
+            DatabaseError, ConfigurationError: what could not be shipped goes on waiting.
+        """
+        self._ship_from_memory()
+        if self.spool is not None and self.spool.waiting():
+            with self.spool.only_shipper() as is_chosen:
+                while is_chosen and (calls := self.spool.read(BATCH_CALLS)):
+                    refused = self._store(calls)
+                    self._mark_shipped(calls, refused)
+            self.spool.tidy()
+        if self._unfolded and time.monotonic() - self._folded_at >= FOLD_EVERY_SECONDS:
+            self.fold()
+
+    def _ship_from_memory(self) -> None:
+        """To where the calls belong if that works by now, else straight to the database."""
+        while self.in_memory:
+            calls = list(self.in_memory)[:BATCH_CALLS]
+            try:
+                if self.spool is None:
+                    raise OSError
+                self.spool.append_many(calls)
+            except (SpoolFull, sqlite3.Error, OSError):
+                for call, error in self._store([SpooledCall(0, *call) for call in calls]):
+                    log.error(
+                        "call %s is lost, as there is no spool to set it aside in: %s", _id(call), error
+                    )
+            for _ in calls:
+                self.in_memory.popleft()
+
+    def _mark_shipped(self, calls: Sequence[SpooledCall], refused: Sequence[tuple[SpooledCall, str]]) -> None:
+        assert self.spool is not None
+        for call, error in refused:
+            log.error('call %s is set aside, see "python -m analytics spool": %s', _id(call), error)
+        try:
+            self.spool.mark_shipped(calls[-1].number, refused)
+        except sqlite3.Error as error:
+            log.warning("%s cannot be written (%s): its calls may be sent again", self.spool.path, error)
+            if refused:
+                raise DatabaseError(f"{self.spool.path} cannot be written: {error}") from error
+        self.shipped.set_aside += len(refused)
+
+    def _store(self, calls: Sequence[SpooledCall]) -> list[tuple[SpooledCall, str]]:
+        """Stores the calls, halving a batch that is refused until what is at fault stands alone: returned."""
+        try:
+            stored = self._store_batch(calls)
+        except DataRefused as error:
+            if len(calls) == 1:
+                return [(calls[0], str(error))]
+            middle = len(calls) // 2
+            return self._store(calls[:middle]) + self._store(calls[middle:])
+        self.shipped.stored += stored.stored
+        self.shipped.already_there += len(calls) - stored.stored - len(stored.unknown_clients)
+        self.shipped.last_stored_at = datetime.now(UTC)
+        self._unfolded += stored.stored
+        return self._without_client(calls, set(stored.unknown_clients))
+
+    def _store_batch(self, calls: Sequence[SpooledCall]) -> Stored:
+        with self.database.transaction() as connection:
+            found = connection.execute("select revision::text from price_list").fetchone()
+            if found is not None and found[0] != self.prices.revision:
+                self.prices = load_price_list(connection)
+            return store_lines(
+                connection,
+                (
+                    call.line
+                    if call.price_revision == self.prices.revision
+                    else repriced_line(call.line, self.prices)
+                    for call in calls
+                ),
+            )
+
+    def _without_client(
+        self, calls: Sequence[SpooledCall], unknown: set[tuple[UUID, UUID]]
+    ) -> list[tuple[SpooledCall, str]]:
+        refused = []
+        for call in calls if unknown else ():
+            row = row_of(call.line)
+            if row.client_id and (UUID(row.client_id), UUID(row.id)) in unknown:
+                refused.append(
+                    (
+                        call,
+                        f"no client has the id {row.client_id} in {self.database.place}: create it, then "
+                        'run "python -m analytics spool --replay"',
+                    )
+                )
+        return refused
+
+    def fold(self) -> None:
+        """Folds, if anything was stored since. The numbers are right without it."""
+        if not self._unfolded:
+            return
+        try:
+            self.database.fold()
+        except DatabaseError as error:
+            log.debug("could not fold: %s", error)
+        self._unfolded = 0
+        self._folded_at = time.monotonic()
+
+    @property
+    def database(self) -> Database:
+        if self._database is None:
+            self._database = self._open_database()
+        return self._database
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+        if self.spool is not None:
+            self.spool.close()
+
+
+def _id(call: SpooledCall) -> str:
+    return row_of(call.line).id

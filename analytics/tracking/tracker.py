@@ -1,0 +1,277 @@
+"""One tracker per process: it takes calls from any thread, and ships them from one of its own."""
+
+import contextlib
+import logging
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tenacity import RetryCallState, Retrying, stop_when_event_set, wait_exponential_jitter
+
+from analytics import config
+from analytics.database import Database
+from analytics.errors import AnalyticsError, InvalidInput
+from analytics.pricing import PriceList
+from analytics.tracking.shipping import MEMORY_CALLS, Shipper
+from analytics.tracking.spool import Spool, SpoolFull
+
+# Calls that come within this time of the first one travel with it.
+LINGER_SECONDS = 0.25
+# How soon calls are found that another process left in the spool.
+IDLE_SECONDS = 5.0
+FIRST_RETRY_SECONDS = 0.5
+LAST_RETRY_SECONDS = 30.0
+POLL_SECONDS = 0.05
+# An outage is in the log when it begins, and again after as long as this.
+REPORT_AGAIN_SECONDS = 300.0
+
+log = logging.getLogger("analytics.tracking")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerStats:
+    """What this process's tracker did since it began; `waiting` and `set_aside` are the whole spool's."""
+
+    logged: int
+    """Calls that were taken."""
+    stored: int
+    """Calls that this process brought to PostgreSQL, those of others that share the spool included."""
+    already_there: int
+    """Calls that it sent a second time, which added nothing."""
+    waiting: int
+    """Calls on disk that are not in PostgreSQL yet."""
+    in_memory: int
+    """Calls that wait in memory because the spool took none (disk full, spool full)."""
+    set_aside: int
+    """Calls that the database refused: `python -m analytics spool` says why."""
+    lost: int
+    """Calls that neither spool nor memory had room for."""
+    rejected: dict[str, int]
+    """Calls with impossible arguments, by the argument that was at fault."""
+    unpriced: int
+    """Calls for which no price was known when they were logged."""
+    last_stored_at: datetime | None
+    last_error: str | None
+    """Why the last attempt to ship failed; None once one succeeded."""
+    spool_path: Path | None
+    spool_max_calls: int
+
+
+class Tracker:
+    """Keeps calls in the spool and ships them. Any thread may call it; after a fork make another one."""
+
+    def __init__(
+        self, settings: config.TrackerSettings, on_open: Callable[[], object] = lambda: None
+    ) -> None:
+        self.settings = settings
+        self._on_open = on_open
+        self._lock = threading.Lock()
+        self._logged = self._unpriced = self._lost = 0
+        self._rejected: Counter[str] = Counter()
+        self._last_error: str | None = None
+        self._reported_at: dict[str, float] = {}
+        self._wake = threading.Event()
+        self._hurry = threading.Event()
+        self._stop = threading.Event()
+        self._progress = threading.Condition()
+        self._shipping = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._shipper = Shipper(self._open_spool(), self._open_database)
+
+    @property
+    def prices(self) -> PriceList:
+        """The list to price calls with, as of the last shipped batch."""
+        return self._shipper.prices
+
+    def append(self, line: str, *, price_revision: str, is_unpriced: bool) -> None:
+        """Takes one call: a line of records.copy_line(). Raises nothing."""
+        spool = self._shipper.spool
+        try:
+            if spool is None:
+                raise OSError("there is no spool")
+            spool.append(price_revision, line)
+        except (SpoolFull, sqlite3.Error, OSError) as error:
+            self._keep_in_memory(line, price_revision, error)
+        with self._lock:
+            self._logged += 1
+            self._unpriced += is_unpriced
+        if self.settings.synchronous:
+            self._ship_once()
+        elif not self._wake.is_set():
+            self._wake.set()
+            if self._thread is None:
+                self._start()
+
+    def _keep_in_memory(self, line: str, price_revision: str, error: Exception) -> None:
+        memory = self._shipper.in_memory
+        if len(memory) >= MEMORY_CALLS:
+            with self._lock:
+                self._lost += 1
+            self._report("lost", f"calls are being lost: the spool takes none ({error}), and memory is full")
+            return
+        memory.append((price_revision, line))
+        self._report("spool", f"the spool takes no calls ({error}): they wait in memory")
+
+    def reject(self, error: Exception) -> None:
+        """Counts a call with impossible arguments; the first of its kind is in the log."""
+        # Messages of InvalidInput begin with the argument's name. Others may hold what is nobody's business.
+        kind = str(error).split(" ", 1)[0] if isinstance(error, InvalidInput) else type(error).__name__
+        with self._lock:
+            self._rejected[kind] += 1
+            is_first = self._rejected[kind] == 1
+        if is_first:
+            reason = str(error) if isinstance(error, InvalidInput) else kind
+            log.error("a call was not logged: %s (further ones of this kind are only counted)", reason)
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Whether all that was logged before is in PostgreSQL (or set aside) before the time is over."""
+        deadline = time.monotonic() + timeout_seconds
+        spool = self._shipper.spool
+        target = spool.last() if spool is not None else 0
+        while not self._has_shipped(target):
+            if time.monotonic() >= deadline:
+                return False
+            with self._progress:
+                if self.settings.synchronous:
+                    self._ship_once()
+                else:
+                    self._start()
+                    self._hurry.set()
+                    self._wake.set()
+                # Another process may be the one that ships, and it does not notify this one.
+                self._progress.wait(min(POLL_SECONDS, max(deadline - time.monotonic(), 0)))
+        return True
+
+    def _has_shipped(self, target: int) -> bool:
+        spool = self._shipper.spool
+        return not self._shipper.in_memory and (spool is None or spool.shipped() >= target)
+
+    def stats(self) -> TrackerStats:
+        spool, shipped = self._shipper.spool, self._shipper.shipped
+        with self._lock:
+            return TrackerStats(
+                logged=self._logged,
+                stored=shipped.stored,
+                already_there=shipped.already_there,
+                waiting=spool.waiting() if spool else 0,
+                in_memory=len(self._shipper.in_memory),
+                set_aside=spool.count_set_aside() if spool else 0,
+                lost=self._lost,
+                rejected=dict(self._rejected),
+                unpriced=self._unpriced,
+                last_stored_at=shipped.last_stored_at,
+                last_error=self._last_error,
+                spool_path=spool.path if spool else None,
+                spool_max_calls=self.settings.spool_max_calls,
+            )
+
+    def close(self, timeout_seconds: float) -> None:
+        """Ships for as long as this, then stops. What is still waiting stays in the spool."""
+        is_shipped = self.flush(timeout_seconds)
+        self._stop.set()
+        self._hurry.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout_seconds)
+        if in_memory := len(self._shipper.in_memory):
+            log.error("%s calls are lost: the spool did not take them, nor the database", in_memory)
+        if self._thread is None or not self._thread.is_alive():
+            if is_shipped:
+                self._shipper.fold()
+            self._shipper.close()
+
+    @contextlib.contextmanager
+    def nobody_inside(self) -> Iterator[None]:
+        """Keeps all threads out of what a fork must not copy half done."""
+        spool = self._shipper.spool
+        with self._lock, spool.nobody_inside() if spool else contextlib.nullcontext():
+            yield
+
+    def _open_spool(self) -> Spool | None:
+        path = self.settings.spool_path
+        try:
+            return Spool(path, max_calls=self.settings.spool_max_calls)
+        except (sqlite3.Error, OSError) as error:
+            remedy = "set USAGE_DATA_DIR to a directory that can be written"
+            self._report("spool", f"no spool at {path} ({error}): {remedy}")
+            return None
+
+    def _open_database(self) -> Database:
+        if self.settings.database_url is not None:
+            return Database(self.settings.database_url)
+        # Imported here: only what starts the embedded database needs it.
+        from analytics.migrations import open_ready_database
+
+        opened = open_ready_database()
+        self._on_open()
+        return opened
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="usage-tracker", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        retrying = Retrying(
+            sleep=self._pause,
+            wait=wait_exponential_jitter(multiplier=FIRST_RETRY_SECONDS, max=LAST_RETRY_SECONDS),
+            stop=stop_when_event_set(self._stop),
+            retry_error_callback=lambda state: None,
+            after=self._failed,
+        )
+        while not self._stop.is_set():
+            self._wake.wait(IDLE_SECONDS)
+            self._hurry.wait(LINGER_SECONDS)
+            self._hurry.clear()
+            self._wake.clear()
+            retrying(self._ship)
+
+    def _pause(self, seconds: float) -> None:
+        # Who flushes does not want to wait for the next attempt.
+        self._hurry.wait(seconds)
+        self._hurry.clear()
+
+    def _ship_once(self) -> None:
+        """Ships in the caller's thread; what fails waits for the next call."""
+        try:
+            self._ship()
+        except Exception as error:
+            self._note_failure(error)
+
+    def _ship(self) -> None:
+        with self._shipping:
+            self._shipper.ship()
+        if self._last_error is not None:
+            log.info("calls are shipped again")
+        self._last_error = None
+        self._reported_at.pop("shipping", None)
+        with self._progress:
+            self._progress.notify_all()
+
+    def _failed(self, state: RetryCallState) -> None:
+        assert state.outcome is not None
+        error = state.outcome.exception()
+        assert error is not None
+        self._note_failure(error)
+
+    def _note_failure(self, error: BaseException) -> None:
+        self._last_error = str(error) if isinstance(error, AnalyticsError) else type(error).__name__
+        if not isinstance(error, (AnalyticsError, sqlite3.Error, OSError)):
+            log.error("shipping failed unexpectedly", exc_info=error)
+        self._report("shipping", f"calls cannot be shipped and wait: {error}")
+
+    def _report(self, about: str, message: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            reported_at = self._reported_at.get(about)
+            is_due = reported_at is None or now - reported_at >= REPORT_AGAIN_SECONDS
+            if is_due:
+                self._reported_at[about] = now
+        if is_due:
+            log.error("%s", message)
