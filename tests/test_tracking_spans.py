@@ -1,0 +1,518 @@
+"""Attributes of spans, as instrumentors really write them, and the records that come of them."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from analytics.config import PROJECT_DIRECTORY
+from analytics.pricing import Usage
+from analytics.tracking.spans import FinishedSpan, SeenCalls, record_of_span
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SPAN = "00f067aa0ba902b7"
+PARENT = "53995c3f42cd8ad8"
+ENDED_NS = 1_773_835_200_123_456_789  # 2026-03-18 12:00 UTC
+
+# Captured from opentelemetry-instrumentation-openai-v2 2.4b0, as it is by default ...
+OPENAI_V2 = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.system": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.response.model": "gpt-4o-2024-08-06",
+    "gen_ai.response.finish_reasons": ("stop",),
+    "gen_ai.response.id": "chatcmpl-1",
+    "gen_ai.openai.response.service_tier": "flex",
+    "gen_ai.usage.input_tokens": 1200,
+    "gen_ai.usage.output_tokens": 300,
+}
+# ... and with OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental.
+OPENAI_V2_LATEST = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.response.finish_reasons": ("stop",),
+    "gen_ai.response.model": "gpt-4o-2024-08-06",
+    "gen_ai.response.id": "chatcmpl-1",
+    "gen_ai.usage.input_tokens": 1200,
+    "gen_ai.usage.output_tokens": 300,
+    "openai.response.service_tier": "flex",
+    "openai.response.system_fingerprint": "fp",
+}
+# Its successor, opentelemetry-instrumentation-genai-openai 1.3b0, which also knows the Responses API.
+GENAI_OPENAI = OPENAI_V2_LATEST | {
+    "server.address": "127.0.0.1",
+    "server.port": 38333,
+    "gen_ai.usage.cache_read.input_tokens": 1000,
+    "gen_ai.usage.reasoning.output_tokens": 200,
+    "openai.api.type": "responses",
+}
+GENAI_FETCH = {
+    "gen_ai.operation.name": "fetch_response",
+    "gen_ai.response.id": "resp_1",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.response.model": "gpt-4o-2024-08-06",
+    "openai.response.service_tier": "flex",
+}
+# openinference-instrumentation-openai 0.1.66.
+OPENINFERENCE = {
+    "llm.system": "openai",
+    "input.value": '{"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}',
+    "input.mime_type": "application/json",
+    "output.value": '{"id":"chatcmpl-1","choices":[],"model":"gpt-4o-2024-08-06","service_tier":"flex"}',
+    "output.mime_type": "application/json",
+    "llm.invocation_parameters": '{"model": "gpt-4o"}',
+    "llm.model_name": "gpt-4o-2024-08-06",
+    "llm.token_count.total": 1500,
+    "llm.token_count.prompt": 1200,
+    "llm.token_count.completion": 300,
+    "llm.token_count.prompt_details.cache_read": 1000,
+    "llm.token_count.prompt_details.audio": 0,
+    "llm.token_count.completion_details.reasoning": 200,
+    "llm.token_count.completion_details.audio": 0,
+    "llm.finish_reason": "stop",
+    "openinference.span.kind": "LLM",
+}
+OPENINFERENCE_SCOPE = "openinference.instrumentation.openai"
+OPENINFERENCE_TRANSCRIPTION = {
+    "llm.system": "openai",
+    "input.value": '{"model": "whisper-1"}',
+    "output.value": '{"text":"hello","usage":{"seconds":30.0,"type":"duration"}}',
+    "llm.invocation_parameters": '{"model": "whisper-1"}',
+    "openinference.span.kind": "LLM",
+}
+OPENINFERENCE_EMBEDDING = {
+    "llm.system": "openai",
+    "embedding.invocation_parameters": '{"model": "text-embedding-3-small", "encoding_format": "base64"}',
+    "llm.token_count.total": 8,
+    "llm.token_count.prompt": 8,
+    "embedding.model_name": "text-embedding-3-small",
+    "openinference.span.kind": "EMBEDDING",
+}
+# openinference-instrumentation-groq 0.1.33.
+OPENINFERENCE_GROQ = {
+    "llm.provider": "groq",
+    "llm.invocation_parameters": '{"model": "llama-3.3-70b-versatile"}',
+    "llm.model_name": "llama-3.3-70b-versatile",
+    "llm.token_count.total": 230,
+    "llm.token_count.prompt": 150,
+    "llm.token_count.completion": 80,
+    "openinference.span.kind": "LLM",
+}
+OPENINFERENCE_GROQ_STREAM = {
+    "llm.invocation_parameters": '{"model": "llama-3.3-70b-versatile", "stream": true}',
+    "output.value": "<groq.Stream object at 0x7f3f248be9d0>",
+    "llm.provider": "groq",
+    "openinference.span.kind": "LLM",
+}
+DETAILS = {"cached_tokens": 1000, "reasoning_tokens": 200}
+
+
+def record(attributes: dict[str, Any], **more: Any) -> dict[str, Any] | None:
+    return record_of_span(
+        FinishedSpan(attributes=attributes, trace_id=TRACE, span_id=SPAN, ended_ns=ENDED_NS, **more)
+    )
+
+
+def recorded(attributes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    found = record(attributes, **more)
+    assert found is not None
+    return found
+
+
+def without(attributes: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Those but the ones whose names begin so."""
+    return {name: value for name, value in attributes.items() if not name.startswith(names)}
+
+
+def test_a_record_is_all_that_log_usage_takes() -> None:
+    attributes = GENAI_OPENAI | {
+        "usage.client_id": "aaaaaaaa-0000-4000-8000-000000000001",
+        "usage.conversation_id": "invoice",
+        "usage.phone": "5511999999999",
+    }
+
+    assert recorded(attributes) == {
+        "client_id": "aaaaaaaa-0000-4000-8000-000000000001",
+        "source": "openai",
+        "model": "gpt-4o-2024-08-06",
+        "conversation_id": "invoice",
+        "phone": "5511999999999",
+        "usage": Usage(1200, 300, 1500, None, DETAILS),
+        "id": UUID("019d00d1-267b-751b-9868-1147ceb9c871"),
+        "created_at": datetime(2026, 3, 18, 12, 0, 0, 123456, tzinfo=UTC),
+        "service_tier": "flex",
+        "metadata": {"trace_id": TRACE, "span_id": SPAN},
+    }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "source", "model", "usage"),
+    [
+        (OPENAI_V2, "openai", "gpt-4o-2024-08-06", Usage(1200, 300, 1500)),
+        (OPENAI_V2_LATEST, "openai", "gpt-4o-2024-08-06", Usage(1200, 300, 1500)),
+        (GENAI_OPENAI, "openai", "gpt-4o-2024-08-06", Usage(1200, 300, 1500, None, DETAILS)),
+        (OPENINFERENCE, "openai", "gpt-4o-2024-08-06", Usage(1200, 300, 1500, None, DETAILS)),
+        (OPENINFERENCE_EMBEDDING, "openai", "text-embedding-3-small", Usage(8, 0, 8)),
+        (OPENINFERENCE_GROQ, "groq", "llama-3.3-70b-versatile", Usage(150, 80, 230)),
+        (OPENINFERENCE_GROQ_STREAM, "groq", "llama-3.3-70b-versatile", None),
+        # With OPENINFERENCE_ENABLE_GENAI_SEMCONV one span has both vocabularies, and is one call.
+        (
+            OPENINFERENCE | OPENAI_V2_LATEST | {"gen_ai.usage.cache_read.input_tokens": 1000},
+            "openai",
+            "gpt-4o-2024-08-06",
+            Usage(1200, 300, 1500, None, DETAILS),
+        ),
+        # The names of 2024, without an operation; counts from JavaScript.
+        (
+            {
+                "gen_ai.system": "OpenAI",
+                "gen_ai.request.model": "gpt-4",
+                "gen_ai.usage.prompt_tokens": 150.0,
+                "gen_ai.usage.completion_tokens": "80",
+                "llm.usage.total_tokens": 230,
+            },
+            "openai",
+            "gpt-4",
+            Usage(150, 80, 230),
+        ),
+        (
+            {
+                "openinference.span.kind": "DECISION",
+                "decision.system": "openai",
+                "decision.model_name": "a-decider",
+                "decision.token_count.input": 40,
+                "decision.token_count.output": 2,
+            },
+            "openai",
+            "a-decider",
+            Usage(40, 2, 42),
+        ),
+    ],
+)
+def test_calls_in_each_vocabulary(
+    attributes: dict[str, Any], source: str, model: str, usage: Usage | None
+) -> None:
+    found = recorded(attributes)
+
+    assert (found["source"], found["model"], found["usage"]) == (source, model, usage)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "usage"),
+    [
+        # The sums of what is within them.
+        (OPENAI_V2 | {"gen_ai.operation.name": "invoke_agent"}, None),
+        (OPENAI_V2 | {"gen_ai.operation.name": "invoke_workflow"}, None),
+        (OPENINFERENCE | {"openinference.span.kind": "AGENT"}, None),
+        (OPENINFERENCE | {"openinference.span.kind": "CHAIN"}, None),
+        (OPENINFERENCE | OPENAI_V2 | {"openinference.span.kind": "CHAIN"}, None),
+        (
+            {"agent_name": "support", "gen_ai.usage.input_tokens": 1200, "gen_ai.usage.output_tokens": 300},
+            None,
+        ),
+        # No model was asked.
+        ({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}, None),
+        (GENAI_FETCH, None),
+        (OPENINFERENCE | {"input.value": "{}", "llm.invocation_parameters": "{}"}, None),
+        ({"openinference.span.kind": "LLM", "llm.invocation_parameters": '{"purpose": "batch"}'}, None),
+        (
+            {
+                "openinference.span.kind": "LLM",
+                "llm.invocation_parameters": '{"model": "omni-moderation-latest"}',
+            },
+            None,
+        ),
+        # Nothing of ours.
+        ({"http.request.method": "POST", "server.address": "api.openai.com"}, None),
+        ({}, None),
+    ],
+)
+def test_other_spans_are_no_calls(attributes: dict[str, Any], usage: None) -> None:
+    assert record(attributes, scope=OPENINFERENCE_SCOPE) is usage
+
+
+def test_parameters_that_are_empty_or_hidden_are_a_call_with_others() -> None:
+    hidden = OPENINFERENCE | {"llm.invocation_parameters": "__REDACTED__", "output.value": "__REDACTED__"}
+
+    assert recorded(hidden, scope=OPENINFERENCE_SCOPE)["usage"] == Usage(1200, 300, 1500, None, DETAILS)
+    assert recorded(
+        OPENINFERENCE | {"llm.invocation_parameters": "{}"}, scope="openinference.instrumentation.langchain"
+    )
+
+
+@pytest.mark.parametrize(
+    ("attributes", "is_error", "is_recorded"),
+    [
+        # A stream that did not ask for its usage.
+        (without(OPENAI_V2, "gen_ai.usage"), False, True),
+        (without(OPENAI_V2, "gen_ai.usage") | {"gen_ai.usage.input_tokens": 0}, False, True),
+        (without(OPENINFERENCE, "llm.token_count"), False, True),
+        # Refused: 429 and the like.
+        (
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.system": "openai",
+                "gen_ai.request.model": "gpt-4o",
+                "error.type": "RateLimitError",
+            },
+            True,
+            False,
+        ),
+        (without(OPENINFERENCE, "llm.token_count", "llm.model_name", "output."), True, False),
+        (without(OPENINFERENCE_GROQ, "llm.token_count", "llm.model_name"), True, False),
+        # Cut in the middle of the answer.
+        (without(OPENAI_V2, "gen_ai.usage") | {"error.type": "APIConnectionError"}, True, True),
+        (without(OPENINFERENCE, "llm.token_count"), True, True),
+    ],
+)
+def test_without_usage_a_call_is_recorded_if_it_was_answered(
+    attributes: dict[str, Any], is_error: bool, is_recorded: bool
+) -> None:
+    found = record(attributes, is_error=is_error)
+
+    assert (found is not None) is is_recorded
+    assert found is None or found["usage"] is None
+
+
+def test_an_error_after_the_usage_came_is_a_call() -> None:
+    assert recorded(OPENAI_V2, is_error=True)["usage"] == Usage(1200, 300, 1500)
+
+
+@pytest.mark.parametrize(
+    ("output", "usage"),
+    [
+        (
+            '{"text":"hello","usage":{"seconds":30.0,"type":"duration"}}',
+            {"type": "duration", "seconds": 30.0},
+        ),
+        (
+            '{"text":"hello","language":"english","duration":30.5,"segments":[]}',
+            {"type": "duration", "seconds": 30.5},
+        ),
+        ('{"text":"hello"}', None),
+        ('{"text":"hello","usage":null}', None),
+        ('{"text":"hello","usage":', None),
+        ("[" * 100_000 + '"usage"', None),
+        ('["usage"]', None),
+        ("__REDACTED__", None),
+    ],
+)
+def test_a_transcription_tells_its_usage_in_the_answer(output: str, usage: dict[str, Any] | None) -> None:
+    found = recorded(OPENINFERENCE_TRANSCRIPTION | {"output.value": output})
+
+    assert (found["source"], found["model"], found["usage"]) == ("whisper", "whisper-1", usage)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "usage"),
+    [
+        # As the conventions have it, cached tokens are part of the input.
+        (
+            {"gen_ai.usage.input_tokens": 1200, "gen_ai.usage.cache_read.input_tokens": 1200},
+            Usage(1200, 300, 1500, None, {"cached_tokens": 1200}),
+        ),
+        # Anthropic's raw numbers, which have them beside it.
+        (
+            {
+                "gen_ai.usage.input_tokens": 20,
+                "gen_ai.usage.cache_read.input_tokens": 1000,
+                "gen_ai.usage.cache_creation.input_tokens": 180,
+            },
+            Usage(1200, 300, 1500, None, {"cached_tokens": 1000, "cache_write_tokens": 180}),
+        ),
+        # Gemini's, which have thoughts beside the output.
+        (
+            {"gen_ai.usage.input_tokens": 1200, "gen_ai.usage.reasoning.output_tokens": 400},
+            Usage(1200, 700, 1900, None, {"reasoning_tokens": 400}),
+        ),
+        (
+            {
+                "gen_ai.usage.input_tokens": 1200,
+                "gen_ai.usage.audio.input_tokens": 1000,
+                "gen_ai.usage.audio.cache_read.input_tokens": 600,
+                "gen_ai.usage.cache_read.input_tokens": 700,
+                "gen_ai.usage.audio.output_tokens": 250,
+                "gen_ai.usage.image.input_tokens": 50,
+                "gen_ai.usage.text.input_tokens": 150,
+            },
+            Usage(
+                1200,
+                300,
+                1500,
+                None,
+                {
+                    "cached_tokens": 700,
+                    "prompt_audio_tokens": 1000,
+                    "cached_audio_tokens": 600,
+                    "prompt_image_tokens": 50,
+                    "completion_audio_tokens": 250,
+                },
+            ),
+        ),
+    ],
+)
+def test_parts_are_counted_once(attributes: dict[str, Any], usage: Usage) -> None:
+    assert recorded(OPENAI_V2 | attributes)["usage"] == usage
+
+
+@pytest.mark.parametrize(
+    ("attributes", "scope", "source"),
+    [
+        ({"gen_ai.provider.name": "azure.ai.openai"}, "", "azure"),
+        ({"gen_ai.provider.name": "aws.bedrock"}, "", "bedrock"),
+        ({"gen_ai.provider.name": "gcp.vertex_ai"}, "", "google"),
+        ({"gen_ai.provider.name": "mistral_ai"}, "", "mistral"),
+        ({"gen_ai.provider.name": "Ollama"}, "", "ollama"),
+        ({"gen_ai.provider.name": "ibm.watsonx.ai"}, "", "ibm.watsonx.ai"),
+        ({"gen_ai.system": "openai.chat"}, "", "openai"),
+        ({"gen_ai.system": "groq.chat"}, "", "groq"),
+        # OpenAI's SDK, asking others.
+        ({"gen_ai.system": "openai", "server.address": "api.groq.com"}, "", "groq"),
+        ({"gen_ai.system": "openai", "server.address": "Acme.openai.azure.com"}, "", "azure"),
+        ({"gen_ai.system": "openai", "server.address": "notopenrouter.ai"}, "", "openai"),
+        ({"llm.provider": "azure", "llm.system": "openai", "gen_ai.provider.name": "openai"}, "", "azure"),
+        ({"llm.system": "openai"}, "", "openai"),
+        # Pushed out of the span.
+        ({}, "openinference.instrumentation.openai", "openai"),
+        ({}, "openinference.instrumentation.groq", "groq"),
+        ({}, "opentelemetry.instrumentation.openai_v2", "openai"),
+        ({}, "our.own", "unknown"),
+        ({"gen_ai.system": "  "}, "", "unknown"),
+    ],
+)
+def test_sources(attributes: dict[str, Any], scope: str, source: str) -> None:
+    found = recorded(without(OPENAI_V2, "gen_ai.system") | attributes, scope=scope)
+
+    assert found["source"] == source
+
+
+def test_the_model_that_answered_goes_before_the_one_that_was_asked() -> None:
+    assert recorded(OPENAI_V2)["model"] == "gpt-4o-2024-08-06"
+    assert recorded(without(OPENAI_V2, "gen_ai.response"))["model"] == "gpt-4o"
+    assert recorded(without(OPENINFERENCE, "llm.model_name"))["model"] == "gpt-4o"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "conversation"),
+    [
+        ({"gen_ai.conversation.id": "thread-1"}, "thread-1"),
+        ({"session.id": "session-1"}, "session-1"),
+        ({"session.id": 17}, "17"),
+        ({"gen_ai.conversation.id": "thread-1", "session.id": "session-1"}, "thread-1"),
+        ({"usage.conversation_id": "invoice", "gen_ai.conversation.id": "thread-1"}, "invoice"),
+        # Not made for us, and not to be kept: the call is.
+        ({"session.id": "x" * 1000}, None),
+        ({"session.id": "a\0b"}, None),
+        ({}, None),
+    ],
+)
+def test_conversations(attributes: dict[str, Any], conversation: str | None) -> None:
+    assert recorded(OPENAI_V2 | attributes)["conversation_id"] == conversation
+
+
+def test_the_id_is_the_spans_own() -> None:
+    def of(**more: Any) -> UUID | None:
+        span = {"attributes": OPENAI_V2, "trace_id": TRACE, "span_id": SPAN, "ended_ns": ENDED_NS} | more
+        found = record_of_span(FinishedSpan(**span))
+        assert found is not None
+        result: UUID | None = found["id"]
+        return result
+
+    first = of()
+    assert first is not None
+    assert first == of(trace_id=TRACE.upper(), attributes=OPENINFERENCE)
+    assert len({first, of(span_id=PARENT), of(trace_id="1" * 32)}) == 3
+    assert first.version == 7
+    later = of(ended_ns=ENDED_NS + 1_000_000)
+    assert later is not None
+    assert first < later
+    assert of(trace_id="", span_id="") is None
+    assert of(span_id="0" * 16) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, -1, 10**30, 1.5, float("nan"), "", "\0", "\ud800", "9" * 10_000, b"\xff", (), ("a", 1)],
+    ids=lambda value: repr(value)[:12],
+)
+def test_no_value_of_an_attribute_is_an_error(value: object) -> None:
+    for attributes in (OPENAI_V2, GENAI_OPENAI, OPENINFERENCE):
+        for name in (*attributes, "usage.client_id", "usage.phone", "session.id", "server.address"):
+            record(attributes | {name: value}, scope=OPENINFERENCE_SCOPE)
+
+
+def test_a_time_that_cannot_be_is_left_out() -> None:
+    for ended_ns in (None, 0, 2**200):
+        found = record_of_span(FinishedSpan(attributes=OPENAI_V2, ended_ns=ended_ns))
+        assert found is not None
+        assert found["created_at"] is None
+
+
+def seen(calls: SeenCalls, attributes: dict[str, Any], span_id: str, parent_id: str, scope: str) -> bool:
+    span = FinishedSpan(
+        attributes=attributes, trace_id=TRACE, span_id=span_id, parent_id=parent_id, scope=scope
+    )
+    found = record_of_span(span)
+    assert found is not None
+    return calls.is_repeat(span, found)
+
+
+def test_two_instrumentors_on_one_call() -> None:
+    # Whichever ends first: the inner one as a rule, the outer one where a stream is abandoned.
+    for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2)):
+        spans = [
+            (OPENINFERENCE, "c", "b", OPENINFERENCE_SCOPE),
+            (OPENAI_V2, "b", "a", "opentelemetry.instrumentation.openai_v2"),
+            (OPENINFERENCE, "a", "", "openinference.instrumentation.langchain"),
+        ]
+        calls = SeenCalls()
+        assert [seen(calls, *spans[index]) for index in order] == [False, True, True]
+
+
+def test_a_wrapper_that_counted_nothing_is_no_second_call() -> None:
+    calls = SeenCalls()
+
+    assert not seen(calls, OPENAI_V2, "b", "a", "opentelemetry.instrumentation.openai_v2")
+    assert seen(calls, OPENINFERENCE_GROQ_STREAM, "a", "", "openinference.instrumentation.langchain")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "parent_id", "scope"),
+    [
+        (81, "a", OPENINFERENCE_SCOPE),  # another number of tokens
+        (80, "a", "the outer one"),  # one instrumentor writes one span for a call
+        (80, "", OPENINFERENCE_SCOPE),  # side by side
+        (80, "elsewhere", OPENINFERENCE_SCOPE),
+    ],
+)
+def test_calls_of_their_own_are_counted(tokens: int, parent_id: str, scope: str) -> None:
+    calls = SeenCalls()
+    inner = OPENINFERENCE_GROQ | {"llm.token_count.completion": tokens, "llm.token_count.total": 150 + tokens}
+
+    assert not seen(calls, inner, "b", parent_id, scope)
+    assert not seen(calls, OPENINFERENCE_GROQ, "a", "", "the outer one")
+
+
+def test_what_was_seen_is_forgotten_in_time() -> None:
+    calls = SeenCalls(max_spans=4)
+    for number in range(10):
+        assert not seen(calls, OPENAI_V2, f"child {number}", f"parent {number}", "inner")
+
+    assert seen(calls, OPENAI_V2, "parent 9", "", "outer")
+    assert not seen(calls, OPENAI_V2, "parent 0", "", "outer")
+
+
+def test_it_needs_no_opentelemetry() -> None:
+    code = """
+import sys, analytics.tracking.spans
+print([name for name in sys.modules if name.partition(".")[0] in ("opentelemetry", "google")])
+"""
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_DIRECTORY, capture_output=True, text=True, check=True
+    )
+    assert json.loads(loaded.stdout) == []
