@@ -1,0 +1,127 @@
+"""Corrections as they were recorded, and what applying and undoing them have in common."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+
+from analytics.database import Database
+from analytics.errors import DatabaseError, InvalidInput
+from analytics.repricing.selection import find_client
+
+# A statement of these takes a second or two, which no statement_timeout in use minds.
+BATCH_ROWS = 10_000
+
+# Whoever corrects or undoes holds this lock, salted with the client's id.
+CORRECTION_LOCK = 7514
+
+# Read committed, or the trigger of usage_logs would refuse to go on while somebody changes the client.
+_BEGIN = "set transaction isolation level read committed"
+_LOCK = "select pg_advisory_xact_lock(hashtextextended(%s, %s))"
+
+_CORRECTIONS = """
+    select
+        correction.id, correction.client_id, client.name as client_name, corrected_at, corrected_by, reason,
+        first_date, last_date, correction.timezone, source, model, request_count, cost_before_usd,
+        cost_after_usd, undone_at, undone_by
+    from cost_corrections as correction
+    inner join clients as client on client.id = correction.client_id
+    where
+        (%(client_id)s::uuid is null or correction.client_id = %(client_id)s)
+        and (%(correction_id)s::uuid is null or correction.id = %(correction_id)s)
+    order by corrected_at desc, correction.id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """A correction as it was recorded. Counts and costs are over the calls that it changed."""
+
+    id: UUID
+    client_id: UUID
+    client_name: str
+    corrected_at: datetime
+    corrected_by: str
+    reason: str
+    first_date: date
+    last_date: date
+    timezone: str
+    source: str | None
+    """What it was limited to; None: all. The same holds for the model."""
+    model: str | None
+    request_count: int
+    cost_before_usd: Decimal
+    cost_after_usd: Decimal
+    undone_at: datetime | None
+    undone_by: str | None
+
+
+def list_corrections(database: Database, *, client: str | None = None) -> list[Correction]:
+    """All corrections, or those of the client with this name or id, the newest first.
+
+    Raises:
+        UnknownClient: no client has it.
+    """
+    with database.transaction() as connection:
+        client_id = None if client is None else find_client(connection, database, client)[0]
+        return find_corrections(connection, client_id=client_id)
+
+
+def find_corrections(
+    connection: "psycopg.Connection[Any]", *, client_id: UUID | None = None, correction_id: UUID | None = None
+) -> list[Correction]:
+    """All corrections, or those of this client, or the one with this id; the newest first."""
+    cursor = connection.execute(_CORRECTIONS, {"client_id": client_id, "correction_id": correction_id})
+    names = [column.name for column in cursor.description or ()]
+    return [Correction(**dict(zip(names, row, strict=True))) for row in cursor]
+
+
+def begin(connection: "psycopg.Connection[Any]") -> None:
+    """To be called before anything else in the transaction."""
+    connection.execute(_BEGIN)
+
+
+def wait_for_others(connection: "psycopg.Connection[Any]", client_id: UUID) -> None:
+    """Until the transaction ends nobody else corrects or undoes anything of the client."""
+    connection.execute(_LOCK, [str(client_id), CORRECTION_LOCK])
+
+
+def run_batches(
+    connection: "psycopg.Connection[Any]", statement: LiteralString, parameters: dict[str, Any]
+) -> Iterator[tuple[int, ...]]:
+    """The counts of each batch of a statement that goes on after the last id of the batch before."""
+    after: UUID | None = None
+    while True:
+        row = connection.execute(
+            statement, {**parameters, "after": after, "batch_rows": BATCH_ROWS}
+        ).fetchone()
+        assert row is not None
+        after, *counts = row
+        yield tuple(counts)
+        if counts[0] < BATCH_ROWS:
+            return
+
+
+def fold(database: Database) -> None:
+    """To be called when all is committed."""
+    # Numbers are right without it, and what was done is done.
+    with suppress(DatabaseError):
+        database.fold()
+
+
+def text_of(option: str, value: str) -> str:
+    """The option's text in one line, wherever it will be shown."""
+    text = " ".join(value.split())
+    if not text or "\0" in text:
+        raise InvalidInput(f"{option} needs a text: it is kept with the correction")
+    return text
+
+
+def moment(value: datetime) -> str:
+    """`2026-03-18 12:00 UTC`."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
