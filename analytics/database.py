@@ -23,7 +23,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from analytics import config
-from analytics.errors import ConfigurationError, DatabaseError, DatabaseUnavailable, DataRefused, SchemaMissing
+from analytics.errors import (
+    ConfigurationError,
+    DatabaseError,
+    DatabaseUnavailable,
+    DataRefused,
+    SchemaMissing,
+)
 
 CONNECT_TIMEOUT_SECONDS = 5
 RECYCLE_SECONDS = 300  # below the idle limit of common poolers and firewalls
