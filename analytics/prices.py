@@ -7,7 +7,8 @@ import psycopg
 from analytics.errors import DatabaseError
 from analytics.pricing import ListedPrice, PriceList
 
-# One statement, so one snapshot. A moment that is infinite is none to Python.
+# One statement, so one snapshot. Moments that Python cannot hold, infinite ones and those near the ends of
+# its calendar, are none: "until 9999-12-31" means for ever.
 _LOAD = """
     select
         revision::text,
@@ -18,8 +19,8 @@ _LOAD = """
         price.input_usd,
         price.cached_input_usd,
         price.output_usd,
-        nullif(price.effective_from, '-infinity') as effective_from,
-        nullif(price.effective_until, 'infinity') as effective_until
+        case when price.effective_from >= '0002-01-01' then price.effective_from end as effective_from,
+        case when price.effective_until < '9999-01-01' then price.effective_until end as effective_until
     from price_list
     left join model_prices as price on true
 """

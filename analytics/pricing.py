@@ -113,6 +113,8 @@ class ListedPrice:
         else:
             if any(usage.details.get(part) for part in _AUDIO_PARTS) and (self.input_usd or self.output_usd):
                 return unpriced(f"the {note} has none for audio tokens")
+            if usage.duration_seconds and not any(usage[:3]) and (self.input_usd or self.output_usd):
+                return unpriced(f"the {note} is of tokens, and only a duration is known")
             found = _token_amount(usage, *self._rates)
             if found is None:
                 return unpriced(UNDIVIDED)

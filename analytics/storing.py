@@ -3,12 +3,16 @@
 COPY alone cannot pass over rows that are there already. Conversations are stored along with their calls.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
 import psycopg
+
+from analytics.errors import DataRefused
+
+Item = TypeVar("Item")
 
 _CREATE_INCOMING = """
     create temporary table incoming_usage on commit drop as
@@ -109,21 +113,36 @@ _STORE_USAGE = """
             client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens,
             total_tokens, cost_usd, cost_basis, metadata, created_at
         from incoming_usage
-        order by client_id, id
+        order by client_id, id, ctid
         on conflict (client_id, id) do nothing
-        returning cost_basis
+        returning client_id, id, cost_basis
     )
-    select count(*), count(*) filter (where cost_basis = 'unpriced') from stored
+    select
+        count(*),
+        count(*) filter (where cost_basis = 'unpriced'),
+        array(
+            select incoming.id
+            from incoming_usage as incoming
+            where not exists (
+                select from stored
+                where
+                    stored.id = incoming.id
+                    and stored.client_id = coalesce(incoming.client_id, unassigned_client_id())
+            )
+        )
+    from stored
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """What became of some lines. Those that are not counted here were there already."""
+    """What became of some lines."""
 
     stored: int
     unpriced: int
     """Part of `stored`."""
+    known_before: Sequence[UUID]
+    """Ids of calls that were there before. Of several lines with one id the first is stored, and not here."""
     unknown_clients: list[tuple[UUID, UUID]]
     """Client and id of calls that were not stored because there is no such client."""
 
@@ -140,4 +159,27 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
         usage = connection.execute(_STORE_USAGE)
     counted = usage.fetchone()
     assert counted is not None
-    return Stored(stored=counted[0], unpriced=counted[1], unknown_clients=unknown.fetchall())
+    return Stored(
+        stored=counted[0],
+        unpriced=counted[1],
+        known_before=counted[2],
+        unknown_clients=unknown.fetchall(),
+    )
+
+
+def halved(
+    items: Sequence[Item], store: Callable[[Sequence[Item]], Stored]
+) -> Iterator[tuple[Sequence[Item], Stored | DataRefused]]:
+    """Stores the items, all at once if that works.
+
+    A batch that is refused is halved until what is at fault stands alone, with the error.
+    """
+    try:
+        yield items, store(items)
+    except DataRefused as error:
+        if len(items) == 1:
+            yield items, error
+        else:
+            middle = len(items) // 2
+            yield from halved(items[:middle], store)
+            yield from halved(items[middle:], store)

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,10 @@ from uuid import UUID
 from analytics import config
 from analytics.database import stop_embedded_postgresql
 from analytics.errors import ConfigurationError
-from analytics.pricing import Usage, unpriced
-from analytics.records import MAX_COST_USD, MAX_SECONDS, USAGE_MISSING, copy_line, json_number
-from analytics.tracking.arguments import (
-    checked_amount,
-    checked_id,
-    checked_instant,
-    checked_json,
-    checked_metadata,
-    checked_model,
-    checked_party,
-    checked_text,
-    new_id,
-)
+from analytics.pricing import Usage
+from analytics.tracking.calls import make_call
 from analytics.tracking.context import NO_CONTEXT, UsageContext, current_context, usage_context, within
 from analytics.tracking.tracker import Tracker, TrackerStats
-from analytics.tracking.usage import read_usage
 
 __all__ = [
     "TrackerStats",
@@ -50,8 +38,6 @@ __all__ = [
 
 # How long the end of the application waits for what is still to be shipped.
 EXIT_SECONDS = 2.0
-# Of a cost that was given: no list is behind it.
-NO_PRICE: Mapping[str, str] = {}
 
 log = logging.getLogger("analytics.tracking")
 
@@ -193,64 +179,32 @@ def log_usage(
                 said = UsageContext(client_id=client_id, conversation_id=conversation_id, phone=phone)
                 context = within(context, said)
                 client_id, conversation_id, phone = context.client_id, context.conversation_id, context.phone
-        party = checked_party(client_id, conversation_id, phone)
-        source, model = checked_model(source, model)
-        at = datetime.now(UTC) if created_at is None else checked_instant(created_at)
-        call_id = new_id() if id is None else checked_id(party.client_id, id)
-        used, kept, missing = read_usage(usage)
-        if metadata is not None:
-            kept = {**checked_metadata(metadata), **kept}
-        if duration_seconds is not None:
-            used = used._replace(
-                duration_seconds=checked_amount("duration_seconds", duration_seconds, MAX_SECONDS)
-            )
-        if used.duration_seconds is not None:
-            kept = {**kept, "duration_seconds": json_number(used.duration_seconds)}
-            missing = None
-        if tokens_estimated:
-            kept = {**kept, "tokens_estimated": True}
-        if service_tier is not None:
-            kept = {**kept, "service_tier": checked_text("service_tier", service_tier)}
         prices = tracker.prices
-        if cost_usd is not None:
-            amount, basis, price = checked_amount("cost_usd", cost_usd, MAX_COST_USD), "given", NO_PRICE
-        else:
-            if missing is not None:
-                kept = {**kept, USAGE_MISSING: missing}
-            cost = (
-                unpriced(missing)
-                if missing is not None
-                else prices.cost(
-                    source=source,
-                    model=model,
-                    at=at,
-                    usage=used,
-                    client_id=party.client_id,
-                    tokens_estimated=tokens_estimated,
-                    service_tier=service_tier,
-                )
-            )
-            amount, basis, price = cost.amount_usd, cost.basis, cost.price
-        line = copy_line(
-            call_id.hex,
-            at,
-            used.prompt_tokens,
-            used.completion_tokens,
-            used.total_tokens,
-            amount,
-            basis,
-            checked_json(kept, used.details, price),
+        call = make_call(
+            prices,
+            client_id,
             source,
             model,
-            *party,
+            conversation_id=conversation_id,
+            phone=phone,
+            usage=usage,
+            duration_seconds=duration_seconds,
+            tokens_estimated=tokens_estimated,
+            cost_usd=cost_usd,
+            id=id,
+            created_at=created_at,
+            service_tier=service_tier,
+            metadata=metadata,
         )
     except Exception as error:
         tracker.reject(error)
         if tracker.settings.strict:
             raise
         return None
-    tracker.append(line, price_revision=prices.revision, is_unpriced=basis == "unpriced")
-    return call_id
+    while not tracker.append(call.line, price_revision=prices.revision, is_unpriced=call.is_unpriced):
+        # Another thread closed it in the meantime.
+        tracker = _tracker()
+    return call.id
 
 
 def configure(
@@ -277,9 +231,11 @@ def configure(
         synchronous=synchronous,
         strict=strict,
     )
-    close()
+    # Not closed first: what other threads log meanwhile must not go to where the environment says.
     with _making:
-        _current = Tracker(settings, on_open=_exit_before_others)
+        ended, _current = _current, Tracker(settings, on_open=_exit_before_others)
+    if ended is not None:
+        ended.close(EXIT_SECONDS)
 
 
 def flush(timeout_seconds: float = 10.0) -> bool:
@@ -328,13 +284,12 @@ def _tracker() -> Tracker:
 def _before_fork() -> None:
     _making.acquire()
     if _current is not None:
-        _forking.append(_current.nobody_inside())
-        _forking[-1].__enter__()
+        _current.before_fork()
 
 
 def _after_fork_in_parent() -> None:
-    if _forking:
-        _forking.pop().__exit__(None, None, None)
+    if _current is not None:
+        _current.after_fork()
     _making.release()
 
 
@@ -344,11 +299,9 @@ def _after_fork_in_child() -> None:
         settings = _current.settings
         _inherited.append(_current)
         _current = Tracker(settings, on_open=_exit_before_others)
-    _forking.clear()
     _making = threading.Lock()
 
 
-_forking: list[Any] = []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child

@@ -6,6 +6,7 @@ No message holds a phone number or a name: it may end up in a log.
 import itertools
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -157,9 +158,18 @@ def checked_json(
             members.append(f'"{name}":{count}')
         if price:
             members.append(_price_json(*price.items()))
-        return f"{{{','.join(members)}}}" if members else None
+        text = f"{{{','.join(members)}}}" if members else None
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"metadata cannot be kept as JSON: {error}") from None
+    return _ESCAPE.sub(_storable, text) if text is not None and "\\u" in text else text
+
+
+# An escape in JSON: a character of two halves, one that PostgreSQL does not take (NUL, a lone half), another.
+_ESCAPE = re.compile(r"\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|u(?P<odd>0000|d[89a-f][0-9a-f]{2})|.)")
+
+
+def _storable(escape: re.Match[str]) -> str:
+    return r"\ufffd" if escape["odd"] else escape[0]
 
 
 @lru_cache(maxsize=10_000)

@@ -5,8 +5,10 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from analytics.database import Database
@@ -14,7 +16,7 @@ from analytics.errors import DatabaseError, DataRefused
 from analytics.prices import load_price_list
 from analytics.pricing import DEFAULT_PRICES
 from analytics.records import repriced_line, row_of
-from analytics.storing import Stored, store_lines
+from analytics.storing import Stored, halved, store_lines
 from analytics.tracking.spool import Spool, SpooledCall, SpoolFull
 
 BATCH_CALLS = 5_000
@@ -50,21 +52,48 @@ class Shipper:
         self._folded_at = 0.0
         self._unfolded = 0
 
-    def ship(self) -> None:
-        """Ships all that waits; returns at once where another process is at it.
+    def ship(self) -> bool:
+        """Ships all that waits; False at once where another process is at it.
 
         Raises:
             DatabaseError, ConfigurationError: what could not be shipped goes on waiting.
         """
+        is_chosen = True
         self._ship_from_memory()
         if self.spool is not None and self.spool.waiting():
             with self.spool.only_shipper() as is_chosen:
-                while is_chosen and (calls := self.spool.read(BATCH_CALLS)):
-                    refused = self._store(calls)
-                    self._mark_shipped(calls, refused)
-            self.spool.tidy()
+                if is_chosen:
+                    self._ship_from(self.spool)
         if self._unfolded and time.monotonic() - self._folded_at >= FOLD_EVERY_SECONDS:
             self.fold()
+        return is_chosen
+
+    def _ship_from(self, spool: Spool) -> None:
+        """Batch after batch. While PostgreSQL stores one, the spool is done with the one before it."""
+        calls = spool.read(BATCH_CALLS)
+        refused: list[tuple[SpooledCall, str]] = []
+        before: list[SpooledCall] = []
+        with ThreadPoolExecutor(1, thread_name_prefix="usage-spool") as worker:
+            while calls:
+                later = _begin(worker, partial(self._turn, spool, before, refused, calls))
+                refused = self._store(calls)
+                before, calls = calls, later.result() or spool.read(BATCH_CALLS, after=calls[-1].number)
+        if before:
+            self._mark_shipped(before, refused)
+
+    def _turn(
+        self,
+        spool: Spool,
+        before: Sequence[SpooledCall],
+        refused: Sequence[tuple[SpooledCall, str]],
+        calls: Sequence[SpooledCall],
+    ) -> list[SpooledCall]:
+        """Marks what was stored before, tidies up, and reads what waits behind `calls` if those are many."""
+        if before:
+            self._mark_shipped(before, refused)
+        # Also while the database is away, as the log must not grow for ever.
+        spool.tidy()
+        return spool.read(BATCH_CALLS, after=calls[-1].number) if len(calls) == BATCH_CALLS else []
 
     def _ship_from_memory(self) -> None:
         """To where the calls belong if that works by now, else straight to the database."""
@@ -95,19 +124,18 @@ class Shipper:
         self.shipped.set_aside += len(refused)
 
     def _store(self, calls: Sequence[SpooledCall]) -> list[tuple[SpooledCall, str]]:
-        """Stores the calls, halving a batch that is refused until what is at fault stands alone: returned."""
-        try:
-            stored = self._store_batch(calls)
-        except DataRefused as error:
-            if len(calls) == 1:
-                return [(calls[0], str(error))]
-            middle = len(calls) // 2
-            return self._store(calls[:middle]) + self._store(calls[middle:])
-        self.shipped.stored += stored.stored
-        self.shipped.already_there += len(calls) - stored.stored - len(stored.unknown_clients)
-        self.shipped.last_stored_at = datetime.now(UTC)
-        self._unfolded += stored.stored
-        return self._without_client(calls, set(stored.unknown_clients))
+        """Stores the calls; those that the database refused, and why."""
+        refused = []
+        for part, stored in halved(calls, self._store_batch):
+            if isinstance(stored, DataRefused):
+                refused.append((part[0], str(stored)))
+                continue
+            self.shipped.stored += stored.stored
+            self.shipped.already_there += len(part) - stored.stored - len(stored.unknown_clients)
+            self.shipped.last_stored_at = datetime.now(UTC)
+            self._unfolded += stored.stored
+            refused += self._without_client(part, set(stored.unknown_clients))
+        return refused
 
     def _store_batch(self, calls: Sequence[SpooledCall]) -> Stored:
         with self.database.transaction() as connection:
@@ -162,6 +190,15 @@ class Shipper:
             self._database.close()
         if self.spool is not None:
             self.spool.close()
+
+
+def _begin(worker: ThreadPoolExecutor, turn: Callable[[], list[SpooledCall]]) -> "Future[list[SpooledCall]]":
+    try:
+        return worker.submit(turn)
+    except RuntimeError:  # no thread may be started any more, as the interpreter is ending
+        done: Future[list[SpooledCall]] = Future()
+        done.set_result(turn())
+        return done
 
 
 def _id(call: SpooledCall) -> str:

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
 # How long an append waits for another process that is writing. It then goes on in memory.
 APPEND_TIMEOUT_SECONDS = 0.25
 SHIP_TIMEOUT_SECONDS = 2.0
@@ -73,6 +75,8 @@ class Spool:
         self.max_calls = max_calls
         self._shipped = 0
         self._last = 0
+        self._lock: sqlite3.Connection | None = None
+        self._is_closed_for_fork = False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # It holds phone numbers: for nobody else to read. SQLite gives its other files the same mode.
         with contextlib.suppress(FileExistsError):
@@ -81,12 +85,23 @@ class Spool:
         # only ever entered with one of them held.
         self._appending = threading.Lock()
         self._shipping = threading.Lock()
+        self._open()
+        self._refresh()
+
+    def _open(self) -> None:
+        """Opens the file, which another process may be creating or recovering at this moment."""
+        _UNTIL_NOT_BUSY(self._open_once)
+        self._is_closed_for_fork = False
+
+    def _open_once(self) -> None:
         with contextlib.ExitStack() as opened:
-            self._shipper = opened.enter_context(closing(_connect(path, SHIP_TIMEOUT_SECONDS)))
-            self._shipper.executescript(_SCHEMA)
-            self._appender = opened.enter_context(closing(_connect(path, APPEND_TIMEOUT_SECONDS)))
+            self._shipper = opened.enter_context(closing(_connect(self.path, SHIP_TIMEOUT_SECONDS)))
+            # The table that is made last: where it is, nothing needs to be written to open the file.
+            known = self._shipper.execute("select name from sqlite_master where name = 'set_aside'")
+            if known.fetchone() is None:
+                self._shipper.executescript(_SCHEMA)
+            self._appender = opened.enter_context(closing(_connect(self.path, APPEND_TIMEOUT_SECONDS)))
             self._cursor = self._appender.cursor()
-            self._refresh()
             opened.pop_all()
 
     def append(self, price_revision: str, line: str) -> None:
@@ -106,6 +121,7 @@ class Spool:
 
     def append_many(self, calls: Sequence[tuple[str, str]]) -> None:
         """Keeps several calls or none; raises as append() does."""
+        self._reopen()
         with self._appending:
             if self._last + len(calls) - self._shipped > self.max_calls:
                 self._require_room(len(calls))
@@ -113,7 +129,8 @@ class Spool:
                 cursor = self._appender.executemany(
                     "insert into calls (price_revision, line) values (?, ?)", calls
                 )
-                [self._last] = cursor.execute("select max(number) from calls").fetchone()
+                [last] = cursor.execute("select max(number) from calls").fetchone()
+            self._last = last  # and not before the commit, which a full disk may prevent
 
     def _require_room(self, calls: int = 1) -> None:
         # Other processes may have shipped since.
@@ -121,13 +138,13 @@ class Spool:
         if self._last + calls - self._shipped > self.max_calls:
             raise SpoolFull(f"{self.max_calls:,} calls are waiting in {self.path}: no more are kept there")
 
-    def read(self, limit: int) -> list[SpooledCall]:
-        """The oldest waiting calls."""
+    def read(self, limit: int, *, after: int = 0) -> list[SpooledCall]:
+        """The oldest waiting calls, or the oldest with a number above `after`."""
         with self._shipping:
             found = self._shipper.execute(
                 "select number, price_revision, line from calls"
                 " where number > max(?, (select number from shipped)) order by number limit ?",
-                (self._shipped, limit),
+                (max(self._shipped, after), limit),
             )
             return [SpooledCall(*row) for row in found]
 
@@ -147,7 +164,7 @@ class Spool:
                     "insert or replace into set_aside values (?, ?, ?, ?, ?)",
                     [(*call, error, now) for call, error in set_aside],
                 )
-                self._shipper.execute("update shipped set number = ?", (last,))
+                self._shipper.execute("update shipped set number = max(number, ?)", (last,))
                 self._shipper.execute("delete from calls where number < ?", (last,))
             self._shipped = max(self._shipped, last)
 
@@ -175,6 +192,7 @@ class Spool:
         return max(self._last - self._shipped, 0)
 
     def _refresh(self) -> None:
+        self._reopen()
         with self._shipping:
             shipped, last = self._shipper.execute(
                 "select number, (select max(number) from calls) from shipped"
@@ -213,47 +231,126 @@ class Spool:
     def only_shipper(self) -> Iterator[bool]:
         """Whether this is the one process, and in it the one thread, that ships, until the block ends.
 
-        A lock of the operating system's, which a killed process leaves behind for nobody and a forked one
-        does not inherit.
+        A lock of the operating system's, which a killed process leaves behind for nobody.
         """
         with self._shipping:
-            lock = sqlite3.connect(
-                self.path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False
-            )
+            is_chosen = self._take_lock()
         try:
-            yield self._take(lock)
+            yield is_chosen
         finally:
-            with self._shipping:
-                lock.close()
+            if is_chosen:
+                with self._shipping:
+                    self._release_lock()
 
-    def _take(self, lock: sqlite3.Connection) -> bool:
-        with self._shipping:
-            try:
-                lock.execute("begin exclusive")
-            except sqlite3.OperationalError:
-                return False
-            return True
+    def _take_lock(self) -> bool:
+        if self._lock is not None:
+            return False
+        lock = sqlite3.connect(
+            self.path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            # Not exclusive: that fails where others are only trying, and then all may fail.
+            lock.execute("begin immediate")
+        except sqlite3.Error as error:
+            lock.close()
+            if not _is_busy(error):
+                raise
+            return False
+        self._lock = lock
+        return True
 
-    @contextmanager
-    def nobody_inside(self) -> Iterator[None]:
-        """Keeps all threads out of SQLite: a fork copies its locks as they are, and this thread alone."""
-        with self._appending, self._shipping:
-            yield
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def before_fork(self) -> None:
+        """Keeps all threads out and closes the file, until after_fork() in the parent.
+
+        Not only would a child inherit the locks of threads that it does not have. Within a process SQLite
+        counts who uses a file, and locks it once for all: the child would believe that it held its parent's
+        locks, and calls would go to a log that the parent deletes as the last one who uses it.
+        """
+        self._appending.acquire()
+        self._shipping.acquire()
+        self._was_shipping = self._lock is not None
+        self._release_lock()
+        self._is_closed_for_fork = True
+        self._close()
+
+    def after_fork(self) -> None:
+        """Goes on in the parent."""
+        try:
+            # Else, as on a full disk, the next attempt to ship will try again.
+            with contextlib.suppress(sqlite3.Error):
+                self._open()
+                if self._was_shipping:
+                    # Somebody else may have been faster: then both send the same calls, which does no harm.
+                    self._take_lock()
+        finally:
+            self._shipping.release()
+            self._appending.release()
+
+    def _reopen(self) -> None:
+        if self._is_closed_for_fork:
+            with self._appending, self._shipping:
+                if self._is_closed_for_fork:
+                    self._open()
 
     def close(self) -> None:
         """Closes the file. What is waiting stays there."""
         with self._appending, self._shipping:
-            self._appender.close()
-            self._shipper.close()
+            self._close()
+
+    def _close(self) -> None:
+        # First the cursor: its statement would keep the file open.
+        with contextlib.suppress(sqlite3.ProgrammingError):  # closed already
+            self._cursor.close()
+        self._appender.close()
+        self._shipper.close()
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether another process holds a lock; extended codes say which."""
+    return (
+        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
+
+
+# SQLite itself does not wait for who turns a new file's log on.
+_UNTIL_NOT_BUSY = Retrying(
+    retry=retry_if_exception(_is_busy),
+    stop=stop_after_delay(SHIP_TIMEOUT_SECONDS),
+    wait=wait_random(0.001, 0.02),
+    reraise=True,
+)
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Whether the file is no spool any more, however often one tries."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+def put_aside(path: Path) -> Path:
+    """Moves a damaged file out of the way, with its log, for somebody to look at; where it is now."""
+    moved = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d%H%M%S%f}")
+    for ending in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(f"{path.name}{ending}").rename(moved.with_name(f"{moved.name}{ending}"))
+    return moved
 
 
 def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None, check_same_thread=False)
-    # Each append writes a whole page to the log, and a call is some 400 bytes.
-    connection.execute("pragma page_size = 1024")
-    connection.execute("pragma journal_mode = wal")
-    connection.execute("pragma synchronous = normal")
-    connection.execute("pragma wal_autocheckpoint = 0")
+    try:
+        # Each append writes whole pages to the log, and a call is some 400 bytes.
+        connection.execute("pragma page_size = 2048")
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = normal")
+        connection.execute("pragma wal_autocheckpoint = 0")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from analytics.database import Database
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.pricing import PriceList
 from analytics.tracking.shipping import MEMORY_CALLS, Shipper
-from analytics.tracking.spool import Spool, SpoolFull
+from analytics.tracking.spool import Spool, SpoolFull, is_damaged, put_aside
 
 # Calls that come within this time of the first one travel with it.
 LINGER_SECONDS = 0.25
@@ -81,6 +81,7 @@ class Tracker:
         self._progress = threading.Condition()
         self._shipping = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_closed = False
         self._shipper = Shipper(self._open_spool(), self._open_database)
 
     @property
@@ -88,15 +89,19 @@ class Tracker:
         """The list to price calls with, as of the last shipped batch."""
         return self._shipper.prices
 
-    def append(self, line: str, *, price_revision: str, is_unpriced: bool) -> None:
-        """Takes one call: a line of records.copy_line(). Raises nothing."""
+    def append(self, line: str, *, price_revision: str, is_unpriced: bool) -> bool:
+        """Takes one call: a line of records.copy_line(). Raises nothing.
+
+        False where it was not taken because this tracker was closed: the next one must.
+        """
         spool = self._shipper.spool
         try:
             if spool is None:
                 raise OSError("there is no spool")
             spool.append(price_revision, line)
         except (SpoolFull, sqlite3.Error, OSError) as error:
-            self._keep_in_memory(line, price_revision, error)
+            if not self._keep_in_memory(line, price_revision, error):
+                return False
         with self._lock:
             self._logged += 1
             self._unpriced += is_unpriced
@@ -106,16 +111,23 @@ class Tracker:
             self._wake.set()
             if self._thread is None:
                 self._start()
+        return True
 
-    def _keep_in_memory(self, line: str, price_revision: str, error: Exception) -> None:
+    def _keep_in_memory(self, line: str, price_revision: str, error: Exception) -> bool:
         memory = self._shipper.in_memory
-        if len(memory) >= MEMORY_CALLS:
-            with self._lock:
+        with self._lock:
+            if self._is_closed:
+                return False
+            is_lost = len(memory) >= MEMORY_CALLS
+            if is_lost:
                 self._lost += 1
+            else:
+                memory.append((price_revision, line))
+        if is_lost:
             self._report("lost", f"calls are being lost: the spool takes none ({error}), and memory is full")
-            return
-        memory.append((price_revision, line))
-        self._report("spool", f"the spool takes no calls ({error}): they wait in memory")
+        else:
+            self._report("spool", f"the spool takes no calls ({error}): they wait in memory")
+        return True
 
     def reject(self, error: Exception) -> None:
         """Counts a call with impossible arguments; the first of its kind is in the log."""
@@ -132,40 +144,48 @@ class Tracker:
         """Whether all that was logged before is in PostgreSQL (or set aside) before the time is over."""
         deadline = time.monotonic() + timeout_seconds
         spool = self._shipper.spool
-        target = spool.last() if spool is not None else 0
-        while not self._has_shipped(target):
+        target: int | None = None
+        while True:
+            # A spool that cannot be read now may be readable later.
+            with contextlib.suppress(sqlite3.Error):
+                # A call in memory has no number yet: the spool gives it one when it takes it.
+                if target is None and not self._shipper.in_memory:
+                    target = spool.last() if spool is not None else 0
+                if target is not None and (spool is None or spool.shipped() >= target):
+                    return True
             if time.monotonic() >= deadline:
                 return False
             with self._progress:
-                if self.settings.synchronous:
+                if self.settings.synchronous or not self._start():
                     self._ship_once()
                 else:
-                    self._start()
                     self._hurry.set()
                     self._wake.set()
                 # Another process may be the one that ships, and it does not notify this one.
                 self._progress.wait(min(POLL_SECONDS, max(deadline - time.monotonic(), 0)))
-        return True
-
-    def _has_shipped(self, target: int) -> bool:
-        spool = self._shipper.spool
-        return not self._shipper.in_memory and (spool is None or spool.shipped() >= target)
 
     def stats(self) -> TrackerStats:
         spool, shipped = self._shipper.spool, self._shipper.shipped
+        waiting = set_aside = 0
+        unreadable: str | None = None
+        try:
+            if spool is not None:
+                waiting, set_aside = spool.waiting(), spool.count_set_aside()
+        except sqlite3.Error as error:
+            unreadable = f"{self.settings.spool_path} cannot be read: {error}"
         with self._lock:
             return TrackerStats(
                 logged=self._logged,
                 stored=shipped.stored,
                 already_there=shipped.already_there,
-                waiting=spool.waiting() if spool else 0,
+                waiting=waiting,
                 in_memory=len(self._shipper.in_memory),
-                set_aside=spool.count_set_aside() if spool else 0,
+                set_aside=set_aside,
                 lost=self._lost,
                 rejected=dict(self._rejected),
                 unpriced=self._unpriced,
                 last_stored_at=shipped.last_stored_at,
-                last_error=self._last_error,
+                last_error=unreadable or self._last_error,
                 spool_path=spool.path if spool else None,
                 spool_max_calls=self.settings.spool_max_calls,
             )
@@ -178,24 +198,41 @@ class Tracker:
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout_seconds)
-        if in_memory := len(self._shipper.in_memory):
+        with self._lock:
+            self._is_closed = True
+            in_memory = len(self._shipper.in_memory)
+        if in_memory:
             log.error("%s calls are lost: the spool did not take them, nor the database", in_memory)
         if self._thread is None or not self._thread.is_alive():
             if is_shipped:
                 self._shipper.fold()
             self._shipper.close()
 
-    @contextlib.contextmanager
-    def nobody_inside(self) -> Iterator[None]:
-        """Keeps all threads out of what a fork must not copy half done."""
-        spool = self._shipper.spool
-        with self._lock, spool.nobody_inside() if spool else contextlib.nullcontext():
-            yield
+    def before_fork(self) -> None:
+        """Keeps all threads out of what a fork must not copy half done, until after_fork() in the parent."""
+        self._lock.acquire()
+        if self._shipper.spool is not None:
+            self._shipper.spool.before_fork()
+
+    def after_fork(self) -> None:
+        """Goes on in the parent."""
+        if self._shipper.spool is not None:
+            self._shipper.spool.after_fork()
+        self._lock.release()
 
     def _open_spool(self) -> Spool | None:
         path = self.settings.spool_path
         try:
-            return Spool(path, max_calls=self.settings.spool_max_calls)
+            try:
+                return Spool(path, max_calls=self.settings.spool_max_calls)
+            except sqlite3.DatabaseError as error:
+                if not is_damaged(error):
+                    raise
+                moved = put_aside(path)
+                self._report(
+                    "damage", f"{path} is damaged ({error}): it is kept as {moved}"
+                )
+                return Spool(path, max_calls=self.settings.spool_max_calls)
         except (sqlite3.Error, OSError) as error:
             remedy = "set USAGE_DATA_DIR to a directory that can be written"
             self._report("spool", f"no spool at {path} ({error}): {remedy}")
@@ -211,11 +248,19 @@ class Tracker:
         self._on_open()
         return opened
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="usage-tracker", daemon=True)
-                self._thread.start()
+    def _start(self) -> bool:
+        """Whether the thread that ships runs."""
+        try:
+            with self._lock:
+                if self._thread is None:
+                    thread = threading.Thread(target=self._run, name="usage-tracker", daemon=True)
+                    thread.start()
+                    self._thread = thread
+        except RuntimeError as error:  # as many threads as may be, or the interpreter is ending
+            self._wake.clear()
+            self._report("thread", f"calls wait, as no thread can be started to ship them: {error}")
+            return False
+        return True
 
     def _run(self) -> None:
         retrying = Retrying(
@@ -246,7 +291,10 @@ class Tracker:
 
     def _ship(self) -> None:
         with self._shipping:
-            self._shipper.ship()
+            has_shipped = self._shipper.ship()
+        # Where another process is at it, that tells nothing about the database.
+        if not has_shipped:
+            return
         if self._last_error is not None:
             log.info("calls are shipped again")
         self._last_error = None
@@ -262,11 +310,10 @@ class Tracker:
 
     def _note_failure(self, error: BaseException) -> None:
         self._last_error = str(error) if isinstance(error, AnalyticsError) else type(error).__name__
-        if not isinstance(error, (AnalyticsError, sqlite3.Error, OSError)):
-            log.error("shipping failed unexpectedly", exc_info=error)
-        self._report("shipping", f"calls cannot be shipped and wait: {error}")
+        is_expected = isinstance(error, (AnalyticsError, sqlite3.Error, OSError))
+        self._report("shipping", f"calls cannot be shipped and wait: {error}", None if is_expected else error)
 
-    def _report(self, about: str, message: str) -> None:
+    def _report(self, about: str, message: str, trace: BaseException | None = None) -> None:
         now = time.monotonic()
         with self._lock:
             reported_at = self._reported_at.get(about)
@@ -274,4 +321,4 @@ class Tracker:
             if is_due:
                 self._reported_at[about] = now
         if is_due:
-            log.error("%s", message)
+            log.error("%s", message, exc_info=trace)
