@@ -21,7 +21,12 @@ class TcpProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.round_trips = 0
+        self.cuts = 0
+        """How often cut_after() and cut_at_answer_to() came to pass."""
         self._sockets: list[socket.socket] = []
+        self._is_away = False
+        self._client_bytes_until_cut: int | None = None
+        self._request_without_answer: bytes | None = None
         self._lock = threading.Lock()
 
     @property
@@ -47,9 +52,27 @@ class TcpProxy:
 
     def cut(self) -> None:
         """Cuts the connections there are, and goes on accepting new ones: a server that was restarted."""
-        for open_socket in self._sockets:
+        for open_socket in tuple(self._sockets):
             _end(open_socket)
         self._sockets.clear()
+
+    def go_away(self) -> None:
+        """Cuts all connections, new ones at once, until come_back(): a server that keeps its address."""
+        self._is_away = True
+        self.cut()
+
+    def come_back(self) -> None:
+        self._is_away = False
+
+    def cut_after(self, client_bytes: int) -> None:
+        """Cuts once, when this much more came from clients: a network that breaks in the middle."""
+        with self._lock:
+            self._client_bytes_until_cut = client_bytes
+
+    def cut_at_answer_to(self, request: bytes) -> None:
+        """Cuts once, where the server answers to what holds `request`: it has done it, and nobody hears."""
+        with self._lock:
+            self._request_without_answer = request
 
     def _accept(self) -> None:
         while True:
@@ -57,7 +80,13 @@ class TcpProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = self._connect()
+            try:
+                if self._is_away:
+                    raise ConnectionRefusedError
+                server = self._connect()
+            except OSError:  # the server is away itself
+                _end(client)
+                continue
             self._sockets += [client, server]
             spoken_last: list[str] = []
             for source, sink, name in ((client, server, "client"), (server, client, "server")):
@@ -83,13 +112,36 @@ class TcpProxy:
                 with self._lock:
                     if name == "client" and spoken_last != ["client"]:
                         self.round_trips += 1
-                    spoken_last[:] = [name]
-                sink.sendall(data)
+                    is_answer_lost = spoken_last == ["unheard"] and name == "server"
+                    spoken_last[:] = ["unheard" if self._is_unheard(name, data) else name]
+                    passed_on = self._until_cut(name, data)
+                    is_cut = is_answer_lost or len(passed_on) < len(data)
+                    self.cuts += is_cut
+                if not is_answer_lost:
+                    sink.sendall(passed_on)
+                if is_cut:
+                    raise OSError
             except OSError:
                 for end in (source, sink):
                     with contextlib.suppress(OSError):  # closed already
                         end.shutdown(socket.SHUT_RDWR)
                 return
+
+    def _is_unheard(self, name: str, data: bytes) -> bool:
+        request = self._request_without_answer
+        if name != "client" or request is None or request not in data:
+            return False
+        self._request_without_answer = None
+        return True
+
+    def _until_cut(self, name: str, data: bytes) -> bytes:
+        if name != "client" or self._client_bytes_until_cut is None:
+            return data
+        passed_on = data[: self._client_bytes_until_cut]
+        self._client_bytes_until_cut -= len(passed_on)
+        if len(passed_on) < len(data):
+            self._client_bytes_until_cut = None
+        return passed_on
 
 
 def _end(open_socket: socket.socket) -> None:

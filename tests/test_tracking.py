@@ -297,13 +297,31 @@ def test_the_call_of_a_client_that_is_missing_waits_for_it_aside(
 
 
 def test_a_poisoned_call_is_set_aside_alone(database: Database, acme: UUID) -> None:
+    with database.transaction() as connection:
+        connection.execute("alter table usage_logs add check (model <> 'poison')")
     for number in range(20):
-        # JSON may hold this character, PostgreSQL's jsonb not.
-        log_usage(acme, "openai", "gpt-4", metadata={"text": "\0"} if number == 7 else None)
+        log_usage(acme, "openai", "poison" if number == 7 else "gpt-4")
 
     assert len(rows(database)) == 19
     assert stats().set_aside == 1
     assert stats().waiting == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("\0", "\N{REPLACEMENT CHARACTER}"),
+        ("a\ud800b", "a\N{REPLACEMENT CHARACTER}b"),
+        ("\udc00\ud800", 2 * "\N{REPLACEMENT CHARACTER}"),
+        ("\N{GRINNING FACE} \\u0000 \\\0", "\N{GRINNING FACE} \\u0000 \\\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_characters_that_the_database_does_not_take_lose_no_call(
+    database: Database, acme: UUID, text: str, kept: str
+) -> None:
+    log_usage(acme, "openai", "gpt-4", usage=GUIDES_USAGE, metadata={"text": text})
+
+    assert row(database)["metadata"]["text"] == kept
 
 
 def test_a_database_that_is_away_is_waited_for(
