@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from analytics import pricing, ui
+from analytics import ui
 
 ui.begin_text_page("About the numbers", icon="🧮")
 
@@ -30,6 +30,14 @@ Each call keeps the cost that was put on it when it was logged; a price that cha
 Where no price is known the cost is **unknown, not zero**: the call is counted under *No price*, cards mark
 sums that miss it with ≥, and a row of which no call has a price shows a dash.
 
+##### Prices
+A call costs what its model cost **at the time of the call**. The first of these lists that has a price for
+that moment decides: the client's own prices, this installation's, then the public list of
+[genai-prices](https://github.com/pydantic/genai-prices). A dated snapshot without a price of its own, such as
+*gpt-4-0613*, costs what its base name does; any other name that merely looks alike does not. Audio sold by
+the minute goes by its length, never by tokens. A call that no list covers has no price, and is never shown
+as free.
+
 ##### Conversations
 Calls belong to the conversation that they name, or else to the one with their phone number. All that name
 neither are one line, *(calls without a conversation)*, so that nothing goes missing.
@@ -38,22 +46,4 @@ neither are one line, *(calls without a conversation)*, so that nothing goes mis
 Numbers are read at most once a minute, all of a page in one moment, so that its parts agree with each other.
 If the database goes away, the last good numbers stay, with their time and a warning.
 """
-)
-
-st.markdown("##### Prices of this installation")
-st.dataframe(
-    {
-        "Source": [source for source, _ in pricing.INSTALLATION_PRICES] + ["whisper", "groq"],
-        "Model": [model for _, model in pricing.INSTALLATION_PRICES] + ["whisper-1", "all"],
-        "Price (USD)": [
-            f"{price.prompt_usd} prompt, {price.completion_usd} completion, per 1,000 tokens"
-            for price in pricing.INSTALLATION_PRICES.values()
-        ]
-        + [f"{pricing.WHISPER_USD_PER_MINUTE} per minute of audio", "free"],
-    },
-    hide_index=True,
-)
-st.caption(
-    "A dated snapshot such as gpt-4-0613 has the price of its base name. Every other model is priced by the "
-    "public list of genai-prices, as it was on the day of the call."
 )

@@ -6,9 +6,11 @@ from decimal import Decimal
 import pytest
 
 from analytics.errors import InvalidInput
-from analytics.pricing import Cost, calculate_cost
+from analytics.pricing import Cost, ListedPrice, PriceList, Usage, calculate_cost
 
 AT = datetime(2025, 3, 18, 12, 0, tzinfo=UTC)
+PUBLIC_ONLY = PriceList()
+"""Of an installation that removed all of its prices."""
 
 
 def cost(source: str = "openai", model: str | None = "gpt-4", **usage: object) -> Cost:
@@ -34,6 +36,8 @@ def test_the_guides_example() -> None:
         ("gpt-4-0613", "0.03", "0.06"),
         ("gpt-4-2024-01-31", "0.03", "0.06"),
         ("gpt-3.5-turbo", "0.0015", "0.002"),
+        ("gpt-3.5-turbo-0613", "0.0015", "0.002"),
+        ("gpt-3.5-turbo-1106", "0.0015", "0.002"),
         # OpenAI lists this one at a third; the installation's list wins over every public price.
         ("gpt-3.5-turbo-0125", "0.0015", "0.002"),
     ],
@@ -50,11 +54,15 @@ def test_the_installations_prices(model: str, per_1k_prompt: str, per_1k_complet
         ("openai", "gpt-4o", "12.5"),
         ("openai", "gpt-4o-2024-08-06", "12.5"),
         ("openai", "gpt-4o-2029-12-31", "12.5"),  # a snapshot that no list has yet
+        ("openai", "gpt-4o-mini", "0.75"),
+        ("openai", "gpt-4o-mini-2024-07-18", "0.75"),
         ("openai", "gpt-4.1", "10"),
         ("openai", "gpt-4.1-mini", "2"),
         ("openai", "gpt-4-turbo", "40"),
+        ("openai", "gpt-4-turbo-2024-04-09", "40"),
         ("openai", "gpt-4-1106-preview", "40"),
         ("openai", "gpt-4-32k-0613", "180"),
+        ("openai", "gpt-3.5-turbo-16k-0613", "7"),
         ("azure", "gpt-4o", "12.5"),
         ("anthropic", "claude-3-5-sonnet-20241022", "18"),
         ("anthropic", "claude-3-5-sonnet-latest", "18"),
@@ -94,6 +102,38 @@ def test_an_unknown_model_is_unpriced_and_never_free(source: str, model: str | N
     assert answer.note.startswith("no price is known for")
 
 
+@pytest.mark.parametrize(
+    ("source", "model", "usd_per_million_in_and_out"),
+    [
+        ("openai", "gpt-4", "90"),
+        ("openai", "gpt-4-0613", "90"),
+        ("openai", "gpt-3.5-turbo", "2"),
+        ("openai", "gpt-3.5-turbo-0125", "2"),
+        ("openai", "gpt-3.5-turbo-1106", "3"),
+        ("openai", "gpt-3.5-turbo-0613", "3.5"),
+        ("openai", "gpt-3.5-turbo-0301", "3.5"),
+        ("groq", "llama-3.1-8b-instant", "0.13"),
+        ("groq", "llama-3.1-70b-versatile", "1.38"),
+        ("groq", "llama-3.3-70b-versatile", "1.38"),
+        ("groq", "llama3-70b-8192", "1.38"),
+        ("groq", "meta-llama/llama-4-scout-17b-16e-instruct", "0.45"),
+    ],
+)
+def test_the_public_list_where_the_installation_has_no_price(
+    source: str, model: str, usd_per_million_in_and_out: str
+) -> None:
+    tokens = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}
+    answer = cost(source, model, **tokens, prices=PUBLIC_ONLY)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal(usd_per_million_in_and_out), "priced")
+    assert answer.price["list"].startswith("genai-prices ")
+
+
+@pytest.mark.parametrize("model", ["llama-3.3-70b", "llama-unheard-of", "*"])
+def test_a_model_of_groq_that_no_list_knows_is_unpriced(model: str) -> None:
+    assert cost("groq", model, prompt_tokens=1, prices=PUBLIC_ONLY).basis == "unpriced"
+
+
 def test_groq_is_free() -> None:
     answer = cost("Groq", "llama-3.3-70b-versatile", prompt_tokens=10**12)
 
@@ -128,6 +168,149 @@ def test_public_audio_prices_go_by_duration(tokens: int) -> None:
 
     assert (answer.amount_usd, answer.basis) == (Decimal("0.09"), "priced")
     assert cost("mistral", "voxtral-mini-2602", prompt_tokens=5000).basis == "unpriced"
+
+
+@pytest.mark.parametrize(
+    ("duration_seconds", "seconds_charged"),
+    [(0, 0), (0.1, 10), (9.9, 10), (10, 10), (10.1, 10.1), (3600, 3600)],
+)
+@pytest.mark.parametrize(
+    ("model", "usd_per_hour"), [("whisper-large-v3", "0.111"), ("whisper-large-v3-turbo", "0.04")]
+)
+def test_groq_charges_ten_seconds_of_audio_at_the_least(
+    model: str, usd_per_hour: str, duration_seconds: float, seconds_charged: float
+) -> None:
+    answer = cost("groq", model, duration_seconds=duration_seconds, prices=PUBLIC_ONLY)
+
+    usd = Decimal(usd_per_hour) * Decimal(str(seconds_charged)) / 3600
+    assert (answer.amount_usd, answer.basis) == (round(usd, 20), "priced")
+    assert cost("groq", model, prompt_tokens=5000, prices=PUBLIC_ONLY).basis == "unpriced"
+
+
+def test_openais_whisper_has_no_least_charge() -> None:
+    assert cost(model="whisper-1", duration_seconds=1, prices=PUBLIC_ONLY).amount_usd == Decimal("0.0001")
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "usage", "usd_per_million_calls"),
+    [
+        # 600 x 2.50 + 400 cached x 1.25
+        ("openai", "gpt-4o", {"prompt_tokens": 1000, "details": {"cached_tokens": 400}}, 2000),
+        # 100 x 15 + 1000 x 60, reasoning like other output
+        (
+            "openai",
+            "o1",
+            {"prompt_tokens": 100, "completion_tokens": 1000, "details": {"reasoning_tokens": 900}},
+            61500,
+        ),
+        # 100 x 2 + 100 x 8 + 900 of reasoning x 3
+        (
+            "perplexity",
+            "sonar-deep-research",
+            {"prompt_tokens": 100, "completion_tokens": 1000, "details": {"reasoning_tokens": 900}},
+            3700,
+        ),
+        # 500 x 3 + 300 cached x 0.30 + 200 written x 3.75
+        (
+            "anthropic",
+            "claude-3-5-sonnet-20241022",
+            {"prompt_tokens": 1000, "details": {"cached_tokens": 300, "cache_write_tokens": 200}},
+            2340,
+        ),
+        # text 400 x 2.50, audio 600 x 32; text 200 x 10, audio 300 x 64
+        (
+            "openai",
+            "gpt-audio",
+            {
+                "prompt_tokens": 1000,
+                "completion_tokens": 500,
+                "details": {"prompt_audio_tokens": 600, "completion_audio_tokens": 300},
+            },
+            41400,
+        ),
+        # text 300 x 5, cached 100 x 2.50; audio 400 x 40, cached 200 x 2.50; text 200 x 20, audio 300 x 80
+        (
+            "openai",
+            "gpt-4o-realtime-preview",
+            {
+                "prompt_tokens": 1000,
+                "completion_tokens": 500,
+                "details": {
+                    "prompt_audio_tokens": 600,
+                    "cached_tokens": 300,
+                    "cached_audio_tokens": 200,
+                    "completion_audio_tokens": 300,
+                },
+            },
+            46250,
+        ),
+    ],
+)
+def test_parts_with_prices_of_their_own(
+    source: str, model: str, usage: dict[str, object], usd_per_million_calls: int
+) -> None:
+    answer = cost(source, model, **usage)
+
+    assert (answer.amount_usd * 1_000_000, answer.basis) == (usd_per_million_calls, "priced")
+
+
+@pytest.mark.parametrize(
+    ("model", "details"),
+    [
+        ("gpt-4o-audio-preview", {"prompt_audio_tokens": 600}),
+        ("gpt-4o-audio-preview", {"completion_audio_tokens": 5}),
+        ("gpt-4", {"prompt_audio_tokens": 600}),  # nor has the installation's list one of audio
+        ("gpt-audio", {"prompt_audio_tokens": 1001}),  # more than the whole
+    ],
+)
+def test_audio_tokens_are_never_priced_as_text(model: str, details: dict[str, int]) -> None:
+    answer = cost(model=model, prompt_tokens=1000, completion_tokens=10, details=details)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal(0), "unpriced")
+
+
+@pytest.mark.parametrize(
+    ("model", "usd"), [("gpt-4o", None), ("gpt-4", None), ("text-embedding-3-small", "0.02")]
+)
+def test_a_total_that_is_not_divided_has_a_price_only_where_all_tokens_cost_the_same(
+    model: str, usd: str | None
+) -> None:
+    prices = PriceList([ListedPrice(source="openai", model="gpt-4", input_usd=Decimal(1))])
+
+    answer = prices.cost(source="openai", model=model, at=AT, usage=Usage(total_tokens=1_000_000))
+
+    assert (answer.amount_usd, answer.basis) == (Decimal(usd or 0), "priced" if usd else "unpriced")
+
+
+@pytest.mark.parametrize(
+    ("tier", "usd", "basis"),
+    [
+        (None, "1.25", "priced"),
+        ("default", "1.25", "priced"),
+        ("flex", "0.625", "priced"),
+        ("batch", "0.625", "priced"),
+        ("priority", "2.5", "priced"),
+        ("unheard-of", "1.25", "estimated"),
+    ],
+)
+def test_a_service_tier_has_its_own_price(tier: str | None, usd: str, basis: str) -> None:
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    answer = cost(model="gpt-5", prompt_tokens=1_000_000, service_tier=tier, at=at)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal(usd), basis)
+
+
+@pytest.mark.parametrize("model", ["whisper-1", "*"])
+def test_a_duration_is_not_free_where_the_installation_prices_tokens(model: str) -> None:
+    prices = PriceList(
+        [ListedPrice(source="openai", model=model, input_usd=Decimal(0), output_usd=Decimal(5))]
+    )
+
+    answer = cost(model="whisper-1", duration_seconds=30, prices=prices)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal(0), "unpriced")
+    assert answer.note.endswith("is of tokens, and only a duration is known")
+    assert cost(model="whisper-1", duration_seconds=30, completion_tokens=1, prices=prices).basis == "priced"
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "tts-1"])
