@@ -1,4 +1,4 @@
-"""`python -m bench`: measures reading and writing side by side and prints two markdown tables.
+"""`python -m bench`: measures reading, writing and tracking side by side and prints markdown tables.
 
 Everything runs in an embedded PostgreSQL of its own, in a temporary directory that is removed at the end
 (about 8 GB at 10 million rows, a quarter of an hour). Settings are the defaults; only while data is loaded is
@@ -26,6 +26,7 @@ from analytics.database import Database
 from analytics.migrations import apply_migrations
 from bench import data, report
 from bench.reading import measure_reading
+from bench.tracking import measure_calls, measure_shipping
 from bench.writing import measure_writing
 
 LOADING = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
@@ -34,22 +35,30 @@ LOADING = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rows", default="100000,1000000,10000000", help="sizes of usage_logs, by commas")
-    parser.add_argument("--quick", action="store_true", help="100,000 rows, few repetitions: a minute")
-    parser.add_argument("--only", choices=["reading", "writing"], help="one of the two tables")
+    parser.add_argument("--quick", action="store_true", help="100,000 rows, few repetitions: some minutes")
+    parser.add_argument("--only", choices=["reading", "writing", "tracking"], help="one part")
     options = parser.parse_args()
     sizes = [100_000] if options.quick else [int(size) for size in options.rows.split(",")]
     rounds, blocks = (3, 1) if options.quick else (9, 5)
 
     with tempfile.TemporaryDirectory(prefix="bench-") as name, _server(Path(name)) as url:
         tables = [_facts(url)]
-        if options.only != "writing":
+        if options.only in (None, "reading"):
             cases = [(rows, False) for rows in sizes] + ([] if options.quick else [(max(sizes), True)])
             readings = [_read(url, Path(name), rows, rounds, is_spread=spread) for rows, spread in cases]
             tables.append(report.reading_table(readings))
-        if options.only != "reading":
+        if options.only in (None, "writing"):
             _say("writing")
             with _database(url) as (database, connection):
                 tables.append(report.writing_table(measure_writing(database, connection, blocks)))
+        if options.only in (None, "tracking"):
+            _say("tracking")
+            with _database(url) as (database, connection):
+                tables.append(report.calls_table(measure_calls(database, connection, Path(name), blocks)))
+            with _database(url) as (database, connection):
+                tables.append(
+                    report.shipping_table(measure_shipping(database, connection, Path(name), blocks))
+                )
     print("\n\n".join(tables))
 
 

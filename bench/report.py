@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from analytics.tracking.shipping import BATCH_CALLS
 from bench.reading import PENDING_ROWS, ReadingTimes
+from bench.tracking import CallTime, ShippingRates
 from bench.writing import WritingRate
 
 
@@ -69,6 +71,26 @@ def writing_table(rates: Sequence[WritingRate]) -> str:
         f"| {100 * rate.kept:.0f} % | {'' if rate.failures is None else rate.failures} |"
         for rate in rates
     ]
+    return "\n".join(lines)
+
+
+def calls_table(times: Sequence[CallTime]) -> str:
+    """Microseconds that logging adds to a call."""
+    lines = ["| logging one call, microseconds | p50 | p99 |", "|---|---:|---:|"]
+    lines += [f"| {time.name} | {time.p50:.0f} | {time.p99:.0f} |" for time in times]
+    return "\n".join(lines)
+
+
+def shipping_table(rates: ShippingRates) -> str:
+    """Rows per second, and what that is of COPY with the triggers."""
+    rows = (
+        ("shipped from the spool", rates.shipped),
+        ("logged by one thread and shipped", rates.end_to_end),
+        (f"COPY, batches of {BATCH_CALLS:,}, with the triggers", rates.copied),
+        (f"COPY, batches of {BATCH_CALLS:,}, without", rates.copied_without_triggers),
+    )
+    lines = ["| tracking, through to committed rows | rows/s | of COPY |", "|---|---:|---:|"]
+    lines += [f"| {name} | {rate:,.0f} | {100 * rate / rates.copied:.0f} % |" for name, rate in rows]
     return "\n".join(lines)
 
 
