@@ -11,7 +11,8 @@ from tests.connections import at_once, dsn
 from tests.naive import wrong_sums
 from tests.test_rollups_concurrency import INSERT, TRANSACTIONS
 
-MIGRATIONS = ["010_tenants", "011_analytics_usage_tracking"]
+MIGRATIONS = sorted(path.stem for path in MIGRATIONS_DIRECTORY.glob("*.sql"))
+"""The order in which they are applied, and pasted."""
 
 
 def schema(database: Database) -> list[tuple[str, ...]]:
@@ -165,7 +166,7 @@ def test_a_failing_migration_leaves_the_database_as_it_was(empty_database: Datab
         assert connection.execute("select * from usage_logs order by id").fetchall() == before
         connection.execute("drop function watch")
 
-    assert apply_migrations(empty_database) == ["011_analytics_usage_tracking"]
+    assert apply_migrations(empty_database) == MIGRATIONS[1:]
 
 
 def test_an_unreachable_database_is_named(empty_database: Database) -> None:

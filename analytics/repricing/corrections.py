@@ -10,9 +10,9 @@ from uuid import UUID
 
 import psycopg
 
+from analytics.clients import find_client
 from analytics.database import Database
 from analytics.errors import DatabaseError, InvalidInput
-from analytics.repricing.selection import find_client
 
 # A statement of these takes a second or two, which no statement_timeout in use minds.
 BATCH_ROWS = 10_000
@@ -67,8 +67,8 @@ def list_corrections(database: Database, *, client: str | None = None) -> list[C
     Raises:
         UnknownClient: no client has it.
     """
+    client_id = None if client is None else find_client(database, client).id
     with database.transaction() as connection:
-        client_id = None if client is None else find_client(connection, database, client)[0]
         return find_corrections(connection, client_id=client_id)
 
 

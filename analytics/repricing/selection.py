@@ -7,8 +7,9 @@ from uuid import UUID
 
 import psycopg
 
+from analytics.clients import find_client
 from analytics.database import Database
-from analytics.errors import InvalidInput, UnknownClient
+from analytics.errors import InvalidInput
 from analytics.records import EARLIEST, LATEST
 
 _NAMES_SHOWN = 10
@@ -67,8 +68,7 @@ def select_calls(
     for option, name in (("--source", source), ("--model", model)):
         if name is not None and (not name.strip() or "\0" in name):
             raise InvalidInput(f"{option} needs a name: leave it out for all of them")
-    with database.transaction() as connection:
-        client_id, client_name, timezone = find_client(connection, database, client)
+    client_id, client_name, timezone = find_client(database, client)
     return Selection(
         client_id=client_id,
         client_name=client_name,
@@ -78,38 +78,6 @@ def select_calls(
         source=source.strip().lower() if source else None,
         model=model.strip() if model else None,
     )
-
-
-def find_client(
-    connection: "psycopg.Connection[Any]", database: Database, name_or_id: str
-) -> tuple[UUID, str, str]:
-    """Id, name and time zone of the client with this name or id.
-
-    Raises:
-        UnknownClient: no client has it.
-        InvalidInput: several clients have this name.
-    """
-    name = name_or_id.strip()
-    if not name or "\0" in name:
-        raise InvalidInput("--client needs a name or an id")
-    known = connection.execute(
-        "select id, name, timezone from clients"
-        " where id::text = lower(%(name)s) or name = %(name)s order by id",
-        {"name": name},
-    ).fetchall()
-    if len(known) > 1:
-        ids = " or ".join(str(client_id) for client_id, *_ in known)
-        raise InvalidInput(f'{len(known)} clients are called "{name}": give the id instead, {ids}')
-    if not known:
-        others = connection.execute(
-            "select name from clients order by created_at desc limit %s", [_NAMES_SHOWN]
-        ).fetchall()
-        names = ", ".join(f'"{other}"' for (other,) in others) or "none yet"
-        raise UnknownClient(
-            f'no client is called "{name}" in {database.place}: the clients there are {names}'
-        )
-    client_id, client_name, timezone = known[0]
-    return client_id, client_name, timezone
 
 
 def nothing_selected(connection: "psycopg.Connection[Any]", selection: Selection) -> InvalidInput:

@@ -1,0 +1,84 @@
+"""The Overview page's numbers."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+
+from analytics.database import Database, Query
+from analytics.errors import UnknownClient
+from analytics.queries.clients import Client, client_of
+from analytics.queries.periods import Period
+from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, SUMMARY, WEEKLY
+
+DAILY_CHART_DAYS = 30
+EVOLUTION_WEEKS = 12
+TOP_CONVERSATIONS = 20
+
+# More pending rows than this cost a read more than folding them is worth.
+MANY_PENDING = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """All that the Overview page shows, from one snapshot of the database."""
+
+    client: Client
+    period: Period
+    loaded_at: datetime
+    today: date
+    summary: pd.DataFrame
+    daily: pd.DataFrame
+    weekly: pd.DataFrame
+    models: pd.DataFrame
+    conversations: pd.DataFrame
+    has_many_pending: bool
+
+    @property
+    def first_day(self) -> date:
+        """The first of the period's days; `today` is its last."""
+        return self.today - timedelta(days=self.period.days - 1)
+
+
+def load_overview(database: Database, client_id: UUID, period: Period, now: datetime) -> Overview:
+    """All that the Overview page needs, in one network round trip and from one snapshot.
+
+    `daily` reaches back far enough for both the chart and the period's sparklines.
+
+    Raises:
+        UnknownClient: there is no such client.
+    """
+    asked: dict[str, Any] = {"client_id": client_id, "days": period.days, "now": now}
+    topics = {
+        "summary": (SUMMARY, asked),
+        "daily": (DAILY, asked | {"days": max(period.days, DAILY_CHART_DAYS)}),
+        "weekly": (WEEKLY, asked | {"weeks": EVOLUTION_WEEKS}),
+        "models": (BY_MODEL, asked),
+        "conversations": (BY_CONVERSATION, asked | {"limit": TOP_CONVERSATIONS}),
+    }
+    who, *answers = database.read(
+        Query(
+            statement="select id, name, timezone, is_demo, (%(now)s at time zone timezone)::date,"
+            " (select count(*) from (select from usage_pending limit %(many)s + 1) as few) > %(many)s"
+            " from clients where id = %(client_id)s",
+            parameters=asked | {"many": MANY_PENDING},
+        ),
+        *(topic.query(**parameters) for topic, parameters in topics.values()),
+        client_id=client_id,
+    )
+    if not who.records:
+        raise UnknownClient(f"no client has the id {client_id}")
+    *identity, today, has_many_pending = who.records[0]
+    frames = {
+        name: topic.frame(rows) for (name, (topic, _)), rows in zip(topics.items(), answers, strict=True)
+    }
+    return Overview(
+        client=client_of(identity),
+        period=period,
+        loaded_at=now,
+        today=today,
+        has_many_pending=has_many_pending,
+        **frames,
+    )

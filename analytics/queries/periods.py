@@ -1,0 +1,65 @@
+"""The days that a page or an answer is about."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from analytics.errors import InvalidInput
+
+PERIOD_DAYS = (7, 30, 60, 90)
+
+_BETWEEN = ".."
+_MAX_LABEL = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """Whole days of the client: the last `days` up to today, or up to `last` where one is chosen."""
+
+    days: int = 30
+    last: date | None = None
+
+    @classmethod
+    def between(cls, first: date, last: date) -> "Period":
+        """The days from `first` to `last`, both included.
+
+        Raises:
+            InvalidInput: the first day is after the last.
+        """
+        if first > last:
+            raise InvalidInput(f"{first} is after {last}: give the earlier day first")
+        return cls(days=(last - first).days + 1, last=last)
+
+    @property
+    def label(self) -> str:
+        """As it stands in the selector and in a link: `30d`, or `2026-03-01..2026-03-31`."""
+        if self.last is None:
+            return f"{self.days}d"
+        return f"{self.last - timedelta(days=self.days - 1)}{_BETWEEN}{self.last}"
+
+    def range(self, today: date) -> tuple[date, date]:
+        """Its first and last day, where `today` is the client's."""
+        last = self.last or today
+        return last - timedelta(days=self.days - 1), last
+
+    @classmethod
+    def parse(cls, label: str) -> "Period":
+        """The period that a link names; `30` is understood as `30d`.
+
+        Raises:
+            InvalidInput: no such period; the message lists those there are.
+        """
+        text = label.strip().lower()
+        for days in PERIOD_DAYS:
+            if text in (f"{days}d", str(days)):
+                return cls(days=days)
+        first, between, last = text.partition(_BETWEEN)
+        if between:
+            try:
+                return cls.between(date.fromisoformat(first), date.fromisoformat(last))
+            except ValueError:
+                pass  # said below
+        choices = ", ".join(f"{days}d" for days in PERIOD_DAYS)
+        raise InvalidInput(
+            f"days must be one of {choices}, or two days such as 2026-03-01..2026-03-31, "
+            f'not "{label[:_MAX_LABEL]}"'
+        )

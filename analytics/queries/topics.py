@@ -1,0 +1,285 @@
+"""The SQL functions that pages and the API ask, with their arguments and columns: each is named here once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analytics.database import Query, Rows
+
+# The functions count days back from a moment: that of the last day where one is named, else now. Its noon, as
+# there is one on every day of every time zone.
+_MOMENT = (
+    "coalesce((select (%(last_date)s::date + time '12:00') at time zone timezone"
+    " from clients where id = %(client_id)s), %(now)s)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """A SQL function, its arguments, and the columns (with dtypes) that its frame has."""
+
+    function: str
+    arguments: Sequence[str]
+    columns: Mapping[str, str]
+
+    def query(self, **parameters: Any) -> Query:
+        return Query(statement=self._statement(), parameters={"last_date": None, **parameters})
+
+    def json_query(self, **parameters: Any) -> Query:
+        """The same rows as one text: a JSON array of objects, in which money keeps all its digits."""
+        statement = f"select coalesce(json_agg(answer), '[]')::text from ({self._statement()}) as answer"  # noqa: S608
+        return Query(statement=statement, parameters={"last_date": None, **parameters})
+
+    def _statement(self) -> str:
+        arguments = ", ".join(_MOMENT if name == "now" else f"%({name})s" for name in self.arguments)
+        # Names come from the constants below, values are bound.
+        return f"select {', '.join(self.columns)} from {self.function}({arguments})"  # noqa: S608
+
+    def frame(self, rows: Rows) -> pd.DataFrame:
+        # As objects first: pandas would guess float for whole columns that hold only None or Decimal.
+        frame = pd.DataFrame(rows.records, columns=list(rows.columns), dtype=object)
+        return frame.astype({name: dtype for name, dtype in self.columns.items() if dtype != "object"})
+
+
+_MODEL_COLUMNS = {
+    "source": "object",
+    "model": "object",
+    "total_tokens": "int64",
+    "prompt_tokens": "int64",
+    "completion_tokens": "int64",
+    "total_cost": "object",
+    "request_count": "int64",
+    "unpriced_count": "int64",
+    "cost_per_1k_tokens": "object",
+    "tokens_per_request": "float64",
+}
+DAILY = Topic(
+    function="get_daily_usage",
+    arguments=("client_id", "days", "now"),
+    columns={
+        "date": "datetime64[s]",
+        "source": "object",
+        "total_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+    },
+)
+WEEKLY = Topic(
+    function="get_weekly_evolution",
+    arguments=("client_id", "weeks", "now"),
+    columns={
+        "week_start": "datetime64[s]",
+        "week_number": "int64",
+        "total_tokens": "int64",
+        "openai_tokens": "int64",
+        "groq_tokens": "int64",
+        "total_cost": "object",
+        "other_tokens": "int64",
+        "openai_cost": "object",
+        "groq_cost": "object",
+        "other_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+    },
+)
+MONTHLY = Topic(
+    function="get_monthly_summary",
+    arguments=("client_id", "year", "month", "now"),
+    columns=_MODEL_COLUMNS,
+)
+SUMMARY = Topic(
+    function="get_usage_summary",
+    arguments=("client_id", "days", "now"),
+    columns={
+        "provider": "object",
+        "total_tokens": "int64",
+        "prompt_tokens": "int64",
+        "completion_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+        "previous_total_tokens": "int64",
+        "previous_total_cost": "object",
+        "previous_request_count": "int64",
+    },
+)
+BY_MODEL = Topic(
+    function="get_usage_by_model", arguments=("client_id", "days", "now"), columns=_MODEL_COLUMNS
+)
+BY_CONVERSATION = Topic(
+    function="get_usage_by_conversation",
+    arguments=("client_id", "days", "limit", "now"),
+    columns={
+        "phone": "object",
+        "conversation_name": "object",
+        "total_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "openai_tokens": "int64",
+        "groq_tokens": "int64",
+        "other_tokens": "int64",
+        "unpriced_count": "int64",
+        "conversation_id": "object",
+        "share_of_tokens": "float64",
+    },
+)
+COMPARISON = Topic(
+    function="get_usage_comparison",
+    arguments=("client_id", "first_date", "last_date", "previous_first_date", "previous_last_date"),
+    columns={
+        "source": "object",
+        "model": "object",
+        "total_tokens": "int64",
+        "prompt_tokens": "int64",
+        "completion_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+        "previous_total_tokens": "int64",
+        "previous_total_cost": "object",
+        "previous_request_count": "int64",
+        "previous_unpriced_count": "int64",
+    },
+)
+OVER_TIME = Topic(
+    function="get_usage_over_time",
+    arguments=("client_id", "first_date", "last_date", "grain"),
+    columns={
+        "bucket_date": "datetime64[s]",
+        "first_date": "datetime64[s]",
+        "last_date": "datetime64[s]",
+        "source": "object",
+        "total_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+    },
+)
+PARTS = Topic(
+    function="get_usage_parts",
+    arguments=("client_id", "first_date", "last_date"),
+    columns={
+        "source": "object",
+        "model": "object",
+        "request_count": "int64",
+        "prompt_tokens": "int64",
+        "completion_tokens": "int64",
+        "total_tokens": "int64",
+        "cached_tokens": "int64",
+        "reasoning_tokens": "int64",
+        "duration_seconds": "object",
+        "total_cost": "object",
+        "unpriced_count": "int64",
+    },
+)
+BY_HOUR = Topic(
+    function="get_usage_by_hour",
+    arguments=("client_id", "first_date", "last_date"),
+    columns={
+        "weekday": "int64",
+        "hour": "int64",
+        "total_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+    },
+)
+BY_OPERATION = Topic(
+    function="get_usage_by_operation",
+    arguments=("client_id", "first_date", "last_date"),
+    columns={
+        "operation": "object",
+        "total_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+    },
+)
+FOUND_CONVERSATIONS = Topic(
+    function="search_conversations",
+    arguments=("client_id", "first_date", "last_date", "search", "sort", "descending", "limit", "offset"),
+    columns={
+        "conversation_id": "object",
+        "phone": "object",
+        "conversation_name": "object",
+        "first_date": "datetime64[s]",
+        "last_date": "datetime64[s]",
+        "total_tokens": "int64",
+        "openai_tokens": "int64",
+        "groq_tokens": "int64",
+        "other_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+        "matched_count": "int64",
+    },
+)
+_CALL_COLUMNS = {
+    "created_at": "datetime64[us, UTC]",
+    "id": "object",
+    "conversation_id": "object",
+    "phone": "object",
+    "source": "object",
+    "model": "object",
+    "prompt_tokens": "int64",
+    "completion_tokens": "int64",
+    "total_tokens": "int64",
+    "cost_usd": "object",
+    "cost_basis": "object",
+}
+CONVERSATION_CALLS = Topic(
+    function="get_conversation_calls",
+    arguments=("client_id", "conversation_id", "phone", "first_date", "last_date", "limit"),
+    columns={
+        **{name: kind for name, kind in _CALL_COLUMNS.items() if name not in ("conversation_id", "phone")},
+        "metadata": "object",
+        "running_tokens": "int64",
+        "running_cost": "object",
+        "call_count": "int64",
+    },
+)
+CALLS_SINCE = Topic(
+    function="get_calls_since", arguments=("client_id", "since", "limit"), columns=_CALL_COLUMNS
+)
+BY_MINUTE = Topic(
+    function="get_usage_by_minute",
+    arguments=("client_id", "since", "until"),
+    columns={
+        "minute_at": "datetime64[us, UTC]",
+        "source": "object",
+        "total_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+        "zero_token_count": "int64",
+    },
+)
+GAPS = Topic(
+    function="get_usage_gaps",
+    arguments=("client_id", "first_date", "last_date"),
+    columns={
+        "source": "object",
+        "last_call_at": "datetime64[us, UTC]",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+        "zero_token_count": "int64",
+        "without_conversation_count": "int64",
+    },
+)
+SUM_DIFFERENCES = Topic(
+    function="check_usage_sums",
+    arguments=("client_id", "first_date", "last_date"),
+    columns={
+        "usage_date": "datetime64[s]",
+        "source": "object",
+        "model": "object",
+        "summed_tokens": "int64",
+        "logged_tokens": "int64",
+        "summed_cost": "object",
+        "logged_cost": "object",
+        "summed_count": "int64",
+        "logged_count": "int64",
+    },
+)
