@@ -22,7 +22,7 @@ help: ## this list
 setup: .venv/dev ## install everything, for development
 
 app: .venv/app ## open the dashboard at http://localhost:8501
-	$(BIN)/streamlit run streamlit_app.py
+	$(BIN)/streamlit run streamlit_app.py --server.address localhost
 
 test: .venv/dev ## run all tests; those in a browser need Chromium
 	$(BIN)/python -m pytest

@@ -18,6 +18,7 @@ from analytics.errors import ConfigurationError
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 
 SPOOL_MAX_CALLS = 1_000_000  # some 400 MB
+API_REQUESTS_PER_MINUTE = 600  # of a key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,22 @@ class TrackerSettings:
     """Each call is shipped before logging it returns: for functions that are frozen between requests."""
     strict: bool
     """A call with impossible arguments raises, instead of being counted and reported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessSettings:
+    """Who may look at the dashboard, as far as the secrets say."""
+
+    is_embedded: bool
+    """No database is configured, so the embedded one serves, which nobody else can reach."""
+    signs_in: bool
+    """There is an [auth] section: people sign in, and see what they are members of."""
+    public_client: str | None = None
+    """Name or id of the one client that everybody may see."""
+    is_local: bool = False
+    """Whoever sits at this machine may see everything."""
+    contact: str | None = None
+    """Whom to ask for membership."""
 
 
 def data_directory() -> Path:
@@ -129,6 +146,41 @@ def configured_database_url(secrets: Mapping[str, Any] | None = None) -> URL | N
             )
         found = found.get(name, {} if name != "url" else None)
     return postgresql_url(str(found), origin="[connections.usage] url in the secrets") if found else None
+
+
+def api_requests_per_minute() -> int:
+    """How many requests a minute an API key may make: USAGE_API_REQUESTS_PER_MINUTE.
+
+    Raises:
+        ConfigurationError: it is no number.
+    """
+    return _positive_integer("USAGE_API_REQUESTS_PER_MINUTE", API_REQUESTS_PER_MINUTE)
+
+
+def access_settings(secrets: Mapping[str, Any] | None = None) -> AccessSettings:
+    """What `[auth]` and `[access]` of the secrets say about who may look.
+
+    Raises:
+        ConfigurationError: [access] has something that it does not know, or of another type.
+    """
+    is_embedded = configured_database_url(secrets) is None
+    found = _secrets_files() if secrets is None else secrets
+    access = found.get("access", {})
+    if not isinstance(access, Mapping):
+        raise ConfigurationError("[access] in the secrets must be a section, such as [access] local = true")
+    kinds = {"public_client": str, "local": bool, "contact": str}
+    for name, value in access.items():
+        if name not in kinds:
+            raise ConfigurationError(f'[access] in the secrets knows {", ".join(kinds)}, not "{name}"')
+        if not isinstance(value, kinds[name]):
+            raise ConfigurationError(f"[access] {name} must be a {kinds[name].__name__}, not {value!r}")
+    return AccessSettings(
+        is_embedded=is_embedded,
+        signs_in=bool(found.get("auth")),
+        public_client=access.get("public_client") or None,
+        is_local=access.get("local", False),
+        contact=access.get("contact") or None,
+    )
 
 
 def postgresql_url(text: str, *, origin: str) -> URL:

@@ -4,6 +4,10 @@ AnalyticsError
 ├── InvalidInput            a value that was given cannot be used
 │   └── UnknownClient       no such client
 ├── ConfigurationError      the settings cannot be used
+├── AccessRefused           who is looking may not see this
+│   ├── SignInNeeded        nobody has signed in
+│   ├── NotAMember          whoever has signed in is no member
+│   └── AccessNotSetUp      nobody said who may look
 └── DatabaseError           the database answered with an error
     ├── DatabaseUnavailable it did not answer at all
     ├── DataRefused         it answered that the data cannot be stored
@@ -25,6 +29,22 @@ class UnknownClient(InvalidInput):
 
 class ConfigurationError(AnalyticsError):
     """The settings (secrets, environment) cannot be used as they stand."""
+
+
+class AccessRefused(AnalyticsError):
+    """Who is looking may not see this."""
+
+
+class SignInNeeded(AccessRefused):
+    """Nobody has signed in, and only members may look."""
+
+
+class NotAMember(AccessRefused):
+    """Whoever has signed in is a member of nothing here."""
+
+
+class AccessNotSetUp(AccessRefused):
+    """There are real numbers, and nobody said who may look at them."""
 
 
 class DatabaseError(AnalyticsError):

@@ -1,0 +1,77 @@
+"""Who is a member of which client: what `python -m analytics members` shows and changes."""
+
+from collections.abc import Iterator
+
+from analytics.access import checked_email
+from analytics.clients import find_client
+from analytics.database import Database
+from analytics.errors import InvalidInput
+from analytics.queries import UNASSIGNED_CLIENT_ID
+
+ROLES = ("viewer", "admin")
+ALL_CLIENTS = "all clients"
+
+_LIST = """
+    select members.email, members.role, clients.name
+    from members
+    left join clients on clients.id = members.client_id
+    order by members.email, clients.name nulls first
+"""
+_ADD = """
+    insert into members (email, client_id, role) values (%s, %s, %s)
+    on conflict on constraint members_once_per_client do update set role = excluded.role
+"""
+
+
+def add_member(database: Database, email: str, client: str | None, role: str) -> None:
+    """Lets the person with this email see the client (name or id); None is every client, for an admin only.
+
+    Who is a member of it already gets the new role.
+
+    Raises:
+        InvalidInput: no email, no such role, or all clients for somebody who is no admin, or the calls
+            without a client.
+        UnknownClient: no client has this name or id.
+    """
+    email = checked_email(email)
+    if role not in ROLES:
+        raise InvalidInput(f'role must be one of {", ".join(ROLES)}, not "{role}"')
+    if client is None and role != "admin":
+        raise InvalidInput("only an admin sees all clients: name one with --client, or add --role admin")
+    client_id = None if client is None else find_client(database, client).id
+    if client_id == UNASSIGNED_CLIENT_ID:
+        raise InvalidInput(
+            "calls without a client may be anybody's: they are only for an admin of all clients"
+        )
+    with database.transaction() as connection:
+        connection.execute(_ADD, [email, client_id, role])
+
+
+def remove_member(database: Database, email: str, client: str | None) -> int:
+    """Ends memberships: the one of this client, or all that the person has; how many.
+
+    Raises:
+        InvalidInput: there is no such membership.
+        UnknownClient: no client has this name or id.
+    """
+    email = checked_email(email)
+    client_id = None if client is None else find_client(database, client).id
+    with database.transaction() as connection:
+        removed = connection.execute(
+            "delete from members where email = %(email)s"
+            " and (%(client_id)s::uuid is null or client_id = %(client_id)s)",
+            {"email": email, "client_id": client_id},
+        ).rowcount
+    if not removed:
+        raise InvalidInput(f"{email} is no member of {client or 'any client'}")
+    return removed
+
+
+def member_lines(database: Database) -> Iterator[str]:
+    """All members, a line each."""
+    with database.transaction() as connection:
+        rows = connection.execute(_LIST).fetchall()
+    if not rows:
+        yield "no members yet: add one with python -m analytics members add ada@example.com --client Acme"
+    for email, role, client in rows:
+        yield f"{email}  {role}  {client or ALL_CLIENTS}"

@@ -1,0 +1,37 @@
+"""The dashboard under AppTest: in this process, without a browser."""
+
+from typing import Any
+
+from streamlit import config as streamlit_config
+from streamlit.testing.v1 import AppTest
+
+from analytics.config import PROJECT_DIRECTORY
+
+TIMEOUT_SECONDS = 60
+AT_THIS_MACHINE = {"access": {"local": True}}
+"""Secrets of a laptop: everything is shown to whoever sits at it."""
+
+
+def open_page(
+    path: str | None = None,
+    *,
+    secrets: dict[str, Any] = AT_THIS_MACHINE,
+    server_address: str | None = "localhost",
+    **link: str,
+) -> AppTest:
+    """The Overview or another page, as a link opens it on a server that listens to `server_address`."""
+    streamlit_config.set_option("server.address", server_address)
+    page = AppTest.from_file(str(PROJECT_DIRECTORY / "streamlit_app.py"), default_timeout=TIMEOUT_SECONDS)
+    for name, value in secrets.items():
+        page.secrets[name] = value
+    for name, value in link.items():
+        page.query_params[name] = value
+    if path is not None:
+        page.switch_page(path)
+    return page.run()
+
+
+def text_of(page: AppTest) -> str:
+    """All that is written on the page outside of tables and charts."""
+    elements = [*page.markdown, *page.caption, *page.info, *page.error, *page.warning, *page.text]
+    return "\n".join(element.value for element in elements)
