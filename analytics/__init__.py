@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analytics.pricing import Cost, Usage, calculate_cost
+    from analytics.remote import RemoteAnalytics, use_analytics
     from analytics.tracking import (
         TrackerStats,
         close,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cost",
+    "RemoteAnalytics",
     "TrackerStats",
     "Usage",
     "calculate_cost",
@@ -37,11 +39,16 @@ __all__ = [
     "log_whisper_usage",
     "stats",
     "usage_context",
+    "use_analytics",
 ]
+
+_HOMES = {
+    **dict.fromkeys(("Cost", "Usage", "calculate_cost"), "analytics.pricing"),
+    **dict.fromkeys(("RemoteAnalytics", "use_analytics"), "analytics.remote"),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "analytics.pricing" if name in ("Cost", "Usage", "calculate_cost") else "analytics.tracking"
-    return getattr(import_module(home), name)
+    return getattr(import_module(_HOMES.get(name, "analytics.tracking")), name)

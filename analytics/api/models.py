@@ -1,0 +1,216 @@
+"""What goes over the wire, for the OpenAPI document; of what comes in, what is checked by it."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from analytics.errors import InvalidInput
+from analytics.queries import TOP_CONVERSATIONS, Asked, Kind
+
+MAX_DAYS = 365
+MAX_RANGE_DAYS = 366  # a whole leap year
+MAX_CONVERSATIONS = 1_000
+MAX_RECORDS = 1_000
+
+_DAY = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+_MONTH = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
+
+Usd = Annotated[float, Field(description="US dollars, with all digits that were booked")]
+Tokens = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class AnalyticsQuery(BaseModel):
+    """Which numbers: `days` up to today, or the days `from` to `to`, in the client's time zone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    days: int = Field(30, ge=1, le=MAX_DAYS, description="Whole days, today included")
+    type: Kind = "all"
+    first: str | None = Field(None, alias="from", pattern=_DAY, description="First day, as 2026-03-01")
+    last: str | None = Field(None, alias="to", pattern=_DAY, description="Last day, included")
+    month: str | None = Field(
+        None, pattern=_MONTH, description="Of `monthly`, as 2026-03; by default that of the last day"
+    )
+    limit: int = Field(TOP_CONVERSATIONS, ge=1, le=MAX_CONVERSATIONS, description="Of `byConversation`")
+
+    def asked(self) -> Asked:
+        """The question that the database is asked.
+
+        Raises:
+            InvalidInput: the days cannot be.
+        """
+        month = None if self.month is None else date.fromisoformat(f"{self.month}-01")
+        if self.first is None and self.last is None:
+            return Asked(kind=self.type, days=self.days, month=month, limit=self.limit)
+        if self.first is None or self.last is None:
+            raise InvalidInput("from and to go together: give both days, or days up to today")
+        if "days" in self.model_fields_set:
+            raise InvalidInput("give days, or from and to, not both")
+        first, last = _day("from", self.first), _day("to", self.last)
+        days = (last - first).days + 1
+        if not 1 <= days <= MAX_RANGE_DAYS:
+            raise InvalidInput(
+                f"from {first} to {last} are {days} days: give the first one first, at most {MAX_RANGE_DAYS}"
+            )
+        return Asked(kind=self.type, days=days, last_date=last, month=month, limit=self.limit)
+
+
+class Error(BaseModel):
+    """Why a request was refused, and what would do."""
+
+    error: str
+
+
+class Unavailable(Error):
+    """The database is away."""
+
+    last_good_at: str | None = Field(description="When this server last had numbers for the client")
+
+
+class DailyUsage(BaseModel):
+    date: date
+    source: str
+    total_tokens: Tokens
+    total_cost: Usd
+    request_count: Count
+    unpriced_count: Count
+
+
+class WeeklyUsage(BaseModel):
+    week_start: date
+    week_number: int
+    total_tokens: Tokens
+    openai_tokens: Tokens
+    groq_tokens: Tokens
+    other_tokens: Tokens
+    total_cost: Usd
+    openai_cost: Usd
+    groq_cost: Usd
+    other_cost: Usd
+    request_count: Count
+    unpriced_count: Count
+
+
+class ModelUsage(BaseModel):
+    source: str
+    model: str | None
+    total_tokens: Tokens
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
+    total_cost: Usd
+    request_count: Count
+    unpriced_count: Count
+    cost_per_1k_tokens: Usd | None = Field(description="null where some of the cost is unknown")
+    tokens_per_request: float
+
+
+class ConversationUsage(BaseModel):
+    phone: str | None
+    conversation_name: str | None
+    conversation_id: str | None
+    total_tokens: Tokens
+    total_cost: Usd
+    request_count: Count
+    openai_tokens: Tokens
+    groq_tokens: Tokens
+    other_tokens: Tokens
+    unpriced_count: Count
+    share_of_tokens: float
+
+
+class Totals(BaseModel):
+    total_tokens: Tokens
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
+    total_cost: Usd
+    request_count: Count
+    unpriced_count: Count
+    previous_total_tokens: Tokens
+    previous_total_cost: Usd
+    previous_request_count: Count
+
+
+class ProviderTotals(Totals):
+    provider: str
+
+
+class Summary(Totals):
+    by_provider: list[ProviderTotals] = Field(description="openai, groq and other, which add up to the whole")
+
+
+class Analytics(BaseModel):
+    """Which keys there are says `type`."""
+
+    daily: list[DailyUsage] = Field(default_factory=list)
+    weekly: list[WeeklyUsage] = Field(default_factory=list)
+    monthly: list[ModelUsage] = Field(default_factory=list)
+    byConversation: list[ConversationUsage] = Field(default_factory=list)  # noqa: N815 (the guide's name)
+    summary: Summary | None = None
+
+
+class AnsweredPeriod(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    days: int
+    first: date = Field(alias="from")
+    last: date = Field(alias="to")
+    month: str
+    timezone: str
+
+
+class AnalyticsAnswer(BaseModel):
+    analytics: Analytics
+    period: AnsweredPeriod
+
+
+class UsageRecord(BaseModel):
+    """One call, as log_usage() takes it; the client is that of the key."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["source"]})
+
+    source: str = Field(description="The provider, such as openai")
+    model: str | None = None
+    conversation_id: str | None = None
+    phone: str | None = None
+    usage: dict[str, Any] | None = Field(None, description="The usage object of the provider's response")
+    duration_seconds: float | None = None
+    tokens_estimated: bool = False
+    cost_usd: float | str | None = Field(None, description="If you know it better than the price lists")
+    id: str | None = Field(None, description="Sent twice under it, a call is stored once")
+    created_at: str | None = Field(None, description="With a time zone, as 2026-03-18T12:00:00Z; else now")
+    service_tier: str | None = None
+    metadata: dict[str, Any] | None = None
+    client_id: str | None = Field(None, description="Only ever the key's own")
+
+
+class RecordOutcome(BaseModel):
+    status: str = Field(pattern="^(stored|duplicate|rejected)$")
+    id: str | None = Field(None, description="Of the row, unless it was rejected")
+    reason: str | None = Field(None, description="Why it was rejected")
+
+
+class UsageAnswer(BaseModel):
+    """In the order of the records."""
+
+    results: list[RecordOutcome]
+
+
+class UsageRefused(Error):
+    """No record was stored."""
+
+    results: list[RecordOutcome] = Field(
+        default_factory=list, description="Why each was rejected, where the body could be read"
+    )
+
+
+class Health(BaseModel):
+    status: str
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f'{name} must be a day such as 2026-03-18, not "{text}"') from None

@@ -1,0 +1,219 @@
+"""The routes: what each takes and answers. What they do is the service's."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from analytics.api import models, spans
+from analytics.api.bodies import read_body
+from analytics.api.calls import DescribedSpans, described_record
+from analytics.api.guard import Guard
+from analytics.api.metrics import CONTENT_TYPE, Metrics
+from analytics.api.remembering import Remembered
+from analytics.api.service import Loaded, Outcome, Service
+from analytics.errors import DatabaseUnavailable
+from analytics.keys import Key
+
+ANSWER_SECONDS = 60
+_MOST_ANSWERS = 2_000
+_JSON = "application/json"
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": models.Error, "description": "What was asked for cannot be"},
+    401: {"model": models.Error, "description": "No valid key"},
+    403: {"model": models.Error, "description": "A key of another scope"},
+    429: {"model": models.Error, "description": "Too many requests"},
+    503: {"model": models.Unavailable, "description": "The database is away"},
+}
+_REFUSED_BODIES: dict[int | str, dict[str, Any]] = _REFUSALS | {
+    413: {"model": models.Error, "description": "The body is too large"},
+    415: {"model": models.Error, "description": "The body is of another kind"},
+}
+
+
+def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
+    """All routes, over one service."""
+    router = APIRouter()
+    answers: Remembered[Loaded] = Remembered(seconds=ANSWER_SECONDS, most=_MOST_ANSWERS)
+    described_spans = DescribedSpans()
+    reader = Annotated[Key, Depends(guard.key("read"))]
+    writer = Annotated[Key, Depends(guard.key("write"))]
+
+    @router.get(
+        "/api/analytics",
+        summary="The numbers of the key's client",
+        response_model=models.AnalyticsAnswer,
+        responses=_REFUSALS | {304: {"description": "The numbers are those of If-None-Match"}},
+        openapi_extra={"parameters": _query_parameters()},
+    )
+    async def analytics(request: Request, key: reader) -> Response:
+        """At most a minute old; `Age` says how old. Empty is zero or `[]`; null is what is unknown."""
+        asked = _query(request).asked()
+        wanted = key.client_id, asked
+        loaded = answers.get(wanted)
+        metrics.answers.labels("database" if loaded is None else "cache").inc()
+        if loaded is None:
+            try:
+                loaded = await answers.ask(wanted, lambda: service.answer(key.client_id, asked))
+            except DatabaseUnavailable as error:
+                last = service.last_good_at(key.client_id)
+                raise Away(str(error), last) from error
+        age = max(0, int((datetime.now(UTC) - loaded.loaded_at).total_seconds()))
+        headers = {
+            "Cache-Control": f"private, max-age={ANSWER_SECONDS}",
+            "Age": str(age),
+            "ETag": loaded.etag,
+            "Vary": "Authorization",
+        }
+        if loaded.etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(loaded.body, media_type=_JSON, headers=headers)
+
+    @router.post(
+        "/api/usage",
+        summary="Logs one call or a list of them",
+        response_model=models.UsageAnswer,
+        responses=_REFUSED_BODIES
+        | {
+            207: {
+                "model": models.UsageAnswer,
+                "description": "Some were rejected, the others stored",
+            },
+            400: {"model": models.UsageRefused, "description": "No record could be stored"},
+        },
+        openapi_extra={"requestBody": _usage_body()},
+    )
+    async def usage(request: Request, key: writer) -> Response:
+        """Stores all good records, whatever the others are; what came of each is in their order."""
+        records = _records(request, await read_body(request))
+        outcomes = await run_in_threadpool(
+            lambda: service.store(key.client_id, [described_record(each, key.client_id) for each in records])
+        )
+        _count(metrics, outcomes)
+        rejected = [outcome for outcome in outcomes if outcome.status == "rejected"]
+        content: dict[str, Any] = {"results": [_outcome(outcome) for outcome in outcomes]}
+        status = 207 if rejected else 200
+        if outcomes and len(rejected) == len(outcomes):
+            status, content["error"] = 400, f"no record was stored: {rejected[0].reason}"
+        return Response(json.dumps(content), status_code=status, media_type=_JSON)
+
+    @router.post(
+        "/v1/traces",
+        summary="Logs the calls among OpenTelemetry spans (OTLP over HTTP)",
+        response_class=Response,
+        responses=_REFUSED_BODIES
+        | {200: {"description": "How many calls were rejected", "content": {_JSON: {}, spans.PROTOBUF: {}}}},
+        openapi_extra={
+            "requestBody": {"content": {spans.PROTOBUF: {}, _JSON: {"schema": {"type": "object"}}}}
+        },
+    )
+    async def traces(request: Request, key: writer) -> Response:
+        """Spans of the GenAI conventions and of OpenInference; all others are passed over."""
+        content_type = _content_type(request)
+        body = await read_body(request)
+
+        def store() -> list[Outcome]:
+            found = spans.read_spans(body, content_type)
+            return service.store(key.client_id, list(described_spans.of(found, key.client_id)))
+
+        outcomes = await run_in_threadpool(store)
+        _count(metrics, outcomes)
+        rejected = [outcome.reason for outcome in outcomes if outcome.status == "rejected"]
+        reason = rejected[0] if rejected else None
+        return Response(spans.export_answer(content_type, len(rejected), reason), media_type=content_type)
+
+    @router.get("/healthz", summary="Whether the server runs", response_model=models.Health)
+    async def healthz() -> Response:
+        return Response('{"status":"ok"}', media_type=_JSON)
+
+    @router.get(
+        "/readyz",
+        summary="Whether it can answer",
+        response_model=models.Health,
+        responses={503: {"model": models.Error, "description": "It cannot"}},
+    )
+    async def readyz() -> Response:
+        reason = await run_in_threadpool(service.not_ready)
+        if reason is not None:
+            raise HTTPException(503, reason)
+        return Response('{"status":"ready"}', media_type=_JSON)
+
+    @router.get("/metrics", summary="For Prometheus", response_class=Response)
+    async def prometheus() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    return router
+
+
+class Away(Exception):
+    """The database is away; when there were numbers last."""
+
+    def __init__(self, reason: str, last_good_at: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.last_good_at = last_good_at
+
+
+def _query(request: Request) -> models.AnalyticsQuery:
+    # Not a parameter of the route: FastAPI would take a fifth of the request's time to do the same.
+    try:
+        return models.AnalyticsQuery.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from None
+
+
+def _query_parameters() -> list[dict[str, Any]]:
+    """What FastAPI would write of them into the OpenAPI document."""
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": schema,
+            **({"description": schema["description"]} if "description" in schema else {}),
+        }
+        for name, schema in models.AnalyticsQuery.model_json_schema()["properties"].items()
+    ]
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _records(request: Request, body: bytes) -> Sequence[Any]:
+    if (content_type := _content_type(request)) != _JSON:
+        raise HTTPException(415, f'content-type must be {_JSON}, not "{content_type[:80]}"')
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"the body is no JSON: {error}") from None
+    records = content if isinstance(content, list) else [content]
+    if len(records) > models.MAX_RECORDS:
+        raise HTTPException(413, f"at most {models.MAX_RECORDS:,} records at once, not {len(records):,}")
+    return records
+
+
+def _outcome(outcome: Outcome) -> dict[str, str]:
+    content: dict[str, str] = {"status": outcome.status}
+    if outcome.id is not None:
+        content["id"] = str(outcome.id)
+    if outcome.reason is not None:
+        content["reason"] = outcome.reason
+    return content
+
+
+def _count(metrics: Metrics, outcomes: Sequence[Outcome]) -> None:
+    for status, number in Counter(outcome.status for outcome in outcomes).items():
+        metrics.calls.labels(status).inc(number)
+
+
+def _usage_body() -> dict[str, Any]:
+    record = {"$ref": "#/components/schemas/UsageRecord"}
+    schema = {"oneOf": [record, {"type": "array", "items": record, "maxItems": models.MAX_RECORDS}]}
+    return {"required": True, "content": {_JSON: {"schema": schema}}}

@@ -1,0 +1,180 @@
+"""What the API does, without HTTP: keys, answers, and calls to be stored."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Literal
+from uuid import UUID
+
+from cachetools import LRUCache
+
+from analytics import queries
+from analytics.database import Database, Query
+from analytics.errors import AnalyticsError, DataRefused, InvalidInput, SchemaMissing
+from analytics.keys import Key, find_key
+from analytics.migrations import open_ready_database
+from analytics.prices import load_price_list
+from analytics.pricing import DEFAULT_PRICES, PriceList
+from analytics.queries import Asked
+from analytics.storing import halved, store_lines
+from analytics.tracking.calls import make_call
+
+Status = Literal["stored", "duplicate", "rejected"]
+
+_MOST_CLIENTS = 10_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """An answer as it goes over the wire."""
+
+    body: bytes
+    etag: str
+    loaded_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one call."""
+
+    status: Status
+    id: UUID | None = None
+    """Of its row."""
+    reason: str | None = None
+    """Why it was rejected."""
+
+
+class Service:
+    """The database behind the API. Every method blocks, and may be called by any thread."""
+
+    def __init__(self, open_database: Callable[[], Database] = open_ready_database) -> None:
+        self._open_database = open_database
+        self._database: Database | None = None
+        self._opening = threading.Lock()
+        self._prices: PriceList = DEFAULT_PRICES
+        self._last_good: LRUCache[UUID | None, datetime] = LRUCache(_MOST_CLIENTS)
+
+    @property
+    def database(self) -> Database:
+        """The database, opened at the first use.
+
+        Raises:
+            ConfigurationError, DatabaseUnavailable, DatabaseError
+        """
+        with self._opening:
+            if self._database is None:
+                self._database = self._open_database()
+            return self._database
+
+    def find_key(self, text: str) -> Key | None:
+        """The valid key with this text, else None."""
+        return find_key(self.database, text)
+
+    def answer(self, client_id: UUID, asked: Asked) -> Loaded:
+        """The numbers as they are now.
+
+        Raises:
+            UnknownClient, DatabaseUnavailable, SchemaMissing, DatabaseError
+        """
+        now = datetime.now(UTC)
+        answer = queries.answer(self.database, client_id, asked, now)
+        self._last_good[client_id] = self._last_good[None] = now
+        if answer.has_many_pending:
+            threading.Thread(target=self.fold, daemon=True).start()
+        return Loaded(body=answer.body, etag=f'"{sha256(answer.body).hexdigest()[:32]}"', loaded_at=now)
+
+    def last_good_at(self, client_id: UUID | None = None) -> datetime | None:
+        """When this process last had numbers for the client; for any, where it is not known which asks."""
+        return self._last_good.get(client_id)
+
+    def store(self, client_id: UUID, described: Sequence[Mapping[str, Any] | str]) -> list[Outcome]:
+        """Stores calls, each described by the arguments of make_call(), or by why it cannot be one.
+
+        The outcomes are in the order of the calls. All good ones are stored, whatever the others are.
+
+        Raises:
+            DatabaseUnavailable, SchemaMissing, DatabaseError: nothing, or not all, was stored; sent again
+                with the same ids nothing is stored twice.
+        """
+        outcomes: dict[int, Outcome] = {}
+        if not described:
+            return []
+
+        def store(numbers: Sequence[int]) -> Any:
+            lines: dict[int, str] = {}
+            with self.database.transaction() as connection:
+                prices = self._prices_in(connection)
+                for number in numbers:
+                    arguments = described[number]
+                    try:
+                        if isinstance(arguments, str):
+                            raise InvalidInput(arguments)
+                        call = make_call(prices, client_id, **arguments)
+                    except InvalidInput as error:
+                        outcomes[number] = Outcome(status="rejected", reason=str(error))
+                    except ArithmeticError:
+                        reason = "a number in it has more digits than can be kept"
+                        outcomes[number] = Outcome(status="rejected", reason=reason)
+                    else:
+                        lines[number] = call.line
+                        outcomes[number] = Outcome(status="stored", id=call.id)
+                stored = store_lines(connection, lines.values())
+            if stored.unknown_clients:
+                # The key is remembered for a while longer than the client was there.
+                for number in lines:
+                    outcomes[number] = Outcome(status="rejected", reason=f"no client has the id {client_id}")
+            else:
+                self._mark_duplicates(outcomes, list(lines), set(stored.known_before))
+            return stored
+
+        for numbers, result in halved(range(len(described)), store):
+            if isinstance(result, DataRefused):
+                # Which database it was is nobody's business.
+                reason = str(result).partition(": ")[2]
+                outcomes[numbers[0]] = Outcome(status="rejected", reason=f"the database refused it: {reason}")
+        return [outcomes[number] for number in range(len(described))]
+
+    def _mark_duplicates(
+        self, outcomes: dict[int, Outcome], numbers: Sequence[int], known_before: set[UUID]
+    ) -> None:
+        seen: set[UUID | None] = set()
+        for number in numbers:
+            call_id = outcomes[number].id
+            if call_id in known_before or call_id in seen:
+                outcomes[number] = Outcome(status="duplicate", id=call_id)
+            seen.add(call_id)
+
+    def _prices_in(self, connection: Any) -> PriceList:
+        found = connection.execute("select revision::text from price_list").fetchone()
+        if found is None or found[0] != self._prices.revision:
+            self._prices = load_price_list(connection)
+        return self._prices
+
+    def fold(self) -> None:
+        """Folds what is pending. Numbers are right without it."""
+        try:
+            self.database.fold()
+        except AnalyticsError as error:
+            log.warning("could not fold; numbers stay right, reads get slower: %s", error)
+
+    def not_ready(self) -> str | None:
+        """Why requests would fail now, in words that give nothing away; None where they would not."""
+        try:
+            # No row is asked for: whether it could be is what anybody may ask, as often as they like.
+            self.database.read(Query(statement="select from api_keys, price_list, usage_daily limit 0"))
+        except SchemaMissing:
+            return 'the database is not set up: run "python -m analytics migrate"'
+        except AnalyticsError as error:
+            log.warning("not ready: %s", error)
+            return "the database does not answer"
+        return None
+
+    def close(self) -> None:
+        """Closes idle connections."""
+        if self._database is not None:
+            self._database.close()

@@ -1,0 +1,173 @@
+"""The numbers of an installation over HTTP, for scripts, notebooks and other Streamlit apps.
+
+usage = use_analytics(days=30)
+print(usage.analytics["summary"]["total_cost"], usage.age_seconds, usage.error)
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from analytics.errors import AnalyticsError, ConfigurationError
+
+TIMEOUT_SECONDS = 15.0
+# After a failure it is asked again this soon at the earliest, so that a page does not wait at each run.
+RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteAnalytics:
+    """The last good answer, and why there is no newer one."""
+
+    analytics: Mapping[str, Any] | None
+    """As GET /api/analytics answers, money as Decimal; None before the first good answer."""
+    period: Mapping[str, Any] | None
+    loaded_at: datetime | None
+    """When the numbers were read from the database."""
+    error: str | None
+    """Why the last attempt to renew them failed; None where it did not."""
+
+    @property
+    def age_seconds(self) -> float | None:
+        """How old the numbers are."""
+        return None if self.loaded_at is None else (datetime.now(UTC) - self.loaded_at).total_seconds()
+
+
+def use_analytics(
+    days: int | None = None,
+    *,
+    type: str = "all",
+    first: date | None = None,
+    last: date | None = None,
+    month: str | None = None,
+    limit: int | None = None,
+    refresh_seconds: float = 60,
+    url: str | None = None,
+    api_key: str | None = None,
+) -> RemoteAnalytics:
+    """The numbers of the key's client, asked for again once they are `refresh_seconds` old.
+
+    Called again with the same arguments it answers from memory until then, and keeps the last good answer
+    when the server is away: a Streamlit app may call it at every run.
+
+    Args:
+        days: whole days up to today, 30 if left out; or `first` and `last` day.
+        type: "all", "daily", "weekly", "monthly" or "conversation".
+        month: of the monthly numbers, as "2026-03".
+        limit: how many conversations.
+        url: of the server, such as "https://usage.example.com"; USAGE_URL if left out.
+        api_key: one that may read; USAGE_API_KEY if left out.
+
+    Raises:
+        ConfigurationError: there is no address or no key, or the package httpx is missing.
+    """
+    asked = {
+        "days": days,
+        "type": type,
+        "from": first,
+        "to": last,
+        "month": month,
+        "limit": limit,
+    }
+    parameters = {name: str(value) for name, value in asked.items() if value is not None}
+    address = _setting("url", url, "USAGE_URL").rstrip("/")
+    key = _setting("api_key", api_key, "USAGE_API_KEY")
+    with _making:
+        source = _sources.setdefault((address, key, *parameters.items()), _Source(address, key, parameters))
+    return source.renewed(refresh_seconds)
+
+
+def forget() -> None:
+    """The next use_analytics() asks the server, and knows no earlier answer."""
+    with _making:
+        _sources.clear()
+
+
+class _Source:
+    """One question to one server, and what it answered last."""
+
+    def __init__(self, address: str, key: str, parameters: Mapping[str, str]) -> None:
+        self._address = address
+        self._key = key
+        self._parameters = parameters
+        self._asking = threading.Lock()
+        self._asked_at: float | None = None
+        self._etag = ""
+        self._kept = RemoteAnalytics(analytics=None, period=None, loaded_at=None, error=None)
+
+    def renewed(self, refresh_seconds: float) -> RemoteAnalytics:
+        with self._asking:
+            wait = refresh_seconds if self._kept.error is None else min(refresh_seconds, RETRY_SECONDS)
+            if self._asked_at is None or time.monotonic() - self._asked_at >= wait:
+                self._asked_at = time.monotonic()
+                try:
+                    self._kept = self._ask()
+                except AnalyticsError as error:
+                    self._kept = _with_error(self._kept, str(error))
+            return self._kept
+
+    def _ask(self) -> RemoteAnalytics:
+        httpx = _httpx()
+        try:
+            answer = httpx.get(
+                f"{self._address}/api/analytics",
+                params=self._parameters,
+                headers={"Authorization": f"Bearer {self._key}", "If-None-Match": self._etag},
+                timeout=TIMEOUT_SECONDS,
+            )
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise AnalyticsError(f"{self._address} cannot be reached: {reason}") from error
+        loaded_at = datetime.now(UTC) - timedelta(seconds=_age(answer.headers.get("Age", "0")))
+        if answer.status_code == 304:
+            return RemoteAnalytics(
+                analytics=self._kept.analytics, period=self._kept.period, loaded_at=loaded_at, error=None
+            )
+        try:
+            content = json.loads(answer.content, parse_float=Decimal)
+            if answer.status_code != 200:
+                raise AnalyticsError(f"{self._address} answered {answer.status_code}: {content['error']}")
+            numbers, period = content["analytics"], content["period"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise AnalyticsError(
+                f"{self._address} answered {answer.status_code}, and not as this API does: check the address"
+            ) from error
+        self._etag = answer.headers.get("ETag", "")
+        return RemoteAnalytics(analytics=numbers, period=period, loaded_at=loaded_at, error=None)
+
+
+_making = threading.Lock()
+_sources: dict[tuple[Any, ...], _Source] = {}
+
+
+def _with_error(kept: RemoteAnalytics, error: str) -> RemoteAnalytics:
+    return RemoteAnalytics(
+        analytics=kept.analytics, period=kept.period, loaded_at=kept.loaded_at, error=error
+    )
+
+
+def _setting(argument: str, given: str | None, variable: str) -> str:
+    value = given or os.environ.get(variable)
+    if not value:
+        raise ConfigurationError(f"use_analytics() needs {argument}=..., or {variable} in the environment")
+    return value
+
+
+def _age(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _httpx() -> Any:
+    try:
+        import httpx
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            'use_analytics() needs httpx: pip install "usage-analytics[client]"'
+        ) from None
+    return httpx
