@@ -100,6 +100,7 @@ def test_the_guides_transcription_costs_by_its_duration_and_not_by_tokens(
     assert (stored["cost_usd"], stored["cost_basis"]) == (Decimal("0.003"), "priced")
     assert (stored["prompt_tokens"], stored["completion_tokens"], stored["total_tokens"]) == (0, 0, 1500)
     assert stored["metadata"]["duration_seconds"] == 30
+    assert stored["metadata"]["operation"] == "transcription"
 
 
 @pytest.mark.parametrize("key", ["order 4711", "018f2f3e-7d4a-7c3b-9d4e-0123456789ab"])
@@ -184,6 +185,12 @@ def test_a_given_cost_wins_over_every_list(database: Database, acme: UUID) -> No
 
     stored = row(database)
     assert (stored["cost_usd"], stored["cost_basis"]) == (Decimal("0.1"), "given")
+
+
+def test_a_given_cost_of_many_digits_is_rounded_and_kept(database: Database, acme: UUID) -> None:
+    log_usage(acme, "openai", "gpt-4", cost_usd=Decimal("123456789012." + 25 * "1"))
+
+    assert row(database)["cost_usd"] == Decimal("123456789012." + 20 * "1")
 
 
 def test_the_context_says_whose_call_it_is(database: Database, acme: UUID) -> None:

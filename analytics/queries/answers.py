@@ -8,7 +8,8 @@ from uuid import UUID
 
 from analytics.database import Database, Query
 from analytics.errors import UnknownClient
-from analytics.queries.overview import EVOLUTION_WEEKS, MANY_PENDING, TOP_CONVERSATIONS
+from analytics.queries.overview import MANY_PENDING, TOP_CONVERSATIONS
+from analytics.queries.periods import EVOLUTION_WEEKS
 from analytics.queries.topics import BY_CONVERSATION, DAILY, MONTHLY, SUMMARY, WEEKLY, Topic
 
 Kind = Literal["all", "daily", "weekly", "monthly", "conversation"]

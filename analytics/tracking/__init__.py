@@ -117,8 +117,11 @@ def log_whisper_usage(
 ) -> UUID | None:
     """Logs a transcription, which costs by its duration: 30 seconds of whisper-1 are $0.003.
 
-    `tokens_estimate` is counted among the tokens, and never priced. See log_usage() for the rest.
+    `tokens_estimate` is counted among the tokens, and never priced. The metadata's `operation` is
+    "transcription" unless you say otherwise. See log_usage() for the rest.
     """
+    if metadata is None or isinstance(metadata, dict):
+        metadata = {"operation": "transcription", **(metadata or {})}
     return log_usage(
         client_id,
         source,

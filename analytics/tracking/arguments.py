@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -27,6 +27,8 @@ from analytics.records import (
     is_uuid,
     refused_text,
 )
+
+_MANY_DIGITS = Context(prec=64)
 
 
 class Party(NamedTuple):
@@ -135,7 +137,10 @@ def checked_amount(argument: str, value: Decimal | float, most: Decimal) -> Deci
         raise InvalidInput(f"{argument} must be a number, not {_shown(value)}") from None
     if not amount.is_finite() or not 0 <= amount <= most:
         raise InvalidInput(f"{argument} must be between 0 and {most:,}, not {_shown(value)}")
-    return round(amount, COST_DECIMALS) if int(amount.as_tuple().exponent) < -COST_DECIMALS else amount
+    if int(amount.as_tuple().exponent) < -COST_DECIMALS:
+        # In as many digits as there may be: 28, as is usual, are too few for a large amount.
+        amount = amount.quantize(Decimal(1).scaleb(-COST_DECIMALS), context=_MANY_DIGITS)
+    return amount
 
 
 def checked_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:

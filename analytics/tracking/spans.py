@@ -32,7 +32,8 @@ _CALL_KINDS = frozenset({"LLM", "EMBEDDING", "DECISION"})
 _CALL_OPERATIONS = frozenset(
     {"chat", "completion", "embedding", "embeddings", "generate_content", "text_completion", "transcription"}
 )
-
+# OpenInference tells a kind only: LLM is a chat as well as a transcription.
+_OPERATION = ("gen_ai.operation.name", "openinference.span.kind")
 _CONVERSATION = ("gen_ai.conversation.id", "session.id")
 _PROVIDER = (
     "llm.provider",  # before the others: told from the address, where those may only name the SDK
@@ -140,7 +141,7 @@ def record_of_span(span: FinishedSpan) -> dict[str, Any] | None:
         "id": _record_id(span),
         "created_at": _moment(span.ended_ns),
         "service_tier": _first_text(attributes, _SERVICE_TIER) or _text(output.get("service_tier")),
-        "metadata": {"trace_id": span.trace_id, "span_id": span.span_id} if span.trace_id else None,
+        "metadata": _metadata(span) or None,
     }
 
 
@@ -185,6 +186,13 @@ def _is_call(attributes: Mapping[str, Any], scope: str) -> bool:
         return operation.lower() in _CALL_OPERATIONS
     # Before there was an operation's name. Sums of agents have no model.
     return _first_text(attributes, _MODEL) is not None and _tokens(attributes) is not None
+
+
+def _metadata(span: FinishedSpan) -> dict[str, str]:
+    kept = {"trace_id": span.trace_id, "span_id": span.span_id} if span.trace_id else {}
+    if operation := _first_text(span.attributes, _OPERATION):
+        kept["operation"] = operation.lower()
+    return kept
 
 
 def _tokens(attributes: Mapping[str, Any]) -> Usage | None:

@@ -169,7 +169,7 @@ def _times(fields: Mapping[str, Any]) -> dict[str, Any]:
     for name in _TIMES:
         seconds = fields.get(name)
         # Nothing depends on them: an odd one is no reason to refuse a call.
-        if isinstance(seconds, (int, float)) and math.isfinite(seconds):
+        if isinstance(seconds, (int, float)) and abs(seconds) <= MAX_SECONDS:  # false for NaN
             times[name] = seconds
     return times
 

@@ -1,0 +1,58 @@
+"""The HTTP API over a test's database, and keys for it."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import uvicorn
+from fastapi.testclient import TestClient
+from psycopg.rows import dict_row
+
+from analytics.api import Service, create_api
+from analytics.database import Database
+from analytics.keys import Scope, create_key
+from tests.conftest import dsn
+
+MANY_REQUESTS = 1_000_000
+
+
+def open_api(database: Database, *, requests_per_minute: int = MANY_REQUESTS) -> TestClient:
+    """The API of a server that has just started."""
+    return TestClient(create_api(Service(lambda: database), requests_per_minute=requests_per_minute))
+
+
+def bearer(database: Database, client_id: UUID, scope: Scope = "read") -> dict[str, str]:
+    """The headers of somebody with a new key."""
+    return {"Authorization": f"Bearer {create_key(database, str(client_id), scope, 'test')}"}
+
+
+def exact(body: bytes) -> Any:
+    """JSON with all digits of its numbers."""
+    return json.loads(body, parse_float=Decimal)
+
+
+def logged(database: Database, columns: str = "*") -> list[dict[str, Any]]:
+    """Rows of usage_logs, by time."""
+    with psycopg.connect(dsn(database.url), row_factory=dict_row) as connection:
+        return connection.execute(f"select {columns} from usage_logs order by created_at, id").fetchall()  # type: ignore[arg-type]  # noqa: S608
+
+
+@contextmanager
+def serving(database: Database) -> Iterator[str]:
+    """A real server on a port of this machine; its address."""
+    api = create_api(Service(lambda: database), requests_per_minute=MANY_REQUESTS)
+    server = uvicorn.Server(uvicorn.Config(api, log_config=None))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
