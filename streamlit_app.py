@@ -7,11 +7,11 @@ from analytics import ui
 page = ui.begin_page("Usage overview", icon="📈")
 shown = ui.read_overview(page.database, page.client, page.period, page.now)
 
-ui.freshness(page, shown)
-if not shown.overview.summary["request_count"].any():
-    ui.no_usage(shown.overview)
+ui.freshness(shown)
+if not shown.value.summary["request_count"].any():
+    ui.no_usage(shown.value)
 
-ui.summary_cards(shown.overview)
+ui.summary_cards(shown.value)
 
 weekly, daily = st.columns(2, gap="small")
 with weekly:

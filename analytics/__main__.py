@@ -11,6 +11,9 @@ import click
 
 from analytics import demo
 from analytics.clients import find_or_create_client
+from analytics.commands.access import keys, members
+from analytics.commands.doctor import doctor
+from analytics.commands.export import export
 from analytics.database import open_database
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.formatting import counted
@@ -39,6 +42,12 @@ def main() -> None:
     The database is DATABASE_URL, else [connections.usage] url in .streamlit/secrets.toml, else an embedded
     PostgreSQL in .data/postgres.
     """
+
+
+main.add_command(members)
+main.add_command(keys)
+main.add_command(doctor)
+main.add_command(export)
 
 
 @main.command()

@@ -146,9 +146,11 @@ def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart |
     return alt.layer(total, lines, points, running, rule).properties(height=CHART_HEIGHT)
 
 
-def daily_usage(daily: pd.DataFrame, measure: Measure) -> alt.LayerChart | alt.FacetChart:
-    """Stacked bars per day by provider, over the last 30 days of queries.daily_usage(), newest day last."""
-    recent = _last_days(daily, DAILY_CHART_DAYS)
+def daily_usage(
+    daily: pd.DataFrame, measure: Measure, days: int = DAILY_CHART_DAYS
+) -> alt.LayerChart | alt.FacetChart:
+    """Stacked bars per day by provider, over the last `days` of queries.daily_usage(), newest day last."""
+    recent = _last_days(daily, days)
     values = pd.DataFrame(
         {
             "date": recent["date"],

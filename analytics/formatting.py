@@ -56,6 +56,17 @@ def counted(number: int, noun: str) -> str:
     return plural(number, noun).replace(NO_BREAK_SPACE, " ")
 
 
+def window(days: int, last: date | None) -> str:
+    """The days that numbers are of: `last 30 days`, or `1 Mar to 31 Mar 2026` where `last` is given."""
+    if last is None:
+        return f"last {days} days"
+    first = last - timedelta(days=days - 1)
+    if first == last:
+        return day(last)
+    begin = day(first) if first.year != last.year else f"{first.day} {first:%b}"
+    return f"{begin} to {day(last)}"
+
+
 def change(current: Decimal | int, previous: Decimal | int) -> str | None:
     """The change in percent, `+12.3%`; None where there was nothing before to compare with."""
     if not previous:

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
+from tests.app import open_page
 from tests.conftest import dsn
 from tests.llm_server import LLMServer
 
@@ -48,7 +48,7 @@ def test_a_call_of_the_example_is_on_the_dashboard(
     assert ran.stderr == ""
 
     monkeypatch.setenv("DATABASE_URL", dsn(database.url))
-    page = AppTest.from_file(str(PROJECT_DIRECTORY / "streamlit_app.py"), default_timeout=60).run()
+    page = open_page()
 
     shown = {metric.label: metric.value for metric in page.metric}
     # The server answers with 150 + 80 tokens, of gpt-4o-mini at 0.15 and 0.60 USD per million.

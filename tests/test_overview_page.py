@@ -1,7 +1,7 @@
 """The Overview under AppTest: with data, empty, with the database away, and with links that do not work."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -10,13 +10,12 @@ import streamlit as st
 from sqlalchemy.engine import URL
 from streamlit.testing.v1 import AppTest
 
-from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
 from tests import factories
+from tests.app import open_page, text_of
 from tests.tcp_proxy import TcpProxy
 
-PAGE = str(PROJECT_DIRECTORY / "streamlit_app.py")
-TIMEOUT_SECONDS = 60
+DAYS_REMEDY = "days must be one of 7d, 30d, 60d, 90d, or two days such as 2026-03-01..2026-03-31"
 
 
 @pytest.fixture(autouse=True)
@@ -38,13 +37,6 @@ def _configure(monkeypatch: pytest.MonkeyPatch, url: URL) -> None:
     monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
 
 
-def _open(**link: str) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=TIMEOUT_SECONDS)
-    for name, value in link.items():
-        page.query_params[name] = value
-    return page.run()
-
-
 def _use_now(database: Database, name: str = "Acme", **columns: object) -> None:
     client_id = factories.client(database, name)
     factories.insert_usage(database, factories.usage_log(client_id, created_at=datetime.now(UTC), **columns))
@@ -52,11 +44,6 @@ def _use_now(database: Database, name: str = "Acme", **columns: object) -> None:
 
 def _metrics(page: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in page.metric}
-
-
-def _text(page: AppTest) -> str:
-    elements = [*page.markdown, *page.caption, *page.info, *page.error, *page.warning]
-    return "\n".join(element.value for element in elements)
 
 
 def test_cards_add_up(configured: Database) -> None:
@@ -71,7 +58,7 @@ def test_cards_add_up(configured: Database) -> None:
             completion_tokens=0, total_tokens=40, cost_usd=Decimal("0.003"),
         ),
     )  # fmt: skip
-    page = _open()
+    page = open_page()
 
     assert not page.exception
     assert _metrics(page) == {
@@ -81,34 +68,62 @@ def test_cards_add_up(configured: Database) -> None:
         "Groq": "230",
         "Other": "40",
     }
-    assert "3\N{NO-BREAK SPACE}requests" in _text(page)
-    assert "40\N{NO-BREAK SPACE}undivided" in _text(page)
+    assert "3\N{NO-BREAK SPACE}requests" in text_of(page)
+    assert "40\N{NO-BREAK SPACE}undivided" in text_of(page)
 
 
 def test_other_has_no_card_while_it_is_zero(configured: Database) -> None:
     _use_now(configured)
-    assert "Other" not in _metrics(_open())
+    assert "Other" not in _metrics(open_page())
 
 
 def test_unpriced_calls_are_told(configured: Database) -> None:
     _use_now(configured, cost_usd=Decimal(0), cost_basis="unpriced", model="nobody-knows")
-    page = _open()
-    assert "0.0% priced, 1 at unknown cost" in _text(page)
+    page = open_page()
+    assert "0.0% priced, 1 at unknown cost" in text_of(page)
     assert _metrics(page)["Total cost"] == "cost unknown"
     assert page.dataframe[0].value["Cost"].isna().all()
 
 
 def test_the_period_is_in_the_link(configured: Database) -> None:
     _use_now(configured)
-    page = _open(days="7d")
-    assert "Model comparison, last 7 days" in _text(page)
+    page = open_page(days="7d")
+    assert "Model comparison, last 7 days" in text_of(page)
     page.button_group(key="days").set_value("90d").run()
-    assert "Model comparison, last 90 days" in _text(page)
+    assert "Model comparison, last 90 days" in text_of(page)
+
+
+def test_any_two_days_may_be_chosen(configured: Database) -> None:
+    client_id = factories.client(configured)
+    first_call = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    for day in range(4):
+        factories.insert_usage(
+            configured, factories.usage_log(client_id, created_at=first_call + timedelta(days=day))
+        )
+    configured.fold()
+    page = open_page(days="2026-03-03..2026-03-04")
+
+    assert not page.exception
+    assert _metrics(page)["Total tokens"] == "460"
+    for title in ("Model comparison, 3 Mar to 4 Mar 2026", "Daily usage, 3 Mar to 4 Mar 2026"):
+        assert title in text_of(page)
+    assert page.date_input[0].value == (first_call.date() + timedelta(1), first_call.date() + timedelta(2))
+
+    page.date_input[0].set_value((first_call.date(),)).run()
+    assert _metrics(page)["Total tokens"] == "460"
+
+    page.date_input[0].set_value((first_call.date(), first_call.date() + timedelta(3))).run()
+    assert not page.exception
+    assert _metrics(page)["Total tokens"] == "920"
+    assert page.button_group(key="days").value == "2026-03-02..2026-03-05"
+
+    page.button_group(key="days").set_value("90d").run()
+    assert "Model comparison, last 90 days" in text_of(page)
 
 
 def test_phones_are_masked_until_asked_for(configured: Database) -> None:
     _use_now(configured, phone="5511987654321")
-    page = _open()
+    page = open_page()
     table = page.dataframe[-1]
     assert table.value["Phone"].tolist() == ["•••• 4321"]
     page.toggle(key="phones").set_value(True).run()
@@ -117,43 +132,44 @@ def test_phones_are_masked_until_asked_for(configured: Database) -> None:
 
 def test_a_client_without_calls_is_told_so(configured: Database) -> None:
     factories.client(configured, "Quiet Ltd")
-    page = _open()
+    page = open_page()
     assert not page.exception
-    assert "No usage in the last 30 days" in _text(page)
+    assert "No usage, last 30 days" in text_of(page)
     assert _metrics(page)["Total tokens"] == "0"
 
 
 def test_a_database_without_clients_says_how_to_begin(configured: Database) -> None:
-    page = _open()
+    page = open_page()
     assert not page.exception
-    assert "This database has no client" in _text(page)
+    assert "This database has no client" in text_of(page)
     assert "python -m analytics import" in page.code[0].value
 
 
 def test_two_clients_are_chosen_by_name_or_id_and_never_mixed(configured: Database) -> None:
     _use_now(configured, "Acme", prompt_tokens=1000, completion_tokens=0)
     other = factories.client(configured, "Other Ltd")
-    assert _metrics(_open())["Total tokens"] == "1.00K"
-    assert _metrics(_open(client="Other Ltd"))["Total tokens"] == "0"
-    assert _metrics(_open(client=str(other)))["Total tokens"] == "0"
+    assert _metrics(open_page())["Total tokens"] == "1.00K"
+    assert _metrics(open_page(client="Other Ltd"))["Total tokens"] == "0"
+    assert _metrics(open_page(client=str(other)))["Total tokens"] == "0"
 
 
 @pytest.mark.parametrize(
     ("link", "message"),
     [
-        ({"days": "abc"}, 'days must be one of 7d, 30d, 60d, 90d, not "abc"'),
-        ({"days": "45d"}, 'days must be one of 7d, 30d, 60d, 90d, not "45d"'),
-        ({"days": ""}, 'days must be one of 7d, 30d, 60d, 90d, not ""'),
+        ({"days": "abc"}, f'{DAYS_REMEDY}, not "abc"'),
+        ({"days": "45d"}, f'{DAYS_REMEDY}, not "45d"'),
+        ({"days": ""}, f'{DAYS_REMEDY}, not ""'),
+        ({"days": "2026-03-31..2026-03-01"}, "2026-03-31 is after 2026-03-01: give the earlier day first"),
+        ({"days": "2026-02-30..2026-03-01"}, f'{DAYS_REMEDY}, not "2026-02-30..2026-03-01"'),
         ({"show": "<b>"}, 'show must be one of Tokens, Cost, not "<b>"'),
         ({"client": "nobody"}, 'no client "nobody" that you could see here'),
         ({"client": str(uuid4())}, "that you could see here"),
-        ({"client": "00000000-0000-0000-0000-000000000000"}, "that you could see here"),
     ],
 )
 def test_a_link_that_does_not_work_says_why(configured: Database, link: dict[str, str], message: str) -> None:
     _use_now(configured)
     factories.insert_usage(configured, factories.usage_log(None))  # type: ignore[arg-type]
-    page = _open(**link)
+    page = open_page(**link)
     assert not page.exception
     assert not page.metric
     assert message.lower() in page.error[0].value.lower().replace("\\", "")
@@ -166,7 +182,7 @@ def test_a_database_without_migrations_says_what_to_do(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _configure(monkeypatch, empty_database.url)
-    page = _open()
+    page = open_page()
     assert not page.exception
     assert 'run "python -m analytics migrate"' in page.error[0].value.replace("\\", "")
 
@@ -176,11 +192,11 @@ def test_a_database_without_migrations_says_what_to_do(
 )
 def test_a_wrong_url_says_what_to_do(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
-    page = _open()
+    page = open_page()
     assert not page.exception
     assert "No numbers to show" in page.error[0].value
     assert "DATABASE_URL" in page.error[0].value.replace("\\", "")
-    assert "s3cret" not in _text(page)
+    assert "s3cret" not in text_of(page)
 
 
 def test_the_last_good_numbers_stay_while_the_database_is_away(
@@ -189,7 +205,7 @@ def test_the_last_good_numbers_stay_while_the_database_is_away(
     _use_now(database)
     with TcpProxy(database.url) as proxy:
         _configure(monkeypatch, proxy.url)
-        page = _open()
+        page = open_page()
         shown = _metrics(page)
         proxy.stop()
 
@@ -206,7 +222,7 @@ def test_an_open_page_asks_the_database_once_a_minute(
     _use_now(database)
     with TcpProxy(database.url) as proxy:
         _configure(monkeypatch, proxy.url)
-        page = _open()
+        page = open_page()
         asked = proxy.round_trips
         assert asked > 0
 
@@ -234,7 +250,7 @@ def _button(page: AppTest, label: str):  # type: ignore[no-untyped-def]
 def test_one_wrong_part_of_a_link_has_a_way_out(configured: Database, link: dict[str, str]) -> None:
     _use_now(configured, "Acme")
     factories.client(configured, "Beta")
-    page = _open(**link)
+    page = open_page(**link)
     assert len(page.error) == 1
 
     page.button[0].click().run()
@@ -244,17 +260,17 @@ def test_one_wrong_part_of_a_link_has_a_way_out(configured: Database, link: dict
 
 def test_other_spellings_are_put_right_together(configured: Database) -> None:
     _use_now(configured)
-    page = _open(days="7", show="cost")
+    page = open_page(days="7", show="cost")
     assert not page.error
     assert page.button_group(key="days").value == "7d"
     assert page.button_group(key="show").value == "Cost"
-    assert "Model comparison, last 7 days" in _text(page)
+    assert "Model comparison, last 7 days" in text_of(page)
 
 
 def test_a_client_that_disappears_from_an_open_page_leaves_a_way_out(configured: Database) -> None:
     factories.client(configured, "Acme")
     gone = factories.client(configured, "Beta")
-    page = _open(client="Beta")
+    page = open_page(client="Beta")
     assert not page.error
     with configured.transaction() as connection:
         connection.execute("delete from clients where id = %s", [gone])
@@ -267,9 +283,9 @@ def test_a_client_that_disappears_from_an_open_page_leaves_a_way_out(configured:
 
 
 def test_the_first_client_appears_at_the_next_visit(configured: Database) -> None:
-    assert "This database has no client" in _text(_open())
+    assert "This database has no client" in text_of(open_page())
     _use_now(configured)
-    assert _metrics(_open())["Total tokens"] == "230"
+    assert _metrics(open_page())["Total tokens"] == "230"
 
 
 def test_a_name_that_is_a_phone_is_masked_too(configured: Database) -> None:
@@ -279,12 +295,12 @@ def test_a_name_that_is_a_phone_is_masked_too(configured: Database) -> None:
         client_id, conversation_id=conversation_id, phone=None, created_at=datetime.now(UTC)
     )
     factories.insert_usage(configured, log)
-    assert _open().dataframe[-1].value["Conversation"].tolist() == ["•••• 4321"]
+    assert open_page().dataframe[-1].value["Conversation"].tolist() == ["•••• 4321"]
 
 
 def test_namesakes_can_each_be_chosen(configured: Database) -> None:
     first = factories.client(configured, "Acme", id=UUID(int=1))
     factories.client(configured, "Acme", id=UUID(int=2))
     factories.insert_usage(configured, factories.usage_log(first, created_at=datetime.now(UTC)))
-    assert _metrics(_open(client=str(UUID(int=1))))["Total tokens"] == "230"
-    assert _metrics(_open(client=str(UUID(int=2))))["Total tokens"] == "0"
+    assert _metrics(open_page(client=str(UUID(int=1))))["Total tokens"] == "230"
+    assert _metrics(open_page(client=str(UUID(int=2))))["Total tokens"] == "0"

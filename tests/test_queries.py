@@ -79,7 +79,7 @@ def test_money_is_decimal_in_every_frame(database: Database, acme: UUID) -> None
 def test_an_overview_has_what_the_single_functions_answer(database: Database, acme: UUID) -> None:
     overview = queries.load_overview(database, acme, Period(days=60), NOW)
     assert overview.client.name == "Acme"
-    assert overview.today == date(2026, 3, 18)
+    assert overview.last_day == date(2026, 3, 18)
     assert overview.first_day == date(2026, 1, 18)
     assert not overview.has_many_pending
     for frame, expected in (
@@ -103,11 +103,12 @@ def test_an_unknown_client_is_named(database: Database) -> None:
         queries.load_overview(database, nobody, Period(), NOW)
 
 
-def test_clients_are_listed_by_name_without_the_unassigned(database: Database) -> None:
+def test_clients_are_listed_by_name_and_the_unassigned_last(database: Database) -> None:
     for name in ("beta", "Alpha"):
         factories.client(database, name)
     factories.insert_usage(database, factories.usage_log(None))  # type: ignore[arg-type]
-    assert [client.name for client in queries.clients(database)] == ["Alpha", "beta"]
+    names = [client.name for client in queries.clients(database)]
+    assert names == ["Alpha", "beta", "Calls without a client"]
 
 
 @pytest.mark.parametrize(("label", "days"), [("7d", 7), ("30", 30), (" 90D ", 90)])
@@ -117,5 +118,5 @@ def test_periods_of_a_link(label: str, days: int) -> None:
 
 @pytest.mark.parametrize("label", ["abc", "", "8d", "-7d", "7d; drop table"])
 def test_periods_that_are_none(label: str) -> None:
-    with pytest.raises(InvalidInput, match="days must be one of 7d, 30d, 60d, 90d, not"):
+    with pytest.raises(InvalidInput, match="days must be one of 7d, 30d, 60d, 90d, or two days such as"):
         Period.parse(label)

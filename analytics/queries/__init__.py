@@ -6,16 +6,29 @@ once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 """
 
 from analytics.queries.answers import Answer, Asked, Kind, answer
+from analytics.queries.calls import Timeline, conversation_timeline, live_usage
 from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients
-from analytics.queries.overview import (
-    DAILY_CHART_DAYS,
-    EVOLUTION_WEEKS,
-    MANY_PENDING,
-    TOP_CONVERSATIONS,
-    Overview,
-    load_overview,
+from analytics.queries.overview import MANY_PENDING, TOP_CONVERSATIONS, Overview, load_overview
+from analytics.queries.periods import DAILY_CHART_DAYS, EVOLUTION_WEEKS, PERIOD_DAYS, Period
+from analytics.queries.reports import (
+    CALLS_PER_TIMELINE,
+    CONVERSATIONS_PER_PAGE,
+    LIVE_CALLS,
+    Grain,
+    Sort,
+    calls_since,
+    conversation_calls,
+    found_conversations,
+    sum_differences,
+    usage_by_hour,
+    usage_by_minute,
+    usage_by_operation,
+    usage_comparison,
+    usage_gaps,
+    usage_over_time,
+    usage_parts,
 )
-from analytics.queries.periods import PERIOD_DAYS, Period
+from analytics.queries.tenants import usage_by_client
 from analytics.queries.usage import (
     daily_usage,
     monthly_summary,
@@ -26,8 +39,11 @@ from analytics.queries.usage import (
 )
 
 __all__ = [
+    "CALLS_PER_TIMELINE",
+    "CONVERSATIONS_PER_PAGE",
     "DAILY_CHART_DAYS",
     "EVOLUTION_WEEKS",
+    "LIVE_CALLS",
     "MANY_PENDING",
     "PERIOD_DAYS",
     "TOP_CONVERSATIONS",
@@ -35,16 +51,33 @@ __all__ = [
     "Answer",
     "Asked",
     "Client",
+    "Grain",
     "Kind",
     "Overview",
     "Period",
+    "Sort",
+    "Timeline",
     "answer",
+    "calls_since",
     "clients",
+    "conversation_calls",
+    "conversation_timeline",
     "daily_usage",
+    "found_conversations",
+    "live_usage",
     "load_overview",
     "monthly_summary",
+    "sum_differences",
+    "usage_by_client",
     "usage_by_conversation",
+    "usage_by_hour",
+    "usage_by_minute",
     "usage_by_model",
+    "usage_by_operation",
+    "usage_comparison",
+    "usage_gaps",
+    "usage_over_time",
+    "usage_parts",
     "usage_summary",
     "weekly_evolution",
 ]

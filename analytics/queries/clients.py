@@ -2,13 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from analytics.database import Database, Query
 
 # Logs that name no client are kept under this one (unassigned_client_id() in SQL): only for administrators.
 UNASSIGNED_CLIENT_ID = UUID(int=0)
+
+CLIENT_COLUMNS = (
+    "id, name, timezone, is_demo,"
+    " (select min(usage_date) from usage_daily_rollup where client_id = clients.id) as first_day"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,13 +26,19 @@ class Client:
     name: str
     timezone: str
     is_demo: bool
+    first_day: date | None
+    """Of its usage, as far as it is folded; None where there is none."""
+
+    def today(self, now: datetime) -> date:
+        """The client's own day at this moment."""
+        return now.astimezone(ZoneInfo(self.timezone)).date()
 
 
 def clients(database: Database) -> list[Client]:
     """All clients by name; the one that keeps the calls without a client is the last."""
     [rows] = database.read(
         Query(
-            statement="select id, name, timezone, is_demo from clients"
+            statement=f"select {CLIENT_COLUMNS} from clients"  # noqa: S608
             " order by id = %(unassigned)s, lower(name), id",
             parameters={"unassigned": UNASSIGNED_CLIENT_ID},
         )
@@ -34,5 +47,6 @@ def clients(database: Database) -> list[Client]:
 
 
 def client_of(record: Sequence[Any]) -> Client:
-    client_id, name, timezone, is_demo = record
-    return Client(id=client_id, name=name, timezone=timezone, is_demo=is_demo)
+    """The client of a row of CLIENT_COLUMNS."""
+    client_id, name, timezone, is_demo, first_day = record
+    return Client(id=client_id, name=name, timezone=timezone, is_demo=is_demo, first_day=first_day)

@@ -9,12 +9,10 @@ import pandas as pd
 
 from analytics.database import Database, Query
 from analytics.errors import UnknownClient
-from analytics.queries.clients import Client, client_of
+from analytics.queries.clients import CLIENT_COLUMNS, Client, client_of
 from analytics.queries.periods import Period
 from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, SUMMARY, WEEKLY
 
-DAILY_CHART_DAYS = 30
-EVOLUTION_WEEKS = 12
 TOP_CONVERSATIONS = 20
 
 # More pending rows than this cost a read more than folding them is worth.
@@ -28,7 +26,8 @@ class Overview:
     client: Client
     period: Period
     loaded_at: datetime
-    today: date
+    last_day: date
+    """Of the period; today, unless other days were chosen."""
     summary: pd.DataFrame
     daily: pd.DataFrame
     weekly: pd.DataFrame
@@ -38,8 +37,8 @@ class Overview:
 
     @property
     def first_day(self) -> date:
-        """The first of the period's days; `today` is its last."""
-        return self.today - timedelta(days=self.period.days - 1)
+        """The first of the period's days."""
+        return self.last_day - timedelta(days=self.period.days - 1)
 
 
 def load_overview(database: Database, client_id: UUID, period: Period, now: datetime) -> Overview:
@@ -50,17 +49,23 @@ def load_overview(database: Database, client_id: UUID, period: Period, now: date
     Raises:
         UnknownClient: there is no such client.
     """
-    asked: dict[str, Any] = {"client_id": client_id, "days": period.days, "now": now}
+    asked: dict[str, Any] = {
+        "client_id": client_id,
+        "days": period.days,
+        "last_date": period.last,
+        "now": now,
+    }
     topics = {
         "summary": (SUMMARY, asked),
-        "daily": (DAILY, asked | {"days": max(period.days, DAILY_CHART_DAYS)}),
-        "weekly": (WEEKLY, asked | {"weeks": EVOLUTION_WEEKS}),
+        "daily": (DAILY, asked | {"days": max(period.days, period.chart_days)}),
+        "weekly": (WEEKLY, asked | {"weeks": period.weeks}),
         "models": (BY_MODEL, asked),
         "conversations": (BY_CONVERSATION, asked | {"limit": TOP_CONVERSATIONS}),
     }
     who, *answers = database.read(
         Query(
-            statement="select id, name, timezone, is_demo, (%(now)s at time zone timezone)::date,"
+            statement=f"select {CLIENT_COLUMNS},"  # noqa: S608
+            " coalesce(%(last_date)s, (%(now)s at time zone timezone)::date),"
             " (select count(*) from (select from usage_pending limit %(many)s + 1) as few) > %(many)s"
             " from clients where id = %(client_id)s",
             parameters=asked | {"many": MANY_PENDING},
@@ -70,7 +75,7 @@ def load_overview(database: Database, client_id: UUID, period: Period, now: date
     )
     if not who.records:
         raise UnknownClient(f"no client has the id {client_id}")
-    *identity, today, has_many_pending = who.records[0]
+    *identity, last_day, has_many_pending = who.records[0]
     frames = {
         name: topic.frame(rows) for (name, (topic, _)), rows in zip(topics.items(), answers, strict=True)
     }
@@ -78,7 +83,7 @@ def load_overview(database: Database, client_id: UUID, period: Period, now: date
         client=client_of(identity),
         period=period,
         loaded_at=now,
-        today=today,
+        last_day=last_day,
         has_many_pending=has_many_pending,
         **frames,
     )

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from analytics import formatting
 from analytics.errors import InvalidInput
 
 PERIOD_DAYS = (7, 30, 60, 90)
+DAILY_CHART_DAYS = 30
+EVOLUTION_WEEKS = 12
 
 _BETWEEN = ".."
 _MAX_LABEL = 40
@@ -35,6 +38,20 @@ class Period:
         if self.last is None:
             return f"{self.days}d"
         return f"{self.last - timedelta(days=self.days - 1)}{_BETWEEN}{self.last}"
+
+    def __str__(self) -> str:
+        """As it stands in a heading: `last 30 days`, or `1 Mar to 31 Mar 2026`."""
+        return formatting.window(self.days, self.last)
+
+    @property
+    def weeks(self) -> int:
+        """How many weeks its evolution is shown over: those before it, too, unless it has more."""
+        return EVOLUTION_WEEKS if self.last is None else max(EVOLUTION_WEEKS, -(-self.days // 7))
+
+    @property
+    def chart_days(self) -> int:
+        """How many days its daily chart has: a month, or the days that were chosen."""
+        return DAILY_CHART_DAYS if self.last is None else self.days
 
     def range(self, today: date) -> tuple[date, date]:
         """Its first and last day, where `today` is the client's."""

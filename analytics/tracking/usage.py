@@ -46,6 +46,7 @@ _BESIDE_INPUT = (
 )
 _TIMES = ("prompt_time", "completion_time", "total_time", "queue_time")
 _TIMES_AS_SET = frozenset(_TIMES)
+_LONGEST = float(MAX_SECONDS)
 # All that is looked for, in objects that cannot be asked what they have.
 _FIELDS = (
     *("prompt_tokens", "input_tokens", "completion_tokens", "output_tokens", "total_tokens", "seconds"),
@@ -169,7 +170,7 @@ def _times(fields: Mapping[str, Any]) -> dict[str, Any]:
     for name in _TIMES:
         seconds = fields.get(name)
         # Nothing depends on them: an odd one is no reason to refuse a call.
-        if isinstance(seconds, (int, float)) and abs(seconds) <= MAX_SECONDS:  # false for NaN
+        if isinstance(seconds, (int, float)) and abs(seconds) <= _LONGEST:  # false for NaN
             times[name] = seconds
     return times
 

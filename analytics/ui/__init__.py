@@ -1,29 +1,84 @@
 """What every page shares. A page reads top to bottom: begin, read, show.
 
 page        begin_page(): setup, sidebar, heading, and the controls, which live in the link
+signing_in  who is at the other end of the session
 reading     the database and its reads, cached for a minute
 freshness   how old the numbers are, and renewing them
 cards, panels, tables   what a page shows
+conversation_list, timeline   all conversations, and one
+live        following calls as they are made
+other_days, comparison, patterns, what_if   two periods, when and for what calls were made, other prices
 states      when there is nothing to show: what is wrong and what to do
 """
 
 from analytics.ui.cards import summary_cards
+from analytics.ui.clients import clients, clients_total, read_clients
+from analytics.ui.comparison import no_calls, usage_comparison
+from analytics.ui.conversation_list import (
+    asked_conversations,
+    found_conversations,
+    opened_conversation,
+)
 from analytics.ui.freshness import freshness
+from analytics.ui.health import (
+    checks,
+    health_summary,
+    read_client_checks,
+    read_installation_checks,
+    sums_against_calls,
+)
+from analytics.ui.live import LIVE_SECONDS, live_calls, live_feed, live_minutes, live_numbers
+from analytics.ui.other_days import choose_other_days
 from analytics.ui.page import Page, begin_page, begin_text_page
 from analytics.ui.panels import conversations, daily_usage, model_comparison, weekly_evolution
+from analytics.ui.patterns import usage_by_hour, usage_by_operation, usage_over_time
 from analytics.ui.reading import read_overview
 from analytics.ui.states import no_usage
+from analytics.ui.timeline import (
+    conversation_calls,
+    conversation_course,
+    conversation_heading,
+    conversation_numbers,
+)
+from analytics.ui.what_if import what_if
 
 __all__ = [
+    "LIVE_SECONDS",
     "Page",
+    "asked_conversations",
     "begin_page",
     "begin_text_page",
+    "checks",
+    "choose_other_days",
+    "clients",
+    "clients_total",
+    "conversation_calls",
+    "conversation_course",
+    "conversation_heading",
+    "conversation_numbers",
     "conversations",
     "daily_usage",
+    "found_conversations",
     "freshness",
+    "health_summary",
+    "live_calls",
+    "live_feed",
+    "live_minutes",
+    "live_numbers",
     "model_comparison",
+    "no_calls",
     "no_usage",
+    "opened_conversation",
+    "read_client_checks",
+    "read_clients",
+    "read_installation_checks",
     "read_overview",
     "summary_cards",
+    "sums_against_calls",
+    "usage_by_hour",
+    "usage_by_operation",
+    "usage_comparison",
+    "usage_over_time",
     "weekly_evolution",
+    "what_if",
 ]

@@ -79,7 +79,7 @@ def _card(
     trend: list[float],
     lines: list[str],
 ) -> None:
-    first, last = formatting.day(overview.first_day), formatting.day(overview.today)
+    first, last = formatting.day(overview.first_day), formatting.day(overview.last_day)
     with st.container(border=True, height="stretch", gap="xxsmall", key=f"card {label}"):
         st.metric(
             label,

@@ -1,12 +1,12 @@
 """How old the numbers on a page are, and renewing them."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import streamlit as st
 
 from analytics import formatting
 from analytics.ui import reading
-from analytics.ui.page import Page
 from analytics.ui.reading import Reading
 from analytics.ui.states import sentence
 
@@ -14,12 +14,12 @@ LOOK_EVERY_SECONDS = 10
 """How often an open page looks for newer numbers. It asks the cache; the cache asks once a minute."""
 
 
-def freshness(page: Page, shown: Reading) -> None:
+def freshness(shown: Reading[Any]) -> None:
     """The age of the numbers with a button to renew them, and a warning where that did not work.
 
     An open page renews itself: it runs again when the cache has newer numbers than those shown.
     """
-    loaded_at = shown.overview.loaded_at
+    loaded_at = shown.loaded_at
     if shown.failure:
         st.warning(
             "**The database does not answer.** These are the last good numbers, of "
@@ -30,13 +30,13 @@ def freshness(page: Page, shown: Reading) -> None:
         if st.button("Refresh", icon=":material/refresh:", type="tertiary", help="Ask the database now"):
             reading.forget()
             st.rerun()
-        _age(page, shown)
+        _age(shown)
 
 
 @st.fragment(run_every=LOOK_EVERY_SECONDS)
-def _age(page: Page, shown: Reading) -> None:
+def _age(shown: Reading[Any]) -> None:
     now = datetime.now(UTC)
-    newest = reading.read_overview(page.database, page.client, page.period, now)
-    if (newest.overview.loaded_at, newest.failure) != (shown.overview.loaded_at, shown.failure):
+    newest = shown.renew(now)
+    if (newest.loaded_at, newest.failure) != (shown.loaded_at, shown.failure):
         st.rerun()
-    st.caption(f"Updated {formatting.age(shown.overview.loaded_at, now)}", width="content")
+    st.caption(f"Updated {formatting.age(shown.loaded_at, now)}", width="content")

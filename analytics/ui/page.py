@@ -1,26 +1,38 @@
 """What a page begins with: setup, sidebar, heading, and the controls, which live in the link."""
 
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import TypeVar
 
 import streamlit as st
 
-from analytics import queries
+from analytics.access import Viewer
 from analytics.charts import MEASURES, Measure
 from analytics.database import Database
-from analytics.errors import InvalidInput, UnknownClient
+from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClient
 from analytics.queries import Client, Period
-from analytics.ui import reading
+from analytics.ui import reading, signing_in
+from analytics.ui.dates import DEFAULT_PERIOD, choose_period
+from analytics.ui.reading import Reading
 from analytics.ui.states import escaped, explained, no_clients
 
 PAGES = (
     ("streamlit_app.py", "Overview", ":material/dashboard:"),
+    ("pages/providers_and_models.py", "Providers and models", ":material/compare_arrows:"),
+    ("pages/conversations.py", "Conversations", ":material/forum:"),
+    ("pages/live.py", "Live", ":material/sensors:"),
+    ("pages/data_health.py", "Data health", ":material/health_and_safety:"),
+    ("pages/clients.py", "Clients", ":material/apartment:"),
     ("pages/about_the_numbers.py", "About the numbers", ":material/calculate:"),
 )
-DEFAULT_PERIOD = Period(days=30)
+CLIENTS_PAGE = "pages/clients.py"
+"""Only for those who see more than one."""
 DEFAULT_MEASURE = "Tokens"
+Answer = TypeVar("Answer")
 SIDEBAR_WIDTH = 220  # pixels
 MAX_LINK_VALUE = 200  # characters
+_SEES_SEVERAL = "sees several clients"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,40 +40,88 @@ class Page:
     """Who looks at what, when: the client and period, what charts show, the moment of the visit."""
 
     database: Database
+    viewer: Viewer
     client: Client
     period: Period
     measure: Measure
     now: datetime
 
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last day of the period."""
+        return self.period.range(self.client.today(self.now))
 
-def begin_page(title: str, *, icon: str) -> Page:
-    """Setup, sidebar, heading and controls; ends the page with an explanation where nothing can be shown."""
-    heading = begin_text_page(title, icon=icon)
+    def read(self, load: Callable[..., Answer], *arguments: Hashable, **named: Hashable) -> Reading[Answer]:
+        """What load(database, client id, *arguments) says, at most a minute old; see reading.read()."""
+        view = (load.__qualname__, self.client.id, arguments, tuple(sorted(named.items())))
+        return reading.read(
+            self.database,
+            view,
+            lambda _: load(self.database, self.client.id, *arguments, **named),
+            self.now,
+        )
+
+
+def begin_page(title: str, *, icon: str, has_period: bool = True, has_measure: bool = True) -> Page:
+    """Setup, sidebar, heading and controls; ends the page with an explanation where nothing can be shown.
+
+    A page without a period is about the last 30 days, one without a measure about tokens.
+    """
+    heading, clients_link = _begin(title, icon=icon)
     now = datetime.now(UTC)
     with explained():
         database = reading.database(now)
-        labels = _labels(reading.clients(database))
-        asked = st.query_params.get("client")
-        if not labels or (asked is not None and _find_client(asked, labels) is None):
-            # Somebody may just have made the first client, or the one of the link.
-            reading.forget_clients()
-            labels = _labels(reading.clients(database))
+        viewer = _viewer(database)
+        labels = _labels(viewer.clients)
         if not labels:
             no_clients()
+        st.session_state[_SEES_SEVERAL] = len(labels) > 1
+        with clients_link:
+            _link_to_clients()
         _check_link(labels)
         with st.container(horizontal=True, vertical_alignment="top", gap="medium", key="controls"):
             client = _choose_client(labels)
-            period = _choose_period()
-            measure = _choose_measure()
+            period = choose_period(client, now) if has_period else DEFAULT_PERIOD
+            measure = _choose_measure() if has_measure else MEASURES[DEFAULT_MEASURE]
     if len(labels) == 1:
         heading.markdown(f":gray[{escaped(client.name)}]", width="content")
     if client.is_demo:
         heading.badge("Demo data: invented clients and calls", icon=":material/science:", color="orange")
-    return Page(database=database, client=client, period=period, measure=measure, now=now)
+    with st.sidebar:
+        signing_in.account((reading.secrets() or {}).get("auth", {}))
+    return Page(database=database, viewer=viewer, client=client, period=period, measure=measure, now=now)
+
+
+def _viewer(database: Database) -> Viewer:
+    """Who is looking; ends the page where they may see nothing."""
+    try:
+        viewer = reading.viewer(database)
+        asked = st.query_params.get("client")
+        if not viewer.clients or (asked is not None and _find_client(asked, _labels(viewer.clients)) is None):
+            # Somebody may just have made the first client, or the one of the link.
+            reading.forget_viewers()
+            viewer = reading.viewer(database)
+    except SignInNeeded:
+        signing_in.ask_to_sign_in((reading.secrets() or {}).get("auth", {}))
+        st.stop()
+    except NotAMember as error:
+        signing_in.refuse(error)
+        st.stop()
+    return viewer
 
 
 def begin_text_page(title: str, *, icon: str) -> "st.delta_generator.DeltaGenerator":
     """Setup, sidebar and heading of a page without numbers; the container of the heading."""
+    heading, clients_link = _begin(title, icon=icon)
+    with clients_link:
+        _link_to_clients()
+    return heading
+
+
+def _begin(
+    title: str, *, icon: str
+) -> "tuple[st.delta_generator.DeltaGenerator, st.delta_generator.DeltaGenerator]":
+    """Setup, sidebar and heading; the containers of the heading and of the link to the page of clients."""
     st.set_page_config(
         page_title=f"{title} - usage and cost",
         page_icon=icon,
@@ -73,13 +133,23 @@ def begin_text_page(title: str, *, icon: str) -> "st.delta_generator.DeltaGenera
         # The link goes along, so that client and period are still chosen on the way back.
         link = st.query_params.to_dict()
         for path, label, page_icon in PAGES:
-            st.page_link(path, label=label, icon=page_icon, query_params=link)
+            if path == CLIENTS_PAGE:
+                clients_link = st.container()
+            else:
+                st.page_link(path, label=label, icon=page_icon, query_params=link)
     heading = st.container(horizontal=True, vertical_alignment="center", gap="medium", key="heading")
     heading.title(title, anchor=False, width="content")
-    return heading
+    return heading, clients_link
 
 
-def _labels(clients: list[Client]) -> dict[str, Client]:
+def _link_to_clients() -> None:
+    """Once it is known that this visitor sees several."""
+    if st.session_state.get(_SEES_SEVERAL):
+        [(path, label, icon)] = [each for each in PAGES if each[0] == CLIENTS_PAGE]
+        st.page_link(path, label=label, icon=icon, query_params=st.query_params.to_dict())
+
+
+def _labels(clients: Sequence[Client]) -> dict[str, Client]:
     """What the selector and links call each client: its name, with its id where two have the same."""
     names = [client.name for client in clients]
     return {
@@ -126,18 +196,6 @@ def _choose_client(labels: dict[str, Client]) -> Client:
         return next(iter(labels.values()))
     label = st.selectbox("Client", list(labels), key="client", bind="query-params", width=240)
     return labels[label]
-
-
-def _choose_period() -> Period:
-    label = st.segmented_control(
-        "Period",
-        [Period(days=days).label for days in queries.PERIOD_DAYS],
-        default=DEFAULT_PERIOD.label,
-        required=True,
-        key="days",
-        bind="query-params",
-    )
-    return Period.parse(label or DEFAULT_PERIOD.label)
 
 
 def _choose_measure() -> Measure:

@@ -4,46 +4,56 @@ import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting
-from analytics.queries import DAILY_CHART_DAYS, EVOLUTION_WEEKS, TOP_CONVERSATIONS
+from analytics.queries import TOP_CONVERSATIONS, Overview
 from analytics.ui import tables
 from analytics.ui.page import Page
 from analytics.ui.reading import Reading
 
 
-def weekly_evolution(page: Page, shown: Reading) -> None:
-    """Twelve weeks of OpenAI, Groq and the total."""
+def weekly_evolution(page: Page, shown: Reading[Overview]) -> None:
+    """Twelve weeks of OpenAI, Groq and the total; more where more days were chosen."""
+    period = shown.value.period
+    weeks = f"last {period.weeks} weeks"
+    if period.last is not None:
+        weeks = f"{period.weeks} weeks to {formatting.day(period.last)}"
     with st.container(border=True, height="stretch"):
-        _heading(f"Weekly evolution, last {EVOLUTION_WEEKS} weeks", page, shown.overview.weekly)
+        _heading(f"Weekly evolution, {weeks}", page, shown.value.weekly)
         st.altair_chart(
-            charts.weekly_evolution(shown.overview.weekly, page.measure),
-            alt=f"Line chart: {page.measure.title} per week of the last {EVOLUTION_WEEKS} weeks, "
-            "for OpenAI, Groq and in total",
+            charts.weekly_evolution(shown.value.weekly, page.measure),
+            alt=f"Line chart: {page.measure.title} per week, {weeks}, for OpenAI, Groq and in total",
             key="weekly chart",
         )
-        st.caption("Weeks begin on Monday. Hollow points: the current week so far.")
+        st.caption("Weeks begin on Monday. Hollow points: the last week, as far as it is counted.")
 
 
-def daily_usage(page: Page, shown: Reading) -> None:
-    """Thirty days, stacked by provider."""
+def daily_usage(page: Page, shown: Reading[Overview]) -> None:
+    """Thirty days, or those that were chosen, stacked by provider."""
+    period = shown.value.period
+    days = formatting.window(period.chart_days, period.last)
     with st.container(border=True, height="stretch"):
-        _heading(f"Daily usage, last {DAILY_CHART_DAYS} days", page, shown.overview.daily)
+        _heading(f"Daily usage, {days}", page, shown.value.daily)
         st.altair_chart(
-            charts.daily_usage(shown.overview.daily, page.measure),
-            alt=f"Stacked bars: {page.measure.title} per day of the last {DAILY_CHART_DAYS} days, "
-            "by provider",
+            charts.daily_usage(shown.value.daily, page.measure, period.chart_days),
+            alt=f"Stacked bars: {page.measure.title} per day, {days}, by provider",
             key="daily chart",
         )
+        last_day = formatting.day(shown.value.last_day)
+        is_running = shown.value.last_day == page.client.today(page.now)
         st.caption(
-            f"Days are those of {shown.overview.client.timezone}; "
-            f"today, {formatting.day(shown.overview.today)}, is not over."
+            f"Days are those of {shown.value.client.timezone}"
+            f"{f'; today, {last_day}, is not over' if is_running else ''}."
         )
 
 
-def model_comparison(page: Page, shown: Reading) -> None:
+def model_comparison(page: Page, shown: Reading[Overview]) -> None:
     """OpenAI against Groq and the rest as a pie, and every model in a table."""
-    overview = shown.overview
+    overview = shown.value
     with st.container(border=True):
-        _heading(f"Model comparison, last {overview.period.days} days", page, overview.models)
+        _heading(
+            f"Model comparison, {overview.period}",
+            page,
+            overview.models,
+        )
         pie, table = st.columns([1, 2.6], gap="medium", vertical_alignment="center")
         with pie:
             if charts.is_zero(overview.summary, page.measure):
@@ -62,13 +72,13 @@ def model_comparison(page: Page, shown: Reading) -> None:
             tables.models(overview)
 
 
-def conversations(page: Page, shown: Reading) -> None:
+def conversations(page: Page, shown: Reading[Overview]) -> None:
     """The twenty conversations with the most tokens."""
-    overview = shown.overview
+    overview = shown.value
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(
-                f"##### Top {TOP_CONVERSATIONS} conversations, last {overview.period.days} days",
+                f"##### Top {TOP_CONVERSATIONS} conversations, {overview.period}",
                 width="content",
             )
             show_phones = st.toggle("Show phone numbers", key="phones")

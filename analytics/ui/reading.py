@@ -9,17 +9,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
-from uuid import UUID
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
-from analytics import config, demo, queries
+from analytics import access, config, demo, queries
+from analytics.access import Identity, Viewer
+from analytics.config import AccessSettings
 from analytics.database import Database, Query
 from analytics.errors import DatabaseError
 from analytics.migrations import open_ready_database
 from analytics.queries import Client, Overview, Period
+from analytics.ui import signing_in
 from analytics.ui.states import explained
 
 CACHE_SECONDS = 60
@@ -34,43 +37,68 @@ _remembering = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """Numbers for a page; `failure` says why they could not be renewed, and is None where they could."""
+class Reading(Generic[Answer]):
+    """Numbers for a page."""
 
-    overview: Overview
-    failure: str | None = None
+    value: Answer
+    loaded_at: datetime
+    failure: str | None
+    """Why they could not be renewed; None where they could."""
+    renew: Callable[[datetime], "Reading[Answer]"]
+    """The same question at a later moment: the same numbers until they are a minute old."""
 
 
 def database(now: datetime) -> Database:
     """The configured database; without one the embedded, made ready and filled with demo data at first."""
-    secrets = _secrets()
-    url = config.configured_database_url(secrets)
-    return _opened(url.render_as_string(hide_password=False) if url else EMBEDDED, secrets, now)
+    found = secrets()
+    url = config.configured_database_url(found)
+    return _opened(url.render_as_string(hide_password=False) if url else EMBEDDED, found, now)
 
 
-def clients(of: Database) -> list[Client]:
-    """All clients that pages offer, at most a minute old."""
-    return _clients(_place(of), of)
+def viewer(of: Database) -> Viewer:
+    """Who is looking and what they may see, at most a minute old.
+
+    Raises:
+        AccessRefused: they may see nothing.
+    """
+    settings = config.access_settings(secrets())
+    return _viewer(_place(of), settings, signing_in.identity(), signing_in.is_at_this_machine(), of)
 
 
-def read_overview(of: Database, client: Client, period: Period, now: datetime) -> Reading:
-    """The Overview's numbers, at most a minute old while the database answers.
+def read_overview(of: Database, client: Client, period: Period, now: datetime) -> Reading[Overview]:
+    """The Overview's numbers, as read() has them. Folds behind them where much is pending."""
+    shown = read(
+        of,
+        ("overview", client.id, period),
+        lambda moment: queries.load_overview(of, client.id, period, moment),
+        now,
+    )
+    if shown.value.has_many_pending and shown.failure is None:
+        _fold_once(_place(of), shown.loaded_at, of)
+    return shown
 
-    Ends the page with an explanation where there are none.
+
+def read(
+    of: Database, view: tuple[Hashable, ...], load: Callable[[datetime], Answer], now: datetime
+) -> Reading[Answer]:
+    """What load(now) says, at most a minute old while the database answers; `view` names the question.
+
+    Ends the page with an explanation where there is no answer.
     """
     with explained():
-        return _overview(_place(of), client.id, period.days, of, now)
+        value, loaded_at, failure = _kept(_place(of), view, load, now)
+    return Reading(value=value, loaded_at=loaded_at, failure=failure, renew=partial(read, of, view, load))
 
 
 def forget() -> None:
     """The next reads ask the database."""
-    _overview.clear()
-    forget_clients()
+    _kept.clear()
+    forget_viewers()
 
 
-def forget_clients() -> None:
-    """The next read of the clients asks the database."""
-    _clients.clear()
+def forget_viewers() -> None:
+    """The next decision who may see what asks the database."""
+    _viewer.clear()
 
 
 @st.cache_resource(
@@ -98,11 +126,12 @@ def _fill_with_demo_data(opened: Database, now: datetime) -> None:
         demo.fill(opened, end=now)
 
 
-def _secrets() -> dict[str, Any] | None:
+def secrets() -> dict[str, Any] | None:
+    """Streamlit's secrets; None where there are none, or they cannot be read."""
     try:
         return st.secrets.to_dict()
     except StreamlitSecretNotFoundError:
-        # There are none, or they cannot be read: config.py tells one from the other.
+        # config.py tells one from the other.
         return None
 
 
@@ -111,27 +140,36 @@ def _place(of: Database) -> str:
     return of.url.render_as_string(hide_password=True)
 
 
+# Not renewed in the background: whoever is no member any more sees nothing after a minute.
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
+def _viewer(
+    place: str, settings: AccessSettings, who: Identity | None, is_at_this_machine: bool, _database: Database
+) -> Viewer:
+    decided, _ = _or_last_good(
+        (place, settings, who, is_at_this_machine),
+        lambda: access.viewer(_database, settings, who, is_at_this_machine=is_at_this_machine),
+    )
+    return decided
+
+
 # An expired value is shown at once and renewed behind it; one that expired a minute ago is waited for.
-@st.cache_data(ttl=CACHE_SECONDS, refresh_mode="background", show_spinner=False)
-def _clients(place: str, _database: Database) -> list[Client]:
-    known, _ = _or_last_good((place,), lambda: queries.clients(_database))
-    return known
-
-
 @st.cache_data(
     ttl=CACHE_SECONDS,
     refresh_mode="background",
     max_entries=CACHED_VIEWS,
     show_spinner="Adding up the usage",
 )
-def _overview(place: str, client_id: UUID, days: int, _database: Database, _now: datetime) -> Reading:
-    overview, failure = _or_last_good(
-        (place, client_id, days),
-        lambda: queries.load_overview(_database, client_id, Period(days=days), _now),
-    )
-    if overview.has_many_pending and failure is None:
-        threading.Thread(target=_fold, args=[_database], daemon=True).start()
-    return Reading(overview=overview, failure=failure)
+def _kept(
+    place: str, view: tuple[Hashable, ...], _load: Callable[[datetime], Any], _now: datetime
+) -> tuple[Any, datetime, str | None]:
+    (value, loaded_at), failure = _or_last_good((place, *view), lambda: (_load(_now), _now))
+    return value, loaded_at, failure
+
+
+# Of many visitors who see the same numbers the first folds.
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
+def _fold_once(place: str, loaded_at: datetime, _database: Database) -> None:
+    threading.Thread(target=_fold, args=[_database], daemon=True).start()
 
 
 def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tuple[Answer, str | None]:

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from analytics import formatting
-from analytics.errors import AnalyticsError, InvalidInput, SchemaMissing
+from analytics.errors import AccessNotSetUp, AnalyticsError, InvalidInput, SchemaMissing
 from analytics.queries import Overview
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ def explained() -> Iterator[None]:
         _stop("This link does not work", error, action="Open the overview", icon=":material/link_off:")
     except SchemaMissing as error:
         _stop("The database is not set up yet", error, action="Try again", icon=":material/database:")
+    except AccessNotSetUp as error:
+        _stop("Nobody has said who may look", error, action="Try again", icon=":material/lock:")
     except AnalyticsError as error:
         _stop("No numbers to show", error, action="Try again", icon=":material/cloud_off:")
 
@@ -45,10 +47,10 @@ def no_clients() -> NoReturn:
 
 def no_usage(overview: Overview) -> None:
     """The client is there, but used nothing in the period."""
-    first, last = formatting.day(overview.first_day), formatting.day(overview.today)
+    first, last = formatting.day(overview.first_day), formatting.day(overview.last_day)
     st.info(
-        f"**No usage in the last {overview.period.days} days.** {escaped(overview.client.name)} made no call "
-        f"from {first} to {last}. Choose a longer period, or check that the application logs its calls with "
+        f"**No usage, {overview.period}.** {escaped(overview.client.name)} made no call "
+        f"from {first} to {last}. Choose other days, or check that the application logs its calls with "
         f"this client's id, `{overview.client.id}`.",
         icon=":material/hourglass_empty:",
     )

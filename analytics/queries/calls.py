@@ -1,0 +1,74 @@
+"""What single calls are looked at by: one conversation's timeline, and the live view. One round trip each."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+import pandas as pd
+
+from analytics.database import Database
+from analytics.queries.reports import CALLS_PER_TIMELINE, LIVE_CALLS
+from analytics.queries.topics import BY_MINUTE, CALLS_SINCE, CONVERSATION_CALLS, FOUND_CONVERSATIONS
+
+# Among so many that a search for one conversation finds, it is.
+_MOST_NAMESAKES = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """One conversation and its calls, from one snapshot."""
+
+    conversation: pd.DataFrame
+    """Its row of found_conversations(); none where it was not used in the period."""
+    calls: pd.DataFrame
+    """Those of conversation_calls()."""
+
+
+def conversation_timeline(
+    database: Database,
+    client_id: UUID,
+    first: date,
+    last: date,
+    *,
+    conversation_id: UUID | None,
+    phone: str | None,
+    limit: int = CALLS_PER_TIMELINE,
+) -> Timeline:
+    """One conversation: by its id, by the phone of calls that have none, or by neither."""
+    days = {"client_id": client_id, "first_date": first, "last_date": last}
+    found_rows, call_rows = database.read(
+        FOUND_CONVERSATIONS.query(
+            **days,
+            search=str(conversation_id or phone or ""),
+            sort="tokens",
+            descending=True,
+            limit=_MOST_NAMESAKES,
+            offset=0,
+        ),
+        CONVERSATION_CALLS.query(**days, conversation_id=conversation_id, phone=phone, limit=limit),
+        client_id=client_id,
+    )
+    found = FOUND_CONVERSATIONS.frame(found_rows)
+    is_it = [
+        found_id == conversation_id and (found_id is not None or found_phone == phone)
+        for found_id, found_phone in zip(found["conversation_id"], found["phone"], strict=True)
+    ]
+    return Timeline(conversation=found[is_it], calls=CONVERSATION_CALLS.frame(call_rows))
+
+
+def live_usage(
+    database: Database,
+    client_id: UUID,
+    *,
+    calls_since: datetime,
+    minutes_since: datetime,
+    until: datetime,
+    limit: int = LIVE_CALLS,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """calls_since() and, up to `until`, usage_by_minute(), from one snapshot."""
+    call_rows, minute_rows = database.read(
+        CALLS_SINCE.query(client_id=client_id, since=calls_since, limit=limit),
+        BY_MINUTE.query(client_id=client_id, since=minutes_since, until=until),
+        client_id=client_id,
+    )
+    return CALLS_SINCE.frame(call_rows), BY_MINUTE.frame(minute_rows)

@@ -1,0 +1,201 @@
+"""What the pages behind the Overview show: one function per SQL function of 014.
+
+Days are the client's, the first and the last included. Each takes one network round trip.
+"""
+
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import pandas as pd
+
+from analytics.database import Database
+from analytics.queries.topics import (
+    BY_HOUR,
+    BY_MINUTE,
+    BY_OPERATION,
+    CALLS_SINCE,
+    COMPARISON,
+    CONVERSATION_CALLS,
+    FOUND_CONVERSATIONS,
+    GAPS,
+    OVER_TIME,
+    PARTS,
+    SUM_DIFFERENCES,
+    Topic,
+)
+
+Grain = Literal["day", "week", "month"]
+Sort = Literal["tokens", "cost", "requests", "name", "last"]
+
+CONVERSATIONS_PER_PAGE = 50
+CALLS_PER_TIMELINE = 1_000
+LIVE_CALLS = 5_000
+
+
+def usage_comparison(
+    database: Database,
+    client_id: UUID,
+    first: date,
+    last: date,
+    previous_first: date,
+    previous_last: date,
+) -> pd.DataFrame:
+    """Usage per source and model in two periods, side by side.
+
+    One row per (source, model) with use in either: source str · model str or None · total_tokens,
+    prompt_tokens, completion_tokens, request_count, unpriced_count int64 · total_cost Decimal (USD) · of the
+    second period previous_total_tokens, previous_total_cost, previous_request_count, previous_unpriced_count.
+    """
+    return _ask(
+        database,
+        COMPARISON,
+        client_id=client_id,
+        first_date=first,
+        last_date=last,
+        previous_first_date=previous_first,
+        previous_last_date=previous_last,
+    )
+
+
+def usage_over_time(
+    database: Database, client_id: UUID, first: date, last: date, grain: Grain = "day"
+) -> pd.DataFrame:
+    """Usage per day, week (from Monday) or month and source, zero-filled, the oldest first.
+
+    One row per (bucket, source): bucket_date, first_date, last_date datetime64 (the days that it counts) ·
+    source str · total_tokens, request_count, unpriced_count int64 · total_cost Decimal (USD).
+    """
+    return _ask(database, OVER_TIME, client_id=client_id, first_date=first, last_date=last, grain=grain)
+
+
+def usage_parts(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
+    """Tokens by their parts and seconds of audio, per source and model, from the calls themselves.
+
+    One row per (source, model): source str · model str or None · request_count, prompt_tokens,
+    completion_tokens, total_tokens, unpriced_count int64 · cached_tokens (of the prompt) and reasoning_tokens
+    (of the completion) int64 · duration_seconds Decimal · total_cost Decimal (USD).
+    """
+    return _ask(database, PARTS, client_id=client_id, first_date=first, last_date=last)
+
+
+def usage_by_hour(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
+    """Usage per weekday and hour of the client's clock.
+
+    One row per (weekday, hour) with use: weekday int64 (1 is Monday) · hour int64 · total_tokens,
+    request_count int64 · total_cost Decimal (USD).
+    """
+    return _ask(database, BY_HOUR, client_id=client_id, first_date=first, last_date=last)
+
+
+def usage_by_operation(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
+    """Usage per operation, as the calls' metadata names it.
+
+    One row per operation, most requests first: operation str or None (not logged) · total_tokens,
+    request_count, unpriced_count int64 · total_cost Decimal (USD).
+    """
+    return _ask(database, BY_OPERATION, client_id=client_id, first_date=first, last_date=last)
+
+
+def found_conversations(
+    database: Database,
+    client_id: UUID,
+    first: date,
+    last: date,
+    *,
+    search: str = "",
+    sort: Sort = "tokens",
+    descending: bool = True,
+    limit: int = CONVERSATIONS_PER_PAGE,
+    offset: int = 0,
+) -> pd.DataFrame:
+    """A page of the conversations whose name, phone or id fits the search, in the order asked for.
+
+    One row per conversation: conversation_id UUID or None · phone, conversation_name str or None ·
+    first_date, last_date datetime64 (with use in the period) · total_tokens, openai_tokens, groq_tokens,
+    other_tokens, request_count, unpriced_count, matched_count (in all) int64 · total_cost Decimal (USD).
+    """
+    return _ask(
+        database,
+        FOUND_CONVERSATIONS,
+        client_id=client_id,
+        first_date=first,
+        last_date=last,
+        search=search,
+        sort=sort,
+        descending=descending,
+        limit=limit,
+        offset=offset,
+    )
+
+
+def conversation_calls(
+    database: Database,
+    client_id: UUID,
+    first: date,
+    last: date,
+    *,
+    conversation_id: UUID | None,
+    phone: str | None,
+    limit: int = CALLS_PER_TIMELINE,
+) -> pd.DataFrame:
+    """The calls of one conversation (by id, by the phone of calls that have none, or neither), oldest first.
+
+    One row per call: created_at datetime64 (UTC) · id UUID · source str · model str or None · prompt_tokens,
+    completion_tokens, total_tokens int64 · cost_usd Decimal · cost_basis str · metadata dict or None ·
+    running_tokens int64 and running_cost Decimal (up to this call) · call_count int64 (in all).
+    """
+    return _ask(
+        database,
+        CONVERSATION_CALLS,
+        client_id=client_id,
+        conversation_id=conversation_id,
+        phone=phone,
+        first_date=first,
+        last_date=last,
+        limit=limit,
+    )
+
+
+def calls_since(
+    database: Database, client_id: UUID, since: datetime, limit: int = LIVE_CALLS
+) -> pd.DataFrame:
+    """The calls made since a moment, the newest first.
+
+    One row per call: created_at datetime64 (UTC) · id UUID · conversation_id UUID or None · phone and model
+    str or None · source, cost_basis str · prompt_tokens, completion_tokens, total_tokens int64 ·
+    cost_usd Decimal.
+    """
+    return _ask(database, CALLS_SINCE, client_id=client_id, since=since, limit=limit)
+
+
+def usage_by_minute(database: Database, client_id: UUID, since: datetime, until: datetime) -> pd.DataFrame:
+    """Usage per minute and source.
+
+    One row per (minute, source) with calls: minute_at datetime64 (UTC) · source str · total_tokens,
+    request_count, unpriced_count, zero_token_count int64 · total_cost Decimal (USD).
+    """
+    return _ask(database, BY_MINUTE, client_id=client_id, since=since, until=until)
+
+
+def usage_gaps(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
+    """Per source the last call, and how many calls tell little.
+
+    One row per source with use: source str · last_call_at datetime64 (UTC) · request_count, unpriced_count,
+    zero_token_count, without_conversation_count int64.
+    """
+    return _ask(database, GAPS, client_id=client_id, first_date=first, last_date=last)
+
+
+def sum_differences(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
+    """Where the sums differ from the calls themselves: no rows, unless somebody tampered with them.
+
+    One row per (usage_date, source, model) that differs: summed_tokens, logged_tokens, summed_count,
+    logged_count int64 · summed_cost, logged_cost Decimal (USD). Reads all calls of the days.
+    """
+    return _ask(database, SUM_DIFFERENCES, client_id=client_id, first_date=first, last_date=last)
+
+
+def _ask(database: Database, topic: Topic, *, client_id: UUID, **parameters: Any) -> pd.DataFrame:
+    [rows] = database.read(topic.query(client_id=client_id, **parameters), client_id=client_id)
+    return topic.frame(rows)
