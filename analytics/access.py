@@ -11,10 +11,8 @@ from uuid import UUID
 from analytics.config import AccessSettings
 from analytics.database import Database, Query
 from analytics.errors import AccessNotSetUp, InvalidInput, NotAMember, SignInNeeded, UnknownClient
+from analytics.members import checked_email
 from analytics.queries import UNASSIGNED_CLIENT_ID, Client, clients
-
-# Emails are compared in lower case, and are no longer than this by RFC 5321.
-MAX_EMAIL = 320
 
 _MEMBERSHIPS = """
     select client_id, role = 'admin' as is_admin
@@ -88,22 +86,6 @@ def viewer(
         'that everybody may see, [access] public_client = "...", or, on a laptop, set [access] local = true '
         'and start with "--server.address localhost"'
     )
-
-
-def checked_email(email: str) -> str:
-    """The email address as members keep it, in lower case.
-
-    Raises:
-        InvalidInput: it is none.
-    """
-    text = email.strip().lower()
-    name, at, domain = text.partition("@")
-    has_odd_sign = any(sign.isspace() or not sign.isprintable() for sign in text)
-    # The Kelvin sign, for one, is a plain k in lower case: it would be taken for somebody else's address.
-    has_odd_sign |= any(sign.lower().isascii() and not sign.isascii() for sign in email)
-    if not (name and at and domain) or "@" in domain or has_odd_sign or len(text) > MAX_EMAIL:
-        raise InvalidInput(f'an email address is needed, such as ada@example.com, not "{email[:60]}"')
-    return text
 
 
 def _member(database: Database, identity: Identity, settings: AccessSettings) -> Viewer:

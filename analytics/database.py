@@ -10,7 +10,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import UUID
@@ -35,6 +35,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 RECYCLE_SECONDS = 300  # below the idle limit of common poolers and firewalls
 EMBEDDED_DATABASE = "analytics"
 READER_ROLE = "analytics_reader"
+STREAM_BATCH_ROWS = 2_000
 
 log = logging.getLogger(__name__)
 
@@ -103,12 +104,7 @@ class Database:
         with self._connection() as connection:
             try:
                 with connection.pipeline():
-                    connection.execute("begin isolation level repeatable read read only")
-                    if client_id is not None:
-                        connection.execute(
-                            "select set_config('app.client_id', %s, true), set_config('role', %s, true)",
-                            [str(client_id), READER_ROLE],
-                        )
+                    _begin(connection, client_id)
                     cursors = [
                         connection.execute(cast(Any, query.statement), query.parameters) for query in queries
                     ]
@@ -119,6 +115,44 @@ class Database:
                     # Else the failed transaction would meet the pool's next user.
                     connection.rollback()
                 raise
+
+    def stream(
+        self, query: Query, *, client_id: UUID, batch_rows: int = STREAM_BATCH_ROWS
+    ) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """The rows of `query` in batches, as read() with `client_id` sees them: for more than memory holds.
+
+        One snapshot, on a connection of its own until the last batch is taken or the generator is closed.
+
+        Raises:
+            DatabaseUnavailable, SchemaMissing, DatabaseError
+        """
+        try:
+            with self._snapshot(client_id) as connection, connection.cursor("stream") as cursor:
+                cursor.execute(cast(Any, query.statement), query.parameters)
+                while batch := cursor.fetchmany(batch_rows):
+                    yield batch
+        except (psycopg.Error, DBAPIError, PoolTimeout) as error:
+            raise self.explain(error) from error
+
+    @contextmanager
+    def _snapshot(self, client_id: UUID) -> Iterator[psycopg.Connection[Any]]:
+        """A connection inside a transaction that only reads, and only this client; it never commits."""
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._connection())
+            try:
+                _begin(connection, client_id)
+            except psycopg.Error as error:
+                if not _is_disconnected(error):
+                    raise
+                stack.close()
+                self.engine.dispose()
+                connection = stack.enter_context(self._connection())
+                _begin(connection, client_id)
+            try:
+                yield connection
+            finally:
+                if not connection.broken:
+                    connection.rollback()
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
@@ -263,6 +297,16 @@ def _create_embedded_database(maintenance_url: str) -> None:
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(EMBEDDED_DATABASE)))
             except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 log.debug("another process created the embedded database first")
+
+
+def _begin(connection: psycopg.Connection[Any], client_id: UUID | None) -> None:
+    """Opens a transaction that only reads; with `client_id` as the reader, who sees that client only."""
+    connection.execute("begin isolation level repeatable read read only")
+    if client_id is not None:
+        connection.execute(
+            "select set_config('app.client_id', %s, true), set_config('role', %s, true)",
+            [str(client_id), READER_ROLE],
+        )
 
 
 def _rows(cursor: psycopg.Cursor[Any]) -> Rows:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from analytics.access import checked_email
 from analytics.clients import find_client
 from analytics.database import Database
 from analytics.errors import InvalidInput
-from analytics.queries import UNASSIGNED_CLIENT_ID
+from analytics.records import UNASSIGNED_CLIENT
 
 ROLES = ("viewer", "admin")
+# Emails are compared in lower case, and are no longer than this by RFC 5321.
+MAX_EMAIL = 320
 ALL_CLIENTS = "all clients"
 
 _LIST = """
@@ -39,7 +40,7 @@ def add_member(database: Database, email: str, client: str | None, role: str) ->
     if client is None and role != "admin":
         raise InvalidInput("only an admin sees all clients: name one with --client, or add --role admin")
     client_id = None if client is None else find_client(database, client).id
-    if client_id == UNASSIGNED_CLIENT_ID:
+    if client_id == UNASSIGNED_CLIENT:
         raise InvalidInput(
             "calls without a client may be anybody's: they are only for an admin of all clients"
         )
@@ -75,3 +76,19 @@ def member_lines(database: Database) -> Iterator[str]:
         yield "no members yet: add one with python -m analytics members add ada@example.com --client Acme"
     for email, role, client in rows:
         yield f"{email}  {role}  {client or ALL_CLIENTS}"
+
+
+def checked_email(email: str) -> str:
+    """The email address as members keep it, in lower case.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    text = email.strip().lower()
+    name, at, domain = text.partition("@")
+    has_odd_sign = any(sign.isspace() or not sign.isprintable() for sign in text)
+    # The Kelvin sign, for one, is a plain k in lower case: it would be taken for somebody else's address.
+    has_odd_sign |= any(sign.lower().isascii() and not sign.isascii() for sign in email)
+    if not (name and at and domain) or "@" in domain or has_odd_sign or len(text) > MAX_EMAIL:
+        raise InvalidInput(f'an email address is needed, such as ada@example.com, not "{email[:60]}"')
+    return text

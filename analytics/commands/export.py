@@ -1,0 +1,133 @@
+"""`export`: calls and sums of a client as a file."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from analytics.clients import FoundClient, find_client
+from analytics.database import Database
+from analytics.errors import ConfigurationError, InvalidInput
+from analytics.exports.calls import calls_csv, count_calls
+from analytics.formatting import counted
+from analytics.migrations import open_ready_database
+
+LONG = 20_000
+"""From so many calls on there is a bar to see how far it is."""
+
+
+@click.command()
+@click.option("--client", required=True, help="Name or id.")
+@click.option("--from", "first_date", required=True, metavar="DATE", help="First day, in the client's zone.")
+@click.option("--to", "last_date", required=True, metavar="DATE", help="Last day, included.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["csv", "focus", "pdf"]),
+    default="csv",
+    show_default=True,
+    help="csv: each call. focus: sums per day and model, by the FOCUS specification. pdf: a statement.",
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Instead of standard output.")
+@click.option("--unmasked", is_flag=True, help="With whole phones.")
+def export(
+    client: str, first_date: str, last_date: str, kind: str, output: Path | None, unmasked: bool
+) -> None:
+    """Writes a client's calls, sums or statement of the days from --from to --to."""
+    first, last = _day("--from", first_date), _day("--to", last_date)
+    if first > last:
+        raise InvalidInput(f"--from {first} is after --to {last}: give the earlier day first")
+    if kind == "pdf" and output is None:
+        raise InvalidInput("a PDF needs a file: give --output FILE.pdf")
+    with closing(open_ready_database()) as database:
+        found = find_client(database, client)
+        with _opened(output) as file:
+            if kind == "csv":
+                written = _write_calls(database, found, first, last, file, is_unmasked=unmasked)
+            elif kind == "focus":
+                written = _write_focus(database, found, first, last, file)
+            else:
+                written = _write_statement(database, found, first, last, file, is_unmasked=unmasked)
+    if output is not None:
+        click.echo(f'{written} of "{found.name}" from {first} to {last} written to {output}', err=True)
+
+
+def _write_calls(
+    database: Database, client: FoundClient, first: date, last: date, file: BinaryIO, *, is_unmasked: bool
+) -> str:
+    length = count_calls(database, client.id, first, last)
+    calls = 0
+    with click.progressbar(length=length, label=client.name, file=sys.stderr, hidden=length < LONG) as bar:
+
+        def progress(rows: int) -> None:
+            nonlocal calls
+            calls += rows
+            bar.update(rows)
+
+        pieces: Iterable[bytes] = calls_csv(
+            database, client.id, first, last, is_unmasked=is_unmasked, progress=progress
+        )
+        for piece in pieces:
+            file.write(piece)
+    return counted(calls, "call")
+
+
+def _write_focus(database: Database, client: FoundClient, first: date, last: date, file: BinaryIO) -> str:
+    with _dashboard_packages():
+        from analytics.exports.days import daily_usage_by_model
+        from analytics.exports.focus import focus_csv
+    daily = daily_usage_by_model(database, client.id, first, last)
+    file.write(focus_csv(daily, client))
+    return counted(len(daily), "charge")
+
+
+def _write_statement(
+    database: Database, client: FoundClient, first: date, last: date, file: BinaryIO, *, is_unmasked: bool
+) -> str:
+    with _dashboard_packages():
+        from analytics.exports.statement import statement_pdf
+        from analytics.queries import Period, load_overview
+    now = datetime.now(UTC)
+    overview = load_overview(database, client.id, Period.between(first, last), now)
+    file.write(statement_pdf(overview, generated_at=now, is_unmasked=is_unmasked))
+    return "statement"
+
+
+@contextmanager
+def _dashboard_packages() -> Iterator[None]:
+    """Around imports that need the extra: raw calls, and all other commands, do without pandas."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f'this needs {error.name}, which comes with pip install "usage-analytics[dashboard]"'
+        ) from None
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    """Where to write to. A file gets its name when it is whole: a failure leaves what was there before."""
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+        unfinished.replace(output)
+    except OSError as error:
+        raise InvalidInput(f"cannot write {output}: {error.strerror or error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _day(option: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise InvalidInput(f'{option} must be a day such as 2026-03-18, not "{text}"') from None

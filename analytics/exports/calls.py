@@ -1,0 +1,131 @@
+"""The raw calls of one client -> CSV, streamed: memory holds one batch, however many there are."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from analytics import formatting
+from analytics.database import Database, Query
+from analytics.errors import InvalidInput
+from analytics.exports.cells import BYTE_ORDER_MARK, csv_lines, masked_json, text_cell
+
+CALL_COLUMNS = (
+    "id",
+    "created_at",
+    "usage_date",
+    "source",
+    "model",
+    "conversation_id",
+    "conversation_name",
+    "phone",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cost_usd",
+    "cost_basis",
+    "metadata",
+)
+
+# Everything as PostgreSQL's own text: no number is converted on its way. A call without a conversation has
+# the name of the one with its phone, as get_usage_by_conversation() says. The range of created_at is for the
+# index: it is wider than a zone can be away from UTC.
+_CALLS = """
+    select
+        log.id::text,
+        to_char(log.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        to_char(log.created_at at time zone client.timezone, 'YYYY-MM-DD'),
+        log.source,
+        log.model,
+        log.conversation_id::text,
+        case when log.conversation_id is null then by_phone.name else by_id.name end,
+        log.phone,
+        log.prompt_tokens::text,
+        log.completion_tokens::text,
+        log.total_tokens::text,
+        log.cost_usd::text,
+        log.cost_basis,
+        log.metadata::text
+    from clients as client
+    inner join usage_logs as log on log.client_id = client.id
+    left join conversations as by_id on by_id.client_id = log.client_id and by_id.id = log.conversation_id
+    left join conversations as by_phone on by_phone.client_id = log.client_id and by_phone.phone = log.phone
+    where
+        client.id = %(client_id)s
+        and log.created_at >= %(first)s::date::timestamp at time zone 'UTC' - interval '2 days'
+        and log.created_at < %(last)s::date::timestamp at time zone 'UTC' + interval '3 days'
+        and (log.created_at at time zone client.timezone)::date between %(first)s and %(last)s
+    order by log.created_at, log.id
+"""
+_COUNT = """
+    select coalesce(sum(request_count), 0)::bigint
+    from usage_daily
+    where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
+"""
+
+
+def calls_csv(
+    database: Database,
+    client_id: UUID,
+    first: date,
+    last: date,
+    *,
+    is_unmasked: bool,
+    progress: Callable[[int], object] = lambda rows: None,
+) -> Iterator[bytes]:
+    """The calls of the client's days from `first` to `last`, oldest first, as pieces of one CSV.
+
+    How to read it back: exports.cells. cost_usd has all its digits; where cost_basis says `unpriced` its 0 is
+    not known, not free. metadata is JSON. Phones are masked unless `is_unmasked`, in names and metadata too.
+    `progress` is told how many rows each piece holds. A client that is not there has no calls.
+
+    Raises:
+        InvalidInput: the first day is after the last.
+        DatabaseUnavailable, SchemaMissing, DatabaseError: while it is read.
+    """
+    query = Query(statement=_CALLS, parameters=_days(client_id, first, last))
+    return _pieces(database.stream(query, client_id=client_id), is_unmasked, progress)
+
+
+def count_calls(database: Database, client_id: UUID, first: date, last: date) -> int:
+    """How many calls calls_csv() is going to write, from the sums: fast, and exact at this moment."""
+    [rows] = database.read(
+        Query(statement=_COUNT, parameters=_days(client_id, first, last)), client_id=client_id
+    )
+    return int(rows.records[0][0])
+
+
+def _days(client_id: UUID, first: date, last: date) -> dict[str, Any]:
+    if first > last:
+        raise InvalidInput(f"{first} is after {last}: give the earlier day first")
+    return {"client_id": client_id, "first": first, "last": last}
+
+
+def _pieces(
+    batches: Iterable[Sequence[tuple[Any, ...]]], is_unmasked: bool, progress: Callable[[int], object]
+) -> Iterator[bytes]:
+    yield BYTE_ORDER_MARK + csv_lines([CALL_COLUMNS])
+    for batch in batches:
+        yield csv_lines(_cells(row, is_unmasked) for row in batch)
+        progress(len(batch))
+
+
+def _cells(row: tuple[Any, ...], is_unmasked: bool) -> Sequence[str]:
+    id_, created_at, day, source, model, conversation_id, name, phone, *amounts, basis, metadata = row
+    if not is_unmasked:
+        metadata = masked_json(metadata, phone) if metadata else None
+        name = formatting.masked_name(name) if name else None
+        phone = formatting.masked_phone(phone)
+    return (
+        id_,
+        created_at,
+        day,
+        text_cell(source),
+        text_cell(model or ""),
+        conversation_id or "",
+        text_cell(name or ""),
+        text_cell(phone or ""),
+        *amounts,
+        text_cell(basis),
+        text_cell(metadata or ""),
+    )

@@ -1,0 +1,81 @@
+"""Cells of a CSV that Excel reads as meant, and that reads back to the last digit.
+
+UTF-8 with a byte order mark, CRLF, a comma between cells, quotes by the csv module. A text that begins like a
+formula (`= + - @`, their full-width forms, tab, CR, LF) gets an apostrophe in front; so does one that begins
+with an apostrophe. Numbers never do, and are plain: no exponent, no rounding. So whoever reads takes one
+leading apostrophe off a text cell, as original_text() does, and has the value. Missing and empty text are
+both an empty cell.
+
+With pandas: `read_csv(..., dtype=str, keep_default_na=False)`, or a model called "NA" would be missing.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from analytics import formatting
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_APOSTROPHE = "'"
+# The signs by which OWASP knows the begin of a formula, and the one that marks them.
+_MARKED = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", _APOSTROPHE)
+
+# A string or a number of a JSON text.
+_JSON_VALUE = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
+
+_PHONE_BEGINS = re.compile(r'"\s*\+?[\d\s().-]{7,}[@"]')
+_PHONE_DIGITS = range(10, 16)
+_AMOUNT = re.compile(r"\d+\.\d+")
+
+
+def text_cell(text: str) -> str:
+    """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    return f"{_APOSTROPHE}{text}" if text.startswith(_MARKED) else text
+
+
+def original_text(cell: str) -> str:
+    """The text of which text_cell() made this cell."""
+    return cell.removeprefix(_APOSTROPHE)
+
+
+def number_cell(number: Decimal | int | float) -> str:
+    """All digits of it, in plain decimal notation: `0.00000042`, `-3`."""
+    exact = number if isinstance(number, Decimal) else Decimal(repr(number))
+    return f"{exact:f}"
+
+
+def csv_lines(rows: Iterable[Sequence[str]]) -> bytes:
+    """Rows of finished cells as lines of a CSV, without the byte order mark that a file begins with."""
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\r\n").writerows(rows)
+    return buffer.getvalue().encode()
+
+
+def masked_json(text: str, phone: str | None) -> str:
+    """A JSON text with its phones masked: texts that are one, and wherever the call's own `phone` stands.
+
+    A text is one that has as many digits as a phone with its country has: dates and amounts are left alone. A
+    number that is the call's own phone becomes a masked text.
+    """
+    digits = _digits((phone or "").partition("@")[0])
+    own = digits if len(digits) > 6 else None
+    if not _PHONE_BEGINS.search(text) and not (own and own in text):
+        return text  # nearly always, so found out fast
+    mask = formatting.masked_phone(phone) or ""
+
+    def masked(found: re.Match[str]) -> str:
+        content = found["text"]
+        if content is None:
+            return f'"{mask}"' if found[0] == own else found[0]
+        if len(_digits(content.partition("@")[0])) in _PHONE_DIGITS and not _AMOUNT.fullmatch(content):
+            content = formatting.masked_name(content)
+        return f'"{content.replace(own, mask) if own else content}"'
+
+    return _JSON_VALUE.sub(masked, text)
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))

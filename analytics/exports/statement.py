@@ -1,0 +1,201 @@
+"""A period of one client as a PDF of a page or two, set by typst from statement.typ.
+
+The template gets nothing but data (one JSON text), every number of it finished as text by
+analytics.formatting: whatever stands in a name can never become markup.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import typst
+
+from analytics import charts, formatting
+from analytics.exports.drawing import chart_svg
+from analytics.queries import Overview
+
+TEMPLATE = Path(__file__).with_name("statement.typ")
+
+NO_MODEL = "(no model named)"
+NO_CONVERSATION = "(calls without a conversation)"
+MAX_NAME = 90  # characters; in a table's cell
+
+Row = dict[Any, Any]
+
+
+def statement_pdf(overview: Overview, *, generated_at: datetime, is_unmasked: bool = False) -> bytes:
+    """The statement of the overview's client and period; phones are masked unless `is_unmasked`.
+
+    `generated_at` is shown, and is the file's date: the same overview at the same moment is the same bytes.
+    """
+    data = json.dumps(_data(overview, generated_at, is_unmasked), ensure_ascii=False)
+    return typst.compile(
+        TEMPLATE, format="pdf", sys_inputs={"data": data}, timestamp=int(generated_at.timestamp())
+    )
+
+
+def _data(overview: Overview, generated_at: datetime, is_unmasked: bool) -> dict[str, Any]:
+    [total] = overview.summary[overview.summary["provider"] == "total"].to_dict("records")
+    return {
+        "client": _short(overview.client.name, 160),
+        "is_demo": overview.client.is_demo,
+        "period": formatting.window(overview.period.days, overview.last_day),
+        "days": formatting.plural(overview.period.days, "day"),
+        "timezone": overview.client.timezone,
+        "generated_at": f"{formatting.day(generated_at)}, {generated_at:%H:%M} UTC",
+        "is_running": overview.client.today(generated_at) <= overview.last_day,
+        "cards": list(_cards(total, overview.period.days)),
+        "providers": list(_providers(overview.summary, total)),
+        "charts": list(_charts(overview)) if total["request_count"] else [],
+        "models": [_model(row, total) for row in overview.models.to_dict("records")],
+        "total": _amounts(total),
+        "unpriced": _unpriced(total),
+        "conversations": [
+            _conversation(row, is_unmasked) for row in overview.conversations.to_dict("records")
+        ],
+        "is_masked": not is_unmasked,
+    }
+
+
+def _cards(total: Row, days: int) -> Iterator[dict[str, str]]:
+    before = f"the {formatting.plural(days, 'day')} before"
+    requests, unpriced = total["request_count"], total["unpriced_count"]
+    yield _card(
+        "Total tokens",
+        formatting.compact(total["total_tokens"]),
+        formatting.plural(total["total_tokens"], "token"),
+        total["total_tokens"],
+        total["previous_total_tokens"],
+        f"{formatting.compact(total['previous_total_tokens'])} in {before}",
+    )
+    is_unknown = bool(unpriced) and unpriced == requests
+    at_least = "at least " if unpriced else ""
+    yield _card(
+        "Total cost",
+        formatting.cost(total["total_cost"], unpriced, requests),
+        "no request with a price" if is_unknown else f"{at_least}{_exact(total['total_cost'])} USD",
+        total["total_cost"],
+        0 if is_unknown else total["previous_total_cost"],
+        f"{formatting.usd(total['previous_total_cost'])} in {before}",
+    )
+    yield _card(
+        "Requests",
+        formatting.compact(requests),
+        formatting.plural(requests, "request"),
+        requests,
+        total["previous_request_count"],
+        f"{formatting.compact(total['previous_request_count'])} in {before}",
+    )
+    yield {
+        "label": "Cost coverage",
+        "value": formatting.share(requests - unpriced, requests),
+        "exact": _coverage(requests, unpriced),
+        "change": "",
+        "before": "Share of requests whose cost is known",
+    }
+
+
+def _card(
+    label: str, value: str, exact: str, current: Decimal | int, previous: Decimal | int, before: str
+) -> dict[str, str]:
+    change = formatting.change(current, previous)
+    return {
+        "label": label,
+        "value": value,
+        "exact": exact,
+        "change": change.replace("-", "\N{MINUS SIGN}") if change else "",
+        "before": f"vs {before}" if change else "nothing to compare with",
+    }
+
+
+def _coverage(requests: int, unpriced: int) -> str:
+    if not requests:
+        return "nothing to price"
+    return f"{formatting.count(unpriced)} at unknown cost" if unpriced else "all requests priced"
+
+
+def _unpriced(total: Row) -> str:
+    """What a cost that is only a lower bound leaves out; empty where it leaves out nothing."""
+    if not total["unpriced_count"]:
+        return ""
+    requests = formatting.plural(total["unpriced_count"], "request")
+    return f"{requests} of {formatting.count(total['request_count'])}"
+
+
+def _providers(summary: pd.DataFrame, total: Row) -> Iterator[dict[str, str]]:
+    """The parts that the total is made of, those without any use left out."""
+    for row in summary[summary["provider"] != "total"].to_dict("records"):
+        if row["request_count"]:
+            name = charts.provider_name(row["provider"])
+            yield {"name": name, "color": charts.COLORS[name], "share": _share(row, total), **_amounts(row)}
+
+
+def _charts(overview: Overview) -> Iterator[dict[str, str]]:
+    days, weeks = overview.period.days, len(overview.weekly)
+    for measure in charts.MEASURES.values():
+        daily = charts.daily_usage(overview.daily, measure, days)
+        window = formatting.window(overview.period.days, overview.last_day)
+        yield _chart(f"{measure.title} per day", window, chart_svg(daily, bars=days))
+        weekly = charts.weekly_evolution(overview.weekly, measure)
+        window = f"{weeks} weeks up to {formatting.day(overview.last_day)}"
+        yield _chart(f"{measure.title} per week", window, chart_svg(weekly))
+
+
+def _chart(title: str, window: str, svg: str) -> dict[str, str]:
+    return {"title": title, "window": window, "svg": svg}
+
+
+def _model(row: Row, total: Row) -> dict[str, str]:
+    per_1k = row["cost_per_1k_tokens"]
+    return {
+        "provider": _short(charts.source_name(row["source"])),
+        "model": _short(row["model"] or NO_MODEL),
+        "per_1k": formatting.MISSING if per_1k is None else formatting.usd(per_1k),
+        "share": _share(row, total),
+        **_amounts(row),
+    }
+
+
+def _conversation(row: Row, is_unmasked: bool) -> dict[str, str]:
+    phone, name = row["phone"], row["conversation_name"]
+    if name:
+        name = name if is_unmasked else formatting.masked_name(name)
+    elif phone or row["conversation_id"]:
+        name = f"{str(row['conversation_id'])[:8]}…" if row["conversation_id"] else "(unnamed)"
+    else:
+        name = NO_CONVERSATION
+    phone = phone if is_unmasked else formatting.masked_phone(phone)
+    return {
+        "name": _short(name),
+        "phone": _short(phone or formatting.MISSING, 24),
+        "share": formatting.share(row["share_of_tokens"], 1),
+        **_amounts(row),
+    }
+
+
+def _amounts(row: Row) -> dict[str, str]:
+    return {
+        "requests": formatting.count(row["request_count"]),
+        "tokens": formatting.count(row["total_tokens"]),
+        "cost": formatting.cost(row["total_cost"], row["unpriced_count"], row["request_count"]),
+    }
+
+
+def _share(row: Row, total: Row) -> str:
+    return formatting.share(row["total_tokens"], total["total_tokens"])
+
+
+def _exact(amount: Decimal) -> str:
+    """All digits, without the zeros behind them: `1,234.0042`. (Decimal.normalize() would round to 28.)"""
+    text = f"{amount:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _short(name: str, length: int = MAX_NAME) -> str:
+    """The name on one line, and no longer than a cell can take."""
+    name = " ".join(name.split())
+    return name if len(name) <= length else f"{name[: length - 1]}…"

@@ -1,0 +1,134 @@
+"""`python -m analytics export`: files, standard output, and what it says when it cannot."""
+
+import csv
+import io
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from click.testing import CliRunner, Result
+
+from analytics.__main__ import main
+from analytics.commands import export as command
+from analytics.database import Database
+from tests import factories
+from tests.factories import NOW
+
+DAYS = ("--from", "2026-03-01", "--to", "2026-03-18")
+
+
+def run(database: Database, *arguments: object) -> Result:
+    url = database.url.render_as_string(hide_password=False)
+    return CliRunner().invoke(main, ["export", *map(str, arguments)], env={"DATABASE_URL": url})
+
+
+@pytest.fixture
+def acme(database: Database) -> UUID:
+    """A client with two calls, and one after the days that are asked for."""
+    client_id = factories.client(database)
+    factories.insert_usage(
+        database,
+        factories.usage_log(client_id),
+        factories.usage_log(client_id),
+        factories.usage_log(client_id, created_at=NOW + timedelta(days=1)),
+    )
+    return client_id
+
+
+def test_calls_to_standard_output(database: Database, acme: UUID) -> None:
+    result = run(database, "--client", "Acme", *DAYS)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    rows = list(csv.DictReader(io.StringIO(result.stdout_bytes.decode("utf-8-sig"), newline="")))
+    assert [row["phone"] for row in rows] == ["•••• 9999"] * 2
+
+
+def test_calls_to_a_file_unmasked(database: Database, acme: UUID, tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text("of yesterday", encoding="utf-8")
+
+    result = run(database, "--client", acme, *DAYS, "--output", path, "--unmasked")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f'2 calls of "Acme" from 2026-03-01 to 2026-03-18 written to {path}\n'
+    assert path.read_bytes().count(b",5511999999999,") == 2
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_long_export_shows_how_far_it_is(
+    database: Database, acme: UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = run(database, "--client", "Acme", *DAYS, "--output", tmp_path / "calls.csv")
+    monkeypatch.setattr(command, "LONG", 2)
+
+    loud = run(database, "--client", "Acme", *DAYS, "--output", tmp_path / "calls.csv")
+
+    assert loud.stderr == f"Acme\n{quiet.stderr}"  # the bar itself only where somebody sees it move
+
+
+def test_focus(database: Database, acme: UUID, tmp_path: Path) -> None:
+    path = tmp_path / "focus.csv"
+
+    printed = run(database, "--client", "Acme", *DAYS, "--format", "focus")
+    written = run(database, "--client", "Acme", *DAYS, "--format", "focus", "--output", path)
+
+    assert (printed.exit_code, written.exit_code) == (0, 0)
+    assert written.stderr == f'1 charge of "Acme" from 2026-03-01 to 2026-03-18 written to {path}\n'
+    assert path.read_bytes() == printed.stdout_bytes
+    [row] = csv.DictReader(io.StringIO(printed.stdout_bytes.decode(), newline=""))
+    assert row["BilledCost"] == "0.0186"
+
+
+def test_pdf(database: Database, acme: UUID, tmp_path: Path) -> None:
+    path = tmp_path / "statement.pdf"
+
+    result = run(database, "--client", "Acme", *DAYS, "--format", "pdf", "--output", path)
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith('statement of "Acme"')
+    assert path.read_bytes().startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--client", "Acme", *DAYS, "--format", "pdf"), "a PDF needs a file: give --output FILE.pdf"),
+        (("--client", "Nobody", *DAYS), 'no client is called "Nobody"'),
+        (
+            ("--client", "Acme", "--from", "March", "--to", "2026-03-18"),
+            "--from must be a day such as 2026-03-18",
+        ),
+        (
+            ("--client", "Acme", "--from", "2026-03-19", "--to", "2026-03-18"),
+            "--from 2026-03-19 is after --to 2026-03-18: give the earlier day first",
+        ),
+        (
+            ("--client", "Acme", *DAYS, "--output", "/nowhere/calls.csv"),
+            "cannot write /nowhere/calls.csv: No such file",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    arguments: tuple[str, ...], message: str, database: Database, acme: UUID
+) -> None:
+    result = run(database, *arguments)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_failure_leaves_what_was_there(database: Database, acme: UUID, tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text("of yesterday", encoding="utf-8")
+    with database.transaction() as connection:
+        connection.execute("alter table usage_logs drop column metadata")
+
+    result = run(database, "--client", "Acme", *DAYS, "--output", path)
+
+    assert result.exit_code == 1
+    assert 'run "python -m analytics migrate"' in result.stderr
+    assert path.read_text(encoding="utf-8") == "of yesterday"
+    assert list(tmp_path.iterdir()) == [path]
