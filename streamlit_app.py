@@ -7,7 +7,7 @@ from analytics import ui
 page = ui.begin_page("Usage overview", icon="📈")
 shown = ui.read_overview(page.database, page.client, page.period, page.now)
 
-ui.freshness(shown)
+ui.freshness(shown, also=lambda: ui.downloads(page, shown))
 if not shown.value.summary["request_count"].any():
     ui.no_usage(shown.value)
 

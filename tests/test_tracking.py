@@ -103,6 +103,12 @@ def test_the_guides_transcription_costs_by_its_duration_and_not_by_tokens(
     assert stored["metadata"]["operation"] == "transcription"
 
 
+def test_what_the_caller_says_of_a_transcription_stays(database: Database, acme: UUID) -> None:
+    log_whisper_usage(acme, None, None, 30, metadata={"operation": "translation", "file": "a.ogg"})
+    stored = row(database)
+    assert (stored["metadata"]["operation"], stored["metadata"]["file"]) == ("translation", "a.ogg")
+
+
 @pytest.mark.parametrize("key", ["order 4711", "018f2f3e-7d4a-7c3b-9d4e-0123456789ab"])
 def test_a_call_that_is_logged_twice_under_one_id_is_stored_once(
     database: Database, acme: UUID, key: str

@@ -245,10 +245,11 @@ def test_transcription_by_duration(database: Database, acme: UUID, openai_client
     analytics.log_usage(acme, "openai", "whisper-1", usage=response.usage, created_at=NOW)
 
     kept = {"duration_seconds": 30} | installation_price("whisper-1")
+    of_log_whisper = {"tokens_estimated": True, "operation": "transcription"}
     cost = Decimal("0.003")
     assert stored(database) == [
         ("openai", "whisper-1", 0, 0, 0, cost, "priced", kept),
-        ("whisper", "whisper-1", 0, 0, 1500, cost, "priced", kept | {"tokens_estimated": True}),
+        ("whisper", "whisper-1", 0, 0, 1500, cost, "priced", kept | of_log_whisper),
     ]
 
 
@@ -350,7 +351,7 @@ def test_groqs_transcription(database: Database, acme: UUID, groq_client: groq.G
     assert stored(database) == [
         (
             *("groq", "whisper-large-v3", 0, 0, 0, Decimal(0), "priced"),
-            {"duration_seconds": 30} | installation_price("*"),
+            {"duration_seconds": 30, "operation": "transcription"} | installation_price("*"),
         )
     ]
 

@@ -146,7 +146,27 @@ def test_a_record_is_all_that_log_usage_takes() -> None:
         "id": UUID("019d00d1-267b-751b-9868-1147ceb9c871"),
         "created_at": datetime(2026, 3, 18, 12, 0, 0, 123456, tzinfo=UTC),
         "service_tier": "flex",
-        "metadata": {"trace_id": TRACE, "span_id": SPAN},
+        "metadata": {"trace_id": TRACE, "span_id": SPAN, "operation": "chat"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "operation"),
+    [
+        (OPENAI_V2 | {"gen_ai.operation.name": "Embeddings"}, "embeddings"),
+        (OPENINFERENCE, "llm"),
+        (OPENINFERENCE_EMBEDDING, "embedding"),
+        (OPENINFERENCE | {"gen_ai.operation.name": "chat"}, "chat"),
+    ],
+)
+def test_the_operation_is_kept(attributes: dict[str, Any], operation: str) -> None:
+    assert recorded(attributes)["metadata"]["operation"] == operation
+
+
+def test_a_span_that_names_no_operation_keeps_none() -> None:
+    assert recorded(without(OPENAI_V2, "gen_ai.operation.name"))["metadata"] == {
+        "trace_id": TRACE,
+        "span_id": SPAN,
     }
 
 

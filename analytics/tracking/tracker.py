@@ -229,9 +229,7 @@ class Tracker:
                 if not is_damaged(error):
                     raise
                 moved = put_aside(path)
-                self._report(
-                    "damage", f"{path} is damaged ({error}): it is kept as {moved}"
-                )
+                self._report("damage", f"{path} is damaged ({error}): it is kept as {moved}")
                 return Spool(path, max_calls=self.settings.spool_max_calls)
         except (sqlite3.Error, OSError) as error:
             remedy = "set USAGE_DATA_DIR to a directory that can be written"

@@ -19,6 +19,7 @@ from analytics.ui.conversation_list import (
     found_conversations,
     opened_conversation,
 )
+from analytics.ui.downloads import downloads
 from analytics.ui.freshness import freshness
 from analytics.ui.health import (
     checks,
@@ -32,6 +33,8 @@ from analytics.ui.other_days import choose_other_days
 from analytics.ui.page import Page, begin_page, begin_text_page
 from analytics.ui.panels import conversations, daily_usage, model_comparison, weekly_evolution
 from analytics.ui.patterns import usage_by_hour, usage_by_operation, usage_over_time
+from analytics.ui.price_forms import new_price
+from analytics.ui.prices import booked_and_repriced, price_list, read_prices, unpriced_models, used_models
 from analytics.ui.reading import read_overview
 from analytics.ui.states import no_usage
 from analytics.ui.timeline import (
@@ -48,6 +51,7 @@ __all__ = [
     "asked_conversations",
     "begin_page",
     "begin_text_page",
+    "booked_and_repriced",
     "checks",
     "choose_other_days",
     "clients",
@@ -58,6 +62,7 @@ __all__ = [
     "conversation_numbers",
     "conversations",
     "daily_usage",
+    "downloads",
     "found_conversations",
     "freshness",
     "health_summary",
@@ -66,19 +71,24 @@ __all__ = [
     "live_minutes",
     "live_numbers",
     "model_comparison",
+    "new_price",
     "no_calls",
     "no_usage",
     "opened_conversation",
+    "price_list",
     "read_client_checks",
     "read_clients",
     "read_installation_checks",
     "read_overview",
+    "read_prices",
     "summary_cards",
     "sums_against_calls",
+    "unpriced_models",
     "usage_by_hour",
     "usage_by_operation",
     "usage_comparison",
     "usage_over_time",
+    "used_models",
     "weekly_evolution",
     "what_if",
 ]

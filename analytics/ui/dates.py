@@ -17,7 +17,13 @@ def choose_period(client: Client, now: datetime) -> Period:
     if chosen not in labels:
         labels.append(chosen)
     label = st.segmented_control(
-        "Period", labels, default=DEFAULT_PERIOD.label, required=True, key="days", bind="query-params"
+        "Period",
+        labels,
+        # Where the calendar has set it already a default would be one value too many.
+        default=None if "days" in st.session_state else DEFAULT_PERIOD.label,
+        required=True,
+        key="days",
+        bind="query-params",
     )
     period = Period.parse(label or DEFAULT_PERIOD.label)
     _calendar(period, client, now)

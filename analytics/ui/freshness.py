@@ -1,5 +1,6 @@
 """How old the numbers on a page are, and renewing them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +15,11 @@ LOOK_EVERY_SECONDS = 10
 """How often an open page looks for newer numbers. It asks the cache; the cache asks once a minute."""
 
 
-def freshness(shown: Reading[Any]) -> None:
+def freshness(shown: Reading[Any], also: Callable[[], object] = lambda: None) -> None:
     """The age of the numbers with a button to renew them, and a warning where that did not work.
 
-    An open page renews itself: it runs again when the cache has newer numbers than those shown.
+    An open page renews itself: it runs again when the cache has newer numbers than those shown. What `also`
+    draws stands in the same line.
     """
     loaded_at = shown.loaded_at
     if shown.failure:
@@ -31,6 +33,7 @@ def freshness(shown: Reading[Any]) -> None:
             reading.forget()
             st.rerun()
         _age(shown)
+        also()
 
 
 @st.fragment(run_every=LOOK_EVERY_SECONDS)

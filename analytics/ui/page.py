@@ -3,7 +3,8 @@
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TypeVar
+from typing import NoReturn, TypeVar
+from uuid import UUID
 
 import streamlit as st
 
@@ -22,6 +23,7 @@ PAGES = (
     ("pages/providers_and_models.py", "Providers and models", ":material/compare_arrows:"),
     ("pages/conversations.py", "Conversations", ":material/forum:"),
     ("pages/live.py", "Live", ":material/sensors:"),
+    ("pages/prices.py", "Prices", ":material/sell:"),
     ("pages/data_health.py", "Data health", ":material/health_and_safety:"),
     ("pages/clients.py", "Clients", ":material/apartment:"),
     ("pages/about_the_numbers.py", "About the numbers", ":material/calculate:"),
@@ -30,9 +32,10 @@ CLIENTS_PAGE = "pages/clients.py"
 """Only for those who see more than one."""
 DEFAULT_MEASURE = "Tokens"
 Answer = TypeVar("Answer")
-SIDEBAR_WIDTH = 220  # pixels
+SIDEBAR_WIDTH = 244  # pixels
 MAX_LINK_VALUE = 200  # characters
 _SEES_SEVERAL = "sees several clients"
+_HANDED_OVER = "handed over"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +65,18 @@ class Page:
         )
 
 
-def begin_page(title: str, *, icon: str, has_period: bool = True, has_measure: bool = True) -> Page:
+def begin_page(
+    title: str,
+    *,
+    icon: str,
+    has_client: bool = True,
+    has_period: bool = True,
+    has_measure: bool = True,
+) -> Page:
     """Setup, sidebar, heading and controls; ends the page with an explanation where nothing can be shown.
 
-    A page without a period is about the last 30 days, one without a measure about tokens.
+    A page without a choice of client is about all of them; its `client` is the one of the link, or the first.
+    One without a period is about the last 30 days, one without a measure about tokens.
     """
     heading, clients_link = _begin(title, icon=icon)
     now = datetime.now(UTC)
@@ -79,8 +90,9 @@ def begin_page(title: str, *, icon: str, has_period: bool = True, has_measure: b
         with clients_link:
             _link_to_clients()
         _check_link(labels)
+        _take_over()
         with st.container(horizontal=True, vertical_alignment="top", gap="medium", key="controls"):
-            client = _choose_client(labels)
+            client = _choose_client(labels) if has_client else _linked_client(labels)
             period = choose_period(client, now) if has_period else DEFAULT_PERIOD
             measure = _choose_measure() if has_measure else MEASURES[DEFAULT_MEASURE]
     if len(labels) == 1:
@@ -131,7 +143,7 @@ def _begin(
     with st.sidebar:
         st.markdown("#### :material/monitoring: Usage & cost")
         # The link goes along, so that client and period are still chosen on the way back.
-        link = st.query_params.to_dict()
+        link = _link()
         for path, label, page_icon in PAGES:
             if path == CLIENTS_PAGE:
                 clients_link = st.container()
@@ -146,7 +158,31 @@ def _link_to_clients() -> None:
     """Once it is known that this visitor sees several."""
     if st.session_state.get(_SEES_SEVERAL):
         [(path, label, icon)] = [each for each in PAGES if each[0] == CLIENTS_PAGE]
-        st.page_link(path, label=label, icon=icon, query_params=st.query_params.to_dict())
+        st.page_link(path, label=label, icon=icon, query_params=_link())
+
+
+def _link() -> dict[str, str]:
+    """Client, period and measure as this page's link has them, or will have: what all pages have in common."""
+    handed_over: dict[str, str] = st.session_state.get(_HANDED_OVER, {})
+    link = st.query_params.to_dict() | handed_over
+    return {name: link[name] for name in ("client", "days", "show") if name in link}
+
+
+def open_overview(page: Page, client_id: UUID) -> NoReturn:
+    """Leaves a page without a choice of client for the Overview of one, with the same period."""
+    labels = _labels(page.viewer.clients)
+    [label] = [label for label, client in labels.items() if client.id == client_id]
+    # The days are bound to a control of this page, so that the link cannot be given them; and what a control
+    # on another page was set to before would go before the link.
+    st.session_state[_HANDED_OVER] = {"days": page.period.label}
+    st.session_state.pop("client", None)
+    st.switch_page("streamlit_app.py", query_params={"client": label})
+
+
+def _take_over() -> None:
+    """Sets the controls to what the page before handed over."""
+    for name, value in st.session_state.pop(_HANDED_OVER, {}).items():
+        st.session_state[name] = value
 
 
 def _labels(clients: Sequence[Client]) -> dict[str, Client]:
@@ -189,6 +225,11 @@ def _find_client(asked: str, labels: dict[str, Client]) -> str | None:
         return asked
     by_id = {str(client.id): label for label, client in labels.items()}
     return by_id.get(asked.lower())
+
+
+def _linked_client(labels: dict[str, Client]) -> Client:
+    label = _find_client(st.query_params.get("client", ""), labels)
+    return labels[label] if label else next(iter(labels.values()))
 
 
 def _choose_client(labels: dict[str, Client]) -> Client:

@@ -12,7 +12,9 @@ from analytics.queries import Overview
 
 NO_MODEL = "(no model named)"
 NO_CONVERSATION = "(calls without a conversation)"
+UNNAMED = "(unnamed)"
 ROW_HEIGHT = 35
+MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost")
 
 
 def models(overview: Overview) -> None:
@@ -22,7 +24,7 @@ def models(overview: Overview) -> None:
         {
             "Provider": frame["source"].map(charts.source_name),
             "Model": frame["model"].fillna(NO_MODEL),
-            "Cost": _costs(frame),
+            "Cost": known_costs(frame),
             "per 1K tokens": frame["cost_per_1k_tokens"].astype("float64"),
             "Requests": frame["request_count"],
             "Tokens": frame["total_tokens"],
@@ -32,9 +34,9 @@ def models(overview: Overview) -> None:
             "No price": frame["unpriced_count"],
         }
     )
-    table = _without_zeros(table, "No price")
+    table = without_zeros(table, "No price")
     st.dataframe(
-        _shown(table),
+        readable(table),
         hide_index=True,
         placeholder=formatting.MISSING,
         height=ROW_HEIGHT * (min(len(table), 12) + 1) + 3,
@@ -58,13 +60,12 @@ def models(overview: Overview) -> None:
 def conversations(overview: Overview, *, show_phones: bool) -> None:
     """The conversations with the most tokens; phones are masked to their last four digits unless shown."""
     frame = overview.conversations
-    phone = frame["phone"] if show_phones else frame["phone"].map(formatting.masked_phone, na_action="ignore")
     table = pd.DataFrame(
         {
-            "Conversation": _names(frame, show_phones=show_phones),
-            "Phone": phone.fillna(formatting.MISSING),
+            "Conversation": conversation_names(frame, show_phones=show_phones),
+            "Phone": phones(frame, show_phones=show_phones),
             "Share": frame["share_of_tokens"],
-            "Cost": _costs(frame),
+            "Cost": known_costs(frame),
             "Tokens": frame["total_tokens"],
             "OpenAI": frame["openai_tokens"],
             "Groq": frame["groq_tokens"],
@@ -73,10 +74,10 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
             "Requests": frame["request_count"],
         }
     )
-    table = _without_zeros(table, "Other", "No price")
+    table = without_zeros(table, "Other", "No price")
     largest = float(frame["share_of_tokens"].max()) if len(frame) else 1.0
     st.dataframe(
-        _shown(table),
+        readable(table),
         hide_index=True,
         placeholder=formatting.MISSING,
         height=ROW_HEIGHT * (len(table) + 1) + 3,
@@ -98,12 +99,19 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
     )
 
 
-def _without_zeros(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+def phones(frame: pd.DataFrame, *, show_phones: bool) -> pd.Series:
+    """The phones of `frame`, masked to their last four digits unless shown; a dash where there is none."""
+    shown = frame["phone"] if show_phones else frame["phone"].map(formatting.masked_phone, na_action="ignore")
+    return shown.fillna(formatting.MISSING)
+
+
+def without_zeros(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """The table without those of `columns` that say nothing."""
     return table.drop(columns=[name for name in columns if not table[name].any()])
 
 
-def _names(frame: pd.DataFrame, *, show_phones: bool) -> list[str]:
+def conversation_names(frame: pd.DataFrame, *, show_phones: bool) -> list[str]:
+    """What people know each conversation by: its name, the beginning of its id, or that it has none."""
     names = []
     for name, phone, conversation_id in zip(
         frame["conversation_name"], frame["phone"], frame["conversation_id"], strict=True
@@ -112,22 +120,22 @@ def _names(frame: pd.DataFrame, *, show_phones: bool) -> list[str]:
             names.append(name if show_phones else formatting.masked_name(name))
         elif phone or conversation_id:
             # The phone has its own, masked column; an id is no secret.
-            names.append(f"{str(conversation_id)[:8]}…" if conversation_id else "(unnamed)")
+            names.append(f"{str(conversation_id)[:8]}…" if conversation_id else UNNAMED)
         else:
             names.append(NO_CONVERSATION)
     return names
 
 
-def _costs(frame: pd.DataFrame) -> "pd.Series[float]":
+def known_costs(frame: pd.DataFrame) -> "pd.Series[float]":
     """Costs as float, for display; missing where no call of the row has a price."""
     unknown = (frame["unpriced_count"] > 0) & (frame["unpriced_count"] == frame["request_count"])
     return frame["total_cost"].astype("float64").mask(unknown)
 
 
-def _shown(table: pd.DataFrame) -> Styler:
+def readable(table: pd.DataFrame) -> Styler:
     """The table with its numbers as text for the eye, while columns go on sorting by value."""
     counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
-    money: list[Hashable] = [name for name in ("Cost", "per 1K tokens") if name in table]
+    money: list[Hashable] = [name for name in MONEY_COLUMNS if name in table]
     styler = table.style.format("{:,}", subset=counts)
     styler = styler.format(lambda amount: formatting.usd(Decimal(repr(amount))), subset=money, na_rep="")
     if "per request" in table:

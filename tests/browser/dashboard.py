@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from analytics.config import PROJECT_DIRECTORY
 
 LOAD_TIMEOUT_MS = 60_000
+AT_THIS_MACHINE = "[access]\nlocal = true\n"
+"""Secrets of a laptop: everything is shown to whoever sits at it."""
 # Without them Chromium asks its maker's servers for this and that.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 
@@ -29,15 +31,23 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def running_dashboard(log: Path, **environment: str) -> Iterator[str]:
-    """`streamlit run streamlit_app.py` on a free port; its address. `log` receives what it prints."""
+def running_dashboard(
+    log: Path, *, secrets: str = AT_THIS_MACHINE, server_address: str = "127.0.0.1", **environment: str
+) -> Iterator[str]:
+    """`streamlit run streamlit_app.py` on a free port; its address. `log` receives what it prints.
+
+    `secrets` is the text of a secrets.toml, in which ADDRESS stands for the dashboard's own. It is written
+    beside the log.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),
-        *("--server.headless", "true", "--server.address", "127.0.0.1", "--server.port", str(port)),
-    ]
     address = f"http://127.0.0.1:{port}"
+    secrets_file = log.with_name("secrets.toml")
+    secrets_file.write_text(secrets.replace("ADDRESS", address), encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--secrets.files", str(secrets_file)),
+        *("--server.headless", "true", "--server.address", server_address, "--server.port", str(port)),
+    ]
     with log.open("wb") as output:
         server = subprocess.Popen(
             command,

@@ -1,0 +1,154 @@
+"""Charts of single calls and of minutes, where charts.py has days: DataFrame -> alt.Chart, pure.
+
+Moments are shown on the client's clock, whatever the browser's is: what its clock said goes into the chart as
+if it were UTC, and the axes are in UTC.
+"""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import altair as alt
+import pandas as pd
+
+from analytics import formatting
+from analytics.charts import COLORS, MEASURES, PROVIDERS, Measure, provider_name, source_name
+
+TIMELINE_HEIGHT = 320
+MINUTES_HEIGHT = 240
+
+
+def on_clock(moments: "pd.Series[pd.Timestamp]", timezone: str) -> "pd.Series[pd.Timestamp]":
+    """Moments (UTC) as what the clock of `timezone` says, without a time zone."""
+    clock: pd.Series[pd.Timestamp] = moments.dt.tz_convert(ZoneInfo(timezone)).dt.tz_localize(None)
+    return clock
+
+
+def timeline(calls: pd.DataFrame, timezone: str) -> alt.LayerChart | alt.FacetChart:
+    """Tokens of each of queries.conversation_calls(), and the cost until then as a line with its own axis."""
+    made_at = on_clock(calls["created_at"], timezone)
+    values = pd.DataFrame(
+        {
+            "made_at": made_at.dt.tz_localize("UTC"),
+            "clock": [f"{at:%a} {formatting.day(at)}, {at:%H:%M:%S}" for at in made_at],
+            "provider": calls["source"].map(provider_name),
+            "source": calls["source"].map(source_name),
+            "model": calls["model"].fillna(""),
+            "tokens": calls["total_tokens"].astype(float),
+            "cost": calls["cost_usd"].astype(float),
+            "running_cost": calls["running_cost"].astype(float),
+        }
+    )
+    tokens, cost = MEASURES["Tokens"], MEASURES["Cost"]
+    is_days = made_at.max() - made_at.min() > pd.Timedelta(days=3)
+    moment = alt.X(
+        "made_at:T",
+        title=None,
+        scale=alt.Scale(type="utc", padding=12),
+        axis=alt.Axis(
+            format="%-d %b" if is_days else "%-d %b, %H:%M", grid=False, labelOverlap=True, tickCount=8
+        ),
+    )
+    amount = alt.Y(
+        "tokens:Q",
+        title="Tokens per call",
+        axis=alt.Axis(labelExpr=tokens.axis_expression, tickCount=5),
+        scale=alt.Scale(zero=True),
+    )
+    shown = [name for name in PROVIDERS if name in set(values["provider"])]
+    base = alt.Chart(values)
+    stems = base.mark_rule(strokeWidth=1.5, opacity=0.45).encode(x=moment, y=amount, color=_color(shown))
+    calls_made = base.mark_circle(size=45, opacity=0.8).encode(
+        x=moment,
+        y=amount,
+        color=_color(shown),
+        tooltip=[
+            alt.Tooltip("clock:N", title="Made"),
+            alt.Tooltip("source:N", title="Provider"),
+            alt.Tooltip("model:N", title="Model"),
+            alt.Tooltip("tokens:Q", title="Tokens", format=tokens.tooltip_format),
+            alt.Tooltip("cost:Q", title="Cost", format=cost.tooltip_format),
+            alt.Tooltip("running_cost:Q", title="Cost so far", format=cost.tooltip_format),
+        ],
+    )
+    running = base.mark_line(color=COLORS["Total"], strokeWidth=2, interpolate="step-after").encode(
+        x=moment,
+        y=alt.Y(
+            "running_cost:Q",
+            title="Cost so far (USD)",
+            axis=alt.Axis(
+                labelExpr=cost.axis_expression, tickCount=5, grid=False, titleColor=COLORS["Total"]
+            ),
+            scale=alt.Scale(zero=True),
+        ),
+    )
+    both: alt.LayerChart = alt.layer(alt.layer(stems, calls_made), running).resolve_scale(y="independent")
+    return both.properties(height=TIMELINE_HEIGHT)
+
+
+def by_minute(
+    minutes: pd.DataFrame, measure: Measure, *, first_at: datetime, last_at: datetime, timezone: str
+) -> alt.LayerChart | alt.FacetChart:
+    """Stacked bars per minute by provider over queries.usage_by_minute(), minutes without calls included."""
+    hour = pd.date_range(first_at, last_at, freq="min")
+    values = pd.DataFrame(
+        {
+            "minute_at": minutes["minute_at"],
+            "provider": minutes["source"].map(provider_name),
+            "value": minutes[measure.total_column].astype(float),
+        }
+    )
+    shown = [name for name in PROVIDERS if name != "Other" or name in set(values["provider"])]
+    wide = (
+        values.pivot_table(index="minute_at", columns="provider", values="value", aggfunc="sum")
+        .reindex(index=hour, columns=shown)
+        .fillna(0.0)
+        .astype(float)
+        .reset_index(drop=True)
+    )
+    begins_at = on_clock(pd.Series(hour), timezone)
+    wide.insert(0, "minute_at", begins_at.dt.tz_localize("UTC"))
+    wide.insert(1, "clock", begins_at.dt.strftime("%H:%M"))
+    long = wide.melt(id_vars=["minute_at"], value_vars=shown, var_name="provider", value_name="value")
+    long["stacking"] = long["provider"].map(PROVIDERS.index)
+
+    minute = alt.X(
+        "utcyearmonthdatehoursminutes(minute_at):T",
+        title=None,
+        axis=alt.Axis(format="%H:%M", grid=False, labelOverlap=True, tickCount=12),
+    )
+    bars = (
+        alt.Chart(long)
+        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2, binSpacing=2)
+        .encode(
+            x=minute,
+            y=alt.Y(
+                "sum(value):Q",
+                title=None,
+                axis=alt.Axis(labelExpr=measure.axis_expression, tickCount=5),
+            ),
+            color=_color(shown),
+            order=alt.Order("stacking:Q"),
+        )
+    )
+    # One tooltip for the whole column of a minute, whichever bar the pointer meets.
+    columns = (
+        alt.Chart(wide)
+        .mark_bar(opacity=0, binSpacing=0)
+        .encode(
+            x=minute,
+            tooltip=[
+                alt.Tooltip("clock:N", title="Minute"),
+                *(alt.Tooltip(f"{name}:Q", title=name, format=measure.tooltip_format) for name in shown),
+            ],
+        )
+    )
+    return alt.layer(bars, columns).properties(height=MINUTES_HEIGHT)
+
+
+def _color(names: list[str]) -> alt.Color:
+    return alt.Color(
+        "provider:N",
+        title=None,
+        scale=alt.Scale(domain=names, range=[COLORS[name] for name in names]),
+        legend=alt.Legend(orient="top", symbolType="circle", symbolStrokeWidth=0, symbolOpacity=1),
+    )

@@ -1,0 +1,145 @@
+"""Charts of when things were used: over days, weeks and months, and by the hour. Pure, as charts.py is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from analytics import formatting
+from analytics.charts import CHART_HEIGHT, COLORS, PROVIDERS, Measure, provider_name
+from analytics.queries import Grain
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_TICKS: Mapping[Grain, str] = {"day": "%-d %b", "week": "%-d %b", "month": "%b %Y"}
+_TICK_COUNT = 12
+_HOUR_HEIGHT = 260
+_FAINTEST = 0.07
+
+
+def usage_over_time(
+    over_time: pd.DataFrame, measure: Measure, grain: Grain
+) -> alt.LayerChart | alt.FacetChart:
+    """OpenAI, Groq and the others over queries.usage_over_time(): stacked areas, or bars of a lone bucket."""
+    wide = _by_provider(over_time, measure)
+    shown = [name for name in PROVIDERS if name in wide]
+    values = wide.melt(id_vars=["bucket_date"], value_vars=shown, var_name="provider", value_name="value")
+    values["stacking"] = values["provider"].map(PROVIDERS.index)
+
+    starts = list(wide["bucket_date"])
+    ticks = starts[:: -(-len(starts) // _TICK_COUNT)]
+    bucket = alt.X(
+        "bucket_date:T",
+        title=None,
+        axis=alt.Axis(
+            format=_TICKS[grain],
+            values=[alt.DateTime(year=day.year, month=day.month, date=day.day) for day in ticks],
+            grid=False,
+            labelOverlap=True,
+        ),
+    )
+    amount = alt.Y(
+        "value:Q",
+        title=None,
+        stack="zero",
+        axis=alt.Axis(labelExpr=measure.axis_expression, tickCount=5),
+    )
+    color = alt.Color(
+        "provider:N",
+        title=None,
+        scale=alt.Scale(domain=shown, range=[COLORS[name] for name in shown]),
+        legend=alt.Legend(orient="top", symbolType="circle", symbolStrokeWidth=0),
+    )
+    base = alt.Chart(values).encode(x=bucket, y=amount, color=color, order=alt.Order("stacking:Q"))
+    stacks = base.mark_bar(size=64) if len(wide) == 1 else base.mark_area(opacity=0.88, line=True)
+
+    hovered = alt.selection_point(
+        fields=["bucket_date"], nearest=True, on="pointerover", empty=False, clear="pointerout"
+    )
+    rule = (
+        alt.Chart(wide)
+        .mark_rule(color="#888", strokeWidth=1)
+        .encode(
+            x=bucket,
+            opacity=alt.condition(hovered, alt.value(0.8), alt.value(0)),
+            tooltip=[
+                alt.Tooltip("days:N", title=grain.capitalize()),
+                *(alt.Tooltip(f"{name}:Q", title=name, format=measure.tooltip_format) for name in shown),
+                alt.Tooltip("Total:Q", format=measure.tooltip_format),
+            ],
+        )
+        .add_params(hovered)
+    )
+    return alt.layer(stacks, rule).properties(height=CHART_HEIGHT)
+
+
+def _by_provider(over_time: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """One row per bucket: bucket_date, days (that it counts, as text), and a column per provider and Total.
+
+    Sums are made before anything becomes a float.
+    """
+    rows: dict[Any, dict[str, Any]] = {}
+    for row in over_time.to_dict("records"):
+        days = (row["last_date"] - row["first_date"]).days + 1
+        start: dict[str, Any] = {"days": formatting.window(days, row["last_date"].date()), "Total": 0}
+        sums = rows.setdefault(row["bucket_date"], start)
+        name, value = provider_name(row["source"]), row[measure.total_column]
+        sums[name] = sums.get(name, 0) + value
+        sums["Total"] += value
+    wide = pd.DataFrame(list(rows.values()))
+    for name in (*PROVIDERS, "Total"):
+        if name in wide:
+            wide[name] = wide[name].astype(float)
+    wide.insert(0, "bucket_date", list(rows))
+    return wide
+
+
+def usage_by_hour(by_hour: pd.DataFrame, measure: Measure) -> alt.Chart:
+    """A cell per hour of the day and weekday, the stronger the more was used; hours without use are faint."""
+    used = by_hour.set_index(["weekday", "hour"])
+    hours = pd.MultiIndex.from_product([range(1, 8), range(24)], names=["weekday", "hour"])
+    values = used.reindex(hours, fill_value=0).reset_index()
+    values = values.astype({"total_cost": float})
+    values["day"] = [WEEKDAYS[weekday - 1] for weekday in values["weekday"]]
+    values["clock"] = [f"{hour:02}:00" for hour in values["hour"]]
+    values["span"] = [
+        f"{day} {hour:02}:00 to {hour:02}:59" for day, hour in zip(values["day"], values["hour"], strict=True)
+    ]
+    chart: alt.Chart = (
+        alt.Chart(values)
+        .mark_rect(color=COLORS["Total"], cornerRadius=2)
+        .encode(
+            x=alt.X(
+                "clock:O",
+                title=None,
+                scale=alt.Scale(paddingInner=0.06),
+                axis=alt.Axis(
+                    values=[f"{hour:02}:00" for hour in range(0, 24, 3)],
+                    labelAngle=0,
+                    grid=False,
+                    ticks=False,
+                    domain=False,
+                ),
+            ),
+            y=alt.Y(
+                "day:O",
+                title=None,
+                sort=list(WEEKDAYS),
+                scale=alt.Scale(paddingInner=0.06),
+                axis=alt.Axis(grid=False, ticks=False, domain=False),
+            ),
+            opacity=alt.Opacity(
+                f"{measure.total_column}:Q",
+                scale=alt.Scale(domainMin=0, range=[_FAINTEST, 1]),
+                legend=None,
+            ),
+            tooltip=[
+                alt.Tooltip("span:N", title="Hour"),
+                alt.Tooltip("total_tokens:Q", title="Tokens", format=",d"),
+                alt.Tooltip("total_cost:Q", title="Cost (USD)", format="$,.10~f"),
+                alt.Tooltip("request_count:Q", title="Requests", format=",d"),
+            ],
+        )
+        .properties(height=_HOUR_HEIGHT)
+    )
+    return chart

@@ -1,0 +1,187 @@
+"""Two periods side by side, per provider and model."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from analytics import charts, formatting
+from analytics.ui.other_days import Days, count, window
+from analytics.ui.page import Page
+from analytics.ui.states import escaped
+from analytics.ui.tables import NO_MODEL
+
+MISSING = formatting.MISSING
+MINUS = "\N{MINUS SIGN}"
+
+
+def usage_comparison(page: Page, frame: pd.DataFrame, other: Days) -> None:
+    """Every model with its provider's sums and the total: now, before, and the change."""
+    with st.container(border=True):
+        st.markdown(f"##### {window(page.days)} compared with {window(other)}")
+        table(list(_rows(frame)), text_columns=2, key="comparison table")
+        notes = [
+            f"Upper numbers: {window(page.days)} ({formatting.plural(count(page.days), 'day')}). "
+            f"Lower numbers: {window(other)} ({formatting.plural(count(other), 'day')}) and the change."
+        ]
+        if other[0] <= page.days[1] and page.days[0] <= other[1]:
+            notes.append("The two share days, which count in both.")
+        if frame["unpriced_count"].any() or frame["previous_unpriced_count"].any():
+            notes.append("≥: some calls have no price. No change is told where a cost is not known.")
+        st.caption(" ".join(notes))
+
+
+def no_calls(page: Page) -> None:
+    """The client is there, but used nothing in the days of the page."""
+    st.info(
+        f"**No usage, {page.period}.** {escaped(page.client.name)} made no call "
+        f"from {formatting.day(page.days[0])} to {formatting.day(page.days[1])}. "
+        "Choose other days above, or check that the application logs its calls with "
+        f"this client's id, `{page.client.id}`.",
+        icon=":material/hourglass_empty:",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sums:
+    requests: int = 0
+    tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    unpriced: int = 0
+
+    def __add__(self, other: "_Sums") -> "_Sums":
+        return _Sums(
+            requests=self.requests + other.requests,
+            tokens=self.tokens + other.tokens,
+            cost_usd=self.cost_usd + other.cost_usd,
+            unpriced=self.unpriced + other.unpriced,
+        )
+
+    @property
+    def known_cost_usd(self) -> Decimal | None:
+        """None where some of it is not known."""
+        return None if self.unpriced else self.cost_usd
+
+    @property
+    def usd_per_1k_tokens(self) -> Decimal | None:
+        if self.unpriced or not self.tokens:
+            return None
+        return self.cost_usd * 1000 / self.tokens
+
+    @property
+    def tokens_per_request(self) -> Decimal | None:
+        return Decimal(self.tokens) / self.requests if self.requests else None
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """The total, then the providers, the largest first, each with its models below where it has several."""
+    records = frame.to_dict("records")
+    by_source: dict[str, list[tuple[str | None, _Sums, _Sums]]] = {}
+    for row in records:
+        pair = (row["model"], _sums(row, ""), _sums(row, "previous_"))
+        by_source.setdefault(row["source"], []).append(pair)
+    subtotals = {
+        source: (sum((now for _, now, _ in rows), _Sums()), sum((then for _, _, then in rows), _Sums()))
+        for source, rows in by_source.items()
+    }
+    total_now = sum((now for now, _ in subtotals.values()), _Sums())
+    total_then = sum((then for _, then in subtotals.values()), _Sums())
+    yield _row("**Total**", "", total_now, total_then)
+    for source, (now, then) in sorted(
+        subtotals.items(), key=lambda each: (-each[1][0].tokens, -each[1][1].tokens, each[0])
+    ):
+        provider = f"**{escaped(charts.source_name(source))}**"
+        models = by_source[source]
+        if len(models) == 1:
+            yield _row(provider, model_name(models[0][0]), now, then)
+            continue
+        yield _row(provider, f":gray[{len(models)} models]", now, then)
+        for model, model_now, model_then in models:
+            yield _row("", model_name(model), model_now, model_then)
+
+
+def _sums(row: dict[Any, Any], prefix: str) -> _Sums:
+    return _Sums(
+        requests=row[f"{prefix}request_count"],
+        tokens=row[f"{prefix}total_tokens"],
+        cost_usd=row[f"{prefix}total_cost"],
+        unpriced=row[f"{prefix}unpriced_count"],
+    )
+
+
+def _row(provider: str, model: str, now: _Sums, then: _Sums) -> dict[str, str]:
+    def cell(now_text: str, then_text: str, change: str) -> str:
+        strong = f"**{now_text}**" if provider else now_text
+        before = f"{then_text} {change}".strip().replace(" ", formatting.NO_BREAK_SPACE)
+        return f"{strong}  \n:small[:gray[{before}]]".replace("$", "\\$")
+
+    def amount(sums: _Sums) -> str:
+        return formatting.cost(sums.cost_usd, sums.unpriced, sums.requests) if sums.requests else MISSING
+
+    def rate(value: Decimal | None, text: Callable[[Decimal], str]) -> str:
+        return MISSING if value is None else text(value)
+
+    def whole(value: Decimal) -> str:
+        return formatting.count(round(value))
+
+    return {
+        "Provider": provider,
+        "Model": model,
+        "Requests": cell(
+            formatting.count(now.requests),
+            formatting.count(then.requests),
+            _change(now.requests, then.requests),
+        ),
+        "Tokens": cell(
+            formatting.count(now.tokens), formatting.count(then.tokens), _change(now.tokens, then.tokens)
+        ),
+        "Cost": cell(amount(now), amount(then), _known_change(now, then, "known_cost_usd")),
+        "Cost per 1K tokens": cell(
+            rate(now.usd_per_1k_tokens, formatting.usd),
+            rate(then.usd_per_1k_tokens, formatting.usd),
+            _known_change(now, then, "usd_per_1k_tokens"),
+        ),
+        "Tokens per request": cell(
+            rate(now.tokens_per_request, whole),
+            rate(then.tokens_per_request, whole),
+            _known_change(now, then, "tokens_per_request"),
+        ),
+    }
+
+
+def _known_change(now: _Sums, then: _Sums, name: str) -> str:
+    """The change of what is known in both periods; nothing where it is not, or there were no calls."""
+    current, previous = getattr(now, name), getattr(then, name)
+    if current is None or previous is None or not now.requests or not then.requests:
+        return ""
+    return _change(current, previous)
+
+
+def _change(current: Decimal | int, previous: Decimal | int) -> str:
+    """`▲ +12.3%`, `▼ -4.5%`, `new`, `gone`; nothing where both are zero."""
+    if current == previous:
+        return "· unchanged" if current else ""
+    if not previous:
+        return "· new"
+    if not current:
+        return "· gone"
+    percent = (formatting.change(current, previous) or "").replace("-", MINUS)
+    if percent == "+0.0%":
+        return "· about the same"
+    return f"{'▲' if current > previous else '▼'}{formatting.NO_BREAK_SPACE}{percent}"
+
+
+def table(rows: list[dict[str, str]], *, text_columns: int, key: str) -> None:
+    """Rows of Markdown, whose cells line up on the right from the column `text_columns` on."""
+    with st.container(key=key):
+        # st.table aligns text to the left, by a style of each cell.
+        cells = f".st-key-{key.replace(' ', '-')} :is(th, td):nth-child(n+{text_columns + 1})"
+        st.html(f"<style>{cells} {{ text-align: right !important; }}</style>")
+        st.table(pd.DataFrame(rows), hide_index=True, border="horizontal")
+
+
+def model_name(model: str | None) -> str:
+    return escaped(model or NO_MODEL)

@@ -1,0 +1,290 @@
+"""The list of all conversations: what of it is asked for lives in the link, and a row opens a timeline.
+
+A phone is never in a link: links end up in histories, logs and other people's mail.
+"""
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from analytics import formatting
+from analytics.errors import InvalidInput
+from analytics.queries import CONVERSATIONS_PER_PAGE, Sort
+from analytics.ui import tables
+from analytics.ui.page import Page
+from analytics.ui.states import escaped, explained
+
+ORDERS: dict[str, tuple[Sort, bool]] = {
+    "Most tokens": ("tokens", True),
+    "Fewest tokens": ("tokens", False),
+    "Highest cost": ("cost", True),
+    "Lowest cost": ("cost", False),
+    "Most requests": ("requests", True),
+    "Fewest requests": ("requests", False),
+    "Used last": ("last", True),
+    "Used longest ago": ("last", False),
+    "Name, A to Z": ("name", False),
+    "Name, Z to A": ("name", True),
+}
+DEFAULT_ORDER = "Most tokens"
+MAX_SEARCH = 100  # characters
+MAX_PAGE = 1_000_000
+_PHONE = re.compile(r"[\d\s().+-]*\d{5}[\d\s().+-]*")
+_OPENED = "opened conversation"
+_VIEW = "listed conversations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedConversation:
+    """The one whose calls are shown: by its id, by the phone of calls that have none, or neither."""
+
+    conversation_id: UUID | None
+    phone: str | None
+
+    @property
+    def query(self) -> dict[str, Hashable]:
+        """Arguments of queries.conversation_timeline()."""
+        return {"conversation_id": self.conversation_id, "phone": self.phone}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedConversations:
+    """Which conversations are listed: those that fit the search, in this order, on this page."""
+
+    search: str
+    order: str
+    number: int
+    """Of the page, from 1."""
+
+    @property
+    def query(self) -> dict[str, Hashable]:
+        """Arguments of queries.found_conversations()."""
+        sort, descending = ORDERS[self.order]
+        return {
+            "search": self.search,
+            "sort": sort,
+            "descending": descending,
+            "limit": CONVERSATIONS_PER_PAGE,
+            "offset": self.offset,
+        }
+
+    @property
+    def offset(self) -> int:
+        """How many conversations are on the pages before."""
+        return (self.number - 1) * CONVERSATIONS_PER_PAGE
+
+
+def opened_conversation(page: Page) -> OpenedConversation | None:
+    """The conversation that the link or this visitor opened; None while all are listed."""
+    if asked := st.query_params.get("conversation"):
+        with explained():
+            return OpenedConversation(conversation_id=_id(asked), phone=None)
+    client_id, phone = st.session_state.get(_OPENED, (None, None))
+    if client_id != page.client.id:
+        return None
+    return OpenedConversation(conversation_id=None, phone=phone)
+
+
+def close_conversation() -> None:
+    """Back to the list."""
+    st.query_params.pop("conversation", None)
+    st.session_state.pop(_OPENED, None)
+
+
+def asked_conversations(page: Page) -> AskedConversations:
+    """The search and the order, as chosen and as the link has them; the page as the link has it."""
+    with explained():
+        search, order, number = _search(), _order(), _number()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="search and order"):
+        search = st.text_input(
+            "Search",
+            search,
+            max_chars=MAX_SEARCH,
+            type="search",
+            placeholder="Name, phone or id",
+            icon=":material/search:",
+            live="400ms",
+            key="search",
+            width=300,
+        ).strip()
+        order = st.selectbox(
+            "Sort by",
+            list(ORDERS),
+            list(ORDERS).index(order),
+            key="order",
+            width=190,
+            help="Sorts all conversations. The heads of the table's columns sort the rows in sight.",
+        )
+    view = (page.client.id, page.days, search, order)
+    if st.session_state.get(_VIEW, view) != view:
+        number = 1
+    st.session_state[_VIEW] = view
+    asked = AskedConversations(search=search, order=order, number=number)
+    _keep_in_link(asked)
+    return asked
+
+
+def found_conversations(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
+    """A page of conversations with ways to the others, or why there are none."""
+    if found.empty:
+        _none_found(page, asked)
+        return
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"##### Conversations, {page.period}", width="content")
+            show_phones = st.toggle("Show phone numbers", key="phones")
+        _paging(asked, found)
+        _table(page, asked, found, show_phones=show_phones)
+
+
+def _table(page: Page, asked: AskedConversations, found: pd.DataFrame, *, show_phones: bool) -> None:
+    table = pd.DataFrame(
+        {
+            "Conversation": tables.conversation_names(found, show_phones=show_phones),
+            "Cost": tables.known_costs(found),
+            "Tokens": found["total_tokens"],
+            "Requests": found["request_count"],
+            "Phone": tables.phones(found, show_phones=show_phones),
+            "OpenAI": found["openai_tokens"],
+            "Groq": found["groq_tokens"],
+            "Other": found["other_tokens"],
+            "No price": found["unpriced_count"],
+            "First used": found["first_date"],
+            "Last used": found["last_date"],
+        }
+    )
+    # Another page of rows is another widget: the row that was ticked before is not ticked in it.
+    key = f"conversations {page.client.id} {page.days} {asked}"
+    st.dataframe(
+        tables.readable(tables.without_zeros(table, "Other", "No price")),
+        hide_index=True,
+        placeholder=formatting.MISSING,
+        height=tables.ROW_HEIGHT * (len(table) + 1) + 3,
+        column_config={
+            "Conversation": st.column_config.TextColumn(pinned=True, width="medium"),
+            "Cost": st.column_config.NumberColumn(
+                "Cost (USD)", help="Of the calls with a known price; a dash where none has one."
+            ),
+            "No price": st.column_config.NumberColumn(help="Requests whose cost is not known."),
+            "First used": st.column_config.DateColumn(format="D MMM YYYY", help="In the period."),
+            "Last used": st.column_config.DateColumn(format="D MMM YYYY", help="In the period."),
+        },
+        key=key,
+        selection_mode=["single-row", "single-cell"],
+        on_select=lambda: _open_selected(key, page, found),
+    )
+
+
+def _open_selected(key: str, page: Page, found: pd.DataFrame) -> None:
+    selection = st.session_state[key].selection
+    rows = [*selection.rows, *(row for row, _ in selection.cells)]
+    if not rows:
+        return
+    row = found.iloc[rows[0]]
+    if row["conversation_id"] is None:
+        st.session_state[_OPENED] = (page.client.id, row["phone"])
+    else:
+        st.query_params["conversation"] = str(row["conversation_id"])
+
+
+def _paging(asked: AskedConversations, found: pd.DataFrame) -> None:
+    matched = int(found["matched_count"].iloc[0])
+    first, last = asked.offset + 1, asked.offset + len(found)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="paging"):
+        st.caption(
+            f"{formatting.count(first)}\N{EN DASH}{formatting.count(last)} of {formatting.count(matched)}. "
+            "Click a row to see its calls.",
+            width="content",
+        )
+        if matched > CONVERSATIONS_PER_PAGE:
+            for label, icon, number, is_there in (
+                ("Previous", ":material/chevron_left:", asked.number - 1, asked.number > 1),
+                ("Next", ":material/chevron_right:", asked.number + 1, last < matched),
+            ):
+                st.button(label, icon=icon, disabled=not is_there, on_click=_turn_to, args=[number])
+
+
+def _none_found(page: Page, asked: AskedConversations) -> None:
+    if asked.number > 1:
+        st.info(
+            f"**There is no page {formatting.count(asked.number)}.** Fewer conversations than that fit.",
+            icon=":material/last_page:",
+        )
+        st.button("To the first page", type="primary", on_click=_turn_to, args=[1])
+    elif asked.search:
+        st.info(
+            f"**No conversation fits.** None that was used, {page.period}, has "
+            f"“{escaped(asked.search)}” in its name or phone, or an id that begins with it.",
+            icon=":material/search_off:",
+        )
+        st.button("Show all conversations", type="primary", on_click=_clear_search)
+    else:
+        st.info(
+            f"**No usage, {page.period}.** {escaped(page.client.name)} made no call in these days. "
+            "Choose other days.",
+            icon=":material/hourglass_empty:",
+        )
+
+
+def _turn_to(number: int) -> None:
+    st.query_params["page"] = str(number)
+
+
+def _clear_search() -> None:
+    st.session_state["search"] = ""
+
+
+def _keep_in_link(asked: AskedConversations) -> None:
+    """Writes what differs from the defaults into the link, and takes out what does not."""
+    is_phone = _PHONE.fullmatch(asked.search) is not None
+    wanted: dict[str, Any] = {
+        "q": "" if is_phone else asked.search,
+        "sort": "" if asked.order == DEFAULT_ORDER else _slug(asked.order),
+        "page": "" if asked.number == 1 else str(asked.number),
+    }
+    for name, value in wanted.items():
+        if st.query_params.get(name, "") != value or (name in st.query_params and not value):
+            if value:
+                st.query_params[name] = value
+            else:
+                st.query_params.pop(name, None)
+
+
+def _id(asked: str) -> UUID:
+    try:
+        return UUID(asked)
+    except ValueError:
+        raise InvalidInput(
+            f'conversation must be an id such as {UUID(int=0)}, not "{asked[:MAX_SEARCH]}"'
+        ) from None
+
+
+def _search() -> str:
+    search = st.query_params.get("q", "")
+    if len(search) > MAX_SEARCH:
+        raise InvalidInput(f"q must be at most {MAX_SEARCH} characters long, not {len(search)}")
+    return search
+
+
+def _order() -> str:
+    asked = st.query_params.get("sort", _slug(DEFAULT_ORDER))
+    by_slug = {_slug(order): order for order in ORDERS}
+    if asked not in by_slug:
+        raise InvalidInput(f'sort must be one of {", ".join(by_slug)}, not "{asked[:MAX_SEARCH]}"')
+    return by_slug[asked]
+
+
+def _number() -> int:
+    asked = st.query_params.get("page", "1")
+    if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:10]) <= MAX_PAGE):
+        raise InvalidInput(f'page must be a whole number from 1 to {MAX_PAGE:,}, not "{asked[:MAX_SEARCH]}"')
+    return int(asked)
+
+
+def _slug(order: str) -> str:
+    return order.lower().replace(",", "").replace(" ", "-")

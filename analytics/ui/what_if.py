@@ -1,0 +1,123 @@
+"""The period's usage as another model would have cost it."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pandas as pd
+import streamlit as st
+
+from analytics import charts, formatting, queries
+from analytics.errors import InvalidInput
+from analytics.queries.listed_prices import listed_prices
+from analytics.ui.comparison import MINUS, model_name, table
+from analytics.ui.other_days import check_link, window
+from analytics.ui.page import Page
+from analytics.ui.states import escaped
+from analytics.what_if import Compared, Target, WhatIf, targets
+from analytics.what_if import what_if as priced_there
+
+ROUNDING_USD = Decimal("1e-9")
+"""Less than this may come of costs that have no end, and are rounded call by call."""
+
+
+def what_if(page: Page) -> None:
+    """What the tokens and seconds of the period would have cost on a model of choice."""
+    parts = page.read(queries.usage_parts, *page.days).value
+    known = page.read(listed_prices).value
+    with st.container(border=True):
+        st.markdown(f"##### What if, {window(page.days)}  :small[:gray[the same usage on another model]]")
+        label = _choose_target(page, parts, targets(known.models, page.now.date()))
+        target = Target.parse(label)
+        answer = priced_there(parts, target, known.prices, page.now, page.client.id)
+        if answer.compared:
+            st.markdown(_verdict(answer, target))
+            table(list(_what_if_rows(answer, target)), text_columns=1, key="what if table")
+        else:
+            st.info(f"Nothing used in these days has a price at {escaped(label)}.", icon=":material/block:")
+        if answer.not_comparable:
+            st.markdown(_not_comparable(answer))
+        st.caption(
+            "Assumes the same numbers of tokens and seconds, at today's price for them, without discounts of "
+            "batches or tiers. Another model cuts text into other tokens and answers at another length: "
+            "neither is considered. Cached input stays cached where the other model has a price for it. "
+            "Where a price depends on a prompt's length, that of the average call counts."
+        )
+
+
+def _choose_target(page: Page, parts: pd.DataFrame, labels: list[str]) -> str:
+    """Any model with a price; at first the one that is used most of those that cost something."""
+    check_link("target", lambda asked: _known_target(asked, labels))
+    paid = parts[parts["total_cost"] > 0]
+    used = [Target(source, model).label for source, model in zip(paid["source"], paid["model"], strict=True)]
+    at_first = next((label for label in used if label in labels), labels[0])
+    chosen = st.selectbox(
+        "Everything on",
+        labels,
+        index=labels.index(at_first),
+        key="target",
+        bind="query-params",
+        help="Prices of this installation, then those of the public list. Type to search.",
+        width=420,
+    )
+    return chosen or at_first
+
+
+def _known_target(asked: str, labels: list[str]) -> str:
+    if asked.lower() in labels:
+        return asked.lower()
+    raise InvalidInput(f'no model with a price is called "{asked}": choose one of the list')
+
+
+def _verdict(answer: WhatIf, target: Target) -> str:
+    there, booked = formatting.usd(answer.there_usd), formatting.usd(answer.booked_usd)
+    text = f"**{there}** at {escaped(target.label)} instead of **{booked}** as booked"
+    difference = _difference(answer.booked_usd, answer.there_usd)
+    return f"{text}: {difference}  \n:small[:gray[By the {escaped(answer.price_note)}.]]".replace("$", "\\$")
+
+
+def _not_comparable(answer: WhatIf) -> str:
+    names: dict[str, list[str]] = {}
+    for line in answer.not_comparable:
+        names.setdefault(line.reason, []).append(f"**{_name(line.source, line.model)}**")
+    lines = [f"- {', '.join(of_reason)}: {escaped(reason)}" for reason, of_reason in names.items()]
+    return "\n".join(["Not comparable, and in no sum above:", *lines])
+
+
+def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, str]]:
+    total = (answer.booked_usd, answer.there_usd)
+    yield _what_if_row("**Total of these**", "", *total, target)
+    for line in answer.compared:
+        yield _what_if_row(
+            _name(line.source, line.model), _quantity(line), line.booked_usd, line.there_usd, target
+        )
+
+
+def _what_if_row(name: str, used: str, booked: Decimal, there: Decimal, target: Target) -> dict[str, str]:
+    cells = {
+        "Now": name,
+        "Used": used,
+        "As booked": formatting.usd(booked),
+        f"At {escaped(target.label)}": formatting.usd(there),
+        "Difference": _difference(booked, there).replace(" ", formatting.NO_BREAK_SPACE),
+    }
+    return {title: text.replace("$", "\\$") for title, text in cells.items()}
+
+
+def _quantity(line: Compared) -> str:
+    if line.duration_seconds:
+        return f"{line.duration_seconds / 60:,.1f}{formatting.NO_BREAK_SPACE}minutes"
+    return formatting.plural(line.total_tokens, "token")
+
+
+def _difference(booked: Decimal, there: Decimal) -> str:
+    """`+$1.20 (+12.3%)`."""
+    difference = there - booked
+    if abs(difference) < ROUNDING_USD:
+        return "the same"
+    amount = f"{'+' if difference > 0 else ''}{formatting.usd(difference)}"
+    percent = formatting.change(there, booked)
+    return f"{amount} ({percent.replace('-', MINUS)})" if percent else amount
+
+
+def _name(source: str, model: str | None) -> str:
+    return f"{escaped(charts.source_name(source))} {model_name(model)}"

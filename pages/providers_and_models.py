@@ -1,0 +1,25 @@
+"""Providers and models: two periods side by side, when they were used, and what others would have cost."""
+
+import streamlit as st
+
+from analytics import queries, ui
+
+page = ui.begin_page("Providers and models", icon="⚖️")
+other_days = ui.choose_other_days(page)
+compared = page.read(queries.usage_comparison, *page.days, *other_days)
+
+ui.freshness(compared)
+is_used = compared.value["request_count"].any()
+if not is_used:
+    ui.no_calls(page)
+if len(compared.value):
+    ui.usage_comparison(page, compared.value, other_days)
+
+if is_used:
+    ui.usage_over_time(page)
+    ui.what_if(page)
+    hours, operations = st.columns([1.6, 1], gap="small")
+    with hours:
+        ui.usage_by_hour(page)
+    with operations:
+        ui.usage_by_operation(page)

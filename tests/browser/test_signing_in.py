@@ -1,0 +1,292 @@
+"""Signing in and out in a real browser, at a real OpenID Connect provider, by Streamlit's own means."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy.engine import make_url
+
+from analytics.database import Database
+from analytics.members import add_member, remove_member
+from tests import factories
+from tests.browser import dashboard
+from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
+from tests.tcp_proxy import TcpProxy
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        dashboard.chromium() is None and not os.environ.get("CI"),
+        reason="no chromium, chromium-browser or google-chrome on the PATH",
+    ),
+]
+
+# A machine that is busy with other tests is slower than what people would wait for.
+expect.set_options(timeout=dashboard.LOAD_TIMEOUT_MS)
+
+ADA, BOB, EVE = "ada@example.com", "Bob@Example.com", "eve@example.com"
+SHARED = """
+    [access]
+    contact = "help@example.com"
+    [auth]
+    redirect_uri = "ADDRESS/oauth2callback"
+    cookie_secret = "a secret of this test run, long enough"
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with dashboard.open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[OidcProvider]:
+    """Knows Ada, whose address is verified; Bob, of whom it does not say; Eve, whose address is not."""
+    accounts = {ADA: {"email_verified": True}, BOB: {}, EVE: {"email_verified": False}}
+    with OidcProvider(accounts) as provider:
+        yield provider
+
+
+@pytest.fixture
+def clients(database: Database) -> dict[str, UUID]:
+    """Two clients that used something today."""
+    ids = {}
+    for name, tokens in (("Acme", 1_230_000), ("Beta", 45_600)):
+        ids[name] = factories.client(database, name)
+        row = factories.usage_log(
+            ids[name], prompt_tokens=tokens, completion_tokens=0, created_at=datetime.now(UTC)
+        )
+        factories.insert_usage(database, row)
+    return ids
+
+
+def serving(database: Database, log: Path, secrets: str, **options: str) -> AbstractContextManager[str]:
+    url = database.url.render_as_string(hide_password=False)
+    return dashboard.running_dashboard(log, secrets=secrets, DATABASE_URL=url, **options)
+
+
+def settings(provider: OidcProvider) -> str:
+    return f"""
+        client_id = "{CLIENT_ID}"
+        client_secret = "{CLIENT_SECRET}"
+        server_metadata_url = "{provider.metadata_url}"
+    """
+
+
+@pytest.fixture
+def address(
+    database: Database, clients: dict[str, UUID], provider: OidcProvider, tmp_path: Path
+) -> Iterator[str]:
+    """A dashboard at which people sign in."""
+    with serving(database, tmp_path / "streamlit.log", SHARED + settings(provider)) as address:
+        yield address
+
+
+@contextmanager
+def visitor(browser: Browser) -> Iterator[Page]:
+    """A page in a browser of their own, in which nothing may go wrong."""
+    with closing(browser.new_context()) as context:
+        page = context.new_page()
+        problems: list[str] = []
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        yield page
+        assert problems == []
+
+
+def sign_in(page: Page, account: str) -> None:
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_role("link", name=account).click()
+
+
+def expect_total(page: Page, tokens: str) -> None:
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text(tokens)
+
+
+def expect_no_data(page: Page) -> None:
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+    content = page.content()
+    assert [told for told in ("Acme", "Beta", "1.23M", "45.6K", "stMetric") if told in content] == []
+
+
+def test_a_viewer_signs_in_and_out(
+    browser: Browser, address: str, database: Database, clients: dict[str, UUID], provider: OidcProvider
+) -> None:
+    add_member(database, ADA, "Beta", "viewer")
+    with visitor(browser) as page:
+        page.goto(f"{address}/?client={clients['Acme']}")
+        expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+        expect_no_data(page)
+
+        sign_in(page, ADA)
+        expect_total(page, "45.6K")
+        expect(page.get_by_test_id("stSidebar")).to_contain_text(ADA)
+        assert "Acme" not in page.content()
+
+        # A link is only ever a choice among what is allowed.
+        page.goto(f"{address}/?client={clients['Acme']}")
+        expect(page.get_by_text("This link does not work")).to_be_visible()
+        expect_no_data(page)
+        page.goto(f"{address}/?client={clients['Beta']}")
+        expect_total(page, "45.6K")
+
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+        expect_no_data(page)
+        assert provider.signed_out[-1:] == [ADA]
+        page.goto(address)
+        expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+        expect_no_data(page)
+
+
+def test_whoever_is_no_member_sees_whom_to_ask(browser: Browser, address: str, database: Database) -> None:
+    add_member(database, EVE, None, "admin")
+    with visitor(browser) as page:
+        page.goto(address)
+        sign_in(page, BOB)
+        expect(page.get_by_text("bob@example.com, which is no member of any client here")).to_be_visible()
+        expect(page.get_by_text("ask help@example.com to add this address")).to_be_visible()
+        expect_no_data(page)
+
+        # Somebody else's address does not help whoever only claims it.
+        page.get_by_role("button", name="Sign in with another account").click()
+        sign_in(page, EVE)
+        expect(page.get_by_text(f"has not verified that {EVE} is yours")).to_be_visible()
+        expect_no_data(page)
+
+
+def test_an_admin_sees_all_clients_until_that_ends(
+    browser: Browser, address: str, database: Database
+) -> None:
+    add_member(database, BOB, None, "admin")
+    with visitor(browser) as page:
+        page.goto(address)
+        sign_in(page, BOB)
+        expect_total(page, "1.23M")
+        page.get_by_role("combobox", name="Client").click()
+        page.get_by_role("option", name="Beta").click()
+        expect_total(page, "45.6K")
+
+        remove_member(database, BOB, None)
+        page.get_by_role("button", name="Refresh").click()
+        expect(page.get_by_text("bob@example.com, which is no member of any client here")).to_be_visible()
+        expect(page.get_by_test_id("stMetric")).to_have_count(0)
+        expect_no_data_but_the_link(page)
+
+
+def expect_no_data_but_the_link(page: Page) -> None:
+    """The visitor's own link named Beta, and goes on doing so."""
+    content = page.content()
+    assert [told for told in ("Acme", "1.23M", "45.6K") if told in content] == []
+
+
+def test_beside_a_public_client_there_is_a_way_in_and_a_way_out(
+    browser: Browser, database: Database, clients: dict[str, UUID], provider: OidcProvider, tmp_path: Path
+) -> None:
+    add_member(database, ADA, "Acme", "viewer")
+    secrets = f'[access]\npublic_client = "Beta"\n[auth]{SHARED.partition("[auth]")[2]}{settings(provider)}'
+    with serving(database, tmp_path / "streamlit.log", secrets) as address, visitor(browser) as page:
+        page.goto(address)
+        expect_total(page, "45.6K")
+        for account, tokens in ((BOB, "45.6K"), (ADA, "1.23M")):
+            sign_in(page, account)
+            expect(page.get_by_test_id("stSidebar")).to_contain_text(account)
+            expect_total(page, tokens)
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+            expect_total(page, "45.6K")
+
+
+def test_each_provider_has_a_button(
+    browser: Browser, database: Database, clients: dict[str, UUID], provider: OidcProvider, tmp_path: Path
+) -> None:
+    add_member(database, ADA, "Acme", "viewer")
+    secrets = f"{SHARED}[auth.google]{settings(provider)}[auth.keycloak]{settings(provider)}"
+    with serving(database, tmp_path / "streamlit.log", secrets) as address, visitor(browser) as page:
+        page.goto(address)
+        buttons = page.get_by_test_id("stMain").get_by_role("button")
+        expect(buttons).to_have_count(2)
+        expect(buttons.first).to_contain_text("Sign in with Google")
+        expect(buttons.last).to_contain_text("Sign in with Keycloak")
+        buttons.last.click()
+        page.get_by_role("link", name=ADA).click()
+        expect_total(page, "1.23M")
+
+
+class ReverseProxy(TcpProxy):
+    """What people put in front of a server: passes everything on, and says so in a header of its own."""
+
+    def __init__(self, address: str, header: str) -> None:
+        super().__init__(make_url(address))
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._first_lines = f"HTTP/1.1\r\n{header}\r\n".encode()
+
+    def __enter__(self) -> "ReverseProxy":
+        super().__enter__()
+        return self
+
+    def _until_cut(self, name: str, data: bytes) -> bytes:
+        return data.replace(b"HTTP/1.1\r\n", self._first_lines) if name == "client" else data
+
+
+PROXIES = [
+    "X-Forwarded-For: 203.0.113.7",
+    "x-forwarded-proto: https",
+    "Forwarded: for=203.0.113.7",
+    "X-Real-IP: 203.0.113.7",
+    "Via: 1.1 proxy.example.com",
+]
+
+
+def test_a_local_server_refuses_whoever_comes_by_a_proxy(
+    browser: Browser, database: Database, clients: dict[str, UUID], tmp_path: Path
+) -> None:
+    with serving(database, tmp_path / "streamlit.log", dashboard.AT_THIS_MACHINE) as address:
+        with ReverseProxy(address, "X-Tells: nothing") as proxy, visitor(browser) as page:
+            for here in (address, address.replace("127.0.0.1", "localhost"), proxy.address):
+                page.goto(here)
+                expect_total(page, "1.23M")
+        for header in PROXIES:
+            with ReverseProxy(address, header) as proxy, visitor(browser) as page:
+                page.goto(proxy.address)
+                expect(page.get_by_text("Nobody has said who may look")).to_be_visible()
+                expect_no_data(page)
+
+
+def test_a_local_server_refuses_other_names_of_this_machine(
+    browser: Browser, database: Database, clients: dict[str, UUID], tmp_path: Path
+) -> None:
+    """A page of somebody else's whose name comes to mean this machine, so that its script can read ours."""
+    rebinding = "--host-resolver-rules=MAP rebound.example 127.0.0.1"
+    with (
+        serving(database, tmp_path / "streamlit.log", dashboard.AT_THIS_MACHINE) as address,
+        closing(
+            browser.browser_type.launch(
+                executable_path=dashboard.chromium(), args=["--no-sandbox", *dashboard.QUIET, rebinding]
+            )
+        ) as rebound,
+    ):
+        page = rebound.new_page()
+        page.goto(address.replace("127.0.0.1", "rebound.example"))
+        expect(page.get_by_text("Nobody has said who may look")).to_be_visible()
+        expect_no_data(page)
+
+
+def test_local_is_refused_where_the_server_listens_to_all(
+    browser: Browser, database: Database, clients: dict[str, UUID], tmp_path: Path
+) -> None:
+    everybody = "0.0.0.0"
+    secrets = dashboard.AT_THIS_MACHINE
+    with (
+        serving(database, tmp_path / "streamlit.log", secrets, server_address=everybody) as address,
+        visitor(browser) as page,
+    ):
+        page.goto(address)
+        expect(page.get_by_text("this server can be reached from others")).to_be_visible()
+        expect_no_data(page)

@@ -1,0 +1,325 @@
+"""The page "Conversations" under AppTest: list, search, order, paging, one conversation's calls, links."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import streamlit as st
+from playwright.sync_api import Page, expect
+from streamlit.testing.v1 import AppTest
+
+from analytics import charts_of_calls, queries
+from analytics.database import Database
+from analytics.ui.timeline import without_phones
+from tests import factories
+from tests.app import open_page, text_of
+from tests.browser import dashboard
+from tests.connections import dsn
+from tests.tcp_proxy import TcpProxy
+
+PATH = "pages/conversations.py"
+ADA, BOB = UUID(int=101), UUID(int=102)
+
+
+@pytest.fixture(autouse=True)
+def cold_caches() -> Iterator[None]:
+    """Each test begins as a server that has just started."""
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def configured(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The test's database, as the one that the dashboard is configured with."""
+    monkeypatch.setenv("DATABASE_URL", dsn(database))
+    return database
+
+
+@pytest.fixture
+def client_id(configured: Database) -> UUID:
+    return factories.client(configured)
+
+
+def _use(database: Database, client_id: UUID, **columns: Any) -> None:
+    row = {"created_at": datetime.now(UTC), **columns}
+    factories.insert_usage(database, factories.usage_log(client_id, **row))
+
+
+def _listed(page: AppTest, column: str = "Conversation") -> list[Any]:
+    values: list[Any] = page.dataframe[0].value[column].tolist()
+    return values
+
+
+def _metrics(page: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def _button(page: AppTest, label: str) -> Any:
+    return next(button for button in page.button if button.label == label)
+
+
+def _two_conversations(database: Database, client_id: UUID) -> None:
+    factories.conversation(database, client_id, id=ADA, phone="5511987654321", name="Ada")
+    factories.conversation(database, client_id, id=BOB, phone="5511900000000", name="Bob")
+    _use(database, client_id, conversation_id=ADA, phone=None, total_tokens=100, cost_usd=Decimal(2))
+    _use(database, client_id, conversation_id=BOB, phone=None, total_tokens=300, cost_usd=Decimal(1))
+
+
+def test_all_conversations_are_listed_with_phones_masked(configured: Database, client_id: UUID) -> None:
+    _two_conversations(configured, client_id)
+    page = open_page(PATH)
+
+    assert not page.exception
+    assert _listed(page) == ["Bob", "Ada"]
+    assert _listed(page, "Phone") == ["•••• 0000", "•••• 4321"]
+    assert _listed(page, "Cost") == [1.0, 2.0]
+    assert _listed(page, "Tokens") == [300, 100]
+    assert "1\N{EN DASH}2 of 2" in text_of(page)
+
+    page.toggle(key="phones").set_value(True).run()
+    assert _listed(page, "Phone") == ["5511900000000", "5511987654321"]
+
+
+@pytest.mark.parametrize(
+    ("link", "names"),
+    [
+        ({"sort": "highest-cost"}, ["Ada", "Bob"]),
+        ({"sort": "name-z-to-a"}, ["Bob", "Ada"]),
+        ({"q": "aD"}, ["Ada"]),
+        ({"q": "1190000"}, ["Bob"]),
+        ({"q": str(ADA)}, ["Ada"]),
+    ],
+)
+def test_search_and_order_are_in_the_link(
+    configured: Database, client_id: UUID, link: dict[str, str], names: list[str]
+) -> None:
+    _two_conversations(configured, client_id)
+    assert _listed(open_page(PATH, **link)) == names
+
+
+def test_what_is_chosen_goes_into_the_link_but_no_phone(configured: Database, client_id: UUID) -> None:
+    _two_conversations(configured, client_id)
+    page = open_page(PATH)
+    page.text_input(key="search").set_value("ada").run()
+    page.selectbox(key="order").set_value("Used last").run()
+    assert _listed(page) == ["Ada"]
+    assert page.query_params == {"q": "ada", "sort": "used-last"}
+
+    page.text_input(key="search").set_value("+55 11 98765-4321").run()
+    assert "q" not in page.query_params
+    assert _listed(page) == ["Ada"]
+
+
+def test_fifty_conversations_are_a_page(configured: Database, client_id: UUID) -> None:
+    for number in range(101):
+        _use(configured, client_id, phone=f"55119{number:08}", total_tokens=1000 - number)
+    page = open_page(PATH)
+    assert _listed(page, "Tokens") == list(range(1000, 950, -1))
+    assert "1\N{EN DASH}50 of 101" in text_of(page)
+    assert _button(page, "Previous").disabled
+
+    _button(page, "Next").click().run()
+    assert page.query_params["page"] == "2"
+    assert _listed(page, "Tokens") == list(range(950, 900, -1))
+
+    page = open_page(PATH, page="3")
+    assert _listed(page, "Tokens") == [900]
+    assert "101\N{EN DASH}101 of 101" in text_of(page)
+    assert _button(page, "Next").disabled
+
+    page.selectbox(key="order").set_value("Fewest tokens").run()
+    assert "page" not in page.query_params
+    assert _listed(page, "Tokens")[0] == 900
+    assert "1\N{EN DASH}50 of 101" in text_of(page)
+
+
+def test_a_search_that_nothing_fits_has_a_way_back(configured: Database, client_id: UUID) -> None:
+    _two_conversations(configured, client_id)
+    page = open_page(PATH, q="<b>nobody")
+    assert not page.exception
+    assert "No conversation fits" in text_of(page)
+    _button(page, "Show all conversations").click().run()
+    assert _listed(page) == ["Bob", "Ada"]
+
+
+def test_a_page_that_is_not_there_has_a_way_back(configured: Database, client_id: UUID) -> None:
+    _two_conversations(configured, client_id)
+    page = open_page(PATH, page="7")
+    assert "There is no page 7" in text_of(page)
+    _button(page, "To the first page").click().run()
+    assert _listed(page) == ["Bob", "Ada"]
+
+
+def test_a_client_without_calls_is_told_so(configured: Database, client_id: UUID) -> None:
+    page = open_page(PATH)
+    assert not page.exception
+    assert "No usage, last 30 days" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ({"sort": "price"}, "sort must be one of most-tokens, fewest-tokens"),
+        ({"page": "0"}, 'page must be a whole number from 1 to 1,000,000, not "0"'),
+        ({"page": "1e3"}, 'page must be a whole number from 1 to 1,000,000, not "1e3"'),
+        ({"page": "9" * 30}, "page must be a whole number from 1 to 1,000,000"),
+        ({"q": "x" * 101}, "q must be at most 100 characters long, not 101"),
+        ({"conversation": "5511987654321"}, "conversation must be an id such as"),
+    ],
+)
+def test_a_link_that_does_not_work_says_why(
+    configured: Database, client_id: UUID, link: dict[str, str], message: str
+) -> None:
+    _two_conversations(configured, client_id)
+    page = open_page(PATH, **link)
+    assert not page.exception
+    assert message.lower() in page.error[0].value.replace("\\", "").lower()
+
+    _button(page, "Open the overview").click().run()
+    assert _listed(page) == ["Bob", "Ada"]
+
+
+def test_a_link_opens_one_conversation(configured: Database, client_id: UUID) -> None:
+    _two_conversations(configured, client_id)
+    at = datetime.now(UTC)
+    rows = {"source": "groq", "model": "llama", "total_tokens": 50, "cost_usd": Decimal("0.5")}
+    _use(configured, client_id, conversation_id=None, phone="5511987654321", created_at=at, **rows)
+    _use(
+        configured, client_id, conversation_id=ADA, created_at=at + timedelta(seconds=1), cost_usd=None,
+        cost_basis="unpriced", total_tokens=7, model=None, metadata={"phone": "5511987654321", "turn": 3},
+    )  # fmt: skip
+    page = open_page(PATH, conversation=str(ADA))
+
+    assert not page.exception
+    assert "### Ada" in text_of(page)
+    assert _metrics(page) == {
+        "Cost": "≥\N{NO-BREAK SPACE}$2.50",
+        "Tokens": "157",
+        "Calls": "3",
+        "Cost per call": "$1.25",
+    }
+    models, calls = page.dataframe[0].value, page.dataframe[1].value
+    assert models["Model"].tolist() == ["gpt-4 (OpenAI)", "llama (Groq)", "(no model named)"]
+    assert models["Tokens"].sum() == 157
+    assert calls["Tokens"].tolist() == [100, 50, 7]
+    assert calls["Running tokens"].tolist() == [100, 150, 157]
+    assert calls["Running cost"].tolist() == [2.0, 2.5, 2.5]
+    assert calls["Cost"].isna().tolist() == [False, False, True]
+    assert "5511987654321" not in text_of(page) + str(calls["Metadata"].tolist())
+
+    page.toggle(key="phones").set_value(True).run()
+    assert "5511987654321" in text_of(page)
+    assert "5511987654321" in str(page.dataframe[1].value["Metadata"].tolist())
+
+    _button(page, "All conversations").click().run()
+    assert "conversation" not in page.query_params
+    assert _listed(page) == ["Bob", "Ada"]
+
+
+def test_of_many_calls_the_first_are_shown_and_all_are_counted(configured: Database, client_id: UUID) -> None:
+    at = datetime.now(UTC)
+    factories.insert_usage(
+        configured,
+        *(
+            factories.usage_log(
+                client_id, conversation_id=ADA, created_at=at, total_tokens=1, cost_usd=Decimal("0.01")
+            )
+            for _ in range(1001)
+        ),
+    )
+    page = open_page(PATH, conversation=str(ADA))
+    assert "First 1,000 of 1,001 calls, last 30 days" in text_of(page)
+    assert _metrics(page)["Calls"] == "1,001"
+    assert _metrics(page)["Cost"] == "$10.01"
+    assert len(page.dataframe[1].value) == 1000
+
+
+def test_the_course_has_each_call_and_the_cost_so_far(database: Database, acme: UUID) -> None:
+    for hour, source in enumerate(("openai", "groq", "mistral")):
+        at = factories.NOW + timedelta(hours=hour)
+        factories.insert_usage(
+            database, factories.usage_log(acme, conversation_id=ADA, source=source, created_at=at)
+        )
+    today = factories.NOW.date()
+    calls = queries.conversation_calls(database, acme, today, today, conversation_id=ADA, phone=None)
+    [points] = charts_of_calls.timeline(calls, "America/Sao_Paulo").to_dict()["datasets"].values()
+    assert [point["provider"] for point in points] == ["OpenAI", "Groq", "Other"]
+    assert [point["running_cost"] for point in points] == [0.0093, 0.0186, 0.0279]
+    assert points[0]["clock"] == "Wed 18 Mar 2026, 09:00:00"
+    assert points[0]["made_at"].startswith("2026-03-18T09:00:00")
+
+
+def test_the_last_good_list_stays_while_the_database_is_away(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _two_conversations(database, factories.client(database))
+    with TcpProxy(database.url) as proxy:
+        monkeypatch.setenv("DATABASE_URL", proxy.url.render_as_string(hide_password=False))
+        page = open_page(PATH)
+        proxy.stop()
+        _button(page, "Refresh").click().run()
+        assert not page.exception
+        assert "The database does not answer" in page.warning[0].value
+        assert _listed(page) == ["Bob", "Ada"]
+
+
+def test_an_unknown_conversation_is_told_so(configured: Database, client_id: UUID) -> None:
+    other = factories.client(configured, "Beta")
+    _use(configured, other, conversation_id=ADA)
+    for unknown in (uuid4(), ADA):
+        page = open_page(PATH, client="Acme", conversation=str(unknown))
+        assert not page.exception
+        assert f"has no conversation `{unknown}` with calls in these days" in text_of(page)
+        assert not page.metric
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(
+    dashboard.chromium() is None and not os.environ.get("CI"),
+    reason="no chromium, chromium-browser or google-chrome on the PATH",
+)
+def test_a_click_on_a_row_opens_it(database: Database, tmp_path: Path) -> None:
+    client_id = factories.client(database)
+    _two_conversations(database, client_id)
+    _use(database, client_id, conversation_id=None, phone="5511955555555", total_tokens=1)
+    with (
+        dashboard.running_dashboard(tmp_path / "streamlit.log", DATABASE_URL=dsn(database)) as address,
+        dashboard.open_browser() as browser,
+    ):
+        page = browser.new_page()
+        page.goto(f"{address}/conversations")
+        _click_row(page, 1)
+        expect(page.get_by_role("heading", name="Ada")).to_be_visible()
+        assert page.url == f"{address}/conversations?conversation={ADA}"
+
+        # A phone opens its calls, too, and stays out of the link.
+        page.get_by_role("button", name="All conversations").click()
+        _click_row(page, 2)
+        expect(page.get_by_role("heading", name="(unnamed)")).to_be_visible()
+        expect(page.get_by_text("phone •••• 5555")).to_be_visible()
+        assert page.url == f"{address}/conversations"
+
+
+def _click_row(page: Page, number: int) -> None:
+    grid = page.get_by_test_id("stDataFrame")
+    expect(page.get_by_text("Click a row")).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
+    expect(grid).to_have_count(1)
+    expect(grid.locator("[role=gridcell]").first).to_be_attached(timeout=dashboard.LOAD_TIMEOUT_MS)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    grid.click(position={"x": 150, "y": 35 * (number + 1.5)})
+
+
+def test_phones_within_metadata_are_masked() -> None:
+    metadata = {"user_phone": 5511987654321, "to": ["wa:5511987654321"], "turns": 3, "ok": None}
+    assert without_phones(metadata, "5511987654321") == {
+        "user_phone": "•••• 4321",
+        "to": ["wa:•••• 4321"],
+        "turns": 3,
+        "ok": None,
+    }

@@ -1,0 +1,215 @@
+"""The page "Live" under AppTest, and in a browser: what it asks while it is in sight, and that it stops."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import streamlit as st
+from playwright.sync_api import Page, WebSocket, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from streamlit.testing.v1 import AppTest
+
+from analytics import charts_of_calls, ui
+from analytics.charts import MEASURES
+from analytics.database import Database
+from analytics.queries import usage_by_minute
+from tests import factories
+from tests.app import open_page, text_of
+from tests.browser import dashboard
+from tests.connections import dsn
+from tests.factories import NOW
+from tests.tcp_proxy import TcpProxy
+
+PATH = "pages/live.py"
+
+
+@pytest.fixture(autouse=True)
+def cold_caches() -> Iterator[None]:
+    """Each test begins as a server that has just started."""
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def configured(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The test's database, as the one that the dashboard is configured with."""
+    monkeypatch.setenv("DATABASE_URL", dsn(database))
+    return database
+
+
+def _use(database: Database, client_id: UUID, ago: timedelta = timedelta(0), **columns: Any) -> None:
+    row = {"created_at": datetime.now(UTC) - ago, **columns}
+    factories.insert_usage(database, factories.usage_log(client_id, **row))
+
+
+def _metrics(page: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def test_new_calls_appear_at_the_next_refresh(configured: Database) -> None:
+    client_id = factories.client(configured)
+    _use(configured, client_id, timedelta(seconds=30), total_tokens=11, phone="5511987654321")
+    page = open_page(PATH)
+    assert not page.exception
+    assert page.dataframe[0].value["Tokens"].tolist() == [11]
+    assert page.dataframe[0].value["Phone"].tolist() == ["•••• 4321"]
+
+    _use(configured, client_id, total_tokens=22, cost_usd=Decimal(0), cost_basis="unpriced")
+    page.run()
+    assert page.dataframe[0].value["Tokens"].tolist() == [22, 11]
+    assert page.dataframe[0].value["Cost"].isna().tolist() == [True, False]
+    assert _metrics(page)["Without price"] == "1"
+    assert "of 2\N{NO-BREAK SPACE}calls in the last hour, 0 without tokens" in text_of(page)
+
+
+def test_rates_are_shown(configured: Database) -> None:
+    client_id = factories.client(configured)
+    # In each of the last minutes, whichever the test runs in.
+    for minute in range(8):
+        _use(configured, client_id, timedelta(minutes=minute), total_tokens=1000, cost_usd=Decimal("0.10"))
+    page = open_page(PATH)
+    assert _metrics(page) == {
+        "Requests / min": "1",
+        "Tokens / min": "1.00K",
+        "Cost / hour": "$6.00",
+        "Without price": "0",
+    }
+
+
+def test_a_page_that_is_paused_asks_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    client_id = factories.client(database)
+    _use(database, client_id, total_tokens=11)
+    with TcpProxy(database.url) as proxy:
+        monkeypatch.setenv("DATABASE_URL", proxy.url.render_as_string(hide_password=False))
+        page = open_page(PATH)
+        asked = proxy.round_trips
+        page.run()
+        assert proxy.round_trips == asked + 1
+
+        page.toggle(key="paused").set_value(True).run()
+        _use(database, client_id, total_tokens=22)
+        page.run()
+        assert proxy.round_trips == asked + 1
+        assert page.dataframe[0].value["Tokens"].tolist() == [11]
+        assert "Paused" in text_of(page)
+
+        page.toggle(key="paused").set_value(False).run()
+        assert page.dataframe[0].value["Tokens"].tolist() == [22, 11]
+
+
+def test_the_last_good_numbers_stay_while_the_database_is_away(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _use(database, factories.client(database), total_tokens=11)
+    with TcpProxy(database.url) as proxy:
+        monkeypatch.setenv("DATABASE_URL", proxy.url.render_as_string(hide_password=False))
+        page = open_page(PATH)
+        proxy.go_away()
+        page.run()
+        assert not page.exception
+        assert "The database does not answer" in page.warning[0].value
+        assert page.dataframe[0].value["Tokens"].tolist() == [11]
+
+        proxy.come_back()
+        page.run()
+        assert not page.warning
+
+
+def test_a_client_without_calls_is_told_so(configured: Database) -> None:
+    factories.client(configured)
+    page = open_page(PATH)
+    assert not page.exception
+    assert "No calls in the last 24 hours" in text_of(page)
+    assert _metrics(page)["Cost / hour"] == "$0.00"
+    assert not page.dataframe
+
+
+def test_each_client_has_a_feed_of_its_own(configured: Database) -> None:
+    _use(configured, factories.client(configured, "Acme"), total_tokens=11)
+    _use(configured, factories.client(configured, "Beta"), total_tokens=22)
+    page = open_page(PATH)
+    assert page.dataframe[0].value["Tokens"].tolist() == [11]
+    page.selectbox(key="client").set_value("Beta").run()
+    assert page.dataframe[0].value["Tokens"].tolist() == [22]
+
+
+def test_minutes_without_calls_are_on_the_chart(database: Database, acme: UUID) -> None:
+    for source, tokens in (("openai", 10), ("groq", 5), ("mistral", 1), ("whisper", 2)):
+        factories.insert_usage(database, factories.usage_log(acme, source=source, total_tokens=tokens))
+    minutes = usage_by_minute(database, acme, NOW, NOW + timedelta(minutes=1))
+    chart = charts_of_calls.by_minute(
+        minutes,
+        MEASURES["Tokens"],
+        first_at=NOW - timedelta(minutes=59),
+        last_at=NOW,
+        timezone="America/Sao_Paulo",
+    ).to_dict()
+    bars, columns = chart["datasets"].values()
+    assert len(columns) == 60
+    assert len(bars) == 180
+    assert sum(bar["value"] for bar in bars) == 18
+    assert (columns[0]["clock"], columns[-1]["clock"]) == ("08:01", "09:00")
+    assert {name: columns[-1][name] for name in ("OpenAI", "Groq", "Other")} == {
+        "OpenAI": 10, "Groq": 5, "Other": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(
+    dashboard.chromium() is None and not os.environ.get("CI"),
+    reason="no chromium, chromium-browser or google-chrome on the PATH",
+)
+def test_a_page_out_of_sight_asks_nothing(database: Database, tmp_path: Path) -> None:
+    _use(database, factories.client(database), total_tokens=11)
+    with (
+        TcpProxy(database.url) as proxy,
+        dashboard.running_dashboard(
+            tmp_path / "streamlit.log", DATABASE_URL=proxy.url.render_as_string(hide_password=False)
+        ) as address,
+        dashboard.open_browser() as browser,
+    ):
+        page = browser.new_page()
+        with page.expect_websocket() as opening:
+            page.goto(f"{address}/live")
+        socket = opening.value
+        expect(page.get_by_text("Every 3 seconds")).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
+        _await_round_trips(socket, proxy, 2)
+
+        _show(page, "hidden")
+        expect(page.get_by_text("Waiting out of sight")).to_be_visible()
+        asked = proxy.round_trips
+        for _ in range(3):
+            # The page goes on calling, and the server has nothing to ask.
+            socket.wait_for_event("framesent", timeout=dashboard.LOAD_TIMEOUT_MS)
+        assert proxy.round_trips == asked
+
+        _show(page, "visible")
+        _await_round_trips(socket, proxy, 2)
+
+        page.get_by_role("link", name="About the numbers").click()
+        expect(page.get_by_text("Days and weeks")).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
+        with pytest.raises(PlaywrightTimeout):
+            socket.wait_for_event("framesent", timeout=3_000 * ui.LIVE_SECONDS)
+
+
+def _show(page: Page, state: str) -> None:
+    """What a browser tells a page when its tab goes out of sight and comes back."""
+    page.evaluate(
+        """state => {
+            Object.defineProperty(document, "visibilityState", {configurable: true, get: () => state});
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        state,
+    )
+
+
+def _await_round_trips(socket: WebSocket, proxy: TcpProxy, count: int) -> None:
+    wanted = proxy.round_trips + count
+    while proxy.round_trips < wanted:
+        socket.wait_for_event("framesent", timeout=dashboard.LOAD_TIMEOUT_MS)

@@ -1,0 +1,302 @@
+"""Providers and models under AppTest: numbers that add up, links, states with nothing to show."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from analytics.database import Database
+from tests import factories
+from tests.app import open_page, text_of
+
+PATH = "pages/providers_and_models.py"
+MARCH = "2026-03-01..2026-03-31"
+BLANK, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
+
+
+@pytest.fixture(autouse=True)
+def cold_caches() -> Iterator[None]:
+    """Each test begins as a server that has just started."""
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def client_id(database: Database, monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """The one client of the database that the dashboard is configured with."""
+    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
+    return factories.client(database)
+
+
+def use(database: Database, client_id: UUID, day: date, **columns: Any) -> None:
+    at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    factories.insert_usage(database, factories.usage_log(client_id, created_at=at, **columns))
+
+
+def open_march(**link: str) -> AppTest:
+    page = open_page(PATH, days=MARCH, **link)
+    assert not page.exception
+    return page
+
+
+def plain(cell: str) -> str:
+    """A cell as it is read: `now | before and the change`."""
+    for mark in ("**", ":small[:gray[", "]]", ":gray[", "]", "\\"):
+        cell = cell.replace(mark, "")
+    return cell.replace("  \n", " | ").replace(BLANK, " ").replace(MINUS, "-")
+
+
+def table(page: AppTest, place: int = 0) -> list[list[str]]:
+    return [[plain(cell) for cell in row] for row in page.table[place].value.values.tolist()]
+
+
+def test_models_add_up_to_providers_and_those_to_the_total(database: Database, client_id: UUID) -> None:
+    for day, model in ((5, "gpt-4"), (6, "gpt-4"), (7, "gpt-4o")):
+        use(database, client_id, date(2026, 3, day), model=model)
+    use(database, client_id, date(2026, 3, 8), source="groq", model="llama", cost_usd=Decimal(0))
+    use(database, client_id, date(2026, 2, 27), cost_usd=Decimal("0.0186"))
+    use(database, client_id, date(2026, 2, 27), source="whisper", model="whisper-1")
+    page = open_march()
+
+    assert "##### 1 Mar to 31 Mar 2026 compared with 29 Jan to 28 Feb 2026" in text_of(page)
+    assert page.table[0].value.columns.tolist() == [
+        "Provider", "Model", "Requests", "Tokens", "Cost", "Cost per 1K tokens", "Tokens per request",
+    ]  # fmt: skip
+    assert table(page) == [
+        ["Total", "", "4 | 2 ▲ +100%", "920 | 460 ▲ +100%", "$0.028 | $0.028 · unchanged",
+         "$0.030 | $0.061 ▼ -50.0%", "230 | 230 · unchanged"],
+        ["OpenAI", "2 models", "3 | 1 ▲ +200%", "690 | 230 ▲ +200%", "$0.028 | $0.019 ▲ +50.0%",
+         "$0.040 | $0.081 ▼ -50.0%", "230 | 230 · unchanged"],
+        ["", "gpt-4", "2 | 1 ▲ +100%", "460 | 230 ▲ +100%", "$0.019 | $0.019 · unchanged",
+         "$0.040 | $0.081 ▼ -50.0%", "230 | 230 · unchanged"],
+        ["", "gpt-4o", "1 | 0 · new", "230 | 0 · new", "$0.0093 | —", "$0.040 | —", "230 | —"],
+        ["Groq", "llama", "1 | 0 · new", "230 | 0 · new", "$0.00 | —", "$0.00 | —", "230 | —"],
+        ["Whisper", "whisper-1", "0 | 1 · gone", "0 | 230 · gone", "— | $0.0093", "— | $0.040", "— | 230"],
+    ]  # fmt: skip
+
+
+def test_a_cost_that_is_not_known_is_no_zero_and_has_no_change(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 3, 5))
+    use(database, client_id, date(2026, 2, 27))
+    for day in (date(2026, 3, 5), date(2026, 2, 27)):
+        use(database, client_id, day, model="own", cost_usd=Decimal(0), cost_basis="unpriced")
+    page = open_march(show="Cost")
+
+    assert [row[4:6] for row in table(page)] == [
+        ["≥ $0.0093 | ≥ $0.0093", "— | —"],
+        ["≥ $0.0093 | ≥ $0.0093", "— | —"],
+        ["$0.0093 | $0.0093 · unchanged", "$0.040 | $0.040 · unchanged"],
+        ["cost unknown | cost unknown", "— | —"],
+    ]
+    assert "Cost (USD), without calls that have no price" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("asked", "window"),
+    [
+        ("Days before", "29 Jan to 28 Feb 2026"),
+        ("same days last month", "1 Feb to 28 Feb 2026"),
+        ("2026-02-10..2026-02-12", "10 Feb to 12 Feb 2026"),
+    ],
+)
+def test_the_other_days_are_in_the_link(database: Database, client_id: UUID, asked: str, window: str) -> None:
+    use(database, client_id, date(2026, 3, 5))
+    assert f"1 Mar to 31 Mar 2026 compared with {window}" in text_of(open_march(**{"with": asked}))
+
+
+@pytest.mark.parametrize(
+    ("days", "window"),
+    [
+        ("2026-02-01..2026-02-28", "28 Feb 2026 compared with 1 Jan to 31 Jan 2026"),
+        ("2026-03-01..2026-03-30", "30 Mar 2026 compared with 1 Feb to 28 Feb 2026"),
+        ("2026-03-05..2026-03-31", "31 Mar 2026 compared with 5 Feb to 28 Feb 2026"),
+        ("2026-01-01..2026-01-31", "31 Jan 2026 compared with 1 Dec to 31 Dec 2025"),
+    ],
+)
+def test_same_days_last_month(database: Database, client_id: UUID, days: str, window: str) -> None:
+    use(database, client_id, date.fromisoformat(days[:10]))
+    page = open_page(PATH, days=days, **{"with": "Same days last month"})
+    assert not page.exception
+    assert window in text_of(page)
+
+
+def test_any_two_days_can_be_picked_to_compare_with(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 1, 2))
+    use(database, client_id, date(2026, 3, 5))
+    database.fold()
+    page = open_march()
+    picker = page.date_input[-1]
+
+    picker.set_value((date(2026, 1, 2),)).run()
+    assert not page.exception
+    assert "compared with 29 Jan to 28 Feb 2026" in text_of(page)
+
+    page.date_input[-1].set_value((date(2026, 1, 2), date(2026, 1, 3))).run()
+    assert not page.exception
+    assert "compared with 2 Jan to 3 Jan 2026" in text_of(page)
+    assert page.button_group(key="with").value == "2026-01-02..2026-01-03"
+    assert table(page)[0][2] == "1 | 1 · unchanged"
+
+
+def test_days_that_both_periods_have_are_told(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 3, 5))
+    overlapping = open_march(**{"with": "2026-03-31..2026-03-31"})
+    assert "The two share days" in text_of(overlapping)
+    assert "The two share days" not in text_of(open_march(**{"with": "2026-02-01..2026-02-28"}))
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ({"with": "nonsense"}, 'the days to compare with must be Days before, Same days last month, or'),
+        ({"with": "2026-03-31..2026-03-01"}, "2026-03-31 is after 2026-03-01: give the earlier day first"),
+        ({"with": "2026-02-30..2026-03-01"}, 'not "2026-02-30..2026-03-01"'),
+        ({"grain": "hour"}, 'grain must be one of Day, Week, Month, not "hour"'),
+        ({"target": "acme/<b>"}, 'no model with a price is called "acme/<b>": choose one of the list'),
+    ],
+)  # fmt: skip
+def test_a_link_that_does_not_work_says_why(
+    database: Database, client_id: UUID, link: dict[str, str], message: str
+) -> None:
+    use(database, client_id, date(2026, 3, 5))
+    page = open_march(**link)
+    assert message.lower() in page.error[0].value.lower().replace("\\", "")
+
+    next(button for button in page.button if button.label == "Go on without it").click().run()
+    assert not page.exception
+    assert not page.error
+    assert page.button_group(key="days").value == MARCH
+    assert "Calls by operation, 1 Mar to 31 Mar 2026" in text_of(page)
+
+
+def test_the_first_day_of_the_calendar_has_none_before(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 3, 5))
+    for other in ("Days before", "Same days last month"):
+        page = open_page(PATH, days="0001-01-01..0001-01-02", **{"with": other})
+        assert not page.exception
+        assert "No usage" in text_of(page)
+
+
+def test_the_grain_is_in_the_link_and_outer_buckets_that_are_not_whole_are_told(
+    database: Database, client_id: UUID
+) -> None:
+    use(database, client_id, date(2026, 3, 5))
+    text = text_of(open_march(grain="week"))
+    assert "Usage per week, 1 Mar to 31 Mar 2026" in text
+    assert "The first week counts only from 1 Mar 2026." in text
+    assert "The last week counts only up to 31 Mar 2026." in text
+
+    text = text_of(open_march(grain="month"))
+    assert "Usage per month" in text
+    assert "counts only" not in text
+    assert "Today is not over" not in text
+
+    page = open_page(PATH, days="2026-03-02..2026-03-05", grain="Month")
+    assert "The month counts only these days." in text_of(page)
+
+
+def test_a_day_that_is_not_over_is_told(database: Database, client_id: UUID) -> None:
+    use(database, client_id, datetime.now(UTC).date())
+    page = open_page(PATH)
+    assert not page.exception
+    assert "Today is not over." in text_of(page)
+
+
+def test_what_if_everything_ran_on_one_model(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 3, 5), model="gpt-4o-mini", cost_usd=Decimal("0.01"))
+    use(database, client_id, date(2026, 3, 5), model="own", cost_usd=Decimal(0), cost_basis="unpriced")
+    use(
+        database, client_id, date(2026, 3, 6), source="whisper", model="whisper-1", prompt_tokens=0,
+        completion_tokens=0, total_tokens=40, cost_usd=Decimal("0.003"), metadata={"duration_seconds": 30},
+    )  # fmt: skip
+    page = open_march(target="OpenAI/gpt-4")
+    assert page.selectbox(key="target").value == "openai/gpt-4"
+    assert table(page, 1) == [
+        ["Total of these", "", "$0.010", "$0.0093", "-$0.00070 (-7.0%)"],
+        ["OpenAI gpt-4o-mini", "230 tokens", "$0.010", "$0.0093", "-$0.00070 (-7.0%)"],
+    ]
+    text = text_of(page).replace("\\", "").replace(MINUS, "-")
+    assert "**$0.0093** at openai/gpt-4 instead of **$0.010** as booked: -$0.00070 (-7.0%)" in text
+    assert "By the installation's price of gpt-4." in text
+    assert "**OpenAI own**: none of its calls has a booked cost" in text
+    assert "**Whisper whisper-1**: no price of gpt-4 by the length of audio is known" in text
+
+    page.selectbox(key="target").set_value("whisper/whisper-1").run()
+    assert not page.exception
+    assert table(page, 1)[1] == ["Whisper whisper-1", "0.5 minutes", "$0.0030", "$0.0030", "the same"]
+
+
+def test_what_if_begins_with_the_model_that_is_used_most_and_costs_something(
+    database: Database, client_id: UUID
+) -> None:
+    use(database, client_id, date(2026, 3, 5), source="groq", model="llama-3.3-70b-versatile",
+        prompt_tokens=5000, cost_usd=Decimal(0))  # fmt: skip
+    use(database, client_id, date(2026, 3, 5), model="gpt-4o-mini")
+    use(database, client_id, date(2026, 3, 5), model="gpt-4", prompt_tokens=1)
+    assert open_march().selectbox(key="target").value == "openai/gpt-4o-mini"
+
+
+def test_nothing_that_could_be_priced_there(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 3, 5))
+    page = open_march(target="whisper/whisper-1")
+    assert "Nothing used in these days has a price at whisper/whisper-1" in text_of(page).replace("\\", "")
+    assert len(page.table) == 1
+
+
+def test_hours_are_those_of_the_client(database: Database, client_id: UUID) -> None:
+    with database.transaction() as connection:
+        connection.execute("update clients set timezone = 'Asia/Kolkata'")
+    use(database, client_id, date(2026, 3, 5))
+    use(database, client_id, date(2026, 3, 6), prompt_tokens=1)
+    text = text_of(open_march())
+    assert f"Strongest: Thu 17:00 with 230{BLANK}tokens. Hours are those of Asia/Kolkata." in text
+    assert "Sums, not averages: Sun to Tue occur 5 times, the others 4." in text
+
+
+def test_calls_by_operation(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 3, 5), metadata={"operation": "chat"})
+    use(database, client_id, date(2026, 3, 5), metadata={"operation": "chat"})
+    use(database, client_id, date(2026, 3, 5))
+    assert table(open_march(), 2) == [
+        ["chat", "2", "66.7%", "460", "$0.019"],
+        ["(not logged)", "1", "33.3%", "230", "$0.0093"],
+    ]
+
+
+def test_that_no_call_says_its_operation_is_told(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 3, 5))
+    page = open_march()
+    assert "No call of these days says what it was for." in text_of(page)
+    assert len(page.table) == 2
+
+
+def test_a_period_without_calls_is_told_and_what_is_gone_is_shown(
+    database: Database, client_id: UUID
+) -> None:
+    page = open_march()
+    assert "**No usage, 1 Mar to 31 Mar 2026.** Acme made no call from 1 Mar 2026 to 31 Mar 2026." in (
+        text_of(page)
+    )
+    assert not page.table
+
+    use(database, client_id, date(2026, 2, 27))
+    next(button for button in page.button if button.label == "Refresh").click().run()
+    assert not page.exception
+    assert "No usage" in text_of(page)
+    assert table(page)[0][2] == "0 | 1 · gone"
+    assert "What if" not in text_of(page)
+
+
+def test_a_models_name_is_no_markdown(database: Database, client_id: UUID) -> None:
+    name = "**bold** [x](https://example.com) $a$"
+    use(database, client_id, date(2026, 3, 5), model=name)
+    cell = open_march().table[0].value["Model"][1]
+    assert "**bold**" not in cell
+    assert "[x]" not in cell
+    assert cell.replace("\\", "") == name
