@@ -168,6 +168,9 @@ def access_settings(secrets: Mapping[str, Any] | None = None) -> AccessSettings:
     access = found.get("access", {})
     if not isinstance(access, Mapping):
         raise ConfigurationError("[access] in the secrets must be a section, such as [access] local = true")
+    auth = found.get("auth", {})
+    if not isinstance(auth, Mapping):
+        raise ConfigurationError("[auth] in the secrets must be a section, with redirect_uri and the rest")
     kinds = {"public_client": str, "local": bool, "contact": str}
     for name, value in access.items():
         if name not in kinds:
@@ -176,7 +179,7 @@ def access_settings(secrets: Mapping[str, Any] | None = None) -> AccessSettings:
             raise ConfigurationError(f"[access] {name} must be a {kinds[name].__name__}, not {value!r}")
     return AccessSettings(
         is_embedded=is_embedded,
-        signs_in=bool(found.get("auth")),
+        signs_in=bool(auth),
         public_client=access.get("public_client") or None,
         is_local=access.get("local", False),
         contact=access.get("contact") or None,

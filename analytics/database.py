@@ -103,7 +103,10 @@ class Database:
     def _read_once(self, queries: Sequence[Query], client_id: UUID | None) -> list[Rows]:
         with self._connection() as connection:
             try:
-                with connection.pipeline():
+                with connection.pipeline() as pipeline:
+                    # Its own end sends a flush after the sync. Where that is the slower one, PgBouncer takes
+                    # it for the next transaction's beginning, and the server connection stays taken.
+                    pipeline._exit_gen = pipeline._sync_gen  # type: ignore[method-assign]
                     _begin(connection, client_id)
                     cursors = [
                         connection.execute(cast(Any, query.statement), query.parameters) for query in queries

@@ -24,10 +24,10 @@ _ADD = """
 """
 
 
-def add_member(database: Database, email: str, client: str | None, role: str) -> None:
+def add_member(database: Database, email: str, client: str | None, role: str) -> str:
     """Lets the person with this email see the client (name or id); None is every client, for an admin only.
 
-    Who is a member of it already gets the new role.
+    Who is a member of it already gets the new role. Returns the address as it is kept.
 
     Raises:
         InvalidInput: no email, no such role, or all clients for somebody who is no admin, or the calls
@@ -46,6 +46,7 @@ def add_member(database: Database, email: str, client: str | None, role: str) ->
         )
     with database.transaction() as connection:
         connection.execute(_ADD, [email, client_id, role])
+    return email
 
 
 def remove_member(database: Database, email: str, client: str | None) -> int:

@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from analytics.database import Database
+from analytics.database import Database, Query
+from analytics.errors import DatabaseError
 from analytics.migrations import apply_migrations
 from tests import factories, repricing
 
@@ -26,6 +27,8 @@ TABLES = [
 VIEWS = ["usage_daily", "usage_conversation_daily", "usage_conversation"]
 PRICES = ["model_prices", "price_list"]
 """The installation's are everybody's: tests/test_prices.py says who sees which."""
+ACCESS = ["members", "api_keys"]
+"""No reader's at all: who may see what is decided before anything is read as a client."""
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_the_list_is_complete(database: Database) -> None:
                 and relkind in ('r', 'v', 'm', 'p') and relname !~ 'yoyo'
         """).fetchall()
 
-    assert sorted(name for name, _, _ in relations) == sorted(TABLES + VIEWS + PRICES)
+    assert sorted(name for name, _, _ in relations) == sorted(TABLES + VIEWS + PRICES + ACCESS)
     assert all(is_secured for _, is_secured, _ in relations)
     assert {name for name, _, is_invokers in relations if is_invokers} == set(VIEWS)
 
@@ -85,6 +88,12 @@ def test_a_reader_of_no_client_sees_nothing(
 ) -> None:
     with reading_as(database, client_id) as connection:
         assert connection.execute(f"select * from {table}").fetchall() == []  # noqa: S608
+
+
+@pytest.mark.parametrize("table", ACCESS)
+def test_a_reader_sees_neither_members_nor_keys(database: Database, clients: list[UUID], table: str) -> None:
+    with pytest.raises(DatabaseError, match=f"permission denied for table {table}"):
+        database.read(Query(statement=f"select * from {table}"), client_id=clients[0])  # noqa: S608
 
 
 @pytest.mark.parametrize(
@@ -115,8 +124,10 @@ def test_functions_answer_a_reader_for_its_client_only(
 @pytest.mark.parametrize(
     "statement",
     [
-        *[f"delete from {table}" for table in TABLES + PRICES],  # noqa: S608
-        *[f"truncate {table}" for table in TABLES + PRICES],
+        *[f"delete from {table}" for table in TABLES + PRICES + ACCESS],  # noqa: S608
+        *[f"truncate {table}" for table in TABLES + PRICES + ACCESS],
+        "insert into members (email, role) values ('eve@example.com', 'admin')",
+        "update api_keys set revoked_at = null",
         "update clients set name = 'x'",
         "insert into usage_logs (phone, source) values ('1', 'openai')",
         "insert into clients (name) values ('x')",
@@ -145,16 +156,20 @@ def test_others_may_not_fold(database: Database) -> None:
     assert roles == [("analytics_reader",)]
 
 
-def test_supabases_visitors_may_not_fold(empty_database: Database) -> None:
-    """Supabase grants its visitors every new function by name, through a default privilege."""
+def test_supabases_visitors_may_not_fold_nor_see_who_may_what(empty_database: Database) -> None:
+    """Supabase grants its visitors every new function and table by name, through default privileges."""
     with empty_database.transaction() as connection:
         connection.execute("create role anon")
-        connection.execute("alter default privileges in schema public grant all on functions to anon")
+        for kind in ("functions", "tables"):
+            connection.execute(f"alter default privileges in schema public grant all on {kind} to anon")
     try:
         apply_migrations(empty_database)
         with empty_database.transaction() as connection:
             may_fold = connection.execute("select has_function_privilege('anon', 'fold_usage()', 'execute')")
             assert may_fold.fetchone() == (False,)
+            for table in ACCESS:
+                may_read = connection.execute("select has_table_privilege('anon', %s, 'select')", [table])
+                assert may_read.fetchone() == (False,)
     finally:
         with empty_database.transaction() as connection:
             connection.execute("drop owned by anon")

@@ -21,7 +21,7 @@ def members() -> None:
 def add(email: str, client: str | None, role: str) -> None:
     """Lets somebody see a client, or gives them another role."""
     with closing(open_ready_database()) as database:
-        add_member(database, email, client, role)
+        email = add_member(database, email, client, role)
     click.echo(f"{email} is {role} of {client or 'all clients'}")
 
 

@@ -182,6 +182,11 @@ def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tup
             raise
         log.warning("the last good numbers stay on screen: %s", error)
         return kept[view], str(error)
+    except Exception:
+        # Whoever is no member any more must not become one again when the database goes away.
+        with _remembering:
+            kept.pop(view, None)
+        raise
     with _remembering:
         kept[view] = answer
         kept.move_to_end(view)

@@ -1,0 +1,343 @@
+"""Who gets what: every page, route and SQL function, asked by everybody who may come along."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+import streamlit as st
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from starlette.routing import Route
+from streamlit.testing.v1 import AppTest
+
+from analytics.access import Identity
+from analytics.api import PATHS
+from analytics.config import PROJECT_DIRECTORY
+from analytics.database import Database
+from analytics.keys import create_key, revoke_key
+from analytics.members import add_member
+from analytics.ui import signing_in
+from tests import factories
+from tests.api import logged, open_api
+from tests.app import open_page, text_of
+
+# All ask for Acme's numbers; there is another client, Other. Keys are Acme's unless said otherwise.
+#
+# Pages know people, and take no key. Cells: whose numbers there are to be seen, "text" where there are none,
+# or what is said instead. Routes know keys, and no people. Cells: whose numbers are answered or whose calls
+# are stored, "any" where nobody's are, or the status. Functions run as analytics_reader for the client whose
+# numbers a person has chosen or a key is of; for all others, a writing key included, for no client. Cells:
+# whose rows there are, "-" for none, "same" where the answer has nothing to do with clients, "refused".
+MATRIX = """
+                                  anonymous  other's   viewer    admin     revoked   read      write     other's   other's
+                                             viewer                        key       key       key       read key  write key
+
+page streamlit_app                sign in    Other     Acme      both      sign in   sign in   sign in   sign in   sign in
+page streamlit_app?client=Acme    sign in    refused   Acme      both      sign in   sign in   sign in   sign in   sign in
+page providers_and_models         sign in    Other     Acme      both      sign in   sign in   sign in   sign in   sign in
+page conversations                sign in    Other     Acme      both      sign in   sign in   sign in   sign in   sign in
+page live                         sign in    Other     Acme      both      sign in   sign in   sign in   sign in   sign in
+page prices                       sign in    Other     Acme      both      sign in   sign in   sign in   sign in   sign in
+page data_health                  sign in    Other     Acme      both      sign in   sign in   sign in   sign in   sign in
+page clients                      sign in    Other     Acme      both      sign in   sign in   sign in   sign in   sign in
+page about_the_numbers            text       text      text      text      text      text      text      text      text
+
+route GET /api/analytics          401        401       401       401       401       Acme      403       Other     403
+route POST /api/usage             401        401       401       401       401       403       Acme      403       Other
+route POST /v1/traces             401        401       401       401       401       403       Acme      403       Other
+route GET /healthz                any        any       any       any       any       any       any       any       any
+route GET /readyz                 any        any       any       any       any       any       any       any       any
+route GET /metrics                any        any       any       any       any       any       any       any       any
+route GET /api/docs               any        any       any       any       any       any       any       any       any
+route GET /api/openapi.json       any        any       any       any       any       any       any       any       any
+
+function get_daily_usage            -          -         Acme      Acme      -         Acme      -         -         -
+function get_weekly_evolution       -          -         Acme      Acme      -         Acme      -         -         -
+function get_monthly_summary        -          -         Acme      Acme      -         Acme      -         -         -
+function get_usage_by_conversation  -          -         Acme      Acme      -         Acme      -         -         -
+function get_usage_by_model         -          -         Acme      Acme      -         Acme      -         -         -
+function get_usage_summary          -          -         Acme      Acme      -         Acme      -         -         -
+function model_usage_between        -          -         Acme      Acme      -         Acme      -         -         -
+function folded_conversation_usage  -          -         Acme      Acme      -         Acme      -         -         -
+function usage_window               -          -         Acme      Acme      -         Acme      -         -         -
+function moments_of_days            -          -         Acme      Acme      -         Acme      -         -         -
+function get_usage_comparison       -          -         Acme      Acme      -         Acme      -         -         -
+function get_usage_over_time        -          -         Acme      Acme      -         Acme      -         -         -
+function get_usage_parts            -          -         Acme      Acme      -         Acme      -         -         -
+function get_usage_by_hour          -          -         Acme      Acme      -         Acme      -         -         -
+function get_usage_by_operation     -          -         Acme      Acme      -         Acme      -         -         -
+function search_conversations       -          -         Acme      Acme      -         Acme      -         -         -
+function conversation_days          -          -         Acme      Acme      -         Acme      -         -         -
+function get_conversation_calls     -          -         Acme      Acme      -         Acme      -         -         -
+function get_calls_since            -          -         Acme      Acme      -         Acme      -         -         -
+function get_usage_by_minute        -          -         Acme      Acme      -         Acme      -         -         -
+function get_usage_gaps             -          -         Acme      Acme      -         Acme      -         -         -
+
+function fold_usage                 same       same      same      same      same      same      same      same      same
+function days_of_weeks              same       same      same      same      same      same      same      same      same
+function usage_provider             same       same      same      same      same      same      same      same      same
+function number_in                  same       same      same      same      same      same      same      same      same
+function check_usage_sums           same       same      same      same      same      same      same      same      same
+function rollup_lock                same       same      same      same      same      same      same      same      same
+function timezone_lock              same       same      same      same      same      same      same      same      same
+function keep_timezones             same       same      same      same      same      same      same      same      same
+function unassigned_client_id       same       same      same      same      same      same      same      same      same
+
+function lock_in_bites              refused    refused   refused   refused   refused   refused   refused   refused   refused
+function read_one_client_only       refused    refused   refused   refused   refused   refused   refused   refused   refused
+function check_client_timezone      refused    refused   refused   refused   refused   refused   refused   refused   refused
+function complete_usage_log         refused    refused   refused   refused   refused   refused   refused   refused   refused
+function record_pending_usage       refused    refused   refused   refused   refused   refused   refused   refused   refused
+function rebuild_client_usage       refused    refused   refused   refused   refused   refused   refused   refused   refused
+function forget_all_usage           refused    refused   refused   refused   refused   refused   refused   refused   refused
+function forget_usage_of_clients    refused    refused   refused   refused   refused   refused   refused   refused   refused
+function renew_price_list           refused    refused   refused   refused   refused   refused   refused   refused   refused
+"""  # noqa: E501
+
+WHO = (
+    *("anonymous", "other's viewer", "viewer", "admin"),
+    *("revoked key", "read key", "write key", "other's read key", "other's write key"),
+)
+EMAILS = {"other's viewer": "olga@example.com", "viewer": "vera@example.com", "admin": "ada@example.com"}
+ACME, OTHER = UUID(int=1), UUID(int=2)
+READS_AS = {
+    "other's viewer": OTHER,
+    "viewer": ACME,
+    "admin": ACME,
+    "read key": ACME,
+    "other's read key": OTHER,
+}
+PARAMETERS = {
+    "acme": ACME,
+    "now": factories.NOW,
+    "first": date(2026, 3, 1),
+    "last": date(2026, 3, 31),
+}
+STATEMENTS = {
+    "get_daily_usage": "select * from get_daily_usage(%(acme)s, 2, %(now)s)",
+    "get_weekly_evolution": "select * from get_weekly_evolution(%(acme)s, 2, %(now)s)",
+    "get_monthly_summary": "select * from get_monthly_summary(%(acme)s, 2026, 3, %(now)s)",
+    "get_usage_by_conversation": "select * from get_usage_by_conversation(%(acme)s, 2, 20, %(now)s)",
+    "get_usage_by_model": "select * from get_usage_by_model(%(acme)s, 2, %(now)s)",
+    "get_usage_summary": "select * from get_usage_summary(%(acme)s, 2, %(now)s)",
+    "model_usage_between": "select * from model_usage_between(%(acme)s, '2026-03-01', '2026-03-31')",
+    "folded_conversation_usage": (
+        "select * from folded_conversation_usage(%(acme)s, null, '551', '2026-03-01', '2026-03-31')"
+    ),
+    "usage_window": "select * from usage_window(%(acme)s, 2, %(now)s)",
+    "moments_of_days": "select * from moments_of_days(%(acme)s, %(first)s, %(last)s)",
+    "get_usage_comparison": (
+        "select * from get_usage_comparison(%(acme)s, %(first)s, %(last)s, %(first)s, %(last)s)"
+    ),
+    "get_usage_over_time": "select * from get_usage_over_time(%(acme)s, %(first)s, %(last)s, 'month')",
+    "get_usage_parts": "select * from get_usage_parts(%(acme)s, %(first)s, %(last)s)",
+    "get_usage_by_hour": "select * from get_usage_by_hour(%(acme)s, %(first)s, %(last)s)",
+    "get_usage_by_operation": "select * from get_usage_by_operation(%(acme)s, %(first)s, %(last)s)",
+    "search_conversations": "select * from search_conversations(%(acme)s, %(first)s, %(last)s)",
+    "conversation_days": "select conversation_days(%(acme)s, null, '551', %(first)s, %(last)s)",
+    "get_conversation_calls": (
+        "select * from get_conversation_calls(%(acme)s, null, '551', %(first)s, %(last)s)"
+    ),
+    "get_calls_since": "select * from get_calls_since(%(acme)s, '2026-03-01')",
+    "get_usage_by_minute": "select * from get_usage_by_minute(%(acme)s, '2026-03-01', '2026-04-01')",
+    "get_usage_gaps": "select * from get_usage_gaps(%(acme)s, %(first)s, %(last)s)",
+    # Finds what differs, which is nothing.
+    "check_usage_sums": "select * from check_usage_sums(%(acme)s, %(first)s, %(last)s)",
+    "number_in": """select number_in('{"a": 1}', 'a')""",
+    "days_of_weeks": "select days_of_weeks(2)",
+    "usage_provider": "select usage_provider('openai')",
+    "timezone_lock": "select timezone_lock(%(acme)s)",
+    "keep_timezones": "select keep_timezones(array[%(acme)s])",
+    "lock_in_bites": "call lock_in_bites('{usage_logs}')",
+    "read_one_client_only": "call read_one_client_only('usage_logs', 'client_id')",
+}
+CALL = {"source": "openai", "model": "gpt-4", "cost_usd": 1}
+SPAN = {
+    "resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": [
+        {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+        {"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4"}},
+        {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "150"}},
+    ]}]}]}]
+}  # fmt: skip
+
+
+def cells(kind: str) -> dict[str, tuple[str, ...]]:
+    """The rows of this kind: the name, and a cell for each of WHO."""
+    found = {}
+    for line in MATRIX.splitlines():
+        name, *row = re.split(r"\s{2,}", line.strip())
+        if name.startswith(kind):
+            assert len(row) == len(WHO), line
+            found[name.removeprefix(f"{kind} ")] = tuple(row)
+    return found
+
+
+@pytest.fixture
+def tenants(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """Acme and Other, each with a call, folded and pending, of a phone that is only theirs; and members."""
+    for client_id, name, phone in ((ACME, "Acme", "551"), (OTHER, "Other", "552")):
+        factories.client(database, name, id=client_id)
+        factories.insert_usage(database, factories.usage_log(client_id, phone=phone))
+        database.fold()
+        factories.insert_usage(database, factories.usage_log(client_id, phone=phone))
+    add_member(database, EMAILS["other's viewer"], "Other", "viewer")
+    add_member(database, EMAILS["viewer"], "Acme", "viewer")
+    add_member(database, EMAILS["admin"], None, "admin")
+    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
+    yield database
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def headers(tenants: Database) -> dict[str, dict[str, str]]:
+    """What each of WHO sends along."""
+    keys = {
+        "revoked key": create_key(tenants, "Acme", "read", "test"),
+        "read key": create_key(tenants, "Acme", "read", "test"),
+        "write key": create_key(tenants, "Acme", "write", "test"),
+        "other's read key": create_key(tenants, "Other", "read", "test"),
+        "other's write key": create_key(tenants, "Other", "write", "test"),
+    }
+    revoke_key(tenants, keys["revoked key"].split("_")[1])
+    people = {
+        who: {"Cookie": f"_streamlit_user={email}", "X-Forwarded-Email": email}
+        for who, email in EMAILS.items()
+    }
+    return {"anonymous": {}} | people | {who: {"Authorization": f"Bearer {key}"} for who, key in keys.items()}
+
+
+def test_nothing_is_missing(database: Database) -> None:
+    pages = {"streamlit_app", *(path.stem for path in (PROJECT_DIRECTORY / "pages").glob("*.py"))}
+    assert {name.partition("?")[0] for name in cells("page")} == pages
+
+    routes = {
+        f"{method} {route.path}"
+        for route in declared_routes(open_api(database).app)  # type: ignore[arg-type]
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert set(cells("route")) == routes
+    prefixes = tuple(path.removesuffix("{rest:path}") for path in PATHS)
+    assert all(name.partition(" ")[2].startswith(prefixes) for name in routes)
+
+    with database.transaction() as connection:
+        functions = connection.execute(
+            "select proname from pg_proc where pronamespace = 'public'::regnamespace"
+        ).fetchall()
+    assert sorted(cells("function")) == sorted(name for (name,) in functions)
+
+
+def declared_routes(router: Any) -> Iterator[Route | APIRoute]:
+    for route in router.routes:
+        if isinstance(route, Route | APIRoute):
+            yield route
+        else:
+            yield from declared_routes(route.original_router)
+
+
+@pytest.mark.parametrize("name", cells("page"))
+def test_pages(tenants: Database, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    path, _, link = name.partition("?")
+
+    def seen_by(who: str) -> str:
+        email = EMAILS.get(who)
+        monkeypatch.setattr(signing_in, "identity", lambda: email and Identity(email=email))
+        page = open_page(
+            None if path == "streamlit_app" else f"pages/{path}.py",
+            secrets={"auth": {"client_id": "x"}},
+            **dict([link.split("=")] if link else []),
+        )
+        assert not page.exception
+        return outcome_of(page)
+
+    # One server, and so one cache, for all.
+    assert {who: seen_by(who) for who in WHO} == dict(zip(WHO, cells("page")[name], strict=True))
+
+
+def outcome_of(page: AppTest) -> str:
+    text = text_of(page)
+    if "For members only" in text:
+        outcome = "sign in"
+    elif page.error:
+        assert "that you could see here" in page.error[0].value
+        outcome = "refused"
+    elif page.selectbox:
+        outcome = "both" if page.selectbox[0].options == ["Acme", "Other"] else "?"
+    else:
+        outcome = next((name for name in ("Acme", "Other") if f":gray[{name}]" in text), "text")
+    for name in {"Acme", "Other"} - {outcome}:
+        # Whoever asks for a client by name is told that name again.
+        if outcome not in ("both", "refused"):
+            assert name not in text.replace("OpenAI, Groq, Other", "").replace(
+                "*Other* is everything else", ""
+            )
+    if outcome in ("sign in", "refused", "text"):
+        assert not page.metric
+        assert not page.dataframe
+    return outcome
+
+
+def ask(api: TestClient, database: Database, name: str, headers: Mapping[str, str]) -> str:
+    """What comes of a request, as a cell has it."""
+    method, path = name.split()
+    before = len(logged(database))
+    content = {"/api/usage": CALL, "/v1/traces": SPAN}.get(path)
+    parameters = {"from": "2026-03-18", "to": "2026-03-18"} if path == "/api/analytics" else None
+    response = api.request(method, path, json=content, params=parameters, headers=dict(headers))
+    new = logged(database)[before:]
+    if response.status_code != 200:
+        assert not new
+        assert list(response.json()) == ["error"]
+        return str(response.status_code)
+    if path == "/api/analytics":
+        [conversation] = response.json()["analytics"]["byConversation"]
+        return {"551": "Acme", "552": "Other"}[conversation["phone"]]
+    if content is not None:
+        [row] = new
+        return {ACME: "Acme", OTHER: "Other"}[row["client_id"]]
+    assert not any(secret in response.text for secret in ("Acme", str(ACME), "551", "552"))
+    return "any"
+
+
+@pytest.mark.parametrize("name", cells("route"))
+def test_routes(tenants: Database, headers: dict[str, dict[str, str]], name: str) -> None:
+    api = open_api(tenants)
+    assert {who: ask(api, tenants, name, headers[who]) for who in WHO} == dict(
+        zip(WHO, cells("route")[name], strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", cells("function"))
+def test_functions(tenants: Database, name: str) -> None:
+    statement = STATEMENTS.get(name, f"select {name}()")
+
+    def rows(client_id: UUID | None, role: str | None) -> list[tuple[Any, ...]] | None:
+        with psycopg.connect(tenants.url.set(drivername="postgresql").render_as_string(False)) as connection:
+            if client_id is not None:
+                connection.execute("select set_config('app.client_id', %s, true)", [str(client_id)])
+            if role is not None:
+                connection.execute(f"set local role {role}")  # type: ignore[arg-type]
+            try:
+                cursor = connection.execute(statement, PARAMETERS)  # type: ignore[arg-type]
+            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported):
+                return None  # without the right to, or only to be called as a trigger
+            found = cursor.fetchall()
+            connection.rollback()
+            return found
+
+    expected = cells("function")[name]
+    everything = None if "refused" in expected else rows(None, None)
+
+    def seen_by(who: str) -> str:
+        found = rows(READS_AS.get(who), "analytics_reader")
+        if found is None:
+            return "refused"
+        if found == everything:
+            return "same" if rows(None, "analytics_reader") == everything else "Acme"
+        return "some" if any(value for row in found for value in row) else "-"
+
+    assert {who: seen_by(who) for who in WHO} == dict(zip(WHO, expected, strict=True))
