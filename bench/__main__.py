@@ -1,7 +1,7 @@
-"""`python -m bench`: measures reading, writing and tracking side by side and prints markdown tables.
+"""`python -m bench`: measures each part side by side with something known, and prints markdown tables.
 
 Everything runs in an embedded PostgreSQL of its own, in a temporary directory that is removed at the end
-(about 8 GB at 10 million rows, a quarter of an hour). Settings are the defaults; only while data is loaded is
+(about 8 GB at 10 million rows, twenty minutes). Settings are the defaults; only while data is loaded is
 fsync off.
 """
 
@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -24,11 +25,15 @@ from sqlalchemy.engine import URL
 from analytics.config import postgresql_url
 from analytics.database import Database
 from analytics.migrations import apply_migrations
-from bench import data, report
+from bench import api, data, report
+from bench.api import measure_api
+from bench.dashboard import PERIODS, measure_dashboard
 from bench.reading import measure_reading
 from bench.tracking import measure_calls, measure_shipping
 from bench.writing import measure_writing
 
+PARTS = ("reading", "writing", "tracking", "api", "dashboard")
+SERVED_ROWS = 100_000  # Pages and answers are no larger with more; what more rows cost a query, reading says.
 LOADING = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 
 
@@ -36,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rows", default="100000,1000000,10000000", help="sizes of usage_logs, by commas")
     parser.add_argument("--quick", action="store_true", help="100,000 rows, few repetitions: some minutes")
-    parser.add_argument("--only", choices=["reading", "writing", "tracking"], help="one part")
+    parser.add_argument("--only", choices=PARTS, help="one part")
     options = parser.parse_args()
     sizes = [100_000] if options.quick else [int(size) for size in options.rows.split(",")]
     rounds, blocks = (3, 1) if options.quick else (9, 5)
@@ -59,6 +64,17 @@ def main() -> None:
                 tables.append(
                     report.shipping_table(measure_shipping(database, connection, Path(name), blocks))
                 )
+        if options.only in (None, "api"):
+            with _database(url) as (database, connection):
+                _load_until_today(connection)
+                _say("api")
+                tables.append(report.api_table(measure_api(database, 5 if options.quick else api.BLOCKS)))
+        if options.only in (None, "dashboard"):
+            with _database(url) as (database, connection):
+                _load_until_today(connection)
+                _say("dashboard")
+                times = measure_dashboard(database, Path(name), 1 if options.quick else len(PERIODS))
+                tables.append(report.dashboard_table(times))
     print("\n\n".join(tables))
 
 
@@ -70,6 +86,17 @@ def _read(url: URL, directory: Path, rows: int, rounds: int, *, is_spread: bool)
         _say(f"{rows:,} rows: comparing and timing")
         times = measure_reading(database, connection, directory, rounds)
     return report.Reading(rows=rows, is_spread=is_spread, times=times)
+
+
+def _load_until_today(connection: psycopg.Connection) -> None:
+    """What is served is of the last days before now, which is when servers say it is."""
+    _say(f"{SERVED_ROWS:,} rows: loading")
+    with _loading(connection):
+        data.load(connection, SERVED_ROWS)
+        connection.execute(
+            "update usage_logs set created_at = created_at + %s", [datetime.now(UTC) - data.NOW]
+        )
+        connection.execute("select fold_usage()")
 
 
 @contextmanager

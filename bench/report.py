@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analytics.tracking.shipping import BATCH_CALLS
+from bench.api import NO_WRK, ApiRates
+from bench.dashboard import SESSIONS, PageTimes
 from bench.reading import PENDING_ROWS, ReadingTimes
 from bench.tracking import CallTime, ShippingRates
 from bench.writing import WritingRate
@@ -92,6 +94,52 @@ def shipping_table(rates: ShippingRates) -> str:
     lines = ["| tracking, through to committed rows | rows/s | of COPY |", "|---|---:|---:|"]
     lines += [f"| {name} | {rate:,.0f} | {100 * rate / rates.copied:.0f} % |" for name, rate in rows]
     return "\n".join(lines)
+
+
+def api_table(rates: ApiRates | None) -> str:
+    """Requests per second and milliseconds, and what ours is of the bare route's rate."""
+    if rates is None:
+        return NO_WRK
+    lines = [
+        "| one process, warm | requests/s | of bare | p50, ms | p99, ms | CPU ms a request | of bare |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {route.name} | {route.requests_per_second:,.0f} | {100 * kept:.0f} % | {route.p50:.1f} "
+        f"| {route.p99:.1f} | {route.cpu:.3f} | {_ratio(route.cpu, rates.bare.cpu)} |"
+        for route, kept in ((rates.ours, rates.kept), (rates.bare, 1))
+    ]
+    lines += [
+        "",
+        f"{rates.requests:,} requests to the API, answers of {rates.body_bytes:,} bytes; the bare route",
+        f"was loaded alike. {rates.failures} failed, {rates.round_trips} round trips to the database.",
+    ]
+    return "\n".join(lines)
+
+
+def dashboard_table(pages: PageTimes) -> str:
+    """Seconds until a full page, and how many times the bare page's that is."""
+    bare = pages.times[-1]
+    lines = [
+        f"| {SESSIONS} sessions at once, seconds to a full page | median | p95 | of bare "
+        "| CPU s a page | of bare |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {page.name} | {page.half:.1f} | {page.most:.1f} | {_ratio(page.half, bare.half)} "
+        f"| {page.cpu:.2f} | {_ratio(page.cpu, bare.cpu)} |"
+        for page in pages.times
+    ]
+    lines += [
+        "",
+        f"{pages.elements} elements a page. {pages.sessions} sessions, {len(pages.failures)} failed"
+        f"{': ' + '; '.join(sorted(set(pages.failures))[:3]) if pages.failures else '.'}",
+    ]
+    return "\n".join(lines)
+
+
+def _ratio(value: float, other: float) -> str:
+    return f"{value / other:.2f}x" if other else ""
 
 
 def _faster(other: float, times: ReadingTimes) -> str:

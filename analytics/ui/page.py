@@ -35,7 +35,10 @@ Answer = TypeVar("Answer")
 SIDEBAR_WIDTH = 244  # pixels
 MAX_LINK_VALUE = 200  # characters
 _SEES_SEVERAL = "sees several clients"
-_HANDED_OVER = "handed over"
+_IN_COMMON = ("client", "days", "show")
+# Under names that are no control's: what is chosen, and on which page that was.
+_KEPT = "chosen on all pages"
+_TITLE = "title of the page"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,18 +93,31 @@ def begin_page(
         with clients_link:
             _link_to_clients()
         _check_link(labels)
-        _take_over()
-        with st.container(horizontal=True, vertical_alignment="top", gap="medium", key="controls"):
+        _carry_over(title, labels)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="controls"):
             client = _choose_client(labels) if has_client else _linked_client(labels)
             period = choose_period(client, now) if has_period else DEFAULT_PERIOD
-            measure = _choose_measure() if has_measure else MEASURES[DEFAULT_MEASURE]
+            measure = _choose_measure() if has_measure else DEFAULT_MEASURE
+    [client_label] = [label for label, each in labels.items() if each is client]
+    st.session_state[_KEPT] |= (
+        ({"client": client_label} if len(labels) > 1 else {})
+        | ({"days": period.label} if has_period else {})
+        | ({"show": measure} if has_measure else {})
+    )
     if len(labels) == 1:
         heading.markdown(f":gray[{escaped(client.name)}]", width="content")
     if client.is_demo:
         heading.badge("Demo data: invented clients and calls", icon=":material/science:", color="orange")
     with st.sidebar:
         signing_in.account((reading.secrets() or {}).get("auth", {}))
-    return Page(database=database, viewer=viewer, client=client, period=period, measure=measure, now=now)
+    return Page(
+        database=database,
+        viewer=viewer,
+        client=client,
+        period=period,
+        measure=MEASURES[measure],
+        now=now,
+    )
 
 
 def _viewer(database: Database) -> Viewer:
@@ -162,26 +178,32 @@ def _link_to_clients() -> None:
 
 
 def _link() -> dict[str, str]:
-    """Client, period and measure as this page's link has them, or will have: what all pages have in common."""
-    handed_over: dict[str, str] = st.session_state.get(_HANDED_OVER, {})
-    link = st.query_params.to_dict() | handed_over
-    return {name: link[name] for name in ("client", "days", "show") if name in link}
+    """What all pages have in common, as a link: client, period, measure."""
+    kept: dict[str, str] = st.session_state.get(_KEPT, {})
+    link = st.query_params.to_dict() | kept
+    return {name: link[name] for name in _IN_COMMON if name in link}
 
 
 def open_overview(page: Page, client_id: UUID) -> NoReturn:
     """Leaves a page without a choice of client for the Overview of one, with the same period."""
     labels = _labels(page.viewer.clients)
     [label] = [label for label, client in labels.items() if client.id == client_id]
-    # The days are bound to a control of this page, so that the link cannot be given them; and what a control
-    # on another page was set to before would go before the link.
-    st.session_state[_HANDED_OVER] = {"days": page.period.label}
-    st.session_state.pop("client", None)
-    st.switch_page("streamlit_app.py", query_params={"client": label})
+    st.session_state[_KEPT] |= {"client": label}
+    st.switch_page("streamlit_app.py")
 
 
-def _take_over() -> None:
-    """Sets the controls to what the page before handed over."""
-    for name, value in st.session_state.pop(_HANDED_OVER, {}).items():
+def _carry_over(title: str, labels: dict[str, Client]) -> None:
+    """Sets the controls of a page that was come to from another one as they were there.
+
+    Streamlit forgets a control with its page, along with its part of the link.
+    """
+    if st.session_state.get(_TITLE) == title:
+        return
+    st.session_state[_TITLE] = title
+    kept: dict[str, str] = st.session_state.setdefault(_KEPT, {})
+    if kept.get("client") not in labels:
+        kept.pop("client", None)
+    for name, value in kept.items():
         st.session_state[name] = value
 
 
@@ -228,8 +250,8 @@ def _find_client(asked: str, labels: dict[str, Client]) -> str | None:
 
 
 def _linked_client(labels: dict[str, Client]) -> Client:
-    label = _find_client(st.query_params.get("client", ""), labels)
-    return labels[label] if label else next(iter(labels.values()))
+    label = st.session_state[_KEPT].get("client") or _find_client(st.query_params.get("client", ""), labels)
+    return labels[label] if label in labels else next(iter(labels.values()))
 
 
 def _choose_client(labels: dict[str, Client]) -> Client:
@@ -239,13 +261,13 @@ def _choose_client(labels: dict[str, Client]) -> Client:
     return labels[label]
 
 
-def _choose_measure() -> Measure:
+def _choose_measure() -> str:
     name = st.segmented_control(
         "Charts show",
         list(MEASURES),
-        default=DEFAULT_MEASURE,
+        default=None if "show" in st.session_state else DEFAULT_MEASURE,
         required=True,
         key="show",
         bind="query-params",
     )
-    return MEASURES[name or DEFAULT_MEASURE]
+    return name or DEFAULT_MEASURE

@@ -1,0 +1,84 @@
+"""`doctor`: what is wrong, and what to do about it."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import click
+
+from analytics.clients import FoundClient, find_client
+from analytics.database import Database, Query
+from analytics.errors import AnalyticsError, InvalidInput
+from analytics.health import Check, State, client_checks, installation_checks, sums_check, worst
+from analytics.migrations import open_ready_database
+
+LABEL_WIDTH = 7
+_COLORS: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "bright_black"}
+
+
+@click.command()
+@click.option("--client", help="Only this one: name or id.  [default: all clients]")
+@click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3660), help="Up to today.")
+@click.pass_context
+def doctor(context: click.Context, client: str | None, days: int) -> None:
+    """Checks the database, this machine and the calls; ends with an error when a check fails."""
+    now = datetime.now(UTC)
+    try:
+        opened = open_ready_database()
+    except AnalyticsError as error:
+        checks = [Check(name="Database", state="fail", found=str(error), remedy="see README, Your own data")]
+        _show("Installation", checks)
+        context.exit(1)
+    with closing(opened) as database:
+        checks = list(installation_checks(database, now.date() - timedelta(days=days - 1), now.date(), now))
+        _show("Installation", checks)
+        for found in _clients(database, client, checks):
+            of_client = list(_client_checks(database, found, days, now))
+            _show(f"{_shown(found.name)}, last {days} days of {found.timezone}", of_client)
+            checks += of_client
+    states = [check.state for check in checks]
+    click.echo(f"{len(states)} checks: {states.count('fail')} failed, {states.count('warn')} to look at")
+    if worst(checks) == "fail":
+        context.exit(1)
+
+
+def _clients(database: Database, client: str | None, checks: list[Check]) -> list[FoundClient]:
+    if checks[0].state == "fail":
+        return []  # without tables there is nobody to find
+    if client is not None:
+        return [find_client(database, client)]
+    [rows] = database.read(
+        Query(
+            statement="select id, name, timezone from clients where id <> unassigned_client_id()"
+            " order by lower(name), id"
+        )
+    )
+    if not rows.records:
+        raise InvalidInput(
+            'there is no client yet: "python -m analytics client NAME" makes one, "python -m analytics '
+            'import" loads a log'
+        )
+    return [FoundClient(*record) for record in rows.records]
+
+
+def _client_checks(database: Database, client: FoundClient, days: int, now: datetime) -> Iterator[Check]:
+    last = now.astimezone(ZoneInfo(client.timezone)).date()
+    first = last - timedelta(days=days - 1)
+    yield from client_checks(database, client.id, first, last, now)
+    yield sums_check(database, client.id, first, last)
+
+
+def _show(heading: str, checks: Iterable[Check]) -> None:
+    click.echo(click.style(heading, bold=True))
+    for check in checks:
+        label = click.style(f"{check.state:<{LABEL_WIDTH}}", fg=_COLORS[check.state])
+        click.echo(f"  {label} {check.name}: {_shown(check.found)}")
+        if check.remedy:
+            click.echo(f"  {'':{LABEL_WIDTH}}   -> {_shown(check.remedy)}")
+    click.echo()
+
+
+def _shown(text: str) -> str:
+    # Names come from whoever logs calls, and a terminal obeys what it is shown.
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

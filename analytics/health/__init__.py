@@ -1,0 +1,12 @@
+"""Whether the numbers can be trusted: checks as data, for the page and `python -m analytics doctor` alike.
+
+client_checks(database, client_id, first, last, now)  # one client's calls
+installation_checks(database, first, last, now)  # the database, this machine, the price list
+sums_check(database, client_id, first, last)  # reads every call: for when somebody asks
+"""
+
+from analytics.health.calls import client_checks, sums_check
+from analytics.health.checks import Check, State, worst
+from analytics.health.installation import installation_checks
+
+__all__ = ["Check", "State", "client_checks", "installation_checks", "sums_check", "worst"]

@@ -1,0 +1,224 @@
+"""Checks of one client's calls; they see no other client's."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from analytics.database import Database, Query, Rows
+from analytics.formatting import counted, day, share
+from analytics.health.checks import Check, ago, span
+
+RHYTHM_DAYS = 28
+FEWEST_CALLS_FOR_A_RHYTHM = 10
+SLOW_READ_SECONDS = 2.0
+
+_EVER = """
+    select
+        min(usage_date), max(usage_date),
+        coalesce(sum(request_count) filter (where usage_date between %(first)s and %(last)s), 0)::bigint
+    from usage_daily
+    where client_id = %(client_id)s and request_count <> 0
+"""
+# A source that was given up goes silent, too: after RHYTHM_DAYS it is none of the client's any more.
+_RHYTHM = """
+    with calls as (
+        select
+            source, created_at,
+            created_at - lag(created_at) over (partition by source order by created_at) as pause
+        from usage_logs
+        where
+            client_id = %(client_id)s
+            and created_at > %(now)s - %(rhythm)s::interval
+            and created_at <= %(now)s
+    )
+
+    select source, max(created_at) as last_call_at, count(*) as request_count, max(pause) as longest_pause
+    from calls
+    group by source
+    order by last_call_at desc, source
+"""
+_UNPRICED = """
+    select source, model, sum(unpriced_count)::bigint as unpriced_count
+    from usage_daily
+    where
+        client_id = %(client_id)s and usage_date between %(first)s and %(last)s and unpriced_count > 0
+    group by source, model
+    order by unpriced_count desc, source, model
+"""
+_GAPS = """
+    select source, request_count, zero_token_count
+    from get_usage_gaps(%(client_id)s, %(first)s, %(last)s)
+    where zero_token_count > 0
+"""
+# What the Overview asks.
+_OVERVIEW = (
+    "select count(*) from get_usage_summary(%(client_id)s, 30, %(now)s)",
+    "select count(*) from get_daily_usage(%(client_id)s, 30, %(now)s)",
+    "select count(*) from get_weekly_evolution(%(client_id)s, 12, %(now)s)",
+    "select count(*) from get_usage_by_model(%(client_id)s, 30, %(now)s)",
+    "select count(*) from get_usage_by_conversation(%(client_id)s, 30, 20, %(now)s)",
+)
+_DIFFERENCES = """
+    select usage_date, source, model, summed_count, logged_count, summed_cost, logged_cost
+    from check_usage_sums(%(client_id)s, %(first)s, %(last)s)
+"""
+
+
+def client_checks(
+    database: Database, client_id: UUID, first: date, last: date, now: datetime
+) -> Sequence[Check]:
+    """About the calls of one client, of these of its days.
+
+    Raises:
+        DatabaseUnavailable, SchemaMissing, DatabaseError
+    """
+    asked = {
+        "client_id": client_id,
+        "first": first,
+        "last": last,
+        "now": now,
+        "rhythm": timedelta(days=RHYTHM_DAYS),
+    }
+    ever, rhythm, unpriced, gaps = database.read(
+        *(Query(statement=text, parameters=asked) for text in (_EVER, _RHYTHM, _UNPRICED, _GAPS)),
+        client_id=client_id,
+    )
+    first_day, last_day, request_count = ever.records[0]
+    return [
+        _calls(client_id, first, last, first_day, last_day, request_count),
+        *_silences(rhythm, now),
+        _unpriced(unpriced, request_count),
+        _without_usage(gaps, request_count),
+        _speed(database, asked),
+    ]
+
+
+def sums_check(database: Database, client_id: UUID, first: date, last: date) -> Check:
+    """Whether the sums of these days equal the calls themselves. Reads all those."""
+    asked = {"client_id": client_id, "first": first, "last": last}
+    [rows] = database.read(Query(statement=_DIFFERENCES, parameters=asked), client_id=client_id)
+    name = "Sums against the calls"
+    if not rows.records:
+        return Check(name=name, state="ok", found=f"equal on each day from {day(first)} to {day(last)}")
+    usage_date, source, model, summed_count, logged_count, summed_cost, logged_cost = rows.records[0]
+    return Check(
+        name=name,
+        state="fail",
+        found=f"{counted(len(rows.records), 'sum')} of a day and model differ. The first: {source} "
+        f"{model or '(no model)'} on {day(usage_date)} is {counted(summed_count, 'call')} and "
+        f"{summed_cost.normalize():f} USD, while its calls are {logged_count:,} and "
+        f"{logged_cost.normalize():f} USD",
+        remedy="if old calls were dropped on purpose, all is well; else somebody changed the sums by hand. "
+        "Another time zone, and then the client's own again, adds all calls up anew: "
+        f"timezone of client {client_id} in the table clients",
+    )
+
+
+def _calls(
+    client_id: UUID,
+    first: date,
+    last: date,
+    first_day: date | None,
+    last_day: date | None,
+    request_count: int,
+) -> Check:
+    name = "Calls in these days"
+    if first_day is None or last_day is None:
+        return Check(
+            name=name,
+            state="fail",
+            found="this client has no call at all",
+            remedy="check that the application tracks its calls, with log_openai_usage(...) after each of "
+            f"them, that it gives this client's id, {client_id}, and that it has the DATABASE_URL of this "
+            'database; "python -m analytics spool" shows the calls that wait on this machine',
+        )
+    if not request_count:
+        return Check(
+            name=name,
+            state="warn",
+            found=f"none from {day(first)} to {day(last)}; there are some from {day(first_day)} to "
+            f"{day(last_day)}",
+            remedy="choose other days, or check that the application still tracks its calls",
+        )
+    return Check(
+        name=name,
+        state="ok",
+        found=f"{counted(request_count, 'call')} from {day(first)} to {day(last)}; the first of all is of "
+        f"{day(first_day)}",
+    )
+
+
+def _silences(rhythm: Rows, now: datetime) -> Iterator[Check]:
+    for source, last_call_at, request_count, longest_pause in rhythm.records:
+        silence = now - last_call_at
+        found = f"{ago(last_call_at, now)}, {last_call_at.astimezone(UTC):%d %b, %H:%M} UTC"
+        if request_count < FEWEST_CALLS_FOR_A_RHYTHM or not longest_pause:
+            known = f"{counted(request_count, 'call')} in {RHYTHM_DAYS} days: too few to tell what is usual"
+            yield Check(name=f"Last call of {source}", state="ok", found=f"{found}; {known}")
+            continue
+        found += f"; its longest pause in {RHYTHM_DAYS} days was {span(longest_pause)}"
+        is_silent = silence > 2 * longest_pause
+        yield Check(
+            name=f"Last call of {source}",
+            state="warn" if is_silent else "ok",
+            found=found,
+            remedy=f"silent for much longer than usual: check that the application still calls {source} and "
+            'tracks it, and look at "python -m analytics spool" on its machine'
+            if is_silent
+            else "",
+        )
+
+
+def _unpriced(unpriced: Rows, request_count: int) -> Check:
+    name = "Calls without a price"
+    total = sum(count for *_, count in unpriced.records)
+    if not total:
+        return Check(name=name, state="ok", found="none: the cost of every call is known")
+    models = ", ".join(f"{source} {model or '(no model)'}" for source, model, _ in unpriced.records[:3])
+    return Check(
+        name=name,
+        state="warn",
+        found=f"{counted(total, 'call')}, {share(total, request_count)} of all: {models}"
+        f"{', ...' if len(unpriced.records) > 3 else ''}. Their cost is unknown, and in no sum",
+        remedy='put a price on the page "Prices", then "python -m analytics reprice" for the calls that were '
+        "made before; check that the name of the model is what the provider calls it",
+    )
+
+
+def _without_usage(gaps: Rows, request_count: int) -> Check:
+    name = "Calls without usage"
+    total = sum(count for *_, count in gaps.records)
+    if not total:
+        return Check(name=name, state="ok", found="none: every call has tokens or a duration")
+    sources = ", ".join(f"{count:,} of {source}" for source, _, count in gaps.records)
+    return Check(
+        name=name,
+        state="warn",
+        found=f"{counted(total, 'call')}, {share(total, request_count)} of all, have neither tokens nor a "
+        f"duration: {sources}",
+        remedy="log response.usage as the provider answers it; streams tell it only with "
+        'stream_options={"include_usage": True}',
+    )
+
+
+def _speed(database: Database, asked: dict[str, Any]) -> Check:
+    queries = [Query(statement=text, parameters=asked) for text in _OVERVIEW]
+    seconds = _timed(lambda: database.read(*queries, client_id=asked["client_id"]))
+    is_slow = seconds > SLOW_READ_SECONDS
+    return Check(
+        name="Reading the Overview",
+        state="warn" if is_slow else "ok",
+        found=f"its {len(_OVERVIEW)} questions about 30 days took {seconds * 1000:,.0f} ms, network included",
+        remedy='run "python -m analytics fold"; look at the network, the indexes and the slowest queries; '
+        "choose fewer days"
+        if is_slow
+        else "",
+    )
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began

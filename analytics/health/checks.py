@@ -1,0 +1,40 @@
+"""What a check answers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from analytics.formatting import NO_BREAK_SPACE, age
+
+State = Literal["ok", "warn", "fail", "unknown"]
+"""ok: as it should be · warn: look at it · fail: numbers are missing or wrong · unknown: not known here."""
+
+_WORST_FIRST: tuple[State, ...] = ("fail", "warn", "ok", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What was looked at, how it stands, what was found, and what to do unless it is ok."""
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def worst(checks: Iterable[Check]) -> State:
+    """The state of them all: that of the worst."""
+    states = {check.state for check in checks}
+    return next((state for state in _WORST_FIRST if state in states), "ok")
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """`3 h ago`, with plain spaces: checks are for a terminal, too."""
+    return age(moment, now).replace(NO_BREAK_SPACE, " ")
+
+
+def span(length: timedelta) -> str:
+    """`3 h`."""
+    now = datetime.now(UTC)
+    return ago(now - length, now).removesuffix(" ago")

@@ -1,0 +1,318 @@
+"""Checks of the database, of this machine's waiting calls, and of the price list."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from analytics import config, tracking
+from analytics.database import Database, Query
+from analytics.errors import AnalyticsError, DatabaseError, SchemaMissing
+from analytics.formatting import counted, day
+from analytics.health.checks import Check, ago, span
+from analytics.migrations import MIGRATIONS_DIRECTORY, pending_migrations
+from analytics.records import row_of
+from analytics.tracking.spool import Spool
+
+MANY_PENDING = 100_000
+WAITING_TOO_LONG = timedelta(minutes=10)
+NEARLY_FULL = 0.9
+OLD_LIST = timedelta(days=120)
+SLOW_QUERY_MS = 1_000
+SLOWEST = 3
+
+# The columns that an index of each table has to begin with.
+INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
+    "usage_logs": [("client_id", "id"), ("client_id", "created_at")],
+    "usage_pending": [("client_id", "usage_date")],
+    "usage_daily_rollup": [("client_id", "usage_date")],
+    "usage_conversation_daily_rollup": [("client_id", "conversation_id")],
+    "usage_conversation_rollup": [("client_id", "last_date")],
+}
+
+_MADE_BY_MIGRATION = re.compile(
+    r"^create (?:or replace )?(?P<kind>function|procedure|view|table) (?:if not exists )?(?P<name>\w+)", re.M
+)
+# Migration 011 makes it and gives it its name at the end.
+_RENAMED = {"usage_logs_adopted": "usage_logs"}
+
+_KNOWN_NAMES = """
+    select proname::text from pg_proc where pronamespace = 'public'::regnamespace
+    union
+    select relname::text from pg_class where relnamespace = 'public'::regnamespace
+"""
+_PENDING = "select count(*) from (select from usage_pending limit %(many)s + 1) as pending"
+_UNASSIGNED = """
+    select coalesce(sum(request_count), 0)::bigint
+    from usage_daily
+    where client_id = unassigned_client_id() and usage_date between %(first)s and %(last)s
+"""
+_INDEXES = """
+    select
+        place.table_name,
+        array(
+            select columns.attname::text
+            from unnest(index.indkey::int2[]) with ordinality as key (attnum, place)
+            inner join pg_attribute as columns
+                on columns.attrelid = index.indrelid and columns.attnum = key.attnum
+            order by key.place
+        ) as columns
+    from unnest(%(tables)s::text[]) as place (table_name)
+    inner join pg_index as index on index.indrelid = to_regclass(place.table_name) and index.indisvalid
+"""
+_STATEMENTS = """
+    select namespace.nspname::text
+    from pg_class as relation
+    inner join pg_namespace as namespace on namespace.oid = relation.relnamespace
+    where relation.relname = 'pg_stat_statements'
+"""
+_SLOWEST = """
+    select query, calls, mean_exec_time
+    from {}.pg_stat_statements
+    where dbid = (select oid from pg_database where datname = current_database())
+    order by mean_exec_time desc
+    limit {}
+"""
+
+
+def installation_checks(database: Database, first: date, last: date, now: datetime) -> Sequence[Check]:
+    """About everything that all clients share. What cannot be looked at is a failed check, no error."""
+    checks = [_migrations(database)]
+    if checks[0].state != "fail":
+        for name, look in (
+            ("Pending sums", lambda: _pending(database)),
+            ("Calls without a client", lambda: _unassigned(database, first, last)),
+            ("Indexes", lambda: _indexes(database)),
+            ("Slowest queries", lambda: _slowest(database)),
+        ):
+            checks.append(_or_failed(name, look))
+    return [
+        *checks,
+        _or_failed("Calls waiting on this machine", lambda: _spool(now)),
+        _duplicates(),
+        _public_list(now),
+    ]
+
+
+def _or_failed(name: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except AnalyticsError as error:
+        return Check(name=name, state="fail", found=str(error), remedy="see the message")
+
+
+def _migrations(database: Database) -> Check:
+    name = "Database and migrations"
+    try:
+        version_of, names = database.read(
+            Query(statement="select current_setting('server_version')"), Query(statement=_KNOWN_NAMES)
+        )
+        known = {each for (each,) in names.records}
+        lacking = [
+            path for path in sorted(MIGRATIONS_DIRECTORY.glob("*.sql")) if _makes(path.read_text()) - known
+        ]
+        recorded = _unrecorded(database)
+    except AnalyticsError as error:
+        return Check(
+            name=name,
+            state="fail",
+            found=str(error),
+            remedy='check DATABASE_URL, and that the server runs; "python -m analytics migrate" sets an '
+            "empty one up",
+        )
+    server = f"PostgreSQL {version_of.records[0][0].split()[0]}, {database.place}"
+    if lacking:
+        return Check(
+            name=name,
+            state="fail",
+            found=f"{server} lacks {', '.join(path.stem for path in lacking)}",
+            remedy='run "python -m analytics migrate", or paste these files of sql/migrations into the SQL '
+            "editor, in order",
+        )
+    if recorded:
+        by_hand = f"all is there; {counted(len(recorded), 'migration')} applied by hand, or changed since"
+        return Check(name=name, state="ok", found=f"{server}: {by_hand}")
+    return Check(name=name, state="ok", found=f"{server}: all migrations applied")
+
+
+def _makes(migration: str) -> set[str]:
+    """What has to be there once this migration was applied."""
+    return {_RENAMED.get(made["name"], made["name"]) for made in _MADE_BY_MIGRATION.finditer(migration)}
+
+
+def _unrecorded(database: Database) -> list[str]:
+    try:
+        return pending_migrations(database)
+    except psycopg.Error as error:
+        # Whoever may not keep a record of migrations has not applied them this way either.
+        explained = database.explain(error)
+        if isinstance(explained, SchemaMissing) or isinstance(error, psycopg.errors.InsufficientPrivilege):
+            return [path.stem for path in sorted(MIGRATIONS_DIRECTORY.glob("*.sql"))]
+        raise explained from error
+
+
+def _pending(database: Database) -> Check:
+    [rows] = database.read(Query(statement=_PENDING, parameters={"many": MANY_PENDING}))
+    count = rows.records[0][0]
+    is_many = count > MANY_PENDING
+    found = f"more than {MANY_PENDING:,} rows" if is_many else counted(count, "row")
+    return Check(
+        name="Pending sums",
+        state="warn" if is_many else "ok",
+        found=f"{found} to be folded; numbers are right either way",
+        remedy='reads get slower: run "python -m analytics fold", and see docs/design.md for pg_cron'
+        if is_many
+        else "",
+    )
+
+
+def _unassigned(database: Database, first: date, last: date) -> Check:
+    [rows] = database.read(Query(statement=_UNASSIGNED, parameters={"first": first, "last": last}))
+    count = rows.records[0][0]
+    if not count:
+        return Check(name="Calls without a client", state="ok", found="none: every call names its client")
+    return Check(
+        name="Calls without a client",
+        state="warn",
+        found=f"{counted(count, 'call')} from {day(first)} to {day(last)}, which no client's page shows",
+        remedy="find the application that logs them and give it a client_id; they are listed under the "
+        "client that keeps the calls without one",
+    )
+
+
+def _indexes(database: Database) -> Check:
+    [rows] = database.read(Query(statement=_INDEXES, parameters={"tables": list(INDEXES)}))
+    missing = [
+        (table, columns)
+        for table, needed in INDEXES.items()
+        for columns in needed
+        if not any(name == table and tuple(there[: len(columns)]) == columns for name, there in rows.records)
+    ]
+    if not missing:
+        return Check(name="Indexes", state="ok", found=f"all there, on {counted(len(INDEXES), 'table')}")
+    return Check(
+        name="Indexes",
+        state="fail",
+        found="missing on " + " and ".join(f"{table} ({', '.join(columns)})" for table, columns in missing),
+        remedy="; ".join(
+            f"create index concurrently on {table} ({', '.join(cols)})" for table, cols in missing
+        ),
+    )
+
+
+def _slowest(database: Database) -> Check:
+    name = "Slowest queries"
+    [places] = database.read(Query(statement=_STATEMENTS))
+    if not places.records:
+        return Check(
+            name=name,
+            state="unknown",
+            found='the extension pg_stat_statements is not here; "Reading the Overview" is our own measure',
+            remedy="create extension pg_stat_statements, on a server that loads it (Supabase does)",
+        )
+    schema = sql.Identifier(places.records[0][0])
+    statement: Any = sql.SQL(_SLOWEST).format(schema, sql.Literal(SLOWEST))
+    try:
+        [rows] = database.read(Query(statement=statement))
+    except DatabaseError as error:
+        return Check(
+            name=name, state="unknown", found=f"the extension pg_stat_statements does not tell: {error}"
+        )
+    is_slow = any(milliseconds > SLOW_QUERY_MS for *_, milliseconds in rows.records)
+    return Check(
+        name=name,
+        state="warn" if is_slow else "ok",
+        found="; ".join(
+            f"{milliseconds:,.0f} ms on average of {counted(calls, 'call')}: {' '.join(query.split())[:60]}"
+            for query, calls, milliseconds in rows.records
+        )
+        or "none recorded yet",
+        remedy='"python -m analytics fold"; check the indexes; explain analyze tells where the time goes'
+        if is_slow
+        else "",
+    )
+
+
+def _spool(now: datetime) -> Check:
+    name = "Calls waiting on this machine"
+    settings = config.tracker_settings()
+    path = settings.spool_path
+    if not path.exists():
+        return Check(
+            name=name, state="ok", found="none: nothing was tracked on this machine for this database"
+        )
+    try:
+        with closing(Spool(path, max_calls=settings.spool_max_calls)) as spool:
+            waiting, set_aside, oldest = spool.waiting(), spool.count_set_aside(), spool.read(1)
+    except Exception as error:  # what SQLite and the disk say
+        return Check(
+            name=name,
+            state="fail",
+            found=f"{path} cannot be read: {error}",
+            remedy="see README, Track your calls",
+        )
+    made_at = row_of(oldest[0].line).created_at if oldest else now
+    found = f"{waiting:,} waiting" + (f", the oldest made {ago(made_at, now)}" if oldest else "")
+    if set_aside:
+        found += f"; {set_aside:,} set aside, as the database refused them"
+    is_full = waiting >= NEARLY_FULL * settings.spool_max_calls
+    is_stuck = set_aside > 0 or now - made_at > WAITING_TOO_LONG
+    return Check(
+        name=name,
+        state="fail" if is_full else "warn" if is_stuck else "ok",
+        found=found,
+        remedy='"python -m analytics spool" says why, "python -m analytics spool --replay" ships them'
+        if is_full or is_stuck
+        else "",
+    )
+
+
+def _duplicates() -> Check:
+    name = "Duplicates refused"
+    # Asking tracking.stats() would begin a tracker, where this process has none.
+    tracker = tracking._current
+    if tracker is None:
+        return Check(
+            name=name,
+            state="unknown",
+            found="only a process that tracks calls counts them: analytics.stats().already_there tells it",
+        )
+    stats = tracker.stats()
+    return Check(
+        name=name,
+        state="fail" if stats.lost else "ok",
+        found=f"{counted(stats.already_there, 'call')} sent again and stored once, of {stats.logged:,} that "
+        f"this process logged{f'; {stats.lost:,} lost' if stats.lost else ''}",
+        remedy="analytics.stats().last_error says what is wrong with the spool" if stats.lost else "",
+    )
+
+
+def _public_list(now: datetime) -> Check:
+    changed = max((date_of for date_of in _price_changes() if date_of <= now.date()), default=None)
+    found = f"version {version('genai-prices')} of genai-prices"
+    if changed is None:
+        return Check(name="Public price list", state="unknown", found=f"{found} does not tell of when it is")
+    age_of = now - datetime.combine(changed, datetime.min.time(), UTC)
+    is_old = age_of > OLD_LIST
+    return Check(
+        name="Public price list",
+        state="warn" if is_old else "ok",
+        found=f"{found}; the last price change that it knows is of {day(changed)}, {span(age_of)} ago",
+        remedy="models that are newer have no price: pip install --upgrade genai-prices" if is_old else "",
+    )
+
+
+def _price_changes() -> Iterator[date]:
+    # Imported here, as it takes a quarter of a second.
+    from genai_prices import data
+
+    for provider in data.providers:
+        for model in provider.models:
+            for price in model.prices if isinstance(model.prices, list) else ():
+                if begins := getattr(price.constraint, "start_date", None):
+                    yield begins

@@ -1,0 +1,321 @@
+"""The price lists to look at and to change: what holds, beside the public list, and what a new price does.
+
+Nothing here touches what calls are booked with: that is repricing's, and is done in the open.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from analytics.database import Database, Query
+from analytics.errors import InvalidInput
+from analytics.pricing import ListedPrice, PriceList, Unit, Usage
+from analytics.repricing import Repricing, select_calls
+from analytics.repricing.survey import Survey
+
+MAX_TEXT = 500
+# Of tokens at a time: few enough not to meet the prices of long prompts.
+_TOKENS = 1_000
+_PER_MILLION = 1_000_000 // _TOKENS
+
+_ENTRIES = """
+    select
+        id, client_id::text, source, model, unit, input_usd, cached_input_usd, output_usd,
+        case when effective_from >= '0002-01-01' then effective_from end as effective_from,
+        case when effective_until < '9999-01-01' then effective_until end as effective_until,
+        reference, note, changed_at
+    from model_prices
+    where client_id is null or client_id = %(client_id)s
+    order by client_id nulls last, source, model, effective_from desc
+"""
+_USED = """
+    select
+        source, model, sum(request_count)::bigint, sum(total_tokens)::bigint, sum(unpriced_count)::bigint
+    from usage_daily
+    where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
+    group by source, model
+    order by sum(unpriced_count) = 0, sum(total_tokens) desc, source, model
+"""
+_ADD = """
+    insert into model_prices (
+        client_id, source, model, unit, input_usd, cached_input_usd, output_usd, effective_from,
+        effective_until, reference, note
+    )
+    values (
+        %(client_id)s, %(source)s, %(model)s, %(unit)s, %(input_usd)s, %(cached_input_usd)s, %(output_usd)s,
+        coalesce(%(effective_from)s::timestamptz, '-infinity'),
+        coalesce(%(effective_until)s::timestamptz, 'infinity'),
+        %(reference)s, %(note)s
+    )
+    returning id
+"""
+_FIND = """
+    select effective_until <= %(at)s, effective_from >= %(at)s, source, model
+    from model_prices
+    where id = %(id)s and client_id is not distinct from %(client_id)s
+    for update
+"""
+_END = "update model_prices set effective_until = %(at)s, changed_at = now() where id = %(id)s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A row of the price list."""
+
+    id: UUID
+    price: ListedPrice
+    reference: str | None
+    note: str | None
+    changed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """What a model costs at a moment, in US dollars per unit; None where the list has no such price."""
+
+    list_name: str
+    unit: Unit
+    input_usd: Decimal
+    cached_usd: Decimal | None = None
+    output_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsedModel:
+    """A model with use in the period, the price that applies to it now, and the public one."""
+
+    source: str
+    model: str | None
+    request_count: int
+    total_tokens: int
+    unpriced_count: int
+    quote: Quote | None
+    public: Quote | None
+
+    @property
+    def ratios(self) -> tuple[Decimal | None, Decimal | None]:
+        """Of input and output: how many times the public price ours is; None without one to compare."""
+        ours, public = self.quote, self.public
+        if ours is None or public is None or ours.unit != public.unit:
+            return None, None
+        return _ratio(ours.input_usd, public.input_usd), _ratio(ours.output_usd, public.output_usd)
+
+    @property
+    def differs(self) -> bool:
+        """Whether ours is another price than the public one."""
+        return any(ratio is not None and ratio != 1 for ratio in self.ratios)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceBook:
+    """All that a client's prices are about: its own and the installation's list, and the models in use."""
+
+    entries: Sequence[Entry]
+    used: Sequence[UsedModel]
+
+
+def load_price_book(
+    database: Database, client_id: UUID, first: date, last: date, *, now: datetime
+) -> PriceBook:
+    """The lists that hold for this client, and the models that it used on these days, unpriced ones first.
+
+    Raises:
+        DatabaseUnavailable, SchemaMissing, DatabaseError
+    """
+    entries, used = database.read(
+        Query(statement=_ENTRIES, parameters={"client_id": client_id}),
+        Query(statement=_USED, parameters={"client_id": client_id, "first": first, "last": last}),
+        client_id=client_id,
+    )
+    book = [_entry(record) for record in entries.records]
+    ours, public = PriceList(entry.price for entry in book), PriceList()
+    return PriceBook(
+        entries=book,
+        used=[
+            UsedModel(
+                source=source,
+                model=model,
+                request_count=request_count,
+                total_tokens=total_tokens,
+                unpriced_count=unpriced_count,
+                quote=quote(ours, source, model, client_id, now),
+                public=quote(public, source, model, None, now),
+            )
+            for source, model, request_count, total_tokens, unpriced_count in used.records
+        ],
+    )
+
+
+def quote(
+    prices: PriceList, source: str, model: str | None, client_id: UUID | None, at: datetime
+) -> Quote | None:
+    """What this list asks for a million tokens, or else for a minute; None where it has no price."""
+
+    def usd(usage: Usage) -> tuple[Decimal | None, str]:
+        cost = prices.cost(source=source, model=model, at=at, usage=usage, client_id=client_id)
+        return (None, "") if cost.basis == "unpriced" else (cost.amount_usd, cost.price["list"])
+
+    per_minute, minute_list = usd(Usage(duration_seconds=Decimal(60)))
+    per_input, list_name = usd(Usage(_TOKENS, 0, _TOKENS))
+    if per_input is None:
+        if per_minute is None:
+            return None
+        return Quote(list_name=minute_list, unit="minute", input_usd=per_minute)
+    cached, _ = usd(Usage(_TOKENS, 0, _TOKENS, None, {"cached_tokens": _TOKENS}))
+    output, _ = usd(Usage(0, _TOKENS, _TOKENS))
+    return Quote(
+        list_name=list_name,
+        unit="1M tokens",
+        input_usd=per_input * _PER_MILLION,
+        cached_usd=None if cached is None else cached * _PER_MILLION,
+        output_usd=None if output is None else output * _PER_MILLION,
+    )
+
+
+def checked_price(
+    *,
+    source: str,
+    model: str,
+    unit: Unit,
+    input_usd: str,
+    cached_input_usd: str = "",
+    output_usd: str = "",
+    client_id: UUID | None,
+    effective_from: datetime | None,
+) -> ListedPrice:
+    """The price that was typed in, of this client or, without one, of the installation.
+
+    Raises:
+        InvalidInput: a name is missing, or an amount is none.
+    """
+    source, model = source.strip().lower(), model.strip().lower()
+    if not source or not model:
+        raise InvalidInput('a price needs a provider and a model, or "*" for all models of the provider')
+    if unit == "minute" and (cached_input_usd.strip() or output_usd.strip()):
+        raise InvalidInput("a price by the minute has no price for cached input or output: leave them empty")
+    return ListedPrice(
+        source=source,
+        model=model,
+        unit=unit,
+        input_usd=_amount("input", input_usd),
+        cached_input_usd=_amount("cached input", cached_input_usd) if cached_input_usd.strip() else None,
+        output_usd=Decimal(0) if unit == "minute" else _amount("output", output_usd),
+        client_id=None if client_id is None else str(client_id),
+        effective_from=effective_from,
+    )
+
+
+def preview_price(
+    database: Database, client_id: UUID, price: ListedPrice, first: date, last: date
+) -> Repricing:
+    """What the calls of this client and the price's source would cost with it. Changes nothing.
+
+    Without such calls it has no models.
+
+    Raises:
+        DatabaseUnavailable, SchemaMissing, DatabaseError
+    """
+    selection = select_calls(database, str(client_id), first, last, source=price.source)
+    with database.transaction() as connection:
+        connection.execute("set transaction isolation level repeatable read, read only")
+        records = connection.execute(_ENTRIES, {"client_id": client_id}).fetchall()
+        known = [_entry(record).price for record in records]
+        survey = _SurveyAt(selection, PriceList([*known, price]))
+        for _change in survey.changes(connection):
+            pass
+        try:
+            return survey.result(connection)
+        except InvalidInput:  # no such calls
+            return Repricing(selection=selection, by_model={})
+
+
+def add_price(database: Database, price: ListedPrice, *, reference: str = "", note: str = "") -> UUID:
+    """Writes a further price; the one that held before stays for the time before.
+
+    Raises:
+        InvalidInput: there is a price from that moment on, or a text is too long.
+        DatabaseError: nothing was written.
+    """
+    for name, text in (("reference", reference), ("note", note)):
+        if len(text) > MAX_TEXT or "\0" in text:
+            raise InvalidInput(f"the {name} must be a text of {MAX_TEXT} characters at most")
+    parameters = vars(price) | {"reference": reference.strip() or None, "note": note.strip() or None}
+    with database.transaction() as connection:
+        try:
+            row = connection.execute(_ADD, parameters).fetchone()
+        except psycopg.errors.UniqueViolation:
+            raise InvalidInput(
+                f"{price.source} {price.model} has a price from that very moment already: choose another one"
+            ) from None
+        assert row is not None
+        return UUID(str(row[0]))
+
+
+def end_price(database: Database, price_id: UUID, at: datetime, *, client_id: UUID | None) -> None:
+    """Lets a price of this client, or without one of the installation, hold until `at` and no longer.
+
+    It stays in the list for the time before.
+
+    Raises:
+        InvalidInput: there is no such price, it has ended by then, or has not begun.
+        DatabaseError: nothing was changed.
+    """
+    with database.transaction() as connection:
+        row = connection.execute(_FIND, {"id": price_id, "client_id": client_id, "at": at}).fetchone()
+        if row is None:
+            raise InvalidInput(f"no price has the id {price_id} in this list")
+        has_ended, has_not_begun, source, model = row
+        if has_ended:
+            raise InvalidInput(f"the price of {source} {model} has ended by {at:%Y-%m-%d %H:%M} UTC already")
+        if has_not_begun:
+            raise InvalidInput(
+                f"the price of {source} {model} has not begun by {at:%Y-%m-%d %H:%M} UTC: choose a later one"
+            )
+        connection.execute(_END, {"id": price_id, "at": at})
+
+
+class _SurveyAt(Survey):
+    """What calls would cost by another list than the database's."""
+
+    def __init__(self, selection: Any, prices: PriceList) -> None:
+        super().__init__(selection)
+        self._prices = prices
+
+    def _price(self, prices: PriceList, *call: Any) -> Any:
+        return super()._price(self._prices, *call)
+
+
+def _entry(record: Sequence[Any]) -> Entry:
+    price_id, client_id, source, model, unit, *amounts, begin, end, reference, note, changed_at = record
+    input_usd, cached_input_usd, output_usd = amounts
+    price = ListedPrice(
+        client_id=client_id,
+        source=source,
+        model=model,
+        unit=unit,
+        input_usd=input_usd,
+        cached_input_usd=cached_input_usd,
+        output_usd=output_usd,
+        effective_from=begin,
+        effective_until=end,
+    )
+    return Entry(id=price_id, price=price, reference=reference, note=note, changed_at=changed_at)
+
+
+def _ratio(ours: Decimal | None, public: Decimal | None) -> Decimal | None:
+    return ours / public if ours is not None and public else None
+
+
+def _amount(name: str, text: str) -> Decimal:
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except ArithmeticError:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount < Decimal(10) ** 9:
+        raise InvalidInput(f'the price of {name} must be US dollars such as 0.15, not "{text.strip()[:40]}"')
+    return amount

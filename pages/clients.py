@@ -1,0 +1,10 @@
+"""Clients: all that this viewer may see, side by side; a click on one opens its Overview."""
+
+from analytics import ui
+
+page = ui.begin_page("Clients", icon="🏢", has_client=False, has_measure=False)
+shown = ui.read_clients(page)
+
+ui.freshness(shown)
+ui.clients_total(page, shown)
+ui.clients(page, shown)

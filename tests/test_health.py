@@ -1,0 +1,356 @@
+"""Checks: each of them well, and each of them as it stands when something is wrong."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+
+import analytics
+from analytics import health
+from analytics.config import tracker_settings
+from analytics.database import Database
+from analytics.health import Check
+from analytics.health.installation import INDEXES
+from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations
+from analytics.tracking.spool import Spool
+from tests import factories
+from tests.conftest import dsn
+from tests.factories import NOW
+
+TODAY = NOW.date()
+FIRST = TODAY - timedelta(days=29)
+
+
+@pytest.fixture
+def spool_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("USAGE_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+def of_client(database: Database, client_id: UUID, now: datetime = NOW) -> dict[str, Check]:
+    return by_name(health.client_checks(database, client_id, FIRST, TODAY, now))
+
+
+def of_installation(database: Database) -> dict[str, Check]:
+    return by_name(health.installation_checks(database, FIRST, TODAY, NOW))
+
+
+def by_name(checks: Iterable[Check]) -> dict[str, Check]:
+    return {check.name: check for check in checks}
+
+
+def hourly(database: Database, client_id: UUID, hours: int, **columns: object) -> None:
+    """A call in each of the last `hours` hours before NOW, the last one an hour ago."""
+    factories.insert_usage(
+        database,
+        *(
+            factories.usage_log(client_id, created_at=NOW - timedelta(hours=hour), **columns)
+            for hour in range(1, hours + 1)
+        ),
+    )
+
+
+def execute(database: Database, *statements: str) -> None:
+    with database.transaction() as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def test_a_client_without_calls_fails_and_says_what_to_do(database: Database, acme: UUID) -> None:
+    check = of_client(database, acme)["Calls in these days"]
+
+    assert (check.state, check.found) == ("fail", "this client has no call at all")
+    assert str(acme) in check.remedy
+
+
+def test_calls_of_other_days_are_told(database: Database, acme: UUID) -> None:
+    factories.insert_usage(database, factories.usage_log(acme, created_at=NOW - timedelta(days=60)))
+
+    check = of_client(database, acme)["Calls in these days"]
+
+    assert check.state == "warn"
+    assert (
+        check.found == "none from 17 Feb 2026 to 18 Mar 2026; there are some from 17 Jan 2026 to 17 Jan 2026"
+    )
+
+
+def test_a_healthy_client(database: Database, acme: UUID) -> None:
+    hourly(database, acme, 20)
+
+    checks = of_client(database, acme)
+
+    assert {check.state for check in checks.values()} == {"ok"}
+    assert not any(check.remedy for check in checks.values())
+    assert checks["Calls in these days"].found.startswith("20 calls from 17 Feb 2026 to 18 Mar 2026")
+    assert checks["Last call of openai"].found == (
+        "1 h ago, 18 Mar, 11:00 UTC; its longest pause in 28 days was 1 h"
+    )
+
+
+def test_other_clients_calls_are_not_looked_at(database: Database, acme: UUID) -> None:
+    hourly(database, factories.client(database, "Other"), 20, cost_basis="unpriced", cost_usd=Decimal(0))
+
+    checks = of_client(database, acme)
+
+    assert checks["Calls without a price"].state == "ok"
+    assert "Last call of openai" not in checks
+
+
+@pytest.mark.parametrize(("silent_for", "state"), [(1, "ok"), (2, "warn")])
+def test_a_source_is_silent_for_much_longer_than_usual(
+    database: Database, acme: UUID, silent_for: int, state: str
+) -> None:
+    hourly(database, acme, 20)
+    # An hour is usual; the last call is one hour before NOW.
+    later = NOW + timedelta(hours=silent_for - 1, seconds=1)
+
+    check = of_client(database, acme, later)["Last call of openai"]
+
+    assert check.state == state
+
+
+def test_a_few_calls_have_no_rhythm(database: Database, acme: UUID) -> None:
+    hourly(database, acme, 9)
+
+    check = of_client(database, acme, NOW + timedelta(days=5))["Last call of openai"]
+
+    assert check.state == "ok"
+    assert "9 calls in 28 days: too few" in check.found
+
+
+def test_unpriced_calls_name_their_models(database: Database, acme: UUID) -> None:
+    unknown = {"cost_basis": "unpriced", "cost_usd": Decimal(0)}
+    factories.insert_usage(
+        database,
+        factories.usage_log(acme),
+        factories.usage_log(acme, model="new-1", **unknown),
+        factories.usage_log(acme, model="new-1", **unknown),
+        factories.usage_log(acme, model=None, **unknown),
+    )
+
+    check = of_client(database, acme)["Calls without a price"]
+
+    assert check.state == "warn"
+    assert check.found.startswith("3 calls, 75.0% of all: openai new-1, openai (no model).")
+
+
+def test_calls_that_tell_no_usage(database: Database, acme: UUID) -> None:
+    none = {"prompt_tokens": 0, "completion_tokens": 0}
+    factories.insert_usage(
+        database,
+        factories.usage_log(acme),
+        factories.usage_log(acme, **none),
+        # Audio tells its length instead.
+        factories.usage_log(acme, source="whisper", metadata={"duration_seconds": 30}, **none),
+    )
+
+    check = of_client(database, acme)["Calls without usage"]
+
+    assert check.state == "warn"
+    assert "1 call, 33.3% of all" in check.found
+    assert check.found.endswith(": 1 of openai")
+
+
+def test_sums_equal_the_calls(database: Database, acme: UUID) -> None:
+    hourly(database, acme, 3)
+    database.fold()
+    hourly(database, acme, 2)
+
+    assert health.sums_check(database, acme, FIRST, TODAY).state == "ok"
+
+
+def test_changed_sums_are_found_and_the_remedy_mends_them(database: Database, acme: UUID) -> None:
+    hourly(database, acme, 3)
+    database.fold()
+    execute(database, "update usage_daily_rollup set request_count = 7, cost_usd = 1")
+
+    check = health.sums_check(database, acme, FIRST, TODAY)
+
+    assert check.state == "fail"
+    assert (
+        "openai gpt-4 on 18 Mar 2026 is 7 calls and 1 USD, while its calls are 3 and 0.0279 USD"
+        in check.found
+    )
+    assert f"timezone of client {acme}" in check.remedy
+
+    execute(database, "update clients set timezone = 'Asia/Tokyo'", "update clients set timezone = 'UTC'")
+
+    assert health.sums_check(database, acme, FIRST, TODAY).state == "ok"
+
+
+def test_a_healthy_installation(database: Database, acme: UUID, spool_directory: Path) -> None:
+    hourly(database, acme, 1)
+    checks = of_installation(database)
+
+    assert {name: check.state for name, check in checks.items() if check.state != "ok"} == {
+        "Duplicates refused": "unknown",
+        "Slowest queries": "unknown",
+    }
+    assert checks["Database and migrations"].found.endswith(": all migrations applied")
+    assert checks["Pending sums"].found.startswith("1 row to be folded")
+
+
+def test_migrations_pasted_by_hand_are_fine(empty_database: Database) -> None:
+    with psycopg.connect(dsn(empty_database.url), autocommit=True) as connection:
+        for path in sorted(MIGRATIONS_DIRECTORY.glob("*.sql")):
+            connection.execute(path.read_bytes())
+
+    check = of_installation(empty_database)["Database and migrations"]
+
+    assert check.state == "ok"
+    assert "migrations applied by hand" in check.found
+
+
+def test_missing_migrations_are_named_and_nothing_else_is_asked(empty_database: Database) -> None:
+    checks = of_installation(empty_database)
+
+    migrations = checks["Database and migrations"]
+    assert migrations.state == "fail"
+    assert "lacks 010_tenants, 011_analytics_usage_tracking, 012_prices" in migrations.found
+    assert "python -m analytics migrate" in migrations.remedy
+    assert "Indexes" not in checks
+
+    apply_migrations(empty_database)
+    assert of_installation(empty_database)["Database and migrations"].state == "ok"
+
+
+def test_one_function_that_is_missing_is_enough(database: Database) -> None:
+    execute(database, "drop function get_usage_by_hour")
+
+    check = of_installation(database)["Database and migrations"]
+
+    assert check.state == "fail"
+    assert check.found.endswith("lacks 014_reports")
+
+
+def test_a_database_that_is_away_fails(database: Database) -> None:
+    away = Database(database.url.set(host="127.0.0.1", port=1, query={}))
+
+    check = of_installation(away)["Database and migrations"]
+
+    assert check.state == "fail"
+    assert "cannot reach" in check.found
+
+
+def test_much_that_is_pending(database: Database, acme: UUID) -> None:
+    factories.insert_usage(database, factories.usage_log(acme))
+    execute(
+        database,
+        "insert into usage_pending select pending.* from usage_pending as pending,"
+        " generate_series(1, 100000)",
+    )
+
+    check = of_installation(database)["Pending sums"]
+
+    assert check.state == "warn"
+    assert check.found.startswith("more than 100,000 rows to be folded")
+
+
+def test_calls_without_a_client(database: Database) -> None:
+    factories.insert_usage(database, factories.usage_log(None))  # type: ignore[arg-type]
+
+    check = of_installation(database)["Calls without a client"]
+
+    assert (check.state, check.found) == (
+        "warn",
+        "1 call from 17 Feb 2026 to 18 Mar 2026, which no client's page shows",
+    )
+
+
+@pytest.mark.parametrize("table", INDEXES)
+def test_each_index_is_missed_and_its_remedy_is_right(database: Database, table: str) -> None:
+    with database.transaction() as connection:
+        rows = connection.execute(
+            "select c.conname, i.indexrelid::regclass::text from pg_index as i"
+            " left join pg_constraint as c on c.conindid = i.indexrelid where i.indrelid = %s::regclass",
+            [table],
+        ).fetchall()
+        for constraint, index in rows:
+            what = (
+                f"alter table {table} drop constraint {constraint}" if constraint else f"drop index {index}"
+            )
+            connection.execute(what.encode())
+
+    check = of_installation(database)["Indexes"]
+
+    assert check.state == "fail"
+    assert table in check.found
+    for statement in check.remedy.split("; "):
+        execute(database, statement.replace(" concurrently", ""))
+    assert of_installation(database)["Indexes"].state == "ok"
+
+
+def test_slowest_queries_where_the_server_keeps_them(database: Database) -> None:
+    execute(
+        database,
+        "create schema extensions",
+        "create view extensions.pg_stat_statements as select oid as dbid, 'select  get_x()' as query,"
+        " 3::bigint as calls, 1500.4::float8 as mean_exec_time"
+        " from pg_database where datname = current_database()",
+    )
+
+    check = of_installation(database)["Slowest queries"]
+
+    assert (check.state, check.found) == ("warn", "1,500 ms on average of 3 calls: select get_x()")
+
+
+def test_calls_that_wait_on_this_machine(database: Database, acme: UUID, spool_directory: Path) -> None:
+    analytics.configure(database_url="postgresql://127.0.0.1:1/away")
+    analytics.log_openai_usage(acme, None, None, "gpt-4", {"prompt_tokens": 1, "completion_tokens": 1})
+    line = waiting_line(spool_directory)
+    analytics.close(timeout_seconds=0)
+    settings = tracker_settings()
+    spool = Spool(settings.spool_path, max_calls=10)
+    spool.append("", line)
+    spool.close()
+
+    check = of_installation(database)["Calls waiting on this machine"]
+
+    assert check.found.startswith("1 waiting, the oldest made ")
+
+
+def waiting_line(directory: Path) -> str:
+    """The one call that waits in any of the spools there."""
+    for path in (directory / "spool").glob("*.db"):
+        spool = Spool(path, max_calls=10)
+        calls = spool.read(1)
+        spool.close()
+        if calls:
+            return calls[0].line
+    raise AssertionError("no call waits")
+
+
+def test_duplicates_that_this_process_sent(database: Database, acme: UUID, tracker: None) -> None:
+    for _ in range(2):
+        analytics.log_openai_usage(
+            acme, None, None, "gpt-4", {"prompt_tokens": 1, "completion_tokens": 1}, id="call 1"
+        )
+        analytics.flush()
+
+    check = of_installation(database)["Duplicates refused"]
+
+    assert (check.state, check.found) == (
+        "ok",
+        "1 call sent again and stored once, of 2 that this process logged",
+    )
+
+
+def test_an_old_price_list(database: Database) -> None:
+    # As seen from long after the installed list was made.
+    checks = by_name(health.installation_checks(database, FIRST, TODAY, NOW + timedelta(days=3650)))
+
+    assert checks["Public price list"].state == "warn"
+    assert "pip install --upgrade genai-prices" in checks["Public price list"].remedy
+
+
+def test_the_worst_decides() -> None:
+    ok, warn, fail, unknown = (
+        Check(name="a", state=state, found="b") for state in ("ok", "warn", "fail", "unknown")
+    )  # type: ignore[arg-type]
+    assert health.worst([ok, warn, fail]) == "fail"
+    assert health.worst([warn, unknown, ok]) == "warn"
+    assert health.worst([unknown, ok]) == "ok"

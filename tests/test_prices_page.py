@@ -1,0 +1,176 @@
+"""Prices under AppTest: what is shown to whom, and a price that is previewed, saved and ended."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from analytics.database import Database, Query
+from tests import factories
+from tests.app import open_page, text_of
+
+PAGE = "pages/prices.py"
+PUBLIC = {"access": {"public_client": "Acme"}}
+
+
+@pytest.fixture(autouse=True)
+def cold_caches() -> Iterator[None]:
+    """Each test begins as a server that has just started."""
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def acme(database: Database, monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """A client of the database that the dashboard is configured with; it used a model that no list has."""
+    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
+    client_id = factories.client(database)
+    now = {"created_at": datetime.now(UTC)}
+    factories.insert_usage(
+        database,
+        factories.usage_log(client_id, **now),
+        factories.usage_log(client_id, model="gpt-3.5-turbo", **now),
+        factories.usage_log(
+            client_id, source="own", model="new-1", cost_usd=Decimal(0), cost_basis="unpriced", **now
+        ),
+    )
+    return client_id
+
+
+def _button(page: AppTest, label: str) -> Any:
+    [button] = [each for each in page.button if each.label == label]
+    return button
+
+
+def _fill(page: AppTest, **texts: str) -> None:
+    for widget in page.text_input:
+        for name, text in texts.items():
+            if widget.label.lower().startswith(name):
+                widget.set_value(text)
+
+
+def _own_prices(database: Database) -> list[tuple[Any, ...]]:
+    [rows] = database.read(
+        Query(statement="select client_id, input_usd, output_usd from model_prices where source = 'own'")
+    )
+    return list(rows.records)
+
+
+def _booked(database: Database) -> list[Any]:
+    [rows] = database.read(Query(statement="select cost_usd from usage_logs order by cost_usd, id"))
+    return [cost for (cost,) in rows.records]
+
+
+def test_models_in_use_with_the_price_that_applies(acme: UUID) -> None:
+    page = open_page(PAGE)
+
+    assert not page.exception
+    assert page.warning[0].value.startswith(
+        r"**1 call without a price**: own new\-1".replace(" call", "\xa0call")
+    )
+    models = page.dataframe[0].value.set_index("Model")
+    assert models["Price list"].to_dict() == {
+        "new-1": "No price",
+        "gpt-4": "Installation's",
+        "gpt-3.5-turbo": "Installation's",
+    }
+    turbo = models.loc["gpt-3.5-turbo"]
+    assert turbo[["Input", "Output", "Public input", "Public output"]].tolist() == [1.5, 2.0, 0.5, 1.5]
+    assert turbo["Ours / public"] == "3\N{MULTIPLICATION SIGN} / 1.33\N{MULTIPLICATION SIGN}"
+    assert models["Ours / public"].isna().to_dict() == {"new-1": True, "gpt-4": True, "gpt-3.5-turbo": False}
+
+
+def test_an_unpriced_model_gets_a_price_after_a_preview(database: Database, acme: UUID) -> None:
+    booked = _booked(database)
+    page = open_page(PAGE)
+
+    _fill(page, input="2", output="3")
+    _button(page, "Preview the effect").click()
+    page.run()
+
+    assert _own_prices(database) == []
+    effect = page.dataframe[2].value
+    assert effect[["Model", "Booked", "Repriced"]].values.tolist() == [["new-1", 0.0, 0.00054]]
+    assert "difference of **\\$0.00054** in 1\N{NO-BREAK SPACE}call" in text_of(page)
+
+    _button(page, "Save this price").click()
+    page.run()
+
+    assert not page.exception
+    assert _own_prices(database) == [(acme, Decimal(2), Decimal(3))]
+    assert page.success[0].value.startswith("Saved")
+    assert page.dataframe[0].value.set_index("Model").loc["new-1", "Price list"] == "This client's"
+    # Until somebody reprices them.
+    assert _booked(database) == booked
+
+
+def test_what_is_no_amount_is_refused(database: Database, acme: UUID) -> None:
+    page = open_page(PAGE)
+
+    _fill(page, input="cheap", output="3")
+    _button(page, "Preview the effect").click()
+    page.run()
+
+    assert "must be US dollars such as" in page.error[0].value
+    assert not [button for button in page.button if button.label == "Save this price"]
+
+
+def test_a_price_is_ended_and_stays(database: Database, acme: UUID) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into model_prices (client_id, source, model, input_usd) values (%s, 'own', 'new-1', 5)",
+            [acme],
+        )
+    page = open_page(PAGE)
+    [choice] = [box for box in page.selectbox if box.label == "Price"]
+    assert len(choice.options) == 6
+
+    choice.select_index(0)
+    page.run()
+    _button(page, "End this price").click()
+    page.run()
+
+    assert page.success[0].value.startswith("Ended")
+    assert page.dataframe[0].value.set_index("Model").loc["new-1", "Price list"] == "No price"
+    assert len(_own_prices(database)) == 1
+    page.toggle[0].set_value(True)
+    page.run()
+    assert page.dataframe[1].value["State"].tolist().count("Ended") == 1
+
+
+def test_viewers_see_all_and_change_nothing(acme: UUID) -> None:
+    page = open_page(PAGE, secrets=PUBLIC)
+
+    assert "Prices are changed by administrators" in text_of(page)
+    assert [button.label for button in page.button if "price" in button.label.lower()] == []
+    assert "Preview the effect" not in [button.label for button in page.button]
+    assert len(page.dataframe) == 2
+
+
+def test_booked_costs_beside_today_s_prices(database: Database, acme: UUID) -> None:
+    page = open_page(PAGE)
+
+    _button(page, "Compare now").click()
+    page.run()
+
+    table = page.dataframe[2].value.set_index("Model")
+    # 150 tokens at 1.5 and 80 at 2 dollars a million, booked with gpt-4's price.
+    assert table.loc["gpt-3.5-turbo", ["Booked", "Repriced"]].tolist() == [0.0093, 0.000385]
+    assert table.loc["gpt-4", "Difference"] == 0
+    [command] = [block.value for block in page.code]
+    assert command.startswith(f"python -m analytics reprice --client {acme} --from ")
+    assert "--apply" in command
+
+
+def test_a_client_without_calls(database: Database, acme: UUID) -> None:
+    factories.client(database, "Bolt")
+    page = open_page(PAGE, client="Bolt")
+
+    assert not page.exception
+    assert "No calls in these days." in text_of(page)
