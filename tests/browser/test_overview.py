@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -105,3 +106,35 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, a
             .map(element => element.innerText)"""
     )
     assert overflowing == []
+
+
+def test_client_and_period_go_along_to_the_next_page_and_back(
+    browser: Browser, address: str, database: Database
+) -> None:
+    client = queries.clients(database)[1]
+    page = browser.new_page()
+    page.goto(f"{address}/?client={quote(client.name)}&days=7d")
+    dashboard.await_page(page)
+    shown = _cards_on_page(page)
+
+    page.get_by_role("link", name="Data health").click()
+    heading = page.get_by_text(f"Calls of {client.name}, last 7 days")
+    expect(heading).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
+
+    page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_text("Model comparison, last 7 days")).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
+    dashboard.await_page(page)
+    assert _cards_on_page(page) == shown
+
+
+def test_the_statement_is_downloaded_as_pdf(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.goto(address)
+    dashboard.await_page(page)
+
+    page.get_by_role("button", name="Download").click()
+    with page.expect_download(timeout=dashboard.LOAD_TIMEOUT_MS) as downloading:
+        page.get_by_role("button", name="Statement (PDF)").click()
+
+    assert downloading.value.suggested_filename.startswith("statement-")
+    assert Path(downloading.value.path()).read_bytes().startswith(b"%PDF-")
