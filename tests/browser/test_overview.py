@@ -132,9 +132,9 @@ def test_the_statement_is_downloaded_as_pdf(browser: Browser, address: str) -> N
     page.goto(address)
     dashboard.await_page(page)
 
-    page.get_by_role("button", name="Download").click()
+    page.get_by_text("Download", exact=True).first.click()
     with page.expect_download(timeout=dashboard.LOAD_TIMEOUT_MS) as downloading:
-        page.get_by_role("button", name="Statement (PDF)").click()
+        page.get_by_text("Statement (PDF)").click()
 
     assert downloading.value.suggested_filename.startswith("statement-")
     assert Path(downloading.value.path()).read_bytes().startswith(b"%PDF-")
