@@ -4,7 +4,7 @@ Days are the client's, the first and the last included. Each takes one network r
 """
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import pandas as pd
@@ -22,7 +22,6 @@ from analytics.queries.topics import (
     OVER_TIME,
     PARTS,
     SUM_DIFFERENCES,
-    Topic,
 )
 
 Grain = Literal["day", "week", "month"]
@@ -47,9 +46,8 @@ def usage_comparison(
     prompt_tokens, completion_tokens, request_count, unpriced_count int64 · total_cost Decimal (USD) · of the
     second period previous_total_tokens, previous_total_cost, previous_request_count, previous_unpriced_count.
     """
-    return _ask(
+    return COMPARISON.ask(
         database,
-        COMPARISON,
         client_id=client_id,
         first_date=first,
         last_date=last,
@@ -66,7 +64,7 @@ def usage_over_time(
     One row per (bucket, source): bucket_date, first_date, last_date datetime64 (the days that it counts) ·
     source str · total_tokens, request_count, unpriced_count int64 · total_cost Decimal (USD).
     """
-    return _ask(database, OVER_TIME, client_id=client_id, first_date=first, last_date=last, grain=grain)
+    return OVER_TIME.ask(database, client_id=client_id, first_date=first, last_date=last, grain=grain)
 
 
 def usage_parts(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
@@ -76,7 +74,7 @@ def usage_parts(database: Database, client_id: UUID, first: date, last: date) ->
     completion_tokens, total_tokens, unpriced_count int64 · cached_tokens (of the prompt) and reasoning_tokens
     (of the completion) int64 · duration_seconds Decimal · total_cost Decimal (USD).
     """
-    return _ask(database, PARTS, client_id=client_id, first_date=first, last_date=last)
+    return PARTS.ask(database, client_id=client_id, first_date=first, last_date=last)
 
 
 def usage_by_hour(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
@@ -85,7 +83,7 @@ def usage_by_hour(database: Database, client_id: UUID, first: date, last: date) 
     One row per (weekday, hour) with use: weekday int64 (1 is Monday) · hour int64 · total_tokens,
     request_count int64 · total_cost Decimal (USD).
     """
-    return _ask(database, BY_HOUR, client_id=client_id, first_date=first, last_date=last)
+    return BY_HOUR.ask(database, client_id=client_id, first_date=first, last_date=last)
 
 
 def usage_by_operation(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
@@ -94,7 +92,7 @@ def usage_by_operation(database: Database, client_id: UUID, first: date, last: d
     One row per operation, most requests first: operation str or None (not logged) · total_tokens,
     request_count, unpriced_count int64 · total_cost Decimal (USD).
     """
-    return _ask(database, BY_OPERATION, client_id=client_id, first_date=first, last_date=last)
+    return BY_OPERATION.ask(database, client_id=client_id, first_date=first, last_date=last)
 
 
 def found_conversations(
@@ -115,9 +113,8 @@ def found_conversations(
     first_date, last_date datetime64 (with use in the period) · total_tokens, openai_tokens, groq_tokens,
     other_tokens, request_count, unpriced_count, matched_count (in all) int64 · total_cost Decimal (USD).
     """
-    return _ask(
+    return FOUND_CONVERSATIONS.ask(
         database,
-        FOUND_CONVERSATIONS,
         client_id=client_id,
         first_date=first,
         last_date=last,
@@ -145,9 +142,8 @@ def conversation_calls(
     completion_tokens, total_tokens int64 · cost_usd Decimal · cost_basis str · metadata dict or None ·
     running_tokens int64 and running_cost Decimal (up to this call) · call_count int64 (in all).
     """
-    return _ask(
+    return CONVERSATION_CALLS.ask(
         database,
-        CONVERSATION_CALLS,
         client_id=client_id,
         conversation_id=conversation_id,
         phone=phone,
@@ -166,7 +162,7 @@ def calls_since(
     str or None · source, cost_basis str · prompt_tokens, completion_tokens, total_tokens int64 ·
     cost_usd Decimal.
     """
-    return _ask(database, CALLS_SINCE, client_id=client_id, since=since, limit=limit)
+    return CALLS_SINCE.ask(database, client_id=client_id, since=since, limit=limit)
 
 
 def usage_by_minute(database: Database, client_id: UUID, since: datetime, until: datetime) -> pd.DataFrame:
@@ -175,7 +171,7 @@ def usage_by_minute(database: Database, client_id: UUID, since: datetime, until:
     One row per (minute, source) with calls: minute_at datetime64 (UTC) · source str · total_tokens,
     request_count, unpriced_count, zero_token_count int64 · total_cost Decimal (USD).
     """
-    return _ask(database, BY_MINUTE, client_id=client_id, since=since, until=until)
+    return BY_MINUTE.ask(database, client_id=client_id, since=since, until=until)
 
 
 def usage_gaps(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
@@ -184,7 +180,7 @@ def usage_gaps(database: Database, client_id: UUID, first: date, last: date) -> 
     One row per source with use: source str · last_call_at datetime64 (UTC) · request_count, unpriced_count,
     zero_token_count, without_conversation_count int64.
     """
-    return _ask(database, GAPS, client_id=client_id, first_date=first, last_date=last)
+    return GAPS.ask(database, client_id=client_id, first_date=first, last_date=last)
 
 
 def sum_differences(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
@@ -193,9 +189,4 @@ def sum_differences(database: Database, client_id: UUID, first: date, last: date
     One row per (usage_date, source, model) that differs: summed_tokens, logged_tokens, summed_count,
     logged_count int64 · summed_cost, logged_cost Decimal (USD). Reads all calls of the days.
     """
-    return _ask(database, SUM_DIFFERENCES, client_id=client_id, first_date=first, last_date=last)
-
-
-def _ask(database: Database, topic: Topic, *, client_id: UUID, **parameters: Any) -> pd.DataFrame:
-    [rows] = database.read(topic.query(client_id=client_id, **parameters), client_id=client_id)
-    return topic.frame(rows)
+    return SUM_DIFFERENCES.ask(database, client_id=client_id, first_date=first, last_date=last)

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pandas as pd
 
-from analytics.database import Query, Rows
+from analytics.database import Database, Query, Rows
 
 # The functions count days back from a moment: that of the last day where one is named, else now. Its noon, as
 # there is one on every day of every time zone.
@@ -26,6 +27,11 @@ class Topic:
 
     def query(self, **parameters: Any) -> Query:
         return Query(statement=self._statement(), parameters={"last_date": None, **parameters})
+
+    def ask(self, database: Database, *, client_id: UUID, **parameters: Any) -> pd.DataFrame:
+        """The function's answer for a client, read as one that sees no other."""
+        [rows] = database.read(self.query(client_id=client_id, **parameters), client_id=client_id)
+        return self.frame(rows)
 
     def json_query(self, **parameters: Any) -> Query:
         """The same rows as one text: a JSON array of objects, in which money keeps all its digits."""

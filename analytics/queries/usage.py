@@ -1,14 +1,13 @@
 """One function per SQL function."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import pandas as pd
 
 from analytics.database import Database
 from analytics.queries.overview import TOP_CONVERSATIONS
-from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, MONTHLY, SUMMARY, WEEKLY, Topic
+from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, MONTHLY, SUMMARY, WEEKLY
 
 
 def daily_usage(database: Database, client_id: UUID, days: int = 30, *, now: datetime) -> pd.DataFrame:
@@ -17,7 +16,7 @@ def daily_usage(database: Database, client_id: UUID, days: int = 30, *, now: dat
     One row per (date, source), newest last; openai and groq always have rows: date datetime64 · source str ·
     total_tokens int64 · total_cost Decimal (USD) · request_count int64 · unpriced_count int64.
     """
-    return _ask(database, DAILY, client_id=client_id, days=days, now=now)
+    return DAILY.ask(database, client_id=client_id, days=days, now=now)
 
 
 def weekly_evolution(database: Database, client_id: UUID, weeks: int = 12, *, now: datetime) -> pd.DataFrame:
@@ -27,7 +26,7 @@ def weekly_evolution(database: Database, client_id: UUID, weeks: int = 12, *, no
     groq_tokens, other_tokens int64 · total_cost, openai_cost, groq_cost, other_cost Decimal (USD) ·
     request_count int64 · unpriced_count int64.
     """
-    return _ask(database, WEEKLY, client_id=client_id, weeks=weeks, now=now)
+    return WEEKLY.ask(database, client_id=client_id, weeks=weeks, now=now)
 
 
 def monthly_summary(
@@ -39,7 +38,7 @@ def monthly_summary(
     prompt_tokens, completion_tokens int64 · total_cost Decimal (USD) · request_count, unpriced_count int64 ·
     cost_per_1k_tokens Decimal (USD), None where some of the cost is unknown · tokens_per_request float64.
     """
-    return _ask(database, MONTHLY, client_id=client_id, year=year, month=month, now=now)
+    return MONTHLY.ask(database, client_id=client_id, year=year, month=month, now=now)
 
 
 def usage_summary(database: Database, client_id: UUID, days: int = 30, *, now: datetime) -> pd.DataFrame:
@@ -49,12 +48,12 @@ def usage_summary(database: Database, client_id: UUID, days: int = 30, *, now: d
     total_cost Decimal (USD) · request_count, unpriced_count int64 · previous_total_tokens int64 ·
     previous_total_cost Decimal (USD) · previous_request_count int64. The last three rows add up to the first.
     """
-    return _ask(database, SUMMARY, client_id=client_id, days=days, now=now)
+    return SUMMARY.ask(database, client_id=client_id, days=days, now=now)
 
 
 def usage_by_model(database: Database, client_id: UUID, days: int = 30, *, now: datetime) -> pd.DataFrame:
     """Usage per source and model in the last `days` days; columns as monthly_summary()."""
-    return _ask(database, BY_MODEL, client_id=client_id, days=days, now=now)
+    return BY_MODEL.ask(database, client_id=client_id, days=days, now=now)
 
 
 def usage_by_conversation(
@@ -66,9 +65,4 @@ def usage_by_conversation(
     total_cost Decimal (USD) · request_count, openai_tokens, groq_tokens, other_tokens, unpriced_count int64 ·
     conversation_id UUID or None · share_of_tokens float64 (0 to 1, of all the client's tokens in these days).
     """
-    return _ask(database, BY_CONVERSATION, client_id=client_id, days=days, limit=limit, now=now)
-
-
-def _ask(database: Database, topic: Topic, *, client_id: UUID, **parameters: Any) -> pd.DataFrame:
-    [rows] = database.read(topic.query(client_id=client_id, **parameters), client_id=client_id)
-    return topic.frame(rows)
+    return BY_CONVERSATION.ask(database, client_id=client_id, days=days, limit=limit, now=now)
