@@ -41,7 +41,7 @@ def test_members_are_added_and_listed(database: Database, acme: UUID) -> None:
 
     assert {each.exit_code for each in (empty, viewer, admin, by_id, listed)} == {0}
     assert empty.stdout.startswith("no members yet: add one with python -m analytics members add")
-    assert viewer.stdout == "Bob@Example.com is viewer of Acme\n"
+    assert viewer.stdout == "bob@example.com is viewer of Acme\n"
     assert admin.stdout == "ada@example.com is admin of all clients\n"
     assert listed.stdout.splitlines() == [
         "ada@example.com  admin  all clients",
