@@ -1,11 +1,18 @@
-"""DataFrame -> alt.Chart, pure. Palette and number formats in one place.
+"""DataFrame -> Chart, pure. Palette and number formats in one place.
 
 Colours are told apart by colour-blind readers and stand out (contrast of 3:1 or more) on the light and the
 dark background. Fonts, axes and backgrounds are Streamlit's theme's.
+
+Altair builds and checks a specification in some 30 to 130 ms, most of what a page would cost. It depends on
+little (which providers there are, what is measured), so each is built once and drawn with everybody's data.
 """
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from datetime import date
+from functools import lru_cache
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -16,6 +23,9 @@ from analytics.queries import DAILY_CHART_DAYS
 COLORS = {"OpenAI": "#0F9D75", "Groq": "#8A63D2", "Other": "#7C8DA6", "Total": "#2E7FD9"}
 PROVIDERS = ("OpenAI", "Groq", "Other")
 CHART_HEIGHT = 300
+_ROOMY_SHARE = 0.08
+KEPT_SPECIFICATIONS = 256
+"""Of one kind. Those of a day are few; the days themselves, where axes name them, go by."""
 
 Unit = Literal["tokens", "cost"]
 
@@ -39,7 +49,8 @@ MEASURES: dict[str, Measure] = {
     "Tokens": Measure(
         unit="tokens",
         title="Tokens",
-        axis_expression="datum.value >= 1e3 ? replace(format(datum.value, '.3~s'), 'G', 'B') : datum.label",
+        axis_expression="datum.value >= 1e3 ? replace(format(datum.value, '.3~s'), 'G', 'B')"
+        " : format(datum.value, '.3~f')",
         tooltip_format=",d",
     ),
     "Cost": Measure(
@@ -50,6 +61,23 @@ MEASURES: dict[str, Measure] = {
         tooltip_format="$,.10~f",
     ),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A Vega-Lite specification, as JSON, and the frames that it names as its data."""
+
+    specification: str
+    datasets: Mapping[str, pd.DataFrame]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both in one, with the data as records: all that a renderer of Vega-Lite needs."""
+        records = {
+            name: json.loads(frame.to_json(orient="records", date_format="iso", double_precision=15))
+            for name, frame in self.datasets.items()
+        }
+        specification: dict[str, Any] = json.loads(self.specification)
+        return specification | {"datasets": records}
 
 
 def provider_name(source: str) -> str:
@@ -68,29 +96,25 @@ def trends(daily: pd.DataFrame, days: int) -> dict[str, dict[str, list[float]]]:
     `daily` is queries.daily_usage() with at least that many days. Providers as in PROVIDERS, and Total.
     """
     recent = _last_days(daily, days)
-    values = pd.DataFrame(
-        {
-            "date": recent["date"],
-            "provider": recent["source"].map(provider_name),
-            "tokens": recent["total_tokens"].astype(float),
-            "cost": recent["total_cost"].astype(float),
-        }
-    )
-    lines = {}
-    for name in (*PROVIDERS, "Total"):
-        of_provider = values if name == "Total" else values[values["provider"] == name]
-        by_day = of_provider.groupby("date")[["tokens", "cost"]].sum()
-        lines[name] = {unit: by_day[unit].tolist() for unit in ("tokens", "cost")}
-    return lines
+    places = {day: place for place, day in enumerate(sorted(set(recent["date"])))}
+    names = [*PROVIDERS, "Total"]
+    sums: dict[str, dict[str, list[Any]]] = {
+        name: {unit: [0] * len(places) for unit in ("tokens", "cost")} for name in names
+    }
+    columns = (recent[name] for name in ("date", "source", "total_tokens", "total_cost"))
+    for day, source, tokens, cost in zip(*columns, strict=True):
+        for name in (provider_name(source), "Total"):
+            sums[name]["tokens"][places[day]] += tokens
+            sums[name]["cost"][places[day]] += cost
+    return {name: {unit: [float(sum_) for sum_ in sums[name][unit]] for unit in sums[name]} for name in names}
 
 
-def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart | alt.FacetChart:
+def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> Chart:
     """Lines of OpenAI, Groq, the others if any, and the total over queries.weekly_evolution().
 
     The running week's points are hollow: it is not over yet.
     """
-    names = _present(weekly, measure)
-    shown = [*names, "Total"]
+    shown = (*_present(weekly, measure), "Total")
     wide = pd.DataFrame({"week_start": weekly["week_start"], "week_number": weekly["week_number"]})
     for name in shown:
         wide[name] = weekly[f"{name.lower()}_{measure.unit}"].astype(float)
@@ -101,22 +125,23 @@ def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart |
         var_name="provider",
         value_name="value",
     )
-
-    hovered = alt.selection_point(
-        fields=["week_start"], nearest=True, on="pointerover", empty=False, clear="pointerout"
+    starts = tuple(start.date() for start in weekly["week_start"])
+    return Chart(
+        specification=_weekly_lines(shown, measure, starts),
+        datasets={"by_provider": values, "by_week": wide},
     )
+
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _weekly_lines(shown: Sequence[str], measure: Measure, starts: Sequence[date]) -> str:
+    hovered = hovering("week_start")
     week = alt.X(
         "week_start:T",
         title=None,
-        axis=alt.Axis(format="%-d %b", values=_dates(weekly["week_start"]), grid=False, labelOverlap=True),
+        axis=alt.Axis(format="%-d %b", values=axis_days(starts), grid=False, labelOverlap=True),
     )
-    amount = alt.Y(
-        "value:Q",
-        title=None,
-        axis=alt.Axis(labelExpr=measure.axis_expression, tickCount=5),
-        scale=alt.Scale(zero=True),
-    )
-    base = alt.Chart(values).encode(x=week, y=amount, color=_color(shown))
+    amount = alt.Y("value:Q", title=None, axis=amount_axis(measure), scale=alt.Scale(zero=True))
+    base = alt.Chart(alt.NamedData("by_provider")).encode(x=week, y=amount, color=provider_color(shown))
 
     # The total is broad and lies below: a provider that is all of it stays visible on top.
     total = base.mark_line(strokeWidth=5, interpolate="monotone").transform_filter(
@@ -130,7 +155,7 @@ def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart |
         "datum.is_running"
     )
     rule = (
-        alt.Chart(wide)
+        alt.Chart(alt.NamedData("by_week"))
         .mark_rule(color="#888", strokeWidth=1)
         .encode(
             x=week,
@@ -138,17 +163,15 @@ def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> alt.LayerChart |
             tooltip=[
                 alt.Tooltip("week_start:T", title="Week of", format="%-d %b %Y"),
                 alt.Tooltip("week_number:Q", title="ISO week"),
-                *_tooltips(shown, measure),
+                *amount_tooltips(shown, measure),
             ],
         )
         .add_params(hovered)
     )
-    return alt.layer(total, lines, points, running, rule).properties(height=CHART_HEIGHT)
+    return specified(alt.layer(total, lines, points, running, rule).properties(height=CHART_HEIGHT))
 
 
-def daily_usage(
-    daily: pd.DataFrame, measure: Measure, days: int = DAILY_CHART_DAYS
-) -> alt.LayerChart | alt.FacetChart:
+def daily_usage(daily: pd.DataFrame, measure: Measure, days: int = DAILY_CHART_DAYS) -> Chart:
     """Stacked bars per day by provider, over the last `days` of queries.daily_usage(), newest day last."""
     recent = _last_days(daily, days)
     values = pd.DataFrame(
@@ -161,10 +184,15 @@ def daily_usage(
     wide = values.pivot_table(
         index="date", columns="provider", values="value", aggfunc="sum", observed=False
     ).reset_index()
-    shown = [name for name in PROVIDERS if name in wide and (name != "Other" or wide[name].any())]
-    values = values[values["provider"].isin(shown)].copy()
-    values["stacking"] = values["provider"].map(PROVIDERS.index)
+    shown = tuple(name for name in PROVIDERS if name in wide and (name != "Other" or wide[name].any()))
+    return Chart(
+        specification=_daily_bars(shown, measure),
+        datasets={"by_provider": stacked(values[values["provider"].isin(shown)]), "columns": wide},
+    )
 
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _daily_bars(shown: Sequence[str], measure: Measure) -> str:
     day = alt.X(
         "yearmonthdate(date):T",
         title=None,
@@ -172,33 +200,13 @@ def daily_usage(
         # Bars stand in the middle of their day.
         bandPosition=0.5,
     )
-    base = alt.Chart(values)
-    bars = base.mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2, binSpacing=2).encode(
-        x=day,
-        y=alt.Y(
-            "sum(value):Q",
-            title=None,
-            axis=alt.Axis(labelExpr=measure.axis_expression, tickCount=5),
-        ),
-        color=_color(shown),
-        order=alt.Order("stacking:Q"),
+    bars = stacked_bars(
+        day, alt.Tooltip("date:T", title="Day", format="%a %-d %b %Y"), shown, measure, CHART_HEIGHT
     )
-    # One tooltip for the whole column of a day, whichever bar the pointer meets.
-    columns = (
-        alt.Chart(wide)
-        .mark_bar(opacity=0, binSpacing=0)
-        .encode(
-            x=day,
-            tooltip=[
-                alt.Tooltip("date:T", title="Day", format="%a %-d %b %Y"),
-                *_tooltips(shown, measure),
-            ],
-        )
-    )
-    return alt.layer(bars, columns).properties(height=CHART_HEIGHT)
+    return specified(bars)
 
 
-def provider_share(summary: pd.DataFrame, measure: Measure) -> alt.LayerChart | alt.FacetChart:
+def provider_share(summary: pd.DataFrame, measure: Measure) -> Chart:
     """The parts of OpenAI, Groq and the others in the total, from queries.usage_summary()."""
     column = measure.total_column
     parts = summary[summary["provider"] != "total"]
@@ -208,12 +216,19 @@ def provider_share(summary: pd.DataFrame, measure: Measure) -> alt.LayerChart | 
     whole = float(summary.loc[summary["provider"] == "total", column].iloc[0])
     values["share"] = [formatting.share(value, whole) for value in values["value"]]
     values["place"] = range(len(values))
+    # Slivers have no room for a label; legend and tooltip name them.
+    values["has_room"] = values["value"] >= _ROOMY_SHARE * whole
     values = values[values["value"] > 0]
+    shown = tuple(name for name in PROVIDERS if name in set(values["provider"]))
+    return Chart(specification=_share_pie(shown, measure), datasets={"by_provider": values})
 
-    base = alt.Chart(values).encode(
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _share_pie(shown: Sequence[str], measure: Measure) -> str:
+    base = alt.Chart(alt.NamedData("by_provider")).encode(
         theta=alt.Theta("value:Q", stack=True),
         order=alt.Order("place:Q"),
-        color=_color([name for name in PROVIDERS if name in set(values["provider"])]),
+        color=provider_color(shown),
         tooltip=[
             alt.Tooltip("provider:N", title="Provider"),
             alt.Tooltip("value:Q", title=measure.title, format=measure.tooltip_format),
@@ -221,13 +236,12 @@ def provider_share(summary: pd.DataFrame, measure: Measure) -> alt.LayerChart | 
         ],
     )
     slices = base.mark_arc(innerRadius=62, outerRadius=110, padAngle=0.012, cornerRadius=3)
-    # Slivers have no room for a label; legend and tooltip name them.
     labels = (
         base.mark_text(radius=86, fontWeight="bold", fontSize=13)
         .encode(text="share:N", color=alt.value("white"))
-        .transform_filter(f"datum.value >= {0.08 * whole!r}")
+        .transform_filter("datum.has_room")
     )
-    return alt.layer(slices, labels).properties(height=CHART_HEIGHT)
+    return specified(alt.layer(slices, labels).properties(height=CHART_HEIGHT))
 
 
 def is_zero(summary: pd.DataFrame, measure: Measure) -> bool:
@@ -246,18 +260,71 @@ def _present(weekly: pd.DataFrame, measure: Measure) -> list[str]:
     return [name for name in PROVIDERS if name != "Other" or has_other]
 
 
-def _color(names: list[str]) -> alt.Color:
+# What charts are made of, here and in the modules beside this one. -----------------------------------
+
+
+def specified(chart: alt.Chart | alt.LayerChart | alt.FacetChart) -> str:
+    """The chart's checked specification as JSON, without Altair's theme: pages and paper have their own."""
+    specification = chart.to_dict()
+    specification.pop("config", None)
+    return json.dumps(specification)
+
+
+def stacked(values: pd.DataFrame) -> pd.DataFrame:
+    """`values` with the place of each row's provider in a stack."""
+    return values.assign(stacking=values["provider"].map(PROVIDERS.index))
+
+
+def stacked_bars(
+    moment: alt.X, heading: alt.Tooltip, shown: Sequence[str], measure: Measure, height: int
+) -> alt.LayerChart | alt.FacetChart:
+    """Bars over the datasets `by_provider`, which is stacked(), and `columns`, with a column per provider."""
+    bars = (
+        alt.Chart(alt.NamedData("by_provider"))
+        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2, binSpacing=2)
+        .encode(
+            x=moment,
+            y=alt.Y("sum(value):Q", title=None, axis=amount_axis(measure)),
+            color=provider_color(shown),
+            order=alt.Order("stacking:Q"),
+        )
+    )
+    # One tooltip for the whole column, whichever bar the pointer meets.
+    columns = (
+        alt.Chart(alt.NamedData("columns"))
+        .mark_bar(opacity=0, binSpacing=0)
+        .encode(x=moment, tooltip=[heading, *amount_tooltips(shown, measure)])
+    )
+    return alt.layer(bars, columns).properties(height=height)
+
+
+def provider_color(names: Sequence[str]) -> alt.Color:
+    """The palette, with a legend above the chart."""
     return alt.Color(
         "provider:N",
         title=None,
-        scale=alt.Scale(domain=names, range=[COLORS[name] for name in names]),
-        legend=alt.Legend(orient="top", symbolType="circle", symbolStrokeWidth=0),
+        scale=alt.Scale(domain=list(names), range=[COLORS[name] for name in names]),
+        legend=alt.Legend(orient="top", symbolType="circle", symbolStrokeWidth=0, symbolOpacity=1),
     )
 
 
-def _tooltips(names: list[str], measure: Measure) -> list[alt.Tooltip]:
+def amount_axis(measure: Measure, **more: Any) -> alt.Axis:
+    """Few ticks, in the words of the measure."""
+    return alt.Axis(labelExpr=measure.axis_expression, tickCount=5, **more)
+
+
+def amount_tooltips(names: Sequence[str], measure: Measure) -> list[alt.Tooltip]:
+    """A line for each column of a wide dataset."""
     return [alt.Tooltip(f"{name}:Q", title=name, format=measure.tooltip_format) for name in names]
 
 
-def _dates(days: pd.Series) -> list[alt.DateTime]:
+def hovering(field: str) -> alt.Parameter:
+    """The value of `field` that the pointer is nearest to."""
+    return alt.selection_point(
+        name="hovered", fields=[field], nearest=True, on="pointerover", empty=False, clear="pointerout"
+    )
+
+
+def axis_days(days: Sequence[date]) -> list[alt.DateTime]:
+    """Ticks of an axis."""
     return [alt.DateTime(year=day.year, month=day.month, date=day.day) for day in days]

@@ -1,17 +1,33 @@
-"""Charts of single calls and of minutes, where charts.py has days: DataFrame -> alt.Chart, pure.
+"""Charts of single calls and of minutes, where charts.py has days: DataFrame -> Chart, pure.
 
 Moments are shown on the client's clock, whatever the browser's is: what its clock said goes into the chart as
 if it were UTC, and the axes are in UTC.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import altair as alt
 import pandas as pd
 
 from analytics import formatting
-from analytics.charts import COLORS, MEASURES, PROVIDERS, Measure, provider_name, source_name
+from analytics.charts import (
+    COLORS,
+    KEPT_SPECIFICATIONS,
+    MEASURES,
+    PROVIDERS,
+    Chart,
+    Measure,
+    amount_axis,
+    provider_color,
+    provider_name,
+    source_name,
+    specified,
+    stacked,
+    stacked_bars,
+)
 
 TIMELINE_HEIGHT = 320
 MINUTES_HEIGHT = 240
@@ -23,7 +39,7 @@ def on_clock(moments: "pd.Series[pd.Timestamp]", timezone: str) -> "pd.Series[pd
     return clock
 
 
-def timeline(calls: pd.DataFrame, timezone: str) -> alt.LayerChart | alt.FacetChart:
+def timeline(calls: pd.DataFrame, timezone: str) -> Chart:
     """Tokens of each of queries.conversation_calls(), and the cost until then as a line with its own axis."""
     made_at = on_clock(calls["created_at"], timezone)
     values = pd.DataFrame(
@@ -38,8 +54,14 @@ def timeline(calls: pd.DataFrame, timezone: str) -> alt.LayerChart | alt.FacetCh
             "running_cost": calls["running_cost"].astype(float),
         }
     )
-    tokens, cost = MEASURES["Tokens"], MEASURES["Cost"]
+    shown = tuple(name for name in PROVIDERS if name in set(values["provider"]))
     is_days = made_at.max() - made_at.min() > pd.Timedelta(days=3)
+    return Chart(specification=_course(shown, is_days=bool(is_days)), datasets={"calls": values})
+
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _course(shown: Sequence[str], *, is_days: bool) -> str:
+    tokens, cost = MEASURES["Tokens"], MEASURES["Cost"]
     moment = alt.X(
         "made_at:T",
         title=None,
@@ -48,19 +70,15 @@ def timeline(calls: pd.DataFrame, timezone: str) -> alt.LayerChart | alt.FacetCh
             format="%-d %b" if is_days else "%-d %b, %H:%M", grid=False, labelOverlap=True, tickCount=8
         ),
     )
-    amount = alt.Y(
-        "tokens:Q",
-        title="Tokens per call",
-        axis=alt.Axis(labelExpr=tokens.axis_expression, tickCount=5),
-        scale=alt.Scale(zero=True),
+    amount = alt.Y("tokens:Q", title="Tokens per call", axis=amount_axis(tokens), scale=alt.Scale(zero=True))
+    base = alt.Chart(alt.NamedData("calls"))
+    stems = base.mark_rule(strokeWidth=1.5, opacity=0.45).encode(
+        x=moment, y=amount, color=provider_color(shown)
     )
-    shown = [name for name in PROVIDERS if name in set(values["provider"])]
-    base = alt.Chart(values)
-    stems = base.mark_rule(strokeWidth=1.5, opacity=0.45).encode(x=moment, y=amount, color=_color(shown))
     calls_made = base.mark_circle(size=45, opacity=0.8).encode(
         x=moment,
         y=amount,
-        color=_color(shown),
+        color=provider_color(shown),
         tooltip=[
             alt.Tooltip("clock:N", title="Made"),
             alt.Tooltip("source:N", title="Provider"),
@@ -75,19 +93,17 @@ def timeline(calls: pd.DataFrame, timezone: str) -> alt.LayerChart | alt.FacetCh
         y=alt.Y(
             "running_cost:Q",
             title="Cost so far (USD)",
-            axis=alt.Axis(
-                labelExpr=cost.axis_expression, tickCount=5, grid=False, titleColor=COLORS["Total"]
-            ),
+            axis=amount_axis(cost, grid=False, titleColor=COLORS["Total"]),
             scale=alt.Scale(zero=True),
         ),
     )
     both: alt.LayerChart = alt.layer(alt.layer(stems, calls_made), running).resolve_scale(y="independent")
-    return both.properties(height=TIMELINE_HEIGHT)
+    return specified(both.properties(height=TIMELINE_HEIGHT))
 
 
 def by_minute(
     minutes: pd.DataFrame, measure: Measure, *, first_at: datetime, last_at: datetime, timezone: str
-) -> alt.LayerChart | alt.FacetChart:
+) -> Chart:
     """Stacked bars per minute by provider over queries.usage_by_minute(), minutes without calls included."""
     hour = pd.date_range(first_at, last_at, freq="min")
     values = pd.DataFrame(
@@ -97,7 +113,7 @@ def by_minute(
             "value": minutes[measure.total_column].astype(float),
         }
     )
-    shown = [name for name in PROVIDERS if name != "Other" or name in set(values["provider"])]
+    shown = tuple(name for name in PROVIDERS if name != "Other" or name in set(values["provider"]))
     wide = (
         values.pivot_table(index="minute_at", columns="provider", values="value", aggfunc="sum")
         .reindex(index=hour, columns=shown)
@@ -109,46 +125,18 @@ def by_minute(
     wide.insert(0, "minute_at", begins_at.dt.tz_localize("UTC"))
     wide.insert(1, "clock", begins_at.dt.strftime("%H:%M"))
     long = wide.melt(id_vars=["minute_at"], value_vars=shown, var_name="provider", value_name="value")
-    long["stacking"] = long["provider"].map(PROVIDERS.index)
+    return Chart(
+        specification=_minute_bars(shown, measure), datasets={"by_provider": stacked(long), "columns": wide}
+    )
 
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _minute_bars(shown: Sequence[str], measure: Measure) -> str:
     minute = alt.X(
         "utcyearmonthdatehoursminutes(minute_at):T",
         title=None,
         axis=alt.Axis(format="%H:%M", grid=False, labelOverlap=True, tickCount=12),
     )
-    bars = (
-        alt.Chart(long)
-        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2, binSpacing=2)
-        .encode(
-            x=minute,
-            y=alt.Y(
-                "sum(value):Q",
-                title=None,
-                axis=alt.Axis(labelExpr=measure.axis_expression, tickCount=5),
-            ),
-            color=_color(shown),
-            order=alt.Order("stacking:Q"),
-        )
-    )
-    # One tooltip for the whole column of a minute, whichever bar the pointer meets.
-    columns = (
-        alt.Chart(wide)
-        .mark_bar(opacity=0, binSpacing=0)
-        .encode(
-            x=minute,
-            tooltip=[
-                alt.Tooltip("clock:N", title="Minute"),
-                *(alt.Tooltip(f"{name}:Q", title=name, format=measure.tooltip_format) for name in shown),
-            ],
-        )
-    )
-    return alt.layer(bars, columns).properties(height=MINUTES_HEIGHT)
-
-
-def _color(names: list[str]) -> alt.Color:
-    return alt.Color(
-        "provider:N",
-        title=None,
-        scale=alt.Scale(domain=names, range=[COLORS[name] for name in names]),
-        legend=alt.Legend(orient="top", symbolType="circle", symbolStrokeWidth=0, symbolOpacity=1),
+    return specified(
+        stacked_bars(minute, alt.Tooltip("clock:N", title="Minute"), shown, measure, MINUTES_HEIGHT)
     )

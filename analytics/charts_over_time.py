@@ -1,13 +1,30 @@
 """Charts of when things were used: over days, weeks and months, and by the hour. Pure, as charts.py is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from analytics import formatting
-from analytics.charts import CHART_HEIGHT, COLORS, PROVIDERS, Measure, provider_name
+from analytics.charts import (
+    CHART_HEIGHT,
+    COLORS,
+    KEPT_SPECIFICATIONS,
+    PROVIDERS,
+    Chart,
+    Measure,
+    amount_axis,
+    amount_tooltips,
+    axis_days,
+    hovering,
+    provider_color,
+    provider_name,
+    specified,
+    stacked,
+)
 from analytics.queries import Grain
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -17,60 +34,51 @@ _HOUR_HEIGHT = 260
 _FAINTEST = 0.07
 
 
-def usage_over_time(
-    over_time: pd.DataFrame, measure: Measure, grain: Grain
-) -> alt.LayerChart | alt.FacetChart:
+def usage_over_time(over_time: pd.DataFrame, measure: Measure, grain: Grain) -> Chart:
     """OpenAI, Groq and the others over queries.usage_over_time(): stacked areas, or bars of a lone bucket."""
     wide = _by_provider(over_time, measure)
-    shown = [name for name in PROVIDERS if name in wide]
+    shown = tuple(name for name in PROVIDERS if name in wide)
     values = wide.melt(id_vars=["bucket_date"], value_vars=shown, var_name="provider", value_name="value")
-    values["stacking"] = values["provider"].map(PROVIDERS.index)
+    starts = [start.date() for start in wide["bucket_date"]]
+    ticks = tuple(starts[:: -(-len(starts) // _TICK_COUNT)])
+    return Chart(
+        specification=_stacks(shown, measure, grain, ticks, is_lone=len(wide) == 1),
+        datasets={"by_provider": stacked(values), "buckets": wide},
+    )
 
-    starts = list(wide["bucket_date"])
-    ticks = starts[:: -(-len(starts) // _TICK_COUNT)]
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _stacks(
+    shown: Sequence[str], measure: Measure, grain: Grain, ticks: Sequence[date], *, is_lone: bool
+) -> str:
     bucket = alt.X(
         "bucket_date:T",
         title=None,
-        axis=alt.Axis(
-            format=_TICKS[grain],
-            values=[alt.DateTime(year=day.year, month=day.month, date=day.day) for day in ticks],
-            grid=False,
-            labelOverlap=True,
-        ),
+        axis=alt.Axis(format=_TICKS[grain], values=axis_days(ticks), grid=False, labelOverlap=True),
     )
-    amount = alt.Y(
-        "value:Q",
-        title=None,
-        stack="zero",
-        axis=alt.Axis(labelExpr=measure.axis_expression, tickCount=5),
+    base = alt.Chart(alt.NamedData("by_provider")).encode(
+        x=bucket,
+        y=alt.Y("value:Q", title=None, stack="zero", axis=amount_axis(measure)),
+        color=provider_color(shown),
+        order=alt.Order("stacking:Q"),
     )
-    color = alt.Color(
-        "provider:N",
-        title=None,
-        scale=alt.Scale(domain=shown, range=[COLORS[name] for name in shown]),
-        legend=alt.Legend(orient="top", symbolType="circle", symbolStrokeWidth=0),
-    )
-    base = alt.Chart(values).encode(x=bucket, y=amount, color=color, order=alt.Order("stacking:Q"))
-    stacks = base.mark_bar(size=64) if len(wide) == 1 else base.mark_area(opacity=0.88, line=True)
+    stacks = base.mark_bar(size=64) if is_lone else base.mark_area(opacity=0.88, line=True)
 
-    hovered = alt.selection_point(
-        fields=["bucket_date"], nearest=True, on="pointerover", empty=False, clear="pointerout"
-    )
+    hovered = hovering("bucket_date")
     rule = (
-        alt.Chart(wide)
+        alt.Chart(alt.NamedData("buckets"))
         .mark_rule(color="#888", strokeWidth=1)
         .encode(
             x=bucket,
             opacity=alt.condition(hovered, alt.value(0.8), alt.value(0)),
             tooltip=[
                 alt.Tooltip("days:N", title=grain.capitalize()),
-                *(alt.Tooltip(f"{name}:Q", title=name, format=measure.tooltip_format) for name in shown),
-                alt.Tooltip("Total:Q", format=measure.tooltip_format),
+                *amount_tooltips((*shown, "Total"), measure),
             ],
         )
         .add_params(hovered)
     )
-    return alt.layer(stacks, rule).properties(height=CHART_HEIGHT)
+    return specified(alt.layer(stacks, rule).properties(height=CHART_HEIGHT))
 
 
 def _by_provider(over_time: pd.DataFrame, measure: Measure) -> pd.DataFrame:
@@ -94,7 +102,7 @@ def _by_provider(over_time: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     return wide
 
 
-def usage_by_hour(by_hour: pd.DataFrame, measure: Measure) -> alt.Chart:
+def usage_by_hour(by_hour: pd.DataFrame, measure: Measure) -> Chart:
     """A cell per hour of the day and weekday, the stronger the more was used; hours without use are faint."""
     used = by_hour.set_index(["weekday", "hour"])
     hours = pd.MultiIndex.from_product([range(1, 8), range(24)], names=["weekday", "hour"])
@@ -105,8 +113,13 @@ def usage_by_hour(by_hour: pd.DataFrame, measure: Measure) -> alt.Chart:
     values["span"] = [
         f"{day} {hour:02}:00 to {hour:02}:59" for day, hour in zip(values["day"], values["hour"], strict=True)
     ]
-    chart: alt.Chart = (
-        alt.Chart(values)
+    return Chart(specification=_heatmap(measure), datasets={"hours": values})
+
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _heatmap(measure: Measure) -> str:
+    cells = (
+        alt.Chart(alt.NamedData("hours"))
         .mark_rect(color=COLORS["Total"], cornerRadius=2)
         .encode(
             x=alt.X(
@@ -142,4 +155,4 @@ def usage_by_hour(by_hour: pd.DataFrame, measure: Measure) -> alt.Chart:
         )
         .properties(height=_HOUR_HEIGHT)
     )
-    return chart
+    return specified(cells)

@@ -110,4 +110,21 @@ def test_trends_add_up_per_day() -> None:
     trends = charts.trends(_daily(90), days=7)
     assert trends["OpenAI"]["tokens"] == [83, 84, 85, 86, 87, 88, 89]
     assert trends["Total"]["tokens"] == [3 * day for day in trends["OpenAI"]["tokens"]]
-    assert trends["Total"]["cost"][-1] == pytest.approx(2.67)
+    assert trends["Total"]["cost"][-1] == 2.67
+
+
+def test_what_is_kept_for_all_clients_holds_nobodys_numbers() -> None:
+    measure = MEASURES["Tokens"]
+    for first, second in (
+        (
+            charts.weekly_evolution(_weekly(), measure),
+            charts.weekly_evolution(_weekly().assign(groq_tokens=[7, 8]), measure),
+        ),
+        (charts.daily_usage(_daily(30), measure), charts.daily_usage(_daily(31), measure)),
+        (
+            charts.provider_share(_summary(300, 100, 0), measure),
+            charts.provider_share(_summary(7, 1, 0), measure),
+        ),
+    ):
+        assert first.specification is second.specification
+        assert first.to_dict()["datasets"] != second.to_dict()["datasets"]

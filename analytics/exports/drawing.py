@@ -5,6 +5,8 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from analytics.charts import Chart
+
 FONT = "Libertinus Serif"  # comes with typst: the same page on every machine
 WIDTH, HEIGHT = 380, 165  # pixels, of which the template makes half a page's width
 MANY_BARS = 45
@@ -29,12 +31,12 @@ _THEME: dict[str, Any] = {
 }
 
 
-def chart_svg(chart: alt.LayerChart | alt.FacetChart, bars: int = 0) -> str:
+def chart_svg(chart: Chart, bars: int = 0) -> str:
     """The chart as SVG whose text is text, so that it can be searched and copied.
 
     Where it has many `bars`, little space is left between them, or they would be hairlines.
     """
-    spec = chart.properties(width=WIDTH, height=HEIGHT).to_dict()
+    spec = chart.to_dict() | {"width": WIDTH, "height": HEIGHT}
     if bars > MANY_BARS:
         for layer in spec["layer"]:
             layer["mark"]["binSpacing"] = 0.5

@@ -21,6 +21,7 @@ from analytics.database import Database
 from analytics.errors import DatabaseError
 from analytics.ui import tables
 from analytics.ui.cards import NARROWEST_CARD
+from analytics.ui.drawing import draw
 from analytics.ui.page import Page
 from analytics.ui.states import escaped, explained, sentence
 
@@ -218,7 +219,7 @@ def live_minutes(page: Page, feed: Feed) -> None:
     """The last hour per minute, stacked by provider."""
     with st.container(border=True):
         st.markdown(f"##### Last hour, per minute  :small[:gray[{page.measure.title}]]")
-        st.altair_chart(
+        draw(
             charts_of_calls.by_minute(
                 feed.minutes,
                 page.measure,

@@ -6,6 +6,7 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.queries import TOP_CONVERSATIONS, Overview
 from analytics.ui import tables
+from analytics.ui.drawing import draw
 from analytics.ui.page import Page
 from analytics.ui.reading import Reading
 
@@ -18,7 +19,7 @@ def weekly_evolution(page: Page, shown: Reading[Overview]) -> None:
         weeks = f"{period.weeks} weeks to {formatting.day(period.last)}"
     with st.container(border=True, height="stretch"):
         _heading(f"Weekly evolution, {weeks}", page, shown.value.weekly)
-        st.altair_chart(
+        draw(
             charts.weekly_evolution(shown.value.weekly, page.measure),
             alt=f"Line chart: {page.measure.title} per week, {weeks}, for OpenAI, Groq and in total",
             key="weekly chart",
@@ -32,7 +33,7 @@ def daily_usage(page: Page, shown: Reading[Overview]) -> None:
     days = formatting.window(period.chart_days, period.last)
     with st.container(border=True, height="stretch"):
         _heading(f"Daily usage, {days}", page, shown.value.daily)
-        st.altair_chart(
+        draw(
             charts.daily_usage(shown.value.daily, page.measure, period.chart_days),
             alt=f"Stacked bars: {page.measure.title} per day, {days}, by provider",
             key="daily chart",
@@ -63,7 +64,7 @@ def model_comparison(page: Page, shown: Reading[Overview]) -> None:
                     else "No known cost in these days: calls were free or have no price, or there were none."
                 )
             else:
-                st.altair_chart(
+                draw(
                     charts.provider_share(overview.summary, page.measure),
                     alt=f"Pie: shares of OpenAI, Groq and others in the {page.measure.title.lower()}",
                     key="share chart",

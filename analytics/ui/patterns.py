@@ -7,6 +7,7 @@ from analytics import charts_over_time, formatting, queries
 from analytics.errors import InvalidInput
 from analytics.queries import Grain
 from analytics.ui.comparison import table
+from analytics.ui.drawing import draw
 from analytics.ui.other_days import Days, check_link, count, window
 from analytics.ui.page import Page
 from analytics.ui.states import escaped
@@ -27,7 +28,7 @@ def usage_over_time(page: Page) -> None:
         frame = page.read(queries.usage_over_time, *page.days, grain).value
         title = f"Usage per {grain}, {window(page.days)}"
         title_place.markdown(f"##### {title}  :small[:gray[{_measured(page, frame)}]]", width="content")
-        st.altair_chart(
+        draw(
             charts_over_time.usage_over_time(frame, page.measure, grain),
             alt=f"Stacked areas: {page.measure.title} per {grain}, {window(page.days)}, by provider",
             key="over time chart",
@@ -41,7 +42,7 @@ def usage_by_hour(page: Page) -> None:
     frame = page.read(queries.usage_by_hour, *page.days).value
     with st.container(border=True, height="stretch"):
         st.markdown(f"##### Hours of the week, {window(page.days)}  :small[:gray[{page.measure.title}]]")
-        st.altair_chart(
+        draw(
             charts_over_time.usage_by_hour(frame, page.measure),
             alt=f"Heatmap: {page.measure.title} by hour of the day and weekday, {window(page.days)}",
             key="hours chart",

@@ -11,6 +11,7 @@ from analytics.queries import Timeline
 from analytics.ui import tables
 from analytics.ui.cards import NARROWEST_CARD
 from analytics.ui.conversation_list import OpenedConversation, close_conversation
+from analytics.ui.drawing import draw
 from analytics.ui.page import Page
 from analytics.ui.states import escaped
 
@@ -75,7 +76,7 @@ def conversation_course(page: Page, shown: Timeline) -> None:
     chart, models = st.columns([1.25, 1], gap="small")
     with chart, st.container(border=True, height="stretch"):
         st.markdown(f"##### Calls over time, {page.period}  :small[:gray[{note}Tokens and cost so far]]")
-        st.altair_chart(
+        draw(
             charts_of_calls.timeline(calls, page.client.timezone),
             alt="Points: tokens of each call over time, by provider. Line: the cost so far",
             key="timeline chart",
