@@ -25,14 +25,16 @@ from sqlalchemy.engine import URL
 from analytics.config import postgresql_url
 from analytics.database import Database
 from analytics.migrations import apply_migrations
-from bench import api, data, report
+from bench import api, data, exports, report, switching
 from bench.api import measure_api
 from bench.dashboard import PERIODS, measure_dashboard
+from bench.exports import measure_exports
 from bench.reading import measure_reading
+from bench.switching import measure_switching
 from bench.tracking import measure_calls, measure_shipping
 from bench.writing import measure_writing
 
-PARTS = ("reading", "writing", "tracking", "api", "dashboard")
+PARTS = ("reading", "writing", "tracking", "api", "dashboard", "switching", "exports")
 SERVED_ROWS = 100_000  # Pages and answers are no larger with more; what more rows cost a query, reading says.
 LOADING = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 
@@ -75,6 +77,17 @@ def main() -> None:
                 _say("dashboard")
                 times = measure_dashboard(database, Path(name), 1 if options.quick else len(PERIODS))
                 tables.append(report.dashboard_table(times))
+        if options.only in (None, "switching"):
+            with _database(url) as (database, connection):
+                _load_until_today(connection)
+                _say("switching")
+                switches = measure_switching(database, Path(name), 3 if options.quick else switching.ROUNDS)
+                tables.append(report.switching_table(switches))
+        if options.only in (None, "exports"):
+            with _database(url) as (database, connection):
+                _say("exports")
+                rows = 100_000 if options.quick else exports.ROWS
+                tables.append(report.exports_table(measure_exports(database, connection, Path(name), rows)))
     print("\n\n".join(tables))
 
 

@@ -88,20 +88,6 @@ def measure_exports(
     return costs
 
 
-def exports_table(costs: list[ExportCost]) -> str:
-    """A markdown table for the README."""
-    lines = [
-        "| raw calls as CSV, masked | MB | seconds | rows/s | memory above idle |",
-        "|---:|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {cost.rows:,} | {cost.size_bytes / 1e6:,.0f} | {cost.seconds:.1f} "
-        f"| {cost.rows / cost.seconds:,.0f} | {cost.extra_bytes / 1e6:,.0f} MB |"
-        for cost in costs
-    ]
-    return "\n".join(lines)
-
-
 def _run(url: URL, days: int, directory: Path) -> dict[str, float]:
     command = [
         *(sys.executable, "-m", "bench.exports", url.render_as_string(hide_password=False)),

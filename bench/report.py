@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from analytics.tracking.shipping import BATCH_CALLS
 from bench.api import NO_WRK, ApiRates
 from bench.dashboard import SESSIONS, PageTimes
+from bench.exports import ExportCost
 from bench.reading import PENDING_ROWS, ReadingTimes
+from bench.switching import SwitchTime
 from bench.tracking import CallTime, ShippingRates
 from bench.writing import WritingRate
 
@@ -134,6 +136,34 @@ def dashboard_table(pages: PageTimes) -> str:
         "",
         f"{pages.elements} elements a page. {pages.sessions} sessions, {len(pages.failures)} failed"
         f"{': ' + '; '.join(sorted(set(pages.failures))[:3]) if pages.failures else '.'}",
+    ]
+    return "\n".join(lines)
+
+
+def exports_table(costs: Sequence[ExportCost]) -> str:
+    """A markdown table for the README."""
+    lines = [
+        "| raw calls as CSV, masked | MB | seconds | rows/s | memory above idle |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {cost.rows:,} | {cost.size_bytes / 1e6:,.0f} | {cost.seconds:.1f} "
+        f"| {cost.rows / cost.seconds:,.0f} | {cost.extra_bytes / 1e6:,.0f} MB |"
+        for cost in costs
+    ]
+    return "\n".join(lines)
+
+
+def switching_table(switches: Sequence[SwitchTime]) -> str:
+    """Milliseconds from a click to the last chart painted, and how many times the bare app's that is."""
+    lines = [
+        "| click to last chart painted, ms | p50 | p95 | bare app, p50 | p95 | p50 of bare |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {switch.name} | {switch.ours:,.0f} | {switch.ours_most:,.0f} | {switch.bare:,.0f} "
+        f"| {switch.bare_most:,.0f} | {_ratio(switch.ours, switch.bare)} |"
+        for switch in switches
     ]
     return "\n".join(lines)
 
