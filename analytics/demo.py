@@ -217,15 +217,18 @@ def _call(
     call_id = UUID(int=chance.getrandbits(128), version=4).hex
     if chance.random() < profile.share_without_conversation:
         caller = None
-    metadata = duration_seconds = None
+    metadata: dict[str, Any] = {"operation": use.operation} if use.operation else {}
+    duration_seconds = None
+    completion_tokens = 0
     if use.median_seconds:
         duration_seconds = round(chance.lognormvariate(math.log(use.median_seconds), 0.6), 1)
         # Whisper bills no tokens; what it wrote is counted so that it shows next to the other models.
         prompt_tokens, completion_tokens = 0, round(duration_seconds * _TRANSCRIPT_TOKENS_PER_SECOND)
-        metadata = json.dumps({"duration_seconds": duration_seconds, "tokens_estimated": True})
+        metadata |= {"duration_seconds": duration_seconds, "tokens_estimated": True}
     else:
         prompt_tokens = 20 + int(chance.lognormvariate(math.log(use.median_prompt_tokens), 0.7))
-        completion_tokens = 1 + int(chance.lognormvariate(math.log(use.median_completion_tokens), 0.6))
+        if use.median_completion_tokens:
+            completion_tokens = 1 + int(chance.lognormvariate(math.log(use.median_completion_tokens), 0.6))
     cost = calculate_cost(
         source=use.source,
         model=use.model,
@@ -246,6 +249,6 @@ def _call(
         prompt_tokens + completion_tokens,
         str(cost.amount_usd),
         cost.basis,
-        metadata,
+        json.dumps(metadata) if metadata else None,
         created_at.isoformat(),
     )

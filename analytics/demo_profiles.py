@@ -19,6 +19,8 @@ class ModelUse:
     model: str
     first_share: float
     last_share: float
+    operation: str | None
+    """As calls are logged; None where the application does not say."""
     median_prompt_tokens: int = 0
     median_completion_tokens: int = 0
     median_seconds: float = 0
@@ -81,8 +83,35 @@ def _chat(
         model=model,
         first_share=first_share,
         last_share=last_share,
+        operation="chat",
         median_prompt_tokens=prompt,
         median_completion_tokens=completion,
+    )
+
+
+def _own(
+    model: str, share: float, prompt: int, completion: int, first_share: float | None = None
+) -> ModelUse:
+    """A model of the client's own, whose calls have no price and do not say what they were for."""
+    return ModelUse(
+        source="selfhosted",
+        model=model,
+        first_share=share if first_share is None else first_share,
+        last_share=share,
+        operation=None,
+        median_prompt_tokens=prompt,
+        median_completion_tokens=completion,
+    )
+
+
+def _embeddings(model: str, first_share: float, last_share: float, prompt: int) -> ModelUse:
+    return ModelUse(
+        source="openai",
+        model=model,
+        first_share=first_share,
+        last_share=last_share,
+        operation="embeddings",
+        median_prompt_tokens=prompt,
     )
 
 
@@ -96,6 +125,7 @@ def _whisper(first_share: float, last_share: float, seconds: float) -> ModelUse:
         model="whisper-1",
         first_share=first_share,
         last_share=last_share,
+        operation="transcription",
         median_seconds=seconds,
     )
 
@@ -122,7 +152,8 @@ DEMO_CLIENTS: Sequence[DemoClient] = (
             _chat("groq", "llama-3.1-8b-instant", 0.22, 0.14, 600, 130),
             _chat("groq", "mixtral-8x7b-32768", 0.06, 0.00, 700, 170),
             _whisper(0.05, 0.07, 22),
-            _chat("selfhosted", "triage-classifier-v2", 0.000, 0.006, 300, 12),
+            _embeddings("text-embedding-3-small", 0.00, 0.05, 380),
+            _own("triage-classifier-v2", 0.006, 300, 12, first_share=0),
         ),
         conversation_count=460,
         share_without_conversation=0.03,
@@ -157,7 +188,7 @@ DEMO_CLIENTS: Sequence[DemoClient] = (
             _chat("groq", "llama-3.3-70b-versatile", 0.20, 0.30, 800, 180),
             _chat("groq", "llama-3.1-8b-instant", 0.28, 0.24, 520, 110),
             _whisper(0.06, 0.05, 15),
-            _chat("selfhosted", "order-parser-v1", 0.004, 0.004, 350, 60),
+            _own("order-parser-v1", 0.004, 350, 60),
         ),
         conversation_count=310,
         share_without_conversation=0.02,
@@ -189,7 +220,8 @@ DEMO_CLIENTS: Sequence[DemoClient] = (
             _chat("openai", "gpt-4o-mini", 0.22, 0.25, 900, 200),
             _chat("groq", "llama-3.3-70b-versatile", 0.22, 0.26, 1200, 260),
             _whisper(0.07, 0.06, 48),
-            _chat("selfhosted", "address-matcher-v3", 0.003, 0.003, 220, 20),
+            _embeddings("text-embedding-3-small", 0.08, 0.12, 420),
+            _own("address-matcher-v3", 0.003, 220, 20),
         ),
         conversation_count=190,
         share_without_conversation=0.08,

@@ -83,6 +83,19 @@ def test_providers_models_and_coverage(database: Database, filled: demo.Filled) 
         assert not sources["groq"][2]  # the guide's list: Groq is free
 
 
+def test_calls_say_what_they_were_for(database: Database, filled: demo.Filled) -> None:
+    operations = rows(
+        database, "select distinct source, metadata ->> 'operation' from usage_logs order by 1, 2 nulls last"
+    )
+    assert operations == [
+        ("groq", "chat"),
+        ("openai", "chat"),
+        ("openai", "embeddings"),
+        ("selfhosted", None),
+        ("whisper", "transcription"),
+    ]
+
+
 def test_whisper_costs_what_its_duration_says(database: Database, filled: demo.Filled) -> None:
     wrong = """
         select count(*) from usage_logs
