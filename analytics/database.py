@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, cast
 from uuid import UUID
 
@@ -190,6 +191,23 @@ class Database:
             row = connection.execute("select fold_usage()").fetchone()
             assert row is not None
             return int(row[0])
+
+    def keep_hours(self, client_id: UUID, first: date, last: date) -> int:
+        """Keeps the sums per hour of the client's days that are over; the number of days kept.
+
+        A week at a time, so that folding waits for no more than that. Never needed for right numbers: what is
+        not kept is read from the calls themselves.
+        """
+        kept = 0
+        while True:
+            with self.transaction() as connection:
+                row = connection.execute(
+                    "select keep_hourly_usage(%s, %s, %s)", [client_id, first, last]
+                ).fetchone()
+            assert row is not None
+            if not row[0]:
+                return kept
+            kept += int(row[0])
 
     def close(self) -> None:
         """Closes the idle connections; the object stays usable and reconnects when needed."""

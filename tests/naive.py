@@ -1,7 +1,7 @@
 """What every sum must be, made the slow and plain way from `usage_logs` alone."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -52,6 +52,25 @@ _EXPECTED_VIEWS = {
     """,
 }
 
+_HOURS = """
+    select
+        log.client_id, (log.created_at at time zone client.timezone)::date,
+        date_part('hour', log.created_at at time zone client.timezone)::smallint,
+        log.source, log.model, log.metadata ->> 'operation',
+        count(*), count(*) filter (where log.cost_basis = 'unpriced'),
+        count(*) filter (where log.total_tokens = 0 and coalesce(seconds.value, 0) = 0),
+        count(*) filter (where log.conversation_id is null and log.phone is null),
+        sum(log.prompt_tokens)::bigint, sum(log.completion_tokens)::bigint, sum(log.total_tokens)::bigint,
+        coalesce(sum(cached.value), 0)::bigint, coalesce(sum(reasoning.value), 0)::bigint,
+        coalesce(sum(seconds.value), 0), sum(log.cost_usd), max(log.created_at)
+    from usage_logs as log
+    inner join clients as client on client.id = log.client_id
+    cross join lateral number_in(log.metadata, 'cached_tokens') as cached (value)
+    cross join lateral number_in(log.metadata, 'reasoning_tokens') as reasoning (value)
+    cross join lateral number_in(log.metadata, 'duration_seconds') as seconds (value)
+    group by 1, 2, 3, 4, 5, 6
+"""
+
 # Keys are compared as text because rows with nulls in them could not be hashed.
 _DATES_TOO_NARROW = """
     select conversation.*, logged.first, logged.last
@@ -82,6 +101,30 @@ def wrong_sums(connection: "psycopg.Connection[Any]") -> list[Any]:
     parts.append(f"select 'dates ' || row(narrow.*)::text from ({_DATES_TOO_NARROW}) as narrow")  # noqa: S608
     statement = f"with logs as materialized ({_LOGS}) " + " union all ".join(parts)
     return [row[0] for row in connection.execute(statement).fetchall()]  # type: ignore[arg-type, call-overload]
+
+
+def wrong_hours(connection: "psycopg.Connection[Any]", client_ids: Sequence[UUID]) -> list[tuple[Any, ...]]:
+    """Hours of usage_hourly_between() that the logs do not have so, and the other way round."""
+    return connection.execute(
+        f"""
+        with expected as ({_HOURS}),
+        found as (
+            select hours.*
+            from unnest(%s::uuid[]) as client (id)
+            cross join lateral usage_hourly_between(client.id, '2020-01-01', '2030-01-01') as hours
+        )
+        (
+            select 'not in the logs', found::text from found
+            except all select 'not in the logs', expected::text from expected
+        )
+        union all
+        (
+            select 'missing', expected::text from expected where client_id = any(%s)
+            except all select 'missing', found::text from found
+        )
+        """,  # noqa: S608
+        [list(client_ids), list(client_ids)],
+    ).fetchall()
 
 
 class Usage:

@@ -76,6 +76,8 @@ function get_conversation_calls     -          -         Acme      Acme      -  
 function get_calls_since            -          -         Acme      Acme      -         Acme      -         -         -
 function get_usage_by_minute        -          -         Acme      Acme      -         Acme      -         -         -
 function get_usage_gaps             -          -         Acme      Acme      -         Acme      -         -         -
+function usage_hourly_between       -          -         Acme      Acme      -         Acme      -         -         -
+function summed_hours               -          -         Acme      Acme      -         Acme      -         -         -
 
 function fold_usage                 same       same      same      same      same      same      same      same      same
 function days_of_weeks              same       same      same      same      same      same      same      same      same
@@ -95,6 +97,9 @@ function record_pending_usage       refused    refused   refused   refused   ref
 function rebuild_client_usage       refused    refused   refused   refused   refused   refused   refused   refused   refused
 function forget_all_usage           refused    refused   refused   refused   refused   refused   refused   refused   refused
 function forget_usage_of_clients    refused    refused   refused   refused   refused   refused   refused   refused   refused
+function keep_hourly_usage          refused    refused   refused   refused   refused   refused   refused   refused   refused
+function forget_hourly_days         refused    refused   refused   refused   refused   refused   refused   refused   refused
+function forget_hours_of_clients    refused    refused   refused   refused   refused   refused   refused   refused   refused
 function renew_price_list           refused    refused   refused   refused   refused   refused   refused   refused   refused
 """  # noqa: E501
 
@@ -145,6 +150,9 @@ STATEMENTS = {
     "get_calls_since": "select * from get_calls_since(%(acme)s, '2026-03-01')",
     "get_usage_by_minute": "select * from get_usage_by_minute(%(acme)s, '2026-03-01', '2026-04-01')",
     "get_usage_gaps": "select * from get_usage_gaps(%(acme)s, %(first)s, %(last)s)",
+    "usage_hourly_between": "select * from usage_hourly_between(%(acme)s, %(first)s, %(last)s)",
+    "summed_hours": "select * from summed_hours(%(acme)s, 'UTC', array['2026-03-17', '2026-03-18']::date[])",
+    "keep_hourly_usage": "select keep_hourly_usage(%(acme)s, %(first)s, %(last)s)",
     # Finds what differs, which is nothing.
     "check_usage_sums": "select * from check_usage_sums(%(acme)s, %(first)s, %(last)s)",
     "number_in": """select number_in('{"a": 1}', 'a')""",

@@ -219,7 +219,7 @@ def test_missing_migrations_are_named_and_nothing_else_is_asked(empty_database: 
 
 
 def test_one_function_that_is_missing_is_enough(database: Database) -> None:
-    execute(database, "drop function get_usage_by_hour")
+    execute(database, "drop function get_usage_over_time")
 
     check = of_installation(database)["Database and migrations"]
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from analytics.database import Database
 from tests.connections import dsn
 from tests.factories import NOW, insert_usage, usage_log
-from tests.naive import Usage, rounded, wrong_sums
+from tests.naive import Usage, rounded, wrong_hours, wrong_sums
 
 CLIENTS = [UUID(int=number) for number in (1, 2, 3)]
 CONVERSATIONS = [UUID(int=number) for number in (101, 102, 103)]  # the third has no row of its own
@@ -121,6 +121,8 @@ class RollupMachine(RuleBasedStateMachine):
         change=st.sampled_from(
             [
                 "metadata = '{}'",
+                'metadata = \'{"operation": "chat", "cached_tokens": 3, "duration_seconds": 0.5}\'',
+                'metadata = \'{"operation": 7, "reasoning_tokens": "many"}\'',
                 "total_tokens = total_tokens + 3, prompt_tokens = prompt_tokens + 3",
                 "created_at = created_at - interval '5 hours'",
                 "phone = '2'",
@@ -185,12 +187,22 @@ class RollupMachine(RuleBasedStateMachine):
                 "usage_daily_rollup",
                 "usage_conversation_daily_rollup",
                 "usage_conversation_rollup",
+                "usage_hourly_rollup",
+                "usage_hourly_days",
             )
             for row in self.connection.execute(
                 f"select * from {table} where client_id = coalesce(%s, client_id)",  # noqa: S608
                 [client_id],
             ).fetchall()
         ]
+
+    @rule(client_id=st.sampled_from(CLIENTS), most_days=st.sampled_from([1, 100]))
+    def keep_hours(self, client_id: UUID, most_days: int) -> None:
+        self.call("keep_hourly_usage", client_id, date(2025, 1, 1), date(2027, 1, 1), most_days)
+
+    @invariant()
+    def hours_equal_logs(self) -> None:
+        assert wrong_hours(self.connection, CLIENTS) == []
 
     @invariant()
     def views_equal_logs(self) -> None:

@@ -21,6 +21,8 @@ TABLES = [
     "usage_daily_rollup",
     "usage_conversation_daily_rollup",
     "usage_conversation_rollup",
+    "usage_hourly_rollup",
+    "usage_hourly_days",
     "cost_corrections",
     "cost_correction_items",
 ]
@@ -42,6 +44,8 @@ def clients(database: Database) -> list[UUID]:
     for client_id in ids:
         repricing.correct_a_call(database, client_id)
     database.fold()
+    for client_id in ids:
+        assert database.keep_hours(client_id, factories.NOW.date(), factories.NOW.date()) == 1
     factories.insert_usage(database, *logs)
     return ids
 

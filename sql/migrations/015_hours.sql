@@ -1,0 +1,352 @@
+-- Usage by hours and operations without reading every call again: what is asked of the calls themselves, kept
+-- for the days that are over. Needs 011 and 014.
+--
+--   1  Tables            sums per hour, and which days they are complete for
+--   2  Exactness         what makes a day incomplete, and what completes it
+--   3  Functions         those of 014 that read calls, over these sums
+--
+-- A day is read from here while nothing has changed in it since it was kept, and from the calls themselves
+-- otherwise: numbers are exact at every commit, and keeping days is only for speed. The day that runs is never
+-- kept. Safe to run again, and safe to paste into Supabase's SQL editor; to paste 014 again gives up the
+-- speed until this is run after it.
+
+
+-- 1  Tables ----------------------------------------------------------------------------------------
+
+-- One row per client, day, hour of its clock, source, model and operation (null where the calls do not say).
+-- Rows count only while their day is one of usage_hourly_days.
+create table if not exists usage_hourly_rollup (
+    client_id uuid not null,
+    usage_date date not null,
+    hour smallint not null,
+    source text not null,
+    model text,
+    operation text,
+    request_count bigint not null,
+    unpriced_count bigint not null,
+    zero_token_count bigint not null,
+    without_conversation_count bigint not null,
+    prompt_tokens bigint not null,
+    completion_tokens bigint not null,
+    total_tokens bigint not null,
+    cached_tokens bigint not null,
+    reasoning_tokens bigint not null,
+    duration_seconds numeric not null,
+    cost_usd numeric not null,
+    last_call_at timestamptz not null
+);
+
+create index if not exists usage_hourly_rollup_client_id_usage_date_idx
+    on usage_hourly_rollup (client_id, usage_date);
+
+-- One row per client and day that usage_hourly_rollup has all of.
+create table if not exists usage_hourly_days (
+    client_id uuid not null,
+    usage_date date not null,
+    primary key (client_id, usage_date)
+);
+
+
+-- 2  Exactness -------------------------------------------------------------------------------------
+
+-- The calls of some days, summed as usage_hourly_rollup keeps them. Each day is looked for with two hours to
+-- spare: where clocks are set back at midnight, a day begins twice.
+create or replace function summed_hours(p_client_id uuid, p_timezone text, p_days date[])
+    returns setof usage_hourly_rollup
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        p_client_id,
+        day.usage_date,
+        extract(hour from log.created_at at time zone p_timezone)::smallint as hour,
+        log.source,
+        log.model,
+        log.metadata ->> 'operation' as operation,
+        count(*),
+        count(*) filter (where log.cost_basis = 'unpriced'),
+        -- Audio is sold by its length: it tells that instead.
+        count(*) filter (
+            where log.total_tokens = 0 and coalesce(number_in(log.metadata, 'duration_seconds'), 0) = 0
+        ),
+        count(*) filter (where log.conversation_id is null and log.phone is null),
+        sum(log.prompt_tokens)::bigint,
+        sum(log.completion_tokens)::bigint,
+        sum(log.total_tokens)::bigint,
+        coalesce(sum(number_in(log.metadata, 'cached_tokens')), 0)::bigint,
+        coalesce(sum(number_in(log.metadata, 'reasoning_tokens')), 0)::bigint,
+        coalesce(sum(number_in(log.metadata, 'duration_seconds')), 0),
+        sum(log.cost_usd),
+        max(log.created_at)
+    from unnest(p_days) as day (usage_date)
+    inner join usage_logs as log
+        on log.client_id = p_client_id
+        and log.created_at >= day.usage_date::timestamp at time zone p_timezone - interval '2 hours'
+        and log.created_at < (day.usage_date + 1)::timestamp at time zone p_timezone + interval '2 hours'
+        and (log.created_at at time zone p_timezone)::date = day.usage_date
+    group by 1, 2, 3, 4, 5, 6
+$$;
+
+-- Whatever is written or removed goes through usage_pending into usage_daily_rollup (see 011), a change of
+-- metadata alone included, and a day with something pending is not read from here. So a day is as it was kept
+-- until its rows there are touched.
+create or replace function forget_hourly_days() returns trigger
+    language plpgsql
+    security definer
+    set search_path = public, pg_temp
+as $$
+begin
+    if tg_op = 'TRUNCATE' then
+        truncate usage_hourly_rollup, usage_hourly_days;
+        return null;
+    end if;
+    delete from usage_hourly_days as kept
+    using changed
+    where kept.client_id = changed.client_id and kept.usage_date = changed.usage_date;
+    return null;
+end
+$$;
+
+create or replace trigger forget_hourly_days_inserted
+    after insert on usage_daily_rollup
+    referencing new table as changed
+    for each statement execute function forget_hourly_days();
+
+create or replace trigger forget_hourly_days_updated
+    after update on usage_daily_rollup
+    referencing new table as changed
+    for each statement execute function forget_hourly_days();
+
+create or replace trigger forget_hourly_days_deleted
+    after delete on usage_daily_rollup
+    referencing old table as changed
+    for each statement execute function forget_hourly_days();
+
+create or replace trigger forget_hourly_days_truncated
+    after truncate on usage_daily_rollup
+    for each statement execute function forget_hourly_days();
+
+-- Keeps up to p_most_days of the client's days that are over and not kept yet, the newest first; how many. 0 when
+-- there are none, while somebody folds or keeps days, and in a transaction that is not READ COMMITTED. Few at a
+-- time: nobody can fold meanwhile.
+create or replace function keep_hourly_usage(
+    p_client_id uuid, p_first_date date, p_last_date date, p_most_days integer default 7
+) returns integer
+    language plpgsql
+    security definer
+    set search_path = public, pg_temp
+as $$
+declare
+    zone text;
+    missing date[];
+begin
+    -- Whoever folds waits for this transaction: what is written while it runs stays pending until its days are
+    -- known here, and then makes them incomplete. Each statement below sees all that was written before it.
+    if
+        current_setting('transaction_isolation') <> 'read committed'
+        or not pg_try_advisory_xact_lock(rollup_lock())
+    then
+        return 0;
+    end if;
+    select timezone into zone from clients where id = p_client_id;
+
+    select array_agg(usage_date) into missing
+    from (
+        select distinct daily.usage_date
+        from usage_daily_rollup as daily
+        where
+            daily.client_id = p_client_id
+            and daily.usage_date between p_first_date and p_last_date
+            and daily.usage_date < (now() at time zone zone)::date
+            and not exists (
+                select from usage_hourly_days as kept
+                where kept.client_id = p_client_id and kept.usage_date = daily.usage_date
+            )
+            and not exists (
+                select from usage_pending as pending
+                where pending.client_id = p_client_id and pending.usage_date = daily.usage_date
+            )
+        order by daily.usage_date desc
+        limit p_most_days
+    ) as days;
+
+    if missing is null then
+        return 0;
+    end if;
+
+    delete from usage_hourly_rollup where client_id = p_client_id and usage_date = any(missing);
+    insert into usage_hourly_rollup select * from summed_hours(p_client_id, zone, missing);
+    insert into usage_hourly_days select p_client_id, unnest(missing);
+    return cardinality(missing);
+end
+$$;
+
+-- Nothing of a client outlives it: the rows of its days are deleted with those of 011.
+create or replace function forget_hours_of_clients() returns trigger
+    language plpgsql
+    security definer
+    set search_path = public, pg_temp
+as $$
+begin
+    perform pg_advisory_xact_lock(rollup_lock());
+    delete from usage_hourly_days where client_id in (select id from removed);
+    delete from usage_hourly_rollup where client_id in (select id from removed);
+    return null;
+end
+$$;
+
+create or replace trigger forget_hours_of_clients
+    after delete on clients
+    referencing old table as removed
+    for each statement execute function forget_hours_of_clients();
+
+
+-- 3  Functions -------------------------------------------------------------------------------------
+
+-- The sums per hour of all days of the period, exact in the reader's snapshot.
+create or replace function usage_hourly_between(p_client_id uuid, p_first_date date, p_last_date date)
+    returns setof usage_hourly_rollup
+    language sql stable
+    rows 5000
+    set search_path = public, pg_temp
+as $$
+    with pending_days as materialized (
+        select distinct usage_date
+        from usage_pending
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+    ),
+
+    kept_days as materialized (
+        select usage_date
+        from usage_hourly_days
+        where
+            client_id = p_client_id
+            and usage_date between p_first_date and p_last_date
+            and usage_date not in (select usage_date from pending_days)
+    ),
+
+    other_days as (
+        select array_agg(usage_date) as days
+        from (
+            select usage_date
+            from usage_daily_rollup
+            where client_id = p_client_id and usage_date between p_first_date and p_last_date
+            union
+            select usage_date from pending_days
+        ) as used
+        where usage_date not in (select usage_date from kept_days)
+    )
+
+    select kept.*
+    from kept_days
+    inner join usage_hourly_rollup as kept
+        on kept.client_id = p_client_id and kept.usage_date = kept_days.usage_date
+    union all
+    select summed.*
+    from other_days
+    inner join clients as client on client.id = p_client_id
+    cross join lateral summed_hours(p_client_id, client.timezone, other_days.days) as summed
+$$;
+
+create or replace function get_usage_parts(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        source text, model text, request_count bigint, prompt_tokens bigint, completion_tokens bigint,
+        total_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, duration_seconds numeric,
+        total_cost numeric, unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        source,
+        model,
+        sum(request_count)::bigint as request_count,
+        sum(prompt_tokens)::bigint as prompt_tokens,
+        sum(completion_tokens)::bigint as completion_tokens,
+        sum(total_tokens)::bigint as total_tokens,
+        sum(cached_tokens)::bigint as cached_tokens,
+        sum(reasoning_tokens)::bigint as reasoning_tokens,
+        sum(duration_seconds) as duration_seconds,
+        sum(cost_usd) as total_cost,
+        sum(unpriced_count)::bigint as unpriced_count
+    from usage_hourly_between(p_client_id, p_first_date, p_last_date)
+    group by source, model
+    order by total_tokens desc, source, model
+$$;
+
+create or replace function get_usage_by_hour(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        weekday integer, hour integer, total_tokens bigint, total_cost numeric, request_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        extract(isodow from usage_date)::integer as weekday,
+        hour::integer,
+        sum(total_tokens)::bigint as total_tokens,
+        sum(cost_usd) as total_cost,
+        sum(request_count)::bigint as request_count
+    from usage_hourly_between(p_client_id, p_first_date, p_last_date)
+    group by 1, 2
+    order by 1, 2
+$$;
+
+create or replace function get_usage_by_operation(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        operation text, total_tokens bigint, total_cost numeric, request_count bigint, unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        operation,
+        sum(total_tokens)::bigint as total_tokens,
+        sum(cost_usd) as total_cost,
+        sum(request_count)::bigint as request_count,
+        sum(unpriced_count)::bigint as unpriced_count
+    from usage_hourly_between(p_client_id, p_first_date, p_last_date)
+    group by operation
+    order by request_count desc, operation
+$$;
+
+create or replace function get_usage_gaps(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        source text, last_call_at timestamptz, request_count bigint, unpriced_count bigint,
+        zero_token_count bigint, without_conversation_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        source,
+        max(last_call_at) as last_call_at,
+        sum(request_count)::bigint as request_count,
+        sum(unpriced_count)::bigint as unpriced_count,
+        sum(zero_token_count)::bigint as zero_token_count,
+        sum(without_conversation_count)::bigint as without_conversation_count
+    from usage_hourly_between(p_client_id, p_first_date, p_last_date)
+    group by source
+    order by request_count desc, source
+$$;
+
+
+-- Access -------------------------------------------------------------------------------------------
+
+call read_one_client_only('usage_hourly_rollup', 'client_id');
+call read_one_client_only('usage_hourly_days', 'client_id');
+
+grant select on usage_hourly_rollup, usage_hourly_days to analytics_reader;
+
+-- Changes something, though nothing that can be seen. Supabase would offer it to every visitor.
+revoke execute on function keep_hourly_usage(uuid, date, date, integer) from public;
+do $$
+declare
+    visitor name;
+begin
+    for visitor in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
+        execute format('revoke execute on function keep_hourly_usage(uuid, date, date, integer) from %I', visitor);
+        execute format('revoke all on usage_hourly_rollup, usage_hourly_days from %I', visitor);
+    end loop;
+end
+$$;
