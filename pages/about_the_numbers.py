@@ -8,29 +8,29 @@ ui.begin_text_page("About the numbers", icon="🧮")
 
 st.markdown(
     """
-##### Days and weeks
+## Days and weeks
 A call counts on the day it was made **in its client's own time zone**, whoever looks and wherever they are.
 *Last 30 days* is today and the 29 days before it. Weeks run from Monday to Sunday. Today and the current week
 are not over, so they are usually lower.
 
-##### Tokens
+## Tokens
 *Total tokens* is what the log of each call says. Calls that log a total without dividing it into prompt and
 completion (audio, for instance) appear as *undivided*, so that the parts always add up.
 
-##### OpenAI, Groq, Other
+## OpenAI, Groq, Other
 The provider is the one that was logged. On cards and charts *Other* is everything else, Whisper included; the
 table of models names each.
 
-##### Change
+## Change
 The small percentage compares with **as many days just before**: the last 30 days with the 30 days before
 those.
 
-##### Cost
+## Cost
 Each call keeps the cost that was put on it when it was logged; a price that changes later does not change it.
 Where no price is known the cost is **unknown, not zero**: the call is counted under *No price*, cards mark
 sums that miss it with ≥, and a row of which no call has a price shows a dash.
 
-##### Prices
+## Prices
 A call costs what its model cost **at the time of the call**. The first of these lists that has a price for
 that moment decides: the client's own prices, this installation's, then the public list of
 [genai-prices](https://github.com/pydantic/genai-prices). A dated snapshot without a price of its own, such as
@@ -38,11 +38,11 @@ that moment decides: the client's own prices, this installation's, then the publ
 the minute goes by its length, never by tokens. A call that no list covers has no price, and is never shown
 as free.
 
-##### Conversations
+## Conversations
 Calls belong to the conversation that they name, or else to the one with their phone number. All that name
 neither are one line, *(calls without a conversation)*, so that nothing goes missing.
 
-##### How fresh
+## How fresh
 Numbers are read at most once a minute, all of a page in one moment, so that its parts agree with each other.
 If the database goes away, the last good numbers stay, with their time and a warning.
 """

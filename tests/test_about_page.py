@@ -20,8 +20,8 @@ def test_it_opens_without_a_database(page: AppTest) -> None:
 
 
 def test_it_says_whose_price_decides(page: AppTest) -> None:
-    (text,) = [each.value for each in page.markdown if "##### Prices" in each.value]
-    prices = text.partition("##### Prices")[2].partition("#####")[0]
+    (text,) = [each.value for each in page.markdown if "## Prices" in each.value]
+    prices = text.partition("## Prices")[2].partition("## ")[0]
 
     lists = ["client's own prices", "this installation's", "public list"]
     places = [prices.index(name) for name in lists]

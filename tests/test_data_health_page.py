@@ -71,11 +71,11 @@ def test_the_installation_is_for_those_who_see_all_clients(database: Database, a
     _log(database, acme)
     _log(database, None)
 
-    assert "##### Installation" in text_of(open_page(PAGE))
+    assert "## Installation" in text_of(open_page(PAGE))
     st.cache_data.clear()
     public = text_of(open_page(PAGE, secrets=PUBLIC))
 
-    assert "##### Installation" not in public
+    assert "## Installation" not in public
     assert "without a client" not in public
     assert "PostgreSQL" not in public
 

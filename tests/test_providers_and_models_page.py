@@ -64,7 +64,7 @@ def test_models_add_up_to_providers_and_those_to_the_total(database: Database, c
     use(database, client_id, date(2026, 2, 27), source="whisper", model="whisper-1")
     page = open_march()
 
-    assert "##### 1 Mar to 31 Mar 2026 compared with 29 Jan to 28 Feb 2026" in text_of(page)
+    assert "## 1 Mar to 31 Mar 2026 compared with 29 Jan to 28 Feb 2026" in text_of(page)
     assert page.table[0].value.columns.tolist() == [
         "Provider", "Model", "Requests", "Tokens", "Cost", "Cost per 1K tokens", "Tokens per request",
     ]  # fmt: skip

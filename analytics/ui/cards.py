@@ -22,7 +22,7 @@ def summary_cards(overview: Overview) -> None:
     with st.grid(2 + len(shown), min_column_width=NARROWEST_CARD, gap="small", key="cards"):
         requests = formatting.plural(total["request_count"], "request")
         _tokens_card(overview, "Total tokens", total, trends["Total"], [requests, _split(total)])
-        _cost_card(overview, "Total cost", total, trends["Total"], [_per_request(total), _coverage(total)])
+        _cost_card(overview, "Total cost", total, trends["Total"])
         for provider in shown:
             row = by_provider[provider]
             name = charts.provider_name(provider)
@@ -52,9 +52,7 @@ def _tokens_card(
     )
 
 
-def _cost_card(
-    overview: Overview, label: str, row: dict[str, Any], trend: dict[str, list[float]], lines: list[str]
-) -> None:
+def _cost_card(overview: Overview, label: str, row: dict[str, Any], trend: dict[str, list[float]]) -> None:
     _card(
         overview,
         label,
@@ -64,7 +62,8 @@ def _cost_card(
         change=formatting.change(row["total_cost"], row["previous_total_cost"]),
         before=formatting.usd(row["previous_total_cost"]),
         trend=trend["cost"],
-        lines=lines,
+        lines=[_per_request(row), _coverage(row)],
+        warning=_unknown(row),
     )
 
 
@@ -78,6 +77,7 @@ def _card(
     before: str,
     trend: list[float],
     lines: list[str],
+    warning: str = "",
 ) -> None:
     first, last = formatting.day(overview.first_day), formatting.day(overview.last_day)
     with st.container(border=True, height="stretch", gap="xxsmall", key=f"card {label}"):
@@ -94,7 +94,10 @@ def _card(
             f"Compared with the {overview.period.days} days just before.",
         )
         # A dollar sign would begin a formula.
-        st.caption("  \n".join(lines).replace("$", "\\$"))
+        st.caption("  \n".join(filter(None, lines)).replace("$", "\\$"))
+        if warning:
+            # Not in the caption, where colours are pale.
+            st.markdown(f":small[:orange[{warning}]]")
 
 
 def _split(row: dict[str, Any]) -> str:
@@ -116,10 +119,15 @@ def _per_request(row: dict[str, Any]) -> str:
 
 
 def _coverage(row: dict[str, Any]) -> str:
-    """How many of the requests have a known cost."""
+    """That every request has a cost, or that there was none."""
     if not row["request_count"]:
         return "nothing to price"
+    return "" if row["unpriced_count"] else "all requests priced"
+
+
+def _unknown(row: dict[str, Any]) -> str:
+    """How many of the requests have no known cost."""
     if not row["unpriced_count"]:
-        return "all requests priced"
+        return ""
     priced = formatting.share(row["request_count"] - row["unpriced_count"], row["request_count"])
-    return f":orange[{priced} priced, {formatting.count(row['unpriced_count'])} at unknown cost]"
+    return f"{priced} priced, {formatting.count(row['unpriced_count'])} at unknown cost"

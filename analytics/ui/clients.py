@@ -66,7 +66,7 @@ def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
     """A row per client, the largest spend first; a click on its name opens its Overview."""
     frame = shown.value
     with st.container(border=True):
-        st.markdown(f"##### Clients, {page.period}  :small[:gray[each in its own time zone]]")
+        st.markdown(f"## Clients, {page.period}  :small[:gray[each in its own time zone]]")
         chosen = st.dataframe(
             _styled(_table(frame, page.now)),
             hide_index=True,

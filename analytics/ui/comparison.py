@@ -21,7 +21,7 @@ MINUS = "\N{MINUS SIGN}"
 def usage_comparison(page: Page, frame: pd.DataFrame, other: Days) -> None:
     """Every model with its provider's sums and the total: now, before, and the change."""
     with st.container(border=True):
-        st.markdown(f"##### {window(page.days)} compared with {window(other)}")
+        st.markdown(f"## {window(page.days)} compared with {window(other)}")
         table(list(_rows(frame)), text_columns=2, key="comparison table")
         notes = [
             f"Upper numbers: {window(page.days)} ({formatting.plural(count(page.days), 'day')}). "
@@ -177,9 +177,12 @@ def _change(current: Decimal | int, previous: Decimal | int) -> str:
 def table(rows: list[dict[str, str]], *, text_columns: int, key: str) -> None:
     """Rows of Markdown, whose cells line up on the right from the column `text_columns` on."""
     with st.container(key=key):
-        # st.table aligns text to the left, by a style of each cell.
-        cells = f".st-key-{key.replace(' ', '-')} :is(th, td):nth-child(n+{text_columns + 1})"
-        st.html(f"<style>{cells} {{ text-align: right !important; }}</style>")
+        # st.table aligns text to the left, by a style of each cell, and breaks a model's name at its hyphens.
+        cells = f".st-key-{key.replace(' ', '-')} :is(th, td)"
+        st.html(
+            f"<style>{cells} {{ white-space: nowrap; }} "
+            f"{cells}:nth-child(n+{text_columns + 1}) {{ text-align: right !important; }}</style>"
+        )
         st.table(pd.DataFrame(rows), hide_index=True, border="horizontal")
 
 

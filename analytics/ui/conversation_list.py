@@ -136,7 +136,7 @@ def found_conversations(page: Page, asked: AskedConversations, found: pd.DataFra
         return
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"##### Conversations, {page.period}", width="content")
+            st.markdown(f"## Conversations, {page.period}", width="content")
             show_phones = st.toggle("Show phone numbers", key="phones")
         _paging(asked, found)
         _table(page, asked, found, show_phones=show_phones)

@@ -64,7 +64,7 @@ def checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
         return
     order: tuple[State, ...] = ("fail", "warn", "unknown", "ok")
     with st.container(border=True, gap="small", key=f"checks {title}"):
-        st.markdown(f"##### {escaped(title)}")
+        st.markdown(f"## {escaped(title)}")
         for check in sorted(part.value, key=lambda check: order.index(check.state)):
             _check(check)
 
@@ -74,7 +74,7 @@ def sums_against_calls(page: Page) -> None:
     first, last = page.days
     asked = (page.client.id, first, last)
     with st.container(border=True, gap="small", key="sums"):
-        st.markdown("##### Sums against the calls")
+        st.markdown("## Sums against the calls")
         st.caption(
             "All pages show sums that are kept up to date with each call. This adds up every call of the "
             "period again and compares. It reads them all, so it may take a while."
@@ -90,7 +90,7 @@ def sums_against_calls(page: Page) -> None:
 
 
 def _check(check: Check) -> None:
-    name, found = st.columns([1, 3], gap="small")
+    name, found = st.columns([1, 3], gap="xxsmall")
     name.markdown(f"{_ICONS[check.state]} **{escaped(check.name)}**")
     remedy = (
         f"  \n:gray[:material/subdirectory_arrow_right: {_sentence(check.remedy)}]" if check.remedy else ""

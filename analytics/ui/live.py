@@ -218,7 +218,7 @@ def _card(label: str, value: str, line: str, explanation: str) -> None:
 def live_minutes(page: Page, feed: Feed) -> None:
     """The last hour per minute, stacked by provider."""
     with st.container(border=True):
-        st.markdown(f"##### Last hour, per minute  :small[:gray[{page.measure.title}]]")
+        st.markdown(f"## Last hour, per minute  :small[:gray[{page.measure.title}]]")
         draw(
             charts_of_calls.by_minute(
                 feed.minutes,
@@ -241,7 +241,7 @@ def live_calls(page: Page, feed: Feed) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(
-                f"##### Last {formatting.plural(len(calls), 'call')}  :small[:gray[The newest first]]",
+                f"## Last {formatting.plural(len(calls), 'call')}  :small[:gray[The newest first]]",
                 width="content",
             )
             show_phones = st.toggle("Show phone numbers", key="phones")

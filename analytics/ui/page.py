@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import NoReturn, TypeVar
 from uuid import UUID
 
@@ -33,6 +34,7 @@ CLIENTS_PAGE = "pages/clients.py"
 DEFAULT_MEASURE = "Tokens"
 Answer = TypeVar("Answer")
 SIDEBAR_WIDTH = 244  # pixels
+STYLE = Path(__file__).with_name("style.css")
 MAX_LINK_VALUE = 200  # characters
 _SEES_SEVERAL = "sees several clients"
 _IN_COMMON = ("client", "days", "show")
@@ -91,10 +93,15 @@ def begin_page(
             no_clients()
         st.session_state[_SEES_SEVERAL] = len(labels) > 1
         with clients_link:
-            _link_to_clients()
+            _link_to_clients(title)
         _check_link(labels)
-        _carry_over(title, labels)
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="controls"):
+        at_first = {
+            **({"client": next(iter(labels))} if has_client and len(labels) > 1 else {}),
+            **({"days": DEFAULT_PERIOD.label} if has_period else {}),
+            **({"show": DEFAULT_MEASURE} if has_measure else {}),
+        }
+        _carry_over(title, labels, at_first)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
             client = _choose_client(labels) if has_client else _linked_client(labels)
             period = choose_period(client, now) if has_period else DEFAULT_PERIOD
             measure = _choose_measure() if has_measure else DEFAULT_MEASURE
@@ -142,7 +149,8 @@ def begin_text_page(title: str, *, icon: str) -> "st.delta_generator.DeltaGenera
     """Setup, sidebar and heading of a page without numbers; the container of the heading."""
     heading, clients_link = _begin(title, icon=icon)
     with clients_link:
-        _link_to_clients()
+        _link_to_clients(title)
+    st.session_state[_TITLE] = title
     return heading
 
 
@@ -156,10 +164,12 @@ def _begin(
         layout="wide",
         initial_sidebar_state=SIDEBAR_WIDTH,
     )
+    st.html(STYLE)
     with st.sidebar:
-        st.markdown("#### :material/monitoring: Usage & cost")
+        # Not a heading: the page's own is the first.
+        st.markdown("**:material/monitoring: Usage & cost**")
         # The link goes along, so that client and period are still chosen on the way back.
-        link = _link()
+        link = _link(title)
         for path, label, page_icon in PAGES:
             if path == CLIENTS_PAGE:
                 clients_link = st.container()
@@ -170,17 +180,20 @@ def _begin(
     return heading, clients_link
 
 
-def _link_to_clients() -> None:
+def _link_to_clients(title: str) -> None:
     """Once it is known that this visitor sees several."""
     if st.session_state.get(_SEES_SEVERAL):
         [(path, label, icon)] = [each for each in PAGES if each[0] == CLIENTS_PAGE]
-        st.page_link(path, label=label, icon=icon, query_params=_link())
+        st.page_link(path, label=label, icon=icon, query_params=_link(title))
 
 
-def _link() -> dict[str, str]:
+def _link(title: str) -> dict[str, str]:
     """What all pages have in common, as a link: client, period, measure."""
     kept: dict[str, str] = st.session_state.get(_KEPT, {})
     link = st.query_params.to_dict() | kept
+    if st.session_state.get(_TITLE) == title:
+        # What a control of this page has just been set to.
+        link |= {name: st.session_state[name] for name in _IN_COMMON if st.session_state.get(name)}
     return {name: link[name] for name in _IN_COMMON if name in link}
 
 
@@ -189,13 +202,15 @@ def open_overview(page: Page, client_id: UUID) -> NoReturn:
     labels = _labels(page.viewer.clients)
     [label] = [label for label, client in labels.items() if client.id == client_id]
     st.session_state[_KEPT] |= {"client": label}
-    st.switch_page("streamlit_app.py")
+    # An empty link: without one Streamlit refuses while a control holds on to a part of the link.
+    st.switch_page("streamlit_app.py", query_params={})
 
 
-def _carry_over(title: str, labels: dict[str, Client]) -> None:
+def _carry_over(title: str, labels: dict[str, Client], at_first: dict[str, str]) -> None:
     """Sets the controls of a page that was come to from another one as they were there.
 
-    Streamlit forgets a control with its page, along with its part of the link.
+    Streamlit forgets a control with its page, along with its part of the link. `at_first` are the controls
+    of this page with what they are set to in a new visit; that needs no place in the link.
     """
     if st.session_state.get(_TITLE) == title:
         return
@@ -205,6 +220,9 @@ def _carry_over(title: str, labels: dict[str, Client]) -> None:
         kept.pop("client", None)
     for name, value in kept.items():
         st.session_state[name] = value
+    changed = {name: kept[name] for name in at_first if kept.get(name, at_first[name]) != at_first[name]}
+    if changed.items() - st.query_params.to_dict().items():
+        st.query_params.update(changed)
 
 
 def _labels(clients: Sequence[Client]) -> dict[str, Client]:

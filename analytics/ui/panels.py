@@ -79,7 +79,7 @@ def conversations(page: Page, shown: Reading[Overview]) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(
-                f"##### Top {TOP_CONVERSATIONS} conversations, {overview.period}",
+                f"## Top {TOP_CONVERSATIONS} conversations, {overview.period}",
                 width="content",
             )
             show_phones = st.toggle("Show phone numbers", key="phones")
@@ -91,4 +91,4 @@ def _heading(title: str, page: Page, frame: pd.DataFrame) -> None:
     measured = page.measure.title
     if page.measure.unit == "cost" and frame["unpriced_count"].any():
         measured += ", without calls that have no price"
-    st.markdown(f"##### {title}  :small[:gray[{measured}]]")
+    st.markdown(f"## {title}  :small[:gray[{measured}]]")

@@ -27,7 +27,7 @@ def usage_over_time(page: Page) -> None:
         grain = _choose_grain(heading)
         frame = page.read(queries.usage_over_time, *page.days, grain).value
         title = f"Usage per {grain}, {window(page.days)}"
-        title_place.markdown(f"##### {title}  :small[:gray[{_measured(page, frame)}]]", width="content")
+        title_place.markdown(f"## {title}  :small[:gray[{_measured(page, frame)}]]", width="content")
         draw(
             charts_over_time.usage_over_time(frame, page.measure, grain),
             alt=f"Stacked areas: {page.measure.title} per {grain}, {window(page.days)}, by provider",
@@ -41,7 +41,7 @@ def usage_by_hour(page: Page) -> None:
     """Hours of the client's clock by weekdays."""
     frame = page.read(queries.usage_by_hour, *page.days).value
     with st.container(border=True, height="stretch"):
-        st.markdown(f"##### Hours of the week, {window(page.days)}  :small[:gray[{page.measure.title}]]")
+        st.markdown(f"## Hours of the week, {window(page.days)}  :small[:gray[{page.measure.title}]]")
         draw(
             charts_over_time.usage_by_hour(frame, page.measure),
             alt=f"Heatmap: {page.measure.title} by hour of the day and weekday, {window(page.days)}",
@@ -54,7 +54,7 @@ def usage_by_operation(page: Page) -> None:
     """Chat, embeddings, transcription and whatever else the calls say that they were."""
     frame = page.read(queries.usage_by_operation, *page.days).value
     with st.container(border=True, height="stretch"):
-        st.markdown(f"##### Calls by operation, {window(page.days)}")
+        st.markdown(f"## Calls by operation, {window(page.days)}")
         if frame["operation"].isna().all():
             st.info("**No call of these days says what it was for.**", icon=":material/label_off:")
         else:

@@ -26,7 +26,7 @@ _DONE = "price done"
 def new_price(page: Page, shown: Reading[PriceBook]) -> None:
     """Two forms for administrators; for others who may change what."""
     with st.container(border=True, key="new price"):
-        st.markdown("##### Change the list")
+        st.markdown("## Change the list")
         if done := st.session_state.pop(_DONE, None):
             st.success(done, icon=":material/check_circle:")
         owners = _owners(page)

@@ -56,7 +56,7 @@ def used_models(page: Page, shown: Reading[PriceBook]) -> None:
     """What each model in use costs now, from which list, and the public price where ours is another."""
     used = shown.value.used
     with st.container(border=True, key="used models"):
-        st.markdown(f"##### Models in use, {page.period}  :small[:gray[US dollars, by today's lists]]")
+        st.markdown(f"## Models in use, {page.period}  :small[:gray[US dollars, by today's lists]]")
         if not used:
             st.caption("No calls in these days.")
             return
@@ -73,7 +73,7 @@ def price_list(page: Page, shown: Reading[PriceBook]) -> None:
     """The prices of this client and of the installation that hold now, and on request all."""
     with st.container(border=True, key="price list"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown("##### Price list  :small[:gray[US dollars]]", width="content")
+            st.markdown("## Price list  :small[:gray[US dollars]]", width="content")
             shows_all = st.toggle("Ended and future prices", key="all prices")
         rows = [
             _entry_row(entry, state if shows_all else None, page)
@@ -95,7 +95,7 @@ def booked_and_repriced(page: Page) -> None:
     first, last = page.days
     asked = (page.client.id, first, last)
     with st.container(border=True, key="repricing"):
-        st.markdown(f"##### Booked costs and today's prices, {page.period}")
+        st.markdown(f"## Booked costs and today's prices, {page.period}")
         st.caption(
             "Calls keep the cost that they were logged with: nothing on this page changes it. This compares "
             "it with what they would cost by the lists as they are now. It reads every call of the period."

@@ -53,7 +53,7 @@ def _host(address: str) -> str | None:
 def ask_to_sign_in(auth: Mapping[str, Any]) -> None:
     """The page of somebody who has not signed in yet: a button per identity provider."""
     with st.container(border=True, width=_CARD_WIDTH, key="sign-in"):
-        st.markdown("##### :material/lock: For members only", width="content")
+        st.markdown("## :material/lock: For members only", width="content")
         st.markdown("Sign in to see the usage and cost of your clients.")
         _sign_in_buttons(auth, kind="primary", width="stretch")
 
@@ -62,7 +62,7 @@ def refuse(error: NotAMember) -> None:
     """The page of somebody who has signed in and is no member."""
     message = str(error)
     with st.container(border=True, width=_CARD_WIDTH, key="not-a-member"):
-        st.markdown("##### :material/lock: You are not a member yet", width="content")
+        st.markdown("## :material/lock: You are not a member yet", width="content")
         st.text(f"{message[:1].upper()}{message[1:]}.")
         if st.button("Sign in with another account", icon=":material/switch_account:", width="stretch"):
             st.logout()

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from analytics import formatting
 from analytics.errors import AccessNotSetUp, AnalyticsError, InvalidInput, SchemaMissing
@@ -71,11 +70,8 @@ def _stop(heading: str, error: AnalyticsError, *, action: str, icon: str) -> NoR
     log.error("%s: %s", heading, error)
     st.error(f"**{heading}.** {sentence(error)}", icon=icon)
     if st.button(action, type="primary"):
-        try:
-            if isinstance(error, InvalidInput):
-                st.query_params.clear()
-            st.rerun()
-        except StreamlitAPIException:
-            # Controls that were on the page before hold on to the link: only a new visit is free of it.
-            st.link_button("Open the overview in a new tab", ".")
+        if isinstance(error, InvalidInput):
+            # With an empty link: controls that were on the page before hold on to their parts of this one.
+            st.switch_page("streamlit_app.py", query_params={})
+        st.rerun()
     st.stop()

@@ -39,7 +39,7 @@ def models(overview: Overview) -> None:
         readable(table),
         hide_index=True,
         placeholder=formatting.MISSING,
-        height=ROW_HEIGHT * (min(len(table), 12) + 1) + 3,
+        height=ROW_HEIGHT * (min(max(len(table), 1), 12) + 1) + 3,
         column_config={
             "Provider": st.column_config.TextColumn(width="small", pinned=True),
             "Cost": st.column_config.NumberColumn(
@@ -80,7 +80,7 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
         readable(table),
         hide_index=True,
         placeholder=formatting.MISSING,
-        height=ROW_HEIGHT * (len(table) + 1) + 3,
+        height=ROW_HEIGHT * (max(len(table), 1) + 1) + 3,
         column_config={
             "Conversation": st.column_config.TextColumn(pinned=True, width="medium"),
             "Share": st.column_config.ProgressColumn(

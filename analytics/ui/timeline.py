@@ -32,7 +32,7 @@ def conversation_heading(page: Page, opened: OpenedConversation, shown: Timeline
         st.stop()
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         show_phones = st.session_state.get("phones", False)
-        st.markdown(f"### {_name(opened, shown, show_phones=show_phones)}", width="content")
+        st.markdown(f"## {_name(opened, shown, show_phones=show_phones)}", width="content")
         if _phone(opened, shown):
             st.toggle("Show phone numbers", key="phones")
     first_at, last_at = (
@@ -75,7 +75,7 @@ def conversation_course(page: Page, shown: Timeline) -> None:
     note = f"{_cut(shown)}, " if _is_cut(shown) else ""
     chart, models = st.columns([1.25, 1], gap="small")
     with chart, st.container(border=True, height="stretch"):
-        st.markdown(f"##### Calls over time, {page.period}  :small[:gray[{note}Tokens and cost so far]]")
+        st.markdown(f"## Calls over time, {page.period}  :small[:gray[{note}Tokens and cost so far]]")
         draw(
             charts_of_calls.timeline(calls, page.client.timezone),
             alt="Points: tokens of each call over time, by provider. Line: the cost so far",
@@ -83,7 +83,7 @@ def conversation_course(page: Page, shown: Timeline) -> None:
         )
         st.caption(f"Times are those of {page.client.timezone}.")
     with models, st.container(border=True, height="stretch"):
-        st.markdown(f"##### Models used  :small[:gray[{note.removesuffix(', ')}]]")
+        st.markdown(f"## Models used  :small[:gray[{note.removesuffix(', ')}]]")
         _models(calls)
 
 
@@ -111,7 +111,7 @@ def conversation_calls(page: Page, opened: OpenedConversation, shown: Timeline) 
         table = table.drop(columns="Metadata")
     with st.container(border=True):
         title = f"First {len(calls):,} of {_count(shown):,} calls" if _is_cut(shown) else "Calls"
-        st.markdown(f"##### {title}, {page.period}  :small[:gray[The oldest first]]")
+        st.markdown(f"## {title}, {page.period}  :small[:gray[The oldest first]]")
         st.dataframe(
             tables.readable(table),
             hide_index=True,

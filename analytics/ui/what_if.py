@@ -25,7 +25,7 @@ def what_if(page: Page) -> None:
     parts = page.read(queries.usage_parts, *page.days).value
     known = page.read(listed_prices).value
     with st.container(border=True):
-        st.markdown(f"##### What if, {window(page.days)}  :small[:gray[the same usage on another model]]")
+        st.markdown(f"## What if, {window(page.days)}  :small[:gray[the same usage on another model]]")
         label = _choose_target(page, parts, targets(known.models, page.now.date()))
         target = Target.parse(label)
         answer = priced_there(parts, target, known.prices, page.now, page.client.id)
