@@ -86,7 +86,7 @@ class WhatIf:
 def what_if(
     parts: pd.DataFrame, target: Target, prices: PriceList, at: datetime, client_id: UUID | None = None
 ) -> WhatIf:
-    """queries.usage_parts() priced as if `target` had answered at `at`."""
+    """queries.call_sums().parts priced as if `target` had answered at `at`."""
     compared, not_comparable, price_note = [], [], ""
     for row in parts.to_dict("records"):
         there = _cost_there(row, target, prices, at, client_id)

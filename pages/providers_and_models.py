@@ -17,9 +17,10 @@ if len(compared.value):
 
 if is_used:
     ui.usage_over_time(page)
-    ui.what_if(page)
+    calls = ui.read_call_sums(page)
+    ui.what_if(page, calls.parts)
     hours, operations = st.columns([1.6, 1], gap="small")
     with hours:
-        ui.usage_by_hour(page)
+        ui.usage_by_hour(page, calls.by_hour)
     with operations:
-        ui.usage_by_operation(page)
+        ui.usage_by_operation(calls.by_operation, page.days)

@@ -1,5 +1,6 @@
 """Providers and models under AppTest: numbers that add up, links, states with nothing to show."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -300,3 +301,15 @@ def test_a_models_name_is_no_markdown(database: Database, client_id: UUID) -> No
     assert "**bold**" not in cell
     assert "[x]" not in cell
     assert cell.replace("\\", "") == name
+
+
+def test_days_that_are_over_are_kept_behind_the_page(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 3, 5))
+    database.fold()
+    open_march()
+    kept: list[Any] = []
+    deadline = time.monotonic() + 20
+    while not kept and time.monotonic() < deadline:
+        with database.transaction() as connection:
+            kept = connection.execute("select usage_date from usage_hourly_days").fetchall()
+    assert kept == [(date(2026, 3, 5),)]

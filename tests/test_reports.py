@@ -146,7 +146,7 @@ def test_usage_over_time_refuses_another_grain(database: Database, acme: UUID) -
 
 def test_usage_parts(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.usage_parts(database, acme, FIRST, LAST)
+    frame = queries.call_sums(database, acme, FIRST, LAST).parts
     assert rows(
         frame, "source", "model", "request_count", "prompt_tokens", "completion_tokens", "total_tokens",
         "cached_tokens", "reasoning_tokens", "duration_seconds", "total_cost", "unpriced_count",
@@ -160,7 +160,7 @@ def test_usage_parts(database: Database, acme: UUID) -> None:
 
 def test_usage_by_hour(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.usage_by_hour(database, acme, FIRST, LAST)
+    frame = queries.call_sums(database, acme, FIRST, LAST).by_hour
     assert rows(frame, "weekday", "hour", "total_tokens", "total_cost", "request_count") == [
         (1, 12, 230, Decimal("0.0093"), 1),
         (3, 3, 40, Decimal("0.00305"), 1),
@@ -171,7 +171,7 @@ def test_usage_by_hour(database: Database, acme: UUID) -> None:
 
 def test_usage_by_operation(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.usage_by_operation(database, acme, FIRST, LAST)
+    frame = queries.call_sums(database, acme, FIRST, LAST).by_operation
     assert rows(
         frame, "operation", "total_tokens", "total_cost", "request_count", "unpriced_count"
     ) == [
@@ -192,15 +192,16 @@ def test_days_and_hours_are_those_of_the_client(database: Database) -> None:
         factories.usage_log(berlin, created_at=datetime(2026, 3, 29, 22, 30, tzinfo=UTC)),
     )
     sunday, monday = date(2026, 3, 29), date(2026, 3, 30)
-    assert rows(queries.usage_by_hour(database, berlin, date(2026, 3, 28), monday), "weekday", "hour") == [
+    by_hour = queries.call_sums(database, berlin, date(2026, 3, 28), monday).by_hour
+    assert rows(by_hour, "weekday", "hour") == [
         (1, 0),
         (6, 23),
         (7, 23),
     ]
     for on_sunday in (
-        queries.usage_parts(database, berlin, sunday, sunday),
-        queries.usage_by_hour(database, berlin, sunday, sunday),
-        queries.usage_by_operation(database, berlin, sunday, sunday),
+        queries.call_sums(database, berlin, sunday, sunday).parts,
+        queries.call_sums(database, berlin, sunday, sunday).by_hour,
+        queries.call_sums(database, berlin, sunday, sunday).by_operation,
         queries.usage_over_time(database, berlin, sunday, sunday),
         queries.usage_comparison(database, berlin, sunday, sunday, monday, monday),
     ):
@@ -213,9 +214,9 @@ def test_without_usage_there_are_no_rows(database: Database, acme: UUID) -> None
     frames = [
         queries.usage_comparison(database, acme, FIRST, LAST, BEFORE_FIRST, BEFORE_LAST),
         queries.usage_over_time(database, acme, FIRST, LAST),
-        queries.usage_parts(database, acme, FIRST, LAST),
-        queries.usage_by_hour(database, acme, FIRST, LAST),
-        queries.usage_by_operation(database, acme, FIRST, LAST),
+        queries.call_sums(database, acme, FIRST, LAST).parts,
+        queries.call_sums(database, acme, FIRST, LAST).by_hour,
+        queries.call_sums(database, acme, FIRST, LAST).by_operation,
     ]
     assert [len(frame) for frame in frames] == [0, 0, 0, 0, 0]
     assert all(frame["total_tokens"].dtype == "int64" for frame in frames)

@@ -30,7 +30,7 @@ PRICES = PriceList(
 
 
 def part(**columns: Any) -> dict[str, Any]:
-    """A row of queries.usage_parts(): 3 calls, 1,000 + 500 tokens for 0.01 USD."""
+    """A row of queries.call_sums().parts: 3 calls, 1,000 + 500 tokens for 0.01 USD."""
     row = {
         "source": "openai", "model": "gpt-4", "request_count": 3, "prompt_tokens": 1000,
         "completion_tokens": 500, "cached_tokens": 0, "reasoning_tokens": 0,

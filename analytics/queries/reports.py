@@ -1,8 +1,9 @@
-"""What the pages behind the Overview show: one function per SQL function of 014.
+"""What the pages behind the Overview show: each takes one network round trip.
 
-Days are the client's, the first and the last included. Each takes one network round trip.
+Days are the client's, the first and the last included.
 """
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
@@ -18,7 +19,6 @@ from analytics.queries.topics import (
     COMPARISON,
     CONVERSATION_CALLS,
     FOUND_CONVERSATIONS,
-    GAPS,
     OVER_TIME,
     PARTS,
     SUM_DIFFERENCES,
@@ -67,32 +67,29 @@ def usage_over_time(
     return OVER_TIME.ask(database, client_id=client_id, first_date=first, last_date=last, grain=grain)
 
 
-def usage_parts(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
-    """Tokens by their parts and seconds of audio, per source and model, from the calls themselves.
+@dataclass(frozen=True, kw_only=True)
+class CallSums:
+    """What only the calls themselves know, summed; money in Decimal (USD), counts and tokens int64."""
 
-    One row per (source, model): source str · model str or None · request_count, prompt_tokens,
-    completion_tokens, total_tokens, unpriced_count int64 · cached_tokens (of the prompt) and reasoning_tokens
-    (of the completion) int64 · duration_seconds Decimal · total_cost Decimal (USD).
-    """
-    return PARTS.ask(database, client_id=client_id, first_date=first, last_date=last)
-
-
-def usage_by_hour(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
-    """Usage per weekday and hour of the client's clock.
-
-    One row per (weekday, hour) with use: weekday int64 (1 is Monday) · hour int64 · total_tokens,
-    request_count int64 · total_cost Decimal (USD).
-    """
-    return BY_HOUR.ask(database, client_id=client_id, first_date=first, last_date=last)
+    parts: pd.DataFrame
+    """One row per (source, model): source str · model str or None · request_count, prompt_tokens,
+    completion_tokens, total_tokens, unpriced_count · cached_tokens (of the prompt), reasoning_tokens (of the
+    completion) · duration_seconds Decimal (of audio) · total_cost."""
+    by_hour: pd.DataFrame
+    """One row per (weekday, hour) of the client's clock with use: weekday (1 is Monday), hour int64 ·
+    total_tokens, request_count · total_cost."""
+    by_operation: pd.DataFrame
+    """One row per operation, most requests first: operation str or None (not logged) · total_tokens,
+    request_count, unpriced_count · total_cost."""
 
 
-def usage_by_operation(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
-    """Usage per operation, as the calls' metadata names it.
-
-    One row per operation, most requests first: operation str or None (not logged) · total_tokens,
-    request_count, unpriced_count int64 · total_cost Decimal (USD).
-    """
-    return BY_OPERATION.ask(database, client_id=client_id, first_date=first, last_date=last)
+def call_sums(database: Database, client_id: UUID, first: date, last: date) -> CallSums:
+    """The calls of the days by model with their parts, by hour, and by operation, in one round trip."""
+    topics = {"parts": PARTS, "by_hour": BY_HOUR, "by_operation": BY_OPERATION}
+    asked = {"client_id": client_id, "first_date": first, "last_date": last}
+    answers = database.read(*(topic.query(**asked) for topic in topics.values()), client_id=client_id)
+    frames = {name: topic.frame(rows) for (name, topic), rows in zip(topics.items(), answers, strict=True)}
+    return CallSums(**frames)
 
 
 def found_conversations(
@@ -172,15 +169,6 @@ def usage_by_minute(database: Database, client_id: UUID, since: datetime, until:
     request_count, unpriced_count, zero_token_count int64 · total_cost Decimal (USD).
     """
     return BY_MINUTE.ask(database, client_id=client_id, since=since, until=until)
-
-
-def usage_gaps(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
-    """Per source the last call, and how many calls tell little.
-
-    One row per source with use: source str · last_call_at datetime64 (UTC) · request_count, unpriced_count,
-    zero_token_count, without_conversation_count int64.
-    """
-    return GAPS.ask(database, client_id=client_id, first_date=first, last_date=last)
 
 
 def sum_differences(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:

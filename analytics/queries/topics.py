@@ -262,18 +262,6 @@ BY_MINUTE = Topic(
         "zero_token_count": "int64",
     },
 )
-GAPS = Topic(
-    function="get_usage_gaps",
-    arguments=("client_id", "first_date", "last_date"),
-    columns={
-        "source": "object",
-        "last_call_at": "datetime64[us, UTC]",
-        "request_count": "int64",
-        "unpriced_count": "int64",
-        "zero_token_count": "int64",
-        "without_conversation_count": "int64",
-    },
-)
 SUM_DIFFERENCES = Topic(
     function="check_usage_sums",
     arguments=("client_id", "first_date", "last_date"),

@@ -32,7 +32,7 @@ from analytics.ui.live import LIVE_SECONDS, live_calls, live_feed, live_minutes,
 from analytics.ui.other_days import choose_other_days
 from analytics.ui.page import Page, begin_page, begin_text_page
 from analytics.ui.panels import conversations, daily_usage, model_comparison, weekly_evolution
-from analytics.ui.patterns import usage_by_hour, usage_by_operation, usage_over_time
+from analytics.ui.patterns import read_call_sums, usage_by_hour, usage_by_operation, usage_over_time
 from analytics.ui.price_forms import new_price
 from analytics.ui.prices import booked_and_repriced, price_list, read_prices, unpriced_models, used_models
 from analytics.ui.reading import read_overview
@@ -76,6 +76,7 @@ __all__ = [
     "no_usage",
     "opened_conversation",
     "price_list",
+    "read_call_sums",
     "read_client_checks",
     "read_clients",
     "read_installation_checks",

@@ -23,12 +23,15 @@ _SUMS_CHECKED = "sums checked"
 def read_client_checks(page: Page) -> Reading[Sequence[Check]]:
     """How the calls of the page's client and period stand."""
     first, last = page.days
-    return reading.read(
+    shown = reading.read(
         page.database,
         ("client checks", page.client.id, first, last),
         lambda moment: client_checks(page.database, page.client.id, first, last, moment),
         page.now,
     )
+    if shown.failure is None:
+        reading.keep_hours(page.database, page.client, page.days)
+    return shown
 
 
 def read_installation_checks(page: Page) -> Reading[Sequence[Check]] | None:

@@ -5,11 +5,12 @@ import streamlit as st
 
 from analytics import charts_over_time, formatting, queries
 from analytics.errors import InvalidInput
-from analytics.queries import Grain
+from analytics.queries import CallSums, Grain
 from analytics.ui.comparison import table
 from analytics.ui.drawing import draw
 from analytics.ui.other_days import Days, check_link, count, window
 from analytics.ui.page import Page
+from analytics.ui.reading import keep_hours
 from analytics.ui.states import escaped
 
 GRAINS: dict[str, Grain] = {"Day": "day", "Week": "week", "Month": "month"}
@@ -37,9 +38,16 @@ def usage_over_time(page: Page) -> None:
             st.caption(" ".join(notes))
 
 
-def usage_by_hour(page: Page) -> None:
+def read_call_sums(page: Page) -> CallSums:
+    """What only the calls themselves know; days that are over are kept behind it, for the next time."""
+    shown = page.read(queries.call_sums, *page.days)
+    if shown.failure is None:
+        keep_hours(page.database, page.client, page.days)
+    return shown.value
+
+
+def usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
     """Hours of the client's clock by weekdays."""
-    frame = page.read(queries.usage_by_hour, *page.days).value
     with st.container(border=True, height="stretch"):
         st.markdown(f"## Hours of the week, {window(page.days)}  :small[:gray[{page.measure.title}]]")
         draw(
@@ -50,11 +58,10 @@ def usage_by_hour(page: Page) -> None:
         st.caption(f"{_busiest(frame, page)} Hours are those of {page.client.timezone}.{_uneven(page.days)}")
 
 
-def usage_by_operation(page: Page) -> None:
+def usage_by_operation(frame: pd.DataFrame, days: Days) -> None:
     """Chat, embeddings, transcription and whatever else the calls say that they were."""
-    frame = page.read(queries.usage_by_operation, *page.days).value
     with st.container(border=True, height="stretch"):
-        st.markdown(f"## Calls by operation, {window(page.days)}")
+        st.markdown(f"## Calls by operation, {window(days)}")
         if frame["operation"].isna().all():
             st.info("**No call of these days says what it was for.**", icon=":material/label_off:")
         else:

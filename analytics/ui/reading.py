@@ -8,9 +8,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
@@ -76,6 +77,11 @@ def read_overview(of: Database, client: Client, period: Period, now: datetime) -
     if shown.value.has_many_pending and shown.failure is None:
         _fold_once(_place(of), shown.loaded_at, of)
     return shown
+
+
+def keep_hours(of: Database, client: Client, days: tuple[date, date]) -> None:
+    """Keeps the sums per hour of the days that are over, behind the page; at most once a minute."""
+    _keep_hours_once(_place(of), client.id, days, of)
 
 
 def read(
@@ -172,6 +178,11 @@ def _fold_once(place: str, loaded_at: datetime, _database: Database) -> None:
     threading.Thread(target=_fold, args=[_database], daemon=True).start()
 
 
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
+def _keep_hours_once(place: str, client_id: UUID, days: tuple[date, date], _database: Database) -> None:
+    threading.Thread(target=_keep_hours, args=[_database, client_id, days], daemon=True).start()
+
+
 def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tuple[Answer, str | None]:
     """What load() answers, or what it answered last and why it does not now. Raises if it never did."""
     kept = _last_good()
@@ -206,3 +217,10 @@ def _fold(of: Database) -> None:
         of.fold()
     except DatabaseError as error:
         log.warning("could not fold; numbers stay right, reads get slower: %s", error)
+
+
+def _keep_hours(of: Database, client_id: UUID, days: tuple[date, date]) -> None:
+    try:
+        of.keep_hours(client_id, *days)
+    except DatabaseError as error:
+        log.warning("could not keep the sums per hour; numbers stay right, reads get slower: %s", error)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pandas as pd
 import streamlit as st
 
-from analytics import charts, formatting, queries
+from analytics import charts, formatting
 from analytics.errors import InvalidInput
 from analytics.queries.listed_prices import listed_prices
 from analytics.ui.comparison import MINUS, model_name, table
@@ -20,9 +20,8 @@ ROUNDING_USD = Decimal("1e-9")
 """Less than this may come of costs that have no end, and are rounded call by call."""
 
 
-def what_if(page: Page) -> None:
-    """What the tokens and seconds of the period would have cost on a model of choice."""
-    parts = page.read(queries.usage_parts, *page.days).value
+def what_if(page: Page, parts: pd.DataFrame) -> None:
+    """What the tokens and seconds of the period (queries.call_sums().parts) would have cost elsewhere."""
     known = page.read(listed_prices).value
     with st.container(border=True):
         st.markdown(f"## What if, {window(page.days)}  :small[:gray[the same usage on another model]]")
@@ -39,7 +38,8 @@ def what_if(page: Page) -> None:
         st.caption(
             "Assumes the same numbers of tokens and seconds, at today's price for them, without discounts of "
             "batches or tiers. Another model cuts text into other tokens and answers at another length: "
-            "neither is considered. Cached input stays cached where the other model has a price for it. "
+            "neither is considered. Cached input stays cached where the other model has a price for it; "
+            "audio and pictures among the tokens, and what writing to a cache costs, count as plain text. "
             "Where a price depends on a prompt's length, that of the average call counts."
         )
 
