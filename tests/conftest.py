@@ -52,7 +52,7 @@ def server_url() -> Iterator[URL]:
 @pytest.fixture
 def empty_database(server_url: URL) -> Iterator[Database]:
     """A database that has never seen our migrations."""
-    yield from _database(server_url, template="template1")
+    yield from new_database(server_url, template="template1")
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,7 @@ def migrated_template(server_url: URL) -> str:
 @pytest.fixture
 def database(server_url: URL, migrated_template: str) -> Iterator[Database]:
     """A migrated database without any rows."""
-    yield from _database(server_url, template=migrated_template)
+    yield from new_database(server_url, template=migrated_template)
 
 
 @pytest.fixture
@@ -112,7 +112,8 @@ def no_configured_database(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def _database(server_url: URL, template: str) -> Iterator[Database]:
+def new_database(server_url: URL, template: str) -> Iterator[Database]:
+    """A copy of the database `template`, as long as it is used."""
     name = f"test_{os.getpid()}_{next(_names)}"
     _execute(server_url, "create database {} template {}", name, template)
     database = Database(server_url.set(database=name))

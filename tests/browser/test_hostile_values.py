@@ -1,6 +1,5 @@
 """HTML, script, Markdown and formulas in stored values: a real browser shows them, and does nothing else."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,14 +11,6 @@ from playwright.sync_api import Browser, Page, expect
 from analytics.database import Database
 from tests import factories
 from tests.browser import dashboard
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        dashboard.chromium() is None and not os.environ.get("CI"),
-        reason="no chromium, chromium-browser or google-chrome on the PATH",
-    ),
-]
 
 # Each would show by a dialog, a mark on the window, an element or a request.
 VALUES = [
@@ -36,12 +27,6 @@ VALUES = [
     "datum; window.harmed = 1 //",
     "'); drop table usage_logs; --",
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with dashboard.open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

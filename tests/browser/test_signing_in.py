@@ -1,8 +1,7 @@
 """Signing in and out in a real browser, at a real OpenID Connect provider, by Streamlit's own means."""
 
-import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -15,19 +14,9 @@ from analytics.database import Database
 from analytics.members import add_member, remove_member
 from tests import factories
 from tests.browser import dashboard
+from tests.browser.visits import visitor
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
 from tests.tcp_proxy import TcpProxy
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        dashboard.chromium() is None and not os.environ.get("CI"),
-        reason="no chromium, chromium-browser or google-chrome on the PATH",
-    ),
-]
-
-# A machine that is busy with other tests is slower than what people would wait for.
-expect.set_options(timeout=dashboard.LOAD_TIMEOUT_MS)
 
 ADA, BOB, EVE = "ada@example.com", "Bob@Example.com", "eve@example.com"
 SHARED = """
@@ -37,12 +26,6 @@ SHARED = """
     redirect_uri = "ADDRESS/oauth2callback"
     cookie_secret = "a secret of this test run, long enough"
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with dashboard.open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -86,18 +69,6 @@ def address(
     """A dashboard at which people sign in."""
     with serving(database, tmp_path / "streamlit.log", SHARED + settings(provider)) as address:
         yield address
-
-
-@contextmanager
-def visitor(browser: Browser) -> Iterator[Page]:
-    """A page in a browser of their own, in which nothing may go wrong."""
-    with closing(browser.new_context()) as context:
-        page = context.new_page()
-        problems: list[str] = []
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        yield page
-        assert problems == []
 
 
 def sign_in(page: Page, account: str) -> None:

@@ -1,0 +1,298 @@
+"""Each page in a real browser: by a link and by the sidebar, its filters, its numbers against SQL, empty."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from analytics import formatting, queries
+from analytics.health import sums_check
+from analytics.price_book import load_price_book
+from analytics.queries import Period
+from tests.browser.demo import CLIENT, LIVE, LIVE_CALLS, QUIET, THREAD, Demo
+from tests.browser.visits import (
+    PLACES,
+    await_place,
+    choose,
+    choose_client,
+    click_row,
+    expect_overview,
+    expect_table,
+    metrics,
+    open_place,
+    table,
+    tokens,
+    total,
+    visitor,
+)
+
+
+@pytest.fixture
+def chosen(shown: Demo) -> dict[str, str]:
+    """A link's client and days."""
+    return {"client": CLIENT, "days": shown.days}
+
+
+def test_overview(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
+    client = shown.client()
+    period = Period.between(shown.first, shown.last)
+    overview = queries.load_overview(shown.database, client.id, period, datetime.now(UTC))
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Overview"], **chosen)
+        expect_overview(page, shown.sums(CLIENT, shown.first, shown.last))
+        expect_table(page, 1, tokens, overview.conversations["total_tokens"].tolist())
+
+        choose(page, "Charts show", "Cost")
+        expect(page.get_by_role("heading", name="Daily usage")).to_contain_text("Cost (USD)")
+
+        choose(page, "Period", "7d")
+        expect(page.get_by_role("heading", name="Model comparison, last 7 days")).to_be_visible()
+        expect_overview(page, shown.sums(CLIENT, *shown.seven_days()))
+        # Links of the sidebar are those of what has just been chosen.
+        link = page.get_by_role("link", name="Prices")
+        expect(link).to_have_attribute("href", re.compile(r"client=Kaveri\+Foods&days=7d"))
+
+        choose_client(page, QUIET)
+        expect(page.get_by_text("No usage, last 7 days.")).to_be_visible()
+        expect_overview(page, shown.sums(QUIET, *shown.seven_days()))
+
+
+def test_any_days_are_picked_in_the_calendar(browser: Browser, shown: Demo) -> None:
+    last = shown.client().today(datetime.now(UTC))
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Overview"], client=CLIENT)
+        page.get_by_role("button", name="Other days").click()
+        page.get_by_role("button", name="This month").click()
+        expect(page).to_have_url(re.compile(rf"days={last.replace(day=1)}\.\.{last}"))
+        expect_overview(page, shown.sums(CLIENT, last.replace(day=1), last))
+
+
+def test_providers_and_models(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
+    first, last = shown.first, shown.last
+    expected = shown.sums(CLIENT, first, last)
+    client = shown.client()
+    over_time = queries.usage_over_time(shown.database, client.id, first, last, "month")
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Providers and models"], **chosen)
+        sums_row = page.locator(".st-key-comparison-table").get_by_role("row", name="Total")
+        expect(sums_row).to_contain_text(formatting.count(expected.requests))
+        expect(sums_row).to_contain_text(formatting.count(expected.tokens))
+        expect(sums_row).to_contain_text(expected.cost)
+        before = shown.sums(CLIENT, first - timedelta(days=shown.day_count), first - timedelta(days=1))
+        expect(sums_row).to_contain_text(formatting.count(before.tokens))
+
+        choose(page, "Compare with", "Same days last month")
+        heading = page.get_by_role(
+            "heading", name=f"{formatting.window(shown.day_count, last)} compared with"
+        )
+        expect(heading).not_to_contain_text(formatting.day(first - timedelta(days=1)))
+
+        choose(page, "Per", "Month")
+        expect(page.get_by_role("heading", name="Usage per month")).to_be_visible()
+        assert over_time["total_tokens"].sum() == expected.tokens
+
+        page.get_by_role("combobox", name="Everything on").click()
+        page.get_by_role("combobox", name="Everything on").fill("gpt-4.1-nano")
+        page.get_by_role("option", name="openai/gpt-4.1-nano", exact=True).click()
+        expect(page.locator(".st-key-what-if-table")).to_contain_text("At openai/gpt-4.1-nano")
+
+        choose(page, "Period", "7d")
+        weekly = shown.sums(CLIENT, *shown.seven_days())
+        expect(sums_row).to_contain_text(formatting.count(weekly.tokens))
+
+        choose_client(page, QUIET)
+        expect(page.get_by_text("No usage, last 7 days.")).to_be_visible()
+
+
+def test_conversations(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
+    client = shown.client()
+    days = (shown.first, shown.last)
+    fewest = queries.found_conversations(shown.database, client.id, *days, descending=False)
+    with shown.database.transaction() as connection:
+        [(count, most)] = connection.execute(
+            """
+            select count(*), max(tokens) from (
+                select sum(total_tokens) as tokens from usage_logs
+                where
+                    client_id = %s
+                    and (created_at at time zone %s)::date between %s and %s
+                group by conversation_id
+            ) as conversations
+            """,
+            [client.id, client.timezone, *days],
+        )
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Conversations"], **chosen)
+        expect(page.get_by_text(f"of {formatting.count(count)}. Click a row")).to_be_visible()
+        expect_table(page, 0, lambda rows: tokens(rows)[0], int(most))
+        rows = table(page)
+
+        page.get_by_role("combobox", name="Sort by").click()
+        page.get_by_role("option", name="Fewest tokens").click()
+        expect(page).to_have_url(re.compile("sort=fewest-tokens"))
+        expect_table(page, 0, lambda rows: tokens(rows)[0], fewest["total_tokens"].iloc[0])
+
+        page.get_by_role("button", name="Next").click()
+        expect(page.get_by_text(f"51\N{EN DASH}{min(count, 100)} of")).to_be_visible()
+
+        name = next(row["Conversation"] for row in rows if not row["Conversation"].startswith("("))
+        page.get_by_role("searchbox", name="Search").fill(name)
+        expect(page.get_by_text("1\N{EN DASH}1 of 1.")).to_be_visible()
+        page.get_by_role("searchbox", name="Search").fill("nobody of that name")
+        expect(page.get_by_text("No conversation fits.")).to_be_visible()
+        page.get_by_role("button", name="Show all conversations").click()
+        expect(page.get_by_text(f"of {formatting.count(count)}. Click a row")).to_be_visible()
+
+        choose(page, "Period", "7d")
+        expect(page.get_by_role("heading", name="Conversations, last 7 days")).to_be_visible()
+        choose_client(page, QUIET)
+        expect(page.get_by_text("No usage, last 7 days.")).to_be_visible()
+
+
+def test_one_conversation(browser: Browser, shown: Demo) -> None:
+    acme = shown.client(LIVE)
+    with shown.database.transaction() as connection:
+        [(sum_of_tokens, cost, unpriced)] = connection.execute(
+            "select sum(total_tokens), sum(cost_usd), count(*) filter (where cost_basis = 'unpriced')"
+            " from usage_logs where client_id = %s and conversation_id = %s",
+            [acme.id, THREAD],
+        )
+    timeline = queries.conversation_timeline(
+        shown.database, acme.id, *shown.seven_days(LIVE), conversation_id=THREAD, phone=None
+    )
+    with visitor(browser) as page:
+        open_place(
+            page, shown.address, PLACES["Conversations"], client=LIVE, days="7d", conversation=str(THREAD)
+        )
+        expect(page.get_by_role("heading", name="Ada")).to_be_visible()
+        assert metrics(page) == {
+            "Cost": formatting.cost(cost, unpriced, LIVE_CALLS),
+            "Tokens": formatting.compact(int(sum_of_tokens)),
+            "Calls": str(LIVE_CALLS),
+            "Cost per call": formatting.usd(cost / (LIVE_CALLS - unpriced)),
+        }
+        expect_table(page, 1, tokens, timeline.calls["total_tokens"].tolist())
+        expect_table(page, 1, lambda rows: int(rows[-1]["Tokens so far"]), int(sum_of_tokens))
+
+        page.get_by_role("button", name="All conversations").click()
+        expect(page.get_by_text("1\N{EN DASH}1 of 1.")).to_be_visible()
+
+
+def test_live(browser: Browser, shown: Demo) -> None:
+    acme = shown.client(LIVE)
+    expected = shown.sums(LIVE, *shown.seven_days(LIVE))
+    calls = queries.calls_since(shown.database, acme.id, datetime.now(UTC) - timedelta(days=1))
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Live"], client=LIVE)
+        assert metrics(page)["Without price"] == str(expected.unpriced)
+        expect(page.locator(".st-key-card-Without-price")).to_contain_text(
+            f"of {formatting.plural(expected.requests, 'call')} in the last hour"
+        )
+        expect(page.locator(".st-key-card-Cost---hour")).to_contain_text(f"{expected.cost} in the last hour")
+        expect_table(page, 0, tokens, calls["total_tokens"].tolist())
+
+        choose(page, "Charts show", "Cost")
+        expect(page.get_by_role("heading", name="Last hour, per minute")).to_contain_text("Cost (USD)")
+        page.get_by_text("Pause", exact=True).click()
+        expect(page.get_by_text("Paused · as of")).to_be_visible()
+
+        choose_client(page, QUIET)
+        expect(page.get_by_text("No calls in the last 24 hours.")).to_be_visible()
+        expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
+
+
+def test_prices(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
+    expected = shown.sums(CLIENT, shown.first, shown.last)
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Prices"], **chosen)
+        expect(
+            page.get_by_text(f"{formatting.plural(expected.unpriced, 'call')} without a price")
+        ).to_be_visible()
+        expect_table(page, 0, lambda rows: total(rows, "Tokens"), expected.tokens)
+        expect_table(page, 0, lambda rows: total(rows, "No price"), expected.unpriced)
+        client = shown.client()
+        book = load_price_book(shown.database, client.id, shown.first, shown.last, now=datetime.now(UTC))
+        expect_table(page, 0, lambda rows: [row["Model"] for row in rows], [each.model for each in book.used])
+
+        page.locator(".st-key-repricing").get_by_role("button", name="Compare now").click()
+        booked = formatting.usd(expected.cost_usd)
+        expect(page.locator(".st-key-repricing")).to_contain_text(f"Booked {booked}, repriced")
+
+        page.get_by_text("Ended and future prices").click()
+        expect_table(page, 1, lambda rows: "State" in rows[0], True)
+
+        choose(page, "Period", "7d")
+        weekly = shown.sums(CLIENT, *shown.seven_days())
+        expect(page.get_by_role("heading", name="Models in use, last 7 days")).to_be_visible()
+        expect_table(page, 0, lambda rows: total(rows, "Tokens"), weekly.tokens)
+
+        choose_client(page, QUIET)
+        expect(page.locator(".st-key-used-models")).to_contain_text("No calls in these days.")
+
+
+def test_data_health(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
+    expected = shown.sums(CLIENT, shown.first, shown.last)
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Data health"], **chosen)
+        calls = formatting.plural(expected.requests, "call")
+        expect(page.get_by_text(f"{calls} from {formatting.day(shown.first)}")).to_be_visible()
+        expect(page.get_by_text(f"{formatting.plural(expected.unpriced, 'call')}, ")).to_be_visible()
+        page.get_by_role("button", name="Compare now").click()
+        expect(page.get_by_text("Compared at")).to_be_visible()
+        client = shown.client()
+        assert sums_check(shown.database, client.id, shown.first, shown.last).state == "ok"
+        expect(page.locator(".st-key-sums")).to_contain_text("check_circle")
+
+        choose(page, "Period", "7d")
+        weekly = shown.sums(CLIENT, *shown.seven_days())
+        expect(page.get_by_text(f"{formatting.plural(weekly.requests, 'call')} from")).to_be_visible()
+
+        choose_client(page, QUIET)
+        expect(page.get_by_text("This client has no call at all.")).to_be_visible()
+
+
+def test_clients(browser: Browser, shown: Demo) -> None:
+    everybody = shown.sums(None, shown.first, shown.last)
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Clients"], days=shown.days)
+        cards = metrics(page)
+        assert cards["Total cost"] == everybody.cost
+        assert cards["Total tokens"] == formatting.compact(everybody.tokens)
+        assert cards["Requests"] == formatting.count(everybody.requests)
+        rows = {row["Client"]: row for row in table(page)}
+        assert int(rows[CLIENT]["Tokens"]) == shown.sums(CLIENT, shown.first, shown.last).tokens
+        by_client = queries.usage_by_client(
+            shown.database, None, shown.day_count, shown.last, now=datetime.now(UTC)
+        ).set_index("client_name")
+        assert {name: int(row["Requests"]) for name, row in rows.items()} == by_client[
+            "request_count"
+        ].to_dict()
+        assert rows[QUIET]["Requests"] == "0"
+
+        # A click on a client opens its Overview, with the same days.
+        row = list(rows).index(CLIENT) + 1
+        click_row(page, row)
+        await_place(page, PLACES["Overview"])
+        expect(page.get_by_role("combobox", name="Client")).to_have_value(CLIENT)
+        expect_overview(page, shown.sums(CLIENT, shown.first, shown.last))
+        assert f"client=Kaveri+Foods&days={shown.days}" in page.url
+
+        page.get_by_role("link", name="Clients").click()
+        await_place(page, PLACES["Clients"])
+        choose(page, "Period", "7d")
+        expect(page.get_by_role("heading", name="Clients, last 7 days")).to_be_visible()
+
+        # Days in which nobody made a call.
+        open_place(page, shown.address, PLACES["Clients"], days="2001-01-01..2001-01-31")
+        assert (metrics(page)["Total tokens"], metrics(page)["Requests"]) == ("0", "0")
+        expect_table(page, 0, lambda rows: {row["Requests"] for row in rows}, {"0"})
+
+
+def test_about_the_numbers(browser: Browser, shown: Demo) -> None:
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["About the numbers"])
+        assert page.get_by_role("heading", level=2).all_inner_texts() == [
+            *("Days and weeks", "Tokens", "OpenAI, Groq, Other", "Change", "Cost", "Prices"),
+            *("Conversations", "How fresh"),
+        ]

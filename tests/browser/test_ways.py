@@ -1,0 +1,56 @@
+"""Ways to a page: by a link into a new server, through the sidebar, and out of a link that does not work."""
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from analytics import formatting
+from tests.browser import dashboard
+from tests.browser.demo import CLIENT, Demo
+from tests.browser.visits import PLACES, await_place, expect_overview, open_place, visitor
+
+
+def test_the_first_visit_to_a_new_server_is_by_a_link_to_a_page(
+    browser: Browser, shown: Demo, tmp_path: Path
+) -> None:
+    """The other pages are opened by a link, each in a new browser context, in their own tests below."""
+    url = shown.database.url.render_as_string(hide_password=False)
+    log = tmp_path / "streamlit.log"
+    with (
+        dashboard.running_dashboard(log, DATABASE_URL=url, USAGE_DATA_DIR=str(tmp_path)) as address,
+        visitor(browser) as page,
+    ):
+        open_place(page, address, PLACES["Data health"], client=CLIENT, days="7d")
+        expect(page.get_by_role("heading", name=f"Calls of {CLIENT}, last 7 days")).to_be_visible()
+        assert page.url == f"{address}/data_health?client=Kaveri+Foods&days=7d"
+
+        page.get_by_role("link", name="Overview").click()
+        await_place(page, PLACES["Overview"])
+        expect_overview(page, shown.sums(CLIENT, *shown.seven_days()))
+
+
+def test_what_is_chosen_goes_through_all_pages_of_the_sidebar(browser: Browser, shown: Demo) -> None:
+    calls = formatting.plural(shown.sums(CLIENT, shown.first, shown.last).requests, "call")
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Overview"], client=CLIENT, days=shown.days)
+        for label in ("Data health", *PLACES):
+            place = PLACES[label]
+            page.get_by_role("link", name=label, exact=True).click()
+            await_place(page, place)
+            if place.has_client:
+                expect(page.get_by_role("combobox", name="Client")).to_have_value(CLIENT)
+                assert "client=Kaveri+Foods" in page.url
+            if place.has_days:
+                expect(page.get_by_role("radio", name=shown.days)).to_be_checked()
+                assert f"days={shown.days}" in page.url
+            if label == "Data health":
+                expect(page.get_by_text(f"{calls} from {formatting.day(shown.first)}")).to_be_visible()
+
+
+def test_a_link_that_does_not_work_leads_to_the_overview(browser: Browser, shown: Demo) -> None:
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Data health"], client="nobody", days="7d")
+        expect(page.get_by_text("This link does not work.")).to_be_visible()
+        page.get_by_role("button", name="Open the overview").click()
+        await_place(page, PLACES["Overview"])
+        assert page.url.rstrip("/") == shown.address

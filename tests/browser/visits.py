@@ -1,0 +1,186 @@
+"""Visiting pages of the dashboard as people do, and seeing what goes wrong on the way."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from analytics import formatting
+from tests.browser.dashboard import LOAD_TIMEOUT_MS
+from tests.browser.demo import Sums
+
+ROW_HEIGHT = 35
+WINDOW = {"width": 1600, "height": 1000}
+"""So wide that tables show all their columns: what is out of sight is not in the document."""
+Told = TypeVar("Told")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A page: what the sidebar calls it, where it is, and its heading."""
+
+    label: str
+    path: str
+    heading: str
+    has_client: bool = True
+    has_days: bool = True
+
+
+PLACES = {
+    place.label: place
+    for place in (
+        Place(label="Overview", path="", heading="Usage overview"),
+        Place(label="Providers and models", path="providers_and_models", heading="Providers and models"),
+        Place(label="Conversations", path="conversations", heading="Conversations"),
+        Place(label="Live", path="live", heading="Live", has_days=False),
+        Place(label="Prices", path="prices", heading="Prices"),
+        Place(label="Data health", path="data_health", heading="Data health"),
+        Place(label="Clients", path="clients", heading="Clients", has_client=False),
+        Place(
+            label="About the numbers",
+            path="about_the_numbers",
+            heading="About the numbers",
+            has_client=False,
+            has_days=False,
+        ),
+    )
+}
+
+# Whoever opens a page by its own address makes Streamlit's frontend look for the server there first, at the
+# page's path and then at the root, as it cannot know at which path an app is served (static/js/index.*.js
+# takes the parts of the address away one by one). The server answers both looks 404 by intent
+# (_RESERVED_STATIC_PATH_SUFFIXES in web/server/starlette/starlette_static_routes.py), and Chromium says so
+# in its console. Seen in Streamlit 1.67.
+LOOKED_FOR_AT_THE_PAGE = tuple(
+    f"/{place.path}/_stcore/{name}" for place in PLACES.values() for name in ("health", "host-config")
+)
+
+
+@contextmanager
+def visitor(browser: Browser, **look: Any) -> Iterator[Page]:
+    """A page in a browser context of its own, in which nothing may go wrong."""
+    with closing(browser.new_context(**{"viewport": WINDOW, **look})) as context:
+        page = context.new_page()
+        problems: list[str] = []
+        page.on("console", lambda message: problems.extend(_problem(message)))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        yield page
+        assert problems == []
+
+
+def _problem(message: ConsoleMessage) -> list[str]:
+    if message.type != "error":
+        return []
+    url = message.location["url"]
+    if "404" in message.text and urlsplit(url).path in LOOKED_FOR_AT_THE_PAGE:
+        return []
+    return [f"{message.text} ({url})"]
+
+
+def open_place(page: Page, address: str, place: Place, **link: str) -> None:
+    """Opens the page by a link and waits until all of it is there."""
+    page.goto(f"{address}/{place.path}{'?' if link else ''}{urlencode(link)}")
+    await_place(page, place)
+
+
+def await_place(page: Page, place: Place) -> None:
+    """Waits until the page with its last panel is there and nothing is running any more."""
+    expect(page.get_by_role("heading", name=place.heading, level=1, exact=True)).to_be_visible()
+    await_rest(page)
+
+
+def await_rest(page: Page) -> None:
+    """Waits until nothing is running, nothing is being loaded and each chart is drawn."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
+    expect(page.locator("[data-testid=stSkeleton], [data-stale=true]")).to_have_count(0)
+    for chart in page.get_by_test_id("stVegaLiteChart").all():
+        expect(chart.locator("canvas, svg").first).to_be_visible()
+
+
+def choose(page: Page, group: str, name: str) -> None:
+    """Picks one of a row of choices."""
+    page.get_by_role("radiogroup", name=group).get_by_role("radio", name=name, exact=True).click()
+
+
+def metrics(page: Page) -> dict[str, str]:
+    """The cards, by their labels."""
+    return {
+        card.get_by_test_id("stMetricLabel").inner_text().splitlines()[0]: card.get_by_test_id(
+            "stMetricValue"
+        ).inner_text()
+        for card in page.get_by_test_id("stMetric").all()
+    }
+
+
+def choose_client(page: Page, name: str) -> None:
+    """Picks a client in the selector."""
+    page.get_by_role("combobox", name="Client").click()
+    page.get_by_role("option", name=name, exact=True).click()
+
+
+def table(page: Page, number: int = 0) -> list[dict[str, str]]:
+    """What a table holds for readers of the screen: the rows in sight, by the heads of their columns."""
+    grid = page.get_by_test_id("stDataFrame").nth(number)
+    expect(grid.locator("[role=gridcell]").first).to_be_attached()
+    rows: list[dict[str, str]] = grid.evaluate(
+        """grid => {
+            const heads = {};
+            for (const head of grid.querySelectorAll("[role=columnheader]"))
+                heads[head.ariaColIndex] = head.textContent.trim();
+            return [...grid.querySelectorAll("tbody [role=row]")].map(row => Object.fromEntries(
+                [...row.querySelectorAll("[role=gridcell]")]
+                    .map(cell => [heads[cell.ariaColIndex], cell.textContent])
+            ));
+        }"""
+    )
+    return rows
+
+
+def expect_table(
+    page: Page, number: int, tell: Callable[[list[dict[str, str]]], Told], expected: Told
+) -> None:
+    """Waits until the table tells what is expected: a grid is drawn some moments after its page is done."""
+    until = time.monotonic() + LOAD_TIMEOUT_MS / 1_000
+    while True:
+        rows = table(page, number)
+        # Half drawn it lacks rows, columns or texts.
+        with suppress(LookupError, ValueError):
+            if tell(rows) == expected:
+                return
+        if time.monotonic() > until:
+            assert tell(rows) == expected
+        page.evaluate("new Promise(requestAnimationFrame)")
+
+
+def click_row(page: Page, number: int) -> None:
+    """Clicks into the first column; rows from 1. What takes the pointer lies above the grid's canvas."""
+    page.get_by_test_id("stDataFrame").click(position={"x": 60, "y": ROW_HEIGHT * (number + 0.5)})
+
+
+def expect_overview(page: Page, expected: Sums) -> None:
+    """Waits until the Overview shows these sums, on its cards and in its rows."""
+    requests = formatting.plural(expected.requests, "request")
+    expect(page.locator(".st-key-card-Total-tokens")).to_contain_text(requests)
+    await_rest(page)
+    cards = metrics(page)
+    assert cards["Total tokens"] == formatting.compact(expected.tokens)
+    assert cards["Total cost"] == expected.cost
+    expect_table(
+        page,
+        0,
+        lambda rows: (total(rows, "Tokens"), total(rows, "Requests")),
+        (expected.tokens, expected.requests),
+    )
+
+
+def total(rows: list[dict[str, str]], column: str) -> int:
+    """The sum of a column; of a table without rows, whose only line is empty, 0."""
+    return sum(int(row[column] or 0) for row in rows)
+
+
+def tokens(rows: list[dict[str, str]]) -> list[int]:
+    return [int(row["Tokens"]) for row in rows]
