@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -122,7 +122,7 @@ class Database:
 
     def stream(
         self, query: Query, *, client_id: UUID, batch_rows: int = STREAM_BATCH_ROWS
-    ) -> Iterator[Sequence[tuple[Any, ...]]]:
+    ) -> Generator[Sequence[tuple[Any, ...]]]:
         """The rows of `query` in batches, as read() with `client_id` sees them: for more than memory holds.
 
         One snapshot, on a connection of its own until the last batch is taken or the generator is closed.

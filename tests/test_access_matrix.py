@@ -1,5 +1,7 @@
 """Who gets what: every page, route and SQL function, asked by everybody who may come along."""
 
+import csv
+import io
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -47,6 +49,7 @@ page clients                      sign in    Umbra     Acme      both      sign 
 page about_the_numbers            text       text      text      text      text      text      text      text      text
 
 route GET /api/analytics          401        401       401       401       401       Acme      403       Umbra     403
+route GET /api/export             401        401       401       401       401       Acme      403       Umbra     403
 route POST /api/usage             401        401       401       401       401       403       Acme      403       Umbra
 route POST /v1/traces             401        401       401       401       401       403       Acme      403       Umbra
 route GET /healthz                any        any       any       any       any       any       any       any       any
@@ -294,7 +297,9 @@ def ask(api: TestClient, database: Database, name: str, headers: Mapping[str, st
     method, path = name.split()
     before = len(logged(database))
     content = {"/api/usage": CALL, "/v1/traces": SPAN}.get(path)
-    parameters = {"from": "2026-03-18", "to": "2026-03-18"} if path == "/api/analytics" else None
+    parameters = (
+        {"from": "2026-03-18", "to": "2026-03-18"} if path in ("/api/analytics", "/api/export") else None
+    )
     response = api.request(method, path, json=content, params=parameters, headers=dict(headers))
     new = logged(database)[before:]
     if response.status_code != 200:
@@ -304,6 +309,9 @@ def ask(api: TestClient, database: Database, name: str, headers: Mapping[str, st
     if path == "/api/analytics":
         [conversation] = response.json()["analytics"]["byConversation"]
         return {"55110001": "Acme", "55220002": "Umbra"}[conversation["phone"]]
+    if path == "/api/export":
+        phones = {row["phone"] for row in csv.DictReader(io.StringIO(response.text, newline=""))}
+        return {"•••• 0001": "Acme", "•••• 0002": "Umbra"}[phones.pop()] if len(phones) == 1 else "both"
     if content is not None:
         [row] = new
         return {ACME: "Acme", OTHER: "Umbra"}[row["client_id"]]

@@ -275,7 +275,7 @@ REFUSED: Sequence[tuple[dict[str, str], str]] = [
     ({"from": "infinity", "to": "infinity"}, "from: "),
     ({"from": "2026-03-01\n", "to": "2026-03-01"}, "from: "),
     ({"days": "30", **MARCH_18}, "give days, or from and to, not both"),
-    ({"day": "3"}, "day is no parameter: those are days, type, from, to, month, limit"),
+    ({"day": "3"}, "day is no parameter: those are days, from, to, type, month, limit"),
     ({"client_id": "x"}, "client_id is no parameter"),
 ]
 

@@ -12,7 +12,12 @@ from tests import factories
 from tests.api import bearer, open_api
 from tests.tcp_proxy import TcpProxy
 
-PROTECTED = [("GET", "/api/analytics"), ("POST", "/api/usage"), ("POST", "/v1/traces")]
+PROTECTED = [
+    ("GET", "/api/analytics"),
+    ("GET", "/api/export"),
+    ("POST", "/api/usage"),
+    ("POST", "/v1/traces"),
+]
 CALL = {"source": "openai", "model": "gpt-4", "cost_usd": 1}
 
 
@@ -40,7 +45,12 @@ def test_without_a_valid_key(database: Database, api: TestClient, acme: UUID, me
 
 @pytest.mark.parametrize(
     ("scope", "method", "path"),
-    [("write", "GET", "/api/analytics"), ("read", "POST", "/api/usage"), ("read", "POST", "/v1/traces")],
+    [
+        ("write", "GET", "/api/analytics"),
+        ("write", "GET", "/api/export"),
+        ("read", "POST", "/api/usage"),
+        ("read", "POST", "/v1/traces"),
+    ],
 )
 def test_a_key_of_another_scope(
     database: Database, api: TestClient, acme: UUID, scope: Scope, method: str, path: str
@@ -201,8 +211,8 @@ def test_the_document_of_the_api(api: TestClient) -> None:
     assert api.get("/api/docs").status_code == 200
     document = api.get("/api/openapi.json").json()
     assert set(document["paths"]) == {
-        "/api/analytics", "/api/usage", "/v1/traces", "/healthz", "/readyz", "/metrics",
+        "/api/analytics", "/api/export", "/api/usage", "/v1/traces", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
-    for path in ("/api/analytics", "/api/usage", "/v1/traces"):
+    for path in ("/api/analytics", "/api/export", "/api/usage", "/v1/traces"):
         for operation in document["paths"][path].values():
             assert operation["security"] == [{"HTTPBearer": []}]

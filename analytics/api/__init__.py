@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -23,8 +22,8 @@ from analytics import config
 from analytics.api import models
 from analytics.api.guard import Guard
 from analytics.api.metrics import Metrics
-from analytics.api.routes import Away, make_router
-from analytics.api.service import Service
+from analytics.api.routes import make_router
+from analytics.api.service import Away, Service
 from analytics.errors import AnalyticsError, InvalidInput
 
 __all__ = ["PATHS", "Service", "create_api"]
@@ -69,7 +68,6 @@ def create_api(service: Service | None = None, *, requests_per_minute: int | Non
     api.include_router(make_router(service, guard, metrics))
     api.add_middleware(_Measured, metrics=metrics)
     api.add_exception_handler(HTTPException, _refused)
-    api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(InvalidInput, _bad_input)
     api.add_exception_handler(Away, _away)
     api.add_exception_handler(AnalyticsError, _unavailable)
@@ -121,17 +119,6 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     elif error.status_code == 405:
         message = f"{request.method} is not for {request.url.path[:100]}: see /api/docs"
     return _error(error.status_code, message, error.headers)
-
-
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    problem = error.errors()[0]
-    name = str(problem["loc"][-1])
-    if problem["type"] == "extra_forbidden":
-        known = ", ".join(field.alias or name for name, field in models.AnalyticsQuery.model_fields.items())
-        return _error(400, f"{name[:60]} is no parameter: those are {known}")
-    message = problem["msg"]
-    return _error(400, f"{name}: {message[:1].lower()}{message[1:]}, not {str(problem['input'])[:60]!r}")
 
 
 async def _bad_input(request: Request, error: Exception) -> JSONResponse:

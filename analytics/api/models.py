@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from analytics.errors import InvalidInput
-from analytics.queries import TOP_CONVERSATIONS, Asked, Kind
+from analytics.exports.files import Format
+from analytics.queries import TOP_CONVERSATIONS, Asked, Kind, Period
 
 MAX_DAYS = 365
 MAX_RANGE_DAYS = 366  # a whole leap year
@@ -21,15 +22,40 @@ Tokens = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class AnalyticsQuery(BaseModel):
-    """Which numbers: `days` up to today, or the days `from` to `to`, in the client's time zone."""
+class DaysQuery(BaseModel):
+    """Which days: `days` up to today, or those `from` to `to`, in the client's time zone."""
 
     model_config = ConfigDict(extra="forbid")
 
     days: int = Field(30, ge=1, le=MAX_DAYS, description="Whole days, today included")
-    type: Kind = "all"
     first: str | None = Field(None, alias="from", pattern=_DAY, description="First day, as 2026-03-01")
     last: str | None = Field(None, alias="to", pattern=_DAY, description="Last day, included")
+
+    def period(self) -> Period:
+        """The days that are asked for.
+
+        Raises:
+            InvalidInput: they cannot be.
+        """
+        if self.first is None and self.last is None:
+            return Period(days=self.days)
+        if self.first is None or self.last is None:
+            raise InvalidInput("from and to go together: give both days, or days up to today")
+        if "days" in self.model_fields_set:
+            raise InvalidInput("give days, or from and to, not both")
+        first, last = _day("from", self.first), _day("to", self.last)
+        days = (last - first).days + 1
+        if not 1 <= days <= MAX_RANGE_DAYS:
+            raise InvalidInput(
+                f"from {first} to {last} are {days} days: give the first one first, at most {MAX_RANGE_DAYS}"
+            )
+        return Period(days=days, last=last)
+
+
+class AnalyticsQuery(DaysQuery):
+    """Which numbers, and of which days."""
+
+    type: Kind = "all"
     month: str | None = Field(
         None, pattern=_MONTH, description="Of `monthly`, as 2026-03; by default that of the last day"
     )
@@ -42,19 +68,18 @@ class AnalyticsQuery(BaseModel):
             InvalidInput: the days cannot be.
         """
         month = None if self.month is None else date.fromisoformat(f"{self.month}-01")
-        if self.first is None and self.last is None:
-            return Asked(kind=self.type, days=self.days, month=month, limit=self.limit)
-        if self.first is None or self.last is None:
-            raise InvalidInput("from and to go together: give both days, or days up to today")
-        if "days" in self.model_fields_set:
-            raise InvalidInput("give days, or from and to, not both")
-        first, last = _day("from", self.first), _day("to", self.last)
-        days = (last - first).days + 1
-        if not 1 <= days <= MAX_RANGE_DAYS:
-            raise InvalidInput(
-                f"from {first} to {last} are {days} days: give the first one first, at most {MAX_RANGE_DAYS}"
-            )
-        return Asked(kind=self.type, days=days, last_date=last, month=month, limit=self.limit)
+        period = self.period()
+        return Asked(kind=self.type, days=period.days, last_date=period.last, month=month, limit=self.limit)
+
+
+class ExportQuery(DaysQuery):
+    """Which file, and of which days."""
+
+    format: Format = Field(
+        "csv",
+        description="csv: each call. focus: costs per day, source and model, by the FOCUS specification. "
+        "pdf: a statement",
+    )
 
 
 class Error(BaseModel):
@@ -67,6 +92,16 @@ class Unavailable(Error):
     """The database is away."""
 
     last_good_at: str | None = Field(description="When this server last had numbers for the client")
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Error, "description": "What was asked for cannot be"},
+    401: {"model": Error, "description": "No valid key"},
+    403: {"model": Error, "description": "A key of another scope"},
+    429: {"model": Error, "description": "Too many requests"},
+    503: {"model": Unavailable, "description": "The database is away"},
+}
+"""What every route with a key may say."""
 
 
 class DailyUsage(BaseModel):

@@ -7,32 +7,24 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from analytics.api import models, spans
 from analytics.api.bodies import read_body
 from analytics.api.calls import DescribedSpans, described_record
+from analytics.api.exports import make_export_router
 from analytics.api.guard import Guard
 from analytics.api.metrics import CONTENT_TYPE, Metrics
+from analytics.api.parameters import described, parameters
 from analytics.api.remembering import Remembered
 from analytics.api.service import Loaded, Outcome, Service
-from analytics.errors import DatabaseUnavailable
 from analytics.keys import Key
 
 ANSWER_SECONDS = 60
 _MOST_ANSWERS = 2_000
 _JSON = "application/json"
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": models.Error, "description": "What was asked for cannot be"},
-    401: {"model": models.Error, "description": "No valid key"},
-    403: {"model": models.Error, "description": "A key of another scope"},
-    429: {"model": models.Error, "description": "Too many requests"},
-    503: {"model": models.Unavailable, "description": "The database is away"},
-}
-_REFUSED_BODIES: dict[int | str, dict[str, Any]] = _REFUSALS | {
+_REFUSED_BODIES: dict[int | str, dict[str, Any]] = models.REFUSALS | {
     413: {"model": models.Error, "description": "The body is too large"},
     415: {"model": models.Error, "description": "The body is of another kind"},
 }
@@ -50,21 +42,17 @@ def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
         "/api/analytics",
         summary="The numbers of the key's client",
         response_model=models.AnalyticsAnswer,
-        responses=_REFUSALS | {304: {"description": "The numbers are those of If-None-Match"}},
-        openapi_extra={"parameters": _query_parameters()},
+        responses=models.REFUSALS | {304: {"description": "The numbers are those of If-None-Match"}},
+        openapi_extra={"parameters": described(models.AnalyticsQuery)},
     )
     async def analytics(request: Request, key: reader) -> Response:
         """At most a minute old; `Age` says how old. Empty is zero or `[]`; null is what is unknown."""
-        asked = _query(request).asked()
+        asked = parameters(request, models.AnalyticsQuery).asked()
         wanted = key.client_id, asked
         loaded = answers.get(wanted)
         metrics.answers.labels("database" if loaded is None else "cache").inc()
         if loaded is None:
-            try:
-                loaded = await answers.ask(wanted, lambda: service.answer(key.client_id, asked))
-            except DatabaseUnavailable as error:
-                last = service.last_good_at(key.client_id)
-                raise Away(str(error), last) from error
+            loaded = await answers.ask(wanted, lambda: service.answer(key.client_id, asked))
         age = max(0, int((datetime.now(UTC) - loaded.loaded_at).total_seconds()))
         headers = {
             "Cache-Control": f"private, max-age={ANSWER_SECONDS}",
@@ -75,6 +63,8 @@ def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
         if loaded.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return Response(loaded.body, media_type=_JSON, headers=headers)
+
+    router.include_router(make_export_router(service, guard))
 
     @router.post(
         "/api/usage",
@@ -150,36 +140,6 @@ def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return router
-
-
-class Away(Exception):
-    """The database is away; when there were numbers last."""
-
-    def __init__(self, reason: str, last_good_at: datetime | None = None) -> None:
-        super().__init__(reason)
-        self.last_good_at = last_good_at
-
-
-def _query(request: Request) -> models.AnalyticsQuery:
-    # Not a parameter of the route: FastAPI would take a fifth of the request's time to do the same.
-    try:
-        return models.AnalyticsQuery.model_validate(dict(request.query_params))
-    except ValidationError as error:
-        raise RequestValidationError(error.errors()) from None
-
-
-def _query_parameters() -> list[dict[str, Any]]:
-    """What FastAPI would write of them into the OpenAPI document."""
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "schema": schema,
-            **({"description": schema["description"]} if "description" in schema else {}),
-        }
-        for name, schema in models.AnalyticsQuery.model_json_schema()["properties"].items()
-    ]
 
 
 def _content_type(request: Request) -> str:

@@ -2,9 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any, Literal
 from uuid import UUID
@@ -13,12 +14,14 @@ from cachetools import LRUCache
 
 from analytics import queries
 from analytics.database import Database, Query
-from analytics.errors import AnalyticsError, DataRefused, InvalidInput, SchemaMissing
+from analytics.errors import AnalyticsError, DatabaseUnavailable, DataRefused, InvalidInput, SchemaMissing
+from analytics.exports.calls import calls_csv
+from analytics.exports.packages import dashboard_packages
 from analytics.keys import Key, find_key
 from analytics.migrations import open_ready_database
 from analytics.prices import load_price_list
 from analytics.pricing import DEFAULT_PRICES, PriceList
-from analytics.queries import Asked
+from analytics.queries import Asked, Client, Period
 from analytics.storing import halved, store_lines
 from analytics.tracking.calls import make_call
 
@@ -47,6 +50,14 @@ class Outcome:
     """Of its row."""
     reason: str | None = None
     """Why it was rejected."""
+
+
+class Away(DatabaseUnavailable):
+    """The database is away; when there were numbers last."""
+
+    def __init__(self, reason: str, last_good_at: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.last_good_at = last_good_at
 
 
 class Service:
@@ -79,14 +90,67 @@ class Service:
         """The numbers as they are now.
 
         Raises:
-            UnknownClient, DatabaseUnavailable, SchemaMissing, DatabaseError
+            UnknownClient, Away, SchemaMissing, DatabaseError
         """
         now = datetime.now(UTC)
-        answer = queries.answer(self.database, client_id, asked, now)
+        with self._reading(client_id):
+            answer = queries.answer(self.database, client_id, asked, now)
         self._last_good[client_id] = self._last_good[None] = now
         if answer.has_many_pending:
             threading.Thread(target=self.fold, daemon=True).start()
         return Loaded(body=answer.body, etag=f'"{sha256(answer.body).hexdigest()[:32]}"', loaded_at=now)
+
+    def client(self, client_id: UUID) -> Client:
+        """The client of a key.
+
+        Raises:
+            UnknownClient, Away, SchemaMissing, DatabaseError
+        """
+        with self._reading(client_id):
+            return queries.read_client(self.database, client_id)
+
+    def calls(self, client_id: UUID, first: date, last: date) -> Generator[bytes]:
+        """Pieces of a CSV of all calls, one batch in memory. Phones are masked, here as in statement().
+
+        Raises:
+            Away, SchemaMissing, DatabaseError: while it is read.
+        """
+        with self._reading(client_id):
+            yield from calls_csv(self.database, client_id, first, last, is_unmasked=False)
+
+    def focus(self, client: Client, first: date, last: date) -> bytes:
+        """Costs per day, source and model, as a FOCUS file.
+
+        Raises:
+            ConfigurationError: a package is not installed.
+            Away, SchemaMissing, DatabaseError
+        """
+        with dashboard_packages():
+            from analytics.exports.days import daily_usage_by_model
+            from analytics.exports.focus import focus_csv
+        with self._reading(client.id):
+            return focus_csv(daily_usage_by_model(self.database, client.id, first, last), client)
+
+    def statement(self, client_id: UUID, first: date, last: date, now: datetime) -> bytes:
+        """A statement as PDF.
+
+        Raises:
+            ConfigurationError: a package is not installed.
+            UnknownClient, Away, SchemaMissing, DatabaseError
+        """
+        with dashboard_packages():
+            from analytics.exports.statement import statement_pdf
+        with self._reading(client_id):
+            overview = queries.load_overview(self.database, client_id, Period.between(first, last), now)
+        return statement_pdf(overview, generated_at=now, is_unmasked=False)
+
+    @contextmanager
+    def _reading(self, client_id: UUID) -> Iterator[None]:
+        """Around reads: that the database is away becomes Away."""
+        try:
+            yield
+        except DatabaseUnavailable as error:
+            raise Away(str(error), self.last_good_at(client_id)) from error
 
     def last_good_at(self, client_id: UUID | None = None) -> datetime | None:
         """When this process last had numbers for the client; for any, where it is not known which asks."""

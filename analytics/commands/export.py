@@ -12,8 +12,10 @@ import click
 
 from analytics.clients import FoundClient, find_client
 from analytics.database import Database
-from analytics.errors import ConfigurationError, InvalidInput
+from analytics.errors import InvalidInput
 from analytics.exports.calls import calls_csv, count_calls
+from analytics.exports.files import CONTENT_TYPES
+from analytics.exports.packages import dashboard_packages
 from analytics.formatting import counted
 from analytics.migrations import open_ready_database
 
@@ -28,7 +30,7 @@ LONG = 20_000
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["csv", "focus", "pdf"]),
+    type=click.Choice(list(CONTENT_TYPES)),
     default="csv",
     show_default=True,
     help="csv: each call. focus: sums per day and model, by the FOCUS specification. pdf: a statement.",
@@ -78,7 +80,7 @@ def _write_calls(
 
 
 def _write_focus(database: Database, client: FoundClient, first: date, last: date, file: BinaryIO) -> str:
-    with _dashboard_packages():
+    with dashboard_packages():
         from analytics.exports.days import daily_usage_by_model
         from analytics.exports.focus import focus_csv
     daily = daily_usage_by_model(database, client.id, first, last)
@@ -89,24 +91,13 @@ def _write_focus(database: Database, client: FoundClient, first: date, last: dat
 def _write_statement(
     database: Database, client: FoundClient, first: date, last: date, file: BinaryIO, *, is_unmasked: bool
 ) -> str:
-    with _dashboard_packages():
+    with dashboard_packages():
         from analytics.exports.statement import statement_pdf
         from analytics.queries import Period, load_overview
     now = datetime.now(UTC)
     overview = load_overview(database, client.id, Period.between(first, last), now)
     file.write(statement_pdf(overview, generated_at=now, is_unmasked=is_unmasked))
     return "statement"
-
-
-@contextmanager
-def _dashboard_packages() -> Iterator[None]:
-    """Around imports that need the extra: raw calls, and all other commands, do without pandas."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f'this needs {error.name}, which comes with pip install "usage-analytics[dashboard]"'
-        ) from None
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The raw calls of one client -> CSV, streamed: memory holds one batch, however many there are."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -72,12 +73,13 @@ def calls_csv(
     *,
     is_unmasked: bool,
     progress: Callable[[int], object] = lambda rows: None,
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """The calls of the client's days from `first` to `last`, oldest first, as pieces of one CSV.
 
     How to read it back: exports.cells. cost_usd has all its digits; where cost_basis says `unpriced` its 0 is
     not known, not free. metadata is JSON. Phones are masked unless `is_unmasked`, in names and metadata too.
-    `progress` is told how many rows each piece holds. A client that is not there has no calls.
+    `progress` is told how many rows each piece holds. A client that is not there has no calls. The connection
+    is given back with the last piece, or when the generator is closed.
 
     Raises:
         InvalidInput: the first day is after the last.
@@ -102,12 +104,13 @@ def _days(client_id: UUID, first: date, last: date) -> dict[str, Any]:
 
 
 def _pieces(
-    batches: Iterable[Sequence[tuple[Any, ...]]], is_unmasked: bool, progress: Callable[[int], object]
-) -> Iterator[bytes]:
+    batches: Generator[Sequence[tuple[Any, ...]]], is_unmasked: bool, progress: Callable[[int], object]
+) -> Generator[bytes]:
     yield BYTE_ORDER_MARK + csv_lines([CALL_COLUMNS])
-    for batch in batches:
-        yield csv_lines(_cells(row, is_unmasked) for row in batch)
-        progress(len(batch))
+    with closing(batches):  # whoever leaves early gives the connection back at once
+        for batch in batches:
+            yield csv_lines(_cells(row, is_unmasked) for row in batch)
+            progress(len(batch))
 
 
 def _cells(row: tuple[Any, ...], is_unmasked: bool) -> Sequence[str]:

@@ -7,7 +7,7 @@ once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 
 from analytics.queries.answers import Answer, Asked, Kind, answer
 from analytics.queries.calls import Timeline, conversation_timeline, live_usage
-from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients
+from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients, read_client
 from analytics.queries.overview import MANY_PENDING, TOP_CONVERSATIONS, Overview, load_overview
 from analytics.queries.periods import DAILY_CHART_DAYS, EVOLUTION_WEEKS, PERIOD_DAYS, Period
 from analytics.queries.reports import (
@@ -67,6 +67,7 @@ __all__ = [
     "live_usage",
     "load_overview",
     "monthly_summary",
+    "read_client",
     "sum_differences",
     "usage_by_client",
     "usage_by_conversation",

@@ -8,6 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from analytics.database import Database, Query
+from analytics.errors import UnknownClient
 
 # Logs that name no client are kept under this one (unassigned_client_id() in SQL): only for administrators.
 UNASSIGNED_CLIENT_ID = UUID(int=0)
@@ -44,6 +45,24 @@ def clients(database: Database) -> list[Client]:
         )
     )
     return [client_of(record) for record in rows.records]
+
+
+def read_client(database: Database, client_id: UUID) -> Client:
+    """The client with this id, as only that client sees it.
+
+    Raises:
+        UnknownClient: there is no such client.
+    """
+    [rows] = database.read(
+        Query(
+            statement=f"select {CLIENT_COLUMNS} from clients where id = %(client_id)s",  # noqa: S608
+            parameters={"client_id": client_id},
+        ),
+        client_id=client_id,
+    )
+    if not rows.records:
+        raise UnknownClient(f"no client has the id {client_id}")
+    return client_of(rows.records[0])
 
 
 def client_of(record: Sequence[Any]) -> Client:

@@ -1,12 +1,12 @@
 """Taking the numbers of a period away: as a statement, as calls, and for FinOps tools."""
 
-import re
 from functools import partial
 
 import streamlit as st
 
 from analytics.exports.calls import calls_csv
 from analytics.exports.days import daily_usage_by_model
+from analytics.exports.files import CONTENT_TYPES, file_name
 from analytics.exports.focus import focus_csv
 from analytics.exports.statement import statement_pdf
 from analytics.queries import Overview
@@ -21,14 +21,13 @@ def downloads(page: Page, shown: Reading[Overview]) -> None:
     """A menu of files, each made when it is clicked. Phones are masked; an administrator may have them."""
     overview = shown.value
     first, last = overview.first_day, overview.last_day
-    name = f"{_slug(page.client.name)}-{first}-to-{last}"
     with st.popover("Download", icon=":material/download:", help="Files of these days"):
         is_unmasked = page.viewer.administers(page.client) and st.toggle("With phone numbers", key="unmasked")
         st.download_button(
             "Statement (PDF)",
             partial(statement_pdf, overview, generated_at=page.now, is_unmasked=is_unmasked),
-            f"statement-{name}.pdf",
-            "application/pdf",
+            file_name("pdf", page.client.name, first, last),
+            CONTENT_TYPES["pdf"],
             icon=":material/picture_as_pdf:",
             on_click="ignore",
         )
@@ -39,8 +38,8 @@ def downloads(page: Page, shown: Reading[Overview]) -> None:
                 lambda: b"".join(
                     calls_csv(page.database, page.client.id, first, last, is_unmasked=is_unmasked)
                 ),
-                f"calls-{name}.csv",
-                "text/csv",
+                file_name("csv", page.client.name, first, last),
+                CONTENT_TYPES["csv"],
                 icon=":material/table_rows:",
                 on_click="ignore",
             )
@@ -54,12 +53,8 @@ def downloads(page: Page, shown: Reading[Overview]) -> None:
         st.download_button(
             "Costs per day and model (FOCUS)",
             lambda: focus_csv(daily_usage_by_model(page.database, page.client.id, first, last), page.client),
-            f"focus-{name}.csv",
-            "text/csv",
+            file_name("focus", page.client.name, first, last),
+            CONTENT_TYPES["focus"],
             icon=":material/account_balance:",
             on_click="ignore",
         )
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "client"

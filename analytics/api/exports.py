@@ -1,0 +1,171 @@
+"""GET /api/export: the files that a page offers, for whoever has a key that may read."""
+
+import threading
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Annotated, Any
+from uuid import UUID
+
+import anyio
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Message, Receive, Scope, Send
+
+from analytics.api import models
+from analytics.api.guard import Guard
+from analytics.api.parameters import described, parameters
+from analytics.api.service import Service
+from analytics.errors import AnalyticsError, ConfigurationError
+from analytics.exports.files import CONTENT_TYPES, file_name
+from analytics.keys import Key
+
+EXPORTS_OF_A_KEY = 2
+EXPORTS_AT_ONCE = 8
+"""Of all keys: each may hold one of the 15 connections to the database for as long as its client reads."""
+STATEMENTS_AT_ONCE = 2
+"""Setting one takes a processor for a second; others wait for theirs without holding a thread."""
+PATIENCE_SECONDS = 60
+"""So long a client may take nothing of what is there for it."""
+
+_RETRY_SECONDS = 10
+
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+
+
+def make_export_router(service: Service, guard: Guard) -> APIRouter:
+    """The route, over one service."""
+    router = APIRouter()
+    places = _Places()
+    processors = anyio.CapacityLimiter(STATEMENTS_AT_ONCE)
+    reader = Annotated[Key, Depends(guard.key("read"))]
+
+    @router.get(
+        "/api/export",
+        summary="Calls, costs or a statement of the key's client, as a file",
+        response_class=Response,
+        responses=models.REFUSALS
+        | {
+            200: {
+                "description": "The file; it is whole only if the answer ends as HTTP says it must",
+                "content": dict.fromkeys(CONTENT_TYPES.values(), _FILE),
+            },
+            501: {"model": models.Error, "description": "The server lacks the packages for this format"},
+            505: {"model": models.Error, "description": "csv was asked for by HTTP/1.0"},
+        },
+        openapi_extra={"parameters": described(models.ExportQuery)},
+    )
+    async def export(request: Request, key: reader) -> Response:
+        """As things are at this moment. Phones are masked: no key has an administrator's rights.
+
+        A key may have two exports at once; 429 also says that it has them.
+        """
+        asked = parameters(request, models.ExportQuery)
+        period = asked.period()
+        now = datetime.now(UTC)
+        client = await run_in_threadpool(service.client, key.client_id)
+        first, last = period.range(client.today(now))
+        media_type = CONTENT_TYPES[asked.format]
+        headers = {
+            "Content-Disposition": (
+                f'attachment; filename="{file_name(asked.format, client.name, first, last)}"'
+            ),
+            "Cache-Control": "private, no-store",
+        }
+
+        if asked.format == "csv":
+            if request.scope["http_version"] == "1.0":
+                # Whose answers end where the connection does: a part would pass for the whole.
+                raise HTTPException(505, "csv needs HTTP/1.1 (nginx: proxy_http_version 1.1), not HTTP/1.0")
+
+            def pieces() -> Generator[bytes]:
+                with places.taken(key.id):
+                    yield from service.calls(client.id, first, last)
+
+            stream = pieces()
+            # The header is there without the database, so two: what fails now still has a status of its own.
+            begin = await run_in_threadpool(lambda: next(stream) + next(stream, b""))
+            return _Streamed(begin, stream, media_type=media_type, headers=headers)
+
+        def file() -> bytes:
+            if asked.format == "focus":
+                return service.focus(client, first, last)
+            return service.statement(client.id, first, last, now)
+
+        with places.taken(key.id):
+            try:
+                content = await anyio.to_thread.run_sync(file, limiter=processors)
+            except ConfigurationError as error:
+                raise HTTPException(501, str(error)) from None
+        return Response(content, media_type=media_type, headers=headers)
+
+    return router
+
+
+class _Places:
+    """How many exports run, of each key."""
+
+    def __init__(self) -> None:
+        self._running: Counter[UUID] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def taken(self, key_id: UUID) -> Iterator[None]:
+        """One of the key's places.
+
+        Raises:
+            HTTPException: 429, there is none.
+        """
+        with self._lock:
+            if self._running[key_id] >= EXPORTS_OF_A_KEY:
+                raise _too_many(f"this key has {EXPORTS_OF_A_KEY} exports running")
+            if self._running.total() >= EXPORTS_AT_ONCE:
+                raise _too_many(f"{EXPORTS_AT_ONCE} exports are running")
+            self._running[key_id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running[key_id] -= 1
+                self._running += Counter()  # forgets keys that have none
+
+
+def _too_many(what: str) -> HTTPException:
+    return HTTPException(
+        429, f"{what}: try again when one has ended", headers={"Retry-After": str(_RETRY_SECONDS)}
+    )
+
+
+class _CutShort(Exception):
+    """An answer has begun and cannot be ended: the server cuts it off, so that it never looks whole."""
+
+
+class _Streamed(StreamingResponse):
+    """Pieces as they are made, one at a time, and what holds them let go however it ends."""
+
+    def __init__(self, begin: bytes, rest: Generator[bytes], **options: Any) -> None:
+        super().__init__(chain([begin], rest), **options)
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Also where the client has left, which cancels all that waits.
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._rest.close)
+
+    async def stream_response(self, send: Send) -> None:
+        async def send_or_give_up(message: Message) -> None:
+            with anyio.fail_after(PATIENCE_SECONDS):
+                await send(message)
+
+        try:
+            await super().stream_response(send_or_give_up)
+        except TimeoutError:
+            raise _CutShort(f"an export was cut: its client took nothing for {PATIENCE_SECONDS} s") from None
+        except AnalyticsError as error:
+            raise _CutShort(f"an export was cut: {error}") from error
