@@ -254,13 +254,13 @@ def _token_amount(
     usage: Usage, input_usd: Decimal, cached_usd: Decimal, output_usd: Decimal | None
 ) -> Decimal | None:
     """US dollars by prices per token; None where they are not for such a call."""
-    prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    if not prompt and not completion and usage.total_tokens:
+    prompt, completion, total, _, details = usage
+    if not prompt and not completion and total:
         # Not divided: that matters unless both cost the same.
         if output_usd is not None and output_usd != input_usd:
             return None
-        prompt = usage.total_tokens
-    cached = usage.details.get("cached_tokens", 0)
+        prompt = total
+    cached = details.get("cached_tokens", 0)
     if cached:
         cached = min(cached, prompt)
         amount = (prompt - cached) * input_usd + cached * cached_usd

@@ -1,6 +1,7 @@
-"""Calls into usage_logs, each once: one COPY into a temporary table, then an insert of what is not there yet.
+"""Calls into usage_logs, each once, and their conversations along.
 
-COPY alone cannot pass over rows that are there already. Conversations are stored along with their calls.
+COPY alone cannot pass over rows that are there already: store_lines() copies into a temporary table, and
+inserts from there what is new. store_new_lines() is faster, and only for calls that are all new.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,12 @@ _COPY_INCOMING = """
     copy incoming_usage (
         id, created_at, prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis, metadata,
         source, model, client_id, conversation_id, phone, conversation_name
+    ) from stdin
+"""
+_COPY_USAGE = """
+    copy usage_logs (
+        id, created_at, prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis, metadata,
+        source, model, client_id, conversation_id, phone
     ) from stdin
 """
 
@@ -113,7 +120,7 @@ _STORE_USAGE = """
             client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens,
             total_tokens, cost_usd, cost_basis, metadata, created_at
         from incoming_usage
-        order by client_id, id, ctid
+        order by id, client_id, ctid
         on conflict (client_id, id) do nothing
         returning client_id, id, cost_basis
     )
@@ -147,11 +154,35 @@ class Stored:
     """Client and id of calls that were not stored because there is no such client."""
 
 
+def store_new_lines(connection: "psycopg.Connection[Any]", lines: Sequence[str]) -> Stored:
+    """Stores what store_lines() would, a quarter faster, if all calls are new and all clients known.
+
+    Else one of psycopg's errors comes through, and nothing of the connection's transaction can be kept.
+    """
+    rows: list[str] = []
+    parties: dict[str, str] = {}
+    unpriced = 0
+    for line in lines:
+        row, _, _name = line.rpartition("\t")
+        rows.append(row)
+        *_, cost_basis, _metadata, _source, _model, party = line.split("\t", 10)
+        # For a conversation the first of several equal lines tells as much as all of them.
+        parties.setdefault(party, line)
+        unpriced += cost_basis == "unpriced"
+    # By id, as store_lines() does, so that writers of the same rows wait for each other and not in a circle.
+    rows.sort()
+    _receive(connection, parties.values())
+    with connection.pipeline():
+        for statement in _STORE_CONVERSATIONS:
+            connection.execute(statement)
+    with connection.cursor().copy(_COPY_USAGE) as copy:
+        copy.write("\n".join(rows))
+    return Stored(stored=len(rows), unpriced=unpriced, known_before=(), unknown_clients=[])
+
+
 def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> Stored:
     """Stores lines of records.copy_line() in the connection's transaction; psycopg's errors come through."""
-    connection.execute(_CREATE_INCOMING)
-    with connection.cursor().copy(_COPY_INCOMING) as copy:
-        copy.write("".join(lines))
+    _receive(connection, lines)
     with connection.pipeline():
         unknown = connection.execute(_REMOVE_UNKNOWN_CLIENTS)
         for statement in _STORE_CONVERSATIONS:
@@ -165,6 +196,12 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
         known_before=counted[2],
         unknown_clients=unknown.fetchall(),
     )
+
+
+def _receive(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> None:
+    connection.execute(_CREATE_INCOMING)
+    with connection.cursor().copy(_COPY_INCOMING) as copy:
+        copy.write("".join(lines))
 
 
 def halved(

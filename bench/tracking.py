@@ -1,13 +1,15 @@
 """Tracking: how long the application waits for a log_*(), and how fast calls come to be rows.
 
 **A call** is timed one by one, beside a manual generation of Langfuse and a span of OpenTelemetry with the
-GenAI attributes, both with the batching and the exporter that their users get. Calls come in bursts of 10,
+GenAI attributes, both with the batching and the exporter that their users get. Both are told what ours is
+told: client, conversation, phone, model and tokens, the cached ones included; neither looks up a price. A
+bare span, of model and tokens alone, is the least that anybody would record. Calls come in bursts of 10,
 with pauses of 10 milliseconds. Some 700 a second are more than most applications make, and few enough that
 what ships in the background works between and during them, as it does in an application. Flat out a block
-would be over before anything is shipped. The ways take turns, block by block; each ends its block by sending
-what is left, which is not timed. Theirs goes to a process that keeps the bodies and answers 200, ours to
-PostgreSQL on the same machine, triggers on. At the end all calls must have arrived: nobody is timed while
-dropping.
+would be over before anything is shipped. The ways take turns, block by block; each ends its block by
+sending what is left, which is not timed. Theirs goes to a process that keeps the bodies and answers 200,
+ours to PostgreSQL on the same machine, triggers on. At the end all calls must have arrived: nobody is timed
+while dropping.
 
 **Shipping** is timed from a spool that holds the calls until the last of them is committed, beside COPY of
 calls that were logged alike, from memory, in batches of the same size. What COPY leaves out the shipper does:
@@ -34,6 +36,7 @@ from uuid import UUID
 
 import psycopg
 from langfuse import Langfuse
+from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -45,6 +48,7 @@ from analytics import config, tracking
 from analytics.database import Database
 from analytics.tracking.opentelemetry import UsageSpanProcessor
 from analytics.tracking.shipping import BATCH_CALLS
+from analytics.tracking.spans import CLIENT_ATTRIBUTE, PHONE_ATTRIBUTE
 from analytics.tracking.spool import Spool
 from analytics.tracking.tracker import LINGER_SECONDS
 
@@ -57,6 +61,7 @@ CALLS_PER_CONVERSATION = 10
 FLUSH_SECONDS = 60.0
 
 LOGGING_CLIENT = UUID("00000000-0000-4000-8000-000000000002")
+CLIENT_TEXT = str(LOGGING_CLIENT)
 SPANS_CLIENT = UUID("00000000-0000-4000-8000-000000000003")
 SHIPPING_CLIENT = UUID("00000000-0000-4000-8000-000000000004")
 MODEL = "gpt-4o-mini"
@@ -175,12 +180,11 @@ def _our_ways(connection: psycopg.Connection, stack: ExitStack) -> list[_Way]:
 
 
 def _their_ways(collector_url: str, stack: ExitStack) -> list[_Way]:
-    provider = TracerProvider()
-    stack.callback(provider.shutdown)
-    provider.add_span_processor(
-        BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{collector_url}/opentelemetry"))
-    )
-    tracer = provider.get_tracer("bench")
+    providers = {name: TracerProvider() for name in ("full", "bare")}
+    for name, provider in providers.items():
+        stack.callback(provider.shutdown)
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{collector_url}/{name}")))
+    tracers = {name: provider.get_tracer("bench") for name, provider in providers.items()}
     langfuse = Langfuse(
         public_key="bench", secret_key="bench", base_url=collector_url, tracer_provider=TracerProvider()
     )
@@ -193,10 +197,16 @@ def _their_ways(collector_url: str, stack: ExitStack) -> list[_Way]:
             name="chat",
             as_type="generation",
             model=call.response.model,
+            metadata={
+                "client_id": CLIENT_TEXT,
+                "conversation": call.conversation,
+                "phone": call.phone,
+            },
             usage_details={
                 "input": usage.prompt_tokens,
                 "output": usage.completion_tokens,
                 "total": usage.total_tokens,
+                "cache_read_input_tokens": _cached_tokens(usage),
             },
         ).end()
 
@@ -207,9 +217,15 @@ def _their_ways(collector_url: str, stack: ExitStack) -> list[_Way]:
     return [
         _Way(
             name=f"OpenTelemetry {version('opentelemetry-sdk')} span, `BatchSpanProcessor`",
-            log=lambda call: _make_span(tracer, call),
-            send_rest=provider.force_flush,
-            arrived=lambda: spans("/opentelemetry"),
+            log=lambda call: _make_full_span(tracers["full"], call),
+            send_rest=providers["full"].force_flush,
+            arrived=lambda: spans("/full"),
+        ),
+        _Way(
+            name="the same, a bare span",
+            log=lambda call: _make_span(tracers["bare"], call),
+            send_rest=providers["bare"].force_flush,
+            arrived=lambda: spans("/bare"),
         ),
         _Way(
             name=f"Langfuse {version('langfuse')} generation",
@@ -239,6 +255,36 @@ def _make_span(tracer: Tracer, call: _Call) -> None:
                 "gen_ai.usage.output_tokens": usage.completion_tokens,
             }
         )
+
+
+def _make_full_span(tracer: Tracer, call: _Call) -> None:
+    usage = call.response.usage
+    assert usage is not None
+    with tracer.start_as_current_span(
+        "chat",
+        attributes={
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": MODEL,
+            "gen_ai.conversation.id": call.conversation,
+            CLIENT_ATTRIBUTE: CLIENT_TEXT,
+            PHONE_ATTRIBUTE: call.phone,
+        },
+    ) as span:
+        # The call would be here.
+        span.set_attributes(
+            {
+                "gen_ai.response.model": call.response.model,
+                "gen_ai.usage.input_tokens": usage.prompt_tokens,
+                "gen_ai.usage.output_tokens": usage.completion_tokens,
+                "gen_ai.usage.cache_read.input_tokens": _cached_tokens(usage),
+            }
+        )
+
+
+def _cached_tokens(usage: CompletionUsage) -> int:
+    details = usage.prompt_tokens_details
+    return (details.cached_tokens or 0) if details is not None else 0
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from analytics.importing.reader import Record
 from analytics.importing.values import Call, UnreadableRow
 from analytics.prices import load_price_list
 from analytics.pricing import PriceList
-from analytics.records import copy_line, json_number
+from analytics.records import copy_line, copy_names, json_number
 from analytics.storing import store_lines
 
 BATCH_ROWS = 10_000
@@ -158,12 +158,14 @@ class _Import:
             cost_usd,
             cost_basis,
             json.dumps(metadata) if metadata else None,
-            call.source,
-            call.model,
-            str(self._client_id),
-            call.conversation_id,
-            call.phone,
-            call.conversation_name,
+            copy_names(
+                call.source,
+                call.model,
+                str(self._client_id),
+                call.conversation_id,
+                call.phone,
+                call.conversation_name,
+            ),
         )
 
     def _saw(self, created_at: datetime) -> None:

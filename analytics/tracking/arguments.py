@@ -24,6 +24,7 @@ from analytics.records import (
     UNASSIGNED_CLIENT,
     call_uuid,
     conversation_uuid,
+    copy_names,
     is_uuid,
     refused_text,
 )
@@ -31,23 +32,35 @@ from analytics.records import (
 _MANY_DIGITS = Context(prec=64)
 
 
-class Party(NamedTuple):
-    """Whose call it was, in the order of a line."""
+class Names(NamedTuple):
+    """Whose call it was, and of what."""
 
     client_id: str | None
-    conversation_id: str | None
-    phone: str | None
-    conversation_name: str | None
+    source: str
+    model: str | None
+    for_copy: str
+    """These and the conversation and phone, as records.copy_names() writes them."""
 
 
 # The same clients, conversations and models come again and again, and checking takes a while.
 @lru_cache(maxsize=10_000)
-def checked_party(
-    client_id: UUID | str | None, conversation_id: UUID | str | None, phone: str | None
-) -> Party:
+def checked_names(
+    client_id: UUID | str | None,
+    conversation_id: UUID | str | None,
+    phone: str | None,
+    source: str,
+    model: str | None,
+) -> Names:
     client = _checked_client(client_id)
-    conversation, name = _checked_conversation(client, conversation_id)
-    return Party(client, conversation, checked_text("phone", phone), name)
+    conversation, conversation_name = _checked_conversation(client, conversation_id)
+    phone = checked_text("phone", phone)
+    provider = checked_text("source", source)
+    if provider is None:
+        raise InvalidInput('source must name the provider, such as "openai"')
+    provider = provider.lower()
+    model = checked_text("model", model)
+    for_copy = copy_names(provider, model, client, conversation, phone, conversation_name)
+    return Names(client, provider, model, for_copy)
 
 
 def _checked_client(client_id: UUID | str | None) -> str | None:
@@ -66,14 +79,6 @@ def _checked_conversation(client_id: str | None, given: UUID | str | None) -> tu
     if text is None or is_uuid(text):
         return None if text is None else str(UUID(text)), None
     return str(conversation_uuid(_namespace(client_id), text)), text
-
-
-@lru_cache(maxsize=10_000)
-def checked_model(source: str, model: str | None) -> tuple[str, str | None]:
-    text = checked_text("source", source)
-    if text is None:
-        raise InvalidInput('source must name the provider, such as "openai"')
-    return text.lower(), checked_text("model", model)
 
 
 def checked_id(client_id: str | None, given: UUID | str) -> UUID:

@@ -18,8 +18,7 @@ from analytics.tracking.arguments import (
     checked_instant,
     checked_json,
     checked_metadata,
-    checked_model,
-    checked_party,
+    checked_names,
     checked_text,
     new_id,
 )
@@ -60,10 +59,9 @@ def make_call(
     Raises:
         InvalidInput: an argument is impossible; the message begins with its name.
     """
-    party = checked_party(client_id, conversation_id, phone)
-    source, model = checked_model(source, model)
+    client, source, model, names = checked_names(client_id, conversation_id, phone, source, model)
     at = datetime.now(UTC) if created_at is None else checked_instant(created_at)
-    call_id = new_id() if id is None else checked_id(party.client_id, id)
+    call_id = new_id() if id is None else checked_id(client, id)
     used, kept, missing = read_usage(usage)
     if metadata is not None:
         kept = {**checked_metadata(metadata), **kept}
@@ -90,7 +88,7 @@ def make_call(
                 model=model,
                 at=at,
                 usage=used,
-                client_id=party.client_id,
+                client_id=client,
                 tokens_estimated=tokens_estimated,
                 service_tier=service_tier,
             )
@@ -104,8 +102,6 @@ def make_call(
         amount,
         basis,
         checked_json(kept, used.details, price),
-        source,
-        model,
-        *party,
+        names,
     )
     return Call(call_id, line, basis == "unpriced")

@@ -9,20 +9,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
+
 from analytics.database import Database
-from analytics.errors import DatabaseError, DataRefused
+from analytics.errors import DatabaseError, DatabaseUnavailable, DataRefused, SchemaMissing
 from analytics.prices import load_price_list
 from analytics.pricing import DEFAULT_PRICES
-from analytics.records import repriced_line, row_of
-from analytics.storing import Stored, halved, store_lines
-from analytics.tracking.spool import Spool, SpooledCall, SpoolFull
+from analytics.records import Row, repriced_line, row_of
+from analytics.storing import Stored, halved, store_lines, store_new_lines
+from analytics.tracking.spool import PlainCall, Spool, SpoolFull
 
 BATCH_CALLS = 5_000
 # How many calls are kept in memory while the spool takes none.
 MEMORY_CALLS = 10_000
 FOLD_EVERY_SECONDS = 5.0
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -70,30 +75,35 @@ class Shipper:
 
     def _ship_from(self, spool: Spool) -> None:
         """Batch after batch. While PostgreSQL stores one, the spool is done with the one before it."""
-        calls = spool.read(BATCH_CALLS)
-        refused: list[tuple[SpooledCall, str]] = []
-        before: list[SpooledCall] = []
+        calls = spool.read_plain(BATCH_CALLS)
+        before: list[PlainCall] = []
+        refused: list[tuple[PlainCall, str]] = []
+        settled = _done(None)
         with ThreadPoolExecutor(1, thread_name_prefix="usage-spool") as worker:
             while calls:
-                later = _begin(worker, partial(self._turn, spool, before, refused, calls))
+                # First of all what this thread will wait for.
+                following = _begin(worker, partial(self._read_behind, spool, calls))
+                later = _begin(worker, partial(self._settle, spool, before, refused))
                 refused = self._store(calls)
-                before, calls = calls, later.result() or spool.read(BATCH_CALLS, after=calls[-1].number)
+                settled.result()
+                before, settled = calls, later
+                calls = following.result() or spool.read_plain(BATCH_CALLS, after=_last(calls))
+            settled.result()
         if before:
             self._mark_shipped(before, refused)
 
-    def _turn(
-        self,
-        spool: Spool,
-        before: Sequence[SpooledCall],
-        refused: Sequence[tuple[SpooledCall, str]],
-        calls: Sequence[SpooledCall],
-    ) -> list[SpooledCall]:
-        """Marks what was stored before, tidies up, and reads what waits behind `calls` if those are many."""
-        if before:
-            self._mark_shipped(before, refused)
+    def _read_behind(self, spool: Spool, calls: Sequence[PlainCall]) -> list[PlainCall]:
+        """What waits behind `calls`, if those are many."""
+        return spool.read_plain(BATCH_CALLS, after=_last(calls)) if len(calls) == BATCH_CALLS else []
+
+    def _settle(
+        self, spool: Spool, stored: Sequence[PlainCall], refused: Sequence[tuple[PlainCall, str]]
+    ) -> None:
+        """Marks what was stored, and tidies up."""
+        if stored:
+            self._mark_shipped(stored, refused)
         # Also while the database is away, as the log must not grow for ever.
         spool.tidy()
-        return spool.read(BATCH_CALLS, after=calls[-1].number) if len(calls) == BATCH_CALLS else []
 
     def _ship_from_memory(self) -> None:
         """To where the calls belong if that works by now, else straight to the database."""
@@ -104,26 +114,26 @@ class Shipper:
                     raise OSError
                 self.spool.append_many(calls)
             except (SpoolFull, sqlite3.Error, OSError):
-                for call, error in self._store([SpooledCall(0, *call) for call in calls]):
+                for call, error in self._store([(0, *call) for call in calls]):
                     log.error(
-                        "call %s is lost, as there is no spool to set it aside in: %s", _id(call), error
+                        "call %s is lost, as there is no spool to set it aside in: %s", _row(call).id, error
                     )
             for _ in calls:
                 self.in_memory.popleft()
 
-    def _mark_shipped(self, calls: Sequence[SpooledCall], refused: Sequence[tuple[SpooledCall, str]]) -> None:
+    def _mark_shipped(self, calls: Sequence[PlainCall], refused: Sequence[tuple[PlainCall, str]]) -> None:
         assert self.spool is not None
         for call, error in refused:
-            log.error('call %s is set aside, see "python -m analytics spool": %s', _id(call), error)
+            log.error('call %s is set aside, see "python -m analytics spool": %s', _row(call).id, error)
         try:
-            self.spool.mark_shipped(calls[-1].number, refused)
+            self.spool.mark_shipped(_last(calls), refused)
         except sqlite3.Error as error:
             log.warning("%s cannot be written (%s): its calls may be sent again", self.spool.path, error)
             if refused:
                 raise DatabaseError(f"{self.spool.path} cannot be written: {error}") from error
         self.shipped.set_aside += len(refused)
 
-    def _store(self, calls: Sequence[SpooledCall]) -> list[tuple[SpooledCall, str]]:
+    def _store(self, calls: Sequence[PlainCall]) -> list[tuple[PlainCall, str]]:
         """Stores the calls; those that the database refused, and why."""
         refused = []
         for part, stored in halved(calls, self._store_batch):
@@ -137,27 +147,36 @@ class Shipper:
             refused += self._without_client(part, set(stored.unknown_clients))
         return refused
 
-    def _store_batch(self, calls: Sequence[SpooledCall]) -> Stored:
+    def _store_batch(self, calls: Sequence[PlainCall]) -> Stored:
+        try:
+            return self._store_by(store_new_lines, calls)
+        except (DatabaseUnavailable, SchemaMissing):
+            raise
+        except DatabaseError:
+            # Seldom: some are there already, or their client is not, or one of them is refused.
+            return self._store_by(store_lines, calls)
+
+    def _store_by(
+        self, store: Callable[["psycopg.Connection[Any]", list[str]], Stored], calls: Sequence[PlainCall]
+    ) -> Stored:
         with self.database.transaction() as connection:
             found = connection.execute("select revision::text from price_list").fetchone()
             if found is None or found[0] != self.prices.revision:
                 self.prices = load_price_list(connection)
-            return store_lines(
+            return store(
                 connection,
-                (
-                    call.line
-                    if call.price_revision == self.prices.revision
-                    else repriced_line(call.line, self.prices)
-                    for call in calls
-                ),
+                [
+                    line if revision == self.prices.revision else repriced_line(line, self.prices)
+                    for _, revision, line in calls
+                ],
             )
 
     def _without_client(
-        self, calls: Sequence[SpooledCall], unknown: set[tuple[UUID, UUID]]
-    ) -> list[tuple[SpooledCall, str]]:
+        self, calls: Sequence[PlainCall], unknown: set[tuple[UUID, UUID]]
+    ) -> list[tuple[PlainCall, str]]:
         refused = []
         for call in calls if unknown else ():
-            row = row_of(call.line)
+            row = _row(call)
             if row.client_id and (UUID(row.client_id), UUID(row.id)) in unknown:
                 refused.append(
                     (
@@ -192,14 +211,23 @@ class Shipper:
             self.spool.close()
 
 
-def _begin(worker: ThreadPoolExecutor, turn: Callable[[], list[SpooledCall]]) -> "Future[list[SpooledCall]]":
+def _begin(worker: ThreadPoolExecutor, work: Callable[[], Result]) -> "Future[Result]":
     try:
-        return worker.submit(turn)
+        return worker.submit(work)
     except RuntimeError:  # no thread may be started any more, as the interpreter is ending
-        done: Future[list[SpooledCall]] = Future()
-        done.set_result(turn())
-        return done
+        return _done(work())
 
 
-def _id(call: SpooledCall) -> str:
-    return row_of(call.line).id
+def _done(result: Result) -> "Future[Result]":
+    done: Future[Result] = Future()
+    done.set_result(result)
+    return done
+
+
+def _last(calls: Sequence[PlainCall]) -> int:
+    return calls[-1][0]
+
+
+def _row(call: PlainCall) -> Row:
+    _, _, line = call
+    return row_of(line)
