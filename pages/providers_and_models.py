@@ -19,7 +19,7 @@ if is_used:
     ui.usage_over_time(page)
     calls = ui.read_call_sums(page)
     ui.what_if(page, calls.parts)
-    hours, operations = st.columns([1.6, 1], gap="small")
+    hours, operations = st.columns([1.1, 1], gap="small")
     with hours:
         ui.usage_by_hour(page, calls.by_hour)
     with operations:

@@ -64,7 +64,7 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
         {
             "Conversation": conversation_names(frame, show_phones=show_phones),
             "Phone": phones(frame, show_phones=show_phones),
-            "Share": frame["share_of_tokens"],
+            "Share": 100 * frame["share_of_tokens"],
             "Cost": known_costs(frame),
             "Tokens": frame["total_tokens"],
             "OpenAI": frame["openai_tokens"],
@@ -75,7 +75,7 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
         }
     )
     table = without_zeros(table, "Other", "No price")
-    largest = float(frame["share_of_tokens"].max()) if len(frame) else 1.0
+    largest = float(table["Share"].max()) if len(table) else 100.0
     st.dataframe(
         readable(table),
         hide_index=True,
@@ -87,8 +87,8 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
                 "Share of tokens",
                 help="Of all the client's tokens in the period; the bars are scaled to the largest.",
                 min_value=0.0,
-                max_value=largest or 1.0,
-                format="percent",
+                max_value=largest or 100.0,
+                format="%.1f%%",
                 color="primary",
             ),
             "Cost": st.column_config.NumberColumn(

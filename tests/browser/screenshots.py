@@ -1,39 +1,64 @@
-"""`make screenshots`: the README's pictures, from demo data in a database of their own."""
+"""`make screenshots`: the pictures of README and docs/pages.md, from demo data in a database of their own."""
 
+import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect
 
 from analytics.config import PROJECT_DIRECTORY
 from tests.browser import dashboard
+from tests.browser.visits import PLACES, Place, await_rest, click_row, open_place
 
 PICTURES = PROJECT_DIRECTORY / "docs" / "images"
-VIEWS = {
-    "overview-light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
-    "overview-dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
-    "overview-narrow": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
+CONVERSATION = Place(label="Conversation", path="conversations", heading="Conversations")
 
 
 def main() -> None:
-    """Takes each view whole, from its heading to its last row."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    """Takes each page whole, from its heading to its last row, in each look."""
+    parser = argparse.ArgumentParser(prog="python -m tests.browser.screenshots", description=__doc__)
+    parser.add_argument("--to", type=Path, default=PICTURES, help="another directory, to compare")
+    pictures = parser.parse_args().to
+    pictures.mkdir(parents=True, exist_ok=True)
+    expect.set_options(timeout=dashboard.LOAD_TIMEOUT_MS)
     with (
         tempfile.TemporaryDirectory() as scratch,
         dashboard.running_dashboard(Path(scratch) / "streamlit.log", USAGE_DATA_DIR=scratch) as address,
         dashboard.open_browser() as browser,
     ):
-        for name, look in VIEWS.items():
-            page = browser.new_page(**look)
-            page.goto(address)
-            dashboard.await_page(page)
-            height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-            page.set_viewport_size({"width": look["viewport"]["width"], "height": height})
-            dashboard.await_page(page)
-            # The charts are drawn anew for the taller window.
-            page.wait_for_timeout(2_000)
-            page.screenshot(path=PICTURES / f"{name}.png")
-            page.close()
-            print(PICTURES / f"{name}.png")
+        for place in (*PLACES.values(), CONVERSATION):
+            for look in LOOKS:
+                name = f"{place.label.lower().replace(' ', '-')}-{look}.png"
+                _take(browser, address, place, look, pictures / name)
+                print(pictures / name)
+
+
+def _take(browser: Browser, address: str, place: Place, look: str, picture: Path) -> None:
+    page = browser.new_page(**LOOKS[look])
+    open_place(page, address, place)
+    if place is CONVERSATION:
+        _open_first_conversation(page)
+    # As tall as all of it: charts and tables are drawn anew for the taller window.
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": LOOKS[look]["viewport"]["width"], "height": height})
+    await_rest(page)
+    # A picture of what moves is none: tooltips fade, and grids draw once more.
+    page.wait_for_timeout(1_500)
+    page.screenshot(path=picture)
+    page.close()
+
+
+def _open_first_conversation(page: Page) -> None:
+    expect(page.get_by_test_id("stDataFrame").locator("[role=gridcell]").first).to_be_attached()
+    click_row(page, 1)
+    expect(page.get_by_role("button", name="All conversations")).to_be_visible()
+    await_rest(page)
 
 
 if __name__ == "__main__":
