@@ -70,9 +70,7 @@ function usage_window               -          -         Acme      Acme      -  
 function moments_of_days            -          -         Acme      Acme      -         Acme      -         -         -
 function get_usage_comparison       -          -         Acme      Acme      -         Acme      -         -         -
 function get_usage_over_time        -          -         Acme      Acme      -         Acme      -         -         -
-function get_usage_parts            -          -         Acme      Acme      -         Acme      -         -         -
-function get_usage_by_hour          -          -         Acme      Acme      -         Acme      -         -         -
-function get_usage_by_operation     -          -         Acme      Acme      -         Acme      -         -         -
+function get_call_sums              -          -         Acme      Acme      -         Acme      -         -         -
 function search_conversations       -          -         Acme      Acme      -         Acme      -         -         -
 function conversation_days          -          -         Acme      Acme      -         Acme      -         -         -
 function get_conversation_calls     -          -         Acme      Acme      -         Acme      -         -         -
@@ -142,9 +140,7 @@ STATEMENTS = {
         "select * from get_usage_comparison(%(acme)s, %(first)s, %(last)s, %(first)s, %(last)s)"
     ),
     "get_usage_over_time": "select * from get_usage_over_time(%(acme)s, %(first)s, %(last)s, 'month')",
-    "get_usage_parts": "select * from get_usage_parts(%(acme)s, %(first)s, %(last)s)",
-    "get_usage_by_hour": "select * from get_usage_by_hour(%(acme)s, %(first)s, %(last)s)",
-    "get_usage_by_operation": "select * from get_usage_by_operation(%(acme)s, %(first)s, %(last)s)",
+    "get_call_sums": "select * from get_call_sums(%(acme)s, %(first)s, %(last)s)",
     "search_conversations": "select * from search_conversations(%(acme)s, %(first)s, %(last)s)",
     "conversation_days": "select conversation_days(%(acme)s, null, '55110001', %(first)s, %(last)s)",
     "get_conversation_calls": (

@@ -12,15 +12,13 @@ import pandas as pd
 
 from analytics.database import Database
 from analytics.queries.topics import (
-    BY_HOUR,
     BY_MINUTE,
-    BY_OPERATION,
+    CALL_SUMS,
     CALLS_SINCE,
     COMPARISON,
     CONVERSATION_CALLS,
     FOUND_CONVERSATIONS,
     OVER_TIME,
-    PARTS,
     SUM_DIFFERENCES,
 )
 
@@ -30,6 +28,7 @@ Sort = Literal["tokens", "cost", "requests", "name", "last"]
 CONVERSATIONS_PER_PAGE = 50
 CALLS_PER_TIMELINE = 1_000
 LIVE_CALLS = 5_000
+_KEYS = ("kind", "source", "model", "weekday", "hour", "operation")
 
 
 def usage_comparison(
@@ -84,12 +83,20 @@ class CallSums:
 
 
 def call_sums(database: Database, client_id: UUID, first: date, last: date) -> CallSums:
-    """The calls of the days by model with their parts, by hour, and by operation, in one round trip."""
-    topics = {"parts": PARTS, "by_hour": BY_HOUR, "by_operation": BY_OPERATION}
-    asked = {"client_id": client_id, "first_date": first, "last_date": last}
-    answers = database.read(*(topic.query(**asked) for topic in topics.values()), client_id=client_id)
-    frames = {name: topic.frame(rows) for (name, topic), rows in zip(topics.items(), answers, strict=True)}
-    return CallSums(**frames)
+    """The calls of the days by model with their parts, by hour, and by operation."""
+    sums = CALL_SUMS.ask(database, client_id=client_id, first_date=first, last_date=last)
+
+    def of(kind: str, *keys: str) -> pd.DataFrame:
+        others = [name for name in _KEYS if name not in keys]
+        return sums[sums["kind"] == kind].drop(columns=others).reset_index(drop=True)
+
+    return CallSums(
+        parts=of("parts", "source", "model").sort_values(
+            ["total_tokens", "source", "model"], ascending=[False, True, True], ignore_index=True
+        ),
+        by_hour=of("hour", "weekday", "hour").astype({"weekday": "int64", "hour": "int64"}),
+        by_operation=of("operation", "operation"),
+    )
 
 
 def found_conversations(

@@ -164,13 +164,18 @@ OVER_TIME = Topic(
         "unpriced_count": "int64",
     },
 )
-PARTS = Topic(
-    function="get_usage_parts",
+CALL_SUMS = Topic(
+    function="get_call_sums",
     arguments=("client_id", "first_date", "last_date"),
     columns={
+        "kind": "object",
         "source": "object",
         "model": "object",
+        "weekday": "Int64",
+        "hour": "Int64",
+        "operation": "object",
         "request_count": "int64",
+        "unpriced_count": "int64",
         "prompt_tokens": "int64",
         "completion_tokens": "int64",
         "total_tokens": "int64",
@@ -178,29 +183,6 @@ PARTS = Topic(
         "reasoning_tokens": "int64",
         "duration_seconds": "object",
         "total_cost": "object",
-        "unpriced_count": "int64",
-    },
-)
-BY_HOUR = Topic(
-    function="get_usage_by_hour",
-    arguments=("client_id", "first_date", "last_date"),
-    columns={
-        "weekday": "int64",
-        "hour": "int64",
-        "total_tokens": "int64",
-        "total_cost": "object",
-        "request_count": "int64",
-    },
-)
-BY_OPERATION = Topic(
-    function="get_usage_by_operation",
-    arguments=("client_id", "first_date", "last_date"),
-    columns={
-        "operation": "object",
-        "total_tokens": "int64",
-        "total_cost": "object",
-        "request_count": "int64",
-        "unpriced_count": "int64",
     },
 )
 FOUND_CONVERSATIONS = Topic(

@@ -1,14 +1,13 @@
 -- Usage by hours and operations without reading every call again: what is asked of the calls themselves, kept
--- for the days that are over. Needs 011 and 014.
+-- for the days that are over. Needs 014.
 --
 --   1  Tables            sums per hour, and which days they are complete for
 --   2  Exactness         what makes a day incomplete, and what completes it
---   3  Functions         those of 014 that read calls, over these sums
+--   3  Functions
 --
 -- A day is read from here while nothing has changed in it since it was kept, and from the calls themselves
 -- otherwise: numbers are exact at every commit, and keeping days is only for speed. The day that runs is never
--- kept. Safe to run again, and safe to paste into Supabase's SQL editor; to paste 014 again gives up the
--- speed until this is run after it.
+-- kept. Safe to run again, and safe to paste into Supabase's SQL editor.
 
 
 -- 1  Tables ----------------------------------------------------------------------------------------
@@ -248,68 +247,48 @@ as $$
     cross join lateral summed_hours(p_client_id, client.timezone, other_days.days) as summed
 $$;
 
-create or replace function get_usage_parts(p_client_id uuid, p_first_date date, p_last_date date)
+-- What only the calls know, in one pass, by what `kind` says:
+--   'parts'      per source and model, the tokens in their parts and the seconds of audio. Parts are tokens of the
+--                prompt (cached_tokens) and of the completion (reasoning_tokens), counted in them.
+--   'hour'       per weekday (1 is Monday) and hour of the client's clock with use
+--   'operation'  per operation (chat, embeddings, transcription, ...) as metadata names it; null where it does not
+create or replace function get_call_sums(p_client_id uuid, p_first_date date, p_last_date date)
     returns table (
-        source text, model text, request_count bigint, prompt_tokens bigint, completion_tokens bigint,
+        kind text, source text, model text, weekday integer, hour integer, operation text,
+        request_count bigint, unpriced_count bigint, prompt_tokens bigint, completion_tokens bigint,
         total_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, duration_seconds numeric,
-        total_cost numeric, unpriced_count bigint
+        total_cost numeric
     )
     language sql stable
     set search_path = public, pg_temp
 as $$
+    with hours as (
+        select *, extract(isodow from usage_date)::integer as weekday
+        from usage_hourly_between(p_client_id, p_first_date, p_last_date)
+    )
+
     select
+        case when grouping(source) = 0 then 'parts' when grouping(hour) = 0 then 'hour' else 'operation' end as kind,
         source,
         model,
+        weekday,
+        hour::integer,
+        operation,
         sum(request_count)::bigint as request_count,
+        sum(unpriced_count)::bigint as unpriced_count,
         sum(prompt_tokens)::bigint as prompt_tokens,
         sum(completion_tokens)::bigint as completion_tokens,
         sum(total_tokens)::bigint as total_tokens,
         sum(cached_tokens)::bigint as cached_tokens,
         sum(reasoning_tokens)::bigint as reasoning_tokens,
         sum(duration_seconds) as duration_seconds,
-        sum(cost_usd) as total_cost,
-        sum(unpriced_count)::bigint as unpriced_count
-    from usage_hourly_between(p_client_id, p_first_date, p_last_date)
-    group by source, model
-    order by total_tokens desc, source, model
+        sum(cost_usd) as total_cost
+    from hours
+    group by grouping sets ((source, model), (weekday, hour), (operation))
+    order by kind, weekday, hour, request_count desc, source, model, operation
 $$;
 
-create or replace function get_usage_by_hour(p_client_id uuid, p_first_date date, p_last_date date)
-    returns table (
-        weekday integer, hour integer, total_tokens bigint, total_cost numeric, request_count bigint
-    )
-    language sql stable
-    set search_path = public, pg_temp
-as $$
-    select
-        extract(isodow from usage_date)::integer as weekday,
-        hour::integer,
-        sum(total_tokens)::bigint as total_tokens,
-        sum(cost_usd) as total_cost,
-        sum(request_count)::bigint as request_count
-    from usage_hourly_between(p_client_id, p_first_date, p_last_date)
-    group by 1, 2
-    order by 1, 2
-$$;
-
-create or replace function get_usage_by_operation(p_client_id uuid, p_first_date date, p_last_date date)
-    returns table (
-        operation text, total_tokens bigint, total_cost numeric, request_count bigint, unpriced_count bigint
-    )
-    language sql stable
-    set search_path = public, pg_temp
-as $$
-    select
-        operation,
-        sum(total_tokens)::bigint as total_tokens,
-        sum(cost_usd) as total_cost,
-        sum(request_count)::bigint as request_count,
-        sum(unpriced_count)::bigint as unpriced_count
-    from usage_hourly_between(p_client_id, p_first_date, p_last_date)
-    group by operation
-    order by request_count desc, operation
-$$;
-
+-- One row per source with use in the period: the last call, and calls that tell little.
 create or replace function get_usage_gaps(p_client_id uuid, p_first_date date, p_last_date date)
     returns table (
         source text, last_call_at timestamptz, request_count bigint, unpriced_count bigint,
