@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
@@ -10,7 +11,8 @@ import duckdb
 import psycopg
 
 from analytics.database import Database
-from bench.data import LARGEST_CLIENT, add_pending
+from analytics.queries import CallSums, call_sums
+from bench.data import LARGEST_CLIENT, NOW, add_pending
 from bench.questions import (
     QUESTIONS,
     TOP_CONVERSATIONS,
@@ -23,6 +25,7 @@ from bench.questions import (
 )
 
 ROUNDS = 9
+HOURS_DAYS = 30
 PENDING_ROWS = 10_000
 
 EXPORT = """
@@ -63,6 +66,9 @@ class ReadingTimes:
     top: float
     top_pending: float
     top_duckdb: float
+    hours: float
+    """What only the calls know (by hour, operation and parts): of days that are kept, the last one not."""
+    hours_from_calls: float
     # Of the largest client's last 30 days.
     conversations: int
     conversation_days: int
@@ -107,6 +113,8 @@ def measure_reading(
         ).fetchone()
         assert size is not None
 
+        hours = _measure_hours(database, rounds)
+
         add_pending(connection, PENDING_ROWS)
         expected = _comparable(ask_directly(*QUESTIONS), is_ours=False)
         assert _comparable(ask_ours(*QUESTIONS), is_ours=True) == expected
@@ -117,7 +125,24 @@ def measure_reading(
             },
             rounds,
         )
-    return ReadingTimes(**folded, **pending, conversations=size[0], conversation_days=size[1])
+    return ReadingTimes(**folded, **pending, **hours, conversations=size[0], conversation_days=size[1])
+
+
+def _measure_hours(database: Database, rounds: int) -> dict[str, float]:
+    last = NOW.date()
+    first = last - timedelta(days=HOURS_DAYS - 1)
+
+    def ask() -> CallSums:
+        return call_sums(database, LARGEST_CLIENT, first, last)
+
+    expected = ask()
+    from_calls = _medians({"hours_from_calls": ask}, min(rounds, 3))
+    # The last day stands for today, which is not over.
+    database.keep_hours(LARGEST_CLIENT, first, last - timedelta(days=1))
+    kept = ask()
+    for name in ("parts", "by_hour", "by_operation"):
+        assert getattr(kept, name).equals(getattr(expected, name)), name
+    return from_calls | _medians({"hours": ask}, rounds)
 
 
 def _comparable(answers: list[Answer], *, is_ours: bool) -> list[Answer]:

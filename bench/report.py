@@ -30,8 +30,8 @@ def reading_table(readings: Sequence[Reading]) -> str:
     """Milliseconds, and in brackets how many times faster the rollups are: folded, and with much pending."""
     lines = [
         "| `usage_logs` rows | whole load | pending | `usage_logs` directly | DuckDB "
-        "| top 20 | pending | DuckDB |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| top 20 | pending | DuckDB | hours | from the calls |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for reading in readings:
         times = reading.times
@@ -44,13 +44,16 @@ def reading_table(readings: Sequence[Reading]) -> str:
             f"**{times.top:.0f}**",
             f"{times.top_pending:.0f}",
             f"{times.top_duckdb:.0f}",
+            f"**{times.hours:.0f}**",
+            f"{times.hours_from_calls:,.0f} ({times.hours_from_calls / times.hours:,.1f}x)",
         )
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
         "Milliseconds for the largest client's whole Overview load, and for its top 20 conversations alone.",
         f"Pending: with {PENDING_ROWS:,} rows not folded yet. In brackets: how many times faster the rollups",
-        "are, folded and pending. In the client's last 30 days there are:",
+        "are, folded and pending. Hours: usage by hour, operation and parts of tokens in 30 days, all kept but",
+        "the last. In the client's last 30 days there are:",
         "",
     ]
     lines += [
