@@ -52,7 +52,7 @@ def reading_table(readings: Sequence[Reading]) -> str:
         "",
         "Milliseconds for the largest client's whole Overview load, and for its top 20 conversations alone.",
         f"Pending: with {PENDING_ROWS:,} rows not folded yet. In brackets: how many times faster the rollups",
-        "are, folded and pending. Hours: usage by hour, operation and parts of tokens in 30 days, all kept but",
+        "are, folded and pending. Hours: use by hour, operation and parts of tokens in 30 days, all kept but",
         "the last. In the client's last 30 days there are:",
         "",
     ]
