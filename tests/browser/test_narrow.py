@@ -1,0 +1,52 @@
+"""A phone: nothing scrolls sideways but tables, no control is cut off, and the sidebar leads to each page."""
+
+from playwright.sync_api import Browser, expect
+
+from tests.browser.demo import CLIENT, LIVE, THREAD, Demo
+from tests.browser.visits import PLACES, await_place, await_rest, open_place, visitor
+
+PHONE = {"width": 390, "height": 844}
+VIEWS: list[tuple[str, dict[str, str]]] = [
+    *((label, {"client": CLIENT} if place.has_client else {}) for label, place in PLACES.items()),
+    ("Conversations", {"client": LIVE, "conversation": str(THREAD)}),
+]
+# Controls, and what shows numbers; the columns of a table that is wider scroll inside of it.
+CUT_OFF = """() => {
+    const shown = "[data-testid=stMain] :is(a, button, input, label, h1, h2, canvas, summary, [role=radiogroup],"
+        + "[data-testid=stMetric], [data-testid=stVegaLiteChart], [data-testid=stDataFrame], [data-testid=stTable])";
+    return [...document.querySelectorAll(shown)]
+        .filter(each => each.checkVisibility({visibilityProperty: true, opacityProperty: true}))
+        .filter(each => !each.closest("[data-testid=stElementToolbar], [data-testid=stTable] table"))
+        .filter(each => {
+            const {left, right, width} = each.getBoundingClientRect();
+            return width && (left < 0 || right > innerWidth);
+        })
+        .map(each => each.outerHTML.slice(0, 150));
+}"""
+SIDEWAYS = """() => [document.documentElement, document.querySelector("[data-testid=stMain]")]
+    .some(each => each.scrollWidth > each.clientWidth)"""
+
+
+def test_nothing_is_cut_off_on_any_page(browser: Browser, shown: Demo) -> None:
+    found = []
+    with visitor(browser, viewport=PHONE) as page:
+        for label, link in VIEWS:
+            open_place(page, shown.address, PLACES[label], **link)
+            assert not page.evaluate(SIDEWAYS), label
+            found += [f"{label} {link}: {each}" for each in page.evaluate(CUT_OFF)]
+    assert "\n".join(found) == ""
+
+
+def test_pages_are_chosen_in_the_sidebar_that_a_button_opens(browser: Browser, shown: Demo) -> None:
+    with visitor(browser, viewport=PHONE) as page:
+        open_place(page, shown.address, PLACES["Overview"], client=CLIENT)
+        for label in ("Prices", "Live"):
+            page.get_by_test_id("stExpandSidebarButton").click()
+            link = page.get_by_test_id("stSidebar").get_by_role("link", name=label)
+            expect(link).to_be_in_viewport()
+            link.click()
+            await_place(page, PLACES[label])
+            # It makes room for the page again.
+            expect(link).not_to_be_in_viewport()
+            expect(page.get_by_role("combobox", name="Client")).to_have_value(CLIENT)
+        await_rest(page)
