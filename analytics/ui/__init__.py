@@ -1,6 +1,7 @@
 """What every page shares. A page reads top to bottom: begin, read, show.
 
 page        begin_page(): setup, sidebar, heading, and the controls, which live in the link
+sidebar     what it does on a phone; style.css: what the theme has no option for
 signing_in  who is at the other end of the session
 reading     the database and its reads, cached for a minute
 freshness   how old the numbers are, and renewing them

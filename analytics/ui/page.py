@@ -17,6 +17,7 @@ from analytics.queries import Client, Period
 from analytics.ui import reading, signing_in
 from analytics.ui.dates import DEFAULT_PERIOD, choose_period
 from analytics.ui.reading import Reading
+from analytics.ui.sidebar import make_room
 from analytics.ui.states import escaped, explained, no_clients
 
 PAGES = (
@@ -175,6 +176,7 @@ def _begin(
                 clients_link = st.container()
             else:
                 st.page_link(path, label=label, icon=page_icon, query_params=link)
+        make_room(title)
     heading = st.container(horizontal=True, vertical_alignment="center", gap="medium", key="heading")
     heading.title(title, anchor=False, width="content")
     return heading, clients_link

@@ -12,11 +12,13 @@ VIEWS: list[tuple[str, dict[str, str]]] = [
 ]
 # Controls, and what shows numbers; the columns of a table that is wider scroll inside of it.
 CUT_OFF = """() => {
-    const shown = "[data-testid=stMain] :is(a, button, input, label, h1, h2, canvas, summary, [role=radiogroup],"
-        + "[data-testid=stMetric], [data-testid=stVegaLiteChart], [data-testid=stDataFrame], [data-testid=stTable])";
+    const shown = "[data-testid=stMain] :is(a, button, input, label, h1, h2, canvas, [role=radiogroup],"
+        + "[data-testid=stMetric], [data-testid=stVegaLiteChart], [data-testid=stDataFrame],"
+        + "[data-testid=stTable])";
     return [...document.querySelectorAll(shown)]
         .filter(each => each.checkVisibility({visibilityProperty: true, opacityProperty: true}))
         .filter(each => !each.closest("[data-testid=stElementToolbar], [data-testid=stTable] table"))
+        .filter(each => !each.matches("input[tabindex='-1']"))  // the hidden one of a field for days
         .filter(each => {
             const {left, right, width} = each.getBoundingClientRect();
             return width && (left < 0 || right > innerWidth);
