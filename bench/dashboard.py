@@ -36,6 +36,7 @@ from bench.data import CLIENTS
 SESSIONS = 50
 PERIODS = ("30d", "60d", "90d")
 PAGE_SECONDS = 120.0
+UNSEEN = {"bidi_component"}  # Code for the browser, which shows nothing.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +176,8 @@ async def _draw(address: str, query: str, page: str, drawn: dict[tuple[int, ...]
                 element = str(message.delta.new_element.WhichOneof("type"))
                 if element == "exception":
                     return f"exception: {message.delta.new_element.exception.message}"
-                drawn[tuple(message.metadata.delta_path)] = element
+                if element not in UNSEEN:
+                    drawn[tuple(message.metadata.delta_path)] = element
             if kind == "script_finished":
                 status = ForwardMsg.ScriptFinishedStatus.Name(message.script_finished)
                 if status == "FINISHED_SUCCESSFULLY":

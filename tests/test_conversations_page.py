@@ -24,6 +24,7 @@ from tests.connections import dsn
 from tests.tcp_proxy import TcpProxy
 
 PATH = "pages/conversations.py"
+FIRST_CLICK_MS = 5_000
 ADA, BOB = UUID(int=101), UUID(int=102)
 
 
@@ -312,12 +313,12 @@ def _open_row(page: Page, number: int, name: str) -> None:
     expect(grid).to_have_count(1)
     expect(grid.locator("[role=gridcell]").first).to_be_attached(timeout=dashboard.LOAD_TIMEOUT_MS)
     heading = page.get_by_role("heading", name=name)
-    for _ in range(3):
+    for _ in range(5):
         page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
         # A grid that was drawn in this moment does not hear its first click.
         grid.click(position={"x": 150, "y": 35 * (number + 1.5)})
         with suppress(AssertionError):
-            expect(heading).to_be_visible()
+            expect(heading).to_be_visible(timeout=FIRST_CLICK_MS)
             return
     expect(heading).to_be_visible()
 
