@@ -94,7 +94,7 @@ def test_packed_bodies(database: Database, api: TestClient, writer: dict[str, st
     assert len(logged(database)) == 1
 
 
-PACKED = gzip.compress(json.dumps(CALL).encode())
+PACKED = gzip.compress(json.dumps(CALL).encode(), mtime=0)
 
 
 @pytest.mark.parametrize(

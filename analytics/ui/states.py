@@ -1,6 +1,7 @@
 """The states in which a page has nothing to show: each says what is wrong and what to do."""
 
 import logging
+import re
 import string
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,11 @@ from analytics.errors import AccessNotSetUp, AnalyticsError, InvalidInput, Schem
 from analytics.queries import Overview
 
 log = logging.getLogger(__name__)
+
+# Streamlit looks for these in a text whose escapes are undone already. A sign without width parts them.
+_JOINER = "\N{WORD JOINER}"
+_ADDRESS = re.compile(r"(https?:(?=//)|www(?=\.)|@(?=[-\w]+\.))", re.IGNORECASE)
+_SIGN = re.compile(r"(?<!\S)(<-|[-<>~])([->=])(?!\S)")  # -- -> <- <-> >= <= ~=
 
 
 @contextmanager
@@ -56,8 +62,9 @@ def no_usage(overview: Overview) -> None:
 
 
 def escaped(text: str) -> str:
-    """`text` as it is, on one line: no sign in it is Markdown, LaTeX, HTML or an address."""
-    return "".join(f"\\{sign}" if sign in string.punctuation else sign for sign in " ".join(text.split()))
+    """`text` as it is, on one line: no sign in it is Markdown, LaTeX, HTML, an address or an arrow."""
+    line = _SIGN.sub(rf"\1{_JOINER}\2", _ADDRESS.sub(rf"\1{_JOINER}", " ".join(text.split())))
+    return "".join(f"\\{sign}" if sign in string.punctuation else sign for sign in line)
 
 
 def sentence(error: AnalyticsError | str) -> str:

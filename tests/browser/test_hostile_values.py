@@ -1,16 +1,20 @@
 """HTML, script, Markdown and formulas in stored values: a real browser shows them, and does nothing else."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from analytics import queries
 from analytics.database import Database
+from analytics.price_book import add_price, checked_price
 from tests import factories
 from tests.browser import dashboard
+from tests.browser.visits import PLACES, open_place, visitor
 
 # Each would show by a dialog, a mark on the window, an element or a request.
 VALUES = [
@@ -31,8 +35,13 @@ VALUES = [
 
 @pytest.fixture
 def address(database: Database, tmp_path: Path) -> Iterator[str]:
-    """A dashboard over two clients whose names, models, conversations, phones and sources are all hostile."""
+    """A dashboard over two clients; all that is stored of them, and a price for each model, is hostile."""
     now = datetime.now(UTC)
+    for value in VALUES:
+        price = checked_price(
+            source=value, model=value, unit="minute", input_usd="1", client_id=None, effective_from=None
+        )
+        add_price(database, price, reference=value, note=value)
     for name in VALUES[:2]:
         client_id = factories.client(database, name)
         for value in VALUES:
@@ -43,21 +52,30 @@ def address(database: Database, tmp_path: Path) -> Iterator[str]:
                 phone=value,
                 source=value,
                 model=value,
+                metadata={value: value, "operation": value},
                 created_at=now,
+                **({"cost_basis": "unpriced", "cost_usd": Decimal(0)} if value == VALUES[0] else {}),
             )
             factories.insert_usage(database, log)
     with dashboard.running_dashboard(
-        tmp_path / "streamlit.log", DATABASE_URL=database.url.render_as_string(hide_password=False)
+        tmp_path / "streamlit.log",
+        DATABASE_URL=database.url.render_as_string(hide_password=False),
+        USAGE_DATA_DIR=str(tmp_path),
     ) as address:
         yield address
 
 
-def watched_page(browser: Browser, address: str) -> tuple[Page, list[str]]:
-    """A page, and the harm that is done on it."""
-    page = browser.new_page()
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    with visitor(browser) as page:
+        yield page
+
+
+@pytest.fixture
+def harm(page: Page, address: str) -> list[str]:
+    """What was done on the page that nobody asked for."""
     harm: list[str] = []
     page.on("dialog", lambda dialog: (harm.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    page.on("pageerror", lambda error: harm.append(f"error {error}"))
     page.on(
         "request",
         lambda request: (
@@ -66,27 +84,32 @@ def watched_page(browser: Browser, address: str) -> tuple[Page, list[str]]:
             else harm.append(f"request {request.url}")
         ),
     )
-    return page, harm
+    return harm
 
 
 def assert_unharmed(page: Page, harm: list[str]) -> None:
     assert page.evaluate("window.harmed") is None
-    injected = "document.querySelectorAll('.injected, [href^=javascript], img[src*=elsewhere]').length"
-    assert page.evaluate(injected) == 0
+    injected = ".injected, [href^=javascript], [href^='http://elsewhere'], img[src*=elsewhere]"
+    expect(page.locator(injected)).to_have_count(0)
     assert harm == []
 
 
-def test_stored_values_are_shown_as_they_are(browser: Browser, address: str) -> None:
-    page, harm = watched_page(browser, address)
+def expect_told(page: Page, *values: str) -> None:
+    """In the text of the page, or in what its tables hold for readers of the screen: as it is."""
+    # What parts an address, so that it is none, has no width. Sources are kept in lower case.
+    told = """value => document.querySelector("[data-testid=stMain]").textContent
+        .replaceAll("\\u2060", "").toLowerCase().includes(value)"""
+    for value in values:
+        page.wait_for_function(told, arg=" ".join(value.split()).lower())
+
+
+def test_the_overview_shows_stored_values_as_they_are(page: Page, address: str, harm: list[str]) -> None:
     for name in VALUES[:2]:
-        page.goto(f"{address}/?client={quote(name)}")
-        dashboard.await_page(page)
+        open_place(page, address, PLACES["Overview"], client=name)
         expect(page.get_by_role("combobox", name="Client")).to_have_value(name)
         assert_unharmed(page, harm)
 
         page.get_by_text("Show phone numbers").click()
-        dashboard.await_page(page)
-        # What the grids hold for readers of the screen: the text, nothing of it understood.
         for grid in (page.get_by_test_id("stDataFrame").first, page.get_by_test_id("stDataFrame").last):
             cells = grid.locator("[role=gridcell]")
             expect(cells.filter(has_text=name).first).to_be_attached()
@@ -96,10 +119,49 @@ def test_stored_values_are_shown_as_they_are(browser: Browser, address: str) -> 
         assert_unharmed(page, harm)
 
 
-def test_links_are_shown_as_they_are(browser: Browser, address: str) -> None:
-    page, harm = watched_page(browser, address)
-    for parameter in ("client", "days", "show"):
-        for value in VALUES[1:7]:
-            page.goto(f"{address}/?{parameter}={quote(value + ' ')}")
-            expect(page.get_by_test_id("stAlert").first).to_contain_text(value[:15], ignore_case=True)
-            assert_unharmed(page, harm)
+def test_each_page_shows_stored_values_as_they_are(page: Page, address: str, harm: list[str]) -> None:
+    for label in ("Providers and models", "Conversations", "Live", "Prices", "Data health"):
+        open_place(page, address, PLACES[label], client=VALUES[0])
+        if label in ("Conversations", "Live"):
+            page.get_by_text("Show phone numbers").click()
+        expect_told(page, *VALUES)
+        for chart in page.get_by_test_id("stVegaLiteChart").all():
+            chart.hover()
+        assert_unharmed(page, harm)
+    open_place(page, address, PLACES["Clients"])
+    expect_told(page, *VALUES[:2])
+    assert_unharmed(page, harm)
+
+
+def test_a_conversation_shows_stored_values_as_they_are(
+    page: Page, address: str, database: Database, harm: list[str]
+) -> None:
+    client = next(client for client in queries.clients(database) if client.name == VALUES[0])
+    today = client.today(datetime.now(UTC))
+    found = queries.found_conversations(database, client.id, today - timedelta(days=1), today)
+    assert sorted(found["conversation_name"]) == sorted(VALUES)
+    for name, conversation_id in zip(found["conversation_name"], found["conversation_id"], strict=True):
+        if name not in VALUES[:5]:
+            continue
+        open_place(
+            page, address, PLACES["Conversations"], client=VALUES[0], conversation=str(conversation_id)
+        )
+        page.get_by_text("Show phone numbers").click()
+        expect(page.get_by_test_id("stMain").get_by_role("heading", level=2).first).to_be_visible()
+        expect_told(page, name)
+        assert_unharmed(page, harm)
+
+
+def test_links_are_shown_as_they_are(page: Page, address: str, harm: list[str]) -> None:
+    parameters = {
+        "Overview": ("client", "days", "show"),
+        "Providers and models": ("with", "grain", "target"),
+        "Conversations": ("sort", "page", "conversation"),
+    }
+    for label, names in parameters.items():
+        for number, name in enumerate(names):
+            for value in VALUES[1 + number : 7 : 3]:
+                page.goto(f"{address}/{PLACES[label].path}?{urlencode({name: f'{value} '})}")
+                alert = page.get_by_test_id("stAlert").first
+                expect(alert).to_contain_text(value[:15], ignore_case=True)
+                assert_unharmed(page, harm)
