@@ -150,7 +150,7 @@ STATEMENTS = {
     "get_usage_by_minute": "select * from get_usage_by_minute(%(acme)s, '2026-03-01', '2026-04-01')",
     "get_usage_gaps": "select * from get_usage_gaps(%(acme)s, %(first)s, %(last)s)",
     "usage_hourly_between": "select * from usage_hourly_between(%(acme)s, %(first)s, %(last)s)",
-    "summed_hours": "select * from summed_hours(%(acme)s, 'UTC', array['2026-03-17', '2026-03-18']::date[])",
+    "summed_hours": "select * from summed_hours(%(acme)s, 'UTC', '2026-03-18')",
     "keep_hourly_usage": "select keep_hourly_usage(%(acme)s, %(first)s, %(last)s)",
     # Finds what differs, which is nothing.
     "check_usage_sums": "select * from check_usage_sums(%(acme)s, %(first)s, %(last)s)",

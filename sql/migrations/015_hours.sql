@@ -48,16 +48,16 @@ create table if not exists usage_hourly_days (
 
 -- 2  Exactness -------------------------------------------------------------------------------------
 
--- The calls of some days, summed as usage_hourly_rollup keeps them. Each day is looked for with two hours to
--- spare: where clocks are set back at midnight, a day begins twice.
-create or replace function summed_hours(p_client_id uuid, p_timezone text, p_days date[])
+-- The calls of a day, summed as usage_hourly_rollup keeps them. They are looked for with two hours to spare: where
+-- clocks are set back at midnight, a day begins twice. One day at a time, or the planner reads all calls there are.
+create or replace function summed_hours(p_client_id uuid, p_timezone text, p_day date)
     returns setof usage_hourly_rollup
     language sql stable
     set search_path = public, pg_temp
 as $$
     select
         p_client_id,
-        day.usage_date,
+        p_day,
         extract(hour from log.created_at at time zone p_timezone)::smallint as hour,
         log.source,
         log.model,
@@ -77,13 +77,13 @@ as $$
         coalesce(sum(number_in(log.metadata, 'duration_seconds')), 0),
         sum(log.cost_usd),
         max(log.created_at)
-    from unnest(p_days) as day (usage_date)
-    inner join usage_logs as log
-        on log.client_id = p_client_id
-        and log.created_at >= day.usage_date::timestamp at time zone p_timezone - interval '2 hours'
-        and log.created_at < (day.usage_date + 1)::timestamp at time zone p_timezone + interval '2 hours'
-        and (log.created_at at time zone p_timezone)::date = day.usage_date
-    group by 1, 2, 3, 4, 5, 6
+    from usage_logs as log
+    where
+        log.client_id = p_client_id
+        and log.created_at >= p_day::timestamp at time zone p_timezone - interval '2 hours'
+        and log.created_at < (p_day + 1)::timestamp at time zone p_timezone + interval '2 hours'
+        and (log.created_at at time zone p_timezone)::date = p_day
+    group by 3, 4, 5, 6
 $$;
 
 -- Whatever is written or removed goes through usage_pending into usage_daily_rollup (see 011), a change of
@@ -174,7 +174,10 @@ begin
     end if;
 
     delete from usage_hourly_rollup where client_id = p_client_id and usage_date = any(missing);
-    insert into usage_hourly_rollup select * from summed_hours(p_client_id, zone, missing);
+    insert into usage_hourly_rollup
+    select summed.*
+    from unnest(missing) as day (usage_date)
+    cross join lateral summed_hours(p_client_id, zone, day.usage_date) as summed;
     insert into usage_hourly_days select p_client_id, unnest(missing);
     return cardinality(missing);
 end
@@ -224,16 +227,15 @@ as $$
             and usage_date not in (select usage_date from pending_days)
     ),
 
-    other_days as (
-        select array_agg(usage_date) as days
-        from (
-            select usage_date
-            from usage_daily_rollup
-            where client_id = p_client_id and usage_date between p_first_date and p_last_date
-            union
-            select usage_date from pending_days
-        ) as used
-        where usage_date not in (select usage_date from kept_days)
+    other_days as materialized (
+        select usage_date
+        from usage_daily_rollup
+        where
+            client_id = p_client_id
+            and usage_date between p_first_date and p_last_date
+            and usage_date not in (select usage_date from kept_days)
+        union
+        select usage_date from pending_days
     )
 
     select kept.*
@@ -244,7 +246,7 @@ as $$
     select summed.*
     from other_days
     inner join clients as client on client.id = p_client_id
-    cross join lateral summed_hours(p_client_id, client.timezone, other_days.days) as summed
+    cross join lateral summed_hours(p_client_id, client.timezone, other_days.usage_date) as summed
 $$;
 
 -- What only the calls know, in one pass, by what `kind` says:
