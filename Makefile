@@ -25,7 +25,7 @@ app: .venv/app ## open the dashboard at http://localhost:8501
 	$(BIN)/streamlit run streamlit_app.py --server.address localhost
 
 test: .venv/dev ## run all tests; those in a browser need Chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: .venv/dev ## lint, formatting and types
 	$(BIN)/ruff check .
