@@ -180,7 +180,7 @@ def table(rows: list[dict[str, str]], *, text_columns: int, key: str) -> None:
         # st.table aligns text to the left, by a style of each cell, and breaks a model's name at its hyphens.
         cells = f".st-key-{key.replace(' ', '-')} :is(th, td)"
         st.html(
-            f"<style>{cells} {{ white-space: nowrap; }} "
+            f"<style>{cells}, {cells} p {{ white-space: nowrap !important; }} "
             f"{cells}:nth-child(n+{text_columns + 1}) {{ text-align: right !important; }}</style>"
         )
         st.table(pd.DataFrame(rows), hide_index=True, border="horizontal")
