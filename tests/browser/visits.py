@@ -65,6 +65,7 @@ def visitor(browser: Browser, **look: Any) -> Iterator[Page]:
     """A page in a browser context of its own, in which nothing may go wrong."""
     with closing(browser.new_context(**{"viewport": WINDOW, **look})) as context:
         page = context.new_page()
+        page.set_default_timeout(LOAD_TIMEOUT_MS)
         problems: list[str] = []
         page.on("console", lambda message: problems.extend(_problem(message)))
         page.on("pageerror", lambda error: problems.append(str(error)))
