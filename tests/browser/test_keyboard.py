@@ -47,8 +47,8 @@ STEP = """() => {
 }"""
 MISSED = """() => [...document.querySelectorAll("[data-wanted]:not([data-reached])")]
     .map(each => each.outerHTML.slice(0, 200))"""
-# A table draws the mark of its chosen cell on its canvas, whichever of both has the focus; what holds the page
-# or a table scrolls by keys.
+# A table draws the mark of its chosen cell on its canvas, whichever of both has the focus; what holds the
+# page or a table scrolls by keys.
 NOT_BY_STYLE = ("<canvas", "<td", "<main", "<section", '<div class="dvn')
 
 
