@@ -7,7 +7,7 @@ never silently free. Money is Decimal throughout, in US dollars.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from types import MappingProxyType
@@ -40,7 +40,6 @@ _NO_DETAILS: Mapping[str, int] = MappingProxyType({})
 # Reasoning is output like any other.
 _PARTS_OF_RATES = {"cached_tokens", "reasoning_tokens"}
 _AUDIO_PARTS = ("prompt_audio_tokens", "completion_audio_tokens", "cached_audio_tokens")
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
 # Names come from users, so there may be any number of them.
 _MOST_QUOTES = 10_000
 

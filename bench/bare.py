@@ -18,9 +18,9 @@ from pathlib import Path
 
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
+from tests.browser.dashboard import AT_THIS_MACHINE
 
 START_SECONDS = 60.0
-AT_THIS_MACHINE = "[access]\nlocal = true\n"
 
 # The period changes all data, as it does on our pages.
 _PAGE = """

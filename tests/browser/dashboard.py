@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from analytics.config import PROJECT_DIRECTORY
 
@@ -71,15 +71,6 @@ def open_browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", *QUIET])
         yield browser
         browser.close()
-
-
-def await_page(page: Page) -> None:
-    """Waits until the Overview has been drawn to its last panel and nothing is running any more."""
-    page.get_by_text("conversations, last").wait_for(timeout=LOAD_TIMEOUT_MS)
-    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").nth(2).wait_for(
-        timeout=LOAD_TIMEOUT_MS
-    )
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=LOAD_TIMEOUT_MS)
 
 
 def _await_health(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
