@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from analytics.config import AccessSettings
+from analytics.config import UNNAMED_PROVIDER, AccessSettings
 from analytics.database import Database, Query
 from analytics.errors import AccessNotSetUp, InvalidInput, NotAMember, SignInNeeded, UnknownClient
 from analytics.members import checked_email
@@ -44,8 +44,10 @@ class Identity:
     """Whom the identity provider says that somebody is."""
 
     email: str | None
-    is_email_verified: bool | None = None
-    """None where the provider does not say, because it has none that are not."""
+    is_email_verified: bool = False
+    """Whether the provider says that it has seen that the address is theirs; False where it says nothing."""
+    provider: str = UNNAMED_PROVIDER
+    """As the secrets name it, in [auth.<provider>]."""
 
 
 def viewer(
@@ -95,10 +97,11 @@ def _member(database: Database, identity: Identity, settings: AccessSettings) ->
             "your identity provider does not tell your email address, by which members are known: sign in "
             f"with another account, or {ask} to let the provider send it"
         )
-    if identity.is_email_verified is False:
+    if not identity.is_email_verified and identity.provider not in settings.trust_unverified_email:
         raise NotAMember(
-            f"your identity provider has not verified that {identity.email} is yours: verify it there, then "
-            "sign in again"
+            f"your identity provider does not say that it has verified that {identity.email} is yours: "
+            f"verify it there and sign in again, or {ask} to trust the addresses of this provider, with "
+            f'[access] trust_unverified_email = ["{identity.provider}"] in the secrets'
         )
     try:
         email = checked_email(identity.email)

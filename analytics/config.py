@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,11 @@ PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 
 SPOOL_MAX_CALLS = 1_000_000  # some 400 MB
 API_REQUESTS_PER_MINUTE = 600  # of a key
+
+UNNAMED_PROVIDER = "default"
+"""What the one provider is called whose settings stand in [auth] itself. (Streamlit calls it so, too.)"""
+# [auth] holds them beside its providers, each of which is a section of its own.
+_NO_PROVIDERS = frozenset({"client_kwargs"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,8 @@ class AccessSettings:
     """Whoever sits at this machine may see everything."""
     contact: str | None = None
     """Whom to ask for membership."""
+    trust_unverified_email: tuple[str, ...] = ()
+    """Providers whose email addresses count although they do not say that they verified them."""
 
 
 def data_directory() -> Path:
@@ -171,7 +178,7 @@ def access_settings(secrets: Mapping[str, Any] | None = None) -> AccessSettings:
     auth = found.get("auth", {})
     if not isinstance(auth, Mapping):
         raise ConfigurationError("[auth] in the secrets must be a section, with redirect_uri and the rest")
-    kinds = {"public_client": str, "local": bool, "contact": str}
+    kinds = {"public_client": str, "local": bool, "contact": str, "trust_unverified_email": list}
     for name, value in access.items():
         if name not in kinds:
             raise ConfigurationError(f'[access] in the secrets knows {", ".join(kinds)}, not "{name}"')
@@ -183,7 +190,27 @@ def access_settings(secrets: Mapping[str, Any] | None = None) -> AccessSettings:
         public_client=access.get("public_client") or None,
         is_local=access.get("local", False),
         contact=access.get("contact") or None,
+        trust_unverified_email=_providers(access.get("trust_unverified_email", []), auth),
     )
+
+
+def providers(auth: Mapping[str, Any]) -> list[str]:
+    """The identity providers of [auth]: each that has a section, or the one without a name."""
+    named = [name for name, value in auth.items() if isinstance(value, Mapping) and name not in _NO_PROVIDERS]
+    return named if named and "client_id" not in auth else [UNNAMED_PROVIDER]
+
+
+def _providers(trusted: Sequence[Any], auth: Mapping[str, Any]) -> tuple[str, ...]:
+    known = providers(auth)
+    for name in trusted:
+        # A name that is misspelt would look as if it did something.
+        if name not in known:
+            raise ConfigurationError(
+                f"[access] trust_unverified_email: [auth] has {', '.join(known)}, not {name!r}"
+                if auth
+                else "[access] trust_unverified_email is of no use without [auth]"
+            )
+    return tuple(trusted)
 
 
 def postgresql_url(text: str, *, origin: str) -> URL:

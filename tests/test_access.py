@@ -1,6 +1,7 @@
 """Who may see what: decided by analytics/access.py, and what the page shows of it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -30,7 +31,7 @@ REAL = AccessSettings(is_embedded=False, signs_in=False)
 SIGNS_IN = AccessSettings(is_embedded=False, signs_in=True)
 EMBEDDED = AccessSettings(is_embedded=True, signs_in=False)
 LOCAL = AccessSettings(is_embedded=False, signs_in=False, is_local=True)
-ADA = Identity(email="ada@example.com")
+ADA = Identity(email="ada@example.com", is_email_verified=True)
 
 
 @pytest.fixture
@@ -106,27 +107,37 @@ def test_an_admin_of_one_client_sees_that_one(database: Database, acme: UUID, be
 
 
 @pytest.mark.parametrize("email", ["ADA@Example.Com", "  ada@example.com "])
-@pytest.mark.parametrize("is_verified", [True, None])
-def test_other_spellings_of_an_email(
-    database: Database, acme: UUID, email: str, is_verified: bool | None
-) -> None:
+def test_other_spellings_of_an_email(database: Database, acme: UUID, email: str) -> None:
     add_member(database, "Ada@EXAMPLE.com", "Acme", "viewer")
 
-    ada = decide(database, SIGNS_IN, Identity(email=email, is_email_verified=is_verified))
+    ada = decide(database, SIGNS_IN, Identity(email=email, is_email_verified=True))
 
     assert (ada.email, ids(ada)) == ("ada@example.com", [acme])
 
 
 def test_an_email_that_nobody_verified_is_refused(database: Database, acme: UUID) -> None:
     add_member(database, "ada@example.com", None, "admin")
-    with pytest.raises(NotAMember, match=r"has not verified that ada@example\.com is yours"):
-        decide(database, SIGNS_IN, Identity(email="ada@example.com", is_email_verified=False))
+    with pytest.raises(NotAMember, match=r"does not say that it has verified that ada@example\.com is yours"):
+        decide(database, SIGNS_IN, Identity(email="ada@example.com"))
+
+
+def test_an_email_that_nobody_verified_counts_where_its_provider_is_trusted(
+    database: Database, acme: UUID
+) -> None:
+    add_member(database, "ada@example.com", "Acme", "viewer")
+    trusting = replace(SIGNS_IN, trust_unverified_email=("entra",))
+
+    ada = decide(database, trusting, Identity(email="ada@example.com", provider="entra"))
+
+    assert ids(ada) == [acme]
+    with pytest.raises(NotAMember, match=r'trust_unverified_email = \["keycloak"\]'):
+        decide(database, trusting, Identity(email="ada@example.com", provider="keycloak"))
 
 
 @pytest.mark.parametrize("email", [None, ""])
 def test_an_identity_without_an_email_is_refused(database: Database, acme: UUID, email: str | None) -> None:
     with pytest.raises(NotAMember, match="does not tell your email address"):
-        decide(database, SIGNS_IN, Identity(email=email))
+        decide(database, SIGNS_IN, Identity(email=email, is_email_verified=True))
 
 
 @pytest.mark.parametrize(
@@ -145,12 +156,13 @@ def test_an_identity_without_an_email_is_refused(database: Database, acme: UUID,
 def test_whoever_is_no_member_is_told_whom_to_ask(database: Database, acme: UUID, email: str) -> None:
     add_member(database, "ada@example.com", None, "admin")
     add_member(database, "kim@example.com", None, "admin")
+    somebody = Identity(email=email, is_email_verified=True)
     with pytest.raises(NotAMember, match="is no member of any client here: ask whoever runs this dashboard"):
-        decide(database, SIGNS_IN, Identity(email=email))
+        decide(database, SIGNS_IN, somebody)
 
     settings = AccessSettings(is_embedded=False, signs_in=True, contact="help@example.com")
     with pytest.raises(NotAMember, match=r"ask help@example\.com to add this address"):
-        decide(database, settings, Identity(email=email))
+        decide(database, settings, somebody)
 
 
 def test_a_membership_ends_with_its_client(database: Database, acme: UUID, beta: UUID) -> None:
@@ -204,8 +216,8 @@ def test_a_public_client_beside_sign_in(database: Database, acme: UUID, beta: UU
 
     signed_out = decide(database, settings)
     member = decide(database, settings, ADA)
-    nobody = decide(database, settings, Identity(email="bob@example.com"))
-    unverified = decide(database, settings, Identity(email="ada@example.com", is_email_verified=False))
+    nobody = decide(database, settings, Identity(email="bob@example.com", is_email_verified=True))
+    unverified = decide(database, settings, Identity(email="ada@example.com"))
 
     assert [ids(each) for each in (signed_out, member, nobody, unverified)] == [
         [acme],
@@ -318,6 +330,18 @@ def test_a_database_of_the_environment_is_not_the_embedded_one(monkeypatch: pyte
     assert access_settings({}) == REAL
 
 
+def test_trusted_providers_are_those_of_auth() -> None:
+    named = {"google": {"client_id": "x"}, "client_kwargs": {"scope": "openid"}}
+    trusting = {"auth": named, "access": {"trust_unverified_email": ["google"]}}
+    assert access_settings(trusting).trust_unverified_email == ("google",)
+    trusting = {"auth": {"client_id": "x"}, "access": {"trust_unverified_email": ["default"]}}
+    assert access_settings(trusting).trust_unverified_email == ("default",)
+    with pytest.raises(ConfigurationError, match=r"\[auth\] has google, not 'Google'"):
+        access_settings({"auth": named, "access": {"trust_unverified_email": ["Google"]}})
+    with pytest.raises(ConfigurationError, match=r"\[auth\] has google, not 1"):
+        access_settings({"auth": named, "access": {"trust_unverified_email": [1]}})
+
+
 def test_empty_texts_are_as_good_as_none() -> None:
     assert access_settings({"access": {"public_client": "", "contact": "", "local": False}}) == EMBEDDED
 
@@ -327,10 +351,12 @@ def test_empty_texts_are_as_good_as_none() -> None:
     [
         (True, r"\[access\] in the secrets must be a section, such as \[access\] local = true"),
         ("local", "must be a section"),
-        ({"locale": True}, 'knows public_client, local, contact, not "locale"'),
+        ({"locale": True}, 'knows public_client, local, contact, trust_unverified_email, not "locale"'),
         ({"local": "true"}, r"\[access\] local must be a bool, not 'true'"),
         ({"local": 1}, r"\[access\] local must be a bool, not 1"),
         ({"public_client": True}, r"\[access\] public_client must be a str, not True"),
+        ({"trust_unverified_email": "google"}, "trust_unverified_email must be a list, not 'google'"),
+        ({"trust_unverified_email": ["google"]}, r"is of no use without \[auth\]"),
         ({"contact": ["a"]}, r"\[access\] contact must be a str, not \['a'\]"),
     ],
 )

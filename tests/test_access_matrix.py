@@ -252,7 +252,9 @@ def test_pages(tenants: Database, monkeypatch: pytest.MonkeyPatch, name: str) ->
 
     def seen_by(who: str) -> str:
         email = EMAILS.get(who)
-        monkeypatch.setattr(signing_in, "identity", lambda: email and Identity(email=email))
+        monkeypatch.setattr(
+            signing_in, "identity", lambda: email and Identity(email=email, is_email_verified=True)
+        )
         page = open_page(
             None if path == "streamlit_app" else f"pages/{path}.py",
             secrets={"auth": {"client_id": "x"}},

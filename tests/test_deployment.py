@@ -332,7 +332,7 @@ def test_the_secrets_of_the_guide_are_understood() -> None:
         assert access_settings(secrets).signs_in
         assert secrets["auth"]["redirect_uri"].endswith("/oauth2callback")
         assert secrets["auth"]["cookie_secret"]
-    assert set(named) == {"google", "auth0", "keycloak", "supabase"}
+    assert set(named) == {"google", "entra", "auth0", "keycloak", "supabase"}
     for section in (cloud["auth"], *named.values()):
         assert {"client_id", "client_secret", "server_metadata_url"} <= set(section)
         assert section["server_metadata_url"].endswith("/.well-known/openid-configuration")

@@ -6,14 +6,13 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from analytics import config
 from analytics.access import Identity
 from analytics.errors import NotAMember
 
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 # Put there by a proxy in front, whose visitors may come from anywhere; and all that begin with X-Forwarded.
 _FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
-# [auth] holds them beside its providers, each of which is a section of its own.
-_NO_PROVIDERS = frozenset({"client_kwargs"})
 _CARD_WIDTH = 440  # pixels, and less on a phone
 
 
@@ -22,11 +21,12 @@ def identity() -> Identity | None:
     user = st.user.to_dict()
     if not user.get("is_logged_in"):
         return None
-    email, is_verified = user.get("email"), user.get("email_verified")
+    email = user.get("email")
     return Identity(
         email=email if isinstance(email, str) else None,
         # Some providers send texts.
-        is_email_verified=None if is_verified is None else str(is_verified).lower() == "true",
+        is_email_verified=str(user.get("email_verified")).lower() == "true",
+        provider=str(user.get("provider")),
     )
 
 
@@ -97,7 +97,7 @@ def _sign_in_buttons(
 
 def _providers(auth: Mapping[str, Any]) -> dict[str | None, str]:
     """What st.login() calls each provider, and what its button says."""
-    named = [name for name, value in auth.items() if isinstance(value, Mapping) and name not in _NO_PROVIDERS]
-    if not named or "client_id" in auth:
+    names = config.providers(auth)
+    if names == [config.UNNAMED_PROVIDER]:
         return {None: "Sign in"}
-    return {name: f"Sign in with {name.replace('_', ' ').title()}" for name in named}
+    return {name: f"Sign in with {name.replace('_', ' ').title()}" for name in names}

@@ -18,7 +18,7 @@ from tests.browser.visits import visitor
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
 from tests.tcp_proxy import TcpProxy
 
-ADA, BOB, EVE = "ada@example.com", "Bob@Example.com", "eve@example.com"
+ADA, BOB, EVE, MAX = "ada@example.com", "Bob@Example.com", "eve@example.com", "max@example.com"
 SHARED = """
     [access]
     contact = "help@example.com"
@@ -30,8 +30,13 @@ SHARED = """
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[OidcProvider]:
-    """Knows Ada, whose address is verified; Bob, of whom it does not say; Eve, whose address is not."""
-    accounts = {ADA: {"email_verified": True}, BOB: {}, EVE: {"email_verified": False}}
+    """Knows Ada and Bob, whose addresses are verified; Eve, whose is not; Max, of whom it does not say."""
+    accounts = {
+        ADA: {"email_verified": True},
+        BOB: {"email_verified": "true"},
+        EVE: {"email_verified": False},
+        MAX: {},
+    }
     with OidcProvider(accounts) as provider:
         yield provider
 
@@ -117,7 +122,8 @@ def test_a_viewer_signs_in_and_out(
 
 
 def test_whoever_is_no_member_sees_whom_to_ask(browser: Browser, address: str, database: Database) -> None:
-    add_member(database, EVE, None, "admin")
+    for account in (EVE, MAX):
+        add_member(database, account, None, "admin")
     with visitor(browser) as page:
         page.goto(address)
         sign_in(page, BOB)
@@ -126,10 +132,11 @@ def test_whoever_is_no_member_sees_whom_to_ask(browser: Browser, address: str, d
         expect_no_data(page)
 
         # Somebody else's address does not help whoever only claims it.
-        page.get_by_role("button", name="Sign in with another account").click()
-        sign_in(page, EVE)
-        expect(page.get_by_text(f"has not verified that {EVE} is yours")).to_be_visible()
-        expect_no_data(page)
+        for account in (EVE, MAX):
+            page.get_by_role("button", name="Sign in with another account").click()
+            sign_in(page, account)
+            expect(page.get_by_text(f"has verified that {account} is yours")).to_be_visible()
+            expect_no_data(page)
 
 
 def test_an_admin_sees_all_clients_until_that_ends(
@@ -187,6 +194,38 @@ def test_each_provider_has_a_button(
         expect(buttons.last).to_contain_text("Sign in with Keycloak")
         buttons.last.click()
         page.get_by_role("link", name=ADA).click()
+        expect_total(page, "1.23M")
+
+
+def test_an_address_that_nobody_verified_counts_at_the_provider_that_is_trusted_with_it(
+    browser: Browser, database: Database, clients: dict[str, UUID], provider: OidcProvider, tmp_path: Path
+) -> None:
+    """The same people at two providers, of which [access] trusts one; then at one without a name."""
+    for account in (EVE, MAX):
+        add_member(database, account, "Acme", "viewer")
+    trusting = SHARED.replace("[auth]", 'trust_unverified_email = ["entra"]\n[auth]')
+    secrets = f"{trusting}[auth.entra]{settings(provider)}[auth.keycloak]{settings(provider)}"
+    with serving(database, tmp_path / "streamlit.log", secrets) as address:
+        for account in (EVE, MAX):
+            with visitor(browser) as page:
+                page.goto(address)
+                page.get_by_role("button", name="Sign in with Keycloak").click()
+                page.get_by_role("link", name=account).click()
+                expect(page.get_by_text(f"has verified that {account} is yours")).to_be_visible()
+                expect(page.get_by_text('trust_unverified_email = ["keycloak"]')).to_be_visible()
+                expect_no_data(page)
+                page.get_by_role("button", name="Sign in with another account").click()
+                page.get_by_role("button", name="Sign in with Entra").click()
+                page.get_by_role("link", name=account).click()
+                expect_total(page, "1.23M")
+
+    trusting = SHARED.replace("[auth]", 'trust_unverified_email = ["default"]\n[auth]')
+    with (
+        serving(database, tmp_path / "streamlit.log", trusting + settings(provider)) as address,
+        visitor(browser) as page,
+    ):
+        page.goto(address)
+        sign_in(page, MAX)
         expect_total(page, "1.23M")
 
 
