@@ -1,12 +1,15 @@
 """What a call costs: by the client's price, the installation's, or the public one at the time of the call.
 
-Matching is exact. Only a dated snapshot stands for its base name (`gpt-4-0613` for `gpt-4`), so `gpt-4o`,
-`gpt-4.1` and `gpt-4-turbo` are never priced as `gpt-4`. What no list knows is `unpriced`: shown as unknown,
-never silently free. Money is Decimal throughout, in US dollars.
+Matching is exact. Only a dated snapshot goes by its base name (`gpt-4-0613` by `gpt-4`), so `gpt-4o`,
+`gpt-4.1` and `gpt-4-turbo` are never priced as `gpt-4`. In each list the model's own name goes before its
+base name, and that before `*`. A client's price of a base name is what was agreed for the model, and covers
+all its snapshots. The installation's is a price of that name: a snapshot that the public list has by its own
+name takes the public price, unless the installation prices all models of the provider (`*`) itself. What no
+list knows is `unpriced`: shown as unknown, never silently free. Money is Decimal throughout, in US dollars.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -15,7 +18,14 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from analytics.errors import InvalidInput
-from analytics.public_prices import PublicModel, Rates, list_name, names, public_model
+from analytics.public_prices import (
+    PublicModel,
+    Rates,
+    is_listed_snapshot,
+    list_name,
+    names,
+    public_model,
+)
 
 Basis = Literal["priced", "estimated", "unpriced"]
 """priced: usage and price known · estimated: one of them is a guess · unpriced: no price, amount 0."""
@@ -176,7 +186,22 @@ class PriceList:
         """In the order of their precedence."""
         for owner in (client_id, None) if client_id else (None,):
             for name in (*names(model), ALL_MODELS):
-                yield from self._prices.get((owner, source, name), ())
+                same_name = self._prices.get((owner, source, name), ())
+                is_of_base_name = name not in (model, ALL_MODELS)
+                if same_name and owner is None and is_of_base_name and is_listed_snapshot(source, model):
+                    of_all = self._prices.get((owner, source, ALL_MODELS), ())
+                    same_name = [both for price in same_name for both in _at_once(price, of_all)]
+                yield from same_name
+
+
+def _at_once(price: ListedPrice, others: Iterable[ListedPrice]) -> Iterator[ListedPrice]:
+    """The price, for as long as one of the others holds, too."""
+    for other in others:
+        begins = [each.effective_from for each in (price, other) if each.effective_from]
+        ends = [each.effective_until for each in (price, other) if each.effective_until]
+        begin, end = max(begins, default=None), min(ends, default=None)
+        if begin is None or end is None or begin < end:
+            yield replace(price, effective_from=begin, effective_until=end)
 
 
 class _Quote:

@@ -32,6 +32,8 @@ _SNAPSHOT = re.compile(rf"(?P<base>.+)[-@]{_DATE}")
 _BEFORE_NAME = re.compile(r"(?:(?:us|eu|apac|jp|au|global)\.)?(?:anthropic\.)?")
 _AFTER_NAME = re.compile(rf"(?:[-@](?:{_DATE}|latest))?(?:-00\d)?(?:-v\d+)?(?::\d+)?")
 
+_TEXTS = ("equals", "starts_with", "contains", "ends_with")
+
 STANDARD_TIERS = frozenset({None, "", "default", "auto", "standard", "standard_only"})
 
 # By our names of a call's parts.
@@ -131,6 +133,8 @@ class PublicModel:
 
     def __init__(self, provider: "Provider", model: "ModelInfo") -> None:
         self.name = model.id
+        self.own_names = {model.id.lower(), *_names_in(model.match, ("equals",))}
+        """Those that are in the list as a whole, and not by what they begin with or contain."""
         self._provider = provider
         self._model = model
         self._latest: PublicPrice | None = None
@@ -192,20 +196,28 @@ def public_model(source: str, model: str) -> PublicModel | None:
     return None
 
 
+def is_listed_snapshot(source: str, model: str) -> bool:
+    """Whether the model is a dated snapshot that the list has a price for by this very name."""
+    if not _SNAPSHOT.fullmatch(model):
+        return False
+    public = public_model(source, model)
+    return public is not None and model in public.own_names
+
+
 def _is_called(public: "ModelInfo", name: str) -> bool:
     """Whether `name` is one of the model's names, and not just something that begins or looks like it."""
-    for known in {public.id.lower(), *_names_in(public.match)}:
+    for known in {public.id.lower(), *_names_in(public.match, _TEXTS)}:
         before, is_part, after = name.partition(known)
         if is_part and _BEFORE_NAME.fullmatch(before) and _AFTER_NAME.fullmatch(after):
             return True
     return False
 
 
-def _names_in(match: Any) -> Iterator[str]:
-    """The names in a match of genai-prices, which is a tree of clauses."""
+def _names_in(match: Any, texts: tuple[str, ...]) -> Iterator[str]:
+    """The names in a match of genai-prices, which is a tree of clauses, as far as `texts` has their kind."""
     for field, value in vars(match).items():
         if field in ("or_", "and_"):
             for clause in value:
-                yield from _names_in(clause)
-        elif field in ("equals", "starts_with", "contains", "ends_with"):
+                yield from _names_in(clause, texts)
+        elif field in texts:
             yield value.lower()

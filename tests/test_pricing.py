@@ -1,12 +1,14 @@
 """What a call costs: the guide's own figures, and the edges of what a name matches."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from genai_prices import data
 
 from analytics.errors import InvalidInput
 from analytics.pricing import Cost, ListedPrice, PriceList, Usage, calculate_cost
+from analytics.public_prices import PublicModel, is_listed_snapshot, names
 
 AT = datetime(2025, 3, 18, 12, 0, tzinfo=UTC)
 PUBLIC_ONLY = PriceList()
@@ -33,19 +35,92 @@ def test_the_guides_example() -> None:
     [
         ("gpt-4", "0.03", "0.06"),
         ("GPT-4 ", "0.03", "0.06"),
-        ("gpt-4-0613", "0.03", "0.06"),
-        ("gpt-4-2024-01-31", "0.03", "0.06"),
+        ("gpt-4-2024-01-31", "0.03", "0.06"),  # a snapshot that no list has
         ("gpt-3.5-turbo", "0.0015", "0.002"),
-        ("gpt-3.5-turbo-0613", "0.0015", "0.002"),
-        ("gpt-3.5-turbo-1106", "0.0015", "0.002"),
-        # OpenAI lists this one at a third; the installation's list wins over every public price.
-        ("gpt-3.5-turbo-0125", "0.0015", "0.002"),
+        ("gpt-3.5-turbo-2029-12-31", "0.0015", "0.002"),
     ],
 )
 def test_the_installations_prices(model: str, per_1k_prompt: str, per_1k_completion: str) -> None:
     assert cost(model=model, prompt_tokens=1000).amount_usd == Decimal(per_1k_prompt)
     assert cost(model=model, completion_tokens=1000).amount_usd == Decimal(per_1k_completion)
     assert "installation" in cost(model=model).note
+
+
+@pytest.mark.parametrize(
+    ("model", "usd_per_million_in_and_out"),
+    [
+        ("gpt-3.5-turbo-0125", "2"),
+        ("gpt-3.5-turbo-1106", "3"),
+        ("GPT-3.5-turbo-0613", "3.5"),
+        ("gpt-4-0613", "90"),
+    ],
+)
+def test_a_snapshot_with_a_public_price_of_its_own_takes_that(
+    model: str, usd_per_million_in_and_out: str
+) -> None:
+    answer = cost(model=model, prompt_tokens=1_000_000, completion_tokens=1_000_000)
+
+    assert answer.amount_usd == Decimal(usd_per_million_in_and_out)
+    assert answer.price["list"].startswith("genai-prices ")
+
+
+def public_snapshots() -> list[tuple[str, str, str]]:
+    """(source, snapshot, base name) of all that the public list has by a dated name."""
+    return [
+        (provider.id, name, base)
+        for provider in data.providers
+        for model in provider.models
+        for name in sorted(PublicModel(provider, model).own_names)
+        for base in list(names(name))[1:]
+        if is_listed_snapshot(provider.id, name)
+    ]
+
+
+def test_whose_price_every_snapshot_of_the_public_list_takes() -> None:
+    def list_of(source: str, snapshot: str, *priced: tuple[str, str | None]) -> str:
+        prices = PriceList(
+            ListedPrice(source=source, model=model, client_id=client_id, input_usd=Decimal(7))
+            for model, client_id in priced
+        )
+        usage = Usage(prompt_tokens=1_000)
+        answer = prices.cost(source=source, model=snapshot, at=AT, usage=usage, client_id="acme")
+        return answer.price.get("list", "none").partition(" ")[0]
+
+    snapshots = public_snapshots()
+    assert len(snapshots) > 100
+    for source, snapshot, base in snapshots:
+        assert list_of(source, snapshot, (base, None)) == list_of(source, snapshot) != "installation"
+        assert list_of(source, snapshot, (snapshot, None)) == "installation"
+        assert list_of(source, snapshot, ("*", None)) == "installation"
+        # Whoever prices all models of a provider goes by no public price of it.
+        assert list_of(source, snapshot, (base, None), ("*", None)) == "installation"
+        # What was agreed with a client is of the model, whatever its dated name.
+        assert list_of(source, snapshot, (base, "acme")) == "client"
+        assert list_of(source, snapshot, (base, "acme"), (snapshot, None)) == "client"
+
+
+def test_a_base_name_goes_before_all_models_for_as_long_as_those_have_a_price() -> None:
+    begin, end = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC)
+    prices = PriceList(
+        [
+            ListedPrice(source="openai", model="gpt-4", input_usd=Decimal(5)),
+            ListedPrice(
+                source="openai",
+                model="*",
+                input_usd=Decimal(1),
+                effective_from=begin,
+                effective_until=end,
+            ),
+        ]
+    )
+
+    def usd(model: str, at: datetime) -> Decimal:
+        usage = Usage(prompt_tokens=1_000_000)
+        return prices.cost(source="openai", model=model, at=at, usage=usage).amount_usd
+
+    moments = [begin - timedelta(microseconds=1), begin, end - timedelta(microseconds=1), end]
+    assert [usd("gpt-4-0613", at) for at in moments] == [30, 5, 5, 30]
+    assert [usd("gpt-4", at) for at in moments] == [5, 5, 5, 5]
 
 
 @pytest.mark.parametrize(
