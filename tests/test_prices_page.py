@@ -110,6 +110,15 @@ def test_an_unpriced_model_gets_a_price_after_a_preview(database: Database, acme
     assert _booked(database) == booked
 
 
+def test_a_clients_name_is_no_picture(database: Database, acme: UUID) -> None:
+    factories.client(database, "![x](http://elsewhere.invalid/x.png) $1$")
+    page = open_page(PAGE, client="![x](http://elsewhere.invalid/x.png) $1$")
+
+    [owner] = [group for group in page.button_group if group.label == "For"]
+    assert "![" not in owner.options[0]
+    assert owner.options[0].endswith(r"\.png\) \$1\$")
+
+
 def test_what_is_no_amount_is_refused(database: Database, acme: UUID) -> None:
     page = open_page(PAGE)
 

@@ -1,5 +1,6 @@
 """Providers and models under AppTest: numbers that add up, links, states with nothing to show."""
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -231,6 +232,20 @@ def test_what_if_everything_ran_on_one_model(database: Database, client_id: UUID
     page.selectbox(key="target").set_value("whisper/whisper-1").run()
     assert not page.exception
     assert table(page, 1)[1] == ["Whisper whisper-1", "0.5 minutes", "$0.0030", "$0.0030", "the same"]
+
+
+def test_a_name_with_a_dollar_is_escaped_once(database: Database, client_id: UUID) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into model_prices (source, model, input_usd) values ('own', '$a$', 1), ('own', 'b', 1)"
+        )
+    use(database, client_id, date(2026, 3, 5), source="own", model="$a$")
+    for target in ("own/$a$", "own/b"):
+        page = open_march(target=target)
+        cells = [cell for shown in page.table for row in shown.value.values.tolist() for cell in row]
+        for text in (*cells, text_of(page)):
+            # One backslash before each dollar: two are a backslash to see, and the dollar begins a formula.
+            assert not re.search(r"(?<!\\)(\\\\)*\$", text), text
 
 
 def test_what_if_begins_with_the_model_that_is_used_most_and_costs_something(

@@ -44,7 +44,7 @@ def _owners(page: Page) -> dict[str, UUID | None]:
     """Whose prices this viewer may change, by what the form calls them."""
     owners: dict[str, UUID | None] = {}
     if page.viewer.administers(page.client):
-        owners[f"Only {page.client.name}"] = page.client.id
+        owners[f"Only {escaped(page.client.name)}"] = page.client.id
     if page.viewer.sees_all_clients:
         owners["All clients"] = None
     return owners

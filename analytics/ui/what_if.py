@@ -70,9 +70,9 @@ def _known_target(asked: str, labels: list[str]) -> str:
 
 def _verdict(answer: WhatIf, target: Target) -> str:
     there, booked = formatting.usd(answer.there_usd), formatting.usd(answer.booked_usd)
-    text = f"**{there}** at {escaped(target.label)} instead of **{booked}** as booked"
-    difference = _difference(answer.booked_usd, answer.there_usd)
-    return f"{text}: {difference}  \n:small[:gray[By the {escaped(answer.price_note)}.]]".replace("$", "\\$")
+    text = f"**{escaped(there)}** at {escaped(target.label)} instead of **{escaped(booked)}** as booked"
+    difference = escaped(_difference(answer.booked_usd, answer.there_usd))
+    return f"{text}: {difference}  \n:small[:gray[By the {escaped(answer.price_note)}.]]"
 
 
 def _not_comparable(answer: WhatIf) -> str:
@@ -93,14 +93,13 @@ def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, str]]:
 
 
 def _what_if_row(name: str, used: str, booked: Decimal, there: Decimal, target: Target) -> dict[str, str]:
-    cells = {
+    return {
         "Now": name,
         "Used": used,
-        "As booked": formatting.usd(booked),
-        f"At {escaped(target.label)}": formatting.usd(there),
-        "Difference": _difference(booked, there).replace(" ", formatting.NO_BREAK_SPACE),
+        "As booked": escaped(formatting.usd(booked)),
+        f"At {escaped(target.label)}": escaped(formatting.usd(there)),
+        "Difference": escaped(_difference(booked, there)).replace(" ", formatting.NO_BREAK_SPACE),
     }
-    return {title: text.replace("$", "\\$") for title, text in cells.items()}
 
 
 def _quantity(line: Compared) -> str:
