@@ -36,8 +36,8 @@ that moment decides: the client's own prices, this installation's, then the publ
 [genai-prices](https://github.com/pydantic/genai-prices). A dated snapshot, such as
 *gpt-3.5-turbo-0125*, costs what its base name does where no list has it by its own name. A client's own price
 of the base name covers its snapshots; the installation's covers only those that the public list has no price
-of their own for. Any other name that merely looks alike is another model. Audio sold by the minute goes by its
-length, never by tokens. A call that no list covers has no price, and is never shown as free.
+of their own for. Any other name that merely looks alike is another model. Audio sold by the minute goes by
+its length, never by tokens. A call that no list covers has no price, and is never shown as free.
 
 ## Conversations
 Calls belong to the conversation that they name, or else to the one with their phone number. All that name
