@@ -1,12 +1,16 @@
 """Numbers, money, phones and ages as people read them. Pure; no number is ever parted from its unit."""
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 MISSING = "\N{EM DASH}"
 _MINUS = "\N{MINUS SIGN}"
+_TIMES = "\N{MULTIPLICATION SIGN}"
+_HUGE_PERCENT = 1_000
+_FROM_WHERE_MONEY_IS_COMPACT = Decimal("9999.995")  # what prints as $10,000.00
 _PHONE = re.compile(r"(?P<digits>\+?[\d\s().-]{7,})(@.*)?")
 
 
@@ -21,11 +25,30 @@ def usd(amount: Decimal) -> str:
     return f"{sign}${size.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN):f}"
 
 
-def cost(amount: Decimal, unpriced_count: int, request_count: int) -> str:
-    """usd(amount); `≥` before it where some of the calls have no price, `cost unknown` where none has one."""
+def compact_usd(amount: Decimal) -> str:
+    """usd(), and from 10,000 on as compact() has it, where there is no room for more: `$12.3K`, `$4.56M`."""
+    if abs(amount) < _FROM_WHERE_MONEY_IS_COMPACT:
+        return usd(amount)
+    return f"{_MINUS if amount < 0 else ''}${compact(float(abs(amount)))}"
+
+
+def exact_usd(amount: Decimal) -> str:
+    """All digits that it has, without the zeros behind them: `1,234.0042 USD`."""
+    text = f"{amount:,f}".replace("-", _MINUS)
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{text}{NO_BREAK_SPACE}USD"
+
+
+def cost(
+    amount: Decimal, unpriced_count: int, request_count: int, shown: Callable[[Decimal], str] = usd
+) -> str:
+    """`$1.50`; `≥ $1.50` where some of the calls have no price, `cost unknown` where none has one.
+
+    `shown` writes the amount.
+    """
     if unpriced_count and unpriced_count == request_count:
         return "cost unknown"
-    return f"≥{NO_BREAK_SPACE}{usd(amount)}" if unpriced_count else usd(amount)
+    return f"≥{NO_BREAK_SPACE}{shown(amount)}" if unpriced_count else shown(amount)
 
 
 def count(number: int) -> str:
@@ -68,13 +91,27 @@ def window(days: int, last: date | None) -> str:
 
 
 def change(current: Decimal | int, previous: Decimal | int) -> str | None:
-    """The change in percent, `+12.3%`; None where there was nothing before to compare with."""
-    if not previous:
+    """The change in percent, `+12.3%`; None where there was nothing before to compare with.
+
+    From 1,000% on it is the factor, 11.0 times and more. A change that is there never reads as none, and
+    where something is left it is never -100%.
+    """
+    if previous <= 0:
         return None
+    if current == previous:
+        return "0%"
     percent = (Decimal(current) - Decimal(previous)) / Decimal(previous) * 100
+    # A plain hyphen: it is what st.metric and people who search for it know.
+    sign = "+" if percent > 0 else "-"
+    if abs(percent) <= Decimal("0.05"):
+        return f"{sign}<0.1%"
+    if current > 0 and percent <= Decimal("-99.95"):
+        return "-99.9%"
+    if percent >= _HUGE_PERCENT:
+        factor = Decimal(current) / Decimal(previous)
+        return f"{factor:.1f}{_TIMES}" if factor < 100 else f"{compact(float(factor))}{_TIMES}"
     decimals = 0 if abs(percent) >= Decimal("99.95") else 1
-    # A plain hyphen: st.metric reads the direction from it. Rounded first, or there would be a -0.0%.
-    return f"{round(percent, decimals) + 0:+,.{decimals}f}%"
+    return f"{sign}{abs(percent):.{decimals}f}%"
 
 
 def share(part: Decimal | int | float, whole: Decimal | int | float) -> str:

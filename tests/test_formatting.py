@@ -30,6 +30,38 @@ def test_usd(amount: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        ("0", "$0.00"),
+        ("0.000000001", "$0.0000000010"),
+        ("9999.99", "$9,999.99"),
+        ("9999.994", "$9,999.99"),
+        ("9999.995", "$10.0K"),
+        ("233333.33", "$233K"),
+        ("1000000000", "$1.00B"),
+        ("-12345", "\N{MINUS SIGN}$12.3K"),
+    ],
+)
+def test_compact_usd(amount: str, expected: str) -> None:
+    assert formatting.compact_usd(Decimal(amount)) == expected
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        ("0", "0"),
+        ("100.00", "100"),
+        ("1234.0042000", "1,234.0042"),
+        ("0.000000001", "0.000000001"),
+        ("1E+9", "1,000,000,000"),
+        ("12345678901234567890123456.0123456789", "12,345,678,901,234,567,890,123,456.0123456789"),
+    ],
+)
+def test_exact_usd_keeps_every_digit(amount: str, expected: str) -> None:
+    assert formatting.exact_usd(Decimal(amount)) == f"{expected}{formatting.NO_BREAK_SPACE}USD"
+
+
+@pytest.mark.parametrize(
     ("number", "expected"),
     [
         (0, "0"),
@@ -54,11 +86,23 @@ def test_compact(number: int, expected: str) -> None:
     [
         (110, 100, "+10.0%"),
         (50, 100, "-50.0%"),
-        (100, 100, "+0.0%"),
-        (9_999, 10_000, "+0.0%"),
+        (100, 100, "0%"),
         (0, 100, "-100%"),
-        (5_000, 1, "+499,900%"),
+        # What is there is told: the least change, and the least that is left.
+        (9_999, 10_000, "-<0.1%"),
+        (100_040, 100_000, "+<0.1%"),
+        (100_050, 100_000, "+<0.1%"),
+        (100_051, 100_000, "+0.1%"),
+        (2, 10_000, "-99.9%"),
+        (Decimal("1e-12"), 1, "-99.9%"),
+        (6, 10_000, "-99.9%"),
+        (200, 100, "+100%"),
+        (1_099, 100, "+999%"),
+        (1_100, 100, "11.0\N{MULTIPLICATION SIGN}"),
+        (836, 100, "+736%"),
+        (5_000, 1, "5.00K\N{MULTIPLICATION SIGN}"),
         (7, 0, None),
+        (0, 0, None),
         (Decimal("1.5"), Decimal("1.2"), "+25.0%"),
     ],
 )
@@ -92,6 +136,11 @@ def test_share_never_hides_what_is_there(part: int, whole: int, expected: str) -
 )
 def test_cost_tells_what_is_unknown(unpriced: int, requests: int, expected: str) -> None:
     assert formatting.cost(Decimal("1.5"), unpriced, requests) == expected
+
+
+def test_cost_is_as_compact_as_its_place_wants() -> None:
+    shown = formatting.cost(Decimal(12_345), 1, 5, formatting.compact_usd)
+    assert shown == f"\N{GREATER-THAN OR EQUAL TO}{formatting.NO_BREAK_SPACE}$12.3K"
 
 
 @pytest.mark.parametrize(

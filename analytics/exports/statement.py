@@ -77,7 +77,7 @@ def _cards(total: Row, days: int) -> Iterator[dict[str, str]]:
     yield _card(
         "Total cost",
         formatting.cost(total["total_cost"], unpriced, requests),
-        "no request with a price" if is_unknown else f"{at_least}{_exact(total['total_cost'])} USD",
+        "no request with a price" if is_unknown else f"{at_least}{formatting.exact_usd(total['total_cost'])}",
         total["total_cost"],
         0 if is_unknown else total["previous_total_cost"],
         f"{formatting.usd(total['previous_total_cost'])} in {before}",
@@ -187,12 +187,6 @@ def _amounts(row: Row) -> dict[str, str]:
 
 def _share(row: Row, total: Row) -> str:
     return formatting.share(row["total_tokens"], total["total_tokens"])
-
-
-def _exact(amount: Decimal) -> str:
-    """All digits, without the zeros behind them: `1,234.0042`. (Decimal.normalize() would round to 28.)"""
-    text = f"{amount:,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _short(name: str, length: int = MAX_NAME) -> str:

@@ -12,7 +12,6 @@ other_days, comparison, patterns, what_if   two periods, when and for what calls
 states      when there is nothing to show: what is wrong and what to do
 """
 
-from analytics.ui.cards import summary_cards
 from analytics.ui.clients import clients, clients_total, read_clients
 from analytics.ui.comparison import no_calls, usage_comparison
 from analytics.ui.conversation_list import (
@@ -38,6 +37,7 @@ from analytics.ui.price_forms import new_price
 from analytics.ui.prices import booked_and_repriced, price_list, read_prices, unpriced_models, used_models
 from analytics.ui.reading import read_overview
 from analytics.ui.states import no_usage
+from analytics.ui.summary import summary_cards
 from analytics.ui.timeline import (
     conversation_calls,
     conversation_course,

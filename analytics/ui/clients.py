@@ -11,7 +11,7 @@ import streamlit as st
 from analytics import formatting, queries
 from analytics.queries import UNASSIGNED_CLIENT_ID
 from analytics.ui import reading
-from analytics.ui.cards import NARROWEST_CARD
+from analytics.ui.cards import Card, cards
 from analytics.ui.page import Page, open_overview
 from analytics.ui.reading import Reading
 from analytics.ui.tables import ROW_HEIGHT
@@ -43,23 +43,39 @@ def clients_total(page: Page, shown: Reading[pd.DataFrame]) -> None:
     tokens, previous_tokens = int(frame["total_tokens"].sum()), int(frame["previous_total_tokens"].sum())
     days = f"the {page.period.days} days just before"
     used = int((frame["request_count"] > 0).sum())
-    with st.grid(4, min_column_width=NARROWEST_CARD, gap="small", key="totals"):
-        _card(
-            "Total cost",
-            formatting.cost(cost, unpriced, requests),
-            formatting.change(cost, previous_cost),
-            f"vs {formatting.usd(previous_cost)}",
-            help=f"{cost.normalize():f}{formatting.NO_BREAK_SPACE}USD. Compared with {days}.",
-        )
-        _card(
-            "Total tokens",
-            formatting.compact(tokens),
-            formatting.change(tokens, previous_tokens),
-            f"vs {formatting.compact(previous_tokens)}",
-            help=f"{formatting.plural(tokens, 'token')}. Compared with {days}.",
-        )
-        _card("Requests", formatting.count(requests), None, _coverage(requests, unpriced))
-        _card("Clients", formatting.count(len(frame)), None, f"{used} with calls in these days")
+    cost_change = formatting.change(cost, previous_cost)
+    tokens_change = formatting.change(tokens, previous_tokens)
+    cards(
+        [
+            Card(
+                label="Total cost",
+                value=formatting.cost(cost, unpriced, requests, formatting.compact_usd),
+                change=cost_change,
+                beside_change=f"vs {formatting.compact_usd(previous_cost)}",
+                explanation=f"{formatting.exact_usd(cost)}. Compared with {days}.",
+            ),
+            Card(
+                label="Total tokens",
+                value=formatting.compact(tokens),
+                change=tokens_change,
+                beside_change=f"vs {formatting.compact(previous_tokens)}",
+                explanation=f"{formatting.plural(tokens, 'token')}. Compared with {days}.",
+            ),
+            Card(
+                label="Requests",
+                value=formatting.count(requests),
+                lines=[_coverage(requests, unpriced)],
+                explanation=f"Of all clients together, {page.period}.",
+            ),
+            Card(
+                label="Clients",
+                value=formatting.count(len(frame)),
+                lines=[f"{used} with calls in these days"],
+                explanation="All that you may see.",
+            ),
+        ],
+        key="totals",
+    )
 
 
 def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
@@ -83,16 +99,6 @@ def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
         row, _ = cells[0]
         client_id = frame["client_id"].iloc[row]
         open_overview(page, client_id)
-
-
-def _card(label: str, value: str, change: str | None, about: str, **more: Any) -> None:
-    with st.container(border=True, height="stretch", gap="xxsmall", key=f"card {label}"):
-        # More use is neither good nor bad.
-        st.metric(
-            label, value, delta=change, delta_color="off", delta_description=about if change else None, **more
-        )
-        if change is None:
-            st.caption(about.replace("$", "\\$"))
 
 
 def _coverage(requests: int, unpriced: int) -> str:

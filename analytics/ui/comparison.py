@@ -169,8 +169,6 @@ def _change(current: Decimal | int, previous: Decimal | int) -> str:
     if not current:
         return "· gone"
     percent = (formatting.change(current, previous) or "").replace("-", MINUS)
-    if percent == "+0.0%":
-        return "· about the same"
     return f"{'▲' if current > previous else '▼'}{formatting.NO_BREAK_SPACE}{percent}"
 
 

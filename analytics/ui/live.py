@@ -20,7 +20,7 @@ from analytics import charts, charts_of_calls, formatting, queries
 from analytics.database import Database
 from analytics.errors import DatabaseError
 from analytics.ui import tables
-from analytics.ui.cards import NARROWEST_CARD
+from analytics.ui.cards import Card, cards
 from analytics.ui.drawing import draw
 from analytics.ui.page import Page
 from analytics.ui.states import escaped, explained, sentence
@@ -180,39 +180,43 @@ def live_numbers(feed: Feed) -> None:
     counted = (mean["unpriced_count"], mean["request_count"])
     per_hour = mean["total_cost"] * (HOUR // MINUTE) / MEAN_MINUTES
     unpriced, without_usage = hour["unpriced_count"], hour["zero_token_count"]
-    with st.grid(4, min_column_width=NARROWEST_CARD, gap="small", key="cards"):
-        _card(
-            "Requests / min",
-            formatting.count(last["request_count"]),
-            f"{MEAN_MINUTES}-minute mean {mean['request_count'] / MEAN_MINUTES:,.1f}",
-            "In the last minute that is over.",
-        )
-        _card(
-            "Tokens / min",
-            formatting.compact(last["total_tokens"]),
-            f"{MEAN_MINUTES}-minute mean {formatting.compact(mean['total_tokens'] / MEAN_MINUTES)}",
-            f"In the last minute that is over: {formatting.plural(last['total_tokens'], 'token')}.",
-        )
-        _card(
-            "Cost / hour",
-            formatting.cost(per_hour, *counted),
-            f"{formatting.cost(hour['total_cost'], unpriced, hour['request_count'])} in the last hour",
-            f"At the rate of the last {MEAN_MINUTES} minutes that are over.",
-        )
-        _card(
-            "Without price",
-            formatting.count(unpriced),
-            f"of {formatting.plural(hour['request_count'], 'call')} in the last hour, "
-            f"{formatting.count(without_usage)} without tokens",
-            "Calls whose cost is not known, and calls that tell no usage.",
-        )
-
-
-def _card(label: str, value: str, line: str, explanation: str) -> None:
-    with st.container(border=True, height="stretch", gap="xxsmall", key=f"card {label}"):
-        st.metric(label, value, help=explanation)
-        # A dollar sign would begin a formula.
-        st.caption(line.replace("$", "\\$"))
+    cards(
+        [
+            Card(
+                label="Requests / min",
+                value=formatting.count(last["request_count"]),
+                lines=[f"{MEAN_MINUTES}-minute mean {mean['request_count'] / MEAN_MINUTES:,.1f}"],
+                explanation="In the last minute that is over.",
+            ),
+            Card(
+                label="Tokens / min",
+                value=formatting.compact(last["total_tokens"]),
+                lines=[
+                    f"{MEAN_MINUTES}-minute mean {formatting.compact(mean['total_tokens'] / MEAN_MINUTES)}"
+                ],
+                explanation="In the last minute that is over: "
+                f"{formatting.plural(last['total_tokens'], 'token')}.",
+            ),
+            Card(
+                label="Cost / hour",
+                value=formatting.cost(per_hour, *counted, formatting.compact_usd),
+                lines=[
+                    f"{formatting.cost(hour['total_cost'], unpriced, hour['request_count'])} in the last hour"
+                ],
+                explanation=f"{formatting.exact_usd(per_hour)}, at the rate of the last {MEAN_MINUTES} "
+                "minutes that are over.",
+            ),
+            Card(
+                label="Without price",
+                value=formatting.count(unpriced),
+                lines=[
+                    f"of {formatting.plural(hour['request_count'], 'call')} in the last hour, "
+                    f"{formatting.count(without_usage)} without tokens"
+                ],
+                explanation="Calls whose cost is not known, and calls that tell no usage.",
+            ),
+        ]
+    )
 
 
 def live_minutes(page: Page, feed: Feed) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from analytics import charts, charts_of_calls, formatting
 from analytics.queries import Timeline
 from analytics.ui import tables
-from analytics.ui.cards import NARROWEST_CARD
+from analytics.ui.cards import Card, cards
 from analytics.ui.conversation_list import OpenedConversation, close_conversation
 from analytics.ui.drawing import draw
 from analytics.ui.page import Page
@@ -49,24 +49,40 @@ def conversation_numbers(shown: Timeline) -> None:
     """Cost, tokens and calls of the whole conversation in the period."""
     total = _total(shown)
     priced_count = int(total["request_count"] - total["unpriced_count"])
-    per_call = formatting.usd(total["total_cost"] / Decimal(priced_count)) if priced_count else "unknown"
-    with st.grid(4, min_column_width=NARROWEST_CARD, gap="small", key="cards"):
-        for label, value, explanation in (
-            (
-                "Cost",
-                formatting.cost(total["total_cost"], total["unpriced_count"], total["request_count"]),
-                f"{total['total_cost'].normalize():f} USD"
-                + (f"; {total['unpriced_count']:,} calls have no price" if total["unpriced_count"] else ""),
+    exact = formatting.exact_usd(total["total_cost"])
+    if total["unpriced_count"]:
+        exact = f"{exact}; {formatting.plural(total['unpriced_count'], 'call')} without a price"
+    per_call = total["total_cost"] / Decimal(priced_count) if priced_count else None
+    cards(
+        [
+            Card(
+                label="Cost",
+                value=formatting.cost(
+                    total["total_cost"],
+                    total["unpriced_count"],
+                    total["request_count"],
+                    formatting.compact_usd,
+                ),
+                explanation=exact,
             ),
-            (
-                "Tokens",
-                formatting.compact(total["total_tokens"]),
-                formatting.plural(total["total_tokens"], "token"),
+            Card(
+                label="Tokens",
+                value=formatting.compact(total["total_tokens"]),
+                explanation=formatting.plural(total["total_tokens"], "token"),
             ),
-            ("Calls", formatting.count(total["request_count"]), "Requests of the period"),
-            ("Cost per call", per_call, "Of the calls with a known price"),
-        ):
-            st.metric(label, value, border=True, help=explanation)
+            Card(
+                label="Calls",
+                value=formatting.count(total["request_count"]),
+                explanation="Requests of the period",
+            ),
+            Card(
+                label="Cost per call",
+                value="unknown" if per_call is None else formatting.compact_usd(per_call),
+                explanation="Of the calls with a known price"
+                + ("" if per_call is None else f": {formatting.exact_usd(per_call)}"),
+            ),
+        ]
+    )
 
 
 def conversation_course(page: Page, shown: Timeline) -> None:

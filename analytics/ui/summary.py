@@ -1,0 +1,116 @@
+"""The Overview's cards: the total, its cost, and the providers that it is made of."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from analytics import charts, formatting
+from analytics.queries import Overview
+from analytics.ui.cards import Card, cards
+
+PROVIDERS = ("openai", "groq", "other")
+
+
+def summary_cards(overview: Overview) -> None:
+    """Total tokens and cost, OpenAI, Groq, and Other unless it is zero; the parts add up to the total."""
+    by_provider: dict[Any, dict[Any, Any]] = overview.summary.set_index("provider").to_dict("index")
+    trends = charts.trends(overview.daily, overview.period.days)
+    total = by_provider["total"]
+    requests = formatting.plural(total["request_count"], "request")
+    shown = [
+        _tokens_card(overview, "Total tokens", total, trends["Total"], [requests, _split(total)]),
+        _cost_card(overview, "Total cost", total, trends["Total"]),
+    ]
+    for provider in PROVIDERS:
+        row = by_provider[provider]
+        if provider == "other" and not _is_used(row):
+            continue
+        name = charts.provider_name(provider)
+        cost = formatting.cost(
+            row["total_cost"], row["unpriced_count"], row["request_count"], formatting.compact_usd
+        )
+        requests = formatting.plural(row["request_count"], "request")
+        share = formatting.share(row["total_tokens"], total["total_tokens"])
+        lines = [f"{cost} · {requests}", f"{share} of all tokens"]
+        shown.append(_tokens_card(overview, name, row, trends[name], lines))
+    cards(shown)
+
+
+def _is_used(row: dict[Any, Any]) -> bool:
+    return bool(row["request_count"] or row["previous_request_count"])
+
+
+def _tokens_card(
+    overview: Overview, label: str, row: dict[str, Any], trend: dict[str, list[float]], lines: Sequence[str]
+) -> Card:
+    change = formatting.change(row["total_tokens"], row["previous_total_tokens"])
+    return Card(
+        label=label,
+        value=formatting.compact(row["total_tokens"]),
+        explanation=_explanation(overview, formatting.plural(row["total_tokens"], "token")),
+        change=change,
+        beside_change=f"vs {formatting.compact(row['previous_total_tokens'])}" if change else "no comparison",
+        trend=trend["tokens"],
+        lines=lines,
+    )
+
+
+def _cost_card(overview: Overview, label: str, row: dict[str, Any], trend: dict[str, list[float]]) -> Card:
+    change = formatting.change(row["total_cost"], row["previous_total_cost"])
+    counts = (row["unpriced_count"], row["request_count"])
+    exact = formatting.exact_usd(row["total_cost"])
+    return Card(
+        label=label,
+        value=formatting.cost(row["total_cost"], *counts, formatting.compact_usd),
+        explanation=_explanation(overview, f"at least {exact}" if row["unpriced_count"] else exact),
+        change=change,
+        beside_change=f"vs {formatting.compact_usd(row['previous_total_cost'])}"
+        if change
+        else "no comparison",
+        trend=trend["cost"],
+        lines=[_per_request(row), _coverage(row)],
+        warning=_unknown(row),
+    )
+
+
+def _explanation(overview: Overview, exact: str) -> str:
+    first, last = formatting.day(overview.first_day), formatting.day(overview.last_day)
+    return (
+        f"{exact} from {first} to {last}, days of {overview.client.timezone}. "
+        f"Compared with the {overview.period.days} days just before."
+    )
+
+
+def _split(row: dict[str, Any]) -> str:
+    """`8.1M prompt + 2.2M completion`, and what no call divided, so that the parts add up to the total."""
+    undivided = row["total_tokens"] - row["prompt_tokens"] - row["completion_tokens"]
+    parts = {"prompt": row["prompt_tokens"], "completion": row["completion_tokens"], "undivided": undivided}
+    return " + ".join(
+        f"{formatting.compact(tokens)}{formatting.NO_BREAK_SPACE}{name}"
+        for name, tokens in parts.items()
+        if tokens or name != "undivided"
+    )
+
+
+def _per_request(row: dict[str, Any]) -> str:
+    """What a request with a price costs."""
+    priced_count = row["request_count"] - row["unpriced_count"]
+    if not priced_count:
+        return "no request with a price"
+    requests = "priced request" if row["unpriced_count"] else "request"
+    return f"{formatting.compact_usd(row['total_cost'] / Decimal(priced_count))} per {requests}"
+
+
+def _coverage(row: dict[str, Any]) -> str:
+    """That every request has a cost, or that there was none."""
+    if not row["request_count"]:
+        return "nothing to price"
+    return "" if row["unpriced_count"] else "all requests priced"
+
+
+def _unknown(row: dict[str, Any]) -> str:
+    """How many of the requests have no known cost."""
+    if not row["unpriced_count"]:
+        return ""
+    priced = formatting.share(row["request_count"] - row["unpriced_count"], row["request_count"])
+    return f"{priced} priced, {formatting.count(row['unpriced_count'])} at unknown cost"
