@@ -5,7 +5,7 @@ import streamlit as st
 from analytics import ui
 
 page = ui.begin_page("Usage overview", icon="📈")
-shown = ui.read_overview(page.database, page.client, page.period, page.now)
+shown = ui.read_overview(page.database, page.client, page.period, page.measure.unit, page.now)
 
 ui.freshness(shown, also=lambda: ui.downloads(page, shown))
 if not shown.value.summary["request_count"].any():

@@ -12,22 +12,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from analytics import formatting
-from analytics.queries import DAILY_CHART_DAYS
+from analytics.queries import DAILY_CHART_DAYS, Unit
 
 COLORS = {"OpenAI": "#0F9D75", "Groq": "#8A63D2", "Other": "#7C8DA6", "Total": "#2E7FD9"}
 PROVIDERS = ("OpenAI", "Groq", "Other")
 CHART_HEIGHT = 300
 _ROOMY_SHARE = 0.08
+PALE = 0.3
+"""How opaque is what lies outside of the chosen days, on either background."""
 KEPT_SPECIFICATIONS = 256
 """Of one kind. Those of a day are few; the days themselves, where axes name them, go by."""
-
-Unit = Literal["tokens", "cost"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,18 +109,20 @@ def trends(daily: pd.DataFrame, days: int) -> dict[str, dict[str, list[float]]]:
     return {name: {unit: [float(sum_) for sum_ in sums[name][unit]] for unit in sums[name]} for name in names}
 
 
-def weekly_evolution(weekly: pd.DataFrame, measure: Measure) -> Chart:
+def weekly_evolution(weekly: pd.DataFrame, measure: Measure, first_day: date | None = None) -> Chart:
     """Lines of OpenAI, Groq, the others if any, and the total over queries.weekly_evolution().
 
-    The running week's points are hollow: it is not over yet.
+    The running week's points are hollow: it is not over yet. Weeks that end before `first_day` are pale.
     """
     shown = (*_present(weekly, measure), "Total")
     wide = pd.DataFrame({"week_start": weekly["week_start"], "week_number": weekly["week_number"]})
     for name in shown:
         wide[name] = weekly[f"{name.lower()}_{measure.unit}"].astype(float)
     wide["is_running"] = weekly["week_start"] == weekly["week_start"].max()
+    last_days = weekly["week_start"] + pd.Timedelta(days=6)
+    wide["is_pale"] = False if first_day is None else last_days < pd.Timestamp(first_day)
     values = wide.melt(
-        id_vars=["week_start", "week_number", "is_running"],
+        id_vars=["week_start", "week_number", "is_running", "is_pale"],
         value_vars=shown,
         var_name="provider",
         value_name="value",
@@ -143,16 +145,19 @@ def _weekly_lines(shown: Sequence[str], measure: Measure, starts: Sequence[date]
     amount = alt.Y("value:Q", title=None, axis=amount_axis(measure), scale=alt.Scale(zero=True))
     base = alt.Chart(alt.NamedData("by_provider")).encode(x=week, y=amount, color=provider_color(shown))
 
-    # The total is broad and lies below: a provider that is all of it stays visible on top.
-    total = base.mark_line(strokeWidth=5, interpolate="monotone").transform_filter(
-        "datum.provider == 'Total'"
-    )
-    lines = base.mark_line(strokeWidth=2, interpolate="monotone").transform_filter(
-        "datum.provider != 'Total'"
-    )
-    points = base.mark_point(size=45, filled=True, opacity=1).transform_filter("!datum.is_running")
-    running = base.mark_point(size=55, filled=False, strokeWidth=2, opacity=1).transform_filter(
-        "datum.is_running"
+    # The total is broad and lies below: a provider that is all of it stays visible on top. Lines are
+    # straight, as rounded ones show amounts that were not there. Pale ones, of all weeks, lie below them.
+    lines = [
+        base.mark_line(strokeWidth=width, opacity=opacity).transform_filter(f"{whose} && {weeks}")
+        for whose, width in (("datum.provider == 'Total'", 5), ("datum.provider != 'Total'", 2))
+        for weeks, opacity in (("true", PALE), ("!datum.is_pale", 1))
+    ]
+    shade = alt.condition("datum.is_pale", alt.value(PALE), alt.value(1))
+    points = base.mark_point(size=45, filled=True).encode(opacity=shade).transform_filter("!datum.is_running")
+    running = (
+        base.mark_point(size=55, filled=False, strokeWidth=2)
+        .encode(opacity=shade)
+        .transform_filter("datum.is_running")
     )
     rule = (
         alt.Chart(alt.NamedData("by_week"))
@@ -168,17 +173,26 @@ def _weekly_lines(shown: Sequence[str], measure: Measure, starts: Sequence[date]
         )
         .add_params(hovered)
     )
-    return specified(alt.layer(total, lines, points, running, rule).properties(height=CHART_HEIGHT))
+    return specified(alt.layer(*lines, points, running, rule).properties(height=CHART_HEIGHT))
 
 
-def daily_usage(daily: pd.DataFrame, measure: Measure, days: int = DAILY_CHART_DAYS) -> Chart:
-    """Stacked bars per day by provider, over the last `days` of queries.daily_usage(), newest day last."""
+def daily_usage(
+    daily: pd.DataFrame,
+    measure: Measure,
+    days: int = DAILY_CHART_DAYS,
+    first_day: date | None = None,
+) -> Chart:
+    """Stacked bars per day by provider, over the last `days` of queries.daily_usage(), newest day last.
+
+    Days before `first_day` are pale.
+    """
     recent = _last_days(daily, days)
     values = pd.DataFrame(
         {
             "date": recent["date"],
             "provider": recent["source"].map(provider_name),
             "value": recent[measure.total_column].astype(float),
+            "is_pale": False if first_day is None else recent["date"] < pd.Timestamp(first_day),
         }
     )
     wide = values.pivot_table(
@@ -278,7 +292,10 @@ def stacked(values: pd.DataFrame) -> pd.DataFrame:
 def stacked_bars(
     moment: alt.X, heading: alt.Tooltip, shown: Sequence[str], measure: Measure, height: int
 ) -> alt.LayerChart | alt.FacetChart:
-    """Bars over the datasets `by_provider`, which is stacked(), and `columns`, with a column per provider."""
+    """Bars over the datasets `by_provider`, which is stacked(), and `columns`, with a column per provider.
+
+    Rows of `by_provider` may be told to be pale: `is_pale`.
+    """
     bars = (
         alt.Chart(alt.NamedData("by_provider"))
         .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2, binSpacing=2)
@@ -287,6 +304,9 @@ def stacked_bars(
             y=alt.Y("sum(value):Q", title=None, axis=amount_axis(measure)),
             color=provider_color(shown),
             order=alt.Order("stacking:Q"),
+            opacity=alt.Opacity(
+                "is_pale:N", scale=alt.Scale(domain=[False, True], range=[1, PALE]), legend=None
+            ),
         )
     )
     # One tooltip for the whole column, whichever bar the pointer meets.

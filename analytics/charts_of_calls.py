@@ -125,6 +125,7 @@ def by_minute(
     wide.insert(0, "minute_at", begins_at.dt.tz_localize("UTC"))
     wide.insert(1, "clock", begins_at.dt.strftime("%H:%M"))
     long = wide.melt(id_vars=["minute_at"], value_vars=shown, var_name="provider", value_name="value")
+    long["is_pale"] = False
     return Chart(
         specification=_minute_bars(shown, measure), datasets={"by_provider": stacked(long), "columns": wide}
     )

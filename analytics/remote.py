@@ -47,6 +47,7 @@ def use_analytics(
     last: date | None = None,
     month: str | None = None,
     limit: int | None = None,
+    order: str | None = None,
     refresh_seconds: float = 60,
     url: str | None = None,
     api_key: str | None = None,
@@ -61,6 +62,7 @@ def use_analytics(
         type: "all", "daily", "weekly", "monthly" or "conversation".
         month: of the monthly numbers, as "2026-03".
         limit: how many conversations.
+        order: which of them, by "tokens" or "cost".
         url: of the server, such as "https://usage.example.com"; USAGE_URL if left out.
         api_key: one that may read; USAGE_API_KEY if left out.
 
@@ -74,6 +76,7 @@ def use_analytics(
         "to": last,
         "month": month,
         "limit": limit,
+        "order": order,
     }
     parameters = {name: str(value) for name, value in asked.items() if value is not None}
     address = _setting("url", url, "USAGE_URL").rstrip("/")

@@ -211,8 +211,8 @@ class Usage:
             [log for log in self.logs if (log["usage_date"].year, log["usage_date"].month) == (year, month)]
         )
 
-    def by_conversation(self, days: int, limit: int) -> list[tuple[Any, ...]]:
-        """(conversation_id, phone, name, sums ..., share), the most tokens first."""
+    def by_conversation(self, days: int, limit: int, order: str = "tokens") -> list[tuple[Any, ...]]:
+        """(conversation_id, phone, name, sums ..., share), the most tokens or the highest cost first."""
         by_phone = {known["phone"]: known for known in self.conversations if known["phone"] is not None}
         by_id = {known["id"]: known for known in self.conversations}
         logs = self.last_days(days)
@@ -235,7 +235,12 @@ class Usage:
                     rounded(Decimal(tokens(here)) / everything, 6) if everything else Decimal(0),
                 )
             )
-        rows.sort(key=lambda row: (-row[3], -row[4], row[1] is None, row[1] or "", row[0] is None, row[0]))
+        rows.sort(
+            key=lambda row: (
+                *((-row[4], -row[3]) if order == "cost" else (-row[3], -row[4])),
+                *(row[1] is None, row[1] or "", row[0] is None, row[0]),
+            )
+        )
         return rows[:limit]
 
 

@@ -75,6 +75,7 @@ function search_conversations       -          -         Acme      Acme      -  
 function conversation_days          -          -         Acme      Acme      -         Acme      -         -         -
 function get_conversation_calls     -          -         Acme      Acme      -         Acme      -         -         -
 function get_calls_since            -          -         Acme      Acme      -         Acme      -         -         -
+function get_named_calls_since      -          -         Acme      Acme      -         Acme      -         -         -
 function get_usage_by_minute        -          -         Acme      Acme      -         Acme      -         -         -
 function get_usage_gaps             -          -         Acme      Acme      -         Acme      -         -         -
 function usage_hourly_between       -          -         Acme      Acme      -         Acme      -         -         -
@@ -127,7 +128,7 @@ STATEMENTS = {
     "get_daily_usage": "select * from get_daily_usage(%(acme)s, 2, %(now)s)",
     "get_weekly_evolution": "select * from get_weekly_evolution(%(acme)s, 2, %(now)s)",
     "get_monthly_summary": "select * from get_monthly_summary(%(acme)s, 2026, 3, %(now)s)",
-    "get_usage_by_conversation": "select * from get_usage_by_conversation(%(acme)s, 2, 20, %(now)s)",
+    "get_usage_by_conversation": "select * from get_usage_by_conversation(%(acme)s, 2, 20, %(now)s, 'cost')",
     "get_usage_by_model": "select * from get_usage_by_model(%(acme)s, 2, %(now)s)",
     "get_usage_summary": "select * from get_usage_summary(%(acme)s, 2, %(now)s)",
     "model_usage_between": "select * from model_usage_between(%(acme)s, '2026-03-01', '2026-03-31')",
@@ -147,6 +148,7 @@ STATEMENTS = {
         "select * from get_conversation_calls(%(acme)s, null, '55110001', %(first)s, %(last)s)"
     ),
     "get_calls_since": "select * from get_calls_since(%(acme)s, '2026-03-01')",
+    "get_named_calls_since": "select * from get_named_calls_since(%(acme)s, '2026-03-01')",
     "get_usage_by_minute": "select * from get_usage_by_minute(%(acme)s, '2026-03-01', '2026-04-01')",
     "get_usage_gaps": "select * from get_usage_gaps(%(acme)s, %(first)s, %(last)s)",
     "usage_hourly_between": "select * from usage_hourly_between(%(acme)s, %(first)s, %(last)s)",
@@ -233,7 +235,7 @@ def test_nothing_is_missing(database: Database) -> None:
 
     with database.transaction() as connection:
         functions = connection.execute(
-            "select proname from pg_proc where pronamespace = 'public'::regnamespace"
+            "select distinct proname from pg_proc where pronamespace = 'public'::regnamespace"
         ).fetchall()
     assert sorted(cells("function")) == sorted(name for (name,) in functions)
 

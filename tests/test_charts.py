@@ -93,6 +93,24 @@ def test_daily_usage_shows_thirty_days_with_the_newest(days: int) -> None:
     assert {row["provider"] for row in _data(specification)} == {"OpenAI", "Groq", "Other"}
 
 
+def test_what_lies_before_the_period_is_pale() -> None:
+    daily = charts.daily_usage(_daily(30), MEASURES["Cost"], 30, date(2026, 3, 12)).to_dict()
+    in_full = {row["date"][:10] for row in _data(daily) if not row["is_pale"]}
+    assert in_full == {f"2026-03-{day}" for day in range(12, 19)}
+    assert {row["date"][:10] for row in _data(daily) if row["is_pale"]}.isdisjoint(in_full)
+
+    # A week counts whole, so one with a day of the period is in full.
+    for first_day, pale in ((date(2026, 3, 15), set()), (date(2026, 3, 16), {"2026-03-09"})):
+        weekly = charts.weekly_evolution(_weekly(), MEASURES["Cost"], first_day).to_dict()
+        assert {row["week_start"][:10] for row in _data(weekly) if row["is_pale"]} == pale
+
+
+def test_no_line_is_rounded() -> None:
+    """Between two points of a rounded one there are amounts that nobody used."""
+    weekly = charts.weekly_evolution(_weekly(), MEASURES["Tokens"]).specification
+    assert "interpolate" not in weekly
+
+
 def test_provider_share_leaves_out_what_is_zero() -> None:
     specification = charts.provider_share(_summary(300, 100, 0), MEASURES["Cost"]).to_dict()
     assert [(row["provider"], row["value"], row["share"]) for row in _data(specification)] == [

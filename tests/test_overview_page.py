@@ -105,8 +105,12 @@ def test_any_two_days_may_be_chosen(configured: Database) -> None:
 
     assert not page.exception
     assert _metrics(page)["Total tokens"] == "460"
-    for title in ("Model comparison, 3 Mar to 4 Mar 2026", "Daily usage, 3 Mar to 4 Mar 2026"):
-        assert title in text_of(page)
+    for text in (
+        *("Model comparison, 3 Mar to 4 Mar 2026", "by tokens, 3 Mar to 4 Mar 2026"),
+        *("Daily usage, 3 Feb to 4 Mar 2026", "Pale: days before 3 Mar to 4 Mar 2026"),
+        *("Weekly evolution, 12 weeks to 4 Mar 2026", "Pale: weeks before 3 Mar to 4 Mar 2026"),
+    ):
+        assert text in text_of(page)
     assert page.date_input[0].value == (first_call.date() + timedelta(1), first_call.date() + timedelta(2))
 
     page.date_input[0].set_value((first_call.date(),)).run()
@@ -228,8 +232,14 @@ def test_an_open_page_asks_the_database_once_a_minute(
 
         page.run()
         page.toggle(key="phones").set_value(True).run()
-        page.button_group(key="show").set_value("Cost").run()
         assert proxy.round_trips == asked
+
+        # The most expensive conversations are others than those with the most tokens.
+        page.button_group(key="show").set_value("Cost").run()
+        assert proxy.round_trips == asked + 1
+        page.button_group(key="show").set_value("Tokens").run()
+        page.button_group(key="show").set_value("Cost").run()
+        assert proxy.round_trips == asked + 1
 
         _button(page, "Refresh").click().run()
         assert proxy.round_trips > asked

@@ -219,7 +219,9 @@ class RollupMachine(RuleBasedStateMachine):
             assert self.call("get_weekly_evolution", client_id, 3, NOW) == expected.weekly(3)
             assert self.models("get_monthly_summary", client_id, 2026, 3, NOW) == expected.month(2026, 3)
             for days, limit in ((1, 2), (3, 1), (3, 100), (100, 3)):
-                assert self.conversations(client_id, days, limit) == expected.by_conversation(days, limit)
+                for order in ("tokens", "cost"):
+                    found = self.conversations(client_id, days, limit, order)
+                    assert found == expected.by_conversation(days, limit, order)
 
     def call(self, function: str, *arguments: Any) -> list[tuple[Any, ...]]:
         places = ", ".join(["%s"] * len(arguments))
@@ -234,15 +236,15 @@ class RollupMachine(RuleBasedStateMachine):
             for row in self.call(function, *arguments)
         ]
 
-    def conversations(self, client_id: UUID, days: int, limit: int) -> list[tuple[Any, ...]]:
+    def conversations(self, client_id: UUID, days: int, limit: int, order: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(
             """
             select
                 conversation_id, phone, conversation_name, total_tokens, total_cost, request_count,
                 openai_tokens, groq_tokens, other_tokens, unpriced_count, share_of_tokens
-            from get_usage_by_conversation(%s, %s, %s, %s)
+            from get_usage_by_conversation(%s, %s, %s, %s, %s)
             """,
-            [client_id, days, limit, NOW],
+            [client_id, days, limit, NOW, order],
         ).fetchall()
 
 

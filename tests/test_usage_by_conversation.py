@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -24,11 +25,13 @@ COLUMNS = """
 
 
 def conversations(
-    connection: "psycopg.Connection[Any]", client_id: UUID, days: int, limit: int
+    connection: "psycopg.Connection[Any]", client_id: UUID, days: int, limit: int, *order: str
 ) -> list[tuple[Any, ...]]:
+    """As the guide asks, or in an order."""
+    places = ", ".join(["%s"] * (4 + len(order)))
     return connection.execute(
-        f"select {COLUMNS} from get_usage_by_conversation(%s, %s, %s, %s)",  # noqa: S608
-        [client_id, days, limit, NOW],
+        f"select {COLUMNS} from get_usage_by_conversation({places})",  # noqa: S608
+        [client_id, days, limit, NOW, *order],
     ).fetchall()
 
 
@@ -93,6 +96,35 @@ def test_a_long_lifetime_does_not_beat_a_busy_period(database: Database) -> None
         assert [row[1:4:2] for row in rows] == [("busy", 500), ("straddling", 400)]
 
 
+def test_the_most_expensive_come_first_and_a_cost_that_is_not_known_is_no_free_one(
+    database: Database,
+) -> None:
+    client_id = factories.client(database)
+    for phone, tokens, cost in (
+        *(("dear", 1, Decimal(200_000)), ("long", 9_000, Decimal("0.5")), ("free", 70, Decimal(0))),
+        *(("unknown", 800, None), ("partly", 10, Decimal(3)), ("partly", 10, None)),
+    ):
+        insert_usage(database, usage_log(client_id, phone=phone, total_tokens=tokens, cost_usd=cost))
+
+    for is_folded in (False, True):
+        if is_folded:
+            database.fold()
+        with database.transaction() as connection:
+            rows = conversations(connection, client_id, 30, 20, "cost")
+            first = conversations(connection, client_id, 30, 1, "cost")
+            with pytest.raises(psycopg.errors.InvalidParameterValue, match="order must be tokens or cost"):
+                conversations(connection, client_id, 30, 20, "name")
+        # (phone, tokens, cost, unpriced_count): what is not known is no more and no less than 0.
+        assert [(row[1], row[3], row[4], row[9]) for row in rows] == [
+            ("dear", 1, 200_000, 0),
+            ("partly", 20, 3, 1),
+            ("long", 9_000, Decimal("0.5"), 0),
+            ("unknown", 800, 0, 1),
+            ("free", 70, 0, 0),
+        ]
+        assert first == rows[:1]
+
+
 # Days around the edge of the period. Some began long ago, so that their lifetime tells little of the period.
 LOGS = st.lists(
     st.tuples(
@@ -100,8 +132,11 @@ LOGS = st.lists(
         st.sampled_from([*map(str, range(30)), "551", None]),
         st.sampled_from(["openai", "groq", "whisper"]),
         st.sampled_from([0, 1, 3, 10, 50, 1000]),
+        # A cost that is not known is none.
+        st.sampled_from([None, *map(Decimal, ("0", "0", "0.01", "7", "90"))]),
         st.sampled_from([0, 1, 6, 7, 8, 29, 30]),
-        st.sampled_from([None, None, 0, 40, 2000]),
+        # Tokens and cost of another call long ago.
+        st.sampled_from([None, None, (0, Decimal(2000)), (40, Decimal(0)), (2000, Decimal("0.5"))]),
     ),
     min_size=20,
     max_size=60,
@@ -115,6 +150,7 @@ def fill_and_compare(
     folded: int,
     days: int,
     limit: int,
+    deleted: str,
     sign: int = 1,
 ) -> None:
     connection.execute("delete from clients")
@@ -125,30 +161,35 @@ def fill_and_compare(
         " (%(client)s, %(ada)s, '551', 'Ada'), (%(client)s, %(bob)s, '3', 'Bob')",
         {"client": client_id, "ada": ADA, "bob": BOB},
     )
-    for place, (conversation_id, phone, source, tokens, days_ago, tokens_long_ago) in enumerate(logs):
+    for place, (conversation_id, phone, source, tokens, cost, days_ago, before) in enumerate(logs):
         if place == folded:
             connection.execute("select fold_usage()")
-        calls = [(tokens, days_ago)]
-        if tokens_long_ago is not None:
-            calls.append((sign * tokens_long_ago, LONG_AGO))
-        for call_tokens, call_days_ago in calls:
+        calls = [(tokens, cost, days_ago)]
+        if before is not None:
+            calls.append((sign * before[0], sign * before[1], LONG_AGO))
+        for call_tokens, cost_usd, call_days_ago in calls:
             connection.execute(
                 """
-                insert into usage_logs
-                    (client_id, conversation_id, phone, source, total_tokens, cost_usd, created_at)
-                values (%s, %s, %s, %s, %s, %s, %s)
+                insert into usage_logs (
+                    client_id, conversation_id, phone, source, total_tokens, cost_usd, cost_basis, created_at
+                )
+                values (%s, %s, %s, %s, %s, %s, %s, %s)
                 """,
                 [
-                    *(client_id, conversation_id, phone, source, call_tokens, place),
+                    *(client_id, conversation_id, phone, source, call_tokens, cost_usd or 0),
+                    "unpriced" if cost_usd is None else "given",
                     NOW - timedelta(days=call_days_ago),
                 ],
             )
+    connection.execute("delete from usage_logs where source = %s", [deleted])
     if folded >= len(logs):
         connection.execute("select fold_usage()")
 
-    assert conversations(connection, client_id, days, limit) == Usage(
-        connection, client_id, NOW
-    ).by_conversation(days, limit)
+    expected = Usage(connection, client_id, NOW)
+    assert conversations(connection, client_id, days, limit) == expected.by_conversation(days, limit)
+    for order in ("tokens", "cost"):
+        found = conversations(connection, client_id, days, limit, order)
+        assert found == expected.by_conversation(days, limit, order)
 
 
 EXAMPLES = settings(max_examples=120, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
@@ -156,6 +197,7 @@ PERIODS = {
     "folded": st.sampled_from([0, 15, 30, 99]),
     "days": st.sampled_from([1, 7, 30]),
     "limit": st.sampled_from([1, 1, 2, 3, 8]),
+    "deleted": st.sampled_from(["nobody's", "nobody's", "whisper"]),
 }
 
 
@@ -164,8 +206,8 @@ def test_the_first_conversations_equal_plain_sums(database: Database) -> None:
 
         @EXAMPLES
         @given(logs=LOGS, **PERIODS)  # type: ignore[arg-type]
-        def check(logs: list[tuple[Any, ...]], folded: int, days: int, limit: int) -> None:
-            fill_and_compare(connection, logs, folded, days, limit)
+        def check(logs: list[tuple[Any, ...]], folded: int, days: int, limit: int, deleted: str) -> None:
+            fill_and_compare(connection, logs, folded, days, limit, deleted)
 
         check()
 
@@ -173,16 +215,16 @@ def test_the_first_conversations_equal_plain_sums(database: Database) -> None:
 def test_the_first_conversations_equal_plain_sums_where_adopted_rows_are_negative(database: Database) -> None:
     with psycopg.connect(dsn(database), autocommit=True) as connection:
         # As adoption leaves it; and off, so that the rows get in.
-        connection.execute("alter table usage_logs drop constraint usage_logs_tokens_are_not_negative")
-        connection.execute(
-            "alter table usage_logs add constraint usage_logs_tokens_are_not_negative"
-            " check (total_tokens < 0 or true) not valid"
-        )
+        for name in ("usage_logs_tokens_are_not_negative", "usage_logs_cost_is_an_amount"):
+            connection.execute(f"alter table usage_logs drop constraint {name}")
+            connection.execute(
+                f"alter table usage_logs add constraint {name} check (total_tokens < 0 or true) not valid"
+            )
 
         @EXAMPLES
         @given(logs=LOGS, **PERIODS)  # type: ignore[arg-type]
-        def check(logs: list[tuple[Any, ...]], folded: int, days: int, limit: int) -> None:
-            fill_and_compare(connection, logs, folded, days, limit, sign=-1)
+        def check(logs: list[tuple[Any, ...]], folded: int, days: int, limit: int, deleted: str) -> None:
+            fill_and_compare(connection, logs, folded, days, limit, deleted, sign=-1)
 
         check()
 

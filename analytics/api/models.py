@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from analytics.errors import InvalidInput
 from analytics.exports.files import Format
-from analytics.queries import TOP_CONVERSATIONS, Asked, Kind, Period
+from analytics.queries import TOP_CONVERSATIONS, Asked, Kind, Period, Unit
 
 MAX_DAYS = 365
 MAX_RANGE_DAYS = 366  # a whole leap year
@@ -60,6 +60,7 @@ class AnalyticsQuery(DaysQuery):
         None, pattern=_MONTH, description="Of `monthly`, as 2026-03; by default that of the last day"
     )
     limit: int = Field(TOP_CONVERSATIONS, ge=1, le=MAX_CONVERSATIONS, description="Of `byConversation`")
+    order: Unit = Field("tokens", description="What `byConversation` has the most of first")
 
     def asked(self) -> Asked:
         """The question that the database is asked.
@@ -69,7 +70,14 @@ class AnalyticsQuery(DaysQuery):
         """
         month = None if self.month is None else date.fromisoformat(f"{self.month}-01")
         period = self.period()
-        return Asked(kind=self.type, days=period.days, last_date=period.last, month=month, limit=self.limit)
+        return Asked(
+            kind=self.type,
+            days=period.days,
+            last_date=period.last,
+            month=month,
+            limit=self.limit,
+            order=self.order,
+        )
 
 
 class ExportQuery(DaysQuery):

@@ -53,6 +53,7 @@ def _data(overview: Overview, generated_at: datetime, is_unmasked: bool) -> dict
         "charts": list(_charts(overview)) if total["request_count"] else [],
         "models": [_model(row, total) for row in overview.models.to_dict("records")],
         "total": _amounts(total),
+        "ranked": {"tokens": "most tokens", "cost": "highest cost"}[overview.order],
         "unpriced": _unpriced(total),
         "conversations": [
             _conversation(row, is_unmasked) for row in overview.conversations.to_dict("records")

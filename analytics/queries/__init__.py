@@ -8,7 +8,13 @@ once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 from analytics.queries.answers import Answer, Asked, Kind, answer
 from analytics.queries.calls import Timeline, conversation_timeline, live_usage
 from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients, read_client
-from analytics.queries.overview import MANY_PENDING, TOP_CONVERSATIONS, Overview, load_overview
+from analytics.queries.overview import (
+    MANY_PENDING,
+    TOP_CONVERSATIONS,
+    Overview,
+    by_amount,
+    load_overview,
+)
 from analytics.queries.periods import DAILY_CHART_DAYS, EVOLUTION_WEEKS, PERIOD_DAYS, Period
 from analytics.queries.reports import (
     CALLS_PER_TIMELINE,
@@ -27,6 +33,7 @@ from analytics.queries.reports import (
     usage_over_time,
 )
 from analytics.queries.tenants import usage_by_client
+from analytics.queries.topics import Unit
 from analytics.queries.usage import (
     daily_usage,
     monthly_summary,
@@ -56,7 +63,9 @@ __all__ = [
     "Period",
     "Sort",
     "Timeline",
+    "Unit",
     "answer",
+    "by_amount",
     "call_sums",
     "calls_since",
     "clients",

@@ -9,8 +9,8 @@ from uuid import UUID
 from analytics.database import Database, Query
 from analytics.errors import UnknownClient
 from analytics.queries.overview import MANY_PENDING, TOP_CONVERSATIONS
-from analytics.queries.periods import EVOLUTION_WEEKS
-from analytics.queries.topics import BY_CONVERSATION, DAILY, MONTHLY, SUMMARY, WEEKLY, Topic
+from analytics.queries.periods import Period
+from analytics.queries.topics import BY_CONVERSATION, DAILY, MONTHLY, SUMMARY, WEEKLY, Topic, Unit
 
 Kind = Literal["all", "daily", "weekly", "monthly", "conversation"]
 
@@ -66,6 +66,8 @@ class Asked:
     month: date | None = None
     """The first day of the month that `monthly` is of; that of the last day where it is None."""
     limit: int = TOP_CONVERSATIONS
+    """Of `byConversation`, the first by `order`."""
+    order: Unit = "tokens"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +89,11 @@ def answer(database: Database, client_id: UUID, asked: Asked, now: datetime) -> 
         "client_id": client_id,
         "days": asked.days,
         "last_date": asked.last_date,
-        # All that the days may lie in: 8 days are in up to 3 weeks.
-        "weeks": max(EVOLUTION_WEEKS, -(-(asked.days + 6) // 7)),
+        "weeks": Period(days=asked.days).weeks,
         "year": asked.month.year if asked.month else None,
         "month": asked.month.month if asked.month else None,
         "limit": asked.limit,
+        "order": asked.order,
         "now": now,
         "many": MANY_PENDING,
     }

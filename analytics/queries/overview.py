@@ -10,8 +10,8 @@ import pandas as pd
 from analytics.database import Database, Query
 from analytics.errors import UnknownClient
 from analytics.queries.clients import CLIENT_COLUMNS, Client, client_of
-from analytics.queries.periods import Period
-from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, SUMMARY, WEEKLY
+from analytics.queries.periods import EVOLUTION_WEEKS, Period
+from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, SUMMARY, WEEKLY, Unit
 
 TOP_CONVERSATIONS = 20
 
@@ -28,6 +28,8 @@ class Overview:
     loaded_at: datetime
     last_day: date
     """Of the period; today, unless other days were chosen."""
+    order: Unit
+    """What `models` and `conversations` are the first by."""
     summary: pd.DataFrame
     daily: pd.DataFrame
     weekly: pd.DataFrame
@@ -41,10 +43,12 @@ class Overview:
         return self.last_day - timedelta(days=self.period.days - 1)
 
 
-def load_overview(database: Database, client_id: UUID, period: Period, now: datetime) -> Overview:
+def load_overview(
+    database: Database, client_id: UUID, period: Period, now: datetime, order: Unit = "tokens"
+) -> Overview:
     """All that the Overview page needs, in one network round trip and from one snapshot.
 
-    `daily` reaches back far enough for both the chart and the period's sparklines.
+    `daily` and `weekly` end with the period, and begin before it where it is shorter than their charts.
 
     Raises:
         UnknownClient: there is no such client.
@@ -57,10 +61,10 @@ def load_overview(database: Database, client_id: UUID, period: Period, now: date
     }
     topics = {
         "summary": (SUMMARY, asked),
-        "daily": (DAILY, asked | {"days": max(period.days, period.chart_days)}),
+        "daily": (DAILY, asked | {"days": period.chart_days}),
         "weekly": (WEEKLY, asked | {"weeks": period.weeks}),
         "models": (BY_MODEL, asked),
-        "conversations": (BY_CONVERSATION, asked | {"limit": TOP_CONVERSATIONS}),
+        "conversations": (BY_CONVERSATION, asked | {"limit": TOP_CONVERSATIONS, "order": order}),
     }
     who, *answers = database.read(
         Query(
@@ -79,11 +83,26 @@ def load_overview(database: Database, client_id: UUID, period: Period, now: date
     frames = {
         name: topic.frame(rows) for (name, (topic, _)), rows in zip(topics.items(), answers, strict=True)
     }
+    frames["weekly"] = _weeks_of(frames["weekly"], last_day - timedelta(days=period.days - 1))
+    frames["models"] = by_amount(frames["models"], order)
     return Overview(
         client=client_of(identity),
         period=period,
         loaded_at=now,
         last_day=last_day,
+        order=order,
         has_many_pending=has_many_pending,
         **frames,
     )
+
+
+def by_amount(frame: pd.DataFrame, order: Unit) -> pd.DataFrame:
+    """The rows with the most tokens, or the highest known cost, first; where they tie the other decides."""
+    columns = ["total_cost", "total_tokens"] if order == "cost" else ["total_tokens", "total_cost"]
+    return frame.sort_values(columns, ascending=False, kind="stable", ignore_index=True)
+
+
+def _weeks_of(weekly: pd.DataFrame, first_day: date) -> pd.DataFrame:
+    """The last twelve weeks, or those that the period lies in where they are more."""
+    is_of_period = weekly["week_start"] > pd.Timestamp(first_day) - pd.Timedelta(days=7)
+    return weekly.tail(max(EVOLUTION_WEEKS, int(is_of_period.sum()))).reset_index(drop=True)

@@ -45,13 +45,16 @@ class Period:
 
     @property
     def weeks(self) -> int:
-        """How many weeks its evolution is shown over: those before it, too, unless it has more."""
-        return EVOLUTION_WEEKS if self.last is None else max(EVOLUTION_WEEKS, -(-self.days // 7))
+        """How many weeks its evolution is read over: twelve, or as many as its days may lie in.
+
+        Eight days are in up to three weeks.
+        """
+        return max(EVOLUTION_WEEKS, -(-(self.days + 6) // 7))
 
     @property
     def chart_days(self) -> int:
-        """How many days its daily chart has: a month, or the days that were chosen."""
-        return DAILY_CHART_DAYS if self.last is None else self.days
+        """How many days its daily chart has: a month, or its own where those are more."""
+        return max(DAILY_CHART_DAYS, self.days)
 
     def range(self, today: date) -> tuple[date, date]:
         """Its first and last day, where `today` is the client's."""

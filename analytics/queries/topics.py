@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import pandas as pd
 
 from analytics.database import Database, Query, Rows
+
+Unit = Literal["tokens", "cost"]
+"""What is measured, and by what the first are the first."""
 
 # The functions count days back from a moment: that of the last day where one is named, else now. Its noon, as
 # there is one on every day of every time zone.
@@ -117,7 +120,7 @@ BY_MODEL = Topic(
 )
 BY_CONVERSATION = Topic(
     function="get_usage_by_conversation",
-    arguments=("client_id", "days", "limit", "now"),
+    arguments=("client_id", "days", "limit", "now", "order"),
     columns={
         "phone": "object",
         "conversation_name": "object",
@@ -229,7 +232,9 @@ CONVERSATION_CALLS = Topic(
     },
 )
 CALLS_SINCE = Topic(
-    function="get_calls_since", arguments=("client_id", "since", "limit"), columns=_CALL_COLUMNS
+    function="get_named_calls_since",
+    arguments=("client_id", "since", "limit"),
+    columns={**_CALL_COLUMNS, "conversation_name": "object"},
 )
 BY_MINUTE = Topic(
     function="get_usage_by_minute",

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analytics.database import Database
 from analytics.queries.overview import TOP_CONVERSATIONS
-from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, MONTHLY, SUMMARY, WEEKLY
+from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, MONTHLY, SUMMARY, WEEKLY, Unit
 
 
 def daily_usage(database: Database, client_id: UUID, days: int = 30, *, now: datetime) -> pd.DataFrame:
@@ -57,12 +57,18 @@ def usage_by_model(database: Database, client_id: UUID, days: int = 30, *, now: 
 
 
 def usage_by_conversation(
-    database: Database, client_id: UUID, days: int = 30, limit: int = TOP_CONVERSATIONS, *, now: datetime
+    database: Database,
+    client_id: UUID,
+    days: int = 30,
+    limit: int = TOP_CONVERSATIONS,
+    *,
+    order: Unit = "tokens",
+    now: datetime,
 ) -> pd.DataFrame:
-    """The `limit` conversations with the most tokens in the last `days` days.
+    """The `limit` conversations with the most tokens, or the highest known cost, in the last `days` days.
 
-    One row per conversation, most tokens first: phone, conversation_name str or None · total_tokens int64 ·
+    One row per conversation, the first one first: phone, conversation_name str or None · total_tokens int64 ·
     total_cost Decimal (USD) · request_count, openai_tokens, groq_tokens, other_tokens, unpriced_count int64 ·
     conversation_id UUID or None · share_of_tokens float64 (0 to 1, of all the client's tokens in these days).
     """
-    return BY_CONVERSATION.ask(database, client_id=client_id, days=days, limit=limit, now=now)
+    return BY_CONVERSATION.ask(database, client_id=client_id, days=days, limit=limit, order=order, now=now)

@@ -14,7 +14,7 @@ from analytics.ui import reading
 from analytics.ui.cards import Card, cards
 from analytics.ui.page import Page, open_overview
 from analytics.ui.reading import Reading
-from analytics.ui.tables import ROW_HEIGHT
+from analytics.ui.tables import COST_COLUMN, ROW_HEIGHT
 
 MOST_ROWS_IN_SIGHT = 20
 _LINK_COLORS = {"light": "#1D64B4", "dark": "#5AA2F0"}
@@ -148,9 +148,7 @@ def _percent(ratio: Any) -> str:
 
 _COLUMNS = {
     "Client": st.column_config.TextColumn(width="medium", help="Click to open its Overview."),
-    "Cost": st.column_config.NumberColumn(
-        "Cost (USD)", help="Of the calls with a known price; a dash where none has one."
-    ),
+    "Cost": COST_COLUMN,
     "Cost change": st.column_config.NumberColumn(
         "Change", help="Of the cost, against as many days just before."
     ),

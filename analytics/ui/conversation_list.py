@@ -167,10 +167,8 @@ def _table(page: Page, asked: AskedConversations, found: pd.DataFrame, *, show_p
         height=tables.ROW_HEIGHT * (len(table) + 1) + 3,
         column_config={
             "Conversation": st.column_config.TextColumn(pinned=True, width="medium"),
-            "Cost": st.column_config.NumberColumn(
-                "Cost (USD)", help="Of the calls with a known price; a dash where none has one."
-            ),
-            "No price": st.column_config.NumberColumn(help="Requests whose cost is not known."),
+            "Cost": tables.COST_COLUMN,
+            "No price": tables.NO_PRICE_COLUMN,
             "First used": st.column_config.DateColumn(format="D MMM YYYY", help="In the period."),
             "Last used": st.column_config.DateColumn(format="D MMM YYYY", help="In the period."),
         },

@@ -1,10 +1,12 @@
 """The Overview's panels: a heading that states the window, and the chart or table below it."""
 
+from datetime import timedelta
+
 import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting
-from analytics.queries import TOP_CONVERSATIONS, Overview
+from analytics.queries import TOP_CONVERSATIONS, Overview, Period
 from analytics.ui import tables
 from analytics.ui.drawing import draw
 from analytics.ui.page import Page
@@ -12,29 +14,34 @@ from analytics.ui.reading import Reading
 
 
 def weekly_evolution(page: Page, shown: Reading[Overview]) -> None:
-    """Twelve weeks of OpenAI, Groq and the total; more where more days were chosen."""
+    """Twelve weeks of OpenAI, Groq and the total; more where the period lies in more."""
     period = shown.value.period
-    weeks = f"last {period.weeks} weeks"
+    count = len(shown.value.weekly)
+    weeks = f"last {count} weeks"
     if period.last is not None:
-        weeks = f"{period.weeks} weeks to {formatting.day(period.last)}"
+        weeks = f"{count} weeks to {formatting.day(period.last)}"
     with st.container(border=True, height="stretch"):
         _heading(f"Weekly evolution, {weeks}", page, shown.value.weekly)
         draw(
-            charts.weekly_evolution(shown.value.weekly, page.measure),
+            charts.weekly_evolution(shown.value.weekly, page.measure, shown.value.first_day),
             alt=f"Line chart: {page.measure.title} per week, {weeks}, for OpenAI, Groq and in total",
             key="weekly chart",
         )
-        st.caption("Weeks begin on Monday. Hollow points: the last week, as far as it is counted.")
+        begin = shown.value.weekly["week_start"].min().date()
+        st.caption(
+            "Weeks begin on Monday. Hollow points: the last week, as far as it is counted."
+            + _pale("weeks", period, begin + timedelta(days=6) < shown.value.first_day)
+        )
 
 
 def daily_usage(page: Page, shown: Reading[Overview]) -> None:
-    """Thirty days, or those that were chosen, stacked by provider."""
+    """Thirty days, or the period's where those are more, stacked by provider."""
     period = shown.value.period
     days = formatting.window(period.chart_days, period.last)
     with st.container(border=True, height="stretch"):
         _heading(f"Daily usage, {days}", page, shown.value.daily)
         draw(
-            charts.daily_usage(shown.value.daily, page.measure, period.chart_days),
+            charts.daily_usage(shown.value.daily, page.measure, period.chart_days, shown.value.first_day),
             alt=f"Stacked bars: {page.measure.title} per day, {days}, by provider",
             key="daily chart",
         )
@@ -43,7 +50,15 @@ def daily_usage(page: Page, shown: Reading[Overview]) -> None:
         st.caption(
             f"Days are those of {shown.value.client.timezone}"
             f"{f'; today, {last_day}, is not over' if is_running else ''}."
+            + _pale("days", period, period.chart_days > period.days)
         )
+
+
+def _pale(what: str, period: Period, are_some: bool) -> str:
+    """What the pale parts of a chart are, where it has some."""
+    if not are_some:
+        return ""
+    return f" Pale: {what} before {'the ' if period.last is None else ''}{period}."
 
 
 def model_comparison(page: Page, shown: Reading[Overview]) -> None:
@@ -55,8 +70,9 @@ def model_comparison(page: Page, shown: Reading[Overview]) -> None:
             page,
             overview.models,
         )
-        pie, table = st.columns([1, 2.6], gap="medium", vertical_alignment="center")
+        pie, table = st.columns([1, 3], gap="small", vertical_alignment="center")
         with pie:
+            st.markdown(f"**Share of {page.measure.unit}**", text_alignment="center")
             if charts.is_zero(overview.summary, page.measure):
                 st.caption(
                     "No tokens in these days."
@@ -74,21 +90,22 @@ def model_comparison(page: Page, shown: Reading[Overview]) -> None:
 
 
 def conversations(page: Page, shown: Reading[Overview]) -> None:
-    """The twenty conversations with the most tokens."""
+    """The twenty conversations with the most of what is measured."""
     overview = shown.value
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(
-                f"## Top {TOP_CONVERSATIONS} conversations, {overview.period}",
-                width="content",
+            _heading(
+                f"Top {TOP_CONVERSATIONS} conversations by {page.measure.unit}, {overview.period}",
+                page,
+                overview.conversations,
             )
             show_phones = st.toggle("Show phone numbers", key="phones")
         tables.conversations(overview, show_phones=show_phones)
 
 
 def _heading(title: str, page: Page, frame: pd.DataFrame) -> None:
-    """The title, what is measured, and whether some of it is not known."""
-    measured = page.measure.title
+    """The title, what is measured unless the title says so, and whether some of it is not known."""
+    measured = "" if f"by {page.measure.unit}" in title else page.measure.title
     if page.measure.unit == "cost" and frame["unpriced_count"].any():
-        measured += ", without calls that have no price"
-    st.markdown(f"## {title}  :small[:gray[{measured}]]")
+        measured = ", ".join(filter(None, [measured, "without calls that have no price"]))
+    st.markdown(f"## {title}" + (f"  :small[:gray[{measured}]]" if measured else ""), width="content")

@@ -22,7 +22,7 @@ from analytics.config import AccessSettings
 from analytics.database import Database, Query
 from analytics.errors import DatabaseError
 from analytics.migrations import open_ready_database
-from analytics.queries import Client, Overview, Period
+from analytics.queries import Client, Overview, Period, Unit
 from analytics.ui import signing_in
 from analytics.ui.states import explained
 
@@ -66,12 +66,14 @@ def viewer(of: Database) -> Viewer:
     return _viewer(_place(of), settings, signing_in.identity(), signing_in.is_at_this_machine(), of)
 
 
-def read_overview(of: Database, client: Client, period: Period, now: datetime) -> Reading[Overview]:
+def read_overview(
+    of: Database, client: Client, period: Period, order: Unit, now: datetime
+) -> Reading[Overview]:
     """The Overview's numbers, as read() has them. Folds behind them where much is pending."""
     shown = read(
         of,
-        ("overview", client.id, period),
-        lambda moment: queries.load_overview(of, client.id, period, moment),
+        ("overview", client.id, period, order),
+        lambda moment: queries.load_overview(of, client.id, period, moment, order),
         now,
     )
     if shown.value.has_many_pending and shown.failure is None:

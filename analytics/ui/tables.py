@@ -15,40 +15,47 @@ NO_CONVERSATION = "(calls without a conversation)"
 UNNAMED = "(unnamed)"
 ROW_HEIGHT = 35
 MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost")
+COST_COLUMN = st.column_config.NumberColumn(
+    "Cost (USD)", help="Of the calls with a known price; a dash where none has one."
+)
+NO_PRICE_COLUMN = st.column_config.NumberColumn(help="Requests whose cost is not known.")
 
 
 def models(overview: Overview) -> None:
-    """One row per provider and model: requests, tokens, cost, and what 1,000 tokens and a request come to."""
+    """One row per provider and model, the first one by what is measured, with what belongs to that.
+
+    As many columns as fit beside the pie; those of the other measure are one click away.
+    """
     frame = overview.models
-    table = pd.DataFrame(
-        {
-            "Provider": frame["source"].map(charts.source_name),
-            "Model": frame["model"].fillna(NO_MODEL),
-            "Cost": known_costs(frame),
-            "per 1K tokens": frame["cost_per_1k_tokens"].astype("float64"),
-            "Requests": frame["request_count"],
-            "Tokens": frame["total_tokens"],
-            "per request": frame["tokens_per_request"],
-            "Prompt": frame["prompt_tokens"],
-            "Completion": frame["completion_tokens"],
-            "No price": frame["unpriced_count"],
-        }
-    )
-    table = without_zeros(table, "No price")
+    columns = {
+        "Model": frame["model"].fillna(NO_MODEL),
+        "Cost": known_costs(frame),
+        "Tokens": frame["total_tokens"],
+        "Provider": frame["source"].map(charts.source_name),
+        "per 1K tokens": frame["cost_per_1k_tokens"].astype("float64"),
+        "Prompt": frame["prompt_tokens"],
+        "Completion": frame["completion_tokens"],
+        "Requests": frame["request_count"],
+        "per request": frame["tokens_per_request"],
+        "No price": frame["unpriced_count"],
+    }
+    shown = {
+        "cost": ("Model", "Cost", "Provider", "per 1K tokens", "Tokens", "Requests", "No price"),
+        "tokens": (
+            *("Model", "Tokens", "Provider", "Prompt", "Completion", "Requests", "per request", "Cost"),
+        ),
+    }[overview.order]
+    table = without_zeros(pd.DataFrame({name: columns[name] for name in shown}), "No price")
     st.dataframe(
         readable(table),
         hide_index=True,
         placeholder=formatting.MISSING,
         height=ROW_HEIGHT * (min(max(len(table), 1), 12) + 1) + 3,
         column_config={
-            "Provider": st.column_config.TextColumn(width="small", pinned=True),
-            "Cost": st.column_config.NumberColumn(
-                "Cost (USD)", help="Of the calls with a known price; a dash where none has one."
-            ),
-            "No price": st.column_config.NumberColumn(help="Requests whose cost is not known."),
-            "per request": st.column_config.NumberColumn(
-                "Tokens per request", help="Tokens divided by requests."
-            ),
+            "Model": st.column_config.TextColumn(pinned=True),
+            "Cost": COST_COLUMN,
+            "No price": NO_PRICE_COLUMN,
+            "per request": st.column_config.NumberColumn("Per request", help="Tokens divided by requests."),
             "per 1K tokens": st.column_config.NumberColumn(
                 "USD per 1K", help="Cost per 1,000 tokens; a dash where some of the cost is unknown."
             ),
@@ -58,24 +65,31 @@ def models(overview: Overview) -> None:
 
 
 def conversations(overview: Overview, *, show_phones: bool) -> None:
-    """The conversations with the most tokens; phones are masked to their last four digits unless shown."""
+    """The first conversations by what is measured; phones are masked unless shown."""
     frame = overview.conversations
-    table = pd.DataFrame(
-        {
-            "Conversation": conversation_names(frame, show_phones=show_phones),
-            "Phone": phones(frame, show_phones=show_phones),
-            "Share": 100 * frame["share_of_tokens"],
-            "Cost": known_costs(frame),
-            "Tokens": frame["total_tokens"],
-            "OpenAI": frame["openai_tokens"],
-            "Groq": frame["groq_tokens"],
-            "Other": frame["other_tokens"],
-            "No price": frame["unpriced_count"],
-            "Requests": frame["request_count"],
-        }
-    )
+    by_cost = overview.order == "cost"
+    columns = {
+        "Conversation": conversation_names(frame, show_phones=show_phones),
+        "Cost": known_costs(frame),
+        "Tokens": frame["total_tokens"],
+        "Share": _shares_of_cost(overview) if by_cost else 100 * frame["share_of_tokens"],
+        "OpenAI": frame["openai_tokens"],
+        "Groq": frame["groq_tokens"],
+        "Other": frame["other_tokens"],
+        "Requests": frame["request_count"],
+        "No price": frame["unpriced_count"],
+        "Phone": phones(frame, show_phones=show_phones),
+    }
+    shown = {
+        "cost": ("Conversation", "Cost", "Share", "Requests", "No price", "Tokens", "Phone"),
+        "tokens": (
+            *("Conversation", "Tokens", "Share", "OpenAI", "Groq", "Other", "Requests", "Cost", "No price"),
+            "Phone",
+        ),
+    }[overview.order]
+    table = pd.DataFrame({name: columns[name] for name in shown})
     table = without_zeros(table, "Other", "No price")
-    largest = float(table["Share"].max()) if len(table) else 100.0
+    largest = float(table["Share"].max()) if table["Share"].notna().any() else 0.0
     st.dataframe(
         readable(table),
         hide_index=True,
@@ -84,19 +98,26 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
         column_config={
             "Conversation": st.column_config.TextColumn(pinned=True, width="medium"),
             "Share": st.column_config.ProgressColumn(
-                "Share of tokens",
-                help="Of all the client's tokens in the period; the bars are scaled to the largest.",
+                f"Share of {overview.order}",
+                help=f"Of all the client's {'known cost' if by_cost else 'tokens'} in the period; "
+                "the bars are scaled to the largest.",
                 min_value=0.0,
                 max_value=largest or 100.0,
                 format="%.1f%%",
                 color="primary",
             ),
-            "Cost": st.column_config.NumberColumn(
-                "Cost (USD)", help="Of the calls with a known price; a dash where none has one."
-            ),
+            "Cost": COST_COLUMN,
+            "No price": NO_PRICE_COLUMN,
         },
         key="conversations table",
     )
+
+
+def _shares_of_cost(overview: Overview) -> "pd.Series[float]":
+    """The share of each conversation in the period's known cost, in percent; missing where its cost is."""
+    summary = overview.summary
+    total = float(summary.loc[summary["provider"] == "total", "total_cost"].iloc[0])
+    return 100 * known_costs(overview.conversations) / (total or 1.0)
 
 
 def phones(frame: pd.DataFrame, *, show_phones: bool) -> pd.Series:
@@ -107,7 +128,7 @@ def phones(frame: pd.DataFrame, *, show_phones: bool) -> pd.Series:
 
 def without_zeros(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """The table without those of `columns` that say nothing."""
-    return table.drop(columns=[name for name in columns if not table[name].any()])
+    return table.drop(columns=[name for name in columns if name in table and not table[name].any()])
 
 
 def conversation_names(frame: pd.DataFrame, *, show_phones: bool) -> list[str]:
