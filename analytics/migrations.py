@@ -13,7 +13,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 
 from analytics.config import PROJECT_DIRECTORY, configured_database_url
-from analytics.database import Database, open_database
+from analytics.database import Database, connect_arguments, open_database
 from analytics.errors import DatabaseError
 
 # In a clone beside the package, in an installed package inside it.
@@ -87,10 +87,7 @@ def _pending(backend: Any) -> Iterable[Any]:
 
 @contextmanager
 def _backend(url: URL, report: Callable[[str], object] = lambda line: None) -> Iterator[Any]:
-    parameters: dict[str, Any] = {
-        **url.translate_connect_args(username="user", database="dbname"),
-        **url.query,
-    }
+    parameters = connect_arguments(url)
 
     def connect(*_: object) -> "psycopg.Connection[Any]":
         connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
