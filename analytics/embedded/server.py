@@ -31,7 +31,7 @@ def start() -> URL:
     data = config.data_directory().absolute()
     with _starting:
         try:
-            cluster = Cluster.beside(data, may_move=not config.is_data_directory_given())
+            cluster = Cluster.within(data)
             with _locked(cluster):
                 sockets = cluster.running()
                 _use(cluster)
