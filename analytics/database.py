@@ -21,6 +21,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from analytics import config
 from analytics.errors import (
@@ -34,6 +35,7 @@ from analytics.errors import (
 CONNECT_TIMEOUT_SECONDS = 5
 RECYCLE_SECONDS = 300  # below the idle limit of common poolers and firewalls
 EMBEDDED_DATABASE = "analytics"
+EMBEDDED_RETRY_SECONDS = 10
 READER_ROLE = "analytics_reader"
 STREAM_BATCH_ROWS = 2_000
 
@@ -269,14 +271,21 @@ def start_embedded_postgresql() -> URL:
     try:
         from analytics import embedded
 
-        maintenance_url = embedded.start()
+        # A server that is just dying is found alive, and gone when it is asked.
+        for attempt in Retrying(
+            retry=retry_if_exception_type(psycopg.OperationalError),
+            stop=stop_after_delay(EMBEDDED_RETRY_SECONDS),
+            wait=wait_fixed(0.1),
+            reraise=True,
+        ):
+            with attempt:
+                maintenance_url = embedded.start()
+                _create_embedded_database(maintenance_url)
     except ModuleNotFoundError:
         raise ConfigurationError(
             "no database is configured: set DATABASE_URL to a PostgreSQL server, or install the embedded one "
             'with pip install "usage-analytics[dashboard]"'
         ) from None
-    try:
-        _create_embedded_database(maintenance_url)
     except psycopg.Error as error:
         raise DatabaseUnavailable(f"the embedded PostgreSQL does not answer: {_first_line(error)}") from error
     return maintenance_url.set(database=EMBEDDED_DATABASE)
