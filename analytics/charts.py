@@ -23,6 +23,9 @@ from analytics.queries import DAILY_CHART_DAYS, Unit
 COLORS = {"OpenAI": "#0F9D75", "Groq": "#8A63D2", "Other": "#7C8DA6", "Total": "#2E7FD9"}
 PROVIDERS = ("OpenAI", "Groq", "Other")
 CHART_HEIGHT = 300
+TREND_HEIGHT = 48
+TREND_PADDING = {"top": 2, "bottom": 2, "left": 0, "right": 0}
+"""All four, as Streamlit gives room to those that are not said."""
 _ROOMY_SHARE = 0.08
 PALE = 0.3
 """How opaque is what lies outside of the chosen days, on either background."""
@@ -32,11 +35,12 @@ KEPT_SPECIFICATIONS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """What a chart shows: a title, the column suffix in wide frames, and Vega formats (d3)."""
+    """What a chart shows: a title, the column suffix in wide frames, its sign, and Vega formats (d3)."""
 
     unit: Unit
     title: str
-    axis_expression: str
+    sign: str
+    axis_format: str
     tooltip_format: str
 
     @property
@@ -49,15 +53,15 @@ MEASURES: dict[str, Measure] = {
     "Tokens": Measure(
         unit="tokens",
         title="Tokens",
-        axis_expression="datum.value >= 1e3 ? replace(format(datum.value, '.3~s'), 'G', 'B')"
-        " : format(datum.value, '.3~f')",
+        sign="",
+        axis_format=",~f",
         tooltip_format=",d",
     ),
     "Cost": Measure(
         unit="cost",
         title="Cost (USD)",
-        axis_expression="datum.value == 0 ? '$0' : datum.value < 1 ? format(datum.value, '$.2~r')"
-        " : format(datum.value, datum.value % 1 == 0 ? '$,.0f' : '$,.2f')",
+        sign="$",
+        axis_format="$,f",
         tooltip_format="$,.10~f",
     ),
 }
@@ -90,10 +94,11 @@ def source_name(source: str) -> str:
     return {"openai": "OpenAI", "groq": "Groq", "whisper": "Whisper", "meta": "Meta"}.get(source, source)
 
 
-def trends(daily: pd.DataFrame, days: int) -> dict[str, dict[str, list[float]]]:
-    """Sparklines of the last `days` days, oldest first: {provider: {"tokens": [...], "cost": [...]}}.
+def trends(daily: pd.DataFrame, days: int) -> dict[str, pd.DataFrame]:
+    """Usage per day of the last `days` days, the oldest first, by provider as in PROVIDERS, and Total.
 
-    `daily` is queries.daily_usage() with at least that many days. Providers as in PROVIDERS, and Total.
+    `daily` is queries.daily_usage() with at least that many days. One row per day: date datetime64 ·
+    tokens, cost float64 (USD).
     """
     recent = _last_days(daily, days)
     places = {day: place for place, day in enumerate(sorted(set(recent["date"])))}
@@ -106,7 +111,40 @@ def trends(daily: pd.DataFrame, days: int) -> dict[str, dict[str, list[float]]]:
         for name in (provider_name(source), "Total"):
             sums[name]["tokens"][places[day]] += tokens
             sums[name]["cost"][places[day]] += cost
-    return {name: {unit: [float(sum_) for sum_ in sums[name][unit]] for unit in sums[name]} for name in names}
+    return {
+        name: pd.DataFrame({"date": list(places), **sums[name]}).astype({"tokens": float, "cost": float})
+        for name in names
+    }
+
+
+def trend(days: pd.DataFrame, name: str, measure: Measure) -> Chart:
+    """A small course of one of trends(), without axes; the tooltip has the day and the amount."""
+    return Chart(specification=_sparkline(name, measure), datasets={"days": days})
+
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _sparkline(name: str, measure: Measure) -> str:
+    hovered = hovering("date")
+    base = alt.Chart(alt.NamedData("days")).encode(
+        x=alt.X("date:T", axis=None, scale=alt.Scale(padding=4)),
+        y=alt.Y(f"{measure.unit}:Q", axis=None, scale=alt.Scale(zero=True)),
+    )
+    course = base.mark_area(
+        color=COLORS[name], opacity=0.15, line={"color": COLORS[name], "strokeWidth": 1.5}
+    )
+    # The nearest day is marked.
+    points = (
+        base.mark_point(color=COLORS[name], filled=True, size=40)
+        .encode(
+            opacity=alt.condition(hovered, alt.value(1), alt.value(0)),
+            tooltip=[
+                alt.Tooltip("date:T", title="Day", format="%a %-d %b %Y"),
+                alt.Tooltip(f"{measure.unit}:Q", title=measure.title, format=measure.tooltip_format),
+            ],
+        )
+        .add_params(hovered)
+    )
+    return specified(alt.layer(course, points).properties(height=TREND_HEIGHT, padding=TREND_PADDING))
 
 
 def weekly_evolution(weekly: pd.DataFrame, measure: Measure, first_day: date | None = None) -> Chart:
@@ -329,8 +367,20 @@ def provider_color(names: Sequence[str]) -> alt.Color:
 
 
 def amount_axis(measure: Measure, **more: Any) -> alt.Axis:
-    """Few ticks, in the words of the measure."""
-    return alt.Axis(labelExpr=measure.axis_expression, tickCount=5, **more)
+    """Few ticks in one format for all charts: `1.5K` from a thousand on, and cents with two digits or more.
+
+    All ticks below a thousand have as many decimals as their steps need (which is what the format without a
+    precision does), but a lone one is no amount of money.
+    """
+    compact = f"'{measure.sign}' + replace(replace(format(datum.value, '.3~s'), 'k', 'K'), 'G', 'B')"
+    has_tenths = "indexof(datum.label, '.') == length(datum.label) - 2"
+    small = f"{has_tenths} ? datum.label + '0' : datum.label" if measure.sign else "datum.label"
+    return alt.Axis(
+        format=measure.axis_format,
+        labelExpr=f"datum.value >= 1e3 ? {compact} : {small}",
+        tickCount=5,
+        **more,
+    )
 
 
 def amount_tooltips(names: Sequence[str], measure: Measure) -> list[alt.Tooltip]:

@@ -23,4 +23,4 @@ if is_used:
     with hours:
         ui.usage_by_hour(page, calls.by_hour)
     with operations:
-        ui.usage_by_operation(calls.by_operation, page.days)
+        ui.usage_by_operation(page, calls.by_operation)

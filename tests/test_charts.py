@@ -126,9 +126,10 @@ def test_nothing_to_share() -> None:
 
 def test_trends_add_up_per_day() -> None:
     trends = charts.trends(_daily(90), days=7)
-    assert trends["OpenAI"]["tokens"] == [83, 84, 85, 86, 87, 88, 89]
-    assert trends["Total"]["tokens"] == [3 * day for day in trends["OpenAI"]["tokens"]]
-    assert trends["Total"]["cost"][-1] == 2.67
+    assert trends["OpenAI"]["tokens"].tolist() == [83, 84, 85, 86, 87, 88, 89]
+    assert trends["Total"]["tokens"].tolist() == [3 * tokens for tokens in trends["OpenAI"]["tokens"]]
+    assert trends["Total"]["cost"].iloc[-1] == 2.67
+    assert trends["Groq"]["date"].iloc[-1] == pd.Timestamp(2026, 3, 18)
 
 
 def test_what_is_kept_for_all_clients_holds_nobodys_numbers() -> None:

@@ -68,19 +68,40 @@ def test_models_add_up_to_providers_and_those_to_the_total(database: Database, c
 
     assert "## 1 Mar to 31 Mar 2026 compared with 29 Jan to 28 Feb 2026" in text_of(page)
     assert page.table[0].value.columns.tolist() == [
-        "Provider", "Model", "Requests", "Tokens", "Cost", "Cost per 1K tokens", "Tokens per request",
+        "Provider and model", "Tokens", "Requests", "Tokens per request", "Cost", "Cost per 1K tokens",
     ]  # fmt: skip
     assert table(page) == [
-        ["Total", "", "4 | 2 ▲ +100%", "920 | 460 ▲ +100%", "$0.028 | $0.028 · unchanged",
-         "$0.030 | $0.061 ▼ -50.0%", "230 | 230 · unchanged"],
-        ["OpenAI", "2 models", "3 | 1 ▲ +200%", "690 | 230 ▲ +200%", "$0.028 | $0.019 ▲ +50.0%",
-         "$0.040 | $0.081 ▼ -50.0%", "230 | 230 · unchanged"],
-        ["", "gpt-4", "2 | 1 ▲ +100%", "460 | 230 ▲ +100%", "$0.019 | $0.019 · unchanged",
-         "$0.040 | $0.081 ▼ -50.0%", "230 | 230 · unchanged"],
-        ["", "gpt-4o", "1 | 0 · new", "230 | 0 · new", "$0.0093 | —", "$0.040 | —", "230 | —"],
-        ["Groq", "llama", "1 | 0 · new", "230 | 0 · new", "$0.00 | —", "$0.00 | —", "230 | —"],
-        ["Whisper", "whisper-1", "0 | 1 · gone", "0 | 230 · gone", "— | $0.0093", "— | $0.040", "— | 230"],
+        ["Total", "920 | 460 ▲ +100%", "4 | 2 ▲ +100%", "230 | 230 · unchanged",
+         "$0.028 | $0.028 · unchanged", "$0.030 | $0.061 ▼ -50.0%"],
+        ["OpenAI | 2 models", "690 | 230 ▲ +200%", "3 | 1 ▲ +200%", "230 | 230 · unchanged",
+         "$0.028 | $0.019 ▲ +50.0%", "$0.040 | $0.081 ▼ -50.0%"],
+        ["gpt-4 | OpenAI", "460 | 230 ▲ +100%", "2 | 1 ▲ +100%", "230 | 230 · unchanged",
+         "$0.019 | $0.019 · unchanged", "$0.040 | $0.081 ▼ -50.0%"],
+        ["gpt-4o | OpenAI", "230 | 0 · new", "1 | 0 · new", "230 | —", "$0.0093 | —", "$0.040 | —"],
+        ["Groq | llama", "230 | 0 · new", "1 | 0 · new", "230 | —", "$0.00 | —", "$0.00 | —"],
+        ["Whisper | whisper-1", "0 | 230 · gone", "0 | 1 · gone", "— | 230", "— | $0.0093", "— | $0.040"],
     ]  # fmt: skip
+
+
+def test_what_is_measured_ranks_providers_models_and_operations(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 3, 5), source="groq", total_tokens=900, cost_usd=Decimal("0.1"))
+    for model, tokens, cost in (("long", 800, "1"), ("dear", 5, "200000")):
+        use(
+            *(database, client_id, date(2026, 3, 6)),
+            **{"model": model, "total_tokens": tokens, "cost_usd": Decimal(cost)},
+            metadata={"operation": model},
+        )
+    by_tokens, by_cost = open_march(), open_march(show="Cost")
+    names = ["Total", "Groq | gpt-4", "OpenAI | 2 models", "long | OpenAI", "dear | OpenAI"]
+    assert [row[0] for row in table(by_tokens)] == names
+    assert [row[0] for row in table(by_cost)] == [names[place] for place in (0, 2, 4, 3, 1)]
+    assert by_cost.table[0].value.columns[1] == "Cost"
+    assert [row[0] for row in table(by_tokens, 2)] == ["(not logged)", "long", "dear"]
+    assert [row[:2] for row in table(by_cost, 2)] == [
+        *(["dear", "$200,000.00"], ["long", "$1.00"], ["(not logged)", "$0.10"])
+    ]
+    assert "the most tokens first" in text_of(by_tokens)
+    assert "the highest known cost first" in text_of(by_cost)
 
 
 def test_a_cost_that_is_not_known_is_no_zero_and_has_no_change(database: Database, client_id: UUID) -> None:
@@ -90,7 +111,7 @@ def test_a_cost_that_is_not_known_is_no_zero_and_has_no_change(database: Databas
         use(database, client_id, day, model="own", cost_usd=Decimal(0), cost_basis="unpriced")
     page = open_march(show="Cost")
 
-    assert [row[4:6] for row in table(page)] == [
+    assert [row[1:3] for row in table(page)] == [
         ["≥ $0.0093 | ≥ $0.0093", "— | —"],
         ["≥ $0.0093 | ≥ $0.0093", "— | —"],
         ["$0.0093 | $0.0093 · unchanged", "$0.040 | $0.040 · unchanged"],
@@ -280,8 +301,8 @@ def test_calls_by_operation(database: Database, client_id: UUID) -> None:
     use(database, client_id, date(2026, 3, 5), metadata={"operation": "chat"})
     use(database, client_id, date(2026, 3, 5))
     assert table(open_march(), 2) == [
-        ["chat", "2", "66.7%", "460", "$0.019"],
-        ["(not logged)", "1", "33.3%", "230", "$0.0093"],
+        ["chat", "460", "2", "66.7%", "$0.019"],
+        ["(not logged)", "230", "1", "33.3%", "$0.0093"],
     ]
 
 
@@ -312,10 +333,10 @@ def test_a_period_without_calls_is_told_and_what_is_gone_is_shown(
 def test_a_models_name_is_no_markdown(database: Database, client_id: UUID) -> None:
     name = "**bold** [x](https://example.com) $a$"
     use(database, client_id, date(2026, 3, 5), model=name)
-    cell = open_march().table[0].value["Model"][1]
+    cell = open_march().table[0].value["Provider and model"][1]
     assert "**bold**" not in cell
     assert "[x]" not in cell
-    assert cell.replace("\\", "").replace("\N{WORD JOINER}", "") == name
+    assert cell.replace("\\", "").replace("\N{WORD JOINER}", "").endswith(f":small[:gray[{name}]]")
 
 
 def test_days_that_are_over_are_kept_behind_the_page(database: Database, client_id: UUID) -> None:

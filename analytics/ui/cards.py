@@ -6,6 +6,9 @@ from typing import Literal
 
 import streamlit as st
 
+from analytics.charts import Chart
+from analytics.ui.drawing import draw
+
 NARROWEST_CARD = 166  # pixels: two side by side on a phone, five on a laptop
 _WIDEST_SIGN = 0.58  # of the height of the letters: more than any sign of a number takes on average
 _ARROWS: dict[str, Literal["up", "down", "off"]] = {"+": "up", "-": "down"}
@@ -25,8 +28,8 @@ class Card:
     """What it was before, or why no change is told."""
     lines: Sequence[str] = ()
     warning: str = ""
-    trend: Sequence[float] = ()
-    """Of each day, the oldest first."""
+    trend: Chart | None = None
+    """Its course over the days, small."""
 
 
 def cards(shown: Sequence[Card], key: str = "cards") -> None:
@@ -54,10 +57,11 @@ def _card(card: Card) -> None:
             delta_color="off",
             delta_arrow=_arrow(card.change),
             delta_description=card.beside_change or None,
-            chart_data=card.trend or None,
-            chart_type="area",
             help=card.explanation,
         )
+        if card.trend:
+            # Not st.metric's own: its tooltip has the place of the day and a bare number.
+            draw(card.trend, alt=f"Course of {card.label} per day", key=f"trend {card.label}")
         if card.lines:
             # A dollar sign would begin a formula.
             st.caption("  \n".join(filter(None, card.lines)).replace("$", "\\$"))

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting
+from analytics.queries import Unit
 from analytics.ui.other_days import Days, count, window
 from analytics.ui.page import Page
 from analytics.ui.states import escaped
@@ -16,13 +17,25 @@ from analytics.ui.tables import NO_MODEL
 
 MISSING = formatting.MISSING
 MINUS = "\N{MINUS SIGN}"
+_RANKED: dict[Unit, str] = {
+    "tokens": "the most tokens first",
+    "cost": "the highest known cost first",
+}
+_COLUMNS: dict[Unit, tuple[str, ...]] = {
+    "tokens": ("Tokens", "Requests", "Tokens per request", "Cost", "Cost per 1K tokens"),
+    "cost": ("Cost", "Cost per 1K tokens", "Requests", "Tokens", "Tokens per request"),
+}
 
 
 def usage_comparison(page: Page, frame: pd.DataFrame, other: Days) -> None:
-    """Every model with its provider's sums and the total: now, before, and the change."""
+    """Every model with its provider's sums and the total: now, before, and the change.
+
+    The first ones have the most of what is measured, which is the first column of numbers.
+    """
+    unit = page.measure.unit
     with st.container(border=True):
-        st.markdown(f"## {window(page.days)} compared with {window(other)}")
-        table(list(_rows(frame)), text_columns=2, key="comparison table")
+        st.markdown(f"## {window(page.days)} compared with {window(other)}  :small[:gray[{_RANKED[unit]}]]")
+        table(list(_rows(frame, unit)), text_columns=1, key="comparison table")
         notes = [
             f"Upper numbers: {window(page.days)} ({formatting.plural(count(page.days), 'day')}). "
             f"Lower numbers: {window(other)} ({formatting.plural(count(other), 'day')}) and the change."
@@ -76,7 +89,7 @@ class _Sums:
         return Decimal(self.tokens) / self.requests if self.requests else None
 
 
-def _rows(frame: pd.DataFrame) -> Iterator[dict[str, str]]:
+def _rows(frame: pd.DataFrame, unit: Unit) -> Iterator[dict[str, str]]:
     """The total, then the providers, the largest first, each with its models below where it has several."""
     records = frame.to_dict("records")
     by_source: dict[str, list[tuple[str | None, _Sums, _Sums]]] = {}
@@ -89,18 +102,25 @@ def _rows(frame: pd.DataFrame) -> Iterator[dict[str, str]]:
     }
     total_now = sum((now for now, _ in subtotals.values()), _Sums())
     total_then = sum((then for _, then in subtotals.values()), _Sums())
-    yield _row("**Total**", "", total_now, total_then)
+    yield _row("**Total**", "", total_now, total_then, unit)
     for source, (now, then) in sorted(
-        subtotals.items(), key=lambda each: (-each[1][0].tokens, -each[1][1].tokens, each[0])
+        subtotals.items(), key=lambda each: (_most_first(each[1][0], each[1][1], unit), each[0])
     ):
-        provider = f"**{escaped(charts.source_name(source))}**"
-        models = by_source[source]
+        provider = escaped(charts.source_name(source))
+        models = sorted(by_source[source], key=lambda each: _most_first(each[1], each[2], unit))
         if len(models) == 1:
-            yield _row(provider, model_name(models[0][0]), now, then)
+            yield _row(f"**{provider}**", model_name(models[0][0]), now, then, unit)
             continue
-        yield _row(provider, f":gray[{len(models)} models]", now, then)
+        yield _row(f"**{provider}**", f"{len(models)} models", now, then, unit)
         for model, model_now, model_then in models:
-            yield _row("", model_name(model), model_now, model_then)
+            yield _row(model_name(model), provider, model_now, model_then, unit)
+
+
+def _most_first(now: _Sums, then: _Sums, unit: Unit) -> tuple[Decimal, ...]:
+    """What to sort by, so that whoever has the most now, or else before, comes first."""
+    if unit == "cost":
+        return (-now.cost_usd, -then.cost_usd, Decimal(-now.tokens), Decimal(-then.tokens))
+    return (Decimal(-now.tokens), Decimal(-then.tokens), -now.cost_usd, -then.cost_usd)
 
 
 def _sums(row: dict[Any, Any], prefix: str) -> _Sums:
@@ -112,9 +132,11 @@ def _sums(row: dict[Any, Any], prefix: str) -> _Sums:
     )
 
 
-def _row(provider: str, model: str, now: _Sums, then: _Sums) -> dict[str, str]:
+def _row(name: str, more: str, now: _Sums, then: _Sums, unit: Unit) -> dict[str, str]:
+    """`name` is bold where it is a sum of others; `more` stands below it."""
+
     def cell(now_text: str, then_text: str, change: str) -> str:
-        strong = f"**{now_text}**" if provider else now_text
+        strong = f"**{now_text}**" if name.startswith("**") else now_text
         before = f"{then_text} {change}".strip().replace(" ", formatting.NO_BREAK_SPACE)
         return f"{strong}  \n:small[:gray[{before}]]".replace("$", "\\$")
 
@@ -127,9 +149,7 @@ def _row(provider: str, model: str, now: _Sums, then: _Sums) -> dict[str, str]:
     def whole(value: Decimal) -> str:
         return formatting.count(round(value))
 
-    return {
-        "Provider": provider,
-        "Model": model,
+    columns = {
         "Requests": cell(
             formatting.count(now.requests),
             formatting.count(then.requests),
@@ -150,6 +170,8 @@ def _row(provider: str, model: str, now: _Sums, then: _Sums) -> dict[str, str]:
             _known_change(now, then, "tokens_per_request"),
         ),
     }
+    first = {"Provider and model": f"{name}  \n:small[:gray[{more}]]" if more else name}
+    return first | {column: columns[column] for column in _COLUMNS[unit]}
 
 
 def _known_change(now: _Sums, then: _Sums, name: str) -> str:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from analytics import charts_over_time, formatting, queries
 from analytics.errors import InvalidInput
-from analytics.queries import CallSums, Grain
+from analytics.queries import CallSums, Grain, Unit
 from analytics.ui.comparison import table
 from analytics.ui.drawing import draw
 from analytics.ui.other_days import Days, check_link, count, window
@@ -49,7 +49,7 @@ def read_call_sums(page: Page) -> CallSums:
 def usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
     """Hours of the client's clock by weekdays."""
     with st.container(border=True, height="stretch"):
-        st.markdown(f"## Hours of the week, {window(page.days)}  :small[:gray[{page.measure.title}]]")
+        st.markdown(f"## Hours of the week, {window(page.days)}  :small[:gray[{_measured(page, frame)}]]")
         draw(
             charts_over_time.usage_by_hour(frame, page.measure),
             alt=f"Heatmap: {page.measure.title} by hour of the day and weekday, {window(page.days)}",
@@ -58,15 +58,19 @@ def usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
         st.caption(f"{_busiest(frame, page)} Hours are those of {page.client.timezone}.{_uneven(page.days)}")
 
 
-def usage_by_operation(frame: pd.DataFrame, days: Days) -> None:
-    """Chat, embeddings, transcription and whatever else the calls say that they were."""
+def usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
+    """Chat, embeddings, transcription and whatever else the calls say that they were, the largest first."""
     with st.container(border=True, height="stretch"):
-        st.markdown(f"## Calls by operation, {window(days)}")
+        measured = _measured(page, frame)
+        st.markdown(f"## Calls by operation, {window(page.days)}  :small[:gray[{measured}]]")
         if frame["operation"].isna().all():
             st.info("**No call of these days says what it was for.**", icon=":material/label_off:")
         else:
             table(
-                [_operation_row(row, frame) for row in frame.to_dict("records")],
+                [
+                    _operation_row(row, frame, page.measure.unit)
+                    for row in queries.by_amount(frame, page.measure.unit).to_dict("records")
+                ],
                 text_columns=1,
                 key="operations table",
             )
@@ -149,15 +153,20 @@ def _uneven(days: Days) -> str:
     )
 
 
-def _operation_row(row: dict[object, object], frame: pd.DataFrame) -> dict[str, str]:
+def _operation_row(row: dict[object, object], frame: pd.DataFrame, unit: Unit) -> dict[str, str]:
     requests, tokens, unpriced = (
         int(str(row[name])) for name in ("request_count", "total_tokens", "unpriced_count")
     )
     operation = row["operation"]
+    amounts = {
+        "tokens": {"Tokens": formatting.count(tokens)},
+        "cost": {"Cost": formatting.cost(row["total_cost"], unpriced, requests).replace("$", "\\$")},  # type: ignore[arg-type]
+    }
     return {
         "Operation": f":gray[{escaped(NOT_LOGGED)}]" if operation is None else escaped(str(operation)),
+        **amounts[unit],
         "Requests": formatting.count(requests),
         "of all": formatting.share(requests, int(frame["request_count"].sum())),
-        "Tokens": formatting.count(tokens),
-        "Cost": formatting.cost(row["total_cost"], unpriced, requests).replace("$", "\\$"),  # type: ignore[arg-type]
+        **amounts["tokens"],
+        **amounts["cost"],
     }

@@ -4,36 +4,62 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import pandas as pd
+
 from analytics import charts, formatting
-from analytics.queries import Overview
+from analytics.charts import Chart
+from analytics.queries import Overview, Unit
 from analytics.ui.cards import Card, cards
 
 PROVIDERS = ("openai", "groq", "other")
 
 
 def summary_cards(overview: Overview) -> None:
-    """Total tokens and cost, OpenAI, Groq, and Other unless it is zero; the parts add up to the total."""
+    """Total tokens and cost, OpenAI, Groq, and Other unless it is zero; the parts add up to the total.
+
+    Providers show what is measured.
+    """
     by_provider: dict[Any, dict[Any, Any]] = overview.summary.set_index("provider").to_dict("index")
     trends = charts.trends(overview.daily, overview.period.days)
     total = by_provider["total"]
     requests = formatting.plural(total["request_count"], "request")
     shown = [
-        _tokens_card(overview, "Total tokens", total, trends["Total"], [requests, _split(total)]),
-        _cost_card(overview, "Total cost", total, trends["Total"]),
+        _tokens_card(
+            overview, "Total tokens", total, _trend(trends, "Total", "tokens"), [requests, _split(total)]
+        ),
+        _cost_card(
+            overview,
+            "Total cost",
+            total,
+            _trend(trends, "Total", "cost"),
+            [_per_request(total), _coverage(total)],
+        ),
     ]
     for provider in PROVIDERS:
         row = by_provider[provider]
         if provider == "other" and not _is_used(row):
             continue
         name = charts.provider_name(provider)
-        cost = formatting.cost(
-            row["total_cost"], row["unpriced_count"], row["request_count"], formatting.compact_usd
-        )
         requests = formatting.plural(row["request_count"], "request")
-        share = formatting.share(row["total_tokens"], total["total_tokens"])
-        lines = [f"{cost} · {requests}", f"{share} of all tokens"]
-        shown.append(_tokens_card(overview, name, row, trends[name], lines))
+        if overview.order == "cost":
+            share = formatting.share(row["total_cost"], total["total_cost"])
+            tokens = f"{formatting.compact(row['total_tokens'])}{formatting.NO_BREAK_SPACE}tokens"
+            known = "known " if total["unpriced_count"] else ""
+            lines = [f"{tokens} · {requests}", f"{share} of all {known}cost"]
+            shown.append(_cost_card(overview, name, row, _trend(trends, name, "cost"), lines))
+        else:
+            share = formatting.share(row["total_tokens"], total["total_tokens"])
+            cost = formatting.cost(
+                row["total_cost"], row["unpriced_count"], row["request_count"], formatting.compact_usd
+            )
+            lines = [f"{cost} · {requests}", f"{share} of all tokens"]
+            shown.append(_tokens_card(overview, name, row, _trend(trends, name, "tokens"), lines))
     cards(shown)
+
+
+def _trend(trends: dict[str, pd.DataFrame], name: str, unit: Unit) -> Chart:
+    measure = next(each for each in charts.MEASURES.values() if each.unit == unit)
+    return charts.trend(trends[name], name, measure)
 
 
 def _is_used(row: dict[Any, Any]) -> bool:
@@ -41,7 +67,7 @@ def _is_used(row: dict[Any, Any]) -> bool:
 
 
 def _tokens_card(
-    overview: Overview, label: str, row: dict[str, Any], trend: dict[str, list[float]], lines: Sequence[str]
+    overview: Overview, label: str, row: dict[str, Any], trend: Chart, lines: Sequence[str]
 ) -> Card:
     change = formatting.change(row["total_tokens"], row["previous_total_tokens"])
     return Card(
@@ -50,12 +76,14 @@ def _tokens_card(
         explanation=_explanation(overview, formatting.plural(row["total_tokens"], "token")),
         change=change,
         beside_change=f"vs {formatting.compact(row['previous_total_tokens'])}" if change else "no comparison",
-        trend=trend["tokens"],
+        trend=trend,
         lines=lines,
     )
 
 
-def _cost_card(overview: Overview, label: str, row: dict[str, Any], trend: dict[str, list[float]]) -> Card:
+def _cost_card(
+    overview: Overview, label: str, row: dict[str, Any], trend: Chart, lines: Sequence[str]
+) -> Card:
     change = formatting.change(row["total_cost"], row["previous_total_cost"])
     counts = (row["unpriced_count"], row["request_count"])
     exact = formatting.exact_usd(row["total_cost"])
@@ -67,8 +95,8 @@ def _cost_card(overview: Overview, label: str, row: dict[str, Any], trend: dict[
         beside_change=f"vs {formatting.compact_usd(row['previous_total_cost'])}"
         if change
         else "no comparison",
-        trend=trend["cost"],
-        lines=[_per_request(row), _coverage(row)],
+        trend=trend,
+        lines=lines,
         warning=_unknown(row),
     )
 
