@@ -162,9 +162,9 @@ def calls_since(
 ) -> pd.DataFrame:
     """The calls made since a moment, the newest first.
 
-    One row per call: created_at datetime64 (UTC) · id UUID · conversation_id UUID or None · phone and model
-    str or None · source, cost_basis str · prompt_tokens, completion_tokens, total_tokens int64 ·
-    cost_usd Decimal.
+    One row per call: created_at datetime64 (UTC) · id UUID · conversation_id UUID or None (that of its phone
+    where it names none) · phone, conversation_name and model str or None · source, cost_basis str ·
+    prompt_tokens, completion_tokens, total_tokens int64 · cost_usd Decimal.
     """
     return CALLS_SINCE.ask(database, client_id=client_id, since=since, limit=limit)
 

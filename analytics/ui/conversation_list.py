@@ -136,7 +136,7 @@ def found_conversations(page: Page, asked: AskedConversations, found: pd.DataFra
         return
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"## Conversations, {page.period}", width="content")
+            st.markdown(f"## Conversations, {page.period}  :small[:gray[{asked.order}]]", width="content")
             show_phones = st.toggle("Show phone numbers", key="phones")
         _paging(asked, found)
         _table(page, asked, found, show_phones=show_phones)
@@ -149,15 +149,19 @@ def _table(page: Page, asked: AskedConversations, found: pd.DataFrame, *, show_p
             "Cost": tables.known_costs(found),
             "Tokens": found["total_tokens"],
             "Requests": found["request_count"],
-            "Phone": tables.phones(found, show_phones=show_phones),
             "OpenAI": found["openai_tokens"],
             "Groq": found["groq_tokens"],
             "Other": found["other_tokens"],
             "No price": found["unpriced_count"],
             "First used": found["first_date"],
             "Last used": found["last_date"],
+            "Phone": tables.phones(found, show_phones=show_phones),
         }
     )
+    # What they are sorted by is beside the names, in sight on a phone, too.
+    sort, _ = ORDERS[asked.order]
+    first = {"tokens": "Tokens", "requests": "Requests", "last": "Last used"}.get(sort, "Cost")
+    table.insert(1, first, table.pop(first))
     # Another page of rows is another widget: the row that was ticked before is not ticked in it.
     key = f"conversations {page.client.id} {page.days} {asked}"
     st.dataframe(

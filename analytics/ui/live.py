@@ -36,6 +36,7 @@ CALLS_WITHIN = timedelta(days=1)
 ALL_AGAIN = timedelta(minutes=5)
 LOOK_AGAIN_WHO_MAY_SEE = MINUTE
 MEAN_MINUTES = 5
+CONVERSATION_WIDTH = 170  # pixels
 
 _FEED = "live feed"
 
@@ -245,23 +246,27 @@ def live_calls(page: Page, feed: Feed) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(
-                f"## Last {formatting.plural(len(calls), 'call')}  :small[:gray[The newest first]]",
+                f"## Last {formatting.plural(len(calls), 'call')} within a day  "
+                ":small[:gray[The newest first]]",
                 width="content",
             )
             show_phones = st.toggle("Show phone numbers", key="phones")
+        by_cost = page.measure.unit == "cost"
         table = pd.DataFrame(
             {
                 "Made": charts_of_calls.on_clock(calls["created_at"], page.client.timezone),
-                "Provider": calls["source"].map(charts.source_name),
-                "Model": calls["model"].fillna(tables.NO_MODEL),
                 "Cost": calls["cost_usd"].astype("float64").mask(calls["cost_basis"] == "unpriced"),
                 "Tokens": calls["total_tokens"],
+                "Conversation": tables.conversation_names(calls, show_phones=show_phones),
+                "Provider": calls["source"].map(charts.source_name),
+                "Model": calls["model"].fillna(tables.NO_MODEL),
                 "Prompt": calls["prompt_tokens"],
                 "Completion": calls["completion_tokens"],
                 "Phone": tables.phones(calls, show_phones=show_phones),
-                "Conversation": [str(value)[:8] if value else None for value in calls["conversation_id"]],
             }
         )
+        if not by_cost:
+            table.insert(1, "Tokens", table.pop("Tokens"))
         st.dataframe(
             tables.readable(table),
             hide_index=True,
@@ -270,7 +275,7 @@ def live_calls(page: Page, feed: Feed) -> None:
             column_config={
                 "Made": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss", pinned=True),
                 "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
-                "Conversation": st.column_config.TextColumn(help="The beginning of its id."),
+                "Conversation": st.column_config.TextColumn(width=CONVERSATION_WIDTH),
             },
             key="live calls table",
         )

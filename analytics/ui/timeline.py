@@ -16,6 +16,7 @@ from analytics.ui.page import Page
 from analytics.ui.states import escaped
 
 MAX_ROWS_IN_SIGHT = 15
+NARROW_METADATA = 120  # pixels; with them all columns fit at 1440
 MAX_MODELS_IN_SIGHT = 10
 
 
@@ -99,7 +100,7 @@ def conversation_course(page: Page, shown: Timeline) -> None:
         )
         st.caption(f"Times are those of {page.client.timezone}.")
     with models, st.container(border=True, height="stretch"):
-        st.markdown(f"## Models used  :small[:gray[{note.removesuffix(', ')}]]")
+        st.markdown(f"## Models used, {page.period}  :small[:gray[{note}The most tokens first]]")
         _models(calls)
 
 
@@ -111,12 +112,12 @@ def conversation_calls(page: Page, opened: OpenedConversation, shown: Timeline) 
     table = pd.DataFrame(
         {
             "Made": charts_of_calls.on_clock(calls["created_at"], page.client.timezone),
+            "Cost": calls["cost_usd"].astype("float64").mask(unpriced),
+            "Tokens": calls["total_tokens"],
+            "Running cost": calls["running_cost"].astype("float64"),
+            "Running tokens": calls["running_tokens"],
             "Provider": calls["source"].map(charts.source_name),
             "Model": calls["model"].fillna(tables.NO_MODEL),
-            "Cost": calls["cost_usd"].astype("float64").mask(unpriced),
-            "Running cost": calls["running_cost"].astype("float64"),
-            "Tokens": calls["total_tokens"],
-            "Running tokens": calls["running_tokens"],
             "Prompt": calls["prompt_tokens"],
             "Completion": calls["completion_tokens"],
             "Basis": calls["cost_basis"],
@@ -147,7 +148,8 @@ def conversation_calls(page: Page, opened: OpenedConversation, shown: Timeline) 
                     "estimated: tokens were estimated. unpriced: no price is known."
                 ),
                 "Metadata": st.column_config.JsonColumn(
-                    width="medium", help="What the application logged beside the call. Click to unfold."
+                    width=NARROW_METADATA,
+                    help="What the application logged beside the call. Click to unfold.",
                 ),
             },
             key="calls table",
@@ -173,9 +175,9 @@ def _models(calls: pd.DataFrame) -> None:
                 tables.NO_MODEL if pd.isna(model) else f"{model} ({charts.source_name(source)})"
                 for source, model in zip(by_model["source"], by_model["model"], strict=True)
             ],
-            "Calls": by_model["request_count"],
             "Tokens": by_model["total_tokens"],
             "Cost": tables.known_costs(by_model),
+            "Calls": by_model["request_count"],
         }
     )
     st.dataframe(
