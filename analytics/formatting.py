@@ -80,13 +80,16 @@ def counted(number: int, noun: str) -> str:
 
 
 def window(days: int, last: date | None) -> str:
-    """The days that numbers are of: `last 30 days`, or `1 Mar to 31 Mar 2026` where `last` is given."""
+    """The days that numbers are of: `last 30 days`, or `1 to 31 Mar 2026` where `last` is given."""
     if last is None:
         return f"last {days} days"
     first = last - timedelta(days=days - 1)
     if first == last:
         return day(last)
-    begin = day(first) if first.year != last.year else f"{first.day} {first:%b}"
+    if first.year != last.year:
+        begin = day(first)
+    else:
+        begin = f"{first.day}" if first.month == last.month else f"{first.day} {first:%b}"
     return f"{begin} to {day(last)}"
 
 

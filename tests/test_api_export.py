@@ -198,7 +198,7 @@ def test_pdf(database: Database, used: UUID) -> None:
     text = text_of(response.content)
     for words in (
         "Acme",
-        "1 Mar to 31 Mar 2026",
+        "1 to 31 Mar 2026",
         "at least 15.3456789042 USD",
         "Total 4 920 ≥ $15.35",
     ):

@@ -64,9 +64,7 @@ def test_the_tooltip_says_which_days_a_bucket_counts() -> None:
     frame["first_date"], frame["last_date"] = pd.Timestamp("2026-03-17"), pd.Timestamp("2026-03-18")
     specification = charts_over_time.usage_over_time(frame, MEASURES["Tokens"], "week").to_dict()
     _, rule = specification["layer"]
-    assert [(row["days"], row["Total"]) for row in _data(specification, rule)] == [
-        ("17 Mar to 18 Mar 2026", 111)
-    ]
+    assert [(row["days"], row["Total"]) for row in _data(specification, rule)] == [("17 to 18 Mar 2026", 111)]
 
 
 def test_a_lone_bucket_is_a_bar_as_an_area_would_have_no_width() -> None:

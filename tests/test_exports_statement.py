@@ -68,7 +68,7 @@ def test_it_says_what_the_database_holds(overview: Overview) -> None:
 
     for words in (
         "Acme",
-        "1 Mar to 31 Mar 2026 (31 days)",
+        "1 to 31 Mar 2026 (31 days)",
         "America/Sao_Paulo",
         "18 Mar 2026, 12:00 UTC",
         "The period is not over",
@@ -80,7 +80,7 @@ def test_it_says_what_the_database_holds(overview: Overview) -> None:
         "66.7%",
         "1 at unknown cost",
         "The cost of 1 request of 3 is not known and not included",
-        "Tokens per day 1 Mar to 31 Mar 2026",
+        "Tokens per day 1 to 31 Mar 2026",
         "12 weeks up to 31 Mar 2026",
         "OpenAI gpt-4 1 1,234,567 >99.9% $0.010 $12.35",
         "Groq llama-3.1-8b-instant 1 230 <0.1% $0.00 $0.00",

@@ -106,9 +106,9 @@ def test_any_two_days_may_be_chosen(configured: Database) -> None:
     assert not page.exception
     assert _metrics(page)["Total tokens"] == "460"
     for text in (
-        *("Model comparison, 3 Mar to 4 Mar 2026", "by tokens, 3 Mar to 4 Mar 2026"),
-        *("Daily usage, 3 Feb to 4 Mar 2026", "Pale: days before 3 Mar to 4 Mar 2026"),
-        *("Weekly evolution, 12 weeks to 4 Mar 2026", "Pale: weeks before 3 Mar to 4 Mar 2026"),
+        *("Model comparison, 3 to 4 Mar 2026", "by tokens, 3 to 4 Mar 2026"),
+        *("Daily usage, 3 Feb to 4 Mar 2026", "Pale: days before 3 to 4 Mar 2026"),
+        *("Weekly evolution, 12 weeks to 4 Mar 2026", "Pale: weeks before 3 to 4 Mar 2026"),
     ):
         assert text in text_of(page)
     assert page.date_input[0].value == (first_call.date() + timedelta(1), first_call.date() + timedelta(2))
@@ -119,9 +119,11 @@ def test_any_two_days_may_be_chosen(configured: Database) -> None:
     page.date_input[0].set_value((first_call.date(), first_call.date() + timedelta(3))).run()
     assert not page.exception
     assert _metrics(page)["Total tokens"] == "920"
-    assert page.button_group(key="days").value == "2026-03-02..2026-03-05"
+    assert page.query_params["days"] == "2026-03-02..2026-03-05"
+    assert page.button_group[0].value == "2026-03-02..2026-03-05"
+    assert page.button_group[0].options[-1] == "2 to 5 Mar 2026"
 
-    page.button_group(key="days").set_value("90d").run()
+    page.button_group[0].set_value("90d").run()
     assert "Model comparison, last 90 days" in text_of(page)
 
 
@@ -155,6 +157,22 @@ def test_two_clients_are_chosen_by_name_or_id_and_never_mixed(configured: Databa
     assert _metrics(open_page())["Total tokens"] == "1.00K"
     assert _metrics(open_page(client="Other Ltd"))["Total tokens"] == "0"
     assert _metrics(open_page(client=str(other)))["Total tokens"] == "0"
+
+
+def test_the_first_visit_is_to_a_client_with_calls(configured: Database) -> None:
+    factories.client(configured, "Acme")
+    _use_now(configured, "Beta")
+    factories.client(configured, "Gamma")
+    configured.fold()
+    page = open_page()
+    assert page.selectbox(key="client").value == "Beta"
+    assert _metrics(page)["Total tokens"] == "230"
+    assert page.query_params == {}
+
+    page.selectbox(key="client").set_value("Acme").run()
+    assert page.query_params == {"client": "Acme"}
+    page.selectbox(key="client").set_value("Beta").run()
+    assert page.query_params == {"client": "Beta"}
 
 
 @pytest.mark.parametrize(
@@ -250,22 +268,25 @@ def _button(page: AppTest, label: str):  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize(
-    "link",
+    ("link", "rest"),
     [
-        {"client": "Beta", "days": "abc"},
-        {"days": "7d", "show": "nonsense"},
-        {"client": "nobody", "days": "7d", "show": "Cost"},
+        ({"client": "Beta", "days": "abc"}, {"client": "Beta"}),
+        ({"days": "7d", "show": "nonsense"}, {"days": "7d"}),
+        ({"client": "nobody", "days": "7d", "show": "Cost"}, {"days": "7d", "show": "Cost"}),
     ],
 )
-def test_one_wrong_part_of_a_link_has_a_way_out(configured: Database, link: dict[str, str]) -> None:
+def test_one_wrong_part_of_a_link_has_a_way_out(
+    configured: Database, link: dict[str, str], rest: dict[str, str]
+) -> None:
     _use_now(configured, "Acme")
     factories.client(configured, "Beta")
     page = open_page(**link)
     assert len(page.error) == 1
 
-    page.button[0].click().run()
+    _button(page, "Go on without it").click().run()
     assert not page.exception
-    assert _metrics(page)["Total tokens"] == "230"
+    assert page.query_params == rest
+    assert _metrics(page)["Total tokens"] == ("0" if "client" in rest else "230")
 
 
 def test_other_spellings_are_put_right_together(configured: Database) -> None:

@@ -66,7 +66,7 @@ def test_models_add_up_to_providers_and_those_to_the_total(database: Database, c
     use(database, client_id, date(2026, 2, 27), source="whisper", model="whisper-1")
     page = open_march()
 
-    assert "## 1 Mar to 31 Mar 2026 compared with 29 Jan to 28 Feb 2026" in text_of(page)
+    assert "## 1 to 31 Mar 2026 compared with 29 Jan to 28 Feb 2026" in text_of(page)
     assert page.table[0].value.columns.tolist() == [
         "Provider and model", "Tokens", "Requests", "Tokens per request", "Cost", "Cost per 1K tokens",
     ]  # fmt: skip
@@ -124,22 +124,22 @@ def test_a_cost_that_is_not_known_is_no_zero_and_has_no_change(database: Databas
     ("asked", "window"),
     [
         ("Days before", "29 Jan to 28 Feb 2026"),
-        ("same days last month", "1 Feb to 28 Feb 2026"),
-        ("2026-02-10..2026-02-12", "10 Feb to 12 Feb 2026"),
+        ("same days last month", "1 to 28 Feb 2026"),
+        ("2026-02-10..2026-02-12", "10 to 12 Feb 2026"),
     ],
 )
 def test_the_other_days_are_in_the_link(database: Database, client_id: UUID, asked: str, window: str) -> None:
     use(database, client_id, date(2026, 3, 5))
-    assert f"1 Mar to 31 Mar 2026 compared with {window}" in text_of(open_march(**{"with": asked}))
+    assert f"1 to 31 Mar 2026 compared with {window}" in text_of(open_march(**{"with": asked}))
 
 
 @pytest.mark.parametrize(
     ("days", "window"),
     [
-        ("2026-02-01..2026-02-28", "28 Feb 2026 compared with 1 Jan to 31 Jan 2026"),
-        ("2026-03-01..2026-03-30", "30 Mar 2026 compared with 1 Feb to 28 Feb 2026"),
-        ("2026-03-05..2026-03-31", "31 Mar 2026 compared with 5 Feb to 28 Feb 2026"),
-        ("2026-01-01..2026-01-31", "31 Jan 2026 compared with 1 Dec to 31 Dec 2025"),
+        ("2026-02-01..2026-02-28", "28 Feb 2026 compared with 1 to 31 Jan 2026"),
+        ("2026-03-01..2026-03-30", "30 Mar 2026 compared with 1 to 28 Feb 2026"),
+        ("2026-03-05..2026-03-31", "31 Mar 2026 compared with 5 to 28 Feb 2026"),
+        ("2026-01-01..2026-01-31", "31 Jan 2026 compared with 1 to 31 Dec 2025"),
     ],
 )
 def test_same_days_last_month(database: Database, client_id: UUID, days: str, window: str) -> None:
@@ -162,8 +162,8 @@ def test_any_two_days_can_be_picked_to_compare_with(database: Database, client_i
 
     page.date_input[-1].set_value((date(2026, 1, 2), date(2026, 1, 3))).run()
     assert not page.exception
-    assert "compared with 2 Jan to 3 Jan 2026" in text_of(page)
-    assert page.button_group(key="with").value == "2026-01-02..2026-01-03"
+    assert "compared with 2 to 3 Jan 2026" in text_of(page)
+    assert page.query_params["with"] == "2026-01-02..2026-01-03"
     assert table(page)[0][2] == "1 | 1 · unchanged"
 
 
@@ -195,7 +195,7 @@ def test_a_link_that_does_not_work_says_why(
     assert not page.exception
     assert not page.error
     assert page.button_group(key="days").value == MARCH
-    assert "Calls by operation, 1 Mar to 31 Mar 2026" in text_of(page)
+    assert "Calls by operation, 1 to 31 Mar 2026" in text_of(page)
 
 
 def test_the_first_day_of_the_calendar_has_none_before(database: Database, client_id: UUID) -> None:
@@ -211,7 +211,7 @@ def test_the_grain_is_in_the_link_and_outer_buckets_that_are_not_whole_are_told(
 ) -> None:
     use(database, client_id, date(2026, 3, 5))
     text = text_of(open_march(grain="week"))
-    assert "Usage per week, 1 Mar to 31 Mar 2026" in text
+    assert "Usage per week, 1 to 31 Mar 2026" in text
     assert "The first week counts only from 1 Mar 2026." in text
     assert "The last week counts only up to 31 Mar 2026." in text
 
@@ -317,7 +317,7 @@ def test_a_period_without_calls_is_told_and_what_is_gone_is_shown(
     database: Database, client_id: UUID
 ) -> None:
     page = open_march()
-    assert "**No usage, 1 Mar to 31 Mar 2026.** Acme made no call from 1 Mar 2026 to 31 Mar 2026." in (
+    assert "**No usage, 1 to 31 Mar 2026.** Acme made no call from 1 Mar 2026 to 31 Mar 2026." in (
         text_of(page)
     )
     assert not page.table

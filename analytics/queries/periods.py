@@ -40,7 +40,7 @@ class Period:
         return f"{self.last - timedelta(days=self.days - 1)}{_BETWEEN}{self.last}"
 
     def __str__(self) -> str:
-        """As it stands in a heading: `last 30 days`, or `1 Mar to 31 Mar 2026`."""
+        """As it stands in a heading: `last 30 days`, or `1 to 31 Mar 2026`."""
         return formatting.window(self.days, self.last)
 
     @property

@@ -83,22 +83,23 @@ def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
     frame = shown.value
     with st.container(border=True):
         st.markdown(f"## Clients, {page.period}  :small[:gray[each in its own time zone]]")
-        chosen = st.dataframe(
+        st.dataframe(
             _styled(_table(frame, page.now)),
             hide_index=True,
             placeholder=formatting.MISSING,
             height=ROW_HEIGHT * (min(len(frame), MOST_ROWS_IN_SIGHT) + 1) + 3,
             column_config=_COLUMNS,
-            on_select="rerun",
+            on_select=lambda: _open_selected(page, frame),
             selection_mode="single-cell",
             key=_TABLE,
         )
         st.caption("Click a client to open its Overview, a heading to sort.")
-    cells = chosen["selection"]["cells"]
-    if cells:
+
+
+def _open_selected(page: Page, frame: pd.DataFrame) -> None:
+    if cells := st.session_state[_TABLE].selection.cells:
         row, _ = cells[0]
-        client_id = frame["client_id"].iloc[row]
-        open_overview(page, client_id)
+        open_overview(page, frame["client_id"].iloc[row])
 
 
 def _coverage(requests: int, unpriced: int) -> str:

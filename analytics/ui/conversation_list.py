@@ -1,4 +1,4 @@
-"""The list of all conversations: what of it is asked for lives in the link, and a row opens a timeline.
+"""The list of all conversations: what of it is asked for is in the address, and a row opens a timeline.
 
 A phone is never in a link: links end up in histories, logs and other people's mail.
 """
@@ -6,7 +6,6 @@ A phone is never in a link: links end up in histories, logs and other people's m
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import pandas as pd
@@ -15,9 +14,10 @@ import streamlit as st
 from analytics import formatting
 from analytics.errors import InvalidInput
 from analytics.queries import CONVERSATIONS_PER_PAGE, Sort
-from analytics.ui import tables
+from analytics.ui import address, tables, unlinked
+from analytics.ui.address import Part
 from analytics.ui.page import Page
-from analytics.ui.states import escaped, explained
+from analytics.ui.states import escaped
 
 ORDERS: dict[str, tuple[Sort, bool]] = {
     "Most tokens": ("tokens", True),
@@ -36,7 +36,6 @@ MAX_SEARCH = 100  # characters
 MAX_PAGE = 1_000_000
 _PHONE = re.compile(r"[\d\s().+-]*\d{5}[\d\s().+-]*")
 _OPENED = "opened conversation"
-_VIEW = "listed conversations"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +80,8 @@ class AskedConversations:
 
 def opened_conversation(page: Page) -> OpenedConversation | None:
     """The conversation that the link or this visitor opened; None while all are listed."""
-    if asked := st.query_params.get("conversation"):
-        with explained():
-            return OpenedConversation(conversation_id=_id(asked), phone=None)
+    if asked := _CONVERSATION.value():
+        return OpenedConversation(conversation_id=UUID(asked), phone=None)
     client_id, phone = st.session_state.get(_OPENED, (None, None))
     if client_id != page.client.id:
         return None
@@ -92,41 +90,32 @@ def opened_conversation(page: Page) -> OpenedConversation | None:
 
 def close_conversation() -> None:
     """Back to the list."""
-    st.query_params.pop("conversation", None)
+    address.put(conversation=None)
     st.session_state.pop(_OPENED, None)
 
 
 def asked_conversations(page: Page) -> AskedConversations:
-    """The search and the order, as chosen and as the link has them; the page as the link has it."""
-    with explained():
-        search, order, number = _search(), _order(), _number()
+    """The search and the order with their controls, and the page."""
+    number = int(_NUMBER.value())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="search and order"):
-        search = st.text_input(
+        search = _SEARCH.type_in(
             "Search",
-            search,
             max_chars=MAX_SEARCH,
             type="search",
             placeholder="Name, phone or id",
             icon=":material/search:",
             live="400ms",
-            key="search",
             width=300,
-        ).strip()
-        order = st.selectbox(
+        )
+        sort = _SORT.choose(
+            st.selectbox,
             "Sort by",
-            list(ORDERS),
-            list(ORDERS).index(order),
-            key="order",
+            list(_BY_SLUG),
+            format_func=_BY_SLUG.__getitem__,
             width=190,
             help="Sorts all conversations. The heads of the table's columns sort the rows in sight.",
         )
-    view = (page.client.id, page.days, search, order)
-    if st.session_state.get(_VIEW, view) != view:
-        number = 1
-    st.session_state[_VIEW] = view
-    asked = AskedConversations(search=search, order=order, number=number)
-    _keep_in_link(asked)
-    return asked
+    return AskedConversations(search=search.strip(), order=_BY_SLUG[sort], number=number)
 
 
 def found_conversations(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
@@ -191,7 +180,7 @@ def _open_selected(key: str, page: Page, found: pd.DataFrame) -> None:
     if row["conversation_id"] is None:
         st.session_state[_OPENED] = (page.client.id, row["phone"])
     else:
-        st.query_params["conversation"] = str(row["conversation_id"])
+        address.put(conversation=str(row["conversation_id"]))
 
 
 def _paging(asked: AskedConversations, found: pd.DataFrame) -> None:
@@ -234,59 +223,53 @@ def _none_found(page: Page, asked: AskedConversations) -> None:
 
 
 def _turn_to(number: int) -> None:
-    st.query_params["page"] = str(number)
+    address.put(**_NUMBER.changes(str(number)))
 
 
 def _clear_search() -> None:
-    st.session_state["search"] = ""
+    address.put(**_SEARCH.changes(""))
 
 
-def _keep_in_link(asked: AskedConversations) -> None:
-    """Writes what differs from the defaults into the link, and takes out what does not."""
-    is_phone = _PHONE.fullmatch(asked.search) is not None
-    wanted: dict[str, Any] = {
-        "q": "" if is_phone else asked.search,
-        "sort": "" if asked.order == DEFAULT_ORDER else _slug(asked.order),
-        "page": "" if asked.number == 1 else str(asked.number),
-    }
-    for name, value in wanted.items():
-        if st.query_params.get(name, "") != value or (name in st.query_params and not value):
-            if value:
-                st.query_params[name] = value
-            else:
-                st.query_params.pop(name, None)
-
-
-def _id(asked: str) -> UUID:
+def _meant_conversation(asked: str) -> str:
     try:
-        return UUID(asked)
+        return str(UUID(asked))
     except ValueError:
         raise InvalidInput(
             f'conversation must be an id such as {UUID(int=0)}, not "{asked[:MAX_SEARCH]}"'
         ) from None
 
 
-def _search() -> str:
-    search = st.query_params.get("q", "")
+def _meant_search(asked: str) -> str:
+    search = unlinked.found(asked)
+    if search is None:
+        raise InvalidInput("a phone number that was searched for is not in the link: type it once more")
     if len(search) > MAX_SEARCH:
         raise InvalidInput(f"q must be at most {MAX_SEARCH} characters long, not {len(search)}")
     return search
 
 
-def _order() -> str:
-    asked = st.query_params.get("sort", _slug(DEFAULT_ORDER))
-    by_slug = {_slug(order): order for order in ORDERS}
-    if asked not in by_slug:
-        raise InvalidInput(f'sort must be one of {", ".join(by_slug)}, not "{asked[:MAX_SEARCH]}"')
-    return by_slug[asked]
+def _written_search(search: str) -> str:
+    return unlinked.kept(search) if _PHONE.fullmatch(search) else search
 
 
-def _number() -> int:
-    asked = st.query_params.get("page", "1")
+def _meant_sort(asked: str) -> str:
+    if asked not in _BY_SLUG:
+        raise InvalidInput(f'sort must be one of {", ".join(_BY_SLUG)}, not "{asked[:MAX_SEARCH]}"')
+    return asked
+
+
+def _meant_number(asked: str) -> str:
     if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:10]) <= MAX_PAGE):
         raise InvalidInput(f'page must be a whole number from 1 to {MAX_PAGE:,}, not "{asked[:MAX_SEARCH]}"')
-    return int(asked)
+    return str(int(asked))
 
 
 def _slug(order: str) -> str:
     return order.lower().replace(",", "").replace(" ", "-")
+
+
+_BY_SLUG = {_slug(order): order for order in ORDERS}
+_SEARCH = Part(name="q", meant=_meant_search, written=_written_search, default="", ends=("page",))
+_SORT = Part(name="sort", meant=_meant_sort, default=_slug(DEFAULT_ORDER), ends=("page",))
+_NUMBER = Part(name="page", meant=_meant_number, default="1")
+_CONVERSATION = Part(name="conversation", meant=_meant_conversation, default="")

@@ -6,28 +6,33 @@ import streamlit as st
 
 from analytics import queries
 from analytics.queries import Client, Period
+from analytics.ui import address
+from analytics.ui.address import Part
 
 DEFAULT_PERIOD = Period(days=30)
+DAYS = Part(
+    name="days", meant=lambda asked: Period.parse(asked).label, default=DEFAULT_PERIOD.label, ends=("page",)
+)
 
 
-def choose_period(client: Client, now: datetime) -> Period:
+def choose_period(client: Client, now: datetime) -> None:
     """The selector of usual periods, and beside it a calendar for any other days of this client's usage."""
+    chosen = DAYS.value()
     labels = [Period(days=days).label for days in queries.PERIOD_DAYS]
-    chosen = st.session_state.get("days") or st.query_params.get("days") or DEFAULT_PERIOD.label
-    if chosen not in labels:
-        labels.append(chosen)
-    label = st.segmented_control(
+    DAYS.choose(
+        st.segmented_control,
         "Period",
-        labels,
-        # Where the calendar has set it already a default would be one value too many.
-        default=None if "days" in st.session_state else DEFAULT_PERIOD.label,
+        labels if chosen in labels else [*labels, chosen],
+        format_func=spelled,
         required=True,
-        key="days",
-        bind="query-params",
     )
-    period = Period.parse(label or DEFAULT_PERIOD.label)
-    _calendar(period, client, now)
-    return period
+    _calendar(Period.parse(chosen), client, now)
+
+
+def spelled(label: str) -> str:
+    """`30d` as it is, two days as headings have them."""
+    period = Period.parse(label)
+    return label if period.last is None else str(period)
 
 
 def _calendar(period: Period, client: Client, now: datetime) -> None:
@@ -35,7 +40,13 @@ def _calendar(period: Period, client: Client, now: datetime) -> None:
     first_day = min(client.first_day or today, today)
     with (
         st.container(width="content", vertical_alignment="bottom", key="calendar"),
-        st.popover("Other days", icon=":material/calendar_month:", help="Any first and last day"),
+        # With another period it is another one, and closed: a choice has been made.
+        st.popover(
+            "Other days",
+            icon=":material/calendar_month:",
+            help="Any first and last day",
+            key=f"other days than {period.label}",
+        ),
     ):
         first, last = (min(max(day, first_day), today) for day in period.range(today))
         st.date_input(
@@ -67,7 +78,7 @@ def _take_picked(key: str) -> None:
 
 
 def _take(first: date, last: date) -> None:
-    st.session_state["days"] = Period.between(first, last).label
+    address.put(**DAYS.changes(Period.between(first, last).label))
 
 
 def _presets(today: date) -> dict[str, tuple[date, date]]:

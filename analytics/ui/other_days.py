@@ -1,8 +1,6 @@
 """Choosing the days that a period is compared with; always in the link."""
 
-import logging
 from calendar import monthrange
-from collections.abc import Callable
 from datetime import date, timedelta
 
 import streamlit as st
@@ -10,59 +8,40 @@ import streamlit as st
 from analytics import formatting
 from analytics.errors import InvalidInput
 from analytics.queries import Period
+from analytics.ui import address
+from analytics.ui.address import Part
+from analytics.ui.dates import spelled
 from analytics.ui.page import Page
-from analytics.ui.states import sentence
 
 DAYS_BEFORE = "Days before"
 MONTH_BEFORE = "Same days last month"
 Days = tuple[date, date]
 
-log = logging.getLogger(__name__)
-
 
 def choose_other_days(page: Page) -> Days:
     """As many days just before, the same days of the month before, or any two."""
-    check_link("with", lambda asked: _meant(asked, page.days)[0])
+    part = _part(page)
     labels = [DAYS_BEFORE, MONTH_BEFORE]
-    chosen = st.session_state.get("with") or st.query_params.get("with") or DAYS_BEFORE
-    if chosen not in labels:
-        labels.append(chosen)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="other days"):
-        label = st.segmented_control(
-            "Compare with", labels, default=DAYS_BEFORE, required=True, key="with", bind="query-params"
+        chosen = part.value()
+        part.choose(
+            st.segmented_control,
+            "Compare with",
+            labels if chosen in labels else [*labels, chosen],
+            format_func=lambda label: label if label in labels else spelled(label),
+            required=True,
         )
-        _, other = _meant(label or DAYS_BEFORE, page.days)
-        _calendar(page, other)
+        _, other = _meant(chosen, page.days)
+        _calendar(page, other, part)
     return other
 
 
-def check_link(name: str, canonical: Callable[[str], str]) -> None:
-    """Refuses a value of the link that canonical() refuses, and puts another spelling right.
-
-    Before the control is drawn, as a control drops in silence what it does not know.
-    """
-    asked = st.query_params.get(name)
-    if asked is None or name in st.session_state:
-        return
-    try:
-        meant = canonical(asked)
-    except InvalidInput as error:
-        log.warning("a link does not work: %s", error)
-        st.error(f"**This link does not work.** {sentence(error)}", icon=":material/link_off:")
-        # Only this part of the link goes: the controls that are drawn already hold on to theirs.
-        st.button("Go on without it", type="primary", on_click=_leave_out, args=[name])
-        st.stop()
-    if meant != asked:
-        st.query_params[name] = meant
-        st.rerun()
-
-
-def _leave_out(name: str) -> None:
-    st.query_params.pop(name, None)
+def _part(page: Page) -> Part:
+    return Part(name="with", meant=lambda asked: _meant(asked, page.days)[0], default=DAYS_BEFORE)
 
 
 def window(days: Days) -> str:
-    """`1 Mar to 31 Mar 2026`."""
+    """`1 to 31 Mar 2026`."""
     return formatting.window(count(days), days[1])
 
 
@@ -114,12 +93,15 @@ def _in_month_before(day: date, *, to_the_end: bool = False) -> date:
     return end if to_the_end else end.replace(day=min(day.day, end.day))
 
 
-def _calendar(page: Page, other: Days) -> None:
+def _calendar(page: Page, other: Days, part: Part) -> None:
     today = page.client.today(page.now)
     earliest = min(page.client.first_day or today, today)
     first, last = (min(max(day, earliest), today) for day in other)
     with st.popover(
-        "Any two days", icon=":material/calendar_month:", help="Any first and last day to compare with"
+        "Any two days",
+        icon=":material/calendar_month:",
+        help="Any first and last day to compare with",
+        key=f"any days to compare with but {first} {last}",
     ):
         # Other days are another widget: what was picked before does not stay in it.
         key = f"picked to compare {page.client.id} {first} {last}"
@@ -130,12 +112,12 @@ def _calendar(page: Page, other: Days) -> None:
             max_value=today,
             key=key,
             on_change=_take_picked,
-            args=[key],
+            args=[key, part],
         )
 
 
-def _take_picked(key: str) -> None:
+def _take_picked(key: str, part: Part) -> None:
     # While only one of the two is chosen the page stays as it is.
     picked = st.session_state[key]
     if isinstance(picked, tuple) and len(picked) == 2:
-        st.session_state["with"] = Period.between(*picked).label
+        address.put(**part.changes(Period.between(*picked).label))

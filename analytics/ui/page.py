@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import streamlit as st
@@ -14,8 +14,9 @@ from analytics.charts import MEASURES, Measure
 from analytics.database import Database
 from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClient
 from analytics.queries import Client, Period
-from analytics.ui import reading, signing_in
-from analytics.ui.dates import DEFAULT_PERIOD, choose_period
+from analytics.ui import address, reading, signing_in
+from analytics.ui.address import Part
+from analytics.ui.dates import DAYS, DEFAULT_PERIOD, choose_period
 from analytics.ui.reading import Reading
 from analytics.ui.sidebar import make_room
 from analytics.ui.states import escaped, explained, no_clients
@@ -32,16 +33,11 @@ PAGES = (
 )
 CLIENTS_PAGE = "pages/clients.py"
 """Only for those who see more than one."""
-DEFAULT_MEASURE = "Tokens"
 Answer = TypeVar("Answer")
 SIDEBAR_WIDTH = 244  # pixels
 STYLE = Path(__file__).with_name("style.css")
-MAX_LINK_VALUE = 200  # characters
+MAX_NAME = 200  # characters
 _SEES_SEVERAL = "sees several clients"
-_IN_COMMON = ("client", "days", "show")
-# Under names that are no control's: what is chosen, and on which page that was.
-_KEPT = "chosen on all pages"
-_TITLE = "title of the page"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,23 +91,18 @@ def begin_page(
         st.session_state[_SEES_SEVERAL] = len(labels) > 1
         with clients_link:
             _link_to_clients(title)
-        _check_link(labels)
-        at_first = {
-            **({"client": next(iter(labels))} if has_client and len(labels) > 1 else {}),
-            **({"days": DEFAULT_PERIOD.label} if has_period else {}),
-            **({"show": DEFAULT_MEASURE} if has_measure else {}),
-        }
-        _carry_over(title, labels, at_first)
+        client_part = _client_part(labels)
+        # Before any control: of a part that cannot be had the page says so, and shows nothing else.
+        client = labels[client_part.value()]
+        period = Period.parse(DAYS.value())
+        measure = MEASURE.value()
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
-            client = _choose_client(labels) if has_client else _linked_client(labels)
-            period = choose_period(client, now) if has_period else DEFAULT_PERIOD
-            measure = _choose_measure() if has_measure else DEFAULT_MEASURE
-    [client_label] = [label for label, each in labels.items() if each is client]
-    st.session_state[_KEPT] |= (
-        ({"client": client_label} if len(labels) > 1 else {})
-        | ({"days": period.label} if has_period else {})
-        | ({"show": measure} if has_measure else {})
-    )
+            if has_client and len(labels) > 1:
+                client_part.choose(st.selectbox, "Client", list(labels), width=240)
+            if has_period:
+                choose_period(client, now)
+            if has_measure:
+                MEASURE.choose(st.segmented_control, "Charts show", list(MEASURES), required=True)
     if len(labels) == 1:
         heading.markdown(f":gray[{escaped(client.name)}]", width="content")
     if client.is_demo:
@@ -122,8 +113,8 @@ def begin_page(
         database=database,
         viewer=viewer,
         client=client,
-        period=period,
-        measure=MEASURES[measure],
+        period=period if has_period else DEFAULT_PERIOD,
+        measure=MEASURES[measure if has_measure else MEASURE.default],
         now=now,
     )
 
@@ -151,7 +142,6 @@ def begin_text_page(title: str, *, icon: str) -> "st.delta_generator.DeltaGenera
     heading, clients_link = _begin(title, icon=icon)
     with clients_link:
         _link_to_clients(title)
-    st.session_state[_TITLE] = title
     return heading
 
 
@@ -166,65 +156,46 @@ def _begin(
         initial_sidebar_state=SIDEBAR_WIDTH,
     )
     st.html(STYLE)
+    address.begin(title, [_path(file) for file, _, _ in PAGES])
     with st.sidebar:
         # Not a heading: the page's own is the first.
         st.markdown("**:material/monitoring: Usage & cost**")
-        # The link goes along, so that client and period are still chosen on the way back.
-        link = _link(title)
-        for path, label, page_icon in PAGES:
-            if path == CLIENTS_PAGE:
+        for file, label, page_icon in PAGES:
+            if file == CLIENTS_PAGE:
                 clients_link = st.container()
             else:
-                st.page_link(path, label=label, icon=page_icon, query_params=link)
+                _link_to(file, label, page_icon, title)
         make_room(title)
     heading = st.container(horizontal=True, vertical_alignment="center", gap="medium", key="heading")
     heading.title(title, anchor=False, width="content")
     return heading, clients_link
 
 
+def _path(file: str) -> str:
+    """Of a page, in the address; the first has none."""
+    return "" if file == PAGES[0][0] else Path(file).stem
+
+
+def _link_to(file: str, label: str, icon: str, title: str) -> None:
+    """Client, period and measure go along."""
+    # The first page's heading is not what the sidebar calls it.
+    this_page = next((each for each, name, _ in PAGES if name == title), PAGES[0][0])
+    link = address.shared(is_this_page=file == this_page)
+    st.page_link(file, label=label, icon=icon, query_params=link)
+
+
 def _link_to_clients(title: str) -> None:
     """Once it is known that this visitor sees several."""
     if st.session_state.get(_SEES_SEVERAL):
-        [(path, label, icon)] = [each for each in PAGES if each[0] == CLIENTS_PAGE]
-        st.page_link(path, label=label, icon=icon, query_params=_link(title))
+        [clients_page] = [each for each in PAGES if each[0] == CLIENTS_PAGE]
+        _link_to(*clients_page, title)
 
 
-def _link(title: str) -> dict[str, str]:
-    """What all pages have in common, as a link: client, period, measure."""
-    kept: dict[str, str] = st.session_state.get(_KEPT, {})
-    link = st.query_params.to_dict() | kept
-    if st.session_state.get(_TITLE) == title:
-        # What a control of this page has just been set to.
-        link |= {name: st.session_state[name] for name in _IN_COMMON if st.session_state.get(name)}
-    return {name: link[name] for name in _IN_COMMON if name in link}
-
-
-def open_overview(page: Page, client_id: UUID) -> NoReturn:
-    """Leaves a page without a choice of client for the Overview of one, with the same period."""
+def open_overview(page: Page, client_id: UUID) -> None:
+    """Leaves for the Overview of a client, with the same period and measure; in a callback."""
     labels = _labels(page.viewer.clients)
     [label] = [label for label, client in labels.items() if client.id == client_id]
-    st.session_state[_KEPT] |= {"client": label}
-    # An empty link: without one Streamlit refuses while a control holds on to a part of the link.
-    st.switch_page("streamlit_app.py", query_params={})
-
-
-def _carry_over(title: str, labels: dict[str, Client], at_first: dict[str, str]) -> None:
-    """Sets the controls of a page that was come to from another one as they were there.
-
-    Streamlit forgets a control with its page, along with its part of the link. `at_first` are the controls
-    of this page with what they are set to in a new visit; that needs no place in the link.
-    """
-    if st.session_state.get(_TITLE) == title:
-        return
-    st.session_state[_TITLE] = title
-    kept: dict[str, str] = st.session_state.setdefault(_KEPT, {})
-    if kept.get("client") not in labels:
-        kept.pop("client", None)
-    for name, value in kept.items():
-        st.session_state[name] = value
-    changed = {name: kept[name] for name in at_first if kept.get(name, at_first[name]) != at_first[name]}
-    if changed.items() - st.query_params.to_dict().items():
-        st.query_params.update(changed)
+    address.leave_for("", client=label)
 
 
 def _labels(clients: Sequence[Client]) -> dict[str, Client]:
@@ -236,29 +207,19 @@ def _labels(clients: Sequence[Client]) -> dict[str, Client]:
     }
 
 
-def _check_link(labels: dict[str, Client]) -> None:
-    """Refuses what a link asks for and cannot have, and puts other spellings right.
+def _client_part(labels: dict[str, Client]) -> Part:
+    """The first visit is to the first client with calls."""
 
-    Before any control is drawn: a control that is bound to the link drops in silence what it does not know,
-    and its part of the link can no longer be changed from here.
-    """
-    link = {name: value[:MAX_LINK_VALUE] for name, value in st.query_params.to_dict().items()}
-    meant = {}
-    if "client" in link:
-        label = _find_client(link["client"], labels)
+    def meant(asked: str) -> str:
+        label = _find_client(asked, labels)
         if label is None:
-            raise UnknownClient(f'no client "{link["client"]}" that you could see here')
-        meant["client"] = label
-    if "days" in link:
-        meant["days"] = Period.parse(link["days"]).label
-    if "show" in link:
-        meant["show"] = link["show"].capitalize()
-        if meant["show"] not in MEASURES:
-            raise InvalidInput(f'show must be one of {", ".join(MEASURES)}, not "{link["show"]}"')
-    corrections = {name: value for name, value in meant.items() if value != link[name]}
-    if corrections and not any(name in st.session_state for name in corrections):
-        st.query_params.update(corrections)
-        st.rerun()
+            raise UnknownClient(f'no client "{asked[:MAX_NAME]}" that you could see here')
+        return label
+
+    first = next((label for label, client in labels.items() if client.first_day), next(iter(labels)))
+    return Part(
+        name="client", meant=meant, default=first, ends=("conversation", "page"), is_always_written=True
+    )
 
 
 def _find_client(asked: str, labels: dict[str, Client]) -> str | None:
@@ -269,25 +230,11 @@ def _find_client(asked: str, labels: dict[str, Client]) -> str | None:
     return by_id.get(asked.lower())
 
 
-def _linked_client(labels: dict[str, Client]) -> Client:
-    label = st.session_state[_KEPT].get("client") or _find_client(st.query_params.get("client", ""), labels)
-    return labels[label] if label in labels else next(iter(labels.values()))
+def _meant_measure(asked: str) -> str:
+    name = asked.capitalize()
+    if name not in MEASURES:
+        raise InvalidInput(f'show must be one of {", ".join(MEASURES)}, not "{asked[:MAX_NAME]}"')
+    return name
 
 
-def _choose_client(labels: dict[str, Client]) -> Client:
-    if len(labels) == 1:
-        return next(iter(labels.values()))
-    label = st.selectbox("Client", list(labels), key="client", bind="query-params", width=240)
-    return labels[label]
-
-
-def _choose_measure() -> str:
-    name = st.segmented_control(
-        "Charts show",
-        list(MEASURES),
-        default=None if "show" in st.session_state else DEFAULT_MEASURE,
-        required=True,
-        key="show",
-        bind="query-params",
-    )
-    return name or DEFAULT_MEASURE
+MEASURE = Part(name="show", meant=_meant_measure, default="Tokens")

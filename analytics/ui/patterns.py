@@ -6,9 +6,10 @@ import streamlit as st
 from analytics import charts_over_time, formatting, queries
 from analytics.errors import InvalidInput
 from analytics.queries import CallSums, Grain, Unit
+from analytics.ui.address import Part
 from analytics.ui.comparison import table
 from analytics.ui.drawing import draw
-from analytics.ui.other_days import Days, check_link, count, window
+from analytics.ui.other_days import Days, count, window
 from analytics.ui.page import Page
 from analytics.ui.reading import keep_hours
 from analytics.ui.states import escaped
@@ -81,18 +82,11 @@ def usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
 
 
 def _choose_grain(place: "st.delta_generator.DeltaGenerator") -> Grain:
-    check_link("grain", _meant)
     with place:
-        name = st.segmented_control(
-            "Per",
-            list(GRAINS),
-            default="Day",
-            required=True,
-            key="grain",
-            bind="query-params",
-            label_visibility="collapsed",
+        name = _GRAIN.choose(
+            st.segmented_control, "Per", list(GRAINS), required=True, label_visibility="collapsed"
         )
-    return GRAINS[name or "Day"]
+    return GRAINS[name]
 
 
 def _meant(asked: str) -> str:
@@ -100,6 +94,9 @@ def _meant(asked: str) -> str:
     if name not in GRAINS:
         raise InvalidInput(f'grain must be one of {", ".join(GRAINS)}, not "{asked[:40]}"')
     return name
+
+
+_GRAIN = Part(name="grain", meant=_meant, default="Day")
 
 
 def _measured(page: Page, frame: pd.DataFrame) -> str:

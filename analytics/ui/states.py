@@ -27,7 +27,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except InvalidInput as error:
-        _stop("This link does not work", error, action="Open the overview", icon=":material/link_off:")
+        _stop("This link does not work", error, action="Go on without it", icon=":material/link_off:")
     except SchemaMissing as error:
         _stop("The database is not set up yet", error, action="Try again", icon=":material/database:")
     except AccessNotSetUp as error:
@@ -76,9 +76,8 @@ def sentence(error: AnalyticsError | str) -> str:
 def _stop(heading: str, error: AnalyticsError, *, action: str, icon: str) -> NoReturn:
     log.error("%s: %s", heading, error)
     st.error(f"**{heading}.** {sentence(error)}", icon=icon)
-    if st.button(action, type="primary"):
-        if isinstance(error, InvalidInput):
-            # With an empty link: controls that were on the page before hold on to their parts of this one.
-            st.switch_page("streamlit_app.py", query_params={})
+    if isinstance(error, InvalidInput):
+        st.button(action, type="primary", on_click=st.query_params.clear)
+    elif st.button(action, type="primary"):
         st.rerun()
     st.stop()

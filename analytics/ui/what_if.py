@@ -9,8 +9,9 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.errors import InvalidInput
 from analytics.queries.listed_prices import listed_prices
+from analytics.ui.address import Part
 from analytics.ui.comparison import MINUS, model_name, table
-from analytics.ui.other_days import check_link, window
+from analytics.ui.other_days import window
 from analytics.ui.page import Page
 from analytics.ui.states import escaped
 from analytics.what_if import Compared, Target, WhatIf, targets
@@ -46,20 +47,21 @@ def what_if(page: Page, parts: pd.DataFrame) -> None:
 
 def _choose_target(page: Page, parts: pd.DataFrame, labels: list[str]) -> str:
     """Any model with a price; at first the one that is used most of those that cost something."""
-    check_link("target", lambda asked: _known_target(asked, labels))
     paid = parts[parts["total_cost"] > 0]
     used = [Target(source, model).label for source, model in zip(paid["source"], paid["model"], strict=True)]
-    at_first = next((label for label in used if label in labels), labels[0])
-    chosen = st.selectbox(
+    target = Part(
+        name="target",
+        meant=lambda asked: _known_target(asked, labels),
+        default=next((label for label in used if label in labels), labels[0]),
+        is_always_written=True,
+    )
+    return target.choose(
+        st.selectbox,
         "Everything on",
         labels,
-        index=labels.index(at_first),
-        key="target",
-        bind="query-params",
         help="Prices of this installation, then those of the public list. Type to search.",
         width=420,
     )
-    return chosen or at_first
 
 
 def _known_target(asked: str, labels: list[str]) -> str:
