@@ -285,6 +285,31 @@ def test_an_unknown_conversation_is_told_so(configured: Database, client_id: UUI
         assert not page.metric
 
 
+def test_conversations_without_an_id_are_in_the_link(configured: Database, client_id: UUID) -> None:
+    _use(configured, client_id, conversation_id=None, phone="5511955555555", total_tokens=1)
+    _use(configured, client_id, conversation_id=None, phone=None, total_tokens=2)
+    _use(configured, client_id, conversation_id=None, phone="5511966666666", total_tokens=4)
+    with configured.transaction() as connection:
+        calls = dict(connection.execute("select phone, id from usage_logs").fetchall())
+
+    of_phone = open_page(PATH, conversation=f"call-{calls['5511955555555']}")
+    assert not of_phone.exception
+    assert "phone •••• 5555" in text_of(of_phone)
+    assert _metrics(of_phone)["Tokens"] == "1"
+    assert _metrics(open_page(PATH, conversation="none"))["Tokens"] == "2"
+
+    nobody = open_page(PATH, conversation=f"call-{uuid4()}", days="7d")
+    assert "has no call with the id" in nobody.error[0].value
+    _button(nobody, "Go on without it").click().run()
+    assert nobody.query_params == {"days": "7d"}
+    assert _listed(nobody, "Tokens") == [4, 2, 1]
+
+    _use(configured, client_id, conversation_id=ADA, phone=None, total_tokens=8)
+    factories.conversation(configured, client_id, id=ADA, phone="5511955555555", name="Ada")
+    _button(of_phone, "Refresh").click().run()
+    assert "## Ada" in text_of(of_phone)
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(
     dashboard.chromium() is None and not os.environ.get("CI"),
@@ -307,7 +332,9 @@ def test_a_click_on_a_row_opens_it(database: Database, tmp_path: Path) -> None:
         page.get_by_role("button", name="All conversations").click()
         _open_row(page, 2, "(unnamed)")
         expect(page.get_by_text("phone •••• 5555")).to_be_visible()
-        assert page.url == f"{address}/conversations"
+        assert "55555" not in page.url
+        page.reload()
+        expect(page.get_by_text("phone •••• 5555")).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
 
 
 def _open_row(page: Page, number: int, name: str) -> None:

@@ -6,7 +6,7 @@ once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 """
 
 from analytics.queries.answers import Answer, Asked, Kind, answer
-from analytics.queries.calls import Timeline, conversation_timeline, live_usage
+from analytics.queries.calls import Timeline, conversation_of_call, conversation_timeline, live_usage
 from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients, read_client
 from analytics.queries.overview import (
     MANY_PENDING,
@@ -70,6 +70,7 @@ __all__ = [
     "calls_since",
     "clients",
     "conversation_calls",
+    "conversation_of_call",
     "conversation_timeline",
     "daily_usage",
     "found_conversations",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pandas as pd
 
-from analytics.database import Database
+from analytics.database import Database, Query
 from analytics.queries.reports import CALLS_PER_TIMELINE, LIVE_CALLS
 from analytics.queries.topics import BY_MINUTE, CALLS_SINCE, CONVERSATION_CALLS, FOUND_CONVERSATIONS
 
@@ -54,6 +54,28 @@ def conversation_timeline(
         for found_id, found_phone in zip(found["conversation_id"], found["phone"], strict=True)
     ]
     return Timeline(conversation=found[is_it], calls=CONVERSATION_CALLS.frame(call_rows))
+
+
+def conversation_of_call(
+    database: Database, client_id: UUID, call_id: UUID
+) -> tuple[UUID | None, str | None] | None:
+    """The conversation that a call counts for: its id, or the phone of one that has none, or neither.
+
+    None where the client has no such call.
+    """
+    [rows] = database.read(
+        Query(
+            statement="select coalesce(log.conversation_id, known.id), log.phone from usage_logs as log"
+            " left join conversations as known on known.client_id = log.client_id and known.phone = log.phone"
+            " where log.client_id = %(client_id)s and log.id = %(call_id)s",
+            parameters={"client_id": client_id, "call_id": call_id},
+        ),
+        client_id=client_id,
+    )
+    if not rows.records:
+        return None
+    conversation_id, phone = rows.records[0]
+    return conversation_id, None if conversation_id else phone
 
 
 def live_usage(

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -85,10 +85,14 @@ class Part:
         try:
             return self.meant(asked)
         except InvalidInput as error:
-            log.warning("a link does not work: %s", error)
-            st.error(f"**This link does not work.** {sentence(error)}", icon=":material/link_off:")
-            st.button("Go on without it", type="primary", on_click=put, kwargs={self.name: None})
-            st.stop()
+            self.refuse(error)
+
+    def refuse(self, error: InvalidInput) -> NoReturn:
+        """Ends the page with a sentence on what the address asks for, and a way on without that."""
+        log.warning("a link does not work: %s", error)
+        st.error(f"**This link does not work.** {sentence(error)}", icon=":material/link_off:")
+        st.button("Go on without it", type="primary", on_click=put, kwargs={self.name: None})
+        st.stop()
 
     def choose(self, control: Callable[..., Any], label: str, options: Sequence[str], **look: Any) -> str:
         """The value, with st.selectbox or st.segmented_control to choose another one."""

@@ -11,7 +11,7 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from analytics import formatting
+from analytics import formatting, queries
 from analytics.errors import InvalidInput
 from analytics.queries import CONVERSATIONS_PER_PAGE, Sort
 from analytics.ui import address, tables, unlinked
@@ -35,7 +35,8 @@ DEFAULT_ORDER = "Most tokens"
 MAX_SEARCH = 100  # characters
 MAX_PAGE = 1_000_000
 _PHONE = re.compile(r"[\d\s().+-]*\d{5}[\d\s().+-]*")
-_OPENED = "opened conversation"
+# In the address instead of an id: a call of a conversation that has only a phone; what belongs to none.
+_OF_CALL, _OF_NONE = "call-", "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,19 +80,25 @@ class AskedConversations:
 
 
 def opened_conversation(page: Page) -> OpenedConversation | None:
-    """The conversation that the link or this visitor opened; None while all are listed."""
-    if asked := _CONVERSATION.value():
-        return OpenedConversation(conversation_id=UUID(asked), phone=None)
-    client_id, phone = st.session_state.get(_OPENED, (None, None))
-    if client_id != page.client.id:
+    """The one of the address; None while all are listed."""
+    asked = _CONVERSATION.value()
+    if not asked:
         return None
-    return OpenedConversation(conversation_id=None, phone=phone)
+    if asked == _OF_NONE:
+        return OpenedConversation(conversation_id=None, phone=None)
+    if not asked.startswith(_OF_CALL):
+        return OpenedConversation(conversation_id=UUID(asked), phone=None)
+    call_id = UUID(asked.removeprefix(_OF_CALL))
+    found = page.read(queries.conversation_of_call, call_id).value
+    if found is None:
+        _CONVERSATION.refuse(InvalidInput(f"{page.client.name} has no call with the id {call_id}"))
+    conversation_id, phone = found
+    return OpenedConversation(conversation_id=conversation_id, phone=phone)
 
 
 def close_conversation() -> None:
     """Back to the list."""
     address.put(conversation=None)
-    st.session_state.pop(_OPENED, None)
 
 
 def asked_conversations(page: Page) -> AskedConversations:
@@ -176,11 +183,16 @@ def _open_selected(key: str, page: Page, found: pd.DataFrame) -> None:
     rows = [*selection.rows, *(row for row, _ in selection.cells)]
     if not rows:
         return
-    row = found.iloc[rows[0]]
-    if row["conversation_id"] is None:
-        st.session_state[_OPENED] = (page.client.id, row["phone"])
+    conversation_id, phone = found.iloc[rows[0]][["conversation_id", "phone"]]
+    if conversation_id is not None:
+        address.put(conversation=str(conversation_id))
+    elif phone is None:
+        address.put(conversation=_OF_NONE)
     else:
-        address.put(conversation=str(row["conversation_id"]))
+        # The page reads the same when it opens it.
+        asked = OpenedConversation(conversation_id=None, phone=phone)
+        timeline = page.read(queries.conversation_timeline, *page.days, **asked.query).value
+        address.put(conversation=f"{_OF_CALL}{timeline.calls['id'].iloc[0]}")
 
 
 def _paging(asked: AskedConversations, found: pd.DataFrame) -> None:
@@ -231,8 +243,11 @@ def _clear_search() -> None:
 
 
 def _meant_conversation(asked: str) -> str:
+    if asked == _OF_NONE:
+        return asked
+    begin = _OF_CALL if asked.startswith(_OF_CALL) else ""
     try:
-        return str(UUID(asked))
+        return f"{begin}{UUID(asked.removeprefix(begin))}"
     except ValueError:
         raise InvalidInput(
             f'conversation must be an id such as {UUID(int=0)}, not "{asked[:MAX_SEARCH]}"'

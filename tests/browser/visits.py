@@ -141,20 +141,26 @@ def table(page: Page, number: int = 0) -> list[dict[str, str]]:
     return rows
 
 
+def until(is_so: Callable[[], bool], otherwise: Callable[[], str]) -> None:
+    """Waits for what comes some moments after the page is done, or says what there is instead."""
+    end = time.monotonic() + LOAD_TIMEOUT_MS / 1_000
+    while not is_so():
+        assert time.monotonic() < end, otherwise()
+
+
 def expect_table(
     page: Page, number: int, tell: Callable[[list[dict[str, str]]], Told], expected: Told
 ) -> None:
     """Waits until the table tells what is expected: a grid is drawn some moments after its page is done."""
-    until = time.monotonic() + LOAD_TIMEOUT_MS / 1_000
-    while True:
-        rows = table(page, number)
+
+    def is_drawn() -> bool:
+        page.evaluate("new Promise(requestAnimationFrame)")
         # Half drawn it lacks rows, columns or texts.
         with suppress(LookupError, ValueError):
-            if tell(rows) == expected:
-                return
-        if time.monotonic() > until:
-            assert tell(rows) == expected
-        page.evaluate("new Promise(requestAnimationFrame)")
+            return tell(table(page, number)) == expected
+        return False
+
+    until(is_drawn, lambda: f"{tell(table(page, number))} is not {expected}")
 
 
 def click_row(page: Page, number: int) -> None:

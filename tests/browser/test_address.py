@@ -1,0 +1,248 @@
+"""The address is the truth: walks over all pages, with a second tab, Back and Forward, and a restart."""
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.demo import CLIENT, LIVE, QUIET, Demo
+from tests.browser.visits import (
+    PLACES,
+    await_place,
+    await_rest,
+    choose,
+    choose_client,
+    click_row,
+    open_place,
+    until,
+    visitor,
+)
+
+STEPS = 14
+CLIENTS = (CLIENT, LIVE, QUIET)
+LOOK = """() => {
+    const main = document.querySelector("[data-testid=stMain]");
+    const all = (selector, told) => [...main.querySelectorAll(selector)].map(told);
+    const fleeting = all(".st-key-freshness", part => part.innerText);
+    return {
+        heading: all("h1", head => head.innerText),
+        chosen: all("[role=radio][aria-checked=true]", choice => choice.innerText),
+        fields: all("input[role=combobox], input[type=search]", input => input.value),
+        text: fleeting.reduce((text, part) => text.replace(part, ""), main.innerText),
+        cells: all("[role=gridcell]", cell => cell.textContent),
+    };
+}"""
+
+
+def test_walks(browser: Browser, shown: Demo) -> None:
+    """Each place is compared with what a new tab shows at its address."""
+    for seed in (1, 2):
+        with visitor(browser) as page, visitor(browser) as second_tab:
+            walk = Walk(page=page, second_tab=second_tab, chance=random.Random(seed))
+            open_place(page, shown.address, PLACES["Overview"], client=CLIENT, days="7d")
+            walk.arrive()
+            for _ in range(STEPS):
+                walk.step()
+            # Back undoes all of it.
+            while walk.position:
+                walk.go(-1)
+
+
+@dataclass(kw_only=True)
+class Walk:
+    """Somebody who clicks about, with what their browser's history must be."""
+
+    page: Page
+    second_tab: Page
+    chance: random.Random
+    entries: list[str] = field(default_factory=list)
+    position: int = -1
+    seen: dict[str, Any] = field(default_factory=dict)
+    """What a new tab showed at each address."""
+    length_before: int = 0
+
+    def step(self) -> None:
+        """One action of those that the page has, or a step through the history."""
+        kinds: list[Callable[[], None]] = [self.reload, *[self.act] * 6]
+        kinds += [lambda: self.go(-1)] * 2 if self.position else []
+        kinds += [lambda: self.go(1)] * 2 if self.position + 1 < len(self.entries) else []
+        self.chance.choice(kinds)()
+
+    def act(self) -> None:
+        """Changes what is looked at: that is one entry of the history."""
+        at = self.page.url
+        action = self.chance.choice([action for action in ACTIONS if action.is_there(self)])
+        action.do(self)
+        expect(self.page).not_to_have_url(at)
+        self.arrive()
+
+    def arrive(self) -> None:
+        """At a new address."""
+        del self.entries[self.position + 1 :]
+        self.position += 1
+        self.entries.append(self.page.url)
+        self.compare()
+
+    def go(self, steps: int) -> None:
+        """Back or Forward."""
+        self.page.evaluate("steps => history.go(steps)", steps)
+        self.position += steps
+        expect(self.page).to_have_url(self.entries[self.position])
+        self.compare()
+
+    def reload(self) -> None:
+        self.page.reload()
+        self.compare()
+
+    def compare(self) -> None:
+        """Address, controls and numbers, and how long the history is."""
+        url = self.page.url
+        if url not in self.seen:
+            self.second_tab.goto(url)
+            await_rest(self.second_tab)
+            until(
+                lambda: looks(self.page) == looks(self.second_tab),
+                lambda: self.difference(looks(self.second_tab)),
+            )
+            self.seen[url] = looks(self.second_tab)
+        else:
+            until(lambda: looks(self.page) == self.seen[url], lambda: self.difference(self.seen[url]))
+        await_rest(self.page)
+        assert self.page.url == url == self.entries[self.position]
+        length = self.page.evaluate("history.length")
+        self.length_before = self.length_before or length - 1
+        assert length == self.length_before + len(self.entries), self.entries
+        query = dict(parse_qsl(urlsplit(url).query))
+        for name, group in (("days", "Period"), ("show", "Charts show")):
+            if (choices := self.page.get_by_role("radiogroup", name=group)).count() and name in query:
+                assert query[name] == _chosen(choices) or ".." in query[name]
+        if (client := self.page.get_by_role("combobox", name="Client")).count() and "client" in query:
+            assert client.input_value() == query["client"]
+
+    def difference(self, expected: Any) -> str:
+        now = looks(self.page)
+        parts = [
+            f"{name}: {now[name]} is not {expected[name]}" for name in now if now[name] != expected[name]
+        ]
+        return "\n".join([self.page.url, *parts, *self.entries])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """What can be done where `control` finds something."""
+
+    control: Callable[[Page], Locator]
+    do: Callable[[Walk], None]
+
+    def is_there(self, walk: Walk) -> bool:
+        return self.control(walk.page).count() > 0
+
+
+def looks(page: Page) -> dict[str, Any]:
+    """What a page shows, but for what every second changes."""
+    page.evaluate("new Promise(requestAnimationFrame)")
+    look: dict[str, Any] = page.evaluate(LOOK)
+    if look["heading"] == ["Live"]:
+        look["text"], look["cells"] = "", []
+    look["text"] = re.sub(r"\S+ \S+ ago|just now", "", look["text"])
+    look["cells"] = [cell for cell in look["cells"] if not cell.endswith(("ago", "now"))]
+    return look
+
+
+def _chosen(group: Locator) -> str:
+    return group.get_by_role("radio", checked=True).inner_text()
+
+
+def _another(walk: Walk, group: str) -> None:
+    """Of a row of choices."""
+    radios = walk.page.get_by_role("radiogroup", name=group)
+    names = radios.get_by_role("radio", checked=False).all_inner_texts()
+    choose(walk.page, group, walk.chance.choice(names))
+
+
+def _radios(group: str) -> Action:
+    return Action(
+        control=lambda page: page.get_by_role("radiogroup", name=group), do=lambda walk: _another(walk, group)
+    )
+
+
+def _another_page(walk: Walk) -> None:
+    elsewhere = [place for place in PLACES.values() if place.path != urlsplit(walk.page.url).path.strip("/")]
+    place = walk.chance.choice(elsewhere)
+    walk.page.get_by_role("link", name=place.label, exact=True).click()
+    await_place(walk.page, place)
+
+
+def _another_client(walk: Walk) -> None:
+    now = walk.page.get_by_role("combobox", name="Client").input_value()
+    choose_client(walk.page, walk.chance.choice([name for name in CLIENTS if name != now]))
+
+
+def _another_order(walk: Walk) -> None:
+    box = walk.page.get_by_role("combobox", name="Sort by")
+    orders = ("Fewest tokens", "Used last", "Name, A to Z", "Most requests")
+    name = walk.chance.choice([each for each in orders if each != box.input_value()])
+    box.click()
+    walk.page.get_by_role("option", name=name, exact=True).click()
+
+
+def _another_target(walk: Walk) -> None:
+    box = walk.page.get_by_role("combobox", name="Everything on")
+    now = box.input_value()
+    names = [name for name in ("openai/gpt-4.1-nano", "openai/gpt-4o") if name != now]
+    name = walk.chance.choice(names)
+    box.click()
+    box.fill(name)
+    walk.page.get_by_role("option", name=name, exact=True).click()
+
+
+def _search(walk: Walk) -> None:
+    box = walk.page.get_by_role("searchbox", name="Search")
+    box.fill(
+        walk.chance.choice([text for text in ("an", "ar", "nobody", "5511") if text != box.input_value()])
+    )
+
+
+def _this_month(walk: Walk) -> None:
+    walk.page.get_by_role("button", name="Other days").click()
+    walk.page.get_by_role("button", name="This month").click()
+    expect(walk.page.get_by_role("button", name="This month")).to_be_hidden()
+
+
+def _calendar(page: Page) -> Locator:
+    """Where no days of the calendar are chosen yet."""
+    return page.get_by_role("button", name="Other days" if ".." not in page.url else "none")
+
+
+def _button(name: str) -> Action:
+    return Action(
+        control=lambda page: page.get_by_role("button", name=name, disabled=False),
+        do=lambda walk: walk.page.get_by_role("button", name=name).click(),
+    )
+
+
+ACTIONS = (
+    *[Action(control=lambda page: page.get_by_role("link", name="Overview"), do=_another_page)] * 3,
+    *[Action(control=lambda page: page.get_by_role("combobox", name="Client"), do=_another_client)] * 2,
+    *[_radios(group) for group in ("Period", "Charts show", "Compare with", "Per")],
+    Action(control=_calendar, do=_this_month),
+    Action(control=lambda page: page.get_by_role("combobox", name="Sort by"), do=_another_order),
+    Action(control=lambda page: page.get_by_role("combobox", name="Everything on"), do=_another_target),
+    Action(control=lambda page: page.get_by_role("searchbox", name="Search"), do=_search),
+    *[
+        Action(
+            control=lambda page: page.get_by_text("Click a row to see its calls."),
+            do=lambda walk: click_row(walk.page, walk.chance.randint(1, 1)),
+        )
+    ]
+    * 2,
+    Action(
+        control=lambda page: page.get_by_text("Click a client to open its Overview"),
+        do=lambda walk: click_row(walk.page, walk.chance.randint(1, 4)),
+    ),
+    *[_button(name) for name in ("Next", "Previous", "All conversations", "Show all conversations")],
+)
