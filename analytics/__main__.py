@@ -1,6 +1,5 @@
 """The command line: `python -m analytics`."""
 
-import getpass
 import signal
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from analytics.clients import find_or_create_client
 from analytics.commands.access import keys, members
 from analytics.commands.doctor import doctor
 from analytics.commands.export import export
+from analytics.commands.prices import prices
+from analytics.commands.terminal import person
 from analytics.database import open_database
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.formatting import counted
@@ -50,6 +51,7 @@ main.add_command(members)
 main.add_command(keys)
 main.add_command(doctor)
 main.add_command(export)
+main.add_command(prices)
 
 
 @main.command()
@@ -210,7 +212,7 @@ def reprice(
     with closing(open_ready_database(report=click.echo)) as database:
         calls = select_calls(database, client, *days, source=source, model=model)
         if is_applied and reason is not None:
-            lines = outcome_lines(correct(database, calls, by=_person(by), reason=reason))
+            lines = outcome_lines(correct(database, calls, by=person(by), reason=reason))
         else:
             lines = repricing_lines(survey_costs(database, calls))
         for line in lines:
@@ -225,7 +227,7 @@ def corrections(client: str | None, undone_id: str | None, by: str | None) -> No
     """Lists the corrections of booked costs, the newest first, or undoes one."""
     with closing(open_ready_database(report=click.echo)) as database:
         if undone_id is not None:
-            lines = undoing_lines(undo(database, undone_id, by=_person(by)))
+            lines = undoing_lines(undo(database, undone_id, by=person(by)))
         else:
             lines = correction_lines(list_corrections(database, client=client))
         for line in lines:
@@ -237,15 +239,6 @@ def _day(option: str, text: str) -> date:
         return date.fromisoformat(text.strip())
     except ValueError:
         raise InvalidInput(f'{option} must be a day such as 2026-03-18, not "{text}"') from None
-
-
-def _person(by: str | None) -> str:
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container may know its user by number only
-        raise InvalidInput("this machine has no name for its user: say who it is with --by NAME") from None
 
 
 @main.command()

@@ -3,7 +3,7 @@
 Nothing here touches what calls are booked with: that is repricing's, and is done in the open.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -151,6 +151,11 @@ def load_price_book(
     )
 
 
+def read_entries(connection: "psycopg.Connection[Any]", client_id: UUID | None = None) -> list[Entry]:
+    """The installation's list, and before it that of the client, where one is named."""
+    return [_entry(record) for record in connection.execute(_ENTRIES, {"client_id": client_id})]
+
+
 def quote(
     prices: PriceList, source: str, model: str | None, client_id: UUID | None, at: datetime
 ) -> Quote | None:
@@ -213,19 +218,37 @@ def checked_price(
 def preview_price(
     database: Database, client_id: UUID, price: ListedPrice, first: date, last: date
 ) -> Repricing:
-    """What the calls of this client and the price's source would cost with it. Changes nothing.
+    """What the calls of this client and the price's source would cost with it, as preview() has it."""
+    return preview(
+        database,
+        client_id,
+        lambda entries: [*(entry.price for entry in entries), price],
+        first,
+        last,
+        source=price.source,
+    )
+
+
+def preview(
+    database: Database,
+    client_id: UUID,
+    changed: Callable[[Sequence[Entry]], Iterable[ListedPrice]],
+    first: date,
+    last: date,
+    *,
+    source: str | None = None,
+) -> Repricing:
+    """What the calls of this client would cost by what `changed` makes of its lists. Changes nothing.
 
     Without such calls it has no models.
 
     Raises:
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
-    selection = select_calls(database, str(client_id), first, last, source=price.source)
+    selection = select_calls(database, str(client_id), first, last, source=source)
     with database.transaction() as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
-        records = connection.execute(_ENTRIES, {"client_id": client_id}).fetchall()
-        known = [_entry(record).price for record in records]
-        survey = _SurveyAt(selection, PriceList([*known, price]))
+        survey = _SurveyAt(selection, PriceList(changed(read_entries(connection, client_id))))
         for _change in survey.changes(connection):
             pass
         try:

@@ -306,16 +306,17 @@ def unpriced(reason: str) -> Cost:
     return Cost(Decimal(0), "unpriced", reason, {"reason": reason})
 
 
-DEFAULT_PRICES = PriceList(
-    [
-        ListedPrice(source="openai", model="gpt-4", input_usd=Decimal(30), output_usd=Decimal(60)),
-        ListedPrice(source="openai", model="gpt-3.5-turbo", input_usd=Decimal("1.5"), output_usd=Decimal(2)),
-        ListedPrice(source="groq", model=ALL_MODELS, input_usd=Decimal(0)),
-        ListedPrice(source="whisper", model="whisper-1", unit="minute", input_usd=Decimal("0.006")),
-        ListedPrice(source="openai", model="whisper-1", unit="minute", input_usd=Decimal("0.006")),
-    ]
+GUIDE_PRICES = (
+    ListedPrice(source="openai", model="gpt-4", input_usd=Decimal(30), output_usd=Decimal(60)),
+    ListedPrice(source="openai", model="gpt-3.5-turbo", input_usd=Decimal("1.5"), output_usd=Decimal(2)),
+    ListedPrice(source="groq", model=ALL_MODELS, input_usd=Decimal(0)),
+    ListedPrice(source="whisper", model="whisper-1", unit="minute", input_usd=Decimal("0.006")),
+    ListedPrice(source="openai", model="whisper-1", unit="minute", input_usd=Decimal("0.006")),
 )
-"""The list of the guide, with which every installation begins: for whoever asks without a database."""
+"""The list of the guide, with which every installation begins."""
+
+DEFAULT_PRICES = PriceList(GUIDE_PRICES)
+"""The same, for whoever asks without a database."""
 
 
 def calculate_cost(

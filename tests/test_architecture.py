@@ -32,6 +32,7 @@ LAYERS = (
         "members",
         "exports",
         "price_book",
+        "price_switch",
     },
     {"health"},
     {"access"},

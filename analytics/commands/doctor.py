@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from analytics.clients import FoundClient, find_client
+from analytics.commands.terminal import printable
 from analytics.database import Database, Query
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.health import Check, State, client_checks, installation_checks, sums_check, worst
@@ -35,7 +36,7 @@ def doctor(context: click.Context, client: str | None, days: int) -> None:
         _show("Installation", checks)
         for found in _clients(database, client, checks):
             of_client = list(_client_checks(database, found, days, now))
-            _show(f"{_shown(found.name)}, last {days} days of {found.timezone}", of_client)
+            _show(f"{printable(found.name)}, last {days} days of {found.timezone}", of_client)
             checks += of_client
     states = [check.state for check in checks]
     click.echo(f"{len(states)} checks: {states.count('fail')} failed, {states.count('warn')} to look at")
@@ -73,12 +74,7 @@ def _show(heading: str, checks: Iterable[Check]) -> None:
     click.echo(click.style(heading, bold=True))
     for check in checks:
         label = click.style(f"{check.state:<{LABEL_WIDTH}}", fg=_COLORS[check.state])
-        click.echo(f"  {label} {check.name}: {_shown(check.found)}")
+        click.echo(f"  {label} {check.name}: {printable(check.found)}")
         if check.remedy:
-            click.echo(f"  {'':{LABEL_WIDTH}}   -> {_shown(check.remedy)}")
+            click.echo(f"  {'':{LABEL_WIDTH}}   -> {printable(check.remedy)}")
     click.echo()
-
-
-def _shown(text: str) -> str:
-    # Names come from whoever logs calls, and a terminal obeys what it is shown.
-    return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -1,0 +1,169 @@
+"""`prices`: which list the installation goes by, and switching it."""
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from typing import get_args
+
+import click
+
+from analytics.clients import FoundClient, find_client
+from analytics.commands.terminal import person, printable
+from analytics.database import Database, Query
+from analytics.errors import InvalidInput
+from analytics.formatting import counted, usd
+from analytics.migrations import open_ready_database
+from analytics.price_book import read_entries
+from analytics.price_switch import (
+    ListInUse,
+    ListName,
+    Switch,
+    list_in_use,
+    plan_switch,
+    preview_days,
+    preview_switch,
+    use_list,
+)
+from analytics.pricing import ListedPrice
+from analytics.public_prices import list_name
+from analytics.repricing.corrections import moment
+from analytics.repricing.survey import ModelCosts
+
+MIN_YEAR, MAX_YEAR = 2000, 9000
+_OTHER: dict[ListName, ListName] = {"guide": "public", "public": "guide"}
+_CLIENTS = (
+    "select id, name, timezone from clients where id <> unassigned_client_id() order by lower(name), id"
+)
+
+
+@click.group()
+def prices() -> None:
+    """Which list prices calls: the guide's, in which Groq is free, or the public one."""
+
+
+@prices.command("list")
+def list_prices() -> None:
+    """Shows which list decides, since when, and the prices of one's own."""
+    now = datetime.now(UTC)
+    with closing(open_ready_database()) as database, database.transaction() as connection:
+        in_use = list_in_use(read_entries(connection), now)
+    for line in _state_lines(in_use):
+        click.echo(line)
+
+
+@prices.command("use")
+@click.argument("name", metavar="guide|public", type=click.Choice(get_args(ListName)))
+@click.option(
+    "--from", "begin", metavar="MOMENT", help="A day or a time, in UTC unless it says.  [default: now]"
+)
+@click.option("--client", help="Previews only the calls of this one: name or id.  [default: all clients]")
+@click.option(
+    "--preview", "is_preview", is_flag=True, help="Shows what would become of costs, and stops there."
+)
+@click.option("--by", help="Who; kept with the prices.  [default: the user of this machine]")
+def use(name: ListName, begin: str | None, client: str | None, is_preview: bool, by: str | None) -> None:
+    """Goes by the guide's list or the public one from a moment on; booked costs stay as they are."""
+    now = datetime.now(UTC)
+    at = now if begin is None else _moment(begin)
+    with closing(open_ready_database(report=click.echo)) as database:
+        for found in _clients(database, client):
+            click.echo(_preview_line(database, found, name, at, now))
+        if is_preview:
+            with database.transaction() as connection:
+                switch = plan_switch(read_entries(connection), name, at)
+            lines = _plan_lines(switch)
+        else:
+            lines = _done_lines(use_list(database, name, at, by=person(by)), now)
+        for line in lines:
+            click.echo(line)
+
+
+def _clients(database: Database, client: str | None) -> list[FoundClient]:
+    if client is not None:
+        return [find_client(database, client)]
+    [rows] = database.read(Query(statement=_CLIENTS))
+    return [FoundClient(*record) for record in rows.records]
+
+
+def _preview_line(database: Database, client: FoundClient, to: ListName, at: datetime, now: datetime) -> str:
+    first, last, held_from = preview_days(at, client.timezone, now)
+    total = preview_switch(database, client.id, to, held_from, first, last).total
+    days = f"{printable(client.name)}, {first} to {last}{'' if held_from == at else ', had it held then'}"
+    if not total.request_count:
+        return f"{days}: no calls"
+    return f"{days}: {_costs(total)}"
+
+
+def _costs(total: ModelCosts) -> str:
+    if not total.changed_count:
+        return (
+            f"{counted(total.request_count, 'call')} booked with {usd(total.booked_usd)} would cost the same"
+        )
+    return (
+        f"booked {usd(total.booked_usd)}, by that list {usd(total.repriced_usd)}: a difference of "
+        f"{usd(total.difference_usd)} in {total.changed_count:,} of {counted(total.request_count, 'call')}"
+    )
+
+
+def _plan_lines(switch: Switch) -> Iterator[str]:
+    if not switch.changes:
+        yield f"the {_list(switch.to)} decides from {moment(switch.at)} on already"
+    else:
+        yield f"nothing was changed: the same again without --preview switches {_names(switch)}"
+
+
+def _done_lines(switch: Switch, now: datetime) -> Iterator[str]:
+    if not switch.changes:
+        yield f"the {_list(switch.to)} decides from {moment(switch.at)} on already: nothing was changed"
+        return
+    yield f"from {moment(switch.at)} on the {_list(switch.to)} decides about {_names(switch)}"
+    if switch.own:
+        yield f"the installation's own prices stay: {', '.join(map(_name, switch.own))}"
+    undo = f"python -m analytics prices use {_OTHER[switch.to]} --from {switch.at.isoformat()}"
+    yield f'booked costs are as they were; to undo it: "{undo}"'
+    if switch.at < now:
+        yield (
+            'to book the calls since then anew, in the open: "python -m analytics reprice --client NAME '
+            f'--from {switch.at:%Y-%m-%d} --to {now:%Y-%m-%d}"'
+        )
+    else:
+        yield 'for calls of before: the same with --from DATE, then "python -m analytics reprice"'
+
+
+def _state_lines(in_use: ListInUse) -> Iterator[str]:
+    since = "always" if in_use.since is None else moment(in_use.since)
+    until = "" if in_use.until is None else f", until {moment(in_use.until)}"
+    yield f"the {_list(in_use.name)} decides, since {since}{until}"
+    for price in in_use.guide:
+        yield f"  {_price(price)}"
+    yield f"the installation's own prices: {'' if in_use.own else 'none'}".rstrip()
+    for price in in_use.own:
+        yield f"  {_price(price)}"
+    if in_use.guide:
+        yield f"what has no price here is priced by the {_list('public')}"
+
+
+def _price(price: ListedPrice) -> str:
+    output = "" if price.unit == "minute" else f" input, {price.output_usd.normalize():f} output"
+    return f"{_name(price)}: {price.input_usd.normalize():f}{output} USD per {price.unit}"
+
+
+def _list(name: ListName) -> str:
+    return f"public list ({list_name()})" if name == "public" else "guide's list"
+
+
+def _names(switch: Switch) -> str:
+    prices = [change.after or change.before for change in switch.changes]
+    return ", ".join(dict.fromkeys(_name(price) for price in prices if price is not None))
+
+
+def _name(price: ListedPrice) -> str:
+    return f"{price.source} {price.model}"
+
+
+def _moment(text: str) -> datetime:
+    with suppress(ValueError):
+        found = datetime.fromisoformat(text.strip())
+        if MIN_YEAR <= found.year <= MAX_YEAR:
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
+    raise InvalidInput(f'--from must be like 2026-10-01 or 2026-10-01T12:00, not "{text}"')
