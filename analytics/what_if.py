@@ -1,25 +1,31 @@
 """What the usage of some days would have cost on another model. Pure: usage parts and prices in, costs out.
 
 The same tokens and seconds are priced anew: that another model would cut the same text into other tokens, or
-answer at another length, is not considered. What the other model has no price for is set apart with the
-reason, never counted as free.
+answer at another length, is not considered. What the other model does not do, as a chat model makes no
+embeddings, and what it has no price for, is set apart with the reason, never counted as free.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-import pandas as pd
-
+from analytics.kinds import WORK, Kind, kind_of_calls, kind_of_model
 from analytics.pricing import ALL_MODELS, COST_DECIMALS, Cost, PriceList, Usage, unpriced
 from analytics.public_prices import public_model
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _SEPARATOR = "/"
+_SUMS = (
+    *("request_count", "unpriced_count", "prompt_tokens", "completion_tokens", "total_tokens"),
+    *("cached_tokens", "duration_seconds", "total_cost"),
+)
 _PRICES_OF_USE = ("input_mtok", "output_mtok", "input_audio_hours", "audio_hours")
 
 
@@ -58,11 +64,14 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class NotComparable:
-    """A model in use for which one of the two costs is not known."""
+    """Calls of a model in use that the other does not do, or for which one of the two costs is not known."""
 
     source: str
     model: str | None
     reason: str
+    request_count: int
+    unpriced_count: int
+    booked_usd: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,23 +93,36 @@ class WhatIf:
 
 
 def what_if(
-    parts: pd.DataFrame, target: Target, prices: PriceList, at: datetime, client_id: UUID | None = None
+    parts: "pd.DataFrame", target: Target, prices: PriceList, at: datetime, client_id: UUID | None = None
 ) -> WhatIf:
     """queries.call_sums().parts priced as if `target` had answered at `at`."""
     compared, not_comparable, price_note = [], [], ""
-    for row in parts.to_dict("records"):
-        there = _cost_there(row, target, prices, at, client_id)
-        reason = there.note if there.basis == "unpriced" else None
-        if reason is None:
+    does = kind_of_model(*target, at, prices, client_id)
+    for (source, model, kind), row in _by_kind(parts, prices, at, client_id).items():
+        there = parts_cost(row, *target, prices, at, client_id)
+        if kind != does:
+            reason: str | None = f"calls for {WORK[kind]}, and {target.model} is a model for {WORK[does]}"
+        elif there.basis == "unpriced":
+            reason = there.note
+        else:
             reason = _why_not_booked(row["unpriced_count"], row["request_count"])
         if reason is not None:
-            not_comparable.append(NotComparable(source=row["source"], model=row["model"], reason=reason))
+            not_comparable.append(
+                NotComparable(
+                    source=source,
+                    model=model,
+                    reason=reason,
+                    request_count=row["request_count"],
+                    unpriced_count=row["unpriced_count"],
+                    booked_usd=row["total_cost"],
+                )
+            )
             continue
         price_note = there.note
         compared.append(
             Compared(
-                source=row["source"],
-                model=row["model"],
+                source=source,
+                model=model,
                 total_tokens=row["total_tokens"],
                 duration_seconds=row["duration_seconds"],
                 booked_usd=row["total_cost"],
@@ -108,6 +130,21 @@ def what_if(
             )
         )
     return WhatIf(compared=compared, not_comparable=not_comparable, price_note=price_note)
+
+
+def _by_kind(
+    parts: "pd.DataFrame", prices: PriceList, at: datetime, client_id: UUID | None
+) -> dict[tuple[str, str | None, Kind], dict[str, Any]]:
+    """The sums of each model's calls of one kind, whatever operations they were logged for."""
+    found: dict[tuple[str, str | None, Kind], dict[str, Any]] = {}
+    for row in parts.to_dict("records"):
+        source, model = row["source"], row["model"]
+        of_model = kind_of_model(source, model, at, prices, client_id)
+        kind = kind_of_calls(row["operation"], of_model, have_length=bool(row["duration_seconds"]))
+        sums = found.setdefault((source, model, kind), dict.fromkeys(_SUMS, 0))
+        for name in _SUMS:
+            sums[name] += row[name]
+    return found
 
 
 def _why_not_booked(unpriced_count: int, request_count: int) -> str | None:
@@ -140,18 +177,23 @@ def _public_targets(day: date) -> frozenset[str]:
     )
 
 
-def _cost_there(
-    row: dict[Any, Any], target: Target, prices: PriceList, at: datetime, client_id: UUID | None
+def parts_cost(
+    row: Mapping[Any, Any],
+    source: str,
+    model: str | None,
+    prices: PriceList,
+    at: datetime,
+    client_id: UUID | None = None,
 ) -> Cost:
-    """Of a row of usage parts; unpriced as a whole where any part of it is."""
+    """Of a row of usage parts, had this model answered; unpriced as a whole where any part of it is."""
     amount, note = Decimal(0), ""
     seconds = row["duration_seconds"]
-    no_audio = f"no price of {target.model} by the length of audio is known"
+    no_audio = f"no price of {model} by the length of audio is known"
     calls = list(_audio_calls(row)) if seconds else list(_text_calls(row))
     if not calls:
         return unpriced("its calls say nothing about what they used")
     for count, usage in calls:
-        cost = prices.cost(source=target.source, model=target.model, at=at, usage=usage, client_id=client_id)
+        cost = prices.cost(source=source, model=model, at=at, usage=usage, client_id=client_id)
         if cost.basis == "unpriced":
             return unpriced(no_audio) if seconds else cost
         amount, note = amount + count * cost.amount_usd, cost.note
@@ -161,13 +203,13 @@ def _cost_there(
     return Cost(round(amount, COST_DECIMALS), "priced", note)
 
 
-def _audio_calls(row: dict[Any, Any]) -> Iterator[tuple[int, Usage]]:
+def _audio_calls(row: Mapping[Any, Any]) -> Iterator[tuple[int, Usage]]:
     """Audio counts by its length: the tokens beside it are those of the text that was heard."""
     for count, [microseconds] in _evenly(row["request_count"], int(row["duration_seconds"] * 1_000_000)):
         yield count, Usage(duration_seconds=Decimal(microseconds) / 1_000_000)
 
 
-def _text_calls(row: dict[Any, Any]) -> Iterator[tuple[int, Usage]]:
+def _text_calls(row: Mapping[Any, Any]) -> Iterator[tuple[int, Usage]]:
     """Tokens that were logged as a total only are calls of their own."""
     prompt, completion = row["prompt_tokens"], row["completion_tokens"]
     undivided = max(row["total_tokens"] - prompt - completion, 0)

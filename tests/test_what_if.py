@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from analytics.database import Database
+from analytics.kinds import kind_of_model
 from analytics.pricing import ListedPrice, PriceList
 from analytics.queries.listed_prices import listed_prices
-from analytics.what_if import Target, WhatIf, targets, what_if
+from analytics.what_if import NotComparable, Target, WhatIf, targets, what_if
 from tests import factories
 
 AT = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -32,7 +33,7 @@ PRICES = PriceList(
 def part(**columns: Any) -> dict[str, Any]:
     """A row of queries.call_sums().parts: 3 calls, 1,000 + 500 tokens for 0.01 USD."""
     row = {
-        "source": "openai", "model": "gpt-4", "request_count": 3, "prompt_tokens": 1000,
+        "source": "openai", "model": "gpt-4", "operation": None, "request_count": 3, "prompt_tokens": 1000,
         "completion_tokens": 500, "cached_tokens": 0, "reasoning_tokens": 0,
         "duration_seconds": Decimal(0), "total_cost": Decimal("0.01"), "unpriced_count": 0, **columns,
     }  # fmt: skip
@@ -69,21 +70,97 @@ def test_audio_is_priced_by_its_length() -> None:
 
 
 @pytest.mark.parametrize(("source", "model"), [("acme", "text"), ("free", "chat"), ("openai", "gpt-4o-mini")])
-def test_audio_is_not_comparable_where_its_length_has_no_price(source: str, model: str) -> None:
+def test_audio_is_left_out_of_a_chat_model(source: str, model: str) -> None:
     whisper = part(duration_seconds=Decimal(30), prompt_tokens=0, completion_tokens=100)
     assert reasons(asked(model, whisper, source=source)) == [
-        f"no price of {model} by the length of audio is known"
+        f"calls for transcription, and {model} is a model for chat and text"
     ]
 
 
-def test_text_is_not_comparable_with_minutes() -> None:
-    [reason] = reasons(asked("audio", part()))
-    assert "sold by the minute" in reason
+def test_audio_is_not_comparable_where_its_length_has_no_price() -> None:
+    whisper = part(duration_seconds=Decimal(30), prompt_tokens=0, completion_tokens=100)
+    assert reasons(asked("whisper-9", whisper, source="free")) == [
+        "no price of whisper-9 by the length of audio is known"
+    ]
+
+
+def test_text_is_left_out_of_what_is_sold_by_the_minute() -> None:
+    assert reasons(asked("audio", part())) == [
+        "calls for chat and text, and audio is a model for transcription"
+    ]
+
+
+def test_what_is_left_out_is_told_with_its_calls_and_cost() -> None:
+    embeddings = part(
+        model="text-embedding-3-small", completion_tokens=0, request_count=7, total_cost=Decimal("0.25")
+    )
+    answer = asked("text", part(), embeddings)
+
+    assert [line.model for line in answer.compared] == ["gpt-4"]
+    assert answer.not_comparable == [
+        NotComparable(
+            source="openai",
+            model="text-embedding-3-small",
+            reason="calls for embeddings, and text is a model for chat and text",
+            request_count=7,
+            unpriced_count=0,
+            booked_usd=Decimal("0.25"),
+        )
+    ]
+    [line] = asked("text-embedding-3-large", part(), embeddings, source="openai").compared
+    assert (line.model, line.there_usd) == ("text-embedding-3-small", Decimal("0.00013"))
+
+
+def test_a_model_that_does_two_things_is_compared_with_one() -> None:
+    """What calls were logged for goes before what their model is called."""
+    mine = {"source": "own", "model": "new-1"}
+    chat, more = part(**mine, operation="chat"), part(**mine, operation="text_completion")
+    embeddings = part(**mine, operation="Embeddings")
+    answer = asked("text", chat, embeddings, more)
+
+    assert [(line.total_tokens, line.booked_usd) for line in answer.compared] == [(3000, Decimal("0.02"))]
+    assert [line.request_count for line in answer.not_comparable] == [3]
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "kind"),
+    [
+        ("openai", "gpt-4o", "text"),
+        ("openai", "gpt-4o-2024-08-06", "text"),
+        ("openai", "text-embedding-3-small", "embedding"),
+        ("openai", "text-embedding-ada-002", "embedding"),
+        ("google", "gemini-embedding-001", "embedding"),
+        ("cohere", "embed-v4.0", "embedding"),
+        ("voyage", "voyage-3", "embedding"),
+        ("openai", "whisper-1", "transcription"),
+        ("whisper", None, "transcription"),
+        ("groq", "whisper-large-v3-turbo", "transcription"),
+        ("openai", "gpt-4o-mini-transcribe", "transcription"),
+        ("mistral", "voxtral-mini-2602", "transcription"),
+        ("openai", "gpt-realtime-whisper", "transcription"),
+        ("openai", "tts-1-hd", "speech"),
+        ("openai", "gpt-4o-mini-tts", "speech"),
+        ("groq", "canopylabs/orpheus-v1-english", "speech"),
+        ("openai", "omni-moderation-latest", "moderation"),
+        ("groq", "meta-llama/llama-guard-4-12b", "moderation"),
+        ("openai", "gpt-image-1", "image"),
+        ("openai", "dall-e-3", "image"),
+        ("openai", "sora-2", "video"),
+        ("cohere", "rerank-v3.5", "reranking"),
+        ("groq", "llama-3.3-70b-versatile", "text"),
+        ("groq", "meta-llama/llama-4-scout-17b-16e-instruct", "text"),
+        ("anthropic", "claude-sonnet-4-5", "text"),
+        ("own", "new-1", "text"),
+        ("acme", "audio", "transcription"),
+    ],
+)
+def test_what_a_model_is_for(source: str, model: str | None, kind: str) -> None:
+    assert kind_of_model(source, model, AT, PRICES) == kind
 
 
 def test_totals_that_were_never_divided_need_one_price_for_both() -> None:
     undivided = part(prompt_tokens=0, completion_tokens=0, total_tokens=1500)
-    partly = part(total_tokens=1600)
+    partly = part(model="gpt-3.5-turbo", total_tokens=1600)
     assert reasons(asked("text", undivided, partly)) == ["a total, but no prompt and completion"] * 2
     assert [line.there_usd for line in asked("flat", undivided, partly).compared] == [
         Decimal("0.0045"),

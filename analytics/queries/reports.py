@@ -71,9 +71,9 @@ class CallSums:
     """What only the calls themselves know, summed; money in Decimal (USD), counts and tokens int64."""
 
     parts: pd.DataFrame
-    """One row per (source, model): source str · model str or None · request_count, prompt_tokens,
-    completion_tokens, total_tokens, unpriced_count · cached_tokens (of the prompt), reasoning_tokens (of the
-    completion) · duration_seconds Decimal (of audio) · total_cost."""
+    """One row per (source, model, operation): source str · model, operation str or None · request_count,
+    prompt_tokens, completion_tokens, total_tokens, unpriced_count · cached_tokens (of the prompt),
+    reasoning_tokens (of the completion) · duration_seconds Decimal (of audio) · total_cost."""
     by_hour: pd.DataFrame
     """One row per (weekday, hour) of the client's clock with use: weekday (1 is Monday), hour int64 ·
     total_tokens, request_count · total_cost."""
@@ -91,8 +91,10 @@ def call_sums(database: Database, client_id: UUID, first: date, last: date) -> C
         return sums[sums["kind"] == kind].drop(columns=others).reset_index(drop=True)
 
     return CallSums(
-        parts=of("parts", "source", "model").sort_values(
-            ["total_tokens", "source", "model"], ascending=[False, True, True], ignore_index=True
+        parts=of("parts", "source", "model", "operation").sort_values(
+            ["total_tokens", "source", "model", "operation"],
+            ascending=[False, True, True, True],
+            ignore_index=True,
         ),
         by_hour=of("hour", "weekday", "hour").astype({"weekday": "int64", "hour": "int64"}),
         by_operation=of("operation", "operation"),

@@ -1,6 +1,6 @@
 """The period's usage as another model would have cost it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import pandas as pd
@@ -8,13 +8,14 @@ import streamlit as st
 
 from analytics import charts, formatting
 from analytics.errors import InvalidInput
-from analytics.queries.listed_prices import listed_prices
+from analytics.kinds import kind_of_model
+from analytics.queries.listed_prices import ListedPrices, listed_prices
 from analytics.ui.address import Part
 from analytics.ui.comparison import MINUS, model_name, table
 from analytics.ui.other_days import window
 from analytics.ui.page import Page
 from analytics.ui.states import escaped
-from analytics.what_if import Compared, Target, WhatIf, targets
+from analytics.what_if import Compared, NotComparable, Target, WhatIf, targets
 from analytics.what_if import what_if as priced_there
 
 ROUNDING_USD = Decimal("1e-9")
@@ -26,7 +27,7 @@ def what_if(page: Page, parts: pd.DataFrame) -> None:
     known = page.read(listed_prices).value
     with st.container(border=True):
         st.markdown(f"## What if, {window(page.days)}  :small[:gray[the same usage on another model]]")
-        label = _choose_target(page, parts, targets(known.models, page.now.date()))
+        label = _choose_target(page, parts, known)
         target = Target.parse(label)
         answer = priced_there(parts, target, known.prices, page.now, page.client.id)
         if answer.compared:
@@ -37,22 +38,26 @@ def what_if(page: Page, parts: pd.DataFrame) -> None:
         if answer.not_comparable:
             st.markdown(_not_comparable(answer))
         st.caption(
-            "Assumes the same numbers of tokens and seconds, at today's price for them, without discounts of "
-            "batches or tiers. Another model cuts text into other tokens and answers at another length: "
-            "neither is considered. Cached input stays cached where the other model has a price for it; "
-            "audio and pictures among the tokens, and what writing to a cache costs, count as plain text. "
-            "Where a price depends on a prompt's length, that of the average call counts."
+            "Only calls of the kind that the model does are compared. Assumes the same numbers of tokens "
+            "and seconds, at today's price for them, without discounts of batches or tiers. Another model "
+            "cuts text into other tokens and answers at another length: neither is considered. Cached input "
+            "stays cached where the other model has a price for it; audio and pictures among the tokens, and "
+            "what writing to a cache costs, count as plain text. Where a price depends on a prompt's length, "
+            "that of the average call counts."
         )
 
 
-def _choose_target(page: Page, parts: pd.DataFrame, labels: list[str]) -> str:
+def _choose_target(page: Page, parts: pd.DataFrame, known: ListedPrices) -> str:
     """Any model with a price; at first the one that is used most of those that cost something."""
+    labels = targets(known.models, page.now.date())
     paid = parts[parts["total_cost"] > 0]
-    used = [Target(source, model).label for source, model in zip(paid["source"], paid["model"], strict=True)]
+    used = [Target(source, model) for source, model in zip(paid["source"], paid["model"], strict=True)]
+    # Most of what there is to compare is text.
+    used.sort(key=lambda each: kind_of_model(each.source, each.model, page.now, known.prices) != "text")
     target = Part(
         name="target",
         meant=lambda asked: _known_target(asked, labels),
-        default=next((label for label in used if label in labels), labels[0]),
+        default=next((each.label for each in used if each.label in labels), labels[0]),
         is_always_written=True,
     )
     return target.choose(
@@ -78,11 +83,23 @@ def _verdict(answer: WhatIf, target: Target) -> str:
 
 
 def _not_comparable(answer: WhatIf) -> str:
-    names: dict[str, list[str]] = {}
+    by_reason: dict[str, list[NotComparable]] = {}
     for line in answer.not_comparable:
-        names.setdefault(line.reason, []).append(f"**{_name(line.source, line.model)}**")
-    lines = [f"- {', '.join(of_reason)}: {escaped(reason)}" for reason, of_reason in names.items()]
-    return "\n".join(["Not comparable, and in no sum above:", *lines])
+        by_reason.setdefault(line.reason, []).append(line)
+    bullets = [
+        f"- {', '.join(f'**{_name(line.source, line.model)}**' for line in lines)}: {escaped(reason)} "
+        f":gray[({_left_out(lines)})]"
+        for reason, lines in by_reason.items()
+    ]
+    return "\n".join([f"Left out, and in no sum above: {_left_out(answer.not_comparable)}.", *bullets])
+
+
+def _left_out(lines: Sequence[NotComparable]) -> str:
+    """`12 calls, booked with $1.50`."""
+    requests, unpriced = sum(line.request_count for line in lines), sum(line.unpriced_count for line in lines)
+    booked = formatting.cost(sum((line.booked_usd for line in lines), Decimal(0)), unpriced, requests)
+    known = "at unknown cost" if requests == unpriced else f"booked with {escaped(booked)}"
+    return f"{formatting.plural(requests, 'call')}, {known}"
 
 
 def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, str]]:
