@@ -3,36 +3,26 @@
 Nothing here touches what calls are booked with: that is repricing's, and is done in the open.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import psycopg
 
+from analytics.at_list_prices import USAGE, OwnPriced, own_priced
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
+from analytics.price_entries import ENTRIES, Entry, entry_of, preview
 from analytics.pricing import ListedPrice, PriceList, Unit, Usage
-from analytics.repricing import Repricing, select_calls
-from analytics.repricing.survey import Survey
+from analytics.repricing import Repricing
 
 MAX_TEXT = 500
 # Of tokens at a time: few enough not to meet the prices of long prompts.
 _TOKENS = 1_000
 _PER_MILLION = 1_000_000 // _TOKENS
 
-_ENTRIES = """
-    select
-        id, client_id::text, source, model, unit, input_usd, cached_input_usd, output_usd,
-        case when effective_from >= '0002-01-01' then effective_from end as effective_from,
-        case when effective_until < '9999-01-01' then effective_until end as effective_until,
-        reference, note, changed_at
-    from model_prices
-    where client_id is null or client_id = %(client_id)s
-    order by client_id nulls last, source, model, effective_from desc
-"""
 _USED = """
     select
         source, model, sum(request_count)::bigint, sum(total_tokens)::bigint, sum(unpriced_count)::bigint
@@ -64,17 +54,6 @@ _END = "update model_prices set effective_until = %(at)s, changed_at = now() whe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A row of the price list."""
-
-    id: UUID
-    price: ListedPrice
-    reference: str | None
-    note: str | None
-    changed_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
 class Quote:
     """What a model costs at a moment, in US dollars per unit; None where the list has no such price."""
 
@@ -83,6 +62,11 @@ class Quote:
     input_usd: Decimal
     cached_usd: Decimal | None = None
     output_usd: Decimal | None = None
+
+    @property
+    def amounts(self) -> tuple[Unit, Decimal, Decimal | None, Decimal]:
+        """What it asks for, whichever list it is."""
+        return self.unit, self.input_usd, self.cached_usd, self.output_usd or Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +91,9 @@ class UsedModel:
 
     @property
     def differs(self) -> bool:
-        """Whether ours is another price than the public one."""
-        return any(ratio is not None and ratio != 1 for ratio in self.ratios)
+        """Whether ours is another price than the public one, where there is one."""
+        ours, public = self.quote, self.public
+        return ours is not None and public is not None and ours.amounts != public.amounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +102,8 @@ class PriceBook:
 
     entries: Sequence[Entry]
     used: Sequence[UsedModel]
+    own_priced: Sequence[OwnPriced]
+    """Those of them whose calls would cost something else by the public list."""
 
 
 def load_price_book(
@@ -127,39 +114,48 @@ def load_price_book(
     Raises:
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
-    entries, used = database.read(
-        Query(statement=_ENTRIES, parameters={"client_id": client_id}),
-        Query(statement=_USED, parameters={"client_id": client_id, "first": first, "last": last}),
+    asked = {"client_id": client_id, "first": first, "last": last}
+    entries, used, days_of_models = database.read(
+        *(Query(statement=text, parameters=asked) for text in (ENTRIES, _USED, USAGE)),
         client_id=client_id,
     )
-    book = [_entry(record) for record in entries.records]
+    book = [entry_of(record) for record in entries.records]
     ours, public = PriceList(entry.price for entry in book), PriceList()
-    return PriceBook(
-        entries=book,
-        used=[
+    used_models = []
+    for source, model, request_count, total_tokens, unpriced_count in used.records:
+        public_quote = quote(public, source, model, None, now)
+        unit = None if public_quote is None else public_quote.unit
+        used_models.append(
             UsedModel(
                 source=source,
                 model=model,
                 request_count=request_count,
                 total_tokens=total_tokens,
                 unpriced_count=unpriced_count,
-                quote=quote(ours, source, model, client_id, now),
-                public=quote(public, source, model, None, now),
+                quote=quote(ours, source, model, client_id, now, preferred=unit),
+                public=public_quote,
             )
-            for source, model, request_count, total_tokens, unpriced_count in used.records
-        ],
+        )
+    return PriceBook(
+        entries=book,
+        used=used_models,
+        own_priced=own_priced(days_of_models, ours, client_id),
     )
 
 
-def read_entries(connection: "psycopg.Connection[Any]", client_id: UUID | None = None) -> list[Entry]:
-    """The installation's list, and before it that of the client, where one is named."""
-    return [_entry(record) for record in connection.execute(_ENTRIES, {"client_id": client_id})]
-
-
 def quote(
-    prices: PriceList, source: str, model: str | None, client_id: UUID | None, at: datetime
+    prices: PriceList,
+    source: str,
+    model: str | None,
+    client_id: UUID | None,
+    at: datetime,
+    *,
+    preferred: Unit | None = None,
 ) -> Quote | None:
-    """What this list asks for a million tokens, or else for a minute; None where it has no price."""
+    """What this list asks for a million tokens, or else for a minute; None where it has no price.
+
+    By the minute where that is `preferred`, and a price of all of a provider's models is for both.
+    """
 
     def usd(usage: Usage) -> tuple[Decimal | None, str]:
         cost = prices.cost(source=source, model=model, at=at, usage=usage, client_id=client_id)
@@ -167,10 +163,10 @@ def quote(
 
     per_minute, minute_list = usd(Usage(duration_seconds=Decimal(60)))
     per_input, list_name = usd(Usage(_TOKENS, 0, _TOKENS))
-    if per_input is None:
-        if per_minute is None:
-            return None
+    if per_minute is not None and (per_input is None or preferred == "minute"):
         return Quote(list_name=minute_list, unit="minute", input_usd=per_minute)
+    if per_input is None:
+        return None
     cached, _ = usd(Usage(_TOKENS, 0, _TOKENS, None, {"cached_tokens": _TOKENS}))
     output, _ = usd(Usage(0, _TOKENS, _TOKENS))
     return Quote(
@@ -229,34 +225,6 @@ def preview_price(
     )
 
 
-def preview(
-    database: Database,
-    client_id: UUID,
-    changed: Callable[[Sequence[Entry]], Iterable[ListedPrice]],
-    first: date,
-    last: date,
-    *,
-    source: str | None = None,
-) -> Repricing:
-    """What the calls of this client would cost by what `changed` makes of its lists. Changes nothing.
-
-    Without such calls it has no models.
-
-    Raises:
-        DatabaseUnavailable, SchemaMissing, DatabaseError
-    """
-    selection = select_calls(database, str(client_id), first, last, source=source)
-    with database.transaction() as connection:
-        connection.execute("set transaction isolation level repeatable read, read only")
-        survey = _SurveyAt(selection, PriceList(changed(read_entries(connection, client_id))))
-        for _change in survey.changes(connection):
-            pass
-        try:
-            return survey.result(connection)
-        except InvalidInput:  # no such calls
-            return Repricing(selection=selection, by_model={})
-
-
 def add_price(database: Database, price: ListedPrice, *, reference: str = "", note: str = "") -> UUID:
     """Writes a further price; the one that held before stays for the time before.
 
@@ -300,34 +268,6 @@ def end_price(database: Database, price_id: UUID, at: datetime, *, client_id: UU
                 f"the price of {source} {model} has not begun by {at:%Y-%m-%d %H:%M} UTC: choose a later one"
             )
         connection.execute(_END, {"id": price_id, "at": at})
-
-
-class _SurveyAt(Survey):
-    """What calls would cost by another list than the database's."""
-
-    def __init__(self, selection: Any, prices: PriceList) -> None:
-        super().__init__(selection)
-        self._prices = prices
-
-    def _price(self, prices: PriceList, *call: Any) -> Any:
-        return super()._price(self._prices, *call)
-
-
-def _entry(record: Sequence[Any]) -> Entry:
-    price_id, client_id, source, model, unit, *amounts, begin, end, reference, note, changed_at = record
-    input_usd, cached_input_usd, output_usd = amounts
-    price = ListedPrice(
-        client_id=client_id,
-        source=source,
-        model=model,
-        unit=unit,
-        input_usd=input_usd,
-        cached_input_usd=cached_input_usd,
-        output_usd=output_usd,
-        effective_from=begin,
-        effective_until=end,
-    )
-    return Entry(id=price_id, price=price, reference=reference, note=note, changed_at=changed_at)
 
 
 def _ratio(ours: Decimal | None, public: Decimal | None) -> Decimal | None:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from analytics.database import Database
 from analytics.errors import InvalidInput
-from analytics.price_book import Entry, preview, read_entries
+from analytics.price_entries import Entry, preview, read_entries
 from analytics.pricing import GUIDE_PRICES, ListedPrice
 from analytics.repricing import Repricing
 
@@ -87,13 +87,13 @@ class ListInUse:
 
 def list_in_use(entries: Iterable[Entry], at: datetime) -> ListInUse:
     """By the installation's entries among these."""
-    installation = [entry.price for entry in entries if entry.price.client_id is None]
+    installation = [entry for entry in entries if entry.price.client_id is None]
     deciding = _deciding(installation, at)
-    guide = [price for price in installation if _is_guide(price)]
+    guide = [entry.price for entry in installation if is_guides(entry)]
     turns = {turn for price in guide for turn in (price.effective_from, price.effective_until) if turn}
     return ListInUse(
-        guide=[price for price in deciding if _is_guide(price)],
-        own=[price for price in deciding if not _is_guide(price)],
+        guide=[entry.price for entry in deciding if is_guides(entry)],
+        own=[entry.price for entry in deciding if not is_guides(entry)],
         since=max((turn for turn in turns if turn <= at), default=None),
         until=min((turn for turn in turns if turn > at), default=None),
     )
@@ -102,13 +102,19 @@ def list_in_use(entries: Iterable[Entry], at: datetime) -> ListInUse:
 def plan_switch(entries: Sequence[Entry], to: ListName, at: datetime) -> Switch:
     """What to change in these entries; those of clients are left alone."""
     installation = [entry for entry in entries if entry.price.client_id is None]
-    guide = [entry for entry in installation if _is_guide(entry.price)]
-    own = [entry.price for entry in installation if not _is_guide(entry.price) and entry.price.holds_at(at)]
+    guide = [entry for entry in installation if is_guides(entry)]
+    own = [entry.price for entry in _deciding([each for each in installation if not is_guides(each)], at)]
     if to == "public":
         changes = list(_endings(guide, at))
     else:
         changes = [change for price in GUIDE_PRICES for change in _revivals(price, guide, own, at)]
-    return Switch(to=to, at=at, changes=changes, own=_deciding(own, at))
+    return Switch(to=to, at=at, changes=changes, own=own)
+
+
+def is_guides(entry: Entry) -> bool:
+    """Whether it is one of the guide's prices as those are, and nobody's own decision."""
+    price = replace(entry.price, effective_from=None, effective_until=None)
+    return price in GUIDE_PRICES and (entry.reference or "").startswith(REFERENCE)
 
 
 def prices_after(entries: Sequence[Entry], switch: Switch) -> list[ListedPrice]:
@@ -211,17 +217,13 @@ def _revivals(
         yield Change(id=entry.id, before=entry.price, after=None)
 
 
-def _deciding(prices: Iterable[ListedPrice], at: datetime) -> list[ListedPrice]:
-    """Of those of one name that hold at `at`, the one that began last; entries come with that one first."""
-    first: dict[tuple[str, str], ListedPrice] = {}
-    for price in prices:
-        if price.holds_at(at):
-            first.setdefault(_name(price), price)
+def _deciding(entries: Iterable[Entry], at: datetime) -> list[Entry]:
+    """Of those of one name that hold at `at`, the one that began last; they come with that one first."""
+    first: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        if entry.price.holds_at(at):
+            first.setdefault(_name(entry.price), entry)
     return list(first.values())
-
-
-def _is_guide(price: ListedPrice) -> bool:
-    return replace(price, effective_from=None, effective_until=None) in GUIDE_PRICES
 
 
 def _name(price: ListedPrice) -> tuple[str, str]:

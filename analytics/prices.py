@@ -1,5 +1,6 @@
 """The prices of the database, as the list that pricing goes by."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -9,7 +10,7 @@ from analytics.pricing import ListedPrice, PriceList
 
 # One statement, so one snapshot. Moments that Python cannot hold, infinite ones and those near the ends of
 # its calendar, are none: "until 9999-12-31" means for ever.
-_LOAD = """
+LOAD = """
     select
         revision::text,
         price.client_id::text,
@@ -32,12 +33,17 @@ def load_price_list(connection: "psycopg.Connection[Any]") -> PriceList:
     Raises:
         DatabaseError: the role may see none, by row-level security.
     """
-    rows = connection.execute(_LOAD).fetchall()
+    rows = connection.execute(LOAD).fetchall()
     if not rows:
         raise DatabaseError(
             f'the prices are hidden from the user "{connection.info.user}": connect as the one who ran the '
             "migrations, or create a policy on price_list and model_prices that lets this one read them"
         )
+    return price_list_of(rows)
+
+
+def price_list_of(rows: Sequence[Sequence[Any]]) -> PriceList:
+    """The list that the rows of LOAD are."""
     return PriceList(
         (
             ListedPrice(
@@ -65,5 +71,5 @@ def load_price_list(connection: "psycopg.Connection[Any]") -> PriceList:
             ) in rows
             if source is not None
         ),
-        revision=rows[0][0],
+        revision=rows[0][0] if rows else "",
     )

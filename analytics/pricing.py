@@ -20,6 +20,7 @@ from uuid import UUID
 from analytics.errors import InvalidInput
 from analytics.public_prices import (
     PublicModel,
+    PublicPrice,
     Rates,
     is_listed_snapshot,
     list_name,
@@ -162,16 +163,29 @@ class PriceList:
         service_tier: str | None = None,
     ) -> Cost:
         """What one call at `at` (with a time zone) costs. An unknown model is no error but `unpriced`."""
+        quote = self._quote(client_id, source, model, service_tier)
+        return quote.cost(at, usage, "estimated" if tokens_estimated else "priced")
+
+    def deciding(
+        self, source: str, model: str | None, at: datetime, client_id: UUID | str | None = None
+    ) -> tuple[ListedPrice | None, PublicPrice | None]:
+        """The client's or the installation's price that decides at `at`, and the public one that would."""
+        quote = self._quote(client_id, source, model, None)
+        return quote.own_price(at), quote.public_price(at)
+
+    def _quote(
+        self, client_id: UUID | str | None, source: str, model: str | None, service_tier: str | None
+    ) -> "_Quote":
         key = (client_id, source, model, service_tier)
         quote = self._quotes.get(key)
         if quote is None:
-            quote = self._quote(client_id, source, model, service_tier)
+            quote = self._new_quote(client_id, source, model, service_tier)
             if len(self._quotes) >= _MOST_QUOTES:
                 self._quotes.clear()
             self._quotes[key] = quote
-        return quote.cost(at, usage, "estimated" if tokens_estimated else "priced")
+        return quote
 
-    def _quote(
+    def _new_quote(
         self, client_id: UUID | str | None, source: str, model: str | None, service_tier: str | None
     ) -> "_Quote":
         source = source.strip().lower()
@@ -215,6 +229,16 @@ class _Quote:
         self._is_unknown = False
         self._price: Mapping[str, str] = {}
         self._note = ""
+
+    def own_price(self, at: datetime) -> ListedPrice | None:
+        for own in self._own:
+            if own.holds_at(at):
+                return own
+        return None
+
+    def public_price(self, at: datetime) -> PublicPrice | None:
+        public = self._public or self._find()
+        return None if public is None else public.price(at, self._tier)
 
     def cost(self, at: datetime, usage: Usage, by_tokens: Basis) -> Cost:
         for own in self._own:

@@ -19,6 +19,8 @@ PUBLIC_PROVIDERS = {
     "vertex": "google",
     "mistralai": "mistral",
     "xai": "x-ai",
+    # As the guide names the source of OpenAI's transcriptions.
+    "whisper": "openai",
 }
 
 # 2024-08-06, 20240806 or 0806, each a date that can be: "mistral-large-2407" names a version, not the 24/07.
@@ -185,8 +187,7 @@ def public_model(source: str, model: str) -> PublicModel | None:
     # that use only what the installation prices never need to spend.
     from genai_prices import data
 
-    provider_id = PUBLIC_PROVIDERS.get(source, source)
-    provider = next((each for each in data.providers if each.id == provider_id), None)
+    provider = _provider(source)
     if provider is None or not model:
         return None
     for name in names(model):
@@ -194,6 +195,25 @@ def public_model(source: str, model: str) -> PublicModel | None:
         if found is not None and _is_called(found, name):
             return PublicModel(provider, found)
     return None
+
+
+def _provider(source: str) -> "Provider | None":
+    from genai_prices import data
+
+    provider_id = PUBLIC_PROVIDERS.get(source, source)
+    return next((each for each in data.providers if each.id == provider_id), None)
+
+
+def listed_snapshots(source: str, base_name: str) -> list[str]:
+    """The dated snapshots of this model that the list has by their own names."""
+    provider = _provider(source)
+    dated = {
+        name
+        for model in (provider.models if provider else ())
+        for name in _names_in(model.match, ("equals",))
+        if base_name in list(names(name))[1:]
+    }
+    return sorted(dated)
 
 
 def is_listed_snapshot(source: str, model: str) -> bool:

@@ -78,6 +78,7 @@ function get_calls_since            -          -         Acme      Acme      -  
 function get_named_calls_since      -          -         Acme      Acme      -         Acme      -         -         -
 function get_usage_by_minute        -          -         Acme      Acme      -         Acme      -         -         -
 function get_usage_gaps             -          -         Acme      Acme      -         Acme      -         -         -
+function get_daily_usage_by_model   -          -         Acme      Acme      -         Acme      -         -         -
 function usage_hourly_between       -          -         Acme      Acme      -         Acme      -         -         -
 function summed_hours               -          -         Acme      Acme      -         Acme      -         -         -
 
@@ -152,6 +153,7 @@ STATEMENTS = {
     "get_usage_by_minute": "select * from get_usage_by_minute(%(acme)s, '2026-03-01', '2026-04-01')",
     "get_usage_gaps": "select * from get_usage_gaps(%(acme)s, %(first)s, %(last)s)",
     "usage_hourly_between": "select * from usage_hourly_between(%(acme)s, %(first)s, %(last)s)",
+    "get_daily_usage_by_model": "select * from get_daily_usage_by_model(%(acme)s, %(first)s, %(last)s)",
     "summed_hours": "select * from summed_hours(%(acme)s, 'UTC', '2026-03-18')",
     "keep_hourly_usage": "select keep_hourly_usage(%(acme)s, %(first)s, %(last)s)",
     # Finds what differs, which is nothing.

@@ -16,6 +16,8 @@ from analytics.database import Database
 from analytics.health import Check
 from analytics.health.installation import INDEXES
 from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations
+from analytics.price_book import add_price, checked_price
+from analytics.price_switch import use_list
 from analytics.tracking.spool import Spool
 from tests import factories
 from tests.conftest import dsn
@@ -192,6 +194,38 @@ def test_a_healthy_installation(database: Database, acme: UUID, spool_directory:
     }
     assert checks["Database and migrations"].found.endswith(": all migrations applied")
     assert checks["Pending sums"].found.startswith("1 row to be folded")
+
+
+def test_a_price_that_is_a_plan_is_said_until_somebody_decides(database: Database, acme: UUID) -> None:
+    name = "Prices beside the public list"
+    groq = {"source": "groq", "model": "llama-3.3-70b-versatile", "cost_usd": Decimal(0)}
+    factories.insert_usage(database, factories.usage_log(acme, **groq), factories.usage_log(acme))
+
+    check = of_client(database, acme)[name]
+    assert check.state == "warn"
+    assert check.found == (
+        "1 call of groq llama-3.3-70b-versatile with another price: booked with $0.00, $0.00015 at list "
+        "prices. The guide's list says that Groq is free: that is its free plan"
+    )
+    assert "python -m analytics prices use public" in check.remedy
+
+    meant = checked_price(
+        source="groq", model="*", unit="1M tokens", input_usd="0", output_usd="0", client_id=None,
+        effective_from=NOW - timedelta(days=1),
+    )  # fmt: skip
+    add_price(database, meant, note="we are on the free plan")
+    assert of_client(database, acme)[name].state == "ok"
+    assert "$0.00015 at list prices" in of_client(database, acme)[name].found
+
+
+def test_with_the_public_list_in_use_no_price_is_another(database: Database, acme: UUID) -> None:
+    use_list(database, "public", NOW - timedelta(days=40), by="ana")
+    groq = {"source": "groq", "model": "llama-3.3-70b-versatile", "cost_usd": Decimal("0.0001517")}
+    factories.insert_usage(database, factories.usage_log(acme, **groq))
+
+    check = of_client(database, acme)["Prices beside the public list"]
+    assert (check.state, check.remedy) == ("ok", "")
+    assert check.found == "no call of these days has another price than the public one"
 
 
 def test_migrations_pasted_by_hand_are_fine(empty_database: Database) -> None:

@@ -85,6 +85,14 @@ def test_unpriced_calls_are_told(configured: Database) -> None:
     assert page.dataframe[0].value["Cost"].isna().all()
 
 
+def test_a_price_that_is_a_plan_is_said_with_what_it_would_be(configured: Database) -> None:
+    _use_now(configured, source="groq", model="llama-3.3-70b-versatile", cost_usd=Decimal(0))
+    text = text_of(open_page()).replace("\\", "")
+    assert "free tier; $0.00015 at list prices" in text
+    # In the total, too.
+    assert text.count("$0.00015 at list prices") == 2
+
+
 def test_the_period_is_in_the_link(configured: Database) -> None:
     _use_now(configured)
     page = open_page(days="7d")

@@ -11,6 +11,7 @@ from analytics.database import Database, Query
 from analytics.errors import InvalidInput
 from analytics.price_book import (
     PriceBook,
+    Quote,
     UsedModel,
     add_price,
     checked_price,
@@ -105,6 +106,46 @@ def test_where_ours_differs_from_the_public_list(database: Database, acme: UUID)
     assert used(database, acme, "gpt-3.5-turbo").ratios == (Decimal(3), Decimal(2) / Decimal("1.5"))
     assert used(database, acme, "gpt-3.5-turbo").differs
     assert not used(database, acme, "gpt-4").differs
+
+
+def test_audio_by_the_minute_beside_the_public_list(database: Database, acme: UUID) -> None:
+    for source, model in (("groq", "whisper-large-v3"), ("whisper", "whisper-1"), ("whisper", None)):
+        factories.insert_usage(database, factories.usage_log(acme, source=source, model=model))
+
+    free = used(database, acme, "whisper-large-v3")
+    assert free.quote is not None
+    assert free.public is not None
+    # 0.111 dollars an hour.
+    assert (free.quote.unit, free.quote.input_usd) == ("minute", 0)
+    assert (free.public.unit, free.public.input_usd) == ("minute", Decimal("0.00185"))
+    assert (free.ratios, free.differs) == ((0, None), True)
+    for model in ("whisper-1", None):
+        same = used(database, acme, model)
+        assert (same.ratios, same.differs) == ((1, None), False)
+
+
+def test_a_public_price_of_nothing_is_another_price_than_ours(database: Database, acme: UUID) -> None:
+    one, nothing = (
+        Quote(list_name="", unit="1M tokens", input_usd=Decimal(amount), output_usd=Decimal(amount))
+        for amount in (1, 0)
+    )
+    sums = {"source": "own", "model": "x", "request_count": 1, "total_tokens": 1, "unpriced_count": 0}
+    assert UsedModel(**sums, quote=one, public=nothing).differs
+    assert not UsedModel(**sums, quote=one, public=one).differs
+    assert not UsedModel(**sums, quote=one, public=None).differs
+
+
+def test_of_one_name_the_price_that_began_last_comes_first(database: Database, acme: UUID) -> None:
+    for day in (3, 1, 2):
+        add_price(
+            database,
+            price(
+                source="openai", model="gpt-4", effective_from=NOW - timedelta(days=day), input_usd=str(day)
+            ),
+        )
+
+    found = [entry.price for entry in book_of(database, acme).entries if entry.price.model == "gpt-4"]
+    assert [each.input_usd for each in found] == [1, 2, 3, 30]
 
 
 def test_a_client_s_own_price_decides_for_it_alone(database: Database, acme: UUID) -> None:

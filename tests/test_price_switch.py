@@ -10,7 +10,8 @@ import pytest
 
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
-from analytics.price_book import add_price, checked_price, read_entries
+from analytics.price_book import add_price, checked_price
+from analytics.price_entries import read_entries
 from analytics.price_switch import (
     ListInUse,
     ListName,

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from analytics.database import Database, Query
 from tests import factories
+from tests import test_price_switch as switched
 from tests.app import open_page, text_of
 
 PAGE = "pages/prices.py"
@@ -95,7 +96,7 @@ def test_an_unpriced_model_gets_a_price_after_a_preview(database: Database, acme
     page.run()
 
     assert _own_prices(database) == []
-    effect = page.dataframe[2].value
+    effect = page.dataframe[3].value
     assert effect[["Model", "Booked", "Repriced"]].values.tolist() == [["new-1", 0.0, 0.00054]]
     assert "difference of **\\$0.00054** in 1\N{NO-BREAK SPACE}call" in text_of(page)
 
@@ -150,7 +151,52 @@ def test_a_price_is_ended_and_stays(database: Database, acme: UUID) -> None:
     assert len(_own_prices(database)) == 1
     page.toggle[0].set_value(True)
     page.run()
-    assert page.dataframe[1].value["State"].tolist().count("Ended") == 1
+    assert page.dataframe[2].value["State"].tolist().count("Ended") == 1
+
+
+def test_the_public_list_is_used_after_a_preview_and_the_guides_again(database: Database, acme: UUID) -> None:
+    factories.insert_usage(
+        database,
+        factories.usage_log(
+            acme,
+            source="groq",
+            model="llama-3.3-70b-versatile",
+            cost_usd=Decimal(0),
+            created_at=datetime.now(UTC),
+        ),
+    )
+    before, booked = switched.rows(database), _booked(database)
+    page = open_page(PAGE)
+
+    text = text_of(page).replace("\\", "")
+    assert "## The guide's list is in use" in text
+    assert "**Groq is free in it: that is its free plan.**" in text
+    # gpt-3.5-turbo was booked with gpt-4's price.
+    assert "**$0.00035 at list prices**, booked with **$0.0093**" in text
+    lines = page.dataframe[1].value.set_index("Model")
+    assert lines.loc["llama-3.3-70b-versatile", ["Booked", "At list prices"]].tolist() == ["free", "$0.00015"]
+
+    _button(page, "Preview the switch").click()
+    page.run()
+    assert switched.rows(database) == before
+    effect = page.dataframe[2].value.set_index("Model")
+    assert effect.loc["llama-3.3-70b-versatile", "Repriced"] == pytest.approx(0.0001517)
+
+    _button(page, "Use the public list").click()
+    page.run()
+    assert not page.exception
+    assert "on the public list decides" in page.success[0].value
+    assert "## The public list is in use" in text_of(page)
+    assert page.dataframe[0].value.set_index("Model").loc["gpt-4", "Price list"] == "Public"
+    assert _booked(database) == booked
+
+    _button(page, "Preview the switch").click()
+    page.run()
+    _button(page, "Use the guide's list").click()
+    page.run()
+    assert not page.exception
+    assert "## The guide's list is in use" in text_of(page)
+    assert switched.rows(database) == before
 
 
 def test_viewers_see_all_and_change_nothing(acme: UUID) -> None:
@@ -158,8 +204,9 @@ def test_viewers_see_all_and_change_nothing(acme: UUID) -> None:
 
     assert "Prices are changed by administrators" in text_of(page)
     assert [button.label for button in page.button if "price" in button.label.lower()] == []
-    assert "Preview the effect" not in [button.label for button in page.button]
-    assert len(page.dataframe) == 2
+    assert not {"Preview the effect", "Preview the switch"} & {button.label for button in page.button}
+    assert "## The guide's list is in use" in text_of(page)
+    assert len(page.dataframe) == 3
 
 
 def test_booked_costs_beside_today_s_prices(database: Database, acme: UUID) -> None:
@@ -168,7 +215,7 @@ def test_booked_costs_beside_today_s_prices(database: Database, acme: UUID) -> N
     _button(page, "Compare now").click()
     page.run()
 
-    table = page.dataframe[2].value.set_index("Model")
+    table = page.dataframe[3].value.set_index("Model")
     # 150 tokens at 1.5 and 80 at 2 dollars a million, booked with gpt-4's price.
     assert table.loc["gpt-3.5-turbo", ["Booked", "Repriced"]].tolist() == [0.0093, 0.000385]
     assert table.loc["gpt-4", "Difference"] == 0

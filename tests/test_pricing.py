@@ -262,6 +262,13 @@ def test_groq_charges_ten_seconds_of_audio_at_the_least(
     assert cost("groq", model, prompt_tokens=5000, prices=PUBLIC_ONLY).basis == "unpriced"
 
 
+def test_the_public_list_knows_the_guides_name_for_whisper() -> None:
+    answer = cost("whisper", None, duration_seconds=30, prices=PUBLIC_ONLY)
+
+    assert (answer.amount_usd, answer.basis) == (Decimal("0.003"), "priced")
+    assert answer.price["list"].startswith("genai-prices ")
+
+
 def test_openais_whisper_has_no_least_charge() -> None:
     assert cost(model="whisper-1", duration_seconds=1, prices=PUBLIC_ONLY).amount_usd == Decimal("0.0001")
 

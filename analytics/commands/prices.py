@@ -13,7 +13,7 @@ from analytics.database import Database, Query
 from analytics.errors import InvalidInput
 from analytics.formatting import counted, usd
 from analytics.migrations import open_ready_database
-from analytics.price_book import read_entries
+from analytics.price_entries import read_entries
 from analytics.price_switch import (
     ListInUse,
     ListName,

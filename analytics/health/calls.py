@@ -3,12 +3,16 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from analytics.at_list_prices import at_list_prices
 from analytics.database import Database, Query, Rows
-from analytics.formatting import counted, day, share
+from analytics.formatting import NO_BREAK_SPACE, counted, day, share, usd
 from analytics.health.checks import Check, ago, span
+from analytics.price_book import PriceBook, load_price_book
+from analytics.price_switch import list_in_use
 
 RHYTHM_DAYS = 28
 FEWEST_CALLS_FOR_A_RHYTHM = 10
@@ -59,6 +63,8 @@ _OVERVIEW = (
     "select count(*) from get_weekly_evolution(%(client_id)s, 12, %(now)s)",
     "select count(*) from get_usage_by_model(%(client_id)s, 30, %(now)s)",
     "select count(*) from get_usage_by_conversation(%(client_id)s, 30, 20, %(now)s)",
+    "select count(*) from usage_window(%(client_id)s, 30, %(now)s) cross join lateral"
+    " get_daily_usage_by_model(%(client_id)s, first_date, last_date)",
 )
 _DIFFERENCES = """
     select usage_date, source, model, summed_count, logged_count, summed_cost, logged_cost
@@ -90,6 +96,7 @@ def client_checks(
         _calls(client_id, first, last, first_day, last_day, request_count),
         *_silences(rhythm, now),
         _unpriced(unpriced, request_count),
+        _beside_public_list(load_price_book(database, client_id, first, last, now=now), now),
         _without_usage(gaps, request_count),
         _speed(database, asked),
     ]
@@ -184,6 +191,34 @@ def _unpriced(unpriced: Rows, request_count: int) -> Check:
         f"{', ...' if len(unpriced.records) > 3 else ''}. Their cost is unknown, and in no sum",
         remedy='put a price on the page "Prices", then "python -m analytics reprice" for the calls that were '
         "made before; check that the name of the model is what the provider calls it",
+    )
+
+
+def _beside_public_list(book: PriceBook, now: datetime) -> Check:
+    name = "Prices beside the public list"
+    if not (at_list := at_list_prices(book.own_priced)):
+        return Check(
+            name=name, state="ok", found="no call of these days has another price than the public one"
+        )
+    booked_usd = sum((line.booked_usd for line in book.own_priced), Decimal(0))
+    names = [f"{line.source} {line.model or '(no model)'}" for line in book.own_priced]
+    found = (
+        f"{counted(sum(line.request_count for line in book.own_priced), 'call')} of {', '.join(names[:3])}"
+        f"{', ...' if len(names) > 3 else ''} with another price: booked with {usd(booked_usd)}, "
+        f"{at_list.amount.replace(NO_BREAK_SPACE, ' ')} at list prices"
+    )
+    free = [price.source for price in list_in_use(book.entries, now).guide if not price.input_usd]
+    is_by_guide = any(line.is_free and line.source in free for line in book.own_priced)
+    if is_by_guide:
+        found += ". The guide's list says that Groq is free: that is its free plan"
+    return Check(
+        name=name,
+        state="warn" if is_by_guide else "ok",
+        found=found,
+        remedy='on a paid plan: "python -m analytics prices use public", or the page "Prices"; on the free '
+        "one put a price of 0 of your own on all models of groq there, which says that it is meant"
+        if is_by_guide
+        else "",
     )
 
 

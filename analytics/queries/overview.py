@@ -1,5 +1,6 @@
 """The Overview page's numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -7,16 +8,24 @@ from uuid import UUID
 
 import pandas as pd
 
+from analytics import prices
+from analytics.at_list_prices import OwnPriced, own_priced
 from analytics.database import Database, Query
 from analytics.errors import UnknownClient
 from analytics.queries.clients import CLIENT_COLUMNS, Client, client_of
 from analytics.queries.periods import EVOLUTION_WEEKS, Period
-from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, SUMMARY, WEEKLY, Unit
+from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, MOMENT, SUMMARY, WEEKLY, Unit
 
 TOP_CONVERSATIONS = 20
 
 # More pending rows than this cost a read more than folding them is worth.
 MANY_PENDING = 1_000
+
+_USAGE = f"""
+    select usage.*
+    from usage_window(%(client_id)s, %(days)s, {MOMENT}) as period
+    cross join lateral get_daily_usage_by_model(%(client_id)s, period.first_date, period.last_date) as usage
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +44,8 @@ class Overview:
     weekly: pd.DataFrame
     models: pd.DataFrame
     conversations: pd.DataFrame
+    own_priced: Sequence[OwnPriced]
+    """The models that cost something else by the public list."""
     has_many_pending: bool
 
     @property
@@ -66,7 +77,7 @@ def load_overview(
         "models": (BY_MODEL, asked),
         "conversations": (BY_CONVERSATION, asked | {"limit": TOP_CONVERSATIONS, "order": order}),
     }
-    who, *answers = database.read(
+    who, days_of_models, price_rows, *answers = database.read(
         Query(
             statement=f"select {CLIENT_COLUMNS},"  # noqa: S608
             " coalesce(%(last_date)s, (%(now)s at time zone timezone)::date),"
@@ -74,6 +85,8 @@ def load_overview(
             " from clients where id = %(client_id)s",
             parameters=asked | {"many": MANY_PENDING},
         ),
+        Query(statement=_USAGE, parameters=asked),
+        Query(statement=prices.LOAD),
         *(topic.query(**parameters) for topic, parameters in topics.values()),
         client_id=client_id,
     )
@@ -92,6 +105,7 @@ def load_overview(
         last_day=last_day,
         order=order,
         has_many_pending=has_many_pending,
+        own_priced=own_priced(days_of_models, prices.price_list_of(price_rows.records), client_id),
         **frames,
     )
 

@@ -14,7 +14,7 @@ Unit = Literal["tokens", "cost"]
 
 # The functions count days back from a moment: that of the last day where one is named, else now. Its noon, as
 # there is one on every day of every time zone.
-_MOMENT = (
+MOMENT = (
     "coalesce((select (%(last_date)s::date + time '12:00') at time zone timezone"
     " from clients where id = %(client_id)s), %(now)s)"
 )
@@ -42,7 +42,7 @@ class Topic:
         return Query(statement=statement, parameters={"last_date": None, **parameters})
 
     def _statement(self) -> str:
-        arguments = ", ".join(_MOMENT if name == "now" else f"%({name})s" for name in self.arguments)
+        arguments = ", ".join(MOMENT if name == "now" else f"%({name})s" for name in self.arguments)
         # Names come from the constants below, values are bound.
         return f"select {', '.join(self.columns)} from {self.function}({arguments})"  # noqa: S608
 

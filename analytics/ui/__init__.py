@@ -34,6 +34,7 @@ from analytics.ui.page import Page, begin_page, begin_text_page
 from analytics.ui.panels import conversations, daily_usage, model_comparison, weekly_evolution
 from analytics.ui.patterns import read_call_sums, usage_by_hour, usage_by_operation, usage_over_time
 from analytics.ui.price_forms import new_price
+from analytics.ui.price_switch import list_switch
 from analytics.ui.prices import booked_and_repriced, price_list, read_prices, unpriced_models, used_models
 from analytics.ui.reading import read_overview
 from analytics.ui.states import no_usage
@@ -67,6 +68,7 @@ __all__ = [
     "found_conversations",
     "freshness",
     "health_summary",
+    "list_switch",
     "live_calls",
     "live_feed",
     "live_minutes",

@@ -9,8 +9,10 @@ import streamlit as st
 
 from analytics import charts, formatting
 from analytics.errors import AnalyticsError
-from analytics.price_book import Entry, PriceBook, add_price, checked_price, end_price, preview_price
+from analytics.price_book import PriceBook, add_price, checked_price, end_price, preview_price
+from analytics.price_entries import Entry
 from analytics.pricing import ALL_MODELS, ListedPrice, Unit
+from analytics.public_prices import listed_snapshots
 from analytics.repricing import Repricing
 from analytics.ui import reading
 from analytics.ui.page import Page
@@ -126,6 +128,11 @@ def _effect(page: Page, price: ListedPrice, effect: Repricing) -> None:
         "are booked with until somebody reprices them; calls that are logged from now on get this price."
         + (" Other clients' calls are not looked at here." if price.client_id is None else "")
     )
+    if price.client_id is None and (dated := listed_snapshots(price.source, price.model)):
+        st.caption(
+            "Snapshots that the public list has by their own names keep its price: "
+            f"{escaped(', '.join(dated))}. Put a price on each of them where theirs is another, too."
+        )
     repriced(effect, only_changed=True)
 
 

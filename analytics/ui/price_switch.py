@@ -1,10 +1,14 @@
 """Which list the installation goes by, and for its administrators: switching it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import Any
 
 import streamlit as st
 
-from analytics import formatting
+from analytics import charts, formatting
+from analytics.at_list_prices import OwnPriced, at_list_prices
 from analytics.errors import AnalyticsError
 from analytics.price_book import PriceBook
 from analytics.price_switch import ListInUse, ListName, list_in_use, preview_switch, use_list
@@ -12,9 +16,10 @@ from analytics.pricing import ALL_MODELS, ListedPrice
 from analytics.public_prices import list_name
 from analytics.ui import reading
 from analytics.ui.page import Page
-from analytics.ui.prices import forget_repriced, repriced
+from analytics.ui.prices import forget_repriced, price_table, repriced
 from analytics.ui.reading import Reading
 from analytics.ui.states import escaped, explained, sentence
+from analytics.ui.tables import NO_MODEL
 
 _PREVIEWED = "list previewed"
 _SWITCHED = "list switched"
@@ -30,8 +35,37 @@ def list_switch(page: Page, shown: Reading[PriceBook]) -> None:
         if done := st.session_state.pop(_SWITCHED, None):
             st.success(done, icon=":material/check_circle:")
         st.markdown(_state(in_use))
+        _beside_public_list(page, shown.value.own_priced)
         if page.viewer.sees_all_clients:
             _switch(page, _OTHER[in_use.name])
+
+
+def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
+    """What the period's calls with another price than the public one would cost by that."""
+    whole = at_list_prices(lines)
+    if whole is None:
+        return
+    booked_usd = sum((line.booked_usd for line in lines), Decimal(0))
+    st.markdown(
+        f"**{escaped(whole.amount)} at list prices**, booked with **{escaped(formatting.usd(booked_usd))}**: "
+        f"calls with another price than the public one, {page.period}"
+    )
+    price_table([_own_priced_row(line) for line in lines], ())
+    st.caption(
+        "Each day at the public price of that day, for the average call and without discounts of tiers. "
+        "*About*: parts of it are not known, such as what was cached today."
+    )
+
+
+def _own_priced_row(line: OwnPriced) -> dict[str, Any]:
+    at_list = at_list_prices([line])
+    return {
+        "Provider": charts.source_name(line.source),
+        "Model": line.model or NO_MODEL,
+        "Booked": "free" if line.is_free and not line.booked_usd else formatting.usd(line.booked_usd),
+        "At list prices": "the same" if at_list is None else at_list.amount,
+        "Requests": line.request_count,
+    }
 
 
 def _state(in_use: ListInUse) -> str:
@@ -42,7 +76,7 @@ def _state(in_use: ListInUse) -> str:
             f"All others are those of the public list, {list_name()}."
         )
         if any(price.model == ALL_MODELS and not price.input_usd for price in in_use.guide):
-            text += " **Groq is free in it: that is its free plan.** A team on the paid plan uses the public list."
+            text += " **Groq is free in it: that is its free plan.** On the paid one use the public list."
     else:
         text = f"Prices are those of {list_name()}, but for the ones that this installation entered itself."
     if in_use.since:
@@ -56,10 +90,13 @@ def _switch(page: Page, to: ListName) -> None:
     with st.expander(f"Use {_LISTS[to]} instead", icon=":material/swap_horiz:"):
         first, last = page.days
         begin = st.date_input(
-            "From the beginning of", first, key="list from", help="In UTC. Calls before that day keep their price."
+            "From the beginning of",
+            first,
+            key="list from",
+            help="In UTC. Calls before that day keep their price.",
         )
         at = datetime.combine(begin, time.min, UTC)
-        if st.button("Preview the effect", key="preview list", icon=":material/visibility:"):
+        if st.button("Preview the switch", key="preview list", icon=":material/visibility:"):
             with explained(), st.spinner("Pricing every call"):
                 effect = preview_switch(page.database, page.client.id, to, at, first, last)
             st.session_state[_PREVIEWED] = ((page.client.id, first, last, to, at), effect)
@@ -67,9 +104,9 @@ def _switch(page: Page, to: ListName) -> None:
         if of != (page.client.id, first, last, to, at):
             return
         st.caption(
-            f"What {_LISTS[to]} would make of the calls of {escaped(page.client.name)}, {page.period}. They keep "
-            "what they are booked with until somebody reprices them; calls that are logged from now on get its "
-            "prices. The list is that of all clients, and other clients' calls are not looked at here."
+            f"What {_LISTS[to]} would make of the calls of {escaped(page.client.name)}, {page.period}. They "
+            "keep what they are booked with until somebody reprices them; calls that are logged from now on "
+            "get its prices. The list is that of all clients; other clients' calls are not looked at here."
         )
         repriced(effect, only_changed=True)
         if st.button(f"Use {_LISTS[to]}", type="primary", icon=":material/swap_horiz:"):
@@ -86,8 +123,9 @@ def _done(to: ListName, at: datetime) -> None:
     forget_repriced()
     reading.forget()
     st.session_state[_SWITCHED] = (
-        f"From {_moment(at)} on {_LISTS[to]} decides. Booked costs are as they were; *Booked costs and today's "
-        f"prices* below says how to correct them. To undo it, use {_LISTS[_OTHER[to]]} from the same day."
+        f"From {_moment(at)} on {_LISTS[to]} decides. Booked costs are as they were; *Booked costs and "
+        "today's prices* below says how to correct them. To undo it, use "
+        f"{_LISTS[_OTHER[to]]} from the same day."
     )
     st.rerun()
 

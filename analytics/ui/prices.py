@@ -10,7 +10,8 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from analytics import charts, formatting
-from analytics.price_book import Entry, PriceBook, Quote, UsedModel, load_price_book
+from analytics.price_book import PriceBook, Quote, UsedModel, load_price_book
+from analytics.price_entries import Entry
 from analytics.repricing import ModelCosts, Repricing, select_calls, survey_costs
 from analytics.ui import reading
 from analytics.ui.page import Page
@@ -60,7 +61,7 @@ def used_models(page: Page, shown: Reading[PriceBook]) -> None:
         if not used:
             st.caption("No calls in these days.")
             return
-        _table([_used_row(each) for each in used], ("Input", "Output", "Public input", "Public output"))
+        price_table([_used_row(each) for each in used], ("Input", "Output", "Public input", "Public output"))
         if any(each.differs for each in used):
             st.caption(
                 "*Ours / public* is how many times the public price ours is, for input / output where they "
@@ -81,12 +82,12 @@ def price_list(page: Page, shown: Reading[PriceBook]) -> None:
             if shows_all or state == "In force"
         ]
         if rows:
-            _table(rows, ("Input", "Cached input", "Output"))
+            price_table(rows, ("Input", "Cached input", "Output"))
         else:
             st.caption("No price of one's own: the public list decides.")
         st.caption(
             "The client's own prices go before the installation's, and both before the public list. "
-            "*\\** is all models of the provider. Prices are never deleted: what they were stays known."
+            "*\\** is all models of the provider. Prices are ended, not deleted: what they were stays known."
         )
 
 
@@ -126,7 +127,7 @@ def repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
     if not rows:
         st.info("No call of these days would cost anything else.", icon=":material/check:")
         return
-    _table(rows, ("Booked", "Repriced", "Difference"), is_cost=True)
+    price_table(rows, ("Booked", "Repriced", "Difference"), is_cost=True)
     line = (
         f"Booked {formatting.usd(total.booked_usd)}, repriced {formatting.usd(total.repriced_usd)}: a "
         f"difference of **{formatting.usd(total.difference_usd)}** in "
@@ -252,7 +253,8 @@ def _repriced_row(source: str, model: str | None, costs: ModelCosts) -> dict[str
     }
 
 
-def _table(rows: Sequence[Mapping[str, Any]], money: Sequence[str], *, is_cost: bool = False) -> None:
+def price_table(rows: Sequence[Mapping[str, Any]], money: Sequence[str], *, is_cost: bool = False) -> None:
+    """A table with exact prices, or rounded costs, in the columns `money`; what says nothing is left out."""
     table = pd.DataFrame(rows)
     table = table.drop(
         columns=[name for name in _QUIET if name in table and not _says_something(table[name])]

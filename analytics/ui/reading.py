@@ -78,6 +78,9 @@ def read_overview(
     )
     if shown.value.has_many_pending and shown.failure is None:
         _fold_once(_place(of), shown.loaded_at, of)
+    if shown.failure is None and not all(line.is_exact for line in shown.value.own_priced):
+        # What was cached, and how long audio was, is known of the days that are kept.
+        keep_hours(of, client, (shown.value.first_day, shown.value.last_day))
     return shown
 
 

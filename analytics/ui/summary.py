@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analytics import charts, formatting
+from analytics.at_list_prices import at_list_prices
 from analytics.charts import Chart
 from analytics.queries import Overview, Unit
 from analytics.ui.cards import Card, cards
@@ -32,7 +33,7 @@ def summary_cards(overview: Overview) -> None:
             "Total cost",
             total,
             _trend(trends, "Total", "cost"),
-            [_per_request(total), _coverage(total)],
+            [_per_request(total), _at_list(overview, total), _coverage(total)],
         ),
     ]
     for provider in PROVIDERS:
@@ -45,14 +46,18 @@ def summary_cards(overview: Overview) -> None:
             share = formatting.share(row["total_cost"], total["total_cost"])
             tokens = f"{formatting.compact(row['total_tokens'])}{formatting.NO_BREAK_SPACE}tokens"
             known = "known " if total["unpriced_count"] else ""
-            lines = [f"{tokens} · {requests}", f"{share} of all {known}cost"]
+            lines = [
+                f"{tokens} · {requests}",
+                _at_list(overview, row, provider),
+                f"{share} of all {known}cost",
+            ]
             shown.append(_cost_card(overview, name, row, _trend(trends, name, "cost"), lines))
         else:
             share = formatting.share(row["total_tokens"], total["total_tokens"])
             cost = formatting.cost(
                 row["total_cost"], row["unpriced_count"], row["request_count"], formatting.compact_usd
             )
-            lines = [f"{cost} · {requests}", f"{share} of all tokens"]
+            lines = [f"{cost} · {requests}", _at_list(overview, row, provider), f"{share} of all tokens"]
             shown.append(_tokens_card(overview, name, row, _trend(trends, name, "tokens"), lines))
     cards(shown)
 
@@ -127,6 +132,14 @@ def _per_request(row: dict[str, Any]) -> str:
         return "no request with a price"
     requests = "priced request" if row["unpriced_count"] else "request"
     return f"{formatting.compact_usd(row['total_cost'] / Decimal(priced_count))} per {requests}"
+
+
+def _at_list(overview: Overview, row: dict[str, Any], provider: str | None = None) -> str:
+    """What it would cost by the public list, where some of it has another price."""
+    found = at_list_prices(
+        overview.own_priced, row["total_cost"], provider=provider, unpriced_count=row["unpriced_count"]
+    )
+    return "" if found is None else str(found)
 
 
 def _coverage(row: dict[str, Any]) -> str:
