@@ -148,12 +148,14 @@ def test_usage_parts(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
     frame = queries.call_sums(database, acme, FIRST, LAST).parts
     assert rows(
-        frame, "source", "model", "request_count", "prompt_tokens", "completion_tokens", "total_tokens",
-        "cached_tokens", "reasoning_tokens", "duration_seconds", "total_cost", "unpriced_count",
+        frame, "source", "model", "operation", "request_count", "prompt_tokens", "completion_tokens",
+        "total_tokens", "cached_tokens", "reasoning_tokens", "duration_seconds", "total_cost",
+        "unpriced_count",
     ) == [
-        ("openai", "gpt-4", 2, 300, 160, 460, 100, 0, 0, Decimal("0.0186"), 0),
-        ("groq", None, 1, 150, 80, 230, 0, 0, 0, 0, 1),
-        ("whisper", "whisper-1", 1, 0, 0, 40, 0, 0, Decimal("30.5"), Decimal("0.00305"), 0),
+        ("groq", None, "chat", 1, 150, 80, 230, 0, 0, 0, 0, 1),
+        ("openai", "gpt-4", "chat", 1, 150, 80, 230, 100, 0, 0, Decimal("0.0093"), 0),
+        ("openai", "gpt-4", None, 1, 150, 80, 230, 0, 0, 0, Decimal("0.0093"), 0),
+        ("whisper", "whisper-1", "transcription", 1, 0, 0, 40, 0, 0, Decimal("30.5"), Decimal("0.00305"), 0),
     ]  # fmt: skip
     assert_sums_equal_the_summary(database, acme, frame)
 
