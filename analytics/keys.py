@@ -91,6 +91,11 @@ def find_key(database: Database, text: str) -> Key | None:
     return Key(id=row[0], client_id=row[1], scope=cast(Scope, row[2]))
 
 
+def is_like_a_key(text: str) -> bool:
+    """Whether it could be one, as far as can be told without looking it up."""
+    return _id_in(text) is not None
+
+
 def revoke_key(database: Database, key_id: str) -> None:
     """Ends a key for good.
 

@@ -41,7 +41,16 @@ def used(database: Database, acme: UUID) -> Database:
 
 @contextmanager
 def running(command: Callable[[str], Sequence[str]], log: Path, **environment: str) -> Iterator[httpx.Client]:
-    """The server on a free port, and a client of it; it must end well when it is told to."""
+    """The server on a free port, as a client of it; it must end well when it is told to."""
+    with started(command, log, **environment) as (_, client):
+        yield client
+
+
+@contextmanager
+def started(
+    command: Callable[[str], Sequence[str]], log: Path, **environment: str
+) -> Iterator[tuple["subprocess.Popen[bytes]", httpx.Client]]:
+    """The server as running() has it, and its process."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with log.open("wb") as output:
@@ -55,7 +64,7 @@ def running(command: Callable[[str], Sequence[str]], log: Path, **environment: s
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             await_health(client, server, log)
-            yield client
+            yield server, client
     finally:
         server.send_signal(signal.SIGINT)
         server.wait(timeout=60)

@@ -24,6 +24,7 @@ from analytics.api.guard import Guard
 from analytics.api.metrics import Metrics
 from analytics.api.routes import make_router
 from analytics.api.service import Away, Service
+from analytics.api.work import Work
 from analytics.errors import AnalyticsError, InvalidInput
 
 __all__ = ["PATHS", "Service", "create_api"]
@@ -65,7 +66,7 @@ def create_api(service: Service | None = None, *, requests_per_minute: int | Non
         lifespan=lifespan,
     )
     api.state.service = service
-    api.include_router(make_router(service, guard, metrics))
+    api.include_router(make_router(service, guard, Work(), metrics))
     api.add_middleware(_Measured, metrics=metrics)
     api.add_exception_handler(HTTPException, _refused)
     api.add_exception_handler(InvalidInput, _bad_input)

@@ -1,42 +1,101 @@
-"""Bodies of requests: never larger than they may be, packed or not."""
+"""Bodies of requests: never larger than they may be, packed or not, and never all of memory at once."""
 
+import asyncio
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
+from starlette.requests import ClientDisconnect
 
 MAX_BODY_BYTES = 8_000_000
+MAX_BYTES_AT_ONCE = 200_000_000
+"""Of all bodies that are being received or wait to be read."""
+PATIENCE_SECONDS = 60
+"""So long a body may take to arrive."""
 
+_RETRY_SECONDS = 10
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_ENCODINGS = ("identity", "gzip", "deflate")
 
 
-async def read_body(request: Request) -> bytes:
-    """The body, unpacked.
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """A body as it came."""
 
-    Raises:
-        HTTPException: 413 where it is larger than MAX_BODY_BYTES, 415 or 400 where it cannot be unpacked.
-    """
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
-        raise too_large()
-    parts = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise too_large()
-        parts.append(part)
-    body = b"".join(parts)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding == "identity":
-        return body
-    if encoding not in ("gzip", "deflate"):
-        raise HTTPException(415, f'content-encoding must be gzip, deflate or identity, not "{encoding[:40]}"')
-    return _unpacked(body)
+    received: bytes
+    encoding: str
+
+    def unpacked(self) -> bytes:
+        """The body itself. Blocks for as long as eight megabytes take.
+
+        Raises:
+            HTTPException: 413 where it is larger than MAX_BODY_BYTES, 400 where it cannot be unpacked.
+        """
+        return self.received if self.encoding == "identity" else _unpacked(self.received)
 
 
-def too_large() -> HTTPException:
-    """The answer to a body that is over the limit."""
+class Bodies:
+    """All bodies that a server holds. For one event loop."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    @asynccontextmanager
+    async def received(self, request: Request) -> AsyncIterator[Body]:
+        """The body of the request, for as long as it is needed.
+
+        Raises:
+            HTTPException: 413 where it is larger than MAX_BODY_BYTES, 415 where it is packed otherwise, 408
+                where it does not arrive, 503 where too many others are being received.
+        """
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in _ENCODINGS:
+            raise HTTPException(
+                415, f'content-encoding must be gzip, deflate or identity, not "{encoding[:40]}"'
+            )
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and (len(length) > 20 or int(length) > MAX_BODY_BYTES):
+            raise _too_large()
+        parts: list[bytes] = []
+        try:
+            await self._receive(request, parts)
+            yield Body(received=b"".join(parts), encoding=encoding)
+        finally:
+            self._held -= sum(map(len, parts))
+
+    async def _receive(self, request: Request, parts: list[bytes]) -> None:
+        size = 0
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > MAX_BODY_BYTES:
+                        raise _too_large()
+                    if self._held + len(part) > MAX_BYTES_AT_ONCE:
+                        raise _too_many_at_once()
+                    self._held += len(part)
+                    parts.append(part)
+        except TimeoutError:
+            raise HTTPException(
+                408, f"the body did not arrive within {PATIENCE_SECONDS} seconds", {"Connection": "close"}
+            ) from None
+        except ClientDisconnect:
+            # Nobody is there to read it; to the log and the metrics it is no mistake of the server's.
+            raise HTTPException(400, "the body ended too early") from None
+
+
+def _too_large() -> HTTPException:
     return HTTPException(413, f"a body may have {MAX_BODY_BYTES:,} bytes, unpacked: send less at once")
+
+
+def _too_many_at_once() -> HTTPException:
+    return HTTPException(
+        503,
+        f"the server holds as many bodies as it can: try again in {_RETRY_SECONDS} seconds",
+        {"Retry-After": str(_RETRY_SECONDS)},
+    )
 
 
 def _unpacked(body: bytes) -> bytes:
@@ -46,7 +105,7 @@ def _unpacked(body: bytes) -> bytes:
     except zlib.error as error:
         raise HTTPException(400, f"the body cannot be unpacked: {error}") from None
     if unpacker.unconsumed_tail or (len(unpacked) == MAX_BODY_BYTES and not unpacker.eof):
-        raise too_large()
+        raise _too_large()
     if not unpacker.eof:
         raise HTTPException(400, "the body cannot be unpacked: it ends too early")
     if unpacker.unused_data:

@@ -19,6 +19,7 @@ from analytics.api import models
 from analytics.api.guard import Guard
 from analytics.api.parameters import described, parameters
 from analytics.api.service import Service
+from analytics.api.work import Work
 from analytics.errors import AnalyticsError, ConfigurationError
 from analytics.exports.files import CONTENT_TYPES, file_name
 from analytics.keys import Key
@@ -36,7 +37,7 @@ _RETRY_SECONDS = 10
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
-def make_export_router(service: Service, guard: Guard) -> APIRouter:
+def make_export_router(service: Service, guard: Guard, work: Work) -> APIRouter:
     """The route, over one service."""
     router = APIRouter()
     places = _Places()
@@ -66,7 +67,8 @@ def make_export_router(service: Service, guard: Guard) -> APIRouter:
         asked = parameters(request, models.ExportQuery)
         period = asked.period()
         now = datetime.now(UTC)
-        client = await run_in_threadpool(service.client, key.client_id)
+        async with work.place(key.id):
+            client = await work.ask_database(key.id, lambda: service.client(key.client_id))
         first, last = period.range(client.today(now))
         media_type = CONTENT_TYPES[asked.format]
         headers = {
@@ -97,7 +99,7 @@ def make_export_router(service: Service, guard: Guard) -> APIRouter:
 
         with places.taken(key.id):
             try:
-                content = await anyio.to_thread.run_sync(file, limiter=processors)
+                content = await anyio.to_thread.run_sync(work.timed(key.id, file), limiter=processors)
             except ConfigurationError as error:
                 raise HTTPException(501, str(error)) from None
         return Response(content, media_type=media_type, headers=headers)

@@ -2,20 +2,32 @@
 
 import asyncio
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
+import anyio
 from cachetools import TTLCache
-from starlette.concurrency import run_in_threadpool
 
 Answer = TypeVar("Answer")
 
 
 class Remembered(Generic[Answer]):
-    """A cache over something that blocks. What raises is not kept. For one event loop."""
+    """A cache over something that blocks. What raises is not kept. For one event loop.
 
-    def __init__(self, *, seconds: float, most: int) -> None:
-        self._kept: TTLCache[Hashable, Answer] = TTLCache(maxsize=most, ttl=seconds)
+    `most` of what `size` says of an answer: of answers, if left out. `threads`: how many may block at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        seconds: float,
+        most: int,
+        threads: anyio.CapacityLimiter,
+        size: Callable[[Answer], int] | None = None,
+    ) -> None:
+        self._kept: TTLCache[Hashable, Answer] = TTLCache(maxsize=most, ttl=seconds, getsizeof=size)
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
+        self._threads = threads
 
     def get(self, key: Hashable) -> Answer | None:
         """What is kept, or None."""
@@ -31,8 +43,9 @@ class Remembered(Generic[Answer]):
 
     async def _load(self, key: Hashable, load: Callable[[], Answer]) -> Answer:
         try:
-            answer = await run_in_threadpool(load)
-            self._kept[key] = answer
+            answer = await anyio.to_thread.run_sync(load, limiter=self._threads)
+            with suppress(ValueError):  # one that is larger than all that may be kept
+                self._kept[key] = answer
             return answer
         finally:
             del self._running[key]

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import anyio
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from starlette.concurrency import run_in_threadpool
 
+from analytics import bounded_json
 from analytics.api import models, spans
-from analytics.api.bodies import read_body
+from analytics.api.bodies import Bodies
 from analytics.api.calls import DescribedSpans, described_record
 from analytics.api.exports import make_export_router
 from analytics.api.guard import Guard
@@ -18,10 +19,11 @@ from analytics.api.metrics import CONTENT_TYPE, Metrics
 from analytics.api.parameters import described, parameters
 from analytics.api.remembering import Remembered
 from analytics.api.service import Loaded, Outcome, Service
+from analytics.api.work import Work
 from analytics.keys import Key
 
 ANSWER_SECONDS = 60
-_MOST_ANSWERS = 2_000
+MAX_BYTES_OF_ANSWERS = 32_000_000
 _JSON = "application/json"
 
 _REFUSED_BODIES: dict[int | str, dict[str, Any]] = models.REFUSALS | {
@@ -30,10 +32,18 @@ _REFUSED_BODIES: dict[int | str, dict[str, Any]] = models.REFUSALS | {
 }
 
 
-def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
+def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) -> APIRouter:
     """All routes, over one service."""
     router = APIRouter()
-    answers: Remembered[Loaded] = Remembered(seconds=ANSWER_SECONDS, most=_MOST_ANSWERS)
+    bodies = Bodies()
+    answers: Remembered[Loaded] = Remembered(
+        seconds=ANSWER_SECONDS,
+        most=MAX_BYTES_OF_ANSWERS,
+        threads=work.database_threads,
+        size=lambda loaded: len(loaded.body),
+    )
+    # Anybody may ask, as often as they like: one at a time asks the database, for all who ask meanwhile.
+    readiness: Remembered[str] = Remembered(seconds=0, most=1, threads=anyio.CapacityLimiter(1))
     described_spans = DescribedSpans()
     reader = Annotated[Key, Depends(guard.key("read"))]
     writer = Annotated[Key, Depends(guard.key("write"))]
@@ -52,7 +62,10 @@ def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
         loaded = answers.get(wanted)
         metrics.answers.labels("database" if loaded is None else "cache").inc()
         if loaded is None:
-            loaded = await answers.ask(wanted, lambda: service.answer(key.client_id, asked))
+            ask = work.timed(key.id, lambda: service.answer(key.client_id, asked))
+            async with work.place(key.id):
+                # Others may have asked the same meanwhile.
+                loaded = answers.get(wanted) or await answers.ask(wanted, ask)
         age = max(0, int((datetime.now(UTC) - loaded.loaded_at).total_seconds()))
         headers = {
             "Cache-Control": f"private, max-age={ANSWER_SECONDS}",
@@ -64,7 +77,7 @@ def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
             return Response(status_code=304, headers=headers)
         return Response(loaded.body, media_type=_JSON, headers=headers)
 
-    router.include_router(make_export_router(service, guard))
+    router.include_router(make_export_router(service, guard, work))
 
     @router.post(
         "/api/usage",
@@ -82,10 +95,12 @@ def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
     )
     async def usage(request: Request, key: writer) -> Response:
         """Stores all good records, whatever the others are; what came of each is in their order."""
-        records = _records(request, await read_body(request))
-        outcomes = await run_in_threadpool(
-            lambda: service.store(key.client_id, [described_record(each, key.client_id) for each in records])
-        )
+        _content_type(request, _JSON)
+        async with work.place(key.id), bodies.received(request) as body:
+            calls = await work.read_body(
+                key.id, lambda: [described_record(each, key.client_id) for each in _records(body.unpacked())]
+            )
+            outcomes = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
         _count(metrics, outcomes)
         rejected = [outcome for outcome in outcomes if outcome.status == "rejected"]
         content: dict[str, Any] = {"results": [_outcome(outcome) for outcome in outcomes]}
@@ -106,14 +121,15 @@ def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
     )
     async def traces(request: Request, key: writer) -> Response:
         """Spans of the GenAI conventions and of OpenInference; all others are passed over."""
-        content_type = _content_type(request)
-        body = await read_body(request)
-
-        def store() -> list[Outcome]:
-            found = spans.read_spans(body, content_type)
-            return service.store(key.client_id, list(described_spans.of(found, key.client_id)))
-
-        outcomes = await run_in_threadpool(store)
+        content_type = _content_type(request, *spans.CONTENT_TYPES)
+        async with work.place(key.id), bodies.received(request) as body:
+            calls = await work.read_body(
+                key.id,
+                lambda: list(
+                    described_spans.of(spans.read_spans(body.unpacked(), content_type), key.client_id)
+                ),
+            )
+            outcomes = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
         _count(metrics, outcomes)
         rejected = [outcome.reason for outcome in outcomes if outcome.status == "rejected"]
         reason = rejected[0] if rejected else None
@@ -130,8 +146,7 @@ def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
         responses={503: {"model": models.Error, "description": "It cannot"}},
     )
     async def readyz() -> Response:
-        reason = await run_in_threadpool(service.not_ready)
-        if reason is not None:
+        if reason := await readiness.ask(None, lambda: service.not_ready() or ""):
             raise HTTPException(503, reason)
         return Response('{"status":"ready"}', media_type=_JSON)
 
@@ -142,17 +157,20 @@ def make_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
     return router
 
 
-def _content_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _content_type(request: Request, *allowed: str) -> str:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in allowed:
+        raise HTTPException(415, f'content-type must be {" or ".join(allowed)}, not "{content_type[:80]}"')
+    return content_type
 
 
-def _records(request: Request, body: bytes) -> Sequence[Any]:
-    if (content_type := _content_type(request)) != _JSON:
-        raise HTTPException(415, f'content-type must be {_JSON}, not "{content_type[:80]}"')
+def _records(body: bytes) -> Sequence[Any]:
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(400, f"the body is no JSON: {error}") from None
+        content = bounded_json.loads(body)
+    except bounded_json.TooMuch as error:
+        raise HTTPException(413, f"the body is too much at once: {error}") from None
+    except ValueError as error:
+        raise HTTPException(400, f"the body is no JSON that can be read: {error}") from None
     records = content if isinstance(content, list) else [content]
     if len(records) > models.MAX_RECORDS:
         raise HTTPException(413, f"at most {models.MAX_RECORDS:,} records at once, not {len(records):,}")

@@ -14,8 +14,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from analytics import bounded_json
+from analytics.api import wire
+from analytics.api.models import MAX_RECORDS
 from analytics.tracking.spans import (
     CLIENT_ATTRIBUTE,
     CONVERSATION_ATTRIBUTE,
@@ -25,19 +28,21 @@ from analytics.tracking.spans import (
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
+CONTENT_TYPES = (PROTOBUF, JSON)
 
 # Whose calls they are may also be said once, for all that an application does.
 _OF_RESOURCE = (CLIENT_ATTRIBUTE, CONVERSATION_ATTRIBUTE, PHONE_ATTRIBUTE)
 # Ids in OTLP's JSON are hexadecimal, and base64 in protobuf's.
 _ID_LENGTHS = {"traceId": 16, "spanId": 8, "parentSpanId": 8}
-_MAX_DEPTH = 64
+# A name of a scope is kept for a while: see DescribedSpans.
+_MAX_SCOPE_CHARACTERS = 200
 
 
 def read_spans(body: bytes, content_type: str) -> Iterator[FinishedSpan]:
-    """The finished spans in an export request.
+    """The finished spans in an export request, of one of CONTENT_TYPES.
 
     Raises:
-        HTTPException: 400 or 415 where it is none.
+        HTTPException: 400 where it is none, 413 where it has too many.
     """
     request = _request(body, content_type)
     for resource in request.resource_spans:
@@ -47,13 +52,15 @@ def read_spans(body: bytes, content_type: str) -> Iterator[FinishedSpan]:
             if name in _OF_RESOURCE
         }
         for scope in resource.scope_spans:
+            scope_name = scope.scope.name[:_MAX_SCOPE_CHARACTERS]
             for span in scope.spans:
+                _check_ids(span)
                 yield FinishedSpan(
                     attributes={**of_all, **_attributes(span.attributes)},
                     trace_id=span.trace_id.hex(),
                     span_id=span.span_id.hex(),
                     parent_id=span.parent_span_id.hex(),
-                    scope=scope.scope.name,
+                    scope=scope_name,
                     ended_ns=span.end_time_unix_nano or None,
                     is_error=span.status.code == Status.STATUS_CODE_ERROR,
                 )
@@ -74,19 +81,21 @@ def _request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
     request = ExportTraceServiceRequest()
     try:
         if content_type == PROTOBUF:
+            _check_wire(body)
             request.ParseFromString(body)
-        elif content_type == JSON:
-            content = _with_base64_ids(json.loads(body))
+        else:
+            content = bounded_json.loads(body)
             if not isinstance(content, dict):
                 raise ValueError("it is no JSON object")
+            _check_number(_spans_in(content))
             json_format.ParseDict(
-                content,
+                _with_base64_ids(content),
                 request,
                 ignore_unknown_fields=True,
-                max_recursion_depth=_MAX_DEPTH,
+                max_recursion_depth=bounded_json.MAX_DEPTH,
             )
-        else:
-            raise HTTPException(415, f'content-type must be {PROTOBUF} or {JSON}, not "{content_type[:80]}"')
+    except bounded_json.TooMuch as error:
+        raise HTTPException(413, f"the body is too much at once: {error}") from None
     except (
         DecodeError,
         json_format.ParseError,
@@ -98,6 +107,41 @@ def _request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise HTTPException(400, f"the body is no OTLP export of traces: {reason}") from None
     return request
+
+
+def _check_wire(body: bytes) -> None:
+    spans = 0
+    for number, kind in enumerate(wire.fields(body, ExportTraceServiceRequest.DESCRIPTOR)):
+        spans += kind is Span.DESCRIPTOR
+        _check_number(spans)
+        if number >= bounded_json.MAX_VALUES:
+            raise bounded_json.TooMuch(f"it has more than {number:,} fields: send less at once")
+
+
+def _check_number(spans: int) -> None:
+    if spans > MAX_RECORDS:
+        raise HTTPException(413, f"at most {MAX_RECORDS:,} spans at once: send fewer")
+
+
+def _spans_in(value: Any) -> int:
+    """How many there are in OTLP's JSON, wherever: what is none of its fields is not told apart."""
+    if isinstance(value, list):
+        return sum(map(_spans_in, value))
+    if not isinstance(value, dict):
+        return 0
+    spans = value.get("spans")
+    own = len(spans) if isinstance(spans, list) else 0
+    return own + sum(_spans_in(item) for name, item in value.items() if name != "spans")
+
+
+def _check_ids(span: Span) -> None:
+    for name, value in (
+        ("traceId", span.trace_id),
+        ("spanId", span.span_id),
+        ("parentSpanId", span.parent_span_id),
+    ):
+        if len(value) not in (0, _ID_LENGTHS[name]):
+            raise HTTPException(400, f"{name} must have {_ID_LENGTHS[name]} bytes, not {len(value)}")
 
 
 def _with_base64_ids(value: Any) -> Any:

@@ -8,13 +8,13 @@ added up give themselves away where the parts are more than the whole.
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from analytics import bounded_json
 from analytics.pricing import Usage
 from analytics.records import refused_text
 from analytics.tracking.providers import source_of
@@ -245,8 +245,8 @@ def _parameters(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _json_object(text: str) -> Mapping[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = bounded_json.loads(text)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 
