@@ -8,6 +8,7 @@ added up give themselves away where the parts are more than the whole.
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ CLIENT_ATTRIBUTE = "usage.client_id"
 CONVERSATION_ATTRIBUTE = "usage.conversation_id"
 PHONE_ATTRIBUTE = "usage.phone"
 
+_MOST_RELATED = 50  # calls within one span, of which a repeat is known
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_OUTPUT_CHARACTERS = 10_000_000
 
@@ -156,17 +158,20 @@ class SeenCalls:
 
     def __init__(self, max_spans: int = 10_000) -> None:
         self._max_spans = max_spans
+        # Of spans that others made: each of its parts has an upper limit.
         self._seen: dict[tuple[str, str, str], list[tuple[str, Any]]] = {}
 
     def is_repeat(self, span: FinishedSpan, record: Mapping[str, Any]) -> bool:
         """Whether the span's call was seen before; from now on it was."""
         usage = record["usage"]
-        counted = usage[:2] if isinstance(usage, Usage) else usage
+        counted = usage[:2] if isinstance(usage, Usage) else _digest(usage)
         children = self._seen.get(("within", span.trace_id, span.span_id), ())
         parent = self._seen.get(("span", span.trace_id, span.parent_id), ())
         related = [*children, *parent]
         for key in (("span", span.trace_id, span.span_id), ("within", span.trace_id, span.parent_id)):
-            self._seen.setdefault(key, []).append((span.scope, counted))
+            seen = self._seen.setdefault(key, [])
+            if len(seen) < _MOST_RELATED:
+                seen.append((span.scope, counted))
         # Without a lock, which a fork might leave locked: the worst that can happen is one entry too many.
         while len(self._seen) > self._max_spans:
             with contextlib.suppress(RuntimeError, StopIteration):
@@ -174,6 +179,12 @@ class SeenCalls:
         return any(
             scope != span.scope and (counted is None or counted == already) for scope, already in related
         )
+
+
+def _digest(usage: Mapping[str, Any] | None) -> bytes | None:
+    if usage is None:
+        return None
+    return hashlib.sha256(json.dumps(usage, sort_keys=True).encode()).digest()
 
 
 def _is_call(attributes: Mapping[str, Any], scope: str) -> bool:
