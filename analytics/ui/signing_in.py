@@ -1,6 +1,7 @@
 """Who is at the other end of this session: signing in and out, and whether they sit at this machine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -30,24 +31,54 @@ def identity() -> Identity | None:
     )
 
 
-def is_at_this_machine() -> bool:
-    """Whether the server listens to this machine only, and no proxy brought this visitor here."""
-    headers = {name.lower(): value for name, value in st.context.headers.items()}
-    # A proxy that says nothing of itself, and a page of somebody else's that makes the browser ask us by
-    # another name, are known by the addresses that the browser went by.
-    addresses = [f"//{headers.get('host', 'localhost')}", headers.get("origin", "//localhost")]
-    return (
-        st.get_option("server.address") in _THIS_MACHINE
-        and all(_host(address) in _THIS_MACHINE for address in addresses)
-        and not any(name in _FORWARDED or name.startswith("x-forwarded") for name in headers)
+@dataclass(frozen=True, kw_only=True)
+class Handshake:
+    """How a visitor's browser opened its connection."""
+
+    headers: Mapping[str, Sequence[str]]
+    """By their names in lower case."""
+    address: str | None
+    """Of its machine; None where that is this one."""
+
+    def only(self, name: str) -> str | None:
+        """The header, where it is there once."""
+        values = self.headers.get(name, ())
+        return values[0] if len(values) == 1 else None
+
+
+def handshake() -> Handshake:
+    """That of this session. Without any headers where the visitor has gone."""
+    headers = st.context.headers
+    return Handshake(
+        headers={name.lower(): headers.get_all(name) for name in headers}, address=st.context.ip_address
     )
 
 
-def _host(address: str) -> str | None:
+def is_at_this_machine() -> bool:
+    """Whether the server listens to this machine only, and a browser here shows a page of ours.
+
+    What does not say which page it is of is no browser: any program may connect here, for anybody.
+    """
+    came = handshake()
+    host, origin = came.only("host"), came.only("origin")
+    # A proxy that says nothing of itself, and a page of somebody else's that makes the browser ask us by
+    # another name, are known by the addresses that the browser went by.
+    return (
+        st.get_option("server.address") in _THIS_MACHINE
+        and came.address is None
+        and host is not None
+        and _host(host) in _THIS_MACHINE
+        and origin in (f"http://{host}", f"https://{host}")
+        and not any(name in _FORWARDED or name.startswith("x-forwarded") for name in came.headers)
+    )
+
+
+def _host(netloc: str) -> str | None:
     try:
-        return urlsplit(address).hostname
+        found = urlsplit(f"//{netloc}")
     except ValueError:
         return None
+    return None if found.username is not None else found.hostname
 
 
 def ask_to_sign_in(auth: Mapping[str, Any]) -> None:
