@@ -9,6 +9,8 @@ import os
 import re
 import shlex
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -180,6 +182,62 @@ def test_a_page_is_drawn_over_the_websocket(deployed: Deployed) -> None:
     # nginx said that it brought a visitor, who then does not count as one who sits at the server.
     assert "Acme" not in page
     assert "can be reached from others" in page
+
+
+@needs_nginx
+def test_half_a_request_stays_with_nginx() -> None:
+    with (
+        socket.create_server((THIS_MACHINE, 0)) as server,
+        running_nginx(server.getsockname()[1]) as in_front,
+    ):
+
+        def begin(text: str) -> ssl.SSLSocket:
+            plain = socket.create_connection((THIS_MACHINE, in_front.https_port), timeout=30)
+            connection = in_front.trust.wrap_socket(plain, server_hostname=HOST)
+            connection.sendall(text.replace("\n", "\r\n").encode())
+            return connection
+
+        head = f"Host: {HOST}\n"
+        with (
+            begin(f"POST /api/usage HTTP/1.1\n{head}Content-Length: 1000\n\n[") as _,
+            begin(f"POST /api/usage HTTP/1.1\n{head}Transfer-Encoding: chunked\n\n1\n[\n") as _,
+            begin(f"GET /half HTTP/1.1\n{head}") as _,
+            begin(f"GET /whole HTTP/1.1\n{head}\n") as _,
+        ):
+            server.settimeout(30)
+            passed_on, _ = server.accept()
+            with passed_on:
+                assert passed_on.recv(100).startswith(b"GET /whole ")
+
+
+@needs_nginx
+def test_one_address_asks_only_so_often() -> None:
+    # Without a server behind it nginx answers at once, however slow the machine is.
+    with running_nginx(nginx.free_port()) as in_front:
+        asked = f"GET / HTTP/1.1\nHost: {HOST}\n\n" * 899 + f"GET / HTTP/1.0\nHost: {HOST}\n\n"
+        with _sent(in_front, asked) as connection:
+            answers = connection.makefile("rb").read().decode()
+
+    statuses = re.findall(r"^HTTP/1\.1 (\d+)", answers, re.MULTILINE)
+    assert set(statuses) == {"502", "429"}
+    assert statuses.index("429") > 300
+    assert '{"error": "too many requests from this address: try again in 5 seconds"}' in answers
+    assert "\r\nRetry-After: 5\r\n" in answers
+
+
+def _sent(in_front: Nginx, text: str) -> ssl.SSLSocket:
+    """A connection to nginx on which the text was sent, with HTTP's ends of lines."""
+    plain = socket.create_connection((THIS_MACHINE, in_front.https_port), timeout=30)
+    connection = in_front.trust.wrap_socket(plain, server_hostname=HOST)
+    connection.sendall(text.replace("\n", "\r\n").encode())
+    return connection
+
+
+@needs_nginx
+def test_nginx_takes_no_file(deployed: Deployed) -> None:
+    answer, _ = deployed.nginx.ask("/_stcore/upload_file/a/b", method="PUT", body=b"x")
+
+    assert answer.status == 403
 
 
 @needs_nginx
