@@ -15,11 +15,13 @@ from typing import Any
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 # `streamlit run` puts this file's directory on the path, and the package is found from the one above.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
+from analytics import serving
 from analytics.api import PATHS, Service, create_api
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
@@ -42,7 +44,8 @@ _api = create_api(_service)
 @asynccontextmanager
 async def _lifespan(_: st.App) -> AsyncIterator[dict[str, Any] | None]:
     folding = asyncio.create_task(_fold_again_and_again())
-    yield None
+    async with serving.prepared():
+        yield None
     folding.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await folding
@@ -59,5 +62,6 @@ app = st.App(
     PROJECT_DIRECTORY / "streamlit_app.py",
     # The API knows its own paths; here they are only passed on.
     routes=[Route(path, endpoint=_api) for path in PATHS],
+    middleware=[Middleware(serving.Walls, writable=tuple(path.partition("{")[0] for path in PATHS))],
     lifespan=_lifespan,
 )

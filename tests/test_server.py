@@ -1,6 +1,7 @@
 """The server as people start it: dashboard and API in one process, or the API alone."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -48,9 +49,18 @@ def running(command: Callable[[str], Sequence[str]], log: Path, **environment: s
 
 @contextmanager
 def started(
-    command: Callable[[str], Sequence[str]], log: Path, **environment: str
+    command: Callable[[str], Sequence[str]],
+    log: Path,
+    *,
+    file_descriptors: tuple[int, int] | None = None,
+    **environment: str,
 ) -> Iterator[tuple["subprocess.Popen[bytes]", httpx.Client]]:
-    """The server as running() has it, and its process."""
+    """The server as running() has it, and its process. It begins with these limits, soft and hard."""
+
+    def limit() -> None:
+        if file_descriptors:
+            resource.setrlimit(resource.RLIMIT_NOFILE, file_descriptors)
+
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with log.open("wb") as output:
@@ -60,6 +70,7 @@ def started(
             env=os.environ | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
+            preexec_fn=limit,
         )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
@@ -74,7 +85,7 @@ def started(
 def await_health(client: httpx.Client, server: "subprocess.Popen[bytes]", log: Path) -> None:
     while server.poll() is None:
         try:
-            if client.get("/healthz").status_code == 200:
+            if 200 in (client.get("/healthz").status_code, client.get("/_stcore/health").status_code):
                 return
         except httpx.TransportError:
             continue

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from analytics import config
+from analytics import config, serving
 from analytics.api import models
 from analytics.api.guard import Guard
 from analytics.api.metrics import Metrics
@@ -51,7 +51,8 @@ def create_api(service: Service | None = None, *, requests_per_minute: int | Non
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with serving.prepared():
+            yield
         service.close()
 
     api = FastAPI(
