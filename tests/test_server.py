@@ -85,7 +85,7 @@ def started(
 def await_health(client: httpx.Client, server: "subprocess.Popen[bytes]", log: Path) -> None:
     while server.poll() is None:
         try:
-            if 200 in (client.get("/healthz").status_code, client.get("/_stcore/health").status_code):
+            if any(client.get(path).status_code == 200 for path in ("/healthz", "/_stcore/health")):
                 return
         except httpx.TransportError:
             continue
