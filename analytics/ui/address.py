@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -24,6 +24,8 @@ SHARED = ("client", "days", "show")
 _KNOWN = "what is drawn of the address"
 _ANEW = "anew"
 """In the link to the page that one is on already: Streamlit does not write the address for it."""
+
+Value = TypeVar("Value")
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ class _Known:
     query: dict[str, str] = field(default_factory=dict)
     past: list[dict[str, str]] = field(default_factory=list)
     """The address before each change of which the browser may not have heard yet."""
-    shown: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, Any] = field(default_factory=dict)
     """What the control of each part shows."""
     drawn: Counter[str] = field(default_factory=Counter)
     """How often each was drawn anew, as another control, since what it was to show was not what it showed."""
@@ -49,7 +51,7 @@ class _Known:
     def come_to(self, page: str, query: dict[str, str]) -> None:
         self.page, self.query, self.past, self.leave = page, query, [], None
 
-    def key(self, name: str, value: str) -> str:
+    def key(self, name: str, value: Any) -> str:
         """Of a control that shows `value`."""
         if self.shown.get(name, value) != value:
             self.drawn[name] += 1
@@ -61,23 +63,23 @@ class _Known:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Part(Generic[Value]):
     """A part of the address with the control that chooses it."""
 
     name: str
     """Of the parameter."""
-    meant: Callable[[str], str]
+    meant: Callable[[str], Value]
     """The value that a spelling stands for; raises InvalidInput, which says which there are."""
-    default: str
+    default: Value
     """Is not written."""
-    written: Callable[[str], str] = str
+    written: Callable[[Value], str] = str
     """How a value is spelled in the address."""
     ends: Sequence[str] = ()
     """Parts that mean nothing any more when this one changes."""
     is_always_written: bool = False
     """Once it was chosen: the default may be another one tomorrow."""
 
-    def value(self) -> str:
+    def value(self) -> Value:
         """As the address has it; ends the page with a sentence and a way on where it cannot be had."""
         asked = _known().query.get(self.name)
         if asked is None:
@@ -94,20 +96,20 @@ class Part:
         st.button("Go on without it", type="primary", on_click=put, kwargs={self.name: None})
         st.stop()
 
-    def choose(self, control: Callable[..., Any], label: str, options: Sequence[str], **look: Any) -> str:
+    def choose(self, control: Callable[..., Any], label: str, options: Sequence[Value], **look: Any) -> Value:
         """The value, with st.selectbox or st.segmented_control to choose another one."""
         value = self.value()
         first = {"index": options.index(value)} if control is st.selectbox else {"default": value}
         self._draw(control, value, label, options, **first, **look)
         return value
 
-    def type_in(self, label: str, **look: Any) -> str:
-        """The value, with a st.text_input for another one."""
+    def fill_in(self, control: Callable[..., Any], label: str, **look: Any) -> Value:
+        """The value, with st.text_input or st.toggle for another one."""
         value = self.value()
-        self._draw(st.text_input, value, label, value, **look)
+        self._draw(control, value, label, value, **look)
         return value
 
-    def _draw(self, control: Callable[..., Any], value: str, *arguments: Any, **look: Any) -> None:
+    def _draw(self, control: Callable[..., Any], value: Value, *arguments: Any, **look: Any) -> None:
         known = _known()
         key = known.key(self.name, value)
         if control(*arguments, **look, key=key, on_change=self._changed, args=[key]) != value:
@@ -124,7 +126,7 @@ class Part:
         else:
             known.drawn[self.name] += 1
 
-    def changes(self, value: str) -> dict[str, str | None]:
+    def changes(self, value: Value) -> dict[str, str | None]:
         """What another value of it changes in the address."""
         is_written = self.is_always_written or value != self.default
         return {self.name: self.written(value) if is_written else None, **dict.fromkeys(self.ends)}

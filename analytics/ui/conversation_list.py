@@ -103,9 +103,10 @@ def close_conversation() -> None:
 
 def asked_conversations(page: Page) -> AskedConversations:
     """The search and the order with their controls, and the page."""
-    number = int(_NUMBER.value())
+    number = _NUMBER.value()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="search and order"):
-        search = _SEARCH.type_in(
+        search = _SEARCH.fill_in(
+            st.text_input,
             "Search",
             max_chars=MAX_SEARCH,
             type="search",
@@ -235,7 +236,7 @@ def _none_found(page: Page, asked: AskedConversations) -> None:
 
 
 def _turn_to(number: int) -> None:
-    address.put(**_NUMBER.changes(str(number)))
+    address.put(**_NUMBER.changes(number))
 
 
 def _clear_search() -> None:
@@ -273,10 +274,10 @@ def _meant_sort(asked: str) -> str:
     return asked
 
 
-def _meant_number(asked: str) -> str:
+def _meant_number(asked: str) -> int:
     if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:10]) <= MAX_PAGE):
         raise InvalidInput(f'page must be a whole number from 1 to {MAX_PAGE:,}, not "{asked[:MAX_SEARCH]}"')
-    return str(int(asked))
+    return int(asked)
 
 
 def _slug(order: str) -> str:
@@ -286,5 +287,5 @@ def _slug(order: str) -> str:
 _BY_SLUG = {_slug(order): order for order in ORDERS}
 _SEARCH = Part(name="q", meant=_meant_search, written=_written_search, default="", ends=("page",))
 _SORT = Part(name="sort", meant=_meant_sort, default=_slug(DEFAULT_ORDER), ends=("page",))
-_NUMBER = Part(name="page", meant=_meant_number, default="1")
+_NUMBER = Part(name="page", meant=_meant_number, default=1)
 _CONVERSATION = Part(name="conversation", meant=_meant_conversation, default="")

@@ -36,7 +36,7 @@ def choose_other_days(page: Page) -> Days:
     return other
 
 
-def _part(page: Page) -> Part:
+def _part(page: Page) -> Part[str]:
     return Part(name="with", meant=lambda asked: _meant(asked, page.days)[0], default=DAYS_BEFORE)
 
 
@@ -93,7 +93,7 @@ def _in_month_before(day: date, *, to_the_end: bool = False) -> date:
     return end if to_the_end else end.replace(day=min(day.day, end.day))
 
 
-def _calendar(page: Page, other: Days, part: Part) -> None:
+def _calendar(page: Page, other: Days, part: Part[str]) -> None:
     today = page.client.today(page.now)
     earliest = min(page.client.first_day or today, today)
     first, last = (min(max(day, earliest), today) for day in other)
@@ -116,7 +116,7 @@ def _calendar(page: Page, other: Days, part: Part) -> None:
         )
 
 
-def _take_picked(key: str, part: Part) -> None:
+def _take_picked(key: str, part: Part[str]) -> None:
     # While only one of the two is chosen the page stays as it is.
     picked = st.session_state[key]
     if isinstance(picked, tuple) and len(picked) == 2:

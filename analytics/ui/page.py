@@ -207,7 +207,7 @@ def _labels(clients: Sequence[Client]) -> dict[str, Client]:
     }
 
 
-def _client_part(labels: dict[str, Client]) -> Part:
+def _client_part(labels: dict[str, Client]) -> Part[str]:
     """The first visit is to the first client with calls."""
 
     def meant(asked: str) -> str:

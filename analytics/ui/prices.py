@@ -10,10 +10,12 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from analytics import charts, formatting
+from analytics.errors import InvalidInput
 from analytics.price_book import PriceBook, Quote, UsedModel, load_price_book
 from analytics.price_entries import Entry
 from analytics.repricing import ModelCosts, Repricing, select_calls, survey_costs
 from analytics.ui import reading
+from analytics.ui.address import Part
 from analytics.ui.page import Page
 from analytics.ui.reading import Reading
 from analytics.ui.states import escaped, explained
@@ -22,9 +24,21 @@ from analytics.ui.tables import NO_MODEL, ROW_HEIGHT
 MOST_ROWS_IN_SIGHT = 12
 _LISTS = {"client": "This client's", "installation": "Installation's"}
 _REPRICED = "repriced"
+
 # Columns that are left out where they say nothing.
 _QUIET = ("No price", "Still none", "Cost given", "Note", "State", "Cached input", "Ours / public")
 _TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def _meant_prices(asked: str) -> bool:
+    if asked not in ("now", "all"):
+        raise InvalidInput(f'prices must be now or all, not "{asked[:40]}"')
+    return asked == "all"
+
+
+_ALL = Part(
+    name="prices", meant=_meant_prices, default=False, written=lambda is_all: "all" if is_all else "now"
+)
 
 
 def read_prices(page: Page) -> Reading[PriceBook]:
@@ -75,7 +89,7 @@ def price_list(page: Page, shown: Reading[PriceBook]) -> None:
     with st.container(border=True, key="price list"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown("## Price list  :small[:gray[US dollars]]", width="content")
-            shows_all = st.toggle("Ended and future prices", key="all prices")
+            shows_all = _ALL.fill_in(st.toggle, "Ended and future prices")
         rows = [
             _entry_row(entry, state if shows_all else None, page)
             for entry, state in states(shown.value.entries, page.now)
