@@ -22,8 +22,12 @@ The provider is the one that was logged. On cards and charts *Other* is everythi
 table of models names each.
 
 ## Change
-The small percentage compares with **as many days just before**: the last 30 days with the 30 days before
-those.
+The small percentage compares with **as long a time just before**: the last 30 days with the 30 days before
+those. While today runs, the days before count up to the same time of day. From 1,000 percent on it says
+how many times as much it is. Where the two are not equally long, it is the change of the mean of a day.
+
+No change is shown where it would mislead: where the client's data begin only within the days before, and, for
+a cost, where a call of either time has no price. The card says which.
 
 ## Cost
 Each call keeps the cost that was put on it when it was logged; a price that changes later does not change it.

@@ -2,17 +2,17 @@
 
 import streamlit as st
 
-from analytics import queries, ui
+from analytics import ui
 
 page = ui.begin_page("Providers and models", icon="⚖️")
 other_days = ui.choose_other_days(page)
-compared = page.read(queries.usage_comparison, *page.days, *other_days)
+compared = ui.read_comparison(page, other_days)
 
 ui.freshness(compared)
-is_used = compared.value["request_count"].any()
+is_used = compared.value.models["request_count"].any()
 if not is_used:
     ui.no_calls(page)
-if len(compared.value):
+if len(compared.value.models):
     ui.usage_comparison(page, compared.value, other_days)
 
 if is_used:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ Row = dict[str, Any]
 _LOGS = """
     select
         log.client_id, (log.created_at at time zone client.timezone)::date as usage_date,
+        (log.created_at at time zone client.timezone)::time as clock,
         log.source, log.model, log.conversation_id, log.phone,
         log.prompt_tokens, log.completion_tokens, log.total_tokens, log.cost_usd, log.cost_basis
     from usage_logs as log
@@ -140,11 +141,18 @@ class Usage:
                 "select id, phone, name from conversations where client_id = %s", [client_id]
             ).fetchall()
             row = cursor.execute(
-                "select (%s at time zone timezone)::date as today from clients where id = %s",
+                """
+                select
+                    (moment at time zone timezone)::date as today,
+                    (moment at time zone timezone)::time as clock
+                from clients, cast(%s as timestamptz) as moment
+                where id = %s
+                """,
                 [now, client_id],
             ).fetchone()
         assert row is not None
         self.today: date = row["today"]
+        self.clock: time = row["clock"]
 
     def between(self, first: date, last: date) -> list[Row]:
         return [log for log in self.logs if first <= log["usage_date"] <= last]
@@ -179,26 +187,31 @@ class Usage:
                         cost(week),
                     ),
                     *(tokens(other), cost(openai), cost(groq), cost(other), len(week), unpriced(week)),
+                    *(len(part) for part in (openai, groq, other)),
+                    *(unpriced(part) for part in (openai, groq, other)),
                 )
             )
         return rows
 
     def summary(self, days: int) -> list[tuple[Any, ...]]:
         first = self.today - timedelta(days=days - 1)
+        # Until the time of day that it is now.
+        before = [
+            log
+            for log in self.between(first - timedelta(days=days), first - timedelta(days=1))
+            if log["usage_date"] < first - timedelta(days=1) or log["clock"] <= self.clock
+        ]
         rows = []
         for provider in ("total", "openai", "groq", "other"):
             current, previous = (
                 logs if provider == "total" else of_provider(logs, provider)
-                for logs in (
-                    self.between(first, self.today),
-                    self.between(first - timedelta(days=days), first - timedelta(days=1)),
-                )
+                for logs in (self.between(first, self.today), before)
             )
             rows.append(
                 (
                     *(provider, tokens(current), tokens(current, "prompt"), tokens(current, "completion")),
                     *(cost(current), len(current), unpriced(current)),
-                    *(tokens(previous), cost(previous), len(previous)),
+                    *(tokens(previous), cost(previous), len(previous), unpriced(previous)),
                 )
             )
         return rows

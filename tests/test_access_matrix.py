@@ -68,6 +68,9 @@ function model_usage_between        -          -         Acme      Acme      -  
 function folded_conversation_usage  -          -         Acme      Acme      -         Acme      -         -         -
 function usage_window               -          -         Acme      Acme      -         Acme      -         -         -
 function moments_of_days            -          -         Acme      Acme      -         Acme      -         -         -
+function first_usage_date           -          -         Acme      Acme      -         Acme      -         -         -
+function compared_days              -          -         Acme      Acme      -         Acme      -         -         -
+function usage_of_part              -          -         Acme      Acme      -         Acme      -         -         -
 function get_usage_comparison       -          -         Acme      Acme      -         Acme      -         -         -
 function get_usage_over_time        -          -         Acme      Acme      -         Acme      -         -         -
 function get_call_sums              -          -         Acme      Acme      -         Acme      -         -         -
@@ -138,6 +141,9 @@ STATEMENTS = {
     ),
     "usage_window": "select * from usage_window(%(acme)s, 2, %(now)s)",
     "moments_of_days": "select * from moments_of_days(%(acme)s, %(first)s, %(last)s)",
+    "first_usage_date": "select day from first_usage_date(%(acme)s) as day where day is not null",
+    "compared_days": "select * from compared_days(%(acme)s, %(first)s, %(last)s, %(first)s, %(last)s)",
+    "usage_of_part": "select * from usage_of_part(%(acme)s, '2026-03-18', '2026-03-19')",
     "get_usage_comparison": (
         "select * from get_usage_comparison(%(acme)s, %(first)s, %(last)s, %(first)s, %(last)s)"
     ),

@@ -49,6 +49,8 @@ def used(database: Database, acme: UUID) -> UUID:
             cost_usd=Decimal("123456789.000000000000000001"),
             created_at=datetime(2026, 2, 1, tzinfo=UTC),
         ),
+        # The first of the days that those before MARCH_18 are compared with.
+        factories.usage_log(acme, created_at=datetime(2026, 1, 18, tzinfo=UTC)),
     )
     database.fold()
     factories.insert_usage(database, factories.usage_log(acme, phone="553"))
@@ -63,21 +65,27 @@ def ask(api: TestClient, headers: dict[str, str], **parameters: Any) -> Any:
 
 
 def in_sql(database: Database, topic: topics.Topic, *arguments: Any) -> list[dict[str, Any]]:
-    """What the topic's SQL function says, as JSON has it."""
+    """What the topic's SQL function says, as JSON has it: a cost of which nothing is known is null."""
     rows = factories.call(database, ", ".join(topic.columns), topic.function, *arguments)
-    return [
-        {
-            name: str(value) if isinstance(value, date | UUID) else value
-            for name, value in zip(topic.columns, row, strict=True)
-        }
-        for row in rows
-    ]
+    told = []
+    for row in rows:
+        columns = dict(zip(topic.columns, row, strict=True))
+        for name in columns:
+            whose = name.removesuffix("total_cost").removesuffix("cost")
+            unpriced = columns.get(f"{whose}unpriced_count")
+            if name.endswith("cost") and unpriced and unpriced == columns[f"{whose}request_count"]:
+                columns[name] = None
+        told.append(
+            {name: str(value) if isinstance(value, date | UUID) else value for name, value in columns.items()}
+        )
+    return told
 
 
 def summary_in_sql(database: Database, client_id: UUID, days: int, now: datetime) -> dict[str, Any]:
     total, *parts = in_sql(database, topics.SUMMARY, client_id, days, now)
     assert total.pop("provider") == "total"
-    return total | {"by_provider": parts}
+    compared = {"from": "2026-01-18", "to": "2026-02-16", "until": None, "no_comparison": None}
+    return total | {"compared_with": compared, "by_provider": parts}
 
 
 def all_in_sql(database: Database, client_id: UUID, days: int, now: datetime) -> dict[str, Any]:
@@ -121,9 +129,34 @@ def test_parts_add_up(database: Database, api: TestClient, used: UUID) -> None:
 
     for column in ("total_tokens", "total_cost", "request_count", "unpriced_count"):
         total = analytics["summary"][column]
-        assert total == sum(part[column] for part in analytics["summary"]["by_provider"])
-        assert total == sum(day[column] for day in analytics["daily"])
-        assert total == sum(conversation[column] for conversation in analytics["byConversation"])
+        # A cost that is not known adds nothing.
+        assert total == sum(part[column] or 0 for part in analytics["summary"]["by_provider"])
+        assert total == sum(day[column] or 0 for day in analytics["daily"])
+        assert total == sum(conversation[column] or 0 for conversation in analytics["byConversation"])
+
+
+def test_a_cost_that_is_not_known_is_null(database: Database, api: TestClient, acme: UUID) -> None:
+    for source in ("openai", "groq"):
+        unpriced = {"cost_usd": Decimal(0), "cost_basis": "unpriced"}
+        factories.insert_usage(database, factories.usage_log(acme, source=source, **unpriced))
+    factories.insert_usage(database, factories.usage_log(acme, source="groq", cost_usd=Decimal(0)))
+    days = {"from": "2026-03-18", "to": "2026-03-18"}
+    analytics = ask(api, bearer(database, acme), **days)["analytics"]
+
+    assert {day["source"]: day["total_cost"] for day in analytics["daily"]} == {"openai": None, "groq": 0}
+    week = analytics["weekly"][-1]
+    assert [week[name] for name in ("openai_cost", "groq_cost", "total_cost")] == [None, 0, 0]
+    assert [part["total_cost"] for part in analytics["summary"]["by_provider"]] == [None, 0, 0]
+    assert {model["source"]: model["total_cost"] for model in analytics["monthly"]} == {
+        "openai": None,
+        "groq": 0,
+    }
+
+    with database.transaction() as connection:
+        connection.execute("delete from usage_logs where source = 'groq'")
+    analytics = ask(open_api(database), bearer(database, acme), **days)["analytics"]
+    assert analytics["summary"]["total_cost"] is None
+    assert [conversation["total_cost"] for conversation in analytics["byConversation"]] == [None]
 
 
 def test_a_client_without_calls_gets_zeros_and_empty_lists(
@@ -136,8 +169,8 @@ def test_a_client_without_calls_gets_zeros_and_empty_lists(
     assert len(analytics["daily"]) == 2 * 7
     assert len(analytics["weekly"]) == 12
     assert [part["provider"] for part in analytics["summary"]["by_provider"]] == ["openai", "groq", "other"]
-    assert None not in list(leaves(answer))
-    sums = ("total", "prompt", "completion", "request", "unpriced", "previous", "openai", "groq", "other")
+    assert analytics["summary"]["compared_with"]["no_comparison"] == "there are no calls yet"
+    sums = ("total", "prompt", "completion", "request", "unpriced", "openai", "groq", "other")
     numbers = [
         value
         for row in [*analytics["daily"], *analytics["weekly"], analytics["summary"]]
@@ -146,14 +179,6 @@ def test_a_client_without_calls_gets_zeros_and_empty_lists(
     ]
     assert len(numbers) > 100
     assert not any(numbers)
-
-
-def leaves(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from leaves(item)
-    else:
-        yield value
 
 
 def test_days_end_today(database: Database, api: TestClient, acme: UUID) -> None:
@@ -293,7 +318,11 @@ def test_what_cannot_be_asked_is_said(
 
 def test_a_key_never_sees_another_clients_numbers(database: Database, api: TestClient, used: UUID) -> None:
     other = factories.client(database, "Other Ltd")
-    factories.insert_usage(database, factories.usage_log(other, phone="999", prompt_tokens=7))
+    factories.insert_usage(
+        database,
+        factories.usage_log(other, phone="999", prompt_tokens=7),
+        factories.usage_log(other, created_at=datetime(2026, 1, 18, tzinfo=UTC)),
+    )
     expected = all_in_sql(database, other, 30, factories.NOW)
 
     # Asked after the first client's answer is remembered, by the same server.

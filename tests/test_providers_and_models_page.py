@@ -64,6 +64,7 @@ def test_models_add_up_to_providers_and_those_to_the_total(database: Database, c
     use(database, client_id, date(2026, 3, 8), source="groq", model="llama", cost_usd=Decimal(0))
     use(database, client_id, date(2026, 2, 27), cost_usd=Decimal("0.0186"))
     use(database, client_id, date(2026, 2, 27), source="whisper", model="whisper-1")
+    use(database, client_id, date(2026, 1, 1))
     page = open_march()
 
     assert "## 1 to 31 Mar 2026 compared with 29 Jan to 28 Feb 2026" in text_of(page)
@@ -109,6 +110,7 @@ def test_a_cost_that_is_not_known_is_no_zero_and_has_no_change(database: Databas
     use(database, client_id, date(2026, 2, 27))
     for day in (date(2026, 3, 5), date(2026, 2, 27)):
         use(database, client_id, day, model="own", cost_usd=Decimal(0), cost_basis="unpriced")
+    use(database, client_id, date(2026, 1, 1))
     page = open_march(show="Cost")
 
     assert [row[1:3] for row in table(page)] == [
@@ -164,7 +166,8 @@ def test_any_two_days_can_be_picked_to_compare_with(database: Database, client_i
     assert not page.exception
     assert "compared with 2 to 3 Jan 2026" in text_of(page)
     assert page.query_params["with"] == "2026-01-02..2026-01-03"
-    assert table(page)[0][2] == "1 | 1 · unchanged"
+    assert table(page)[0][2] == "1 | 1"
+    assert "No change is told: data begin on 2 Jan 2026." in text_of(page)
 
 
 def test_days_that_both_periods_have_are_told(database: Database, client_id: UUID) -> None:
@@ -328,6 +331,7 @@ def test_a_period_without_calls_is_told_and_what_is_gone_is_shown(
     )
     assert not page.table
 
+    use(database, client_id, date(2026, 1, 1))
     use(database, client_id, date(2026, 2, 27))
     next(button for button in page.button if button.label == "Refresh").click().run()
     assert not page.exception

@@ -1,6 +1,6 @@
 """The SQL behind "Providers and models", by way of queries: exact rows, sums, time zones."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,9 @@ from tests.factories import NOW
 
 FIRST, LAST = date(2026, 3, 2), date(2026, 3, 18)
 BEFORE_FIRST, BEFORE_LAST = date(2026, 2, 1), date(2026, 2, 28)
+
+LATER = NOW + timedelta(days=30)
+"""When all of these days are over."""
 
 
 def on(day: date, hour: int = 12) -> datetime:
@@ -60,7 +63,7 @@ def assert_sums_equal_the_summary(database: Database, client_id: UUID, frame: pd
 
 def test_usage_comparison(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.usage_comparison(database, acme, FIRST, LAST, BEFORE_FIRST, BEFORE_LAST)
+    frame = queries.usage_comparison(database, acme, FIRST, LAST, BEFORE_FIRST, BEFORE_LAST, now=LATER).models
     now_columns = ("source", "model", "total_tokens", "prompt_tokens", "completion_tokens", "total_cost")
     assert rows(frame, *now_columns, "request_count", "unpriced_count") == [
         ("openai", "gpt-4", 460, 300, 160, Decimal("0.0186"), 2, 0),
@@ -80,7 +83,7 @@ def test_usage_comparison(database: Database, acme: UUID) -> None:
 
 def test_periods_that_overlap_both_count_what_they_share(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.usage_comparison(database, acme, FIRST, LAST, LAST, date(2026, 3, 19))
+    frame = queries.usage_comparison(database, acme, FIRST, LAST, LAST, date(2026, 3, 19), now=LATER).models
     [gpt] = rows(frame[frame["source"] == "openai"], "request_count", "previous_request_count")
     assert gpt == (2, 2)
 
@@ -89,7 +92,7 @@ def test_usage_comparison_sees_what_is_folded_and_what_is_not(database: Database
     mixed_usage(database, acme)
     database.fold()
     mixed_usage(database, acme)
-    frame = queries.usage_comparison(database, acme, FIRST, LAST, BEFORE_FIRST, BEFORE_LAST)
+    frame = queries.usage_comparison(database, acme, FIRST, LAST, BEFORE_FIRST, BEFORE_LAST, now=LATER).models
     assert frame["request_count"].tolist() == [4, 2, 2, 0]
     assert_sums_equal_the_summary(database, acme, frame)
 
@@ -205,7 +208,7 @@ def test_days_and_hours_are_those_of_the_client(database: Database) -> None:
         queries.call_sums(database, berlin, sunday, sunday).by_hour,
         queries.call_sums(database, berlin, sunday, sunday).by_operation,
         queries.usage_over_time(database, berlin, sunday, sunday),
-        queries.usage_comparison(database, berlin, sunday, sunday, monday, monday),
+        queries.usage_comparison(database, berlin, sunday, sunday, monday, monday, now=LATER).models,
     ):
         assert on_sunday["request_count"].tolist() == [1]
 
@@ -214,7 +217,7 @@ def test_without_usage_there_are_no_rows(database: Database, acme: UUID) -> None
     other = factories.client(database, "Other Ltd")
     factories.insert_usage(database, factories.usage_log(other, created_at=NOW))
     frames = [
-        queries.usage_comparison(database, acme, FIRST, LAST, BEFORE_FIRST, BEFORE_LAST),
+        queries.usage_comparison(database, acme, FIRST, LAST, BEFORE_FIRST, BEFORE_LAST, now=LATER).models,
         queries.usage_over_time(database, acme, FIRST, LAST),
         queries.call_sums(database, acme, FIRST, LAST).parts,
         queries.call_sums(database, acme, FIRST, LAST).by_hour,

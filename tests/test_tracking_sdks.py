@@ -412,10 +412,10 @@ def test_what_is_tracked_is_what_is_shown(
 
     assert len(stored(database)) == 4
     assert call(database, "*", "get_usage_summary", acme, 1, now=NOW) == [
-        ("total", 1960, 300, 160, Decimal("0.0123"), 4, 1, 0, 0, 0),
-        ("openai", 230, 150, 80, Decimal("0.0093"), 2, 1, 0, 0, 0),
-        ("groq", 230, 150, 80, 0, 1, 0, 0, 0, 0),
-        ("other", 1500, 0, 0, Decimal("0.003"), 1, 0, 0, 0, 0),
+        ("total", 1960, 300, 160, Decimal("0.0123"), 4, 1, 0, 0, 0, 0),
+        ("openai", 230, 150, 80, Decimal("0.0093"), 2, 1, 0, 0, 0, 0),
+        ("groq", 230, 150, 80, 0, 1, 0, 0, 0, 0, 0),
+        ("other", 1500, 0, 0, Decimal("0.003"), 1, 0, 0, 0, 0, 0),
     ]
     assert call(database, "*", "get_daily_usage", acme, 1, now=NOW) == [
         (NOW.date(), "groq", 230, 0, 1, 0),

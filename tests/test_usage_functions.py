@@ -74,10 +74,10 @@ def test_a_client_without_usage_has_zeros_and_no_nulls(database: Database, acme:
         (day, source, 0, ZERO, 0, 0) for day in days for source in ("groq", "openai")
     ]
     assert call(database, "*", "get_weekly_evolution", acme, 2, now=NOW) == [
-        (*week, *[0] * 10) for week in weeks
+        (*week, *[0] * 16) for week in weeks
     ]
     assert call(database, "*", "get_usage_summary", acme, 2, now=NOW) == [
-        (provider, *[0] * 9) for provider in ("total", "openai", "groq", "other")
+        (provider, *[0] * 10) for provider in ("total", "openai", "groq", "other")
     ]
     for function in ("get_usage_by_model", "get_usage_by_conversation", "get_monthly_summary"):
         assert call(database, "*", function, acme, now=NOW) == []
@@ -168,9 +168,9 @@ def test_weeks_begin_on_monday_and_count_as_iso_says(database: Database, acme: U
     )
 
     assert call(database, "*", "get_weekly_evolution", acme, 3, now=friday) == [
-        (date(2026, 12, 14), 51, *[0] * 10),
-        (date(2026, 12, 21), 52, 1, 1, 0, 1, 0, 1, 0, 0, 1, 0),
-        (date(2026, 12, 28), 53, 4320, 4000, 20, 5, 300, 0, 2, 3, 3, 1),
+        (date(2026, 12, 14), 51, *[0] * 16),
+        (date(2026, 12, 21), 52, 1, 1, 0, 1, 0, 1, 0, 0, 1, 0, *(1, 0, 0), *(0, 0, 0)),
+        (date(2026, 12, 28), 53, 4320, 4000, 20, 5, 300, 0, 2, 3, 3, 1, *(1, 1, 1), *(1, 0, 0)),
     ]
 
 
@@ -188,10 +188,10 @@ def test_summary_compares_with_as_many_days_before(database: Database, acme: UUI
     )
 
     assert call(database, "*", "get_usage_summary", acme, 7, now=NOW) == [
-        ("total", 28, 303, 164, 21, 3, 1, 4300, 4300, 2),
-        ("openai", 21, 300, 160, 21, 2, 0, 4300, 4300, 2),
-        ("groq", *[0] * 9),
-        ("other", 7, 3, 4, 0, 1, 1, 0, 0, 0),
+        ("total", 28, 303, 164, 21, 3, 1, 4300, 4300, 2, 0),
+        ("openai", 21, 300, 160, 21, 2, 0, 4300, 4300, 2, 0),
+        ("groq", *[0] * 10),
+        ("other", 7, 3, 4, 0, 1, 1, 0, 0, 0, 0),
     ]
 
 

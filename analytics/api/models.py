@@ -1,6 +1,6 @@
 """What goes over the wire, for the OpenAPI document; of what comes in, what is checked by it."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +18,10 @@ _DAY = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _MONTH = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
 
 Usd = Annotated[float, Field(description="US dollars, with all digits that were booked")]
+KnownUsd = Annotated[
+    float | None,
+    Field(description="US dollars of the calls with a price; null, not 0, where none of the calls has one"),
+]
 Tokens = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -116,7 +120,7 @@ class DailyUsage(BaseModel):
     date: date
     source: str
     total_tokens: Tokens
-    total_cost: Usd
+    total_cost: KnownUsd
     request_count: Count
     unpriced_count: Count
 
@@ -128,12 +132,18 @@ class WeeklyUsage(BaseModel):
     openai_tokens: Tokens
     groq_tokens: Tokens
     other_tokens: Tokens
-    total_cost: Usd
-    openai_cost: Usd
-    groq_cost: Usd
-    other_cost: Usd
+    total_cost: KnownUsd
+    openai_cost: KnownUsd
+    groq_cost: KnownUsd
+    other_cost: KnownUsd
     request_count: Count
     unpriced_count: Count
+    openai_request_count: Count
+    groq_request_count: Count
+    other_request_count: Count
+    openai_unpriced_count: Count
+    groq_unpriced_count: Count
+    other_unpriced_count: Count
 
 
 class ModelUsage(BaseModel):
@@ -142,7 +152,7 @@ class ModelUsage(BaseModel):
     total_tokens: Tokens
     prompt_tokens: Tokens
     completion_tokens: Tokens
-    total_cost: Usd
+    total_cost: KnownUsd
     request_count: Count
     unpriced_count: Count
     cost_per_1k_tokens: Usd | None = Field(description="null where some of the cost is unknown")
@@ -154,7 +164,7 @@ class ConversationUsage(BaseModel):
     conversation_name: str | None
     conversation_id: str | None
     total_tokens: Tokens
-    total_cost: Usd
+    total_cost: KnownUsd
     request_count: Count
     openai_tokens: Tokens
     groq_tokens: Tokens
@@ -167,12 +177,28 @@ class Totals(BaseModel):
     total_tokens: Tokens
     prompt_tokens: Tokens
     completion_tokens: Tokens
-    total_cost: Usd
+    total_cost: KnownUsd
     request_count: Count
     unpriced_count: Count
-    previous_total_tokens: Tokens
-    previous_total_cost: Usd
-    previous_request_count: Count
+    previous_total_tokens: Tokens | None = Field(
+        description="of `compared_with`; null if it has no equal days"
+    )
+    previous_total_cost: KnownUsd
+    previous_request_count: Count | None
+    previous_unpriced_count: Count | None
+
+
+class ComparedWith(BaseModel):
+    """The days before, of which as many count as of the period itself."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    first: date = Field(alias="from")
+    last: date = Field(alias="to")
+    until: datetime | None = Field(
+        description="Until when, on the last day, while the period runs; else null"
+    )
+    no_comparison: str | None = Field(description="Why the two cannot be compared; null where they can")
 
 
 class ProviderTotals(Totals):
@@ -180,6 +206,7 @@ class ProviderTotals(Totals):
 
 
 class Summary(Totals):
+    compared_with: ComparedWith
     by_provider: list[ProviderTotals] = Field(description="openai, groq and other, which add up to the whole")
 
 

@@ -7,16 +7,16 @@ analytics.formatting: whatever stands in a name can never become markup.
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import typst
 
 from analytics import charts, formatting
 from analytics.exports.drawing import chart_svg
-from analytics.queries import Overview
+from analytics.queries import Overview, total_change
 
 TEMPLATE = Path(__file__).with_name("statement.typ")
 
@@ -48,7 +48,7 @@ def _data(overview: Overview, generated_at: datetime, is_unmasked: bool) -> dict
         "timezone": overview.client.timezone,
         "generated_at": f"{formatting.day(generated_at)}, {generated_at:%H:%M} UTC",
         "is_running": overview.client.today(generated_at) <= overview.last_day,
-        "cards": list(_cards(total, overview.period.days)),
+        "cards": list(_cards(overview, total)),
         "providers": list(_providers(overview.summary, total)),
         "charts": list(_charts(overview)) if total["request_count"] else [],
         "models": [_model(row, total) for row in overview.models.to_dict("records")],
@@ -62,35 +62,44 @@ def _data(overview: Overview, generated_at: datetime, is_unmasked: bool) -> dict
     }
 
 
-def _cards(total: Row, days: int) -> Iterator[dict[str, str]]:
-    before = f"the {formatting.plural(days, 'day')} before"
+def _cards(overview: Overview, total: Row) -> Iterator[dict[str, str]]:
     requests, unpriced = total["request_count"], total["unpriced_count"]
-    yield _card(
-        "Total tokens",
-        formatting.compact(total["total_tokens"]),
-        formatting.plural(total["total_tokens"], "token"),
-        total["total_tokens"],
-        total["previous_total_tokens"],
-        f"{formatting.compact(total['previous_total_tokens'])} in {before}",
-    )
     is_unknown = bool(unpriced) and unpriced == requests
     at_least = "at least " if unpriced else ""
-    yield _card(
-        "Total cost",
-        formatting.cost(total["total_cost"], unpriced, requests),
-        "no request with a price" if is_unknown else f"{at_least}{formatting.exact_usd(total['total_cost'])}",
-        total["total_cost"],
-        0 if is_unknown else total["previous_total_cost"],
-        f"{formatting.usd(total['previous_total_cost'])} in {before}",
-    )
-    yield _card(
-        "Requests",
-        formatting.compact(requests),
-        formatting.plural(requests, "request"),
-        requests,
-        total["previous_request_count"],
-        f"{formatting.compact(total['previous_request_count'])} in {before}",
-    )
+    for label, name, value, exact, shown in (
+        (
+            "Total tokens",
+            "total_tokens",
+            formatting.compact(total["total_tokens"]),
+            formatting.plural(total["total_tokens"], "token"),
+            formatting.compact,
+        ),
+        (
+            "Total cost",
+            "total_cost",
+            formatting.cost(total["total_cost"], unpriced, requests),
+            "no request with a price"
+            if is_unknown
+            else f"{at_least}{formatting.exact_usd(total['total_cost'])}",
+            formatting.usd,
+        ),
+        (
+            "Requests",
+            "request_count",
+            formatting.compact(requests),
+            formatting.plural(requests, "request"),
+            formatting.compact,
+        ),
+    ):
+        change = total_change(total, name, overview.compared.no_comparison)
+        before = f"vs {shown(total[f'previous_{name}'])} in {_before(overview)}"
+        yield {
+            "label": label,
+            "value": value,
+            "exact": exact,
+            "change": (change.text or "").replace("-", "\N{MINUS SIGN}"),
+            "before": change.why_not or before,
+        }
     yield {
         "label": "Cost coverage",
         "value": formatting.share(requests - unpriced, requests),
@@ -100,17 +109,13 @@ def _cards(total: Row, days: int) -> Iterator[dict[str, str]]:
     }
 
 
-def _card(
-    label: str, value: str, exact: str, current: Decimal | int, previous: Decimal | int, before: str
-) -> dict[str, str]:
-    change = formatting.change(current, previous)
-    return {
-        "label": label,
-        "value": value,
-        "exact": exact,
-        "change": change.replace("-", "\N{MINUS SIGN}") if change else "",
-        "before": f"vs {before}" if change else "nothing to compare with",
-    }
+def _before(overview: Overview) -> str:
+    days = f"the {formatting.plural(overview.period.days, 'day')} before"
+    until = overview.compared.until_at
+    if until is None:
+        return days
+    at = until.astimezone(ZoneInfo(overview.client.timezone))
+    return f"{days}, until {at:%H:%M} of {formatting.day(at)}"
 
 
 def _coverage(requests: int, unpriced: int) -> str:

@@ -8,6 +8,7 @@ once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 from analytics.queries.answers import Answer, Asked, Kind, answer
 from analytics.queries.calls import Timeline, conversation_of_call, conversation_timeline, live_usage
 from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients, read_client
+from analytics.queries.comparisons import UNKNOWN_COST, Change, ComparedDays, total_change
 from analytics.queries.overview import (
     MANY_PENDING,
     TOP_CONVERSATIONS,
@@ -21,6 +22,7 @@ from analytics.queries.reports import (
     CONVERSATIONS_PER_PAGE,
     LIVE_CALLS,
     CallSums,
+    Comparison,
     Grain,
     Sort,
     call_sums,
@@ -53,10 +55,14 @@ __all__ = [
     "PERIOD_DAYS",
     "TOP_CONVERSATIONS",
     "UNASSIGNED_CLIENT_ID",
+    "UNKNOWN_COST",
     "Answer",
     "Asked",
     "CallSums",
+    "Change",
     "Client",
+    "ComparedDays",
+    "Comparison",
     "Grain",
     "Kind",
     "Overview",
@@ -79,6 +85,7 @@ __all__ = [
     "monthly_summary",
     "read_client",
     "sum_differences",
+    "total_change",
     "usage_by_client",
     "usage_by_conversation",
     "usage_by_minute",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from analytics.database import Database, Query
 from analytics.errors import UnknownClient
-from analytics.queries.overview import MANY_PENDING, TOP_CONVERSATIONS
+from analytics.queries.overview import MANY_PENDING, SUMMARY_DAYS, TOP_CONVERSATIONS
 from analytics.queries.periods import Period
 from analytics.queries.topics import BY_CONVERSATION, DAILY, MONTHLY, SUMMARY, WEEKLY, Topic, Unit
 
@@ -27,13 +27,40 @@ _TOPICS: Mapping[str, Topic] = {
     "monthly": MONTHLY,
     "byConversation": BY_CONVERSATION,
 }
-# The columns of the total, with the parts that add up to it.
+# The columns of the total, with the parts that add up to it, and what they are compared with. What cannot be
+# compared is null.
 _SUMMARY = """
-    with answer as materialized ({summary})
+    with answer as materialized ({summary}),
 
-    select ((to_jsonb(total) - 'provider') || jsonb_build_object('by_provider', parts.listed))::text
-    from answer as total
-    cross join (select jsonb_agg(answer) as listed from answer where provider <> 'total') as parts
+    compared as materialized ({days}),
+
+    told as (
+        select
+            answer.provider,
+            to_jsonb(answer)
+            || case when no_comparison is null then '{{}}' else
+                '{{"previous_total_tokens": null, "previous_total_cost": null, "previous_request_count": null,
+                "previous_unpriced_count": null}}'
+            end::jsonb as columns
+        from answer
+        cross join compared
+    )
+
+    select (
+        (total.columns - 'provider')
+        || jsonb_build_object(
+            'compared_with', jsonb_build_object(
+                'from', compared.first_date,
+                'to', compared.last_date,
+                'until', compared.until_at,
+                'no_comparison', compared.no_comparison
+            ),
+            'by_provider', parts.listed
+        )
+    )::text
+    from told as total
+    cross join compared
+    cross join (select jsonb_agg(columns) as listed from told where provider <> 'total') as parts
     where total.provider = 'total'
 """
 _PERIOD = """
@@ -113,6 +140,6 @@ def answer(database: Database, client_id: UUID, asked: Asked, now: datetime) -> 
 
 def _query(key: str, parameters: dict[str, Any]) -> Query:
     if key == "summary":
-        statement = SUMMARY.query().statement
-        return Query(statement=_SUMMARY.format(summary=statement), parameters=parameters)
+        statement = _SUMMARY.format(summary=SUMMARY.known_statement(), days=SUMMARY_DAYS)
+        return Query(statement=statement, parameters=parameters)
     return _TOPICS[key].json_query(**parameters)

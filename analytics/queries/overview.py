@@ -13,6 +13,7 @@ from analytics.at_list_prices import OwnPriced, own_priced
 from analytics.database import Database, Query
 from analytics.errors import UnknownClient
 from analytics.queries.clients import CLIENT_COLUMNS, Client, client_of
+from analytics.queries.comparisons import ComparedDays
 from analytics.queries.periods import EVOLUTION_WEEKS, Period
 from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, MOMENT, SUMMARY, WEEKLY, Unit
 
@@ -20,6 +21,23 @@ TOP_CONVERSATIONS = 20
 
 # More pending rows than this cost a read more than folding them is worth.
 MANY_PENDING = 1_000
+# The period and as many days just before it: those that get_usage_summary() compares.
+SUMMARY_DAYS = """
+    select
+        first_date - %(days)s::integer as first_date, compared.last_date, until_at, day_count,
+        previous_day_count, no_comparison
+    from (
+        select
+            coalesce(%(last_date)s::date, (%(now)s at time zone timezone)::date) as last_date,
+            coalesce(%(last_date)s::date, (%(now)s at time zone timezone)::date)
+                - %(days)s::integer + 1 as first_date
+        from clients
+        where id = %(client_id)s
+    ) as period
+    cross join lateral compared_days(
+        %(client_id)s, first_date, period.last_date, first_date - %(days)s::integer, first_date - 1, %(now)s
+    ) as compared
+"""
 
 _USAGE = f"""
     select usage.*
@@ -39,6 +57,8 @@ class Overview:
     """Of the period; today, unless other days were chosen."""
     order: Unit
     """What `models` and `conversations` are the first by."""
+    compared: ComparedDays
+    """With which days the summary compares them."""
     summary: pd.DataFrame
     daily: pd.DataFrame
     weekly: pd.DataFrame
@@ -77,7 +97,7 @@ def load_overview(
         "models": (BY_MODEL, asked),
         "conversations": (BY_CONVERSATION, asked | {"limit": TOP_CONVERSATIONS, "order": order}),
     }
-    who, days_of_models, price_rows, *answers = database.read(
+    who, compared, days_of_models, price_rows, *answers = database.read(
         Query(
             statement=f"select {CLIENT_COLUMNS},"  # noqa: S608
             " coalesce(%(last_date)s, (%(now)s at time zone timezone)::date),"
@@ -85,6 +105,7 @@ def load_overview(
             " from clients where id = %(client_id)s",
             parameters=asked | {"many": MANY_PENDING},
         ),
+        Query(statement=SUMMARY_DAYS, parameters=asked),
         Query(statement=_USAGE, parameters=asked),
         Query(statement=prices.LOAD),
         *(topic.query(**parameters) for topic, parameters in topics.values()),
@@ -100,6 +121,7 @@ def load_overview(
     frames["models"] = by_amount(frames["models"], order)
     return Overview(
         client=client_of(identity),
+        compared=ComparedDays(**dict(zip(compared.columns, compared.records[0], strict=True))),
         period=period,
         loaded_at=now,
         last_day=last_day,

@@ -11,10 +11,13 @@ from uuid import UUID
 import pandas as pd
 
 from analytics.database import Database
+from analytics.errors import UnknownClient
+from analytics.queries.comparisons import ComparedDays
 from analytics.queries.topics import (
     BY_MINUTE,
     CALL_SUMS,
     CALLS_SINCE,
+    COMPARED_DAYS,
     COMPARISON,
     CONVERSATION_CALLS,
     FOUND_CONVERSATIONS,
@@ -31,6 +34,18 @@ LIVE_CALLS = 5_000
 _KEYS = ("kind", "source", "model", "weekday", "hour", "operation")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two periods side by side."""
+
+    days: ComparedDays
+    models: pd.DataFrame
+    """One row per (source, model) with use in either: source str · model str or None · total_tokens,
+    prompt_tokens, completion_tokens, request_count, unpriced_count int64 · total_cost Decimal (USD) · of the
+    second period previous_total_tokens, previous_total_cost, previous_request_count,
+    previous_unpriced_count."""
+
+
 def usage_comparison(
     database: Database,
     client_id: UUID,
@@ -38,21 +53,29 @@ def usage_comparison(
     last: date,
     previous_first: date,
     previous_last: date,
-) -> pd.DataFrame:
-    """Usage per source and model in two periods, side by side.
+    *,
+    now: datetime,
+) -> Comparison:
+    """Usage per source and model in two periods; a running one is compared until the same time of day.
 
-    One row per (source, model) with use in either: source str · model str or None · total_tokens,
-    prompt_tokens, completion_tokens, request_count, unpriced_count int64 · total_cost Decimal (USD) · of the
-    second period previous_total_tokens, previous_total_cost, previous_request_count, previous_unpriced_count.
+    Raises:
+        UnknownClient: there is no such client.
     """
-    return COMPARISON.ask(
-        database,
-        client_id=client_id,
-        first_date=first,
-        last_date=last,
-        previous_first_date=previous_first,
-        previous_last_date=previous_last,
+    asked = {
+        "client_id": client_id,
+        "first_date": first,
+        "last_date": last,
+        "previous_first_date": previous_first,
+        "previous_last_date": previous_last,
+        "now": now,
+    }
+    compared, models = database.read(
+        COMPARED_DAYS.query(**asked), COMPARISON.query(**asked), client_id=client_id
     )
+    if not compared.records:
+        raise UnknownClient(f"no client has the id {client_id}")
+    days = dict(zip(compared.columns, compared.records[0], strict=True))
+    return Comparison(days=ComparedDays(first_date=previous_first, **days), models=COMPARISON.frame(models))
 
 
 def usage_over_time(

@@ -27,6 +27,7 @@ _CLIENTS = """
         coalesce(usage.previous_total_tokens, 0)::bigint as previous_total_tokens,
         coalesce(usage.previous_total_cost, 0) as previous_total_cost,
         coalesce(usage.previous_unpriced_count, 0)::bigint as previous_unpriced_count,
+        compared.no_comparison,
         -- Adopted rows may have been made at infinity, which is no moment in Python.
         (
             select max(created_at) from usage_logs
@@ -42,6 +43,9 @@ _CLIENTS = """
             select coalesce(%(last_date)s::date, (%(now)s at time zone clients.timezone)::date) as last_date
         ) as day
     ) as days
+    cross join lateral compared_days(
+        clients.id, days.first_date, days.last_date, days.previous_first_date, days.first_date - 1, %(now)s
+    ) as compared
     left join lateral (
         select
             sum(total_tokens) filter (where is_current) as total_tokens,
@@ -52,11 +56,17 @@ _CLIENTS = """
             sum(cost_usd) filter (where not is_current) as previous_total_cost,
             sum(unpriced_count) filter (where not is_current) as previous_unpriced_count
         from (
-            select usage_daily.*, usage_date >= days.first_date as is_current
+            select
+                total_tokens, cost_usd, request_count, unpriced_count,
+                usage_date >= days.first_date as is_current
             from usage_daily
             where
                 usage_daily.client_id = clients.id
                 and usage_date between days.previous_first_date and days.last_date
+                and (usage_date <= compared.whole_date or usage_date >= days.first_date)
+            union all
+            select total_tokens, cost_usd, request_count, unpriced_count, false
+            from usage_of_part(clients.id, compared.last_date, compared.until_at)
         ) as daily
     ) as usage on true
     order by total_cost desc, total_tokens desc, lower(clients.name), clients.id
@@ -76,6 +86,7 @@ COLUMNS = {
     "previous_total_tokens": "int64",
     "previous_total_cost": "object",
     "previous_unpriced_count": "int64",
+    "no_comparison": "object",
     "last_call_at": "datetime64[us, UTC]",
 }
 
@@ -90,13 +101,15 @@ def usage_by_client(
 ) -> pd.DataFrame:
     """Usage of each client in its last `days` days up to `last` or its today, and in as many just before.
 
+    While the last day runs, the days before count until the same time of day.
+
     `client_ids` None is all clients, read at once as the connection's owner: only for who may see them all.
     Others are read one by one under row-level security.
 
     One row per client, the largest spend first: client_id UUID · client_name, timezone str · is_demo bool ·
     first_date, last_date datetime64 · total_tokens, request_count, unpriced_count int64 · total_cost Decimal
     (USD) · previous_total_tokens, previous_unpriced_count int64 · previous_total_cost Decimal (USD) ·
-    last_call_at datetime64 (UTC) or NaT.
+    no_comparison str or None (why no change may be told) · last_call_at datetime64 (UTC) or NaT.
     """
     query = Query(statement=_CLIENTS, parameters={"days": days, "last_date": last, "now": now})
     answers: list[Rows] = (

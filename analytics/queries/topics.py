@@ -1,6 +1,6 @@
 """The SQL functions that pages and the API ask, with their arguments and columns: each is named here once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -20,6 +20,19 @@ MOMENT = (
 )
 
 
+def _known(name: str, columns: Iterable[str]) -> str:
+    """The column, or null where it is a sum of costs of which none is known."""
+    whose = name.removesuffix("total_cost").removesuffix("cost")
+    unpriced, requests = f"{whose}unpriced_count", f"{whose}request_count"
+    if not name.endswith("cost") or unpriced not in columns or requests not in columns:
+        return name
+    return f"case when {unpriced} = 0 or {unpriced} <> {requests} then {name} end as {name}"
+
+
+# Some know the last day by itself, and want to know what time it really is.
+_ARGUMENTS = {"now": MOMENT, "asked_at": "%(now)s::timestamptz", "last_date": "%(last_date)s::date"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Topic:
     """A SQL function, its arguments, and the columns (with dtypes) that its frame has."""
@@ -37,12 +50,21 @@ class Topic:
         return self.frame(rows)
 
     def json_query(self, **parameters: Any) -> Query:
-        """The same rows as one text: a JSON array of objects, in which money keeps all its digits."""
-        statement = f"select coalesce(json_agg(answer), '[]')::text from ({self._statement()}) as answer"  # noqa: S608
+        """The same rows as one text: a JSON array of objects, in which money keeps all its digits.
+
+        A cost that is not known is null there.
+        """
+        answer = self.known_statement()
+        statement = f"select coalesce(json_agg(answer), '[]')::text from ({answer}) as answer"  # noqa: S608
         return Query(statement=statement, parameters={"last_date": None, **parameters})
 
+    def known_statement(self) -> str:
+        """The function's rows, in which the costs of what has no price at all are null instead of 0."""
+        columns = ", ".join(_known(name, self.columns) for name in self.columns)
+        return f"select {columns} from ({self._statement()}) as answer"  # noqa: S608
+
     def _statement(self) -> str:
-        arguments = ", ".join(MOMENT if name == "now" else f"%({name})s" for name in self.arguments)
+        arguments = ", ".join(_ARGUMENTS.get(name, f"%({name})s") for name in self.arguments)
         # Names come from the constants below, values are bound.
         return f"select {', '.join(self.columns)} from {self.function}({arguments})"  # noqa: S608
 
@@ -92,6 +114,12 @@ WEEKLY = Topic(
         "other_cost": "object",
         "request_count": "int64",
         "unpriced_count": "int64",
+        "openai_request_count": "int64",
+        "groq_request_count": "int64",
+        "other_request_count": "int64",
+        "openai_unpriced_count": "int64",
+        "groq_unpriced_count": "int64",
+        "other_unpriced_count": "int64",
     },
 )
 MONTHLY = Topic(
@@ -101,7 +129,7 @@ MONTHLY = Topic(
 )
 SUMMARY = Topic(
     function="get_usage_summary",
-    arguments=("client_id", "days", "now"),
+    arguments=("client_id", "days", "asked_at", "last_date"),
     columns={
         "provider": "object",
         "total_tokens": "int64",
@@ -113,6 +141,7 @@ SUMMARY = Topic(
         "previous_total_tokens": "int64",
         "previous_total_cost": "object",
         "previous_request_count": "int64",
+        "previous_unpriced_count": "int64",
     },
 )
 BY_MODEL = Topic(
@@ -137,7 +166,9 @@ BY_CONVERSATION = Topic(
 )
 COMPARISON = Topic(
     function="get_usage_comparison",
-    arguments=("client_id", "first_date", "last_date", "previous_first_date", "previous_last_date"),
+    arguments=(
+        *("client_id", "first_date", "last_date", "previous_first_date", "previous_last_date", "asked_at"),
+    ),
     columns={
         "source": "object",
         "model": "object",
@@ -151,6 +182,19 @@ COMPARISON = Topic(
         "previous_total_cost": "object",
         "previous_request_count": "int64",
         "previous_unpriced_count": "int64",
+    },
+)
+COMPARED_DAYS = Topic(
+    function="compared_days",
+    arguments=(
+        *("client_id", "first_date", "last_date", "previous_first_date", "previous_last_date", "asked_at"),
+    ),
+    columns={
+        "last_date": "object",
+        "until_at": "object",
+        "day_count": "object",
+        "previous_day_count": "object",
+        "no_comparison": "object",
     },
 )
 OVER_TIME = Topic(

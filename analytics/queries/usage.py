@@ -24,7 +24,7 @@ def weekly_evolution(database: Database, client_id: UUID, weeks: int = 12, *, no
 
     One row per week: week_start datetime64 · week_number int64 (ISO) · total_tokens, openai_tokens,
     groq_tokens, other_tokens int64 · total_cost, openai_cost, groq_cost, other_cost Decimal (USD) ·
-    request_count int64 · unpriced_count int64.
+    request_count int64 · unpriced_count int64, both also per provider (openai_request_count, ...).
     """
     return WEEKLY.ask(database, client_id=client_id, weeks=weeks, now=now)
 
@@ -46,7 +46,8 @@ def usage_summary(database: Database, client_id: UUID, days: int = 30, *, now: d
 
     Four rows, provider total, openai, groq, other: total_tokens, prompt_tokens, completion_tokens int64 ·
     total_cost Decimal (USD) · request_count, unpriced_count int64 · previous_total_tokens int64 ·
-    previous_total_cost Decimal (USD) · previous_request_count int64. The last three rows add up to the first.
+    previous_total_cost Decimal (USD) · previous_request_count, previous_unpriced_count int64. The last three
+    rows add up to the first. While the last day runs, the days before count until the same time of day.
     """
     return SUMMARY.ask(database, client_id=client_id, days=days, now=now)
 

@@ -13,7 +13,7 @@ states      when there is nothing to show: what is wrong and what to do
 """
 
 from analytics.ui.clients import clients, clients_total, read_clients
-from analytics.ui.comparison import no_calls, usage_comparison
+from analytics.ui.comparison import no_calls, read_comparison, usage_comparison
 from analytics.ui.conversation_list import (
     asked_conversations,
     found_conversations,
@@ -82,6 +82,7 @@ __all__ = [
     "read_call_sums",
     "read_client_checks",
     "read_clients",
+    "read_comparison",
     "read_installation_checks",
     "read_overview",
     "read_prices",

@@ -2,16 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 import streamlit as st
 
 from analytics.charts import Chart
+from analytics.queries import Change, ComparedDays
 from analytics.ui.drawing import draw
 
 NARROWEST_CARD = 166  # pixels: two side by side on a phone, five on a laptop
 _WIDEST_SIGN = 0.58  # of the height of the letters: more than any sign of a number takes on average
 _ARROWS: dict[str, Literal["up", "down", "off"]] = {"+": "up", "-": "down"}
+
+
+class _Changed(TypedDict):
+    change: str | None
+    beside_change: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +51,20 @@ def cards(shown: Sequence[Card], key: str = "cards") -> None:
     with st.grid(len(shown), min_column_width=NARROWEST_CARD, gap="small", key=key):
         for card in shown:
             _card(card)
+
+
+def changed(change: Change, before: str) -> _Changed:
+    """`change` and `beside_change` of a card: the change and what it was before, or why none is told."""
+    if change.why_not:
+        return {"change": None, "beside_change": change.why_not}
+    return {"change": change.text, "beside_change": f"vs {before}"}
+
+
+def compared_with(compared: ComparedDays, timezone: str) -> str:
+    """The sentence of a tooltip that says what a card compares."""
+    if compared.no_comparison is not None:
+        return f"Not compared: {compared.no_comparison}."
+    return f"Compared with {compared.described(timezone)}."
 
 
 def _card(card: Card) -> None:

@@ -9,14 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from analytics import formatting, queries
-from analytics.queries import UNASSIGNED_CLIENT_ID
+from analytics.queries import UNASSIGNED_CLIENT_ID, total_change
 from analytics.ui import reading
-from analytics.ui.cards import Card, cards
+from analytics.ui.cards import Card, cards, changed
 from analytics.ui.page import Page, open_overview
 from analytics.ui.reading import Reading
 from analytics.ui.tables import COST_COLUMN, ROW_HEIGHT
 
 MOST_ROWS_IN_SIGHT = 20
+LEAST_LEFT = Decimal("1e-9")
 _LINK_COLORS = {"light": "#1D64B4", "dark": "#5AA2F0"}
 _TABLE = "clients table"
 
@@ -37,29 +38,31 @@ def read_clients(page: Page) -> Reading[pd.DataFrame]:
 def clients_total(page: Page, shown: Reading[pd.DataFrame]) -> None:
     """Cost, tokens, requests and coverage of all of them together, which is what the rows add up to."""
     frame = shown.value
-    requests, unpriced = int(frame["request_count"].sum()), int(frame["unpriced_count"].sum())
-    cost = sum(frame["total_cost"], Decimal(0))
-    previous_cost = sum(frame["previous_total_cost"], Decimal(0))
-    tokens, previous_tokens = int(frame["total_tokens"].sum()), int(frame["previous_total_tokens"].sum())
-    days = f"the {page.period.days} days just before"
+    total = _total(frame)
+    requests, unpriced, cost = total["request_count"], total["unpriced_count"], total["total_cost"]
+    days = f"Compared with {_before(page)}."
+    if total["no_comparison"] is not None:
+        days = f"Not compared: {total['no_comparison']}."
     used = int((frame["request_count"] > 0).sum())
-    cost_change = formatting.change(cost, previous_cost)
-    tokens_change = formatting.change(tokens, previous_tokens)
     cards(
         [
             Card(
                 label="Total cost",
                 value=formatting.cost(cost, unpriced, requests, formatting.compact_usd),
-                change=cost_change,
-                beside_change=f"vs {formatting.compact_usd(previous_cost)}",
-                explanation=f"{formatting.exact_usd(cost)}. Compared with {days}.",
+                explanation=f"{formatting.exact_usd(cost)}. {days}",
+                **changed(
+                    total_change(total, "total_cost", total["no_comparison"]),
+                    formatting.compact_usd(total["previous_total_cost"]),
+                ),
             ),
             Card(
                 label="Total tokens",
-                value=formatting.compact(tokens),
-                change=tokens_change,
-                beside_change=f"vs {formatting.compact(previous_tokens)}",
-                explanation=f"{formatting.plural(tokens, 'token')}. Compared with {days}.",
+                value=formatting.compact(total["total_tokens"]),
+                explanation=f"{formatting.plural(total['total_tokens'], 'token')}. {days}",
+                **changed(
+                    total_change(total, "total_tokens", total["no_comparison"]),
+                    formatting.compact(total["previous_total_tokens"]),
+                ),
             ),
             Card(
                 label="Requests",
@@ -108,6 +111,25 @@ def _coverage(requests: int, unpriced: int) -> str:
     return f"{formatting.share(requests - unpriced, requests)} with a known cost"
 
 
+def _total(frame: pd.DataFrame) -> dict[str, Any]:
+    """The sums of all clients. They compare where any client's do: what a newer one uses is growth."""
+    counts = ("total_tokens", "request_count", "unpriced_count")
+    reasons = list(frame["no_comparison"])
+    return {
+        **{name: int(frame[name].sum()) for name in counts},
+        **{f"previous_{name}": int(frame[f"previous_{name}"].sum()) for name in counts[::2]},
+        **{name: sum(frame[name], Decimal(0)) for name in ("total_cost", "previous_total_cost")},
+        "no_comparison": None if None in reasons else next(iter(reasons), "there are no clients"),
+    }
+
+
+def _before(page: Page) -> str:
+    """The days that those of the page are compared with; a running one until the same time of day."""
+    days = f"the {formatting.plural(page.period.days, 'day')} just before"
+    is_running = page.period.last is None or page.period.last >= page.client.today(page.now)
+    return f"{days}, as far as the last one had come by the time that it is now" if is_running else days
+
+
 def _table(frame: pd.DataFrame, now: datetime) -> pd.DataFrame:
     unknown = (frame["unpriced_count"] > 0) & (frame["unpriced_count"] == frame["request_count"])
     priced = (frame["request_count"] - frame["unpriced_count"]).astype("float64")
@@ -116,9 +138,9 @@ def _table(frame: pd.DataFrame, now: datetime) -> pd.DataFrame:
         {
             "Client": names,
             "Cost": frame["total_cost"].astype("float64").mask(unknown),
-            "Cost change": _change(frame["total_cost"], frame["previous_total_cost"]),
+            "Cost change": _changes(frame, "total_cost"),
             "Tokens": frame["total_tokens"],
-            "Tokens change": _change(frame["total_tokens"], frame["previous_total_tokens"]),
+            "Tokens change": _changes(frame, "total_tokens"),
             "Requests": frame["request_count"],
             "Priced": priced.div(frame["request_count"].where(frame["request_count"] > 0)),
             "Last call": frame["last_call_at"],
@@ -127,10 +149,16 @@ def _table(frame: pd.DataFrame, now: datetime) -> pd.DataFrame:
     )
 
 
-def _change(now: "pd.Series[Any]", before: "pd.Series[Any]") -> "pd.Series[float]":
-    """1 is twice as much; missing where there was nothing before."""
-    past = before.astype("float64")
-    return now.astype("float64").sub(past).div(past.where(past > 0))
+def _changes(frame: pd.DataFrame, name: str) -> "pd.Series[float]":
+    """For each row 1 where it is twice as much; missing where no change is told."""
+    changes = []
+    for row in frame.to_dict("records"):
+        now, before = row[name], row[f"previous_{name}"]
+        is_told = total_change(row, name, row["no_comparison"]).text is not None
+        # What is left of something is never nothing, whatever a float makes of it.
+        least = LEAST_LEFT if now else Decimal(0)
+        changes.append(float(max(Decimal(now) / before, least) - 1) if is_told else None)
+    return pd.Series(changes, index=frame.index, dtype="float64")
 
 
 def _styled(table: pd.DataFrame) -> Any:
@@ -143,19 +171,20 @@ def _styled(table: pd.DataFrame) -> Any:
     return styler.format(_percent, subset=changes, na_rep="")
 
 
-def _percent(ratio: Any) -> str:
-    return f"{ratio * 100:+,.{1 if abs(ratio) < 1 else 0}f}%"
+def _percent(change: object) -> str:
+    return formatting.change(Decimal(repr(change)) + 1, 1) or ""
 
 
+_AGAINST = (
+    "against as many days just before, today until the same time; a dash where data begin only within them"
+)
 _COLUMNS = {
     "Client": st.column_config.TextColumn(width="medium", help="Click to open its Overview."),
     "Cost": COST_COLUMN,
     "Cost change": st.column_config.NumberColumn(
-        "Change", help="Of the cost, against as many days just before."
+        "Change", help=f"Of the cost, {_AGAINST}, or some cost is not known."
     ),
-    "Tokens change": st.column_config.NumberColumn(
-        "Change ", help="Of the tokens, against as many days just before."
-    ),
+    "Tokens change": st.column_config.NumberColumn("Change ", help=f"Of the tokens, {_AGAINST}."),
     "Priced": st.column_config.NumberColumn(
         "Priced", format="percent", help="Share of the requests whose cost is known."
     ),

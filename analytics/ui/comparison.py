@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
 
-from analytics import charts, formatting
-from analytics.queries import Unit
+from analytics import charts, formatting, queries
+from analytics.queries import Change, ComparedDays, Comparison, Unit
+from analytics.ui import reading
 from analytics.ui.other_days import Days, count, window
 from analytics.ui.page import Page
+from analytics.ui.reading import Reading
 from analytics.ui.states import escaped
 from analytics.ui.tables import NO_MODEL
 
@@ -27,24 +30,48 @@ _COLUMNS: dict[Unit, tuple[str, ...]] = {
 }
 
 
-def usage_comparison(page: Page, frame: pd.DataFrame, other: Days) -> None:
+def read_comparison(page: Page, other: Days) -> Reading[Comparison]:
+    """The page's days beside other ones."""
+    return reading.read(
+        page.database,
+        ("comparison", page.client.id, page.days, other),
+        lambda moment: queries.usage_comparison(
+            page.database, page.client.id, *page.days, *other, now=moment
+        ),
+        page.now,
+    )
+
+
+def usage_comparison(page: Page, compared: Comparison, other: Days) -> None:
     """Every model with its provider's sums and the total: now, before, and the change.
 
     The first ones have the most of what is measured, which is the first column of numbers.
     """
-    unit = page.measure.unit
+    unit, frame, days = page.measure.unit, compared.models, compared.days
     with st.container(border=True):
         st.markdown(f"## {window(page.days)} compared with {window(other)}  :small[:gray[{_RANKED[unit]}]]")
-        table(list(_rows(frame, unit)), text_columns=1, key="comparison table")
+        table(list(_rows(frame, unit, days)), text_columns=1, key="comparison table")
         notes = [
             f"Upper numbers: {window(page.days)} ({formatting.plural(count(page.days), 'day')}). "
-            f"Lower numbers: {window(other)} ({formatting.plural(count(other), 'day')}) and the change."
+            f"Lower numbers: {window(other)} ({formatting.plural(count(other), 'day')}"
+            f"{_until(days, page.client.timezone)}) and the change."
         ]
+        if days.no_comparison is not None:
+            notes.append(f"No change is told: {days.no_comparison}.")
+        elif not days.is_equal:
+            notes.append("As the two are not equally long, changes are those of the mean of a day.")
         if other[0] <= page.days[1] and page.days[0] <= other[1]:
             notes.append("The two share days, which count in both.")
         if frame["unpriced_count"].any() or frame["previous_unpriced_count"].any():
             notes.append("≥: some calls have no price. No change is told where a cost is not known.")
         st.caption(" ".join(notes))
+
+
+def _until(days: ComparedDays, timezone: str) -> str:
+    if days.until_at is None:
+        return ""
+    at = days.until_at.astimezone(ZoneInfo(timezone))
+    return f", until {at:%H:%M} on {formatting.day(at)}, as it is now"
 
 
 def no_calls(page: Page) -> None:
@@ -74,11 +101,6 @@ class _Sums:
         )
 
     @property
-    def known_cost_usd(self) -> Decimal | None:
-        """None where some of it is not known."""
-        return None if self.unpriced else self.cost_usd
-
-    @property
     def usd_per_1k_tokens(self) -> Decimal | None:
         if self.unpriced or not self.tokens:
             return None
@@ -89,7 +111,7 @@ class _Sums:
         return Decimal(self.tokens) / self.requests if self.requests else None
 
 
-def _rows(frame: pd.DataFrame, unit: Unit) -> Iterator[dict[str, str]]:
+def _rows(frame: pd.DataFrame, unit: Unit, days: ComparedDays) -> Iterator[dict[str, str]]:
     """The total, then the providers, the largest first, each with its models below where it has several."""
     records = frame.to_dict("records")
     by_source: dict[str, list[tuple[str | None, _Sums, _Sums]]] = {}
@@ -102,18 +124,18 @@ def _rows(frame: pd.DataFrame, unit: Unit) -> Iterator[dict[str, str]]:
     }
     total_now = sum((now for now, _ in subtotals.values()), _Sums())
     total_then = sum((then for _, then in subtotals.values()), _Sums())
-    yield _row("**Total**", "", total_now, total_then, unit)
+    yield _row("**Total**", "", total_now, total_then, unit, days)
     for source, (now, then) in sorted(
         subtotals.items(), key=lambda each: (_most_first(each[1][0], each[1][1], unit), each[0])
     ):
         provider = escaped(charts.source_name(source))
         models = sorted(by_source[source], key=lambda each: _most_first(each[1], each[2], unit))
         if len(models) == 1:
-            yield _row(f"**{provider}**", model_name(models[0][0]), now, then, unit)
+            yield _row(f"**{provider}**", model_name(models[0][0]), now, then, unit, days)
             continue
-        yield _row(f"**{provider}**", f"{len(models)} models", now, then, unit)
+        yield _row(f"**{provider}**", f"{len(models)} models", now, then, unit, days)
         for model, model_now, model_then in models:
-            yield _row(model_name(model), provider, model_now, model_then, unit)
+            yield _row(model_name(model), provider, model_now, model_then, unit, days)
 
 
 def _most_first(now: _Sums, then: _Sums, unit: Unit) -> tuple[Decimal, ...]:
@@ -132,7 +154,7 @@ def _sums(row: dict[Any, Any], prefix: str) -> _Sums:
     )
 
 
-def _row(name: str, more: str, now: _Sums, then: _Sums, unit: Unit) -> dict[str, str]:
+def _row(name: str, more: str, now: _Sums, then: _Sums, unit: Unit, days: ComparedDays) -> dict[str, str]:
     """`name` is bold where it is a sum of others; `more` stands below it."""
 
     def cell(now_text: str, then_text: str, change: str) -> str:
@@ -153,45 +175,66 @@ def _row(name: str, more: str, now: _Sums, then: _Sums, unit: Unit) -> dict[str,
         "Requests": cell(
             formatting.count(now.requests),
             formatting.count(then.requests),
-            _change(now.requests, then.requests),
+            _change(now.requests, then.requests, days),
         ),
         "Tokens": cell(
-            formatting.count(now.tokens), formatting.count(then.tokens), _change(now.tokens, then.tokens)
+            formatting.count(now.tokens),
+            formatting.count(then.tokens),
+            _change(now.tokens, then.tokens, days),
         ),
-        "Cost": cell(amount(now), amount(then), _known_change(now, then, "known_cost_usd")),
+        "Cost": cell(amount(now), amount(then), _cost_change(now, then, days)),
         "Cost per 1K tokens": cell(
             rate(now.usd_per_1k_tokens, formatting.usd),
             rate(then.usd_per_1k_tokens, formatting.usd),
-            _known_change(now, then, "usd_per_1k_tokens"),
+            _mean_change(now.usd_per_1k_tokens, then.usd_per_1k_tokens, days),
         ),
         "Tokens per request": cell(
             rate(now.tokens_per_request, whole),
             rate(then.tokens_per_request, whole),
-            _known_change(now, then, "tokens_per_request"),
+            _mean_change(now.tokens_per_request, then.tokens_per_request, days),
         ),
     }
     first = {"Provider and model": f"{name}  \n:small[:gray[{more}]]" if more else name}
     return first | {column: columns[column] for column in _COLUMNS[unit]}
 
 
-def _known_change(now: _Sums, then: _Sums, name: str) -> str:
-    """The change of what is known in both periods; nothing where it is not, or there were no calls."""
-    current, previous = getattr(now, name), getattr(then, name)
-    if current is None or previous is None or not now.requests or not then.requests:
+def _change(now: int, then: int, days: ComparedDays) -> str:
+    return _marked(days.change(now, then), now, then)
+
+
+def _cost_change(now: _Sums, then: _Sums, days: ComparedDays) -> str:
+    """Nothing where there were no calls: what they would have cost is not known."""
+    if not now.requests or not then.requests:
         return ""
-    return _change(current, previous)
+    change = days.cost_change(
+        now.cost_usd,
+        then.cost_usd,
+        unpriced_count=now.unpriced,
+        previous_unpriced_count=then.unpriced,
+    )
+    return _marked(change, now.cost_usd, then.cost_usd)
 
 
-def _change(current: Decimal | int, previous: Decimal | int) -> str:
-    """`▲ +12.3%`, `▼ -4.5%`, `new`, `gone`; nothing where both are zero."""
-    if current == previous:
-        return "· unchanged" if current else ""
-    if not previous:
-        return "· new"
-    if not current:
+def _mean_change(now: Decimal | None, then: Decimal | None, days: ComparedDays) -> str:
+    """Of what is not more because the days are; nothing where it is not known in both."""
+    if now is None or then is None:
+        return ""
+    return _marked(days.mean_change(now, then), now, then)
+
+
+def _marked(change: Change, now: Decimal | int, then: Decimal | int) -> str:
+    """`▲ +12.3%`, `▼ -4.5%`, `new`, `gone`; nothing where both are zero, or no change is told."""
+    if change.why_not:
+        return ""
+    if not then:
+        return "· new" if now else ""
+    if not now:
         return "· gone"
-    percent = (formatting.change(current, previous) or "").replace("-", MINUS)
-    return f"{'▲' if current > previous else '▼'}{formatting.NO_BREAK_SPACE}{percent}"
+    percent = (change.text or "").replace("-", MINUS)
+    if percent.startswith("0%"):
+        return "· unchanged"
+    is_up = not percent.startswith(MINUS)
+    return f"{'▲' if is_up else '▼'}{formatting.NO_BREAK_SPACE}{percent}"
 
 
 def table(rows: list[dict[str, str]], *, text_columns: int, key: str) -> None:

@@ -9,8 +9,8 @@ import pandas as pd
 from analytics import charts, formatting
 from analytics.at_list_prices import at_list_prices
 from analytics.charts import Chart
-from analytics.queries import Overview, Unit
-from analytics.ui.cards import Card, cards
+from analytics.queries import Overview, Unit, total_change
+from analytics.ui.cards import Card, cards, changed, compared_with
 
 PROVIDERS = ("openai", "groq", "other")
 
@@ -74,13 +74,14 @@ def _is_used(row: dict[Any, Any]) -> bool:
 def _tokens_card(
     overview: Overview, label: str, row: dict[str, Any], trend: Chart, lines: Sequence[str]
 ) -> Card:
-    change = formatting.change(row["total_tokens"], row["previous_total_tokens"])
     return Card(
         label=label,
         value=formatting.compact(row["total_tokens"]),
         explanation=_explanation(overview, formatting.plural(row["total_tokens"], "token")),
-        change=change,
-        beside_change=f"vs {formatting.compact(row['previous_total_tokens'])}" if change else "no comparison",
+        **changed(
+            total_change(row, "total_tokens", overview.compared.no_comparison),
+            formatting.compact(row["previous_total_tokens"]),
+        ),
         trend=trend,
         lines=lines,
     )
@@ -89,17 +90,16 @@ def _tokens_card(
 def _cost_card(
     overview: Overview, label: str, row: dict[str, Any], trend: Chart, lines: Sequence[str]
 ) -> Card:
-    change = formatting.change(row["total_cost"], row["previous_total_cost"])
     counts = (row["unpriced_count"], row["request_count"])
     exact = formatting.exact_usd(row["total_cost"])
     return Card(
         label=label,
         value=formatting.cost(row["total_cost"], *counts, formatting.compact_usd),
         explanation=_explanation(overview, f"at least {exact}" if row["unpriced_count"] else exact),
-        change=change,
-        beside_change=f"vs {formatting.compact_usd(row['previous_total_cost'])}"
-        if change
-        else "no comparison",
+        **changed(
+            total_change(row, "total_cost", overview.compared.no_comparison),
+            formatting.compact_usd(row["previous_total_cost"]),
+        ),
         trend=trend,
         lines=lines,
         warning=_unknown(row),
@@ -110,7 +110,7 @@ def _explanation(overview: Overview, exact: str) -> str:
     first, last = formatting.day(overview.first_day), formatting.day(overview.last_day)
     return (
         f"{exact} from {first} to {last}, days of {overview.client.timezone}. "
-        f"Compared with the {overview.period.days} days just before."
+        f"{compared_with(overview.compared, overview.client.timezone)}"
     )
 
 

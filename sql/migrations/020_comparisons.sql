@@ -1,0 +1,321 @@
+-- What a period may be compared with: as long a span as it has itself. And weeks whose cost is known by provider.
+-- Needs 014.
+--
+-- A period that is not over is compared up to the same time of the day that has the place of today: this week until
+-- Wednesday noon with last week until Wednesday noon. What has no equal is not compared, and why is said here, once
+-- for all pages, statements and the API. Safe to run again, and safe to paste into Supabase's SQL editor.
+
+
+-- The day of the client's first call, or null; one index read in each of the two tables. (Adopted rows may have been
+-- made at infinity.)
+create or replace function first_usage_date(p_client_id uuid) returns date
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select least(
+        (
+            select min(usage_date) from usage_daily_rollup
+            where client_id = p_client_id and usage_date > '-infinity' and request_count > 0
+        ),
+        (
+            select min(usage_date) from usage_pending
+            where client_id = p_client_id and usage_date > '-infinity' and request_count > 0
+        )
+    )
+$$;
+
+-- One row: how two periods of a client compare at the moment p_now.
+--   last_date       the last day of the earlier one that counts, and
+--   until_at        the moment until which it does; null where all of it does, as the later period is over
+--   whole_date      the last day of the earlier one all of which counts
+--   day_count, previous_day_count    how many days count of each, the running ones in part
+--   no_comparison   why no change may be told, as the end of a sentence; null where one may
+-- No row for a client that is not there (or that the reader may not see).
+create or replace function compared_days(
+    p_client_id uuid, p_first_date date, p_last_date date, p_previous_first_date date, p_previous_last_date date,
+    p_now timestamptz default now()
+)
+    returns table (
+        last_date date, until_at timestamptz, whole_date date, day_count numeric, previous_day_count numeric,
+        no_comparison text
+    )
+    language sql stable
+    rows 1
+    set search_path = public, pg_temp
+as $$
+    with client as (
+        select
+            timezone,
+            (p_now at time zone timezone)::date as today,
+            (p_now at time zone timezone)::time as clock,
+            first_usage_date(id) as data_date
+        from clients
+        where id = p_client_id
+    ),
+
+    spans as (
+        select
+            *,
+            today <= p_last_date as is_running,
+            p_previous_last_date - greatest(p_last_date - today, 0) as counted_date,
+            -- Of the day that runs.
+            extract(epoch from clock)::numeric / 86400 as part
+        from client
+    )
+
+    select
+        counted_date,
+        case when is_running then (counted_date + clock) at time zone timezone end,
+        case when is_running then counted_date - 1 else counted_date end,
+        case when is_running then today - p_first_date + part else p_last_date - p_first_date + 1 end,
+        counted_date - p_previous_first_date + case when is_running then part else 1 end,
+        case
+            when data_date is null then 'there are no calls yet'
+            when today < p_first_date then 'these days have not come yet'
+            when today <= p_previous_last_date then 'the days compared with are not over'
+            when counted_date < p_previous_first_date then 'the days compared with are fewer'
+            -- Nobody knows from which hour on calls were logged on the first day. In a week it hardly counts.
+            when
+                data_date > p_previous_first_date
+                or data_date = p_previous_first_date and p_previous_last_date - p_previous_first_date < 6
+                then 'data begin on ' || to_char(data_date, 'FMDD Mon YYYY')
+        end
+    from spans
+$$;
+
+-- What was used on a day of the client until a moment of it, by source and model in no order; nothing where there is
+-- no such moment. It is little: the calls of a part of one day, by the index.
+create or replace function usage_of_part(p_client_id uuid, p_date date, p_until_at timestamptz)
+    returns table (
+        source text, model text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint,
+        cost_usd numeric, request_count bigint, unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        log.source,
+        log.model,
+        sum(log.prompt_tokens)::bigint,
+        sum(log.completion_tokens)::bigint,
+        sum(log.total_tokens)::bigint,
+        sum(log.cost_usd),
+        count(*),
+        count(*) filter (where log.cost_basis = 'unpriced')
+    from moments_of_days(p_client_id, p_date, p_date) as day
+    inner join usage_logs as log
+        on log.client_id = p_client_id
+        and log.created_at >= day.first_at
+        and log.created_at < day.end_at
+        -- Now belongs to the period that it is compared with, too.
+        and log.created_at <= p_until_at
+    group by log.source, log.model
+$$;
+
+-- One row each for total, openai, groq and other, in this order, also without use: the period of p_days days up to
+-- p_last_date (today where it is null) and, for comparison, as many days just before it, as compared_days() counts
+-- them. openai + groq + other = total in every column.
+drop function if exists get_usage_summary(uuid, integer, timestamptz);
+create or replace function get_usage_summary(
+    p_client_id uuid, p_days integer default 30, p_now timestamptz default now(), p_last_date date default null
+)
+    returns table (
+        provider text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint, total_cost numeric,
+        request_count bigint, unpriced_count bigint, previous_total_tokens bigint, previous_total_cost numeric,
+        previous_request_count bigint, previous_unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    with period as materialized (
+        select
+            coalesce(p_last_date, last_date) - (p_days - 1) as first_date,
+            coalesce(p_last_date, last_date) as last_date
+        from usage_window(p_client_id, p_days, p_now)
+    ),
+
+    previous as materialized (
+        select first_date - p_days as first_date, compared.last_date, compared.whole_date, compared.until_at
+        from period
+        cross join lateral compared_days(
+            p_client_id, first_date, period.last_date, first_date - p_days, first_date - 1, p_now
+        ) as compared
+    ),
+
+    usage as (
+        select
+            usage_provider(source) as provider,
+            usage_date >= (select first_date from period) as is_current,
+            prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
+        from usage_daily
+        where
+            client_id = p_client_id
+            and usage_date >= (select first_date from previous)
+            and usage_date <= (select last_date from period)
+            and (
+                usage_date <= (select whole_date from previous)
+                or usage_date >= (select first_date from period)
+            )
+        union all
+        select
+            usage_provider(source), false,
+            prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
+        from usage_of_part(
+            p_client_id, (select last_date from previous), (select until_at from previous)
+        )
+    ),
+
+    providers as (
+        select name, place
+        from period, (values ('total', 1), ('openai', 2), ('groq', 3), ('other', 4)) as listed (name, place)
+    )
+
+    select
+        providers.name as provider,
+        coalesce(sum(usage.total_tokens) filter (where is_current), 0)::bigint as total_tokens,
+        coalesce(sum(usage.prompt_tokens) filter (where is_current), 0)::bigint as prompt_tokens,
+        coalesce(sum(usage.completion_tokens) filter (where is_current), 0)::bigint as completion_tokens,
+        coalesce(sum(usage.cost_usd) filter (where is_current), 0) as total_cost,
+        coalesce(sum(usage.request_count) filter (where is_current), 0)::bigint as request_count,
+        coalesce(sum(usage.unpriced_count) filter (where is_current), 0)::bigint as unpriced_count,
+        coalesce(sum(usage.total_tokens) filter (where not is_current), 0)::bigint as previous_total_tokens,
+        coalesce(sum(usage.cost_usd) filter (where not is_current), 0) as previous_total_cost,
+        coalesce(sum(usage.request_count) filter (where not is_current), 0)::bigint as previous_request_count,
+        coalesce(sum(usage.unpriced_count) filter (where not is_current), 0)::bigint as previous_unpriced_count
+    from providers
+    left join usage on providers.name in ('total', usage.provider)
+    group by providers.name, providers.place
+    order by providers.place
+$$;
+
+-- One row per source and model with use in either of two periods, the most tokens in the first one first. The columns
+-- of the second one are called previous_*, and count what compared_days() says.
+drop function if exists get_usage_comparison(uuid, date, date, date, date);
+create or replace function get_usage_comparison(
+    p_client_id uuid, p_first_date date, p_last_date date, p_previous_first_date date, p_previous_last_date date,
+    p_now timestamptz default now()
+)
+    returns table (
+        source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
+        total_cost numeric, request_count bigint, unpriced_count bigint, previous_total_tokens bigint,
+        previous_total_cost numeric, previous_request_count bigint, previous_unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    with previous as materialized (
+        select last_date, whole_date, until_at
+        from compared_days(
+            p_client_id, p_first_date, p_last_date, p_previous_first_date, p_previous_last_date, p_now
+        )
+    ),
+
+    usage as (
+        select
+            source, model,
+            usage_date between p_first_date and p_last_date as is_current,
+            usage_date between p_previous_first_date and (select whole_date from previous) as is_previous,
+            prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
+        from usage_daily
+        where
+            client_id = p_client_id
+            and usage_date between least(p_first_date, p_previous_first_date)
+                and greatest(p_last_date, p_previous_last_date)
+            -- The two may lie far apart.
+            and (
+                usage_date between p_first_date and p_last_date
+                or usage_date between p_previous_first_date and (select whole_date from previous)
+            )
+        union all
+        select
+            source, model, false, true,
+            prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
+        from usage_of_part(
+            p_client_id, (select last_date from previous), (select until_at from previous)
+        )
+    )
+
+    select
+        source,
+        model,
+        coalesce(sum(total_tokens) filter (where is_current), 0)::bigint as total_tokens,
+        coalesce(sum(prompt_tokens) filter (where is_current), 0)::bigint as prompt_tokens,
+        coalesce(sum(completion_tokens) filter (where is_current), 0)::bigint as completion_tokens,
+        coalesce(sum(cost_usd) filter (where is_current), 0) as total_cost,
+        coalesce(sum(request_count) filter (where is_current), 0)::bigint as request_count,
+        coalesce(sum(unpriced_count) filter (where is_current), 0)::bigint as unpriced_count,
+        coalesce(sum(total_tokens) filter (where is_previous), 0)::bigint as previous_total_tokens,
+        coalesce(sum(cost_usd) filter (where is_previous), 0) as previous_total_cost,
+        coalesce(sum(request_count) filter (where is_previous), 0)::bigint as previous_request_count,
+        coalesce(sum(unpriced_count) filter (where is_previous), 0)::bigint as previous_unpriced_count
+    from usage
+    group by source, model
+    order by 3 desc, 9 desc, source, model
+$$;
+
+-- One row per week from Monday to Sunday, weeks without use included, oldest first; the current week is the
+-- last. week_number is the ISO week. openai + groq + other = total, for tokens, cost and
+-- counts; a cost of which no call has a price (as many unpriced as requests) is not known.
+drop function if exists get_weekly_evolution(uuid, integer, timestamptz);
+create or replace function get_weekly_evolution(
+    p_client_id uuid, p_weeks integer default 12, p_now timestamptz default now()
+)
+    returns table (
+        week_start date, week_number integer, total_tokens bigint, openai_tokens bigint, groq_tokens bigint,
+        total_cost numeric, other_tokens bigint, openai_cost numeric, groq_cost numeric, other_cost numeric,
+        request_count bigint, unpriced_count bigint, openai_request_count bigint, groq_request_count bigint,
+        other_request_count bigint, openai_unpriced_count bigint, groq_unpriced_count bigint,
+        other_unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    with period as materialized (
+        select
+            date_trunc('week', last_date::timestamp)::date - 7 * (p_weeks - 1) as first_monday,
+            date_trunc('week', last_date::timestamp)::date as last_monday,
+            last_date
+        from usage_window(p_client_id, days_of_weeks(p_weeks), p_now)
+    ),
+
+    weeks as (
+        select monday::date as week_start
+        from period, generate_series(first_monday::timestamp, last_monday::timestamp, interval '7 days') as monday
+    ),
+
+    usage as (
+        select
+            date_trunc('week', usage_date::timestamp)::date as week_start,
+            usage_provider(source) as provider,
+            total_tokens, cost_usd, request_count, unpriced_count
+        from usage_daily
+        where
+            client_id = p_client_id
+            and usage_date >= (select first_monday from period)
+            and usage_date <= (select last_date from period)
+    )
+
+    select
+        weeks.week_start,
+        extract(week from weeks.week_start)::integer as week_number,
+        coalesce(sum(usage.total_tokens), 0)::bigint as total_tokens,
+        coalesce(sum(usage.total_tokens) filter (where provider = 'openai'), 0)::bigint as openai_tokens,
+        coalesce(sum(usage.total_tokens) filter (where provider = 'groq'), 0)::bigint as groq_tokens,
+        coalesce(sum(usage.cost_usd), 0) as total_cost,
+        coalesce(sum(usage.total_tokens) filter (where provider = 'other'), 0)::bigint as other_tokens,
+        coalesce(sum(usage.cost_usd) filter (where provider = 'openai'), 0) as openai_cost,
+        coalesce(sum(usage.cost_usd) filter (where provider = 'groq'), 0) as groq_cost,
+        coalesce(sum(usage.cost_usd) filter (where provider = 'other'), 0) as other_cost,
+        coalesce(sum(usage.request_count), 0)::bigint as request_count,
+        coalesce(sum(usage.unpriced_count), 0)::bigint as unpriced_count,
+        coalesce(sum(usage.request_count) filter (where provider = 'openai'), 0)::bigint as openai_request_count,
+        coalesce(sum(usage.request_count) filter (where provider = 'groq'), 0)::bigint as groq_request_count,
+        coalesce(sum(usage.request_count) filter (where provider = 'other'), 0)::bigint as other_request_count,
+        coalesce(sum(usage.unpriced_count) filter (where provider = 'openai'), 0)::bigint as openai_unpriced_count,
+        coalesce(sum(usage.unpriced_count) filter (where provider = 'groq'), 0)::bigint as groq_unpriced_count,
+        coalesce(sum(usage.unpriced_count) filter (where provider = 'other'), 0)::bigint as other_unpriced_count
+    from weeks
+    left join usage on usage.week_start = weeks.week_start
+    group by weeks.week_start
+    order by weeks.week_start
+$$;
