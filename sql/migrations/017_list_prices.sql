@@ -9,6 +9,9 @@
 
 -- 1  The public list -------------------------------------------------------------------------------
 
+create index if not exists usage_hourly_rollup_parts_idx on usage_hourly_rollup (client_id, usage_date)
+    where cached_tokens <> 0 or duration_seconds <> 0;
+
 -- One row per day, source and model with use, of the models that model_prices may have a price for: what no row of
 -- it names is priced by the public list anyway. cached_tokens (of the prompt) and duration_seconds (of audio) are
 -- null where the day is not kept (see 015): they are not known then.
@@ -20,6 +23,7 @@ create or replace function get_daily_usage_by_model(p_client_id uuid, p_first_da
     )
     language sql stable
     set search_path = public, pg_temp
+    set jit = off
 as $$
     with listed as materialized (
         select distinct source, model from model_prices where client_id is null or client_id = p_client_id
@@ -57,27 +61,27 @@ as $$
             )
     ),
 
-    names as materialized (
-        select distinct source, model from usage
-    ),
-
     parts as materialized (
         select
-            hourly.usage_date, hourly.source, hourly.model,
-            sum(hourly.cached_tokens)::bigint as cached_tokens,
-            sum(hourly.duration_seconds) as duration_seconds
-        from kept_days
-        inner join usage_hourly_rollup as hourly
-            on hourly.client_id = p_client_id and hourly.usage_date = kept_days.usage_date
-        inner join names on names.source = hourly.source and names.model is not distinct from hourly.model
-        group by hourly.usage_date, hourly.source, hourly.model
+            usage_date, source, model,
+            sum(cached_tokens)::bigint as cached_tokens,
+            sum(duration_seconds) as duration_seconds
+        from usage_hourly_rollup
+        where
+            client_id = p_client_id
+            and usage_date = any (array(select usage_date from kept_days))
+            and source = any (array(select distinct source from usage))
+            and (cached_tokens <> 0 or duration_seconds <> 0)
+        group by usage_date, source, model
     )
 
     select
         usage.usage_date, usage.source, usage.model, usage.request_count, usage.unpriced_count,
         usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, usage.cost_usd as total_cost,
-        parts.cached_tokens, parts.duration_seconds
+        case when kept_days.usage_date is not null then coalesce(parts.cached_tokens, 0) end as cached_tokens,
+        case when kept_days.usage_date is not null then coalesce(parts.duration_seconds, 0) end as duration_seconds
     from usage
+    left join kept_days on kept_days.usage_date = usage.usage_date
     left join parts
         on parts.usage_date = usage.usage_date
         and parts.source = usage.source

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from analytics import formatting, queries
+from analytics.at_list_prices import at_list_prices
 from analytics.health import sums_check
 from analytics.price_book import load_price_book
 from analytics.queries import Period
@@ -215,12 +216,28 @@ def test_prices(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
         book = load_price_book(shown.database, client.id, shown.first, shown.last, now=datetime.now(UTC))
         expect_table(page, 0, lambda rows: [row["Model"] for row in rows], [each.model for each in book.used])
 
+        # What is free by the guide's list, at list prices; and what the public list would make of these days.
+        own = {line.model: at_list_prices([line]) for line in book.own_priced}
+        assert {line.is_free for line in book.own_priced if line.source == "groq"} == {True}
+        expect_table(
+            page,
+            1,
+            lambda rows: {row["Model"]: row["At list prices"] for row in rows},
+            {model: at_list.amount for model, at_list in own.items() if at_list},
+        )
+        switch = page.locator(".st-key-list-in-use")
+        switch.get_by_text("Use the public list instead").click()
+        switch.get_by_role("button", name="Preview the switch").click()
+        expect(switch.get_by_role("button", name="Use the public list", exact=True)).to_be_visible()
+        expect(switch).to_contain_text(re.compile(r"Booked \$[\d.]+, repriced \$[\d.]+: a difference of"))
+        page.reload()
+
         page.locator(".st-key-repricing").get_by_role("button", name="Compare now").click()
         booked = formatting.usd(expected.cost_usd)
         expect(page.locator(".st-key-repricing")).to_contain_text(f"Booked {booked}, repriced")
 
         page.get_by_text("Ended and future prices").click()
-        expect_table(page, 1, lambda rows: "State" in rows[0], True)
+        expect_table(page, 2, lambda rows: "State" in rows[0], True)
 
         choose(page, "Period", "7d")
         weekly = shown.sums(CLIENT, *shown.seven_days())
