@@ -32,14 +32,19 @@ def chromium() -> str | None:
 
 @contextmanager
 def running_dashboard(
-    log: Path, *, secrets: str = AT_THIS_MACHINE, server_address: str = "127.0.0.1", **environment: str
+    log: Path,
+    *,
+    secrets: str = AT_THIS_MACHINE,
+    server_address: str = "127.0.0.1",
+    port: int | None = None,
+    **environment: str,
 ) -> Iterator[str]:
-    """`streamlit run streamlit_app.py` on a free port; its address. `log` receives what it prints.
+    """`streamlit run streamlit_app.py` on this port or a free one; its address. `log` gets what it prints.
 
     `secrets` is the text of a secrets.toml, in which ADDRESS stands for the dashboard's own. It is written
     beside the log.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server(("127.0.0.1", port or 0)) as free:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     secrets_file = log.with_name("secrets.toml")

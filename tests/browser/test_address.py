@@ -3,20 +3,26 @@
 import random
 import re
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.browser import dashboard
 from tests.browser.demo import CLIENT, LIVE, QUIET, Demo
 from tests.browser.visits import (
     PLACES,
+    WINDOW,
     await_place,
     await_rest,
     choose,
     choose_client,
     click_row,
+    expect_overview,
     open_place,
     until,
     visitor,
@@ -50,6 +56,58 @@ def test_walks(browser: Browser, shown: Demo) -> None:
             # Back undoes all of it.
             while walk.position:
                 walk.go(-1)
+
+
+def test_what_is_done_before_the_browser_heard_of_the_last_is_not_lost(browser: Browser, shown: Demo) -> None:
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Overview"], client=CLIENT)
+        for group, name in (("Period", "60d"), ("Charts show", "Cost"), ("Period", "90d"), ("Period", "7d")):
+            choose(page, group, name)
+        expect(page).to_have_url(f"{shown.address}/?client=Kaveri+Foods&days=7d&show=Cost")
+        expect(page.get_by_role("heading", name="Model comparison, last 7 days")).to_be_visible()
+        expect_overview(page, shown.sums(CLIENT, *shown.seven_days()))
+
+        # The browser is back before any of them is drawn.
+        page.evaluate("for (let step = 0; step < 4; step++) history.back()")
+        expect(page).to_have_url(f"{shown.address}/?client=Kaveri+Foods")
+        expect(page.get_by_role("heading", name="Model comparison, last 30 days")).to_be_visible()
+        expect(page.get_by_role("radio", name="30d")).to_be_checked()
+        expect(page.get_by_role("radio", name="Tokens")).to_be_checked()
+        expect_overview(
+            page, shown.sums(CLIENT, shown.seven_days()[1] - timedelta(days=29), shown.seven_days()[1])
+        )
+
+
+def test_a_restart_of_the_server_changes_nothing(browser: Browser, shown: Demo, tmp_path: Path) -> None:
+    url = shown.database.url.render_as_string(hide_password=False)
+    log, settings = tmp_path / "streamlit.log", {"DATABASE_URL": url, "USAGE_DATA_DIR": str(tmp_path)}
+    with closing(browser.new_context(viewport=WINDOW)) as context:
+        page = context.new_page()
+        with dashboard.running_dashboard(log, **settings) as address:
+            open_place(page, address, PLACES["Overview"], client=CLIENT)
+            choose(page, "Period", "7d")
+            choose(page, "Charts show", "Cost")
+            expect(page.get_by_role("heading", name="Model comparison, last 7 days")).to_be_visible()
+            page.get_by_role("link", name="Providers and models").click()
+            await_place(page, PLACES["Providers and models"])
+            choose(page, "Per", "Week")
+            expect(page.get_by_role("heading", name="Usage per week")).to_be_visible()
+            await_rest(page)
+            before = looks(page)
+        expect(page.get_by_role("radio", name="30d")).to_be_disabled()
+        with dashboard.running_dashboard(log, port=urlsplit(address).port, **settings):
+            expect(page.get_by_role("radio", name="30d")).to_be_enabled()
+            await_rest(page)
+            until(lambda: looks(page) == before, lambda: f"{looks(page)} is not {before}")
+            assert (
+                page.url == f"{address}/providers_and_models?client=Kaveri+Foods&days=7d&show=Cost&grain=Week"
+            )
+
+            page.go_back()
+            expect(page.get_by_role("heading", name="Usage per day")).to_be_visible()
+            page.go_back()
+            await_place(page, PLACES["Overview"])
+            expect_overview(page, shown.sums(CLIENT, *shown.seven_days()))
 
 
 @dataclass(kw_only=True)
