@@ -893,6 +893,8 @@ create or replace trigger forget_usage_of_clients
 -- The guide's original has these names with other columns, and a short call would still find it.
 drop function if exists get_daily_usage(uuid, integer);
 drop function if exists get_weekly_evolution(uuid, integer);
+-- And that which 020 makes of it, with more columns: this file can be run again.
+drop function if exists get_weekly_evolution(uuid, integer, timestamptz);
 drop function if exists get_monthly_summary(uuid, integer, integer);
 drop function if exists get_usage_by_conversation(uuid, integer, integer);
 
