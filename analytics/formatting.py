@@ -1,6 +1,7 @@
 """Numbers, money, phones and ages as people read them. Pure; no number is ever parted from its unit."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -12,6 +13,16 @@ _TIMES = "\N{MULTIPLICATION SIGN}"
 _HUGE_PERCENT = 1_000
 _FROM_WHERE_MONEY_IS_COMPACT = Decimal("9999.995")  # what prints as $10,000.00
 _PHONE = re.compile(r"(?P<digits>\+?[\d\s().-]{7,})(@.*)?")
+# Marks of Latin, Greek and Cyrillic; Hebrew points; Arabic signs; what has no width.
+_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
+    "\u0610-\u061a\u0640\u064b-\u065f\u0670\u00ad\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff]"
+)
+# Letters and signs that Unicode does not take apart, as people type them.
+_AS_TYPED = str.maketrans(
+    dict(zip("øłđðħıŧŋĸ\u03c2\u2019\u2018\u2010\u2011\u2013\u2014", "olddhitnk\u03c3''----", strict=True))
+    | {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
+)
 
 
 def usd(amount: Decimal) -> str:
@@ -158,3 +169,20 @@ def age(moment: datetime, now: datetime) -> str:
 def day(value: date) -> str:
     """`22 Nov 2026`."""
     return f"{value.day} {value:%b %Y}"
+
+
+def folded(text: str) -> str:
+    """The text as a search compares it, on both sides: "joao" for "João", "strasse" for "Straße".
+
+    Without case, accents and marks; ligatures and full-width letters are taken apart. The SQL function
+    folded() does the same.
+    """
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).lower())
+    return _MARKS.sub("", decomposed).translate(_AS_TYPED)
+
+
+def fits_search(search: str, *texts: str | None) -> bool:
+    """Whether one of the texts holds what is searched for; an empty search fits all."""
+    # A lone accent folds to nothing, which would be in every text.
+    sought = folded(search) or search.lower()
+    return not sought or any(sought in folded(text) for text in texts if text is not None)

@@ -4,7 +4,9 @@ Each call has an id of its own. One whose logging a kill interrupted is logged a
 that at the end exactly as many rows must be there as there were calls.
 """
 
+import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -22,7 +24,7 @@ from analytics.database import Database
 from analytics.formatting import counted
 from analytics.tracking.shipping import Shipper
 from analytics.tracking.spool import Spool
-from tests import factories
+from tests import factories, small_disk
 from tests.own_server import OwnServer, own_server
 from tests.tcp_proxy import TcpProxy
 from tests.tracked_application import Application
@@ -31,6 +33,8 @@ from tests.tracked_calls import cost_usd, require_stored_once
 PROCESSES = 4
 # A full disk leaves memory, which holds so many calls; more would be lost, as documented.
 CALLS_IN_MEMORY = 2_000
+DISK_MEGABYTES = 200
+_IN_OWN_NAMESPACE = "USAGE_SOAK_MAY_MOUNT"
 
 
 class Worker:
@@ -63,13 +67,20 @@ class Soak:
     """Calls in phases, each with its fault."""
 
     def __init__(
-        self, calls: int, server: OwnServer, database: Database, proxy: TcpProxy, directory: Path
+        self,
+        calls: int,
+        server: OwnServer,
+        database: Database,
+        proxy: TcpProxy,
+        directory: Path,
+        disk: Path | None,
     ) -> None:
+        """`disk`: where the directory's file system is mounted, if it has its own."""
         acme = factories.client(database)
         self.calls = calls
         self.logged = 0
         self.server, self.database, self.proxy = server, database, proxy
-        self.directory = directory
+        self.directory, self.disk = directory, disk
         self.workers = [Worker(acme, proxy, directory) for _ in range(PROCESSES)]
         self._threads = ThreadPoolExecutor(PROCESSES)
         self._phases: list[tuple[str, Callable[[int], str]]] = [
@@ -77,9 +88,13 @@ class Soak:
             ("kill -9", self.kills),
             ("PostgreSQL stopped", self.stops),
             ("connections cut", self.cuts),
-            ("disk full", self.full_disk),
+            ("files limited", self.limited_files),
+            ("spool removed", self.removed),
+            ("spool cut", self.cut_files),
             ("all at once", self.all_at_once),
         ]
+        if disk is not None:
+            self._phases += [("disk full, then room", self.full_disk), ("disk read-only", self.broken_disk)]
 
     def run(self) -> None:
         """Prints a line per phase.
@@ -133,7 +148,7 @@ class Soak:
             self._flush()
         return f"{counted(self.proxy.cuts - before, 'cut')}, in mid COPY and after COMMIT"
 
-    def full_disk(self, calls: int) -> str:
+    def limited_files(self, calls: int) -> str:
         in_memory = 0
         # Room for some of the calls.
         self._each(lambda worker: worker.application.ask("limit_files", 1_000_000))
@@ -146,6 +161,61 @@ class Soak:
         self._each(lambda worker: worker.application.ask("limit_files", 0))
         assert in_memory
         return f"{counted(in_memory, 'call')} waited in memory, the others on disk"
+
+    def removed(self, calls: int) -> str:
+        """The directory goes while all log; what is in it can still be read by who has it open."""
+        for place, part in enumerate(_parts(calls, 6)):
+            self._harm(part, lambda: shutil.rmtree(self.directory / "spool"), is_away=bool(place % 2))
+        return "6 times, 3 of them while the database was away"
+
+    def cut_files(self, calls: int) -> str:
+        for place, part in enumerate(_parts(calls, -(-calls // CALLS_IN_MEMORY))):
+            self._harm(part, self._cut, is_away=bool(place % 2))
+        return "table and log cut to nothing, with the database up and away"
+
+    def _cut(self) -> None:
+        for ending in ("", "-wal"):
+            for path in self.directory.glob(f"spool/*.db{ending}"):
+                os.truncate(path, 0)
+
+    def _harm(self, calls: int, harm: Callable[[], object], *, is_away: bool) -> None:
+        before, after = _parts(calls, 2)
+        if is_away:
+            self.proxy.go_away()
+        self._log(before)
+        with self._logging(after):
+            harm()
+        self.proxy.come_back()
+        self._flush()
+
+    def full_disk(self, calls: int) -> str:
+        assert self.disk is not None
+        in_memory = 0
+        for place, part in enumerate(_parts(calls, 2 * -(-calls // CALLS_IN_MEMORY))):
+            if place % 2:
+                self.proxy.go_away()
+            self._log(part // 2)
+            small_disk.fill_disk(self.disk)
+            self._log(part - part // 2)
+            in_memory += sum(self._each(lambda worker: int(worker.application.ask("stats")["in_memory"])))
+            self.proxy.come_back()
+            self._flush()
+            small_disk.make_room(self.disk)
+        return f"filled to the last byte, {counted(in_memory, 'call')} waited in memory"
+
+    def broken_disk(self, calls: int) -> str:
+        assert self.disk is not None
+        before, up, away = _parts(calls, 3)
+        self._log(before)
+        with self._logging(up):
+            small_disk.break_disk(self.disk)
+        self._flush()
+        for part in _parts(away, -(-away // CALLS_IN_MEMORY)):
+            self.proxy.go_away()
+            self._log(part)
+            self.proxy.come_back()
+            self._flush()
+        return "an error of the file system, with the database up and away"
 
     def all_at_once(self, calls: int) -> str:
         killed, cut = self._killed(), self.proxy.cuts
@@ -188,7 +258,10 @@ class Soak:
 
     def _replay(self) -> tuple[int, int]:
         """Ships what the applications left, as `python -m analytics spool --replay` does."""
-        [path] = self.directory.glob("spool/*.db")
+        place = self.directory / "spool"
+        if self.disk is not None:  # by now it can only be read
+            place = shutil.copytree(place, self.disk.with_name("copy"))
+        [path] = place.glob("*.db")
         with closing(Shipper(Spool(path, max_calls=1), lambda: Database(self.proxy.url))) as shipper:
             assert shipper.spool is not None
             shipper.ship()
@@ -203,13 +276,24 @@ def _parts(total: int, count: int) -> list[int]:
 @click.command()
 @click.option("--calls", default=100_000, show_default=True, type=click.IntRange(min=5_000))
 def main(calls: int) -> None:
-    """Logs calls through kills, stops of PostgreSQL, cut connections and a full disk, and counts the rows."""
+    """Logs calls through kills, stops of PostgreSQL, cuts and failing disks, and counts the rows."""
+    if small_disk.can_break() and _IN_OWN_NAMESPACE not in os.environ:
+        # What is mounted there goes with this process.
+        command = (*(small_disk.mounting() or ()), sys.executable, "-m", "tests.soak", *sys.argv[1:])
+        os.execvpe(command[0], command, {**os.environ, _IN_OWN_NAMESPACE: "1"})
     began = time.monotonic()
     with ExitStack() as opened:
-        directory = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="usage-soak-")))
+        place = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="usage-soak-")))
+        directory = place / "disk"
+        if _IN_OWN_NAMESPACE in os.environ:
+            small_disk.mount_ext4(directory, DISK_MEGABYTES)
+            opened.callback(small_disk.unmount, directory)
+        else:
+            print("nobody may mount a disk here: it is neither filled nor broken")
         server, database = opened.enter_context(own_server())
         proxy = opened.enter_context(TcpProxy(database.url))
-        soak = Soak(calls, server, database, proxy, directory)
+        disk = directory if _IN_OWN_NAMESPACE in os.environ else None
+        soak = Soak(calls, server, database, proxy, directory, disk)
         for worker in soak.workers:
             opened.callback(lambda worker=worker: worker.application.__exit__(None, None, None))
         try:

@@ -11,6 +11,7 @@ import pytest
 from analytics import queries
 from analytics.database import Database
 from analytics.errors import DataRefused
+from analytics.formatting import fits_search, folded
 from tests import factories
 from tests.factories import NOW, call, insert_usage, usage_log
 
@@ -91,6 +92,56 @@ def test_a_search_finds_parts_of_names_and_phones(
 ) -> None:
     _three(database, acme)
     assert _names(database, acme, search=search) == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("João Conceição", "joao conceicao"),
+        ("joao", "JOÃO"),
+        ("Jo\u0061\u0303o", "jo\u00e3o"),
+        ("Jo\u00e3o", "jo\u0061\u0303o"),
+        ("Straße", "STRASSE"),
+        ("STRASSE", "straße"),
+        ("GROẞ", "gross"),
+        ("\ufb01nance o\ufb03ce", "finance office"),
+        ("\uff21\uff4e\uff4e\uff41 \uff11\uff12", "anna 12"),
+        ("I\u0307stanbul \u0130zmir", "istanbul izmir"),
+        ("DIYARBAK\u0131R", "diyarbakir"),
+        ("Smørrebrød Łódź", "smorrebrod lodz"),
+        ("Œuvre Ærø", "oeuvre aero"),
+        ("\u0416\u0443\u043a\u043e\u0432", "\u0436\u0423\u041a"),
+        (
+            "\u039f\u03b4\u03c5\u03c3\u03c3\u03ad\u03b1\u03c2",
+            "\u039f\u0394\u03a5\u03a3\u03a3\u0395\u0391\u03a3",
+        ),
+        ("O\u2019Brien", "o'brien"),
+        ("\u5c71\u7530\u592a\u90ce", "\u7530\u592a"),
+        ("\u0645\u064f\u062d\u064e\u0645\u0651\u064e\u062f", "\u0645\u062d\u0645\u062f"),
+        ("100 % of a_b\\c", "% OF A_b\\"),
+    ],
+)
+def test_a_search_ignores_accents_and_case(database: Database, acme: UUID, name: str, search: str) -> None:
+    factories.conversation(database, acme, id=ADA, phone=None, name=name)
+    factories.conversation(database, acme, id=BOB, phone=None, name="another")
+    insert_usage(
+        database,
+        usage_log(acme, conversation_id=ADA, phone=None),
+        usage_log(acme, conversation_id=BOB, phone=None),
+    )
+    assert _names(database, acme, search=search) == [(name, None)]
+    # In Python it is the same, where a page searches what it has.
+    assert call(database, "folded", "folded", name) == [(folded(name),)]
+    assert fits_search(search, None, name)
+    assert not fits_search(search, "another", None)
+
+
+@pytest.mark.parametrize("search", ["%", "_", "\\", "\u0301", "a.*", "(", "jo_o", "j%o"])
+def test_no_sign_of_a_search_stands_for_others(database: Database, acme: UUID, search: str) -> None:
+    factories.conversation(database, acme, id=ADA, phone=None, name="João")
+    insert_usage(database, usage_log(acme, conversation_id=ADA, phone=None))
+    assert _names(database, acme, search=search) == []
+    assert not fits_search(search, "João")
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ import logging
 import os
 import random
 import secrets
+import shutil
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -19,14 +21,17 @@ from click.testing import CliRunner
 import analytics
 from analytics.__main__ import main
 from analytics.database import Database
+from analytics.tracking import renewal
 from analytics.tracking.spool import Spool
-from tests import factories
+from tests import factories, small_disk
 from tests.conftest import dsn
 from tests.own_server import own_server
 from tests.tcp_proxy import TcpProxy
 from tests.tracked_application import Application
 from tests.tracked_calls import log_call, require_stored_once, stored_numbers
 
+mounts = pytest.mark.skipif(small_disk.mounting() is None, reason="this system lets nobody mount a disk")
+breaks = pytest.mark.skipif(not small_disk.can_break(), reason="only root can break a disk, on Linux")
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 
@@ -327,24 +332,231 @@ def test_the_tracker_is_replaced_while_threads_are_logging(
     require_stored_once(database, range(6_000))
 
 
+def _each(pattern: str, harm: Callable[[Path], object]) -> Callable[[Path], None]:
+    def do(spool: Path) -> None:
+        for path in sorted(spool.glob(pattern)):
+            harm(path)
+
+    return do
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def _overwrite(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(secrets.token_bytes(path.stat().st_size))
+
+
+def _replace(path: Path) -> None:
+    path.unlink()
+    path.write_bytes(b"no spool " * 500)
+
+
+def _restore_older(spool: Path) -> None:
+    """As `cp -r backup/. spool/` does, into the same files."""
+    for path in (spool.parent / "backup").iterdir():
+        shutil.copyfile(path, spool / path.name)
+
+
+def _restore_older_directory(spool: Path) -> None:
+    shutil.rmtree(spool)
+    (spool.parent / "backup").rename(spool)
+
+
+HARM: dict[str, Callable[[Path], object]] = {
+    "directory removed": shutil.rmtree,
+    "directory renamed": lambda spool: spool.rename(spool.with_name("renamed")),
+    "table removed": _each("*.db", Path.unlink),
+    "log removed": _each("*.db-wal", Path.unlink),
+    "index removed": _each("*.db-shm", Path.unlink),
+    "table cut": _each("*.db", _cut),
+    "log cut": _each("*.db-wal", _cut),
+    "index cut": _each("*.db-shm", _cut),
+    "all cut": _each("*.db*", _cut),
+    "table overwritten": _each("*.db", _overwrite),
+    "table and log overwritten": _each("*.db*[!m]", _overwrite),
+    "table and log cut": _each("*.db*[!m]", _cut),
+    "table replaced": _each("*.db", _replace),
+    "restored from a backup": _restore_older,
+    "restored as a directory": _restore_older_directory,
+}
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["database up", "database away"])
+@pytest.mark.parametrize("harm", HARM.values(), ids=HARM.keys())
+def test_a_spool_that_is_harmed_while_it_is_used_loses_nothing_that_memory_has(
+    database: Database,
+    proxy: TcpProxy,
+    acme: UUID,
+    tmp_path: Path,
+    harm: Callable[[Path], object],
+    is_away: bool,
+) -> None:
+    spool = tmp_path / "spool"
+    with Application(acme, proxy.url, tmp_path) as application:
+        if is_away:
+            proxy.go_away()
+        application.ask("log_all", 0, 100)
+        shutil.copytree(spool, tmp_path / "backup")
+        application.ask("log_all", 100, 300)
+        harm(spool)
+        application.ask("log_all", 300, 600)
+        proxy.come_back()
+
+        assert application.ask("flush")
+        stats = application.ask("stats")
+        errors = application.end()
+
+    assert (stats["logged"], stats["waiting"], stats["in_memory"], stats["lost"]) == (600, 0, 0, 0)
+    require_stored_once(database, range(600))
+    assert "Traceback" not in errors
+    assert waiting(tmp_path) == 0
+
+
 @pytest.mark.usefixtures("tracker")
-def test_a_spool_that_is_damaged_while_it_is_used(
+@pytest.mark.parametrize("harm", ["table and log cut", "directory removed"])
+def test_what_is_lost_with_a_spool_is_counted(
+    database: Database,
+    proxy: TcpProxy,
+    acme: UUID,
+    tmp_path: Path,
+    log_of_errors: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: str,
+) -> None:
+    spool = tmp_path / "spool"
+    monkeypatch.setattr(renewal, "COPIES", 40)
+    analytics.configure(database_url=dsn(proxy.url), directory=spool)
+    proxy.go_away()
+    for number in range(100):
+        log_call(acme, number)
+    HARM[harm](spool)
+    log_call(acme, 100)
+
+    stats = analytics.stats()
+    proxy.come_back()
+    assert analytics.flush()
+
+    lost = 0 if harm == "directory removed" else 61
+    assert (stats.logged, stats.lost) == (101, lost)
+    assert analytics.stats().stored == 101 - lost
+    require_stored_once(database, range(lost, 101))
+    assert f"{lost} are lost" in log_of_errors.text
+
+
+@mounts
+def test_a_full_disk_ships_while_the_database_is_up_and_is_used_again_when_it_has_room(
+    database: Database, proxy: TcpProxy, acme: UUID, tmp_path: Path
+) -> None:
+    beginning = small_disk.mounting() or ()
+    with Application(acme, proxy.url, tmp_path / "disk", beginning=beginning) as application:
+        application.ask("mount_disk", 2)
+        application.ask("log_all", 0, 300)
+        application.ask("fill_disk")
+        application.ask("log_all", 300, 600)
+        assert application.ask("flush")
+        stats = application.ask("stats")
+        assert (stats["waiting"], stats["in_memory"], stats["lost"]) == (0, 0, 0)
+        require_stored_once(database, range(600))
+
+        # What waits on disk and in memory comes, too, without room.
+        application.ask("make_room")
+        proxy.go_away()
+        application.ask("log_all", 600, 800)
+        application.ask("fill_disk")
+        application.ask("log_all", 800, 1_000)
+        stats = application.ask("stats")
+        assert (stats["waiting"] + stats["in_memory"], stats["lost"]) == (400, 0)
+        assert stats["in_memory"] > 0
+        proxy.come_back()
+        assert application.ask("flush")
+        require_stored_once(database, range(1_000))
+
+        application.ask("make_room")
+        proxy.go_away()
+        application.ask("log_all", 1_000, 1_100)
+        assert application.ask("stats")["in_memory"] == 0
+        proxy.come_back()
+        assert application.ask("flush")
+        assert application.ask("replay") == "0 calls stored, 0 there already, 0 set aside\n"
+        errors = application.end()
+
+    require_stored_once(database, range(1_100))
+    assert "the spool takes no calls (database or disk is full)" in errors
+    assert "Traceback" not in errors
+
+
+@breaks
+@pytest.mark.parametrize("is_away", [False, True], ids=["database up", "database away"])
+def test_a_disk_that_turns_read_only(
+    database: Database, proxy: TcpProxy, acme: UUID, tmp_path: Path, is_away: bool
+) -> None:
+    beginning = small_disk.mounting() or ()
+    with Application(acme, proxy.url, tmp_path / "disk", beginning=beginning) as application:
+        application.ask("mount_ext4", 16)
+        if is_away:
+            proxy.go_away()
+        application.ask("log_all", 0, 300)
+        application.ask("break_disk")
+        application.ask("log_all", 300, 600)
+        stats = application.ask("stats")
+        assert (stats["logged"], stats["lost"]) == (600, 0)
+        proxy.come_back()
+
+        assert application.ask("flush")
+        stats = application.ask("stats")
+        assert (stats["waiting"], stats["in_memory"], stats["lost"]) == (0, 0, 0)
+        assert "cannot be written" in application.ask("replay")
+        assert "Traceback" not in application.end()
+
+    require_stored_once(database, range(600))
+
+
+@pytest.mark.usefixtures("tracker")
+def test_a_spool_whose_directory_cannot_be_made_begins_when_it_can(
     database: Database, proxy: TcpProxy, acme: UUID, tmp_path: Path, log_of_errors: pytest.LogCaptureFixture
 ) -> None:
-    analytics.configure(database_url=dsn(proxy.url), directory=tmp_path)
     proxy.go_away()
+    place = tmp_path / "spool"
+    place.write_text("no directory")
+    analytics.configure(database_url=dsn(proxy.url), directory=place)
     log_call(acme, 0)
-    for path in (*tmp_path.glob("*.db"), *tmp_path.glob("*.db-wal")):
-        with path.open("r+b") as file:
-            file.write(secrets.token_bytes(path.stat().st_size))
+    assert (analytics.stats().in_memory, analytics.stats().waiting) == (1, 0)
 
-    for number in range(1, 4):
-        log_call(acme, number)
+    place.unlink()
+    assert not analytics.flush(timeout_seconds=0.5)
+    assert (analytics.stats().in_memory, analytics.stats().waiting) == (0, 1)
 
-    assert not analytics.flush(timeout_seconds=0)
-    assert "cannot be read: " in str(analytics.stats().last_error)
-    analytics.close(0.5)
-    assert "calls cannot be shipped and wait: " in log_of_errors.text
+    proxy.come_back()
+    assert analytics.flush()
+    require_stored_once(database, range(1))
+    assert f"no spool at {place}/" in log_of_errors.text
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be somebody else")
+def test_permissions_that_are_taken_away_while_the_spool_is_open(
+    database: Database, proxy: TcpProxy, acme: UUID, tmp_path: Path
+) -> None:
+    # Root is never refused, so that the application is somebody else, who may go through pytest's directory.
+    with tempfile.TemporaryDirectory(prefix="usage-spool-") as place:
+        directory = Path(place)
+        os.chown(directory, 65_534, 65_534)
+        beginning = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        with Application(acme, proxy.url, directory, beginning=beginning) as application:
+            proxy.go_away()
+            application.ask("log_all", 0, 100)
+            spool = directory / "spool"
+            spool.chmod(0)
+            application.ask("log_all", 100, 200)
+            stats = application.ask("stats")
+            assert (stats["waiting"] + stats["in_memory"], stats["lost"]) == (200, 0)
+            proxy.come_back()
+            assert application.ask("flush")
+            assert "Traceback" not in application.end()
+
+    require_stored_once(database, range(200))
 
 
 @pytest.mark.usefixtures("tracker")

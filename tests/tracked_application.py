@@ -24,8 +24,9 @@ from sqlalchemy.engine import URL
 
 import analytics
 from analytics import tracking
-from analytics.config import PROJECT_DIRECTORY
+from analytics.config import PROJECT_DIRECTORY, data_directory
 from analytics.tracking.spool import Spool
+from tests import small_disk
 from tests.tracked_calls import log_call
 
 # Nothing here takes as long: it ends what hangs.
@@ -36,10 +37,19 @@ class Application:
     """The process, from outside. A command is answered with one line, "log" with one per call taken."""
 
     def __init__(
-        self, client_id: UUID, database_url: URL, directory: Path, *, keys: str = "", **environment: str
+        self,
+        client_id: UUID,
+        database_url: URL,
+        directory: Path,
+        *,
+        keys: str = "",
+        beginning: tuple[str, ...] = (),
+        **environment: str,
     ) -> None:
+        """The command line is `beginning`, such as that of small_disk.mounting(), and then ours."""
         self._process = subprocess.Popen(
             [
+                *beginning,
                 # That a fork takes one thread only is what some applications are about.
                 *(sys.executable, "-W", "error", "-W", "ignore:This process"),
                 *("-m", "tests.tracked_application", str(client_id), keys),
@@ -146,6 +156,30 @@ class _Inside:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size or hard, hard))
+
+    def mount_disk(self, megabytes: int) -> None:
+        small_disk.mount_disk(data_directory(), megabytes)
+
+    def mount_ext4(self, megabytes: int) -> None:
+        small_disk.mount_ext4(data_directory(), megabytes)
+
+    def break_disk(self) -> None:
+        small_disk.break_disk(data_directory())
+
+    def fill_disk(self) -> None:
+        small_disk.fill_disk(data_directory())
+
+    def make_room(self) -> None:
+        small_disk.make_room(data_directory())
+
+    def replay(self) -> str:
+        """What `python -m analytics spool --replay` says here, where this process has its own disk."""
+        return subprocess.run(
+            [sys.executable, "-m", "analytics", "spool", "--replay"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
 
     def refuse_threads(self) -> None:
         """As on a machine that runs as many threads as it may: no stack of this size can be had."""

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -20,7 +21,8 @@ from analytics.prices import load_price_list
 from analytics.pricing import DEFAULT_PRICES
 from analytics.records import Row, repriced_line, row_of
 from analytics.storing import Stored, halved, store_lines, store_new_lines
-from analytics.tracking.spool import PlainCall, Spool, SpoolFull
+from analytics.tracking.spool import Spool, SpoolFull, SpoolGone
+from analytics.tracking.spool_file import PlainCall
 
 BATCH_CALLS = 5_000
 # How many calls are kept in memory while the spool takes none.
@@ -39,6 +41,8 @@ class Shipped:
     stored: int = 0
     already_there: int = 0
     set_aside: int = 0
+    lost: int = 0
+    """Calls of which neither a file nor memory has anything left, and that PostgreSQL has not."""
     last_stored_at: datetime | None = None
 
 
@@ -52,6 +56,8 @@ class Shipper:
         self.prices = DEFAULT_PRICES
         """As of the last batch; callers price with it, and what it made wrong is put right in the batch."""
         self.shipped = Shipped()
+        self.spool_error: str | None = None
+        """Why there is no file to keep calls in, where the last one is gone."""
         self._open_database = open_database
         self._database: Database | None = None
         self._folded_at = 0.0
@@ -63,14 +69,58 @@ class Shipper:
         Raises:
             DatabaseError, ConfigurationError: what could not be shipped goes on waiting.
         """
-        is_chosen = True
-        self._ship_from_memory()
-        if self.spool is not None and self.spool.waiting():
-            with self.spool.only_shipper() as is_chosen:
-                if is_chosen:
-                    self._ship_from(self.spool)
+        self.look_after_spool()
+        try:
+            is_chosen = self._ship_all()
+        except SpoolGone:
+            # Since that look; calls that were stored and not marked are sent again, which adds nothing.
+            self.look_after_spool()
+            is_chosen = self._ship_all()
         if self._unfolded and time.monotonic() - self._folded_at >= FOLD_EVERY_SECONDS:
             self.fold()
+        return is_chosen
+
+    def look_after_spool(self) -> None:
+        """Begins a new file where the spool's is gone, cut, replaced or damaged, and says what that cost.
+
+        Any thread may do so.
+        """
+        if self.spool is None:
+            return
+        try:
+            renewals = self.spool.renew()
+            self.spool_error = None
+        except (sqlite3.Error, OSError) as error:
+            self.spool_error = f"no spool can be made at {self.spool.path}: {error}"
+            return
+        for renewal in renewals:
+            self.shipped.lost += renewal.lost
+            log.error(
+                "%s, while it was used: %s of the calls that waited there are saved, %s are lost%s",
+                renewal.fault,
+                f"{renewal.found:,}",
+                f"{renewal.lost:,}",
+                f"; it is kept as {renewal.kept_as}" if renewal.kept_as else "",
+            )
+
+    def _ship_all(self) -> bool:
+        if self.spool is None:
+            self._ship_from_memory()
+            return True
+        for renewal in tuple(self.spool.renewals):
+            calls = renewal.calls()
+            while batch := list(islice(calls, BATCH_CALLS)):
+                self._pass_on(batch)
+            self.spool.settle(renewal)
+        self._ship_from_memory()
+        if not self.spool.has_file:
+            return True
+        self.spool.mark_again()
+        if not self.spool.waiting():
+            return True
+        with self.spool.only_shipper() as is_chosen:
+            if is_chosen:
+                self._ship_from(self.spool)
         return is_chosen
 
     def _ship_from(self, spool: Spool) -> None:
@@ -106,20 +156,32 @@ class Shipper:
         spool.tidy()
 
     def _ship_from_memory(self) -> None:
-        """To where the calls belong if that works by now, else straight to the database."""
         while self.in_memory:
             calls = list(self.in_memory)[:BATCH_CALLS]
-            try:
-                if self.spool is None:
-                    raise OSError
-                self.spool.append_many(calls)
-            except (SpoolFull, sqlite3.Error, OSError):
-                for call, error in self._store([(0, *call) for call in calls]):
-                    log.error(
-                        "call %s is lost, as there is no spool to set it aside in: %s", _row(call).id, error
-                    )
+            self._pass_on(calls)
             for _ in calls:
                 self.in_memory.popleft()
+
+    def _pass_on(self, calls: Sequence[tuple[str, str]]) -> None:
+        """To where the calls belong if that works by now, else straight to the database."""
+        try:
+            if self.spool is None:
+                raise OSError
+            self.spool.append_many(calls)
+        except (SpoolFull, sqlite3.Error, OSError):
+            for call, error in self._store([(0, *call) for call in calls]):
+                self.shipped.lost += 1
+                log.error(
+                    "call %s is lost, as there is no spool to set it aside in: %s", _row(call).id, error
+                )
+
+    def send(self, calls: Sequence[tuple[str, str]]) -> list[str]:
+        """Stores calls (price revision and line) that are in no spool; why those are not stored that are not.
+
+        Raises:
+            DatabaseError, ConfigurationError: it did not come to that.
+        """
+        return [error for _, error in self._store([(0, *call) for call in calls])]
 
     def _mark_shipped(self, calls: Sequence[PlainCall], refused: Sequence[tuple[PlainCall, str]]) -> None:
         assert self.spool is not None

@@ -4,19 +4,38 @@ An append is in the operating system's hands when it returns, and so survives `k
 after a power cut the last ones may be missing. Sequence numbers only grow: the last call that was shipped
 stays in the table as their anchor until the next one is (SQLite's own way to that, AUTOINCREMENT, doubles the
 time of an append).
+
+Somebody may remove, cut or replace the file under a running application. Each use looks whether it is still
+there. What this process logged last is kept in memory, too, until it is shipped; with what can still be read
+it goes into a new file, and what is gone is counted.
 """
 
 import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+from analytics.tracking.renewal import Copies, Renewal
+from analytics.tracking.spool_file import (
+    Files,
+    PlainCall,
+    connect,
+    ends,
+    go_on_behind,
+    is_busy,
+    is_damaged,
+    keep_log_of_cut,
+    make_tables,
+    put_aside,
+    transaction,
+    until_not_busy,
+)
 
 # How long an append waits for another process that is writing. It then goes on in memory.
 APPEND_TIMEOUT_SECONDS = 0.25
@@ -24,30 +43,16 @@ SHIP_TIMEOUT_SECONDS = 2.0
 # Checkpoints are the shipper's business, so that no caller ever waits for a disk. Past this size of the log
 # writers wait a moment, so that it can begin anew.
 MANY_LOG_BYTES = 64_000_000
-
-_SCHEMA = """
-    create table if not exists calls (
-        number integer primary key,
-        price_revision text not null,
-        line text not null
-    );
-    create table if not exists shipped (
-        is_only_row integer primary key check (is_only_row = 1),
-        number integer not null
-    );
-    insert or ignore into shipped values (1, 0);
-    create table if not exists set_aside (
-        number integer primary key,
-        price_revision text not null,
-        line text not null,
-        error text not null,
-        set_aside_at text not null
-    );
-"""
+# How often more than one look is taken at the files.
+LOOK_EVERY_SECONDS = 0.1
 
 
 class SpoolFull(Exception):
     """As many calls are waiting as may."""
+
+
+class SpoolGone(OSError):
+    """The file is not what it was: renew() begins another one."""
 
 
 class SpooledCall(NamedTuple):
@@ -56,11 +61,6 @@ class SpooledCall(NamedTuple):
     number: int
     price_revision: str
     line: str
-
-
-PlainCall = tuple[int, str, str]
-"""The same without names. Python's collector forgets plain tuples of texts; thousands of objects of a class,
-batch after batch, have it go through all that the application holds (0.1 s at a time in the benchmark)."""
 
 
 class SetAside(NamedTuple):
@@ -73,69 +73,200 @@ class SetAside(NamedTuple):
 
 
 class Spool:
-    """One file of waiting calls. Every method may be called by any thread; after a fork open another one."""
+    """One file of waiting calls. Every method may be called by any thread; after a fork open another one.
 
-    def __init__(self, path: Path, *, max_calls: int) -> None:
+    Where nothing else is said, methods raise SpoolGone or sqlite3.Error if the file cannot be used.
+    """
+
+    def __init__(self, path: Path, *, max_calls: int, on_damage: Callable[[str], None] | None = None) -> None:
+        """Opens or makes the file; a damaged one is moved aside and told to `on_damage`, if there is one."""
         self.path = path
         self.max_calls = max_calls
+        self.generation = 0
+        """How many files there were before this one."""
+        self.renewals: list[Renewal] = []
+        """Those of them whose calls are not in their new place yet."""
+        self._on_damage = on_damage
         self._shipped = 0
         self._last = 0
+        self._is_unmarked = False
         self._lock: sqlite3.Connection | None = None
-        self._is_closed_for_fork = False
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # It holds phone numbers: for nobody else to read. SQLite gives its other files the same mode.
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+        self._is_open = False
+        self._fault: str | None = None
+        self._look_at = 0.0
+        self._files: Files | None = None
+        self._copies = Copies()
         # Two connections, so that no caller waits while the shipper reads: each has its lock, as SQLite is
         # only ever entered with one of them held.
         self._appending = threading.Lock()
         self._shipping = threading.Lock()
         self._open()
-        self._refresh()
+        # What others left here.
+        self._found_here = range(self._shipped + 1, self._last + 1)
 
     def _open(self) -> None:
         """Opens the file, which another process may be creating or recovering at this moment."""
-        _UNTIL_NOT_BUSY(self._open_once)
-        self._is_closed_for_fork = False
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # It holds phone numbers: for nobody else to read. SQLite gives its other files the same mode.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
+        keep_log_of_cut(self.path)
+        try:
+            until_not_busy(self._open_once, SHIP_TIMEOUT_SECONDS)
+        except sqlite3.DatabaseError as error:
+            if self._on_damage is None or not is_damaged(error):
+                raise
+            moved = put_aside(self.path)
+            self._on_damage(f"{self.path} is damaged ({error}): it is kept as {moved}")
+            until_not_busy(self._open_once, SHIP_TIMEOUT_SECONDS)
+        self._fault = None
+        self._is_open = True
 
     def _open_once(self) -> None:
         with contextlib.ExitStack() as opened:
-            self._shipper = opened.enter_context(closing(_connect(self.path, SHIP_TIMEOUT_SECONDS)))
-            # The table that is made last: where it is, nothing needs to be written to open the file.
-            known = self._shipper.execute("select name from sqlite_master where name = 'set_aside'")
-            if known.fetchone() is None:
-                self._shipper.executescript(_SCHEMA)
-            self._appender = opened.enter_context(closing(_connect(self.path, APPEND_TIMEOUT_SECONDS)))
-            self._cursor = self._appender.cursor()
+            shipper = opened.enter_context(closing(connect(self.path, SHIP_TIMEOUT_SECONDS)))
+            make_tables(shipper)
+            shipped, last = ends(shipper)
+            has_gone_back = last < self._last
+            if has_gone_back:
+                go_on_behind(shipper, self._last)
+                shipped, last = ends(shipper)
+            appender = opened.enter_context(closing(connect(self.path, APPEND_TIMEOUT_SECONDS)))
+            cursor = appender.cursor()
+            files = Files(self.path)
             opened.pop_all()
+        if self._files is not None and (has_gone_back or not files.is_same(self._files)):
+            # While it was closed for a fork. Nothing but copies is left then.
+            self._leave(f"{self.path} was replaced", None, None)
+        self._shipper, self._appender, self._cursor, self._files = shipper, appender, cursor, files
+        self._shipped, self._last = max(self._shipped, shipped), last
+
+    def _leave(self, fault: str, kept_as: Path | None, connection: sqlite3.Connection | None) -> Renewal:
+        """Has done with a file, and begins to count anew."""
+        shipped = self._shipped
+        renewal = Renewal(fault=fault, kept_as=kept_as, connection=connection)
+        self.renewals.append(renewal)
+        self.generation += 1
+        waiting = {number for number in {*self._copies.numbers(), *self._found_here} if number > shipped}
+        renewal.look_through([call for call in self._copies.calls() if call[0] > shipped], waiting)
+        self._copies, self._found_here, self._files = Copies(), range(0), None
+        return renewal
+
+    def renew(self) -> list[Renewal]:
+        """Begins a new file where the open one is gone, cut, replaced or damaged; what is to be told of that.
+
+        Raises:
+            sqlite3.Error, OSError: there is no file, and none can be made. Calls are refused until it can.
+        """
+        with self._appending, self._shipping:
+            if not self._is_open:
+                self._open()
+            elif self._files is not None and (fault := self._fault or self._files.fault()) is not None:
+                self._fault = fault
+                kept_as = self._files.put_aside()
+                self._release_lock()
+                self._is_open = False
+                with contextlib.suppress(sqlite3.Error):
+                    self._cursor.close()
+                    self._appender.close()
+                self._leave(fault, kept_as, self._shipper)
+                # Else the next attempt will say why.
+                with contextlib.suppress(sqlite3.Error, OSError):
+                    self._open()
+            untold = [renewal for renewal in self.renewals if not renewal.is_told]
+            for renewal in untold:
+                renewal.is_told = True
+            return untold
+
+    @property
+    def has_file(self) -> bool:
+        """False where the file is gone and no new one could be made yet."""
+        return self._files is not None
+
+    def settle(self, renewal: Renewal) -> None:
+        """All that was left of the old file is in its new place."""
+        self.renewals.remove(renewal)
+        renewal.close()
+
+    def _look(self) -> None:
+        """Raises SpoolGone where the open file is not the one on disk, as far as a look tells."""
+        if self._files is None:
+            raise SpoolGone(f"{self.path} is not open")
+        if self._fault is None:
+            now = time.monotonic()
+            if now < self._look_at:
+                self._fault = self._files.quick_fault()
+            else:
+                self._look_at = now + LOOK_EVERY_SECONDS
+                self._fault = self._files.fault()
+        if self._fault is not None:
+            raise SpoolGone(self._fault)
+
+    @contextmanager
+    def _noting_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if not is_damaged(error):
+                raise
+            self._fault = f"{self.path} is damaged ({error})"
+            raise SpoolGone(self._fault) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The shipper's connection, for this thread alone."""
+        self._reopen()
+        with self._shipping:
+            self._look()
+            with self._noting_damage():
+                yield self._shipper
 
     def append(self, price_revision: str, line: str) -> None:
         """Keeps one call.
 
         Raises:
             SpoolFull: max_calls are waiting.
+            SpoolGone: the file is not there any more, or is another one.
             sqlite3.Error: the disk is full or broken, or another process writes for too long.
         """
+        if self._fault is not None:  # nobody waits for who is just making a new file
+            raise SpoolGone(self._fault)
         with self._appending:
+            self._look()
             if self._last - self._shipped >= self.max_calls:
                 self._require_room()
-            self._cursor.execute(
-                "insert into calls (price_revision, line) values (?, ?)", (price_revision, line)
-            )
-            self._last = self._cursor.lastrowid or 0
+            # Another thread may read a later number while this one is written.
+            newest = self._last
+            try:
+                self._cursor.execute(
+                    "insert into calls (price_revision, line) values (?, ?)", (price_revision, line)
+                )
+            except sqlite3.Error:
+                with self._noting_damage():
+                    raise
+            number = self._cursor.lastrowid or 0
+            if number <= newest:
+                self._fault = f"{self.path} was replaced by an older one"
+            else:
+                self._last = max(self._last, number)
+            self._copies.keep((number, price_revision, line))
 
     def append_many(self, calls: Sequence[tuple[str, str]]) -> None:
         """Keeps several calls or none; raises as append() does."""
         self._reopen()
         with self._appending:
+            self._look()
             if self._last + len(calls) - self._shipped > self.max_calls:
                 self._require_room(len(calls))
-            with _transaction(self._appender):
+            with self._noting_damage(), transaction(self._appender):
                 cursor = self._appender.executemany(
                     "insert into calls (price_revision, line) values (?, ?)", calls
                 )
                 [last] = cursor.execute("select max(number) from calls").fetchone()
-            self._last = last  # and not before the commit, which a full disk may prevent
+            # And not before the commit, which a full disk may prevent.
+            self._last = max(self._last, last)
+            for number, call in enumerate(calls, start=last - len(calls) + 1):
+                self._copies.keep((number, *call))
 
     def _require_room(self, calls: int = 1) -> None:
         # Other processes may have shipped since.
@@ -149,12 +280,20 @@ class Spool:
 
     def read_plain(self, limit: int, *, after: int = 0) -> list[PlainCall]:
         """What read() does, for many."""
-        with self._shipping:
-            return self._shipper.execute(
+        newest = self._last
+        with self._reading() as shipper:
+            calls: list[PlainCall] = shipper.execute(
                 "select number, price_revision, line from calls"
                 " where number > max(?, (select number from shipped)) order by number limit ?",
                 (max(self._shipped, after), limit),
             ).fetchall()
+            # Numbers have no gaps.
+            first, last = (calls[0][0], calls[-1][0]) if calls else (1, ends(shipper)[1])
+            has_gap = len(calls) > 0 and last - first + 1 != len(calls)
+            if has_gap or (len(calls) < limit and last < newest):
+                self._fault = f"{self.path} lacks calls that were in it"
+                raise SpoolGone(self._fault)
+            return calls
 
     def mark_shipped(self, last: int, set_aside: Sequence[tuple[PlainCall, str]] = ()) -> None:
         """All up to the number `last` are in PostgreSQL, but those that were set aside with their error.
@@ -164,25 +303,35 @@ class Spool:
                 the same, and after it they are shipped again, which adds nothing.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._shipping:
+        with self._reading() as shipper:
             if not set_aside:
                 self._shipped = max(self._shipped, last)
-            with _transaction(self._shipper):
-                self._shipper.executemany(
+                self._is_unmarked = True
+            with transaction(shipper):
+                shipper.executemany(
                     "insert or replace into set_aside values (?, ?, ?, ?, ?)",
                     [(*call, error, now) for call, error in set_aside],
                 )
-                self._shipper.execute("update shipped set number = max(number, ?)", (last,))
-                self._shipper.execute("delete from calls where number < ?", (last,))
+                shipper.execute("update shipped set number = max(number, ?)", (last,))
+                shipper.execute("delete from calls where number < ?", (last,))
             self._shipped = max(self._shipped, last)
+            self._is_unmarked = False
+        with self._appending:
+            self._copies.forget(self._shipped)
+
+    def mark_again(self) -> None:
+        """Tries once more what mark_shipped() could not write."""
+        if self._is_unmarked:
+            with contextlib.suppress(sqlite3.Error):
+                self.mark_shipped(self._shipped)
 
     def tidy(self) -> None:
         """Moves the log into the file, so that neither grows for ever."""
-        with self._shipping, contextlib.suppress(sqlite3.Error):  # the next time will do
-            self._shipper.execute("pragma wal_checkpoint(passive)")
+        with contextlib.suppress(sqlite3.Error, OSError), self._reading() as shipper:  # the next time will do
+            shipper.execute("pragma wal_checkpoint(passive)")
             log = self.path.with_name(f"{self.path.name}-wal")
             if log.exists() and log.stat().st_size > MANY_LOG_BYTES:
-                self._shipper.execute("pragma wal_checkpoint(truncate)")
+                shipper.execute("pragma wal_checkpoint(truncate)")
 
     def last(self) -> int:
         """The number of the newest call."""
@@ -195,43 +344,46 @@ class Spool:
         return self._shipped
 
     def waiting(self) -> int:
-        """How many calls are waiting."""
+        """How many calls are waiting, those included that are left of files before this one."""
         self._refresh()
-        return max(self._last - self._shipped, 0)
+        return max(self._last - self._shipped, 0) + sum(renewal.found for renewal in tuple(self.renewals))
 
     def _refresh(self) -> None:
-        self._reopen()
-        with self._shipping:
-            shipped, last = self._shipper.execute(
-                "select number, (select max(number) from calls) from shipped"
-            ).fetchone()
+        newest = self._last
+        with self._reading() as shipper:
+            shipped, last = ends(shipper)
+            if last < newest:
+                self._fault = f"{self.path} lacks calls that were in it"
+                raise SpoolGone(self._fault)
             self._shipped = max(self._shipped, shipped)
-            self._last = max(self._last, last or shipped)
+            self._last = max(self._last, last)
+        with self._appending:
+            self._copies.forget(self._shipped)
 
     def set_aside(self) -> list[SetAside]:
         """The calls that the database refused, oldest first."""
-        with self._shipping:
+        with self._reading() as shipper:
             return [
                 SetAside(number, line, error, datetime.fromisoformat(at))
-                for number, line, error, at in self._shipper.execute(
+                for number, line, error, at in shipper.execute(
                     "select number, line, error, set_aside_at from set_aside order by number"
                 )
             ]
 
     def count_set_aside(self) -> int:
         """How many calls the database refused."""
-        with self._shipping:
-            [count] = self._shipper.execute("select count(*) from set_aside").fetchone()
+        with self._reading() as shipper:
+            [count] = shipper.execute("select count(*) from set_aside").fetchone()
             return int(count)
 
     def replay(self) -> int:
         """Puts what was set aside back among the waiting; how many."""
-        with self._shipping, _transaction(self._shipper):
-            self._shipper.execute(
+        with self._reading() as shipper, transaction(shipper):
+            shipper.execute(
                 "insert into calls (price_revision, line)"
                 " select price_revision, line from set_aside order by number"
             )
-            replayed = self._shipper.execute("delete from set_aside").rowcount
+            replayed = shipper.execute("delete from set_aside").rowcount
         self._refresh()
         return replayed
 
@@ -239,7 +391,8 @@ class Spool:
     def only_shipper(self) -> Iterator[bool]:
         """Whether this is the one process, and in it the one thread, that ships, until the block ends.
 
-        A lock of the operating system's, which a killed process leaves behind for nobody.
+        A lock of the operating system's, which a killed process leaves behind for nobody. Where there can be
+        none (a full disk, a directory that is gone) everybody ships: what is sent twice is stored once.
         """
         with self._shipping:
             is_chosen = self._take_lock()
@@ -253,18 +406,17 @@ class Spool:
     def _take_lock(self) -> bool:
         if self._lock is not None:
             return False
-        lock = sqlite3.connect(
-            self.path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False
-        )
-        try:
-            # Not exclusive: that fails where others are only trying, and then all may fail.
-            lock.execute("begin immediate")
-        except sqlite3.Error as error:
-            lock.close()
-            if not _is_busy(error):
-                raise
-            return False
-        self._lock = lock
+        with contextlib.suppress(sqlite3.Error):
+            lock = sqlite3.connect(
+                self.path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False
+            )
+            try:
+                # Not exclusive: that fails where others are only trying, and then all may fail.
+                lock.execute("begin immediate")
+            except sqlite3.Error as error:
+                lock.close()
+                return not is_busy(error)
+            self._lock = lock
         return True
 
     def _release_lock(self) -> None:
@@ -279,18 +431,22 @@ class Spool:
         counts who uses a file, and locks it once for all: the child would believe that it held its parent's
         locks, and calls would go to a log that the parent deletes as the last one who uses it.
         """
+        # Closing would take along what is in no file any more.
+        with contextlib.suppress(sqlite3.Error, OSError):
+            self.renew()
         self._appending.acquire()
         self._shipping.acquire()
         self._was_shipping = self._lock is not None
         self._release_lock()
-        self._is_closed_for_fork = True
-        self._close()
+        if self._is_open:
+            self._is_open = False
+            self._close()
 
     def after_fork(self) -> None:
         """Goes on in the parent."""
         try:
             # Else, as on a full disk, the next attempt to ship will try again.
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error, OSError):
                 self._open()
                 if self._was_shipping:
                     # Somebody else may have been faster: then both send the same calls, which does no harm.
@@ -300,15 +456,19 @@ class Spool:
             self._appending.release()
 
     def _reopen(self) -> None:
-        if self._is_closed_for_fork:
+        if not self._is_open:
             with self._appending, self._shipping:
-                if self._is_closed_for_fork:
+                if not self._is_open:
                     self._open()
 
     def close(self) -> None:
         """Closes the file. What is waiting stays there."""
         with self._appending, self._shipping:
-            self._close()
+            if self._is_open:
+                self._is_open = False
+                self._close()
+            for renewal in self.renewals:
+                renewal.close()
 
     def _close(self) -> None:
         # First the cursor: its statement would keep the file open.
@@ -316,60 +476,3 @@ class Spool:
             self._cursor.close()
         self._appender.close()
         self._shipper.close()
-
-
-def _is_busy(error: BaseException) -> bool:
-    """Whether another process holds a lock; extended codes say which."""
-    return (
-        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-    )
-
-
-# SQLite itself does not wait for who turns a new file's log on.
-_UNTIL_NOT_BUSY = Retrying(
-    retry=retry_if_exception(_is_busy),
-    stop=stop_after_delay(SHIP_TIMEOUT_SECONDS),
-    wait=wait_random(0.001, 0.02),
-    reraise=True,
-)
-
-
-def is_damaged(error: sqlite3.Error) -> bool:
-    """Whether the file is no spool any more, however often one tries."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
-
-
-def put_aside(path: Path) -> Path:
-    """Moves a damaged file out of the way, with its log, for somebody to look at; where it is now."""
-    moved = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d%H%M%S%f}")
-    for ending in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(f"{path.name}{ending}").rename(moved.with_name(f"{moved.name}{ending}"))
-    return moved
-
-
-def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None, check_same_thread=False)
-    try:
-        # Each append writes whole pages to the log, and a call is some 400 bytes.
-        connection.execute("pragma page_size = 2048")
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = normal")
-        connection.execute("pragma wal_autocheckpoint = 0")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("begin immediate")
-    try:
-        yield
-    except BaseException:
-        # A full disk may have ended the transaction already.
-        if connection.in_transaction:
-            connection.rollback()
-        raise
-    connection.commit()

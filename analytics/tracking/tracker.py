@@ -18,7 +18,7 @@ from analytics.database import Database
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.pricing import PriceList
 from analytics.tracking.shipping import MEMORY_CALLS, Shipper
-from analytics.tracking.spool import Spool, SpoolFull, is_damaged, put_aside
+from analytics.tracking.spool import Spool, SpoolFull, SpoolGone
 
 # Calls that come within this time of the first one travel with it.
 LINGER_SECONDS = 0.25
@@ -27,6 +27,8 @@ IDLE_SECONDS = 5.0
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 30.0
 POLL_SECONDS = 0.05
+# How often the spool's file is looked at while the database is away.
+LOOK_SECONDS = 1.0
 # An outage is in the log when it begins, and again after as long as this.
 REPORT_AGAIN_SECONDS = 300.0
 
@@ -50,7 +52,8 @@ class TrackerStats:
     set_aside: int
     """Calls that the database refused: `python -m analytics spool` says why."""
     lost: int
-    """Calls that neither spool nor memory had room for."""
+    """Calls of this process that neither spool nor memory had room for, or that went with a spool's file that
+    was removed or damaged."""
     rejected: dict[str, int]
     """Calls with impossible arguments, by the argument that was at fault."""
     unpriced: int
@@ -75,11 +78,13 @@ class Tracker:
         self._rejected: Counter[str] = Counter()
         self._last_error: str | None = None
         self._reported_at: dict[str, float] = {}
+        self._look_at = 0.0
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._stop = threading.Event()
         self._progress = threading.Condition()
         self._shipping = threading.Lock()
+        self._opening = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_closed = False
         self._shipper = Shipper(self._open_spool(), self._open_database)
@@ -102,6 +107,10 @@ class Tracker:
         except (SpoolFull, sqlite3.Error, OSError) as error:
             if not self._keep_in_memory(line, price_revision, error):
                 return False
+            if isinstance(error, SpoolGone) and time.monotonic() >= self._look_at:
+                # Not for the database's sake, but for a new file's.
+                self._look_at = time.monotonic() + LOOK_SECONDS
+                self._hurry.set()
         with self._lock:
             self._logged += 1
             self._unpriced += is_unpriced
@@ -143,15 +152,12 @@ class Tracker:
     def flush(self, timeout_seconds: float) -> bool:
         """Whether all that was logged before is in PostgreSQL (or set aside) before the time is over."""
         deadline = time.monotonic() + timeout_seconds
-        spool = self._shipper.spool
-        target: int | None = None
+        target: tuple[int, int] | None = None
         while True:
             # A spool that cannot be read now may be readable later.
-            with contextlib.suppress(sqlite3.Error):
-                # A call in memory has no number yet: the spool gives it one when it takes it.
-                if target is None and not self._shipper.in_memory:
-                    target = spool.last() if spool is not None else 0
-                if target is not None and (spool is None or spool.shipped() >= target):
+            with contextlib.suppress(sqlite3.Error, OSError):
+                target = self._flushed_when(target)
+                if target is not None and self._is_flushed(target):
                     return True
             if time.monotonic() >= deadline:
                 return False
@@ -164,14 +170,37 @@ class Tracker:
                 # Another process may be the one that ships, and it does not notify this one.
                 self._progress.wait(min(POLL_SECONDS, max(deadline - time.monotonic(), 0)))
 
+    def _flushed_when(self, target: tuple[int, int] | None) -> tuple[int, int] | None:
+        """Which file of the spool has to be shipped up to which number, as far as that is known."""
+        spool = self._shipper.spool
+        # A call that is in no file has no number yet.
+        if self._shipper.in_memory or (spool is not None and spool.renewals):
+            return None
+        if spool is None or not spool.has_file:
+            return (0, 0)
+        if target is not None and target[0] == spool.generation:
+            return target
+        return (spool.generation, spool.last())
+
+    def _is_flushed(self, target: tuple[int, int]) -> bool:
+        spool = self._shipper.spool
+        if spool is None or not spool.has_file:
+            return True
+        return spool.shipped() >= target[1] and spool.generation == target[0]
+
     def stats(self) -> TrackerStats:
+        self._look_after_spool()
         spool, shipped = self._shipper.spool, self._shipper.shipped
         waiting = set_aside = 0
         unreadable: str | None = None
+        # First, as calls go from there to the spool: rather counted twice than not at all.
+        in_memory = len(self._shipper.in_memory)
         try:
             if spool is not None:
+                waiting = sum(renewal.found for renewal in spool.renewals)
+            if spool is not None and spool.has_file:
                 waiting, set_aside = spool.waiting(), spool.count_set_aside()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             unreadable = f"{self.settings.spool_path} cannot be read: {error}"
         with self._lock:
             return TrackerStats(
@@ -179,13 +208,13 @@ class Tracker:
                 stored=shipped.stored,
                 already_there=shipped.already_there,
                 waiting=waiting,
-                in_memory=len(self._shipper.in_memory),
+                in_memory=in_memory,
                 set_aside=set_aside,
-                lost=self._lost,
+                lost=self._lost + shipped.lost,
                 rejected=dict(self._rejected),
                 unpriced=self._unpriced,
                 last_stored_at=shipped.last_stored_at,
-                last_error=unreadable or self._last_error,
+                last_error=unreadable or self._last_error or self._shipper.spool_error,
                 spool_path=spool.path if spool else None,
                 spool_max_calls=self.settings.spool_max_calls,
             )
@@ -200,9 +229,11 @@ class Tracker:
             self._thread.join(timeout_seconds)
         with self._lock:
             self._is_closed = True
-            in_memory = len(self._shipper.in_memory)
-        if in_memory:
-            log.error("%s calls are lost: the spool did not take them, nor the database", in_memory)
+            lost = len(self._shipper.in_memory)
+        if (spool := self._shipper.spool) is not None:
+            lost += sum(renewal.found for renewal in spool.renewals)
+        if lost:
+            log.error("%s calls are lost: the spool did not take them, nor the database", lost)
         if self._thread is None or not self._thread.is_alive():
             if is_shipped:
                 self._shipper.fold()
@@ -223,18 +254,23 @@ class Tracker:
     def _open_spool(self) -> Spool | None:
         path = self.settings.spool_path
         try:
-            try:
-                return Spool(path, max_calls=self.settings.spool_max_calls)
-            except sqlite3.DatabaseError as error:
-                if not is_damaged(error):
-                    raise
-                moved = put_aside(path)
-                self._report("damage", f"{path} is damaged ({error}): it is kept as {moved}")
-                return Spool(path, max_calls=self.settings.spool_max_calls)
+            return Spool(
+                path,
+                max_calls=self.settings.spool_max_calls,
+                on_damage=lambda message: self._report("damage", message),
+            )
         except (sqlite3.Error, OSError) as error:
             remedy = "set USAGE_DATA_DIR to a directory that can be written"
             self._report("spool", f"no spool at {path} ({error}): {remedy}")
             return None
+
+    def _look_after_spool(self) -> None:
+        with self._opening:
+            if self._shipper.spool is None and not self._is_closed:
+                self._shipper.spool = self._open_spool()
+        self._shipper.look_after_spool()
+        if self._shipper.spool_error is not None:
+            self._report("new spool", f"{self._shipper.spool_error}: calls wait in memory")
 
     def _open_database(self) -> Database:
         if self.settings.database_url is not None:
@@ -276,8 +312,10 @@ class Tracker:
             retrying(self._ship)
 
     def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
         # Who flushes does not want to wait for the next attempt.
-        self._hurry.wait(seconds)
+        while (left := until - time.monotonic()) > 0 and not self._hurry.wait(min(left, LOOK_SECONDS)):
+            self._look_after_spool()
         self._hurry.clear()
 
     def _ship_once(self) -> None:
@@ -289,6 +327,7 @@ class Tracker:
 
     def _ship(self) -> None:
         with self._shipping:
+            self._look_after_spool()
             has_shipped = self._shipper.ship()
         # Where another process is at it, that tells nothing about the database.
         if not has_shipped:
