@@ -519,7 +519,7 @@ def test_a_spool_whose_directory_cannot_be_made_begins_when_it_can(
     database: Database, proxy: TcpProxy, acme: UUID, tmp_path: Path, log_of_errors: pytest.LogCaptureFixture
 ) -> None:
     proxy.go_away()
-    place = tmp_path / "spool"
+    place = tmp_path / "elsewhere"
     place.write_text("no directory")
     analytics.configure(database_url=dsn(proxy.url), directory=place)
     log_call(acme, 0)
