@@ -43,6 +43,10 @@ of the base name covers its snapshots; the installation's covers only those that
 of their own for. Any other name that merely looks alike is another model. Audio sold by the minute goes by
 its length, never by tokens. A call that no list covers has no price, and is never shown as free.
 
+A new installation has the original guide's prices, in which **Groq is free**: that is its free plan. Where a
+price is free or another than the public one, cards also say what the same usage costs **at list prices**.
+Administrators switch to the public list on the page Prices; calls that are booked keep their cost.
+
 ## Conversations
 Calls belong to the conversation that they name, or else to the one with their phone number. All that name
 neither are one line, *(calls without a conversation)*, so that nothing goes missing.

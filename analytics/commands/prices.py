@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import get_args
 
 import click
@@ -66,14 +66,23 @@ def use(name: ListName, begin: str | None, client: str | None, is_preview: bool,
     now = datetime.now(UTC)
     at = now if begin is None else _moment(begin)
     with closing(open_ready_database(report=click.echo)) as database:
+        days = []
         for found in _clients(database, client):
-            click.echo(_preview_line(database, found, name, at, now))
+            first, last, held_from = preview_days(at, found.timezone, now)
+            total = preview_switch(database, found.id, name, held_from, first, last).total
+            as_if = "" if held_from == at else ", had it held then"
+            click.echo(f"{printable(found.name)}, {first} to {last}{as_if}: {_costs(total)}")
+            days += [first, last]
         if is_preview:
             with database.transaction() as connection:
                 switch = plan_switch(read_entries(connection), name, at)
             lines = _plan_lines(switch)
         else:
-            lines = _done_lines(use_list(database, name, at, by=person(by)), now)
+            is_past = at < now
+            lines = _done_lines(
+                use_list(database, name, at, by=person(by)),
+                (min(days), max(days)) if is_past and days else None,
+            )
         for line in lines:
             click.echo(line)
 
@@ -85,16 +94,9 @@ def _clients(database: Database, client: str | None) -> list[FoundClient]:
     return [FoundClient(*record) for record in rows.records]
 
 
-def _preview_line(database: Database, client: FoundClient, to: ListName, at: datetime, now: datetime) -> str:
-    first, last, held_from = preview_days(at, client.timezone, now)
-    total = preview_switch(database, client.id, to, held_from, first, last).total
-    days = f"{printable(client.name)}, {first} to {last}{'' if held_from == at else ', had it held then'}"
-    if not total.request_count:
-        return f"{days}: no calls"
-    return f"{days}: {_costs(total)}"
-
-
 def _costs(total: ModelCosts) -> str:
+    if not total.request_count:
+        return "no calls"
     if not total.changed_count:
         return (
             f"{counted(total.request_count, 'call')} booked with {usd(total.booked_usd)} would cost the same"
@@ -112,7 +114,7 @@ def _plan_lines(switch: Switch) -> Iterator[str]:
         yield f"nothing was changed: the same again without --preview switches {_names(switch)}"
 
 
-def _done_lines(switch: Switch, now: datetime) -> Iterator[str]:
+def _done_lines(switch: Switch, days: tuple[date, date] | None) -> Iterator[str]:
     if not switch.changes:
         yield f"the {_list(switch.to)} decides from {moment(switch.at)} on already: nothing was changed"
         return
@@ -121,10 +123,10 @@ def _done_lines(switch: Switch, now: datetime) -> Iterator[str]:
         yield f"the installation's own prices stay: {', '.join(map(_name, switch.own))}"
     undo = f"python -m analytics prices use {_OTHER[switch.to]} --from {switch.at.isoformat()}"
     yield f'booked costs are as they were; to undo it: "{undo}"'
-    if switch.at < now:
+    if days:
         yield (
             'to book the calls since then anew, in the open: "python -m analytics reprice --client NAME '
-            f'--from {switch.at:%Y-%m-%d} --to {now:%Y-%m-%d}"'
+            f'--from {days[0]} --to {days[1]}"'
         )
     else:
         yield 'for calls of before: the same with --from DATE, then "python -m analytics reprice"'
