@@ -8,7 +8,7 @@ leaves nothing behind on a connection that a transaction-mode pooler hands to th
 import logging
 import re
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -31,8 +31,19 @@ from analytics.errors import (
     DataRefused,
     SchemaMissing,
 )
+from analytics.pulse import Pulse
 
-CONNECT_TIMEOUT_SECONDS = 5
+CONNECTION = {
+    "prepare_threshold": None,
+    "connect_timeout": 5,
+    "application_name": "usage-analytics",
+    # A server that falls silent is given up in 15 seconds, not in the kernel's quarter hour.
+    "keepalives_idle": 10,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
+POOL_TIMEOUT_SECONDS = 10
 RECYCLE_SECONDS = 300  # below the idle limit of common poolers and firewalls
 EMBEDDED_DATABASE = "analytics"
 EMBEDDED_RETRY_SECONDS = 10
@@ -61,24 +72,22 @@ class Rows:
 class Database:
     """A pool of connections to one PostgreSQL database. Connects on first use, not before."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, restart: Callable[[], URL] | None = None) -> None:
+        """`restart` starts a server that has died, where nobody else does, and returns its URL."""
         self.url = url
+        self._restart = restart
+        self._pulse = Pulse(self._ask)
         # Autocommit, no reset and no ping: each of them would be a further round trip per read.
         self.engine = create_engine(
             url,
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,
             pool_recycle=RECYCLE_SECONDS,
-            connect_args={
-                "prepare_threshold": None,
-                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-                "application_name": "usage-analytics",
-                # A server that falls silent is given up in 15 seconds, not in the kernel's quarter hour.
-                "keepalives_idle": 10,
-                "keepalives_interval": 2,
-                "keepalives_count": 2,
-                "tcp_user_timeout": 15_000,
-            },
+            pool_timeout=POOL_TIMEOUT_SECONDS,
+            connect_args=CONNECTION,
+        )
+        event.listen(
+            self.engine, "do_connect", lambda dialect, _, words, names: self._connect(*words, **names)
         )
 
     def read(self, *queries: Query, client_id: UUID | None = None) -> list[Rows]:
@@ -172,12 +181,43 @@ class Database:
         except (psycopg.Error, DBAPIError, PoolTimeout) as error:
             raise self.explain(error) from error
 
+    def failure(self) -> str | None:
+        """Why the database does not answer, as of the last seconds; None where it does. Never waits."""
+        error = self._pulse.failure()
+        return None if error is None else str(self.explain(error))
+
+    def _ask(self) -> None:
+        words, names = self.engine.dialect.create_connect_args(self.url)
+        try:
+            self._connect(*words, **{**names, **CONNECTION}).close()
+        except psycopg.Error as error:
+            if _is_disconnected(error):
+                raise
+
+    def _connect(self, *words: Any, **names: Any) -> "psycopg.Connection[Any]":
+        try:
+            return psycopg.connect(*words, **names)
+        except psycopg.OperationalError as error:
+            if self._restart is None or not _is_disconnected(error):
+                raise
+            log.warning("the embedded PostgreSQL is gone, and is started again: %s", _first_line(error))
+            return psycopg.connect(*words, **{**names, **self._restart().query})
+
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
-        pooled = self.engine.raw_connection()
+        self._pulse.check()
+        try:
+            pooled = self.engine.raw_connection()
+        except (psycopg.Error, DBAPIError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+            if _is_disconnected(cause):
+                self._pulse.lost(cause)
+            raise
         connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
         try:
-            yield connection
+            with self._pulse.waiting(connection):
+                yield connection
+            self._pulse.answered()
         finally:
             if connection.closed:
                 pooled.invalidate()
@@ -223,6 +263,8 @@ class Database:
 
     def explain(self, error: Exception) -> DatabaseError:
         """The driver's error as one of ours, with the object and the remedy."""
+        if isinstance(error, DatabaseError):
+            return error
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         text = _first_line(cause)
         if isinstance(
@@ -244,7 +286,8 @@ class Database:
         if _is_disconnected(cause):
             return DatabaseUnavailable(
                 f"cannot reach {self.place}: {text}: check that the server runs and that DATABASE_URL or "
-                "[connections.usage] url in the secrets is right"
+                "[connections.usage] url in the secrets is right",
+                is_back=lambda: self.failure() is None,
             )
         kind = DataRefused if _is_about_data(cause) else DatabaseError
         return kind(f"{self.place} refused a statement: {text}")
@@ -257,7 +300,8 @@ def open_database(secrets: Mapping[str, Any] | None = None) -> Database:
         ConfigurationError: the configured URL cannot be used.
         DatabaseUnavailable: the embedded server does not start.
     """
-    return Database(config.configured_database_url(secrets) or start_embedded_postgresql())
+    url = config.configured_database_url(secrets)
+    return Database(url) if url else Database(start_embedded_postgresql(), restart=start_embedded_postgresql)
 
 
 def start_embedded_postgresql() -> URL:

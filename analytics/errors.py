@@ -14,6 +14,8 @@ AnalyticsError
     └── SchemaMissing       it lacks (part of) our migrations
 """
 
+from collections.abc import Callable
+
 
 class AnalyticsError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -52,7 +54,11 @@ class DatabaseError(AnalyticsError):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """The database could not be reached, or went away."""
+    """The database could not be reached, or went away. `is_back` tells, without waiting, when it is over."""
+
+    def __init__(self, message: str, is_back: Callable[[], bool] | None = None) -> None:
+        super().__init__(message)
+        self.is_back = is_back
 
 
 class DataRefused(DatabaseError):

@@ -25,6 +25,10 @@ class TcpProxy:
         """How often cut_after() and cut_at_answer_to() came to pass."""
         self._sockets: list[socket.socket] = []
         self._is_away = False
+        self._speaks = threading.Event()
+        self._speaks.set()
+        self.connections = 0
+        """How many were accepted."""
         self._client_bytes_until_cut: int | None = None
         self._request_without_answer: bytes | None = None
         self._lock = threading.Lock()
@@ -47,6 +51,7 @@ class TcpProxy:
 
     def stop(self) -> None:
         """Refuses new connections and cuts those there are: a server that is away."""
+        self.speak()
         _end(self._listener)
         self.cut()
 
@@ -60,6 +65,13 @@ class TcpProxy:
         """Cuts all connections, new ones at once, until come_back(): a server that keeps its address."""
         self._is_away = True
         self.cut()
+
+    def fall_silent(self) -> None:
+        """Accepts, and passes nothing on until speak(): a server that hangs, or packets that are dropped."""
+        self._speaks.clear()
+
+    def speak(self) -> None:
+        self._speaks.set()
 
     def come_back(self) -> None:
         self._is_away = False
@@ -88,6 +100,7 @@ class TcpProxy:
                 _end(client)
                 continue
             self._sockets += [client, server]
+            self.connections += 1
             spoken_last: list[str] = []
             for source, sink, name in ((client, server, "client"), (server, client, "server")):
                 threading.Thread(
@@ -109,6 +122,7 @@ class TcpProxy:
                 data = source.recv(65536)
                 if not data:
                     raise OSError
+                self._speaks.wait()
                 with self._lock:
                     if name == "client" and spoken_last != ["client"]:
                         self.round_trips += 1

@@ -13,7 +13,7 @@ from analytics.config import PROJECT_DIRECTORY
 # From the ground up. A module may import from its own layer and from those before it.
 LAYERS = (
     {"errors", "config", "bounded_json", "serving"},
-    {"remote", "embedded"},
+    {"remote", "embedded", "pulse"},
     {"database", "pricing", "public_prices", "formatting", "migrations"},
     {"prices", "records"},
     {"storing", "clients"},

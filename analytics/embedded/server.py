@@ -17,6 +17,7 @@ from analytics.embedded.cluster import LOOK_EVERY_SECONDS, START_SECONDS, Cluste
 from analytics.errors import DatabaseUnavailable
 
 _starting = threading.RLock()
+_is_over = False
 _in_use: tuple[int, Cluster, int] | None = None
 """The process that uses a server, and the file that it has locked. The kernel frees those of the dead."""
 
@@ -30,6 +31,8 @@ def start() -> URL:
     """
     data = config.data_directory().absolute()
     with _starting:
+        if _is_over:
+            raise DatabaseUnavailable("the embedded PostgreSQL has ended, and so does this process")
         try:
             cluster = Cluster.within(data)
             with _locked(cluster):
@@ -63,6 +66,14 @@ def stop() -> None:
             os.close(users)
 
 
+def _end() -> None:
+    """At the end of the process, when what still reads must not start it again."""
+    global _is_over
+    with _starting:
+        _is_over = True
+        stop()
+
+
 def _use(cluster: Cluster) -> None:
     """Says that this process uses the server, until it stops or ends."""
     global _in_use
@@ -74,7 +85,7 @@ def _use(cluster: Cluster) -> None:
     users = _open(cluster, "users")
     fcntl.flock(users, fcntl.LOCK_SH)
     if _in_use is None:
-        atexit.register(stop)
+        atexit.register(_end)
     _in_use = os.getpid(), cluster, users
 
 
