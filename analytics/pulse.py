@@ -18,9 +18,9 @@ import psycopg
 
 PATIENCE_SECONDS = 3
 """How long something waits before the database is asked whether it is there."""
-SILENCE_SECONDS = 6
+SILENCE_SECONDS = 5
 """After how long without an answer it is not."""
-ASK_EVERY_SECONDS = 4
+ASK_EVERY_SECONDS = 3
 """How old an answer may be, as long as somebody wants to know."""
 FORGET_AFTER_SECONDS = 15
 """When nobody has wanted to know for so long, what was known is worth nothing."""

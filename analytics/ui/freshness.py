@@ -9,23 +9,20 @@ import streamlit as st
 from analytics import formatting
 from analytics.ui import reading
 from analytics.ui.reading import Reading
-from analytics.ui.states import sentence
-
-LOOK_EVERY_SECONDS = 10
-"""How often an open page looks for newer numbers. It asks the cache; the cache asks once a minute."""
+from analytics.ui.states import LOOK_EVERY_SECONDS, sentence
 
 
 def freshness(shown: Reading[Any], also: Callable[[], object] = lambda: None) -> None:
     """The age of the numbers with a button to renew them, and a warning where that did not work.
 
-    An open page renews itself: it runs again when the cache has newer numbers than those shown. What `also`
-    draws stands in the same line.
+    An open page renews itself: it runs again when the cache has newer numbers than those shown, and when the
+    database goes away or comes back. What `also` draws stands in the same line.
     """
     loaded_at = shown.loaded_at
     if shown.failure:
         st.warning(
             "**The database does not answer.** These are the last good numbers, of "
-            f"{loaded_at:%d %b, %H:%M:%S} UTC. The page tries again every minute. {sentence(shown.failure)}",
+            f"{loaded_at:%d %b, %H:%M:%S} UTC. The page goes on trying. {sentence(shown.failure)}",
             icon=":material/cloud_off:",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="freshness"):

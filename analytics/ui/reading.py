@@ -94,11 +94,19 @@ def read(
 ) -> Reading[Answer]:
     """What load(now) says, at most a minute old while the database answers; `view` names the question.
 
-    Ends the page with an explanation where there is no answer.
+    Ends the page with an explanation where there is no answer. Numbers that are young enough are shown with a
+    failure, too, where the database has gone away since.
     """
     with explained():
-        value, loaded_at, failure = _kept(_place(of), view, load, now)
-    return Reading(value=value, loaded_at=loaded_at, failure=failure, renew=partial(read, of, view, load))
+        (value, loaded_at), failure = _or_last_good(
+            (_place(of), *view), lambda: _kept(_place(of), view, load, now)
+        )
+    return Reading(
+        value=value,
+        loaded_at=loaded_at,
+        failure=failure or of.failure(),
+        renew=partial(read, of, view, load),
+    )
 
 
 def forget() -> None:
@@ -164,6 +172,7 @@ def _viewer(
 
 
 # An expired value is shown at once and renewed behind it; one that expired a minute ago is waited for.
+# A failure is not kept: as soon as the database is back there are numbers.
 @st.cache_data(
     ttl=CACHE_SECONDS,
     refresh_mode="background",
@@ -172,9 +181,8 @@ def _viewer(
 )
 def _kept(
     place: str, view: tuple[Hashable, ...], _load: Callable[[datetime], Any], _now: datetime
-) -> tuple[Any, datetime, str | None]:
-    (value, loaded_at), failure = _or_last_good((place, *view), lambda: (_load(_now), _now))
-    return value, loaded_at, failure
+) -> tuple[Any, datetime]:
+    return _load(_now), _now
 
 
 # Of many visitors who see the same numbers the first folds.

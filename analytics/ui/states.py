@@ -3,15 +3,19 @@
 import logging
 import re
 import string
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 import streamlit as st
 
 from analytics import formatting
-from analytics.errors import AccessNotSetUp, AnalyticsError, InvalidInput, SchemaMissing
+from analytics.errors import AccessNotSetUp, AnalyticsError, DatabaseUnavailable, InvalidInput, SchemaMissing
 from analytics.queries import Overview
+
+LOOK_EVERY_SECONDS = 4
+"""How often an open page looks for what is new. It asks the cache, which asks the database once a minute."""
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,18 @@ def explained() -> Iterator[None]:
         _stop("Nobody has said who may look", error, action="Try again", icon=":material/lock:")
     except AnalyticsError as error:
         _stop("No numbers to show", error, action="Try again", icon=":material/cloud_off:")
+
+
+def look_again(is_due: Callable[[], bool] = lambda: True) -> None:
+    """Runs the page again by itself, every few seconds as long as it shows this, where `is_due` says so."""
+    _look_again(time.monotonic(), is_due)
+
+
+@st.fragment(run_every=LOOK_EVERY_SECONDS)
+def _look_again(drawn_at: float, is_due: Callable[[], bool]) -> None:
+    # Not with the page that draws it.
+    if time.monotonic() - drawn_at > LOOK_EVERY_SECONDS / 2 and is_due():
+        st.rerun()
 
 
 def no_clients() -> NoReturn:
@@ -76,6 +92,10 @@ def sentence(error: AnalyticsError | str) -> str:
 def _stop(heading: str, error: AnalyticsError, *, action: str, icon: str) -> NoReturn:
     log.error("%s: %s", heading, error)
     st.error(f"**{heading}.** {sentence(error)}", icon=icon)
+    if isinstance(error, DatabaseUnavailable) and error.is_back is not None:
+        look_again(error.is_back)
+    elif not isinstance(error, InvalidInput):
+        look_again()
     if isinstance(error, InvalidInput):
         st.button(action, type="primary", on_click=st.query_params.clear)
     elif st.button(action, type="primary"):
