@@ -50,6 +50,23 @@ def test_calls_since_are_those_of_the_client_from_the_moment_on(database: Databa
     assert queries.calls_since(database, acme, NOW, limit=1)["id"].tolist() == [newest]
 
 
+def test_calls_have_the_name_of_their_conversation_or_of_the_one_with_their_phone(
+    database: Database, acme: UUID
+) -> None:
+    other = factories.client(database, "Other")
+    named = factories.conversation(database, acme, name="Ada", phone="551")
+    factories.conversation(database, other, name="Not ours", phone="552")
+    for number, (conversation_id, phone) in enumerate(
+        [(named, None), (named, "9"), (None, "551"), (None, "552"), (None, None)], start=1
+    ):
+        _use(database, acme, NOW, number=number, conversation_id=conversation_id, phone=phone)
+
+    calls = queries.calls_since(database, acme, NOW).sort_values("id")
+    assert calls["conversation_name"].tolist() == ["Ada", "Ada", "Ada", None, None]
+    assert calls["conversation_id"].tolist() == [named, named, named, None, None]
+    assert calls["phone"].tolist() == [None, "9", "551", "552", None]
+
+
 def test_minutes_are_summed_by_source(database: Database, acme: UUID) -> None:
     _use(database, acme, NOW - timedelta(microseconds=1), number=1)
     _use(database, acme, NOW, number=2)

@@ -9,17 +9,20 @@ import pandas as pd
 import streamlit as st
 
 from analytics import formatting, queries
+from analytics.errors import InvalidInput
 from analytics.queries import UNASSIGNED_CLIENT_ID, total_change
 from analytics.ui import reading
+from analytics.ui.address import Part
 from analytics.ui.cards import Card, cards, changed
 from analytics.ui.page import Page, open_overview
 from analytics.ui.reading import Reading
-from analytics.ui.tables import COST_COLUMN, ROW_HEIGHT
+from analytics.ui.states import escaped
+from analytics.ui.tables import COST_COLUMN, ROW_HEIGHT, selected
 
-MOST_ROWS_IN_SIGHT = 20
+MOST_ROWS_IN_SIGHT = 100
+MAX_SEARCH = 100  # characters
 LEAST_LEFT = Decimal("1e-9")
 _LINK_COLORS = {"light": "#1D64B4", "dark": "#5AA2F0"}
-_TABLE = "clients table"
 
 
 def read_clients(page: Page) -> Reading[pd.DataFrame]:
@@ -82,27 +85,54 @@ def clients_total(page: Page, shown: Reading[pd.DataFrame]) -> None:
 
 
 def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
-    """A row per client, the largest spend first; a click on its name opens its Overview."""
-    frame = shown.value
+    """A row per client that fits the search, the largest spend first; a click on one opens its Overview."""
+    everybody = shown.value
     with st.container(border=True):
-        st.markdown(f"## Clients, {page.period}  :small[:gray[each in its own time zone]]")
+        heading = st.container()
+        search = _SEARCH.fill_in(
+            st.text_input,
+            "Search",
+            max_chars=MAX_SEARCH,
+            type="search",
+            placeholder="Name of a client",
+            icon=":material/search:",
+            live="400ms",
+            width=300,
+            label_visibility="collapsed",
+        ).strip()
+        fits = [formatting.folded(search) in formatting.folded(name) for name in _names(everybody)]
+        frame = everybody[fits].reset_index(drop=True)
+        count = formatting.plural(len(everybody), "client")
+        count = f"{formatting.count(len(frame))} of {count}" if search else count
+        heading.markdown(f"## Clients, {page.period}  :small[:gray[{count}, the highest known cost first]]")
+        if frame.empty:
+            st.info(
+                f"**No client fits.** None has “{escaped(search)}” in its name.", icon=":material/search_off:"
+            )
+            return
+        # Other rows are another table: what was clicked in the one before is not clicked in it.
+        key = f"clients table {search}"
         st.dataframe(
             _styled(_table(frame, page.now)),
             hide_index=True,
             placeholder=formatting.MISSING,
             height=ROW_HEIGHT * (min(len(frame), MOST_ROWS_IN_SIGHT) + 1) + 3,
             column_config=_COLUMNS,
-            on_select=lambda: _open_selected(page, frame),
+            on_select=lambda: _open_selected(key, page, frame),
             selection_mode="single-cell",
-            key=_TABLE,
+            key=key,
         )
-        st.caption("Click a client to open its Overview, a heading to sort.")
+        more = " Scroll in the table for more." if len(frame) > MOST_ROWS_IN_SIGHT else ""
+        st.caption(
+            "Click a client to open its Overview, a heading to sort. Each client's days are those of its own "
+            f"time zone.{more}"
+        )
 
 
-def _open_selected(page: Page, frame: pd.DataFrame) -> None:
-    if cells := st.session_state[_TABLE].selection.cells:
-        row, _ = cells[0]
-        open_overview(page, frame["client_id"].iloc[row])
+def _open_selected(key: str, page: Page, frame: pd.DataFrame) -> None:
+    row = selected(key, frame)
+    if row is not None:
+        open_overview(page, row["client_id"])
 
 
 def _coverage(requests: int, unpriced: int) -> str:
@@ -133,10 +163,9 @@ def _before(page: Page) -> str:
 def _table(frame: pd.DataFrame, now: datetime) -> pd.DataFrame:
     unknown = (frame["unpriced_count"] > 0) & (frame["unpriced_count"] == frame["request_count"])
     priced = (frame["request_count"] - frame["unpriced_count"]).astype("float64")
-    names = frame["client_name"].where(frame["client_id"] != UNASSIGNED_CLIENT_ID, "(calls without a client)")
     return pd.DataFrame(
         {
-            "Client": names,
+            "Client": _names(frame),
             "Cost": frame["total_cost"].astype("float64").mask(unknown),
             "Cost change": _changes(frame, "total_cost"),
             "Tokens": frame["total_tokens"],
@@ -161,6 +190,10 @@ def _changes(frame: pd.DataFrame, name: str) -> "pd.Series[float]":
     return pd.Series(changes, index=frame.index, dtype="float64")
 
 
+def _names(frame: pd.DataFrame) -> "pd.Series[str]":
+    return frame["client_name"].where(frame["client_id"] != UNASSIGNED_CLIENT_ID, "(calls without a client)")
+
+
 def _styled(table: pd.DataFrame) -> Any:
     styler = table.style.set_properties(
         subset=["Client"], color=_LINK_COLORS.get(st.context.theme.type or "", _LINK_COLORS["light"])
@@ -179,7 +212,7 @@ _AGAINST = (
     "against as many days just before, today until the same time; a dash where data begin only within them"
 )
 _COLUMNS = {
-    "Client": st.column_config.TextColumn(width="medium", help="Click to open its Overview."),
+    "Client": st.column_config.TextColumn(width="medium", pinned=True, help="Click to open its Overview."),
     "Cost": COST_COLUMN,
     "Cost change": st.column_config.NumberColumn(
         "Change", help=f"Of the cost, {_AGAINST}, or some cost is not known."
@@ -192,3 +225,12 @@ _COLUMNS = {
         format="distance", help="The last call of all, in these days or not."
     ),
 }
+
+
+def _meant_search(asked: str) -> str:
+    if len(asked) > MAX_SEARCH:
+        raise InvalidInput(f"q must be at most {MAX_SEARCH} characters long, not {len(asked)}")
+    return asked
+
+
+_SEARCH = Part(name="q", meant=_meant_search, default="")

@@ -6,6 +6,7 @@ A phone is never in a link: links end up in histories, logs and other people's m
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import pandas as pd
@@ -13,9 +14,10 @@ import streamlit as st
 
 from analytics import formatting, queries
 from analytics.errors import InvalidInput
-from analytics.queries import CONVERSATIONS_PER_PAGE, Sort
+from analytics.queries import CONVERSATIONS_PER_PAGE, Period, Sort
 from analytics.ui import address, tables, unlinked
 from analytics.ui.address import Part
+from analytics.ui.dates import DAYS, DEFAULT_PERIOD
 from analytics.ui.page import Page
 from analytics.ui.states import escaped
 
@@ -180,20 +182,35 @@ def _table(page: Page, asked: AskedConversations, found: pd.DataFrame, *, show_p
 
 
 def _open_selected(key: str, page: Page, found: pd.DataFrame) -> None:
-    selection = st.session_state[key].selection
-    rows = [*selection.rows, *(row for row, _ in selection.cells)]
-    if not rows:
+    row = tables.selected(key, found)
+    if row is None:
         return
-    conversation_id, phone = found.iloc[rows[0]][["conversation_id", "phone"]]
-    if conversation_id is not None:
-        address.put(conversation=str(conversation_id))
-    elif phone is None:
-        address.put(conversation=_OF_NONE)
-    else:
+    call_id = None
+    if row["conversation_id"] is None and row["phone"] is not None:
         # The page reads the same when it opens it.
-        asked = OpenedConversation(conversation_id=None, phone=phone)
+        asked = OpenedConversation(conversation_id=None, phone=row["phone"])
         timeline = page.read(queries.conversation_timeline, *page.days, **asked.query).value
-        address.put(conversation=f"{_OF_CALL}{timeline.calls['id'].iloc[0]}")
+        call_id = timeline.calls["id"].iloc[0]
+    address.put(conversation=_written_conversation(row, call_id))
+
+
+def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
+    """Leaves another page for the conversation of a call; in a callback.
+
+    The days stay as they are, unless the call was made on a day that is not one of them.
+    """
+    changes = {"conversation": _written_conversation(call, call["id"])}
+    first, last = Period.parse(DAYS.value()).range(page.client.today(page.now))
+    if not first <= call["created_at"].tz_convert(page.client.timezone).date() <= last:
+        changes["days"] = DEFAULT_PERIOD.label
+    address.leave_for("conversations", **changes)
+
+
+def _written_conversation(row: "pd.Series[Any]", call_id: UUID | None) -> str:
+    """As the address names it: by its id, by a call of it where it has only a phone, or neither."""
+    if row["conversation_id"] is not None:
+        return str(row["conversation_id"])
+    return _OF_NONE if row["phone"] is None else f"{_OF_CALL}{call_id}"
 
 
 def _paging(asked: AskedConversations, found: pd.DataFrame) -> None:

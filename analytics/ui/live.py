@@ -21,6 +21,7 @@ from analytics.database import Database
 from analytics.errors import DatabaseError
 from analytics.ui import tables
 from analytics.ui.cards import Card, cards
+from analytics.ui.conversation_list import open_conversation
 from analytics.ui.drawing import draw
 from analytics.ui.page import Page
 from analytics.ui.states import escaped, explained, sentence
@@ -39,6 +40,8 @@ MEAN_MINUTES = 5
 CONVERSATION_WIDTH = 170  # pixels
 
 _FEED = "live feed"
+_TABLE = "live calls table"
+_LEAVING = "leaving the live page"
 
 # Streamlit itself does not know whether its tab is in sight.
 _tab = st.components.v2.component(
@@ -136,7 +139,8 @@ def renew_feed(feed: Feed, database: Database, now: datetime) -> Feed:
 def live_feed(page: Page) -> Feed:
     """The feed as of now, unless nobody looks; ends the page where there is nothing to show yet."""
     now = datetime.now(UTC)
-    if now - page.now >= LOOK_AGAIN_WHO_MAY_SEE:
+    # Only a run of the whole page leaves it.
+    if st.session_state.pop(_LEAVING, False) or now - page.now >= LOOK_AGAIN_WHO_MAY_SEE:
         st.rerun()
     is_in_sight = _tab(key="tab", default={"visible": True}, on_visible_change=lambda: None).visible
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="freshness"):
@@ -277,8 +281,20 @@ def live_calls(page: Page, feed: Feed) -> None:
                 "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
                 "Conversation": st.column_config.TextColumn(width=CONVERSATION_WIDTH),
             },
-            key="live calls table",
+            key=_TABLE,
+            selection_mode=["single-row", "single-cell"],
+            on_select=lambda: _open_selected(page),
         )
+        st.caption("Click a call to see all calls of its conversation.")
+
+
+def _open_selected(page: Page) -> None:
+    """What was clicked is a row of what was drawn last."""
+    calls = st.session_state[_FEED].calls
+    row = tables.selected(_TABLE, calls)
+    if row is not None:
+        open_conversation(page, row)
+        st.session_state[_LEAVING] = True
 
 
 def _sums(minutes: pd.DataFrame) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -118,6 +119,13 @@ def _shares_of_cost(overview: Overview) -> "pd.Series[float]":
     summary = overview.summary
     total = float(summary.loc[summary["provider"] == "total", "total_cost"].iloc[0])
     return 100 * known_costs(overview.conversations) / (total or 1.0)
+
+
+def selected(key: str, frame: pd.DataFrame) -> "pd.Series[Any] | None":
+    """The row of `frame` that was ticked, or clicked into, in the table of this key; in a callback."""
+    selection = st.session_state[key].selection
+    rows = [*selection.rows, *(row for row, _ in selection.cells)]
+    return frame.iloc[rows[0]] if rows and rows[0] < len(frame) else None
 
 
 def phones(frame: pd.DataFrame, *, show_phones: bool) -> pd.Series:

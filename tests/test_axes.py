@@ -1,0 +1,73 @@
+"""Axes of all charts have one format, as they are drawn."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from analytics import charts, charts_of_calls, charts_over_time
+from analytics.charts import MEASURES, Chart, Measure
+from analytics.exports.drawing import chart_svg
+
+AMOUNT = re.compile(r"\$?(\d{1,3}(?:\.\d+)?[KMBT]|\d{1,3}(?:\.\d+)?)")
+LABEL = re.compile(r"<text[^>]*>([^<]*)</text>")
+LARGEST = ("999", "9900", "233333.33", "7654321", "1000000000")
+
+
+def _drawn(measure: Measure, largest: Decimal) -> Iterator[Chart]:
+    """Each kind of chart with an axis of amounts, of three days, weeks or minutes up to `largest`."""
+    moments = pd.to_datetime([date(2026, 3, 2) + timedelta(weeks=week) for week in range(3)])
+    amounts = [largest / 3, largest / 2, largest]
+    sums = {
+        "total_tokens": [int(amount) for amount in amounts],
+        "total_cost": amounts,
+        "request_count": [1, 1, 1],
+        "unpriced_count": [0, 0, 0],
+    }
+    usage = pd.DataFrame({"source": ["openai"] * 3, **sums})
+    days = usage.assign(date=moments)
+    parts = {
+        f"{name}_{unit}": sums[f"total_{unit}"] if name == "openai" else [0, 0, 0]
+        for name in ("openai", "groq", "other")
+        for unit in ("tokens", "cost")
+    }
+    yield charts.daily_usage(days, measure)
+    yield charts.weekly_evolution(
+        pd.DataFrame({"week_start": moments, "week_number": [10, 11, 12], **sums, **parts}), measure
+    )
+    yield charts_over_time.usage_over_time(
+        usage.assign(bucket_date=moments, first_date=moments, last_date=moments), measure, "day"
+    )
+    first_at = datetime(2026, 3, 2, tzinfo=UTC)
+    made_at = pd.to_datetime([first_at + timedelta(minutes=minute) for minute in range(3)])
+    yield charts_of_calls.by_minute(
+        usage.assign(minute_at=made_at),
+        measure,
+        first_at=first_at,
+        last_at=first_at + timedelta(minutes=2),
+        timezone="UTC",
+    )
+
+
+@pytest.mark.parametrize(
+    ("measure", "largest"),
+    [
+        *(("Cost", largest) for largest in ("0.00042", "0.3", "7", *LARGEST)),
+        *(("Tokens", largest) for largest in ("30", *LARGEST)),
+    ],
+)
+def test_amounts_are_written_alike_on_all_axes(measure: str, largest: str) -> None:
+    for chart in _drawn(MEASURES[measure], Decimal(largest)):
+        labels = [
+            text for text in LABEL.findall(chart_svg(chart)) if re.fullmatch(r"\$?[\d.,]+[a-zA-Z]?", text)
+        ]
+        assert len(labels) >= 3, labels
+        assert [label for label in labels if not AMOUNT.fullmatch(label)] == []
+        assert {label.startswith("$") for label in labels} == {measure == "Cost"}
+        decimals = {len(label.partition(".")[2]) for label in labels if not label[-1].isalpha()}
+        if measure == "Cost":
+            assert len(decimals) <= 1, labels
+            assert decimals != {1}, labels
