@@ -154,12 +154,6 @@ def masked_name(name: str) -> str:
     return masked_phone(number["digits"].strip()) or name if number else name
 
 
-def folded(text: str) -> str:
-    """The text as it is searched for: without accents, in any case (`João` -> `joao`)."""
-    apart = unicodedata.normalize("NFKD", text)
-    return "".join(sign for sign in apart if not unicodedata.combining(sign)).casefold()
-
-
 def age(moment: datetime, now: datetime) -> str:
     """`12 s ago`, `3 min ago`, `2 h ago`, `5 days ago`."""
     seconds = max(0, int((now - moment) / timedelta(seconds=1)))

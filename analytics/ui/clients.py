@@ -100,7 +100,7 @@ def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
             width=300,
             label_visibility="collapsed",
         ).strip()
-        fits = [formatting.folded(search) in formatting.folded(name) for name in _names(everybody)]
+        fits = [formatting.fits_search(search, name) for name in _names(everybody)]
         frame = everybody[fits].reset_index(drop=True)
         count = formatting.plural(len(everybody), "client")
         count = f"{formatting.count(len(frame))} of {count}" if search else count
