@@ -86,8 +86,13 @@ def plural(number: int, noun: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """plural() for a terminal, where a line breaks anywhere and a search wants plain spaces."""
-    return plural(number, noun).replace(NO_BREAK_SPACE, " ")
+    """plural() for a terminal."""
+    return spaced(plural(number, noun))
+
+
+def spaced(text: str) -> str:
+    """The text for a terminal, where a line breaks anywhere and a search wants plain spaces."""
+    return text.replace(NO_BREAK_SPACE, " ")
 
 
 def window(days: int, last: date | None) -> str:

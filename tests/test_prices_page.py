@@ -97,8 +97,10 @@ def test_an_unpriced_model_gets_a_price_after_a_preview(database: Database, acme
 
     assert _own_prices(database) == []
     effect = page.dataframe[3].value
-    assert effect[["Model", "Booked", "Repriced"]].values.tolist() == [["new-1", 0.0, 0.00054]]
-    assert "difference of **\\$0.00054** in 1\N{NO-BREAK SPACE}call" in text_of(page)
+    # What is not known is no 0, and nothing differs from it.
+    assert effect[["Model", "Repriced"]].values.tolist() == [["new-1", 0.00054]]
+    assert effect[["Booked", "Difference"]].isna().all(axis=None)
+    assert "Booked cost unknown, repriced \\$0.00054; 1\N{NO-BREAK SPACE}call would change." in text_of(page)
 
     _button(page, "Save this price").click()
     page.run()

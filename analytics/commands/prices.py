@@ -11,7 +11,7 @@ from analytics.clients import FoundClient, find_client
 from analytics.commands.terminal import person, printable
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
-from analytics.formatting import counted, usd
+from analytics.formatting import counted, spaced, usd
 from analytics.migrations import open_ready_database
 from analytics.price_entries import read_entries
 from analytics.price_switch import (
@@ -97,13 +97,13 @@ def _clients(database: Database, client: str | None) -> list[FoundClient]:
 def _costs(total: ModelCosts) -> str:
     if not total.request_count:
         return "no calls"
+    calls = counted(total.request_count, "call")
     if not total.changed_count:
-        return (
-            f"{counted(total.request_count, 'call')} booked with {usd(total.booked_usd)} would cost the same"
-        )
+        return f"{calls} booked with {spaced(total.booked)} would cost the same"
+    difference = f": a difference of {usd(total.difference_usd)}" if total.has_difference else ";"
     return (
-        f"booked {usd(total.booked_usd)}, by that list {usd(total.repriced_usd)}: a difference of "
-        f"{usd(total.difference_usd)} in {total.changed_count:,} of {counted(total.request_count, 'call')}"
+        f"booked {spaced(total.booked)}, by that list {spaced(total.repriced)}{difference} in "
+        f"{total.changed_count:,} of {calls}"
     )
 
 

@@ -44,7 +44,7 @@ _CALLS = """
         log.prompt_tokens::text,
         log.completion_tokens::text,
         log.total_tokens::text,
-        log.cost_usd::text,
+        case when log.cost_basis <> 'unpriced' then log.cost_usd::text end,
         log.cost_basis,
         log.metadata::text
     from clients as client
@@ -76,10 +76,10 @@ def calls_csv(
 ) -> Generator[bytes]:
     """The calls of the client's days from `first` to `last`, oldest first, as pieces of one CSV.
 
-    How to read it back: exports.cells. cost_usd has all its digits; where cost_basis says `unpriced` its 0 is
-    not known, not free. metadata is JSON. Phones are masked unless `is_unmasked`, in names and metadata too.
-    `progress` is told how many rows each piece holds. A client that is not there has no calls. The connection
-    is given back with the last piece, or when the generator is closed.
+    How to read it back: exports.cells. cost_usd has all its digits; it is empty where cost_basis says
+    `unpriced`, as it is not known. metadata is JSON. Phones are masked unless `is_unmasked`, in names and
+    metadata too. `progress` is told how many rows each piece holds. A client that is not there has no calls.
+    The connection is given back with the last piece, or when the generator is closed.
 
     Raises:
         InvalidInput: the first day is after the last.

@@ -8,7 +8,10 @@ What we know is filled in, and what we do not know stays null. Known limits, by 
 - BillingAccountId is the source: which account with the provider paid is not logged. SubAccountId is the
   client. PublisherName is the provider: who made a model that others serve is not logged either.
 - A call without a price adds nothing to the cost. x_UnpricedRequestCount counts them, and ChargeDescription
-  says so, for a cost that is not known must not pass for free.
+  says so. Where no call of a line has a price its four costs are null: a cost that is not known must not pass
+  for free. The specification wants an amount in each line, and a strict loader refuses such a file; it is
+  right: the cost of the client is not known. Price the model and reprice, or leave out the lines with
+  x_UnpricedRequestCount = x_RequestCount and know that use is missing.
 - Tokens are consumed and priced; where none were logged (audio, priced by the minute) it is requests.
 
 Texts that begin like a formula have an apostrophe in front, as in every CSV of ours: exports.cells.
@@ -78,7 +81,8 @@ class _Charge:
         self.source: str = row["source"]
         self.model: str = row["model"] or ""
         self.provider = charts.source_name(self.source)
-        self.cost: Decimal = row["total_cost"]
+        is_unknown = row["unpriced_count"] and row["unpriced_count"] == row["request_count"]
+        self.cost: Decimal | None = None if is_unknown else row["total_cost"]
         self.row = row
         day: date = row["usage_date"]
         self.starts, self.ends = _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
@@ -103,6 +107,8 @@ class _Charge:
         requests = formatting.counted(self.row["request_count"], "request")
         text = f"{requests} to {self.sku}, {formatting.counted(self.row['total_tokens'], 'token')}"
         unpriced = self.row["unpriced_count"]
+        if self.cost is None:
+            return f"{text}; what they cost is not known"
         return f"{text}; the cost of {unpriced:,} of them is not known and not included" if unpriced else text
 
     @property
@@ -164,8 +170,10 @@ def _null(charge: _Charge) -> str:
     return ""
 
 
-def _decimal(number: Decimal | int) -> str:
+def _decimal(number: Decimal | int | None) -> str:
     """With a decimal point always: the FinOps Foundation's validator takes whole numbers for no Decimal."""
+    if number is None:
+        return ""
     cell = number_cell(number)
     return cell if "." in cell else f"{cell}.0"
 

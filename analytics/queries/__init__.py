@@ -9,6 +9,7 @@ from analytics.queries.answers import Answer, Asked, Kind, answer
 from analytics.queries.calls import Timeline, conversation_of_call, conversation_timeline, live_usage
 from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients, read_client
 from analytics.queries.comparisons import UNKNOWN_COST, Change, ComparedDays, total_change
+from analytics.queries.costs import known_costs, partly_known
 from analytics.queries.overview import (
     MANY_PENDING,
     TOP_CONVERSATIONS,
@@ -80,9 +81,11 @@ __all__ = [
     "conversation_timeline",
     "daily_usage",
     "found_conversations",
+    "known_costs",
     "live_usage",
     "load_overview",
     "monthly_summary",
+    "partly_known",
     "read_client",
     "sum_differences",
     "total_change",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from analytics.formatting import MISSING, count, counted, usd
+from analytics.formatting import MISSING, count, counted, spaced, usd
 from analytics.repricing.applying import Outcome
 from analytics.repricing.corrections import Correction, moment
 from analytics.repricing.selection import Selection
@@ -102,9 +102,9 @@ def _row(source: str, model: str, costs: ModelCosts) -> tuple[str, ...]:
         source,
         model,
         count(costs.request_count),
-        usd(costs.booked_usd),
-        usd(costs.repriced_usd),
-        _signed(costs.difference_usd),
+        spaced(costs.booked),
+        spaced(costs.repriced),
+        _signed(costs.difference_usd) if costs.has_difference else MISSING,
         count(costs.changed_count),
         count(costs.unpriced_before),
         count(costs.unpriced_after),

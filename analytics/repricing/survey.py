@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 
+from analytics import formatting
 from analytics.database import Database
 from analytics.prices import load_price_list
 from analytics.pricing import COST_DECIMALS, Cost, PriceList, unpriced
@@ -55,6 +56,21 @@ class ModelCosts:
     """Calls whose writer gave the cost, which stays."""
     kept_count: int = 0
     """Calls that keep the cost they have because no price is known for them now."""
+
+    @property
+    def booked(self) -> str:
+        """What they are booked with, as people read it; not 0 where that is not known."""
+        return formatting.cost(self.booked_usd, self.unpriced_before, self.request_count)
+
+    @property
+    def repriced(self) -> str:
+        """The same after the correction."""
+        return formatting.cost(self.repriced_usd, self.unpriced_after, self.request_count)
+
+    @property
+    def has_difference(self) -> bool:
+        """Whether something is known on both sides."""
+        return self.request_count not in (self.unpriced_before, self.unpriced_after)
 
     @property
     def difference_usd(self) -> Decimal:

@@ -10,14 +10,14 @@ import streamlit as st
 
 from analytics import formatting, queries
 from analytics.errors import InvalidInput
-from analytics.queries import UNASSIGNED_CLIENT_ID, total_change
+from analytics.queries import UNASSIGNED_CLIENT_ID, known_costs, partly_known, total_change
 from analytics.ui import reading
 from analytics.ui.address import Part
 from analytics.ui.cards import Card, cards, changed
 from analytics.ui.page import Page, open_overview
 from analytics.ui.reading import Reading
 from analytics.ui.states import escaped
-from analytics.ui.tables import COST_COLUMN, ROW_HEIGHT, selected
+from analytics.ui.tables import COST_COLUMN, ROW_HEIGHT, marked_bounds, selected
 
 MOST_ROWS_IN_SIGHT = 100
 MAX_SEARCH = 100  # characters
@@ -113,7 +113,7 @@ def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
         # Other rows are another table: what was clicked in the one before is not clicked in it.
         key = f"clients table {search}"
         st.dataframe(
-            _styled(_table(frame, page.now)),
+            _styled(_table(frame, page.now), frame),
             hide_index=True,
             placeholder=formatting.MISSING,
             height=ROW_HEIGHT * (min(len(frame), MOST_ROWS_IN_SIGHT) + 1) + 3,
@@ -161,12 +161,11 @@ def _before(page: Page) -> str:
 
 
 def _table(frame: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    unknown = (frame["unpriced_count"] > 0) & (frame["unpriced_count"] == frame["request_count"])
     priced = (frame["request_count"] - frame["unpriced_count"]).astype("float64")
     return pd.DataFrame(
         {
             "Client": _names(frame),
-            "Cost": frame["total_cost"].astype("float64").mask(unknown),
+            "Cost": known_costs(frame),
             "Cost change": _changes(frame, "total_cost"),
             "Tokens": frame["total_tokens"],
             "Tokens change": _changes(frame, "total_tokens"),
@@ -194,11 +193,12 @@ def _names(frame: pd.DataFrame) -> "pd.Series[str]":
     return frame["client_name"].where(frame["client_id"] != UNASSIGNED_CLIENT_ID, "(calls without a client)")
 
 
-def _styled(table: pd.DataFrame) -> Any:
+def _styled(table: pd.DataFrame, frame: pd.DataFrame) -> Any:
     styler = table.style.set_properties(
         subset=["Client"], color=_LINK_COLORS.get(st.context.theme.type or "", _LINK_COLORS["light"])
     )
     styler = styler.format(lambda cost: formatting.usd(Decimal(repr(cost))), subset=["Cost"], na_rep="")
+    styler = marked_bounds(styler, table, {"Cost": partly_known(frame)})
     styler = styler.format("{:,}", subset=["Tokens", "Requests"])
     changes: list[Hashable] = ["Cost change", "Tokens change"]
     return styler.format(_percent, subset=changes, na_rep="")

@@ -14,7 +14,7 @@ import streamlit as st
 
 from analytics import formatting, queries
 from analytics.errors import InvalidInput
-from analytics.queries import CONVERSATIONS_PER_PAGE, Period, Sort
+from analytics.queries import CONVERSATIONS_PER_PAGE, Period, Sort, known_costs, partly_known
 from analytics.ui import address, tables, unlinked
 from analytics.ui.address import Part
 from analytics.ui.dates import DAYS, DEFAULT_PERIOD
@@ -145,7 +145,7 @@ def _table(page: Page, asked: AskedConversations, found: pd.DataFrame, *, show_p
     table = pd.DataFrame(
         {
             "Conversation": tables.conversation_names(found, show_phones=show_phones),
-            "Cost": tables.known_costs(found),
+            "Cost": known_costs(found),
             "Tokens": found["total_tokens"],
             "Requests": found["request_count"],
             "OpenAI": found["openai_tokens"],
@@ -164,7 +164,7 @@ def _table(page: Page, asked: AskedConversations, found: pd.DataFrame, *, show_p
     # Another page of rows is another widget: the row that was ticked before is not ticked in it.
     key = f"conversations {page.client.id} {page.days} {asked}"
     st.dataframe(
-        tables.readable(tables.without_zeros(table, "Other", "No price")),
+        tables.readable(tables.without_zeros(table, "Other", "No price"), Cost=partly_known(found)),
         hide_index=True,
         placeholder=formatting.MISSING,
         height=tables.ROW_HEIGHT * (len(table) + 1) + 3,

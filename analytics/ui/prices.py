@@ -19,7 +19,7 @@ from analytics.ui.address import Part
 from analytics.ui.page import Page
 from analytics.ui.reading import Reading
 from analytics.ui.states import escaped, explained
-from analytics.ui.tables import NO_MODEL, ROW_HEIGHT
+from analytics.ui.tables import NO_MODEL, ROW_HEIGHT, marked_bounds
 
 MOST_ROWS_IN_SIGHT = 12
 _LISTS = {"client": "This client's", "installation": "Installation's"}
@@ -59,10 +59,12 @@ def unpriced_models(shown: Reading[PriceBook]) -> None:
         return
     names = ", ".join(f"{each.source} {each.model or NO_MODEL}" for each in missing[:3])
     calls = formatting.plural(sum(each.unpriced_count for each in missing), "call")
-    tokens = formatting.plural(sum(each.total_tokens for each in missing if each.quote is None), "token")
+    wholly = [each for each in missing if each.unpriced_count == each.request_count]
+    tokens = formatting.plural(sum(each.total_tokens for each in wholly), "token")
+    more = f" Models of which no call has a price used {tokens}." if wholly else ""
     st.warning(
         f"**{calls} without a price**: {escaped(names)}{', ...' if len(missing) > 3 else ''}. "
-        f"Models that no list has a price for used {tokens}; what they cost is in no sum.",
+        f"What these calls cost is in no sum.{more}",
         icon=":material/sell:",
     )
 
@@ -141,12 +143,17 @@ def repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
     if not rows:
         st.info("No call of these days would cost anything else.", icon=":material/check:")
         return
-    price_table(rows, ("Booked", "Repriced", "Difference"), is_cost=True)
-    line = (
-        f"Booked {formatting.usd(total.booked_usd)}, repriced {formatting.usd(total.repriced_usd)}: a "
-        f"difference of **{formatting.usd(total.difference_usd)}** in "
-        f"{formatting.plural(total.changed_count, 'call')}."
-    )
+    shown = [costs for costs in repricing.by_model.values() if costs.changed_count or not only_changed]
+    at_least = {
+        "Booked": [bool(costs.unpriced_before) for costs in shown],
+        "Repriced": [bool(costs.unpriced_after) for costs in shown],
+    }
+    price_table(rows, ("Booked", "Repriced", "Difference"), is_cost=True, at_least=at_least)
+    calls = formatting.plural(total.changed_count, "call")
+    difference = f": a difference of **{formatting.usd(total.difference_usd)}** in {calls}."
+    if not total.has_difference:
+        difference = f"; {calls} would change."
+    line = f"Booked {total.booked}, repriced {total.repriced}{difference}"
     if total.unpriced_after:
         line += f" {formatting.plural(total.unpriced_after, 'call')} would still have no price."
     st.markdown(line.replace("$", "\\$"))
@@ -257,9 +264,10 @@ def _repriced_row(source: str, model: str | None, costs: ModelCosts) -> dict[str
         "Provider": charts.source_name(source),
         "Model": model or NO_MODEL,
         "Requests": costs.request_count,
-        "Booked": costs.booked_usd,
-        "Repriced": costs.repriced_usd,
-        "Difference": costs.difference_usd,
+        # Missing where no call of the model has a price.
+        "Booked": None if costs.unpriced_before == costs.request_count else costs.booked_usd,
+        "Repriced": None if costs.unpriced_after == costs.request_count else costs.repriced_usd,
+        "Difference": costs.difference_usd if costs.has_difference else None,
         "To correct": costs.changed_count,
         "No price": costs.unpriced_before,
         "Still none": costs.unpriced_after,
@@ -267,8 +275,17 @@ def _repriced_row(source: str, model: str | None, costs: ModelCosts) -> dict[str
     }
 
 
-def price_table(rows: Sequence[Mapping[str, Any]], money: Sequence[str], *, is_cost: bool = False) -> None:
-    """A table with exact prices, or rounded costs, in the columns `money`; what says nothing is left out."""
+def price_table(
+    rows: Sequence[Mapping[str, Any]],
+    money: Sequence[str],
+    *,
+    is_cost: bool = False,
+    at_least: Mapping[str, Sequence[bool]] | None = None,
+) -> None:
+    """A table with exact prices, or rounded costs, in the columns `money`; what says nothing is left out.
+
+    `at_least` says of columns of costs in which rows they are lower bounds.
+    """
     table = pd.DataFrame(rows)
     table = table.drop(
         columns=[name for name in _QUIET if name in table and not _says_something(table[name])]
@@ -280,6 +297,7 @@ def price_table(rows: Sequence[Mapping[str, Any]], money: Sequence[str], *, is_c
     shown = formatting.usd if is_cost else exact
     styler: Styler = table.style.format("{:,}", subset=counts)
     styler = styler.format(lambda amount: shown(Decimal(repr(amount))), subset=amounts, na_rep="")
+    styler = marked_bounds(styler, table, {name: pd.Series(rows) for name, rows in (at_least or {}).items()})
     st.dataframe(
         styler,
         hide_index=True,

@@ -1,6 +1,6 @@
 """Tables as people read them: numbers stay numbers, so that columns sort, and are shown with their units."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +9,7 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from analytics import charts, formatting
-from analytics.queries import Overview
+from analytics.queries import Overview, known_costs, partly_known
 
 NO_MODEL = "(no model named)"
 NO_CONVERSATION = "(calls without a conversation)"
@@ -17,7 +17,8 @@ UNNAMED = "(unnamed)"
 ROW_HEIGHT = 35
 MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost")
 COST_COLUMN = st.column_config.NumberColumn(
-    "Cost (USD)", help="Of the calls with a known price; a dash where none has one."
+    "Cost (USD)",
+    help="≥: of the calls with a known price, as some have none. A dash: unknown, as none has one.",
 )
 NO_PRICE_COLUMN = st.column_config.NumberColumn(help="Requests whose cost is not known.")
 
@@ -48,7 +49,7 @@ def models(overview: Overview) -> None:
     }[overview.order]
     table = without_zeros(pd.DataFrame({name: columns[name] for name in shown}), "No price")
     st.dataframe(
-        readable(table),
+        readable(table, Cost=partly_known(frame)),
         hide_index=True,
         placeholder=formatting.MISSING,
         height=ROW_HEIGHT * (min(max(len(table), 1), 12) + 1) + 3,
@@ -92,7 +93,7 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
     table = without_zeros(table, "Other", "No price")
     largest = float(table["Share"].max()) if table["Share"].notna().any() else 0.0
     st.dataframe(
-        readable(table),
+        readable(table, Cost=partly_known(frame)),
         hide_index=True,
         placeholder=formatting.MISSING,
         height=ROW_HEIGHT * (max(len(table), 1) + 1) + 3,
@@ -155,18 +156,32 @@ def conversation_names(frame: pd.DataFrame, *, show_phones: bool) -> list[str]:
     return names
 
 
-def known_costs(frame: pd.DataFrame) -> "pd.Series[float]":
-    """Costs as float, for display; missing where no call of the row has a price."""
-    unknown = (frame["unpriced_count"] > 0) & (frame["unpriced_count"] == frame["request_count"])
-    return frame["total_cost"].astype("float64").mask(unknown)
+def readable(table: pd.DataFrame, **partly: "pd.Series[bool]") -> Styler:
+    """The table with its numbers as text for the eye, while columns go on sorting by value.
 
-
-def readable(table: pd.DataFrame) -> Styler:
-    """The table with its numbers as text for the eye, while columns go on sorting by value."""
+    `partly` says of columns of costs in which rows they are lower bounds; `Cost=partly_known(frame)`.
+    """
     counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
     money: list[Hashable] = [name for name in MONEY_COLUMNS if name in table]
     styler = table.style.format("{:,}", subset=counts)
-    styler = styler.format(lambda amount: formatting.usd(Decimal(repr(amount))), subset=money, na_rep="")
+    styler = styler.format(_usd, subset=money, na_rep="")
     if "per request" in table:
         styler = styler.format("{:,.0f}", subset=["per request"], na_rep="")
+    return marked_bounds(styler, table, partly)
+
+
+def marked_bounds(styler: Styler, table: pd.DataFrame, partly: "Mapping[str, pd.Series[bool]]") -> Styler:
+    """The costs with a ≥ in those rows of their columns in which they are lower bounds."""
+    for name, rows in partly.items():
+        bounds = table.index[rows.to_numpy(bool)]
+        if name in table and len(bounds):
+            styler = styler.format(_at_least, subset=(bounds, [name]), na_rep="")
     return styler
+
+
+def _usd(amount: object) -> str:
+    return formatting.usd(Decimal(repr(amount)))
+
+
+def _at_least(amount: object) -> str:
+    return formatting.cost(Decimal(repr(amount)), 1, 2)

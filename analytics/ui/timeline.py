@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from analytics import charts, charts_of_calls, formatting
-from analytics.queries import Timeline
+from analytics.queries import Timeline, known_costs, partly_known
 from analytics.ui import tables
 from analytics.ui.cards import Card, cards
 from analytics.ui.conversation_list import OpenedConversation, close_conversation
@@ -109,12 +109,19 @@ def conversation_calls(page: Page, opened: OpenedConversation, shown: Timeline) 
     calls, phone = shown.calls, _phone(opened, shown)
     show_phones = bool(st.session_state.get("phones", False))
     unpriced = calls["cost_basis"] == "unpriced"
+    so_far = pd.DataFrame(
+        {
+            "total_cost": calls["running_cost"],
+            "unpriced_count": unpriced.cumsum(),
+            "request_count": range(1, len(calls) + 1),
+        }
+    )
     table = pd.DataFrame(
         {
             "Made": charts_of_calls.on_clock(calls["created_at"], page.client.timezone),
             "Cost": calls["cost_usd"].astype("float64").mask(unpriced),
             "Tokens": calls["total_tokens"],
-            "Running cost": calls["running_cost"].astype("float64"),
+            "Running cost": known_costs(so_far),
             "Running tokens": calls["running_tokens"],
             "Provider": calls["source"].map(charts.source_name),
             "Model": calls["model"].fillna(tables.NO_MODEL),
@@ -130,7 +137,7 @@ def conversation_calls(page: Page, opened: OpenedConversation, shown: Timeline) 
         title = f"First {len(calls):,} of {_count(shown):,} calls" if _is_cut(shown) else "Calls"
         st.markdown(f"## {title}, {page.period}  :small[:gray[The oldest first]]")
         st.dataframe(
-            tables.readable(table),
+            tables.readable(table, **{"Running cost": partly_known(so_far)}),
             hide_index=True,
             placeholder=formatting.MISSING,
             height=tables.ROW_HEIGHT * (min(len(table), MAX_ROWS_IN_SIGHT) + 1) + 3,
@@ -176,16 +183,16 @@ def _models(calls: pd.DataFrame) -> None:
                 for source, model in zip(by_model["source"], by_model["model"], strict=True)
             ],
             "Tokens": by_model["total_tokens"],
-            "Cost": tables.known_costs(by_model),
+            "Cost": known_costs(by_model),
             "Calls": by_model["request_count"],
         }
     )
     st.dataframe(
-        tables.readable(table),
+        tables.readable(table, Cost=partly_known(by_model)),
         hide_index=True,
         placeholder=formatting.MISSING,
         height=tables.ROW_HEIGHT * (min(len(table), MAX_MODELS_IN_SIGHT) + 1) + 3,
-        column_config={"Cost": st.column_config.NumberColumn("Cost (USD)")},
+        column_config={"Cost": tables.COST_COLUMN},
         key="models used table",
     )
 
