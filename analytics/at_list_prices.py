@@ -80,7 +80,7 @@ USAGE = """
 
 
 def own_priced(usage: Rows, prices: PriceList, client_id: UUID | None = None) -> list[OwnPriced]:
-    """The models of USAGE's rows that the public list has another price for."""
+    """The models of USAGE's rows that the public list has another price for, the dearest there first."""
     models: dict[tuple[str, str | None], dict[tuple[object, ...], _Days]] = {}
     for record in usage.records:
         row = dict(zip(usage.columns, record, strict=True))
@@ -98,7 +98,10 @@ def own_priced(usage: Rows, prices: PriceList, client_id: UUID | None = None) ->
         _line(source, model, list(groups.values()), prices, client_id)
         for (source, model), groups in models.items()
     ]
-    return [line for line in lines if line is not None]
+    return sorted(
+        (line for line in lines if line is not None),
+        key=lambda line: (-line.list_usd, line.source, line.model or ""),
+    )
 
 
 def at_list_prices(

@@ -50,7 +50,7 @@ def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
         f"**{escaped(whole.amount)} at list prices**, booked with **{escaped(formatting.usd(booked_usd))}**: "
         f"calls with another price than the public one, {page.period}"
     )
-    price_table([_own_priced_row(line) for line in lines], ())
+    price_table([_own_priced_row(line) for line in lines], texts=("At list prices", "Booked"))
     st.caption(
         "Each day at the public price of that day, for the average call and without discounts of tiers. "
         "*About*: parts of it are not known, such as what was cached today."
@@ -60,10 +60,10 @@ def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
 def _own_priced_row(line: OwnPriced) -> dict[str, Any]:
     at_list = at_list_prices([line])
     return {
-        "Provider": charts.source_name(line.source),
         "Model": line.model or NO_MODEL,
-        "Booked": "free" if line.is_free and not line.booked_usd else formatting.usd(line.booked_usd),
         "At list prices": "the same" if at_list is None else at_list.amount,
+        "Booked": "free" if line.is_free and not line.booked_usd else formatting.usd(line.booked_usd),
+        "Provider": charts.source_name(line.source),
         "Requests": line.request_count,
     }
 

@@ -277,14 +277,16 @@ def _repriced_row(source: str, model: str | None, costs: ModelCosts) -> dict[str
 
 def price_table(
     rows: Sequence[Mapping[str, Any]],
-    money: Sequence[str],
+    money: Sequence[str] = (),
     *,
     is_cost: bool = False,
     at_least: Mapping[str, Sequence[bool]] | None = None,
+    texts: Sequence[str] = (),
 ) -> None:
     """A table with exact prices, or rounded costs, in the columns `money`; what says nothing is left out.
 
-    `at_least` says of columns of costs in which rows they are lower bounds.
+    `at_least` says of columns of costs in which rows they are lower bounds. Amounts with words in them are in
+    the columns `texts`.
     """
     table = pd.DataFrame(rows)
     table = table.drop(
@@ -301,6 +303,7 @@ def price_table(
     st.dataframe(
         styler,
         hide_index=True,
+        column_config={name: st.column_config.TextColumn(name, alignment="right") for name in texts},
         placeholder=formatting.MISSING,
         height=ROW_HEIGHT * (min(len(table), MOST_ROWS_IN_SIGHT) + 1) + 3,
     )
