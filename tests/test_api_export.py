@@ -343,7 +343,7 @@ def test_a_client_is_deleted_while_its_key_is_remembered(database: Database, acm
 
 
 def test_a_database_that_goes_away_halfway_leaves_no_file_that_looks_whole(
-    database: Database, many: UUID, far: Database, proxy: TcpProxy
+    database: Database, many: UUID, far: Database, proxy: TcpProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = bearer(database, many)
     with serving(far) as address:
@@ -355,6 +355,14 @@ def test_a_database_that_goes_away_halfway_leaves_no_file_that_looks_whole(
         assert 0 < incomplete.value.partial.count(b"\r\n") < MANY
         # The server goes on.
         assert ask(address, headers).content.count(b"\r\n") == 1 + MANY
+        metrics = httpx.get(f"{address}/metrics").text
+    exports_by_status = 'usage_api_requests_total{method="GET",route="/api/export",status="%s"} 1.0'
+    assert exports_by_status % "cut" in metrics
+    assert exports_by_status % "200" in metrics
+    # Said in words, once, and no traceback.
+    assert [record.message for record in caplog.records if "an export was cut" in record.message][1:] == []
+    assert "an export was cut: " in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_a_client_that_leaves_gives_the_connection_back(database: Database, many: UUID) -> None:

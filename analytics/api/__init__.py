@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics import config, serving
 from analytics.api import models
+from analytics.api.exports import CutShort
 from analytics.api.guard import Guard
 from analytics.api.metrics import Metrics
 from analytics.api.routes import make_router
@@ -91,7 +92,7 @@ class _Measured:
             return
         # In the dashboard's process there is a route to the API as a whole already.
         scope = {**scope, "route": None}
-        status = 500
+        status: int | str = 500
         start = time.perf_counter()
 
         async def observed(message: Message) -> None:
@@ -102,6 +103,10 @@ class _Measured:
 
         try:
             await self._app(scope, receive, observed)
+        except CutShort as error:
+            # To return without an end is how a server is told to cut the connection.
+            status = "cut"
+            log.warning("%s", error)
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"

@@ -141,7 +141,7 @@ def _too_many(what: str) -> HTTPException:
     )
 
 
-class _CutShort(Exception):
+class CutShort(Exception):
     """An answer has begun and cannot be ended: the server cuts it off, so that it never looks whole."""
 
 
@@ -168,6 +168,6 @@ class _Streamed(StreamingResponse):
         try:
             await super().stream_response(send_or_give_up)
         except TimeoutError:
-            raise _CutShort(f"an export was cut: its client took nothing for {PATIENCE_SECONDS} s") from None
+            raise CutShort(f"an export was cut: its client took nothing for {PATIENCE_SECONDS} s") from None
         except AnalyticsError as error:
-            raise _CutShort(f"an export was cut: {error}") from error
+            raise CutShort(f"an export was cut: {error}") from error
