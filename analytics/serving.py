@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +22,10 @@ SHARE_FOR_NEWCOMERS = 0.8
 SHARE_FOR_ALL = 0.95
 """Past that no page is opened at all, and what is left is for the database and for files."""
 ENOUGH_DESCRIPTORS = 65_536
+
+MESSAGES_AT_ONCE = 60
+MESSAGES_A_SECOND = 3
+"""From one page: each makes the server run it. Who sends more is cut off; a browser then connects again."""
 
 _RETRY_SECONDS = 20
 _COOKIE = "usage_visitor"
@@ -94,7 +99,7 @@ class Walls:
             return
         self._inside[visitor] += 1
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, _bounded(receive, send), send)
         finally:
             self._inside[visitor] -= 1
             if not self._inside[visitor]:
@@ -182,6 +187,25 @@ def _visitor(scope: Scope) -> str:
     except CookieError:
         return ""
     return cookie.value[:64] if cookie else ""
+
+
+def _bounded(receive: Receive, send: Send) -> Receive:
+    """Receives as much as a page may send, and then that the connection has ended."""
+    ahead = MESSAGES_AT_ONCE / MESSAGES_A_SECOND
+    due = 0.0
+
+    async def bounded() -> Message:
+        nonlocal due
+        message = await receive()
+        if message["type"] == "websocket.receive":
+            now = time.monotonic()
+            due = max(due, now - ahead) + 1 / MESSAGES_A_SECOND
+            if due > now:
+                await send({"type": "websocket.close", "code": 1008})
+                return {"type": "websocket.disconnect", "code": 1008}
+        return message
+
+    return bounded
 
 
 def _marking(send: Send, scope: Scope) -> Send:

@@ -13,6 +13,7 @@ import psycopg
 import uvicorn
 from fastapi.testclient import TestClient
 from psycopg.rows import dict_row
+from starlette.types import ASGIApp
 
 from analytics.api import Service, create_api
 from analytics.database import Database
@@ -45,9 +46,16 @@ def logged(database: Database, columns: str = "*") -> list[dict[str, Any]]:
 
 @contextmanager
 def serving(database: Database) -> Iterator[str]:
-    """A real server on a port of this machine; its address."""
+    """A real server of the API on a port of this machine; its address."""
     api = create_api(Service(lambda: database), requests_per_minute=MANY_REQUESTS)
-    server = uvicorn.Server(uvicorn.Config(api, log_config=None))
+    with listening(api) as address:
+        yield address
+
+
+@contextmanager
+def listening(app: ASGIApp) -> Iterator[str]:
+    """A real server on a port of this machine; its address."""
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

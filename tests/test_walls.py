@@ -12,6 +12,9 @@ from uuid import UUID
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -20,6 +23,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from analytics.database import Database
+from analytics.serving import Walls
+from tests import api
 from tests.test_server import BOTH_WAYS, configured, started
 
 STREAMLIT = ("--server.headless", "true", "--server.address", "127.0.0.1", "--server.port")
@@ -247,3 +252,24 @@ def test_local_is_a_browser_at_this_machine(database: Database, acme: UUID, tmp_
         assert [why for why, headers in refused.items() if sees(*headers)] == []
         assert not sees(f"Origin: http://{here}", protocol="HTTP/1.0")
         assert not sees(protocol="HTTP/1.0")
+
+
+def test_a_page_sends_only_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analytics.serving.MESSAGES_AT_ONCE", 5)
+    monkeypatch.setattr("analytics.serving.MESSAGES_A_SECOND", 1e-3)
+
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        while True:
+            await websocket.send_bytes(await websocket.receive_bytes())
+
+    app = Walls(Starlette(routes=[WebSocketRoute("/_stcore/stream", echo)]))
+    with api.listening(app) as address, websocket(httpx.URL(address), {}) as connection:
+        for number in range(10):
+            connection.send(bytes([number]))
+        answered = [connection.recv(timeout=60) for _ in range(5)]
+        assert answered == [bytes([number]) for number in range(5)]
+        with pytest.raises(ConnectionClosedError) as cut:
+            connection.recv(timeout=60)
+        assert cut.value.rcvd is not None
+        assert cut.value.rcvd.code == 1008
