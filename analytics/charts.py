@@ -375,9 +375,10 @@ def amount_axis(measure: Measure, **more: Any) -> alt.Axis:
     compact = f"'{measure.sign}' + replace(replace(format(datum.value, '.3~s'), 'k', 'K'), 'G', 'B')"
     has_tenths = "indexof(datum.label, '.') == length(datum.label) - 2"
     small = f"{has_tenths} ? datum.label + '0' : datum.label" if measure.sign else "datum.label"
+    nothing = f"datum.value == 0 ? '{measure.sign}0'"
     return alt.Axis(
         format=measure.axis_format,
-        labelExpr=f"datum.value >= 1e3 ? {compact} : {small}",
+        labelExpr=f"{nothing} : datum.value >= 1e3 ? {compact} : {small}",
         tickCount=5,
         **more,
     )

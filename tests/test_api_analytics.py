@@ -275,7 +275,26 @@ def test_a_limit_of_conversations(database: Database, api: TestClient, used: UUI
     assert len(everything) == 4
 
 
+def test_conversations_by_what_they_cost(database: Database, api: TestClient, acme: UUID) -> None:
+    for phone, tokens, cost in (("long", 9_000, "0.5"), ("dear", 1, "200000"), ("free", 70, "0")):
+        factories.insert_usage(
+            database, factories.usage_log(acme, phone=phone, total_tokens=tokens, cost_usd=Decimal(cost))
+        )
+    headers = bearer(database, acme)
+    most = {
+        order: [
+            row["total_tokens"]
+            for row in ask(api, headers, type="conversation", order=order, limit="2", **MARCH_18)[
+                "analytics"
+            ]["byConversation"]
+        ]
+        for order in ("tokens", "cost")
+    }
+    assert most == {"tokens": [9_000, 70], "cost": [1, 9_000]}
+
+
 REFUSED: Sequence[tuple[dict[str, str], str]] = [
+    ({"order": "name"}, "order: input should be 'tokens' or 'cost', not 'name'"),
     ({"days": "0"}, "days: input should be greater than or equal to 1, not '0'"),
     ({"days": "366"}, "days: input should be less than or equal to 365, not '366'"),
     ({"days": "-1"}, "days: "),

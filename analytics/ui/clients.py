@@ -212,7 +212,7 @@ _AGAINST = (
     "against as many days just before, today until the same time; a dash where data begin only within them"
 )
 _COLUMNS = {
-    "Client": st.column_config.TextColumn(width="medium", pinned=True, help="Click to open its Overview."),
+    "Client": st.column_config.TextColumn(width="medium", help="Click to open its Overview."),
     "Cost": COST_COLUMN,
     "Cost change": st.column_config.NumberColumn(
         "Change", help=f"Of the cost, {_AGAINST}, or some cost is not known."
