@@ -230,14 +230,32 @@ def test_headers(database: Database, used: UUID, format: Format) -> None:
     ("format", "client", "name"),
     [
         ("csv", "Acme", "calls-acme-2026-03-01-to-2026-03-31.csv"),
-        ("focus", "Acme Ltd. & Söhne", "focus-acme-ltd-s-hne-2026-03-01-to-2026-03-31.csv"),
+        ("focus", "Acme Ltd. & Söhne", "focus-acme-ltd-sohne-2026-03-01-to-2026-03-31.csv"),
+        ("csv", "Aurora Clínicas", "calls-aurora-clinicas-2026-03-01-to-2026-03-31.csv"),
         ("pdf", '../"\r\nSet-Cookie: x', "statement-set-cookie-x-2026-03-01-to-2026-03-31.pdf"),
-        ("pdf", "株式会社", "statement-client-2026-03-01-to-2026-03-31.pdf"),
+        ("pdf", "株式会社", "statement-株式会社-2026-03-01-to-2026-03-31.pdf"),
+        ("pdf", "हिन्दी कंपनी", "statement-हिन्दी-कंपनी-2026-03-01-to-2026-03-31.pdf"),
+        ("pdf", "\N{ROCKET}", "statement-client-2026-03-01-to-2026-03-31.pdf"),
         ("csv", "x" * 500, f"calls-{'x' * 60}-2026-03-01-to-2026-03-31.csv"),
     ],
 )
-def test_a_name_that_every_header_takes(format: Format, client: str, name: str) -> None:
+def test_a_name_that_every_file_system_takes(format: Format, client: str, name: str) -> None:
     assert file_name(format, client, FIRST, LAST) == name
+
+
+def test_a_long_name_is_no_longer_than_a_file_system_takes() -> None:
+    assert len(file_name("pdf", "\N{CJK UNIFIED IDEOGRAPH-20BB7}" * 300, FIRST, LAST).encode()) < 255
+
+
+def test_a_name_of_other_letters_is_in_the_header_as_rfc_6266_has_it(database: Database) -> None:
+    tokyo = factories.client(database, "株式会社 Tokyo")
+
+    header = export(database, tokyo, "focus").headers["Content-Disposition"]
+
+    assert header == (
+        'attachment; filename="focus-tokyo-2026-03-01-to-2026-03-31.csv"; '
+        "filename*=UTF-8''focus-%E6%A0%AA%E5%BC%8F%E4%BC%9A%E7%A4%BE-tokyo-2026-03-01-to-2026-03-31.csv"
+    )
 
 
 def test_a_client_without_calls(database: Database, acme: UUID) -> None:

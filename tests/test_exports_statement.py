@@ -178,6 +178,53 @@ def test_a_total_never_stands_alone(overview: Overview) -> None:
         assert "USD per 1K Cost (USD) Total" not in " ".join(pages_of(pdf)), count
 
 
+NAMES_OF_THE_WORLD = {
+    "株式会社オーロラ": "NotoSansCJKjp",
+    "北京科技有限公司": "NotoSansCJKsc",
+    "한국 데이터": "NotoSansCJKkr",
+    "חברת נתונים": "LibertinusSerif",
+    "شركة البيانات": "NotoSansArabic",
+    "हिन्दी कंपनी": "NotoSansDevanagari",
+    "ไทยคอม": "NotoSansThai",
+    "ქართული": "NotoSansGeorgian",
+    "Rocket \N{ROCKET}": "NotoEmoji",
+}
+
+
+def test_names_of_all_scripts_have_their_letters(overview: Overview) -> None:
+    [row] = overview.conversations.head(1).to_dict("records")
+    for name, font in NAMES_OF_THE_WORLD.items():
+        conversations = pd.DataFrame([row | {"conversation_name": name}], dtype=object)
+        pdf = statement_pdf(
+            replace(
+                overview, client=replace(overview.client, name=f"{name} & Co"), conversations=conversations
+            ),
+            generated_at=NOW,
+        )
+
+        fonts = subprocess.run(["pdffonts", "-"], input=pdf, capture_output=True, check=True).stdout.decode()
+        assert font in fonts, (name, fonts)
+        assert _has_all_letters(pdf, name), name
+
+
+def _has_all_letters(pdf: bytes, name: str) -> bool:
+    """In whatever order: pdftotext parts what is written from right to left."""
+    return set(name) <= set(" ".join(pages_of(pdf, "-raw")))
+
+
+def test_no_page_has_a_row_or_two_alone(overview: Overview) -> None:
+    data = statement._data(overview, NOW, is_unmasked=True)
+    conversations = [data["conversations"][0] | {"name": f"conversation-{number}"} for number in range(20)]
+    for models in range(1, 30, 2):
+        data["models"] = data["models"][:1] * models
+        data["conversations"] = conversations
+        pdf = typst.compile(statement.TEMPLATE, format="pdf", sys_inputs={"data": json.dumps(data)})
+
+        rows = [page.count("conversation-") for page in pages_of(pdf)]
+        assert sum(rows) == 20
+        assert all(count == 0 or count >= 3 for count in rows), (models, rows)
+
+
 def test_big_numbers(overview: Overview) -> None:
     summary = overview.summary.copy()
     summary.loc[0, ["total_tokens", "request_count"]] = [9 * 10**17, 10**12]

@@ -21,7 +21,7 @@ from analytics.api.parameters import described, parameters
 from analytics.api.service import Service
 from analytics.api.work import Work
 from analytics.errors import AnalyticsError, ConfigurationError
-from analytics.exports.files import CONTENT_TYPES, file_name
+from analytics.exports.files import CONTENT_TYPES, content_disposition, file_name
 from analytics.keys import Key
 
 EXPORTS_OF_A_KEY = 2
@@ -72,9 +72,7 @@ def make_export_router(service: Service, guard: Guard, work: Work) -> APIRouter:
         first, last = period.range(client.today(now))
         media_type = CONTENT_TYPES[asked.format]
         headers = {
-            "Content-Disposition": (
-                f'attachment; filename="{file_name(asked.format, client.name, first, last)}"'
-            ),
+            "Content-Disposition": content_disposition(file_name(asked.format, client.name, first, last)),
             "Cache-Control": "private, no-store",
         }
 

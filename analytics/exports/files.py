@@ -1,9 +1,13 @@
 """What the files are called, wherever they are taken from."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import date
 from typing import Literal
+from urllib.parse import quote
+
+from analytics.formatting import folded
 
 Format = Literal["csv", "focus", "pdf"]
 
@@ -11,10 +15,32 @@ CONTENT_TYPES: Mapping[Format, str] = {"csv": "text/csv", "focus": "text/csv", "
 
 _CONTENTS: Mapping[Format, str] = {"csv": "calls", "focus": "focus", "pdf": "statement"}
 _ENDINGS: Mapping[Format, str] = {"csv": "csv", "focus": "csv", "pdf": "pdf"}
-_MAX_CLIENT = 60
+# Of the client's name: letters, and bytes, as file systems count those (255 for all of a name).
+_MAX_LETTERS, _MAX_BYTES = 60, 180
 
 
 def file_name(format: Format, client_name: str, first: date, last: date) -> str:
-    """A name that every file system and header takes: `calls-acme-2026-03-01-to-2026-03-31.csv`."""
-    client = re.sub(r"[^a-z0-9]+", "-", client_name.lower()).strip("-")[:_MAX_CLIENT] or "client"
+    """A name that every file system takes: `calls-aurora-clinicas-2026-03-01-to-2026-03-31.csv`.
+
+    Letters and digits of all scripts stay, in lower case and without their accents.
+    """
+    client = _hyphenated(client_name) or "client"
     return f"{_CONTENTS[format]}-{client}-{first}-to-{last}.{_ENDINGS[format]}"
+
+
+def content_disposition(name: str) -> str:
+    """The header that has a browser save an answer under `name` (RFC 6266)."""
+    if name.isascii():
+        return f'attachment; filename="{name}"'
+    # For those who do not know the second form, which others prefer.
+    plain = re.sub("[^a-z0-9.]+", "-", name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _hyphenated(text: str) -> str:
+    # Composed again, as what folding leaves is letters and their signs apart (Hangul, kana).
+    letters = unicodedata.normalize("NFC", folded(text))
+    # Letters, digits, and the signs that belong to a letter, as in Hindi.
+    kept = "".join(letter if unicodedata.category(letter)[0] in "LNM" else "-" for letter in letters)
+    short = re.sub("-+", "-", kept).strip("-")[:_MAX_LETTERS]
+    return short.encode()[:_MAX_BYTES].decode(errors="ignore").strip("-")

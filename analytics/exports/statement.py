@@ -16,6 +16,7 @@ import typst
 
 from analytics import charts, formatting
 from analytics.exports.drawing import chart_svg
+from analytics.exports.fonts import font_paths
 from analytics.queries import Overview, total_change
 
 TEMPLATE = Path(__file__).with_name("statement.typ")
@@ -34,7 +35,13 @@ def statement_pdf(overview: Overview, *, generated_at: datetime, is_unmasked: bo
     """
     data = json.dumps(_data(overview, generated_at, is_unmasked), ensure_ascii=False)
     return typst.compile(
-        TEMPLATE, format="pdf", sys_inputs={"data": data}, timestamp=int(generated_at.timestamp())
+        TEMPLATE,
+        format="pdf",
+        sys_inputs={"data": data},
+        timestamp=int(generated_at.timestamp()),
+        font_paths=font_paths(),
+        # The same page on every machine.
+        ignore_system_fonts=True,
     )
 
 
