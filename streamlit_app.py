@@ -9,7 +9,9 @@ if __name__ == "__main__":
     from analytics import ui
 
     page = ui.begin_page("Usage overview", icon="📈")
-    shown = ui.read_overview(page.database, page.client, page.period, page.measure.unit, page.now)
+    shown = ui.read_overview(
+        page.database, page.client, page.period, page.measure.unit, page.now, sees_phones=page.sees_phones
+    )
 
     ui.freshness(shown, also=lambda: ui.downloads(page, shown))
     if not shown.value.summary["request_count"].any():

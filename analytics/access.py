@@ -30,13 +30,17 @@ class Viewer:
     clients: Sequence[Client]
     """Those that they may see, by name."""
     administered: frozenset[UUID]
-    """Ids of those whose prices they may change, and whose raw calls they may take away unmasked."""
+    """Ids of those whose prices they may change, and whose phones they may see."""
     sees_all_clients: bool = False
     """Those that will come, too."""
 
     def administers(self, client: Client) -> bool:
         """Whether they are an administrator of this client."""
         return client.id in self.administered
+
+    def may_see_phones(self, client: Client) -> bool:
+        """Whether the phones of this client are more to them than the last four digits."""
+        return self.administers(client)
 
 
 @dataclass(frozen=True, kw_only=True)

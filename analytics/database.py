@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
 import psycopg
@@ -49,6 +49,9 @@ EMBEDDED_DATABASE = "analytics"
 EMBEDDED_RETRY_SECONDS = 10
 READER_ROLE = "analytics_reader"
 STREAM_BATCH_ROWS = 2_000
+
+_Phones = Literal["masked", "findable", "whole"]
+"""What migration 018 makes of phones."""
 
 log = logging.getLogger(__name__)
 
@@ -90,35 +93,43 @@ class Database:
             self.engine, "do_connect", lambda dialect, _, words, names: self._connect(*words, **names)
         )
 
-    def read(self, *queries: Query, client_id: UUID | None = None) -> list[Rows]:
+    def read(
+        self,
+        *queries: Query,
+        client_id: UUID | None = None,
+        sees_phones: bool = False,
+        finds_phones: bool = False,
+    ) -> list[Rows]:
         """Answers of all `queries`, in order, from one snapshot and in one network round trip.
 
         With `client_id` they run as `analytics_reader` under row-level security and can see only that
-        client. A connection that died while idle is replaced once.
+        client. Phones come masked, unless `sees_phones`, and with `finds_phones` a search finds them all the
+        same: access.Viewer knows who may. A connection that died while idle is replaced once.
 
         Raises:
             DatabaseUnavailable, SchemaMissing, DatabaseError
         """
+        phones: _Phones = "whole" if sees_phones else "findable" if finds_phones else "masked"
         try:
             try:
-                return self._read_once(queries, client_id)
+                return self._read_once(queries, client_id, phones)
             except psycopg.Error as error:
                 if not _is_disconnected(error):
                     raise
                 # After a restart of the server every idle connection is dead, so none is kept.
                 self.engine.dispose()
-                return self._read_once(queries, client_id)
+                return self._read_once(queries, client_id, phones)
         except (psycopg.Error, DBAPIError, PoolTimeout) as error:
             raise self.explain(error) from error
 
-    def _read_once(self, queries: Sequence[Query], client_id: UUID | None) -> list[Rows]:
+    def _read_once(self, queries: Sequence[Query], client_id: UUID | None, phones: _Phones) -> list[Rows]:
         with self._connection() as connection:
             try:
                 with connection.pipeline() as pipeline:
                     # Its own end sends a flush after the sync. Where that is the slower one, PgBouncer takes
                     # it for the next transaction's beginning, and the server connection stays taken.
                     pipeline._exit_gen = pipeline._sync_gen  # type: ignore[method-assign]
-                    _begin(connection, client_id)
+                    _begin(connection, client_id, phones)
                     cursors = [
                         connection.execute(cast(Any, query.statement), query.parameters) for query in queries
                     ]
@@ -131,7 +142,12 @@ class Database:
                 raise
 
     def stream(
-        self, query: Query, *, client_id: UUID, batch_rows: int = STREAM_BATCH_ROWS
+        self,
+        query: Query,
+        *,
+        client_id: UUID,
+        sees_phones: bool = False,
+        batch_rows: int = STREAM_BATCH_ROWS,
     ) -> Generator[Sequence[tuple[Any, ...]]]:
         """The rows of `query` in batches, as read() with `client_id` sees them: for more than memory holds.
 
@@ -141,7 +157,8 @@ class Database:
             DatabaseUnavailable, SchemaMissing, DatabaseError
         """
         try:
-            with self._snapshot(client_id) as connection, connection.cursor("stream") as cursor:
+            phones: _Phones = "whole" if sees_phones else "masked"
+            with self._snapshot(client_id, phones) as connection, connection.cursor("stream") as cursor:
                 cursor.execute(cast(Any, query.statement), query.parameters)
                 while batch := cursor.fetchmany(batch_rows):
                     yield batch
@@ -149,19 +166,19 @@ class Database:
             raise self.explain(error) from error
 
     @contextmanager
-    def _snapshot(self, client_id: UUID) -> Iterator[psycopg.Connection[Any]]:
+    def _snapshot(self, client_id: UUID, phones: _Phones) -> Iterator[psycopg.Connection[Any]]:
         """A connection inside a transaction that only reads, and only this client; it never commits."""
         with ExitStack() as stack:
             connection = stack.enter_context(self._connection())
             try:
-                _begin(connection, client_id)
+                _begin(connection, client_id, phones)
             except psycopg.Error as error:
                 if not _is_disconnected(error):
                     raise
                 stack.close()
                 self.engine.dispose()
                 connection = stack.enter_context(self._connection())
-                _begin(connection, client_id)
+                _begin(connection, client_id, phones)
             try:
                 yield connection
             finally:
@@ -356,9 +373,10 @@ def _create_embedded_database(maintenance_url: URL) -> None:
                 log.debug("another process created the embedded database first")
 
 
-def _begin(connection: psycopg.Connection[Any], client_id: UUID | None) -> None:
+def _begin(connection: psycopg.Connection[Any], client_id: UUID | None, phones: _Phones) -> None:
     """Opens a transaction that only reads; with `client_id` as the reader, who sees that client only."""
     connection.execute("begin isolation level repeatable read read only")
+    connection.execute("select set_config('app.phones', %s, true)", [phones])
     if client_id is not None:
         connection.execute(
             "select set_config('app.client_id', %s, true), set_config('role', %s, true)",

@@ -1,4 +1,4 @@
-"""Numbers, money, phones and ages as people read them. Pure; no number is ever parted from its unit."""
+"""Numbers, money and ages as people read them. Pure; no number is ever parted from its unit."""
 
 import re
 import unicodedata
@@ -12,7 +12,6 @@ _MINUS = "\N{MINUS SIGN}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _HUGE_PERCENT = 1_000
 _FROM_WHERE_MONEY_IS_COMPACT = Decimal("9999.995")  # what prints as $10,000.00
-_PHONE = re.compile(r"(?P<digits>\+?[\d\s().-]{7,})(@.*)?")
 # Marks of Latin, Greek and Cyrillic; Hebrew points; Arabic signs; what has no width.
 _MARKS = re.compile(
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
@@ -143,20 +142,6 @@ def share(part: Decimal | int | float, whole: Decimal | int | float) -> str:
     if 99.95 <= percent < 100:
         return ">99.9%"
     return f"{percent:.1f}%"
-
-
-def masked_phone(phone: str | None) -> str | None:
-    """All but the last four digits hidden, `•••• 9999`; too short a phone is hidden whole."""
-    if not phone:
-        return None
-    phone = phone.partition("@")[0]
-    return f"•••• {phone[-4:]}" if len(phone) > 6 else "••••"
-
-
-def masked_name(name: str) -> str:
-    """The name; masked as a phone where it is one (`5511999991234@s.whatsapp.net`, `+55 11 99999-1234`)."""
-    number = _PHONE.fullmatch(name.strip())
-    return masked_phone(number["digits"].strip()) or name if number else name
 
 
 def age(moment: datetime, now: datetime) -> str:

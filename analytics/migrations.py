@@ -29,6 +29,42 @@ MIGRATIONS_DIRECTORY = (
     / "migrations"
 )
 
+# Supabase grants its visitors every new table, yoyo's among them: who may write there can mark a migration as
+# applied. Whoever is not the owner has nothing to close; nor is there anything to do a second time.
+_CLOSE_BOOKKEEPING = """
+    do $$
+    declare
+        item record;
+        visitor text;
+    begin
+        for item in
+            select
+                oid::regclass as name,
+                relrowsecurity as is_closed,
+                array(
+                    select distinct case when grantee = 0 then 'public' else grantee::regrole::text end
+                    from aclexplode(relacl)
+                    where grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated')
+                ) as visitors
+            from pg_class
+            where
+                oid in (
+                    to_regclass('_yoyo_log'), to_regclass('_yoyo_migration'), to_regclass('_yoyo_version'),
+                    to_regclass('yoyo_lock')
+                )
+                and pg_has_role(relowner, 'usage')
+        loop
+            if not item.is_closed then
+                execute format('alter table %s enable row level security', item.name);
+            end if;
+            foreach visitor in array item.visitors loop
+                execute format('revoke all on %s from %s', item.name, visitor);
+            end loop;
+        end loop;
+    end
+    $$
+"""
+
 # Anything that all runs agree on: the holder may migrate, the others wait until it is through.
 MIGRATION_LOCK = 7500
 
@@ -102,6 +138,8 @@ def _backend(url: URL, report: Callable[[str], object] = lambda line: None) -> I
     logging.getLogger("yoyo.migrations").setLevel(logging.ERROR)
     try:
         backend.init_database()
+        backend.ensure_internal_schema_updated()
+        backend.connection.execute(_CLOSE_BOOKKEEPING)
         yield backend
     finally:
         backend.connection.close()

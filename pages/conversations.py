@@ -3,15 +3,21 @@
 from analytics import queries, ui
 
 page = ui.begin_page("Conversations", icon="💬", has_measure=False)
-opened = ui.opened_conversation(page)
+opened = ui.opened_conversation()
 
 if opened is None:
     asked = ui.asked_conversations(page)
-    found = page.read(queries.found_conversations, *page.days, **asked.query)
+    found = page.read(
+        queries.found_conversations,
+        *page.days,
+        **asked.query,
+        sees_phones=page.sees_phones,
+        finds_phones=page.viewer.may_see_phones(page.client),
+    )
     ui.freshness(found)
     ui.found_conversations(page, asked, found.value)
 else:
-    shown = page.read(queries.conversation_timeline, *page.days, **opened.query)
+    shown = page.read(queries.conversation_timeline, *page.days, **opened.query, sees_phones=page.sees_phones)
     ui.freshness(shown)
     ui.conversation_heading(page, opened, shown.value)
     ui.conversation_numbers(shown.value)

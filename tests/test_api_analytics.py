@@ -88,13 +88,21 @@ def summary_in_sql(database: Database, client_id: UUID, days: int, now: datetime
     return total | {"compared_with": compared, "by_provider": parts}
 
 
+def masked(conversations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As they are for a key: with the last four digits of a phone at the most."""
+    for row in conversations:
+        if phone := row["phone"]:
+            row["phone"] = f"•••• {phone[-4:]}" if len(phone) > 6 else "••••"
+    return conversations
+
+
 def all_in_sql(database: Database, client_id: UUID, days: int, now: datetime) -> dict[str, Any]:
     """What `analytics` must be, with the last 12 weeks and the month of the last day."""
     return {
         "daily": in_sql(database, topics.DAILY, client_id, days, now),
         "weekly": in_sql(database, topics.WEEKLY, client_id, 12, now),
         "monthly": in_sql(database, topics.MONTHLY, client_id, now.year, now.month, now),
-        "byConversation": in_sql(database, topics.BY_CONVERSATION, client_id, days, 20, now),
+        "byConversation": masked(in_sql(database, topics.BY_CONVERSATION, client_id, days, 20, now)),
         "summary": summary_in_sql(database, client_id, days, now),
     }
 
@@ -270,7 +278,7 @@ def test_another_month(database: Database, api: TestClient, used: UUID) -> None:
 @pytest.mark.parametrize("limit", [1, 2, 1000])
 def test_a_limit_of_conversations(database: Database, api: TestClient, used: UUID, limit: int) -> None:
     answer = ask(api, bearer(database, used), type="conversation", limit=limit, **MARCH_18)
-    everything = in_sql(database, topics.BY_CONVERSATION, used, 30, 1000, factories.NOW)
+    everything = masked(in_sql(database, topics.BY_CONVERSATION, used, 30, 1000, factories.NOW))
     assert answer["analytics"]["byConversation"] == everything[:limit]
     assert len(everything) == 4
 
@@ -350,4 +358,4 @@ def test_a_key_never_sees_another_clients_numbers(database: Database, api: TestC
 
     assert answer["analytics"] == expected
     assert answer["analytics"]["summary"]["request_count"] == 1
-    assert [row["phone"] for row in answer["analytics"]["byConversation"]] == ["999"]
+    assert [row["phone"] for row in answer["analytics"]["byConversation"]] == ["••••"]

@@ -22,6 +22,7 @@ UNPRICED: dict[str, Any] = {"cost_usd": Decimal(0), "cost_basis": "unpriced"}
 
 
 def _names(database: Database, client_id: UUID, **asked: Any) -> list[tuple[str | None, str | None]]:
+    asked = {"sees_phones": True} | asked
     found = queries.found_conversations(database, client_id, TODAY, TODAY, **asked)
     return list(zip(found["conversation_name"], found["phone"], strict=True))
 
@@ -58,14 +59,14 @@ def test_one_conversation_is_one_row(database: Database, acme: UUID, is_folded: 
     if is_folded:
         database.fold()
 
-    found = queries.found_conversations(database, acme, yesterday.date(), TODAY)
+    found = queries.found_conversations(database, acme, yesterday.date(), TODAY, sees_phones=True)
     assert [tuple(row) for row in found.astype(object).itertuples(index=False)] == [
         (
-            ADA, "551", "Ada", pd.Timestamp(yesterday.date()), MIDNIGHT, 1230, 1000, 200, 30,
+            ADA, "551", None, "Ada", pd.Timestamp(yesterday.date()), MIDNIGHT, 1230, 1000, 200, 30,
             Decimal("0.0093"), 3, 1, 3,
         ),
-        (GONE, None, None, MIDNIGHT, MIDNIGHT, 5, 5, 0, 0, 0, 1, 0, 3),
-        (None, None, None, MIDNIGHT, MIDNIGHT, 4, 4, 0, 0, 0, 1, 0, 3),
+        (GONE, None, None, None, MIDNIGHT, MIDNIGHT, 5, 5, 0, 0, 0, 1, 0, 3),
+        (None, None, None, None, MIDNIGHT, MIDNIGHT, 4, 4, 0, 0, 0, 1, 0, 3),
     ]  # fmt: skip
 
 
@@ -170,7 +171,13 @@ def test_the_last_day_of_use_orders_too(database: Database, acme: UUID) -> None:
         insert_usage(database, usage_log(acme, phone=phone, created_at=NOW - timedelta(days=days_ago)))
     for descending, phones in ((True, ["2", "3", "1"]), (False, ["1", "3", "2"])):
         found = queries.found_conversations(
-            database, acme, TODAY - timedelta(days=2), TODAY, sort="last", descending=descending
+            database,
+            acme,
+            TODAY - timedelta(days=2),
+            TODAY,
+            sort="last",
+            descending=descending,
+            sees_phones=True,
         )
         assert found["phone"].tolist() == phones
 
@@ -179,7 +186,7 @@ def test_pages_are_all_conversations_once(database: Database, acme: UUID) -> Non
     # All the same in tokens, so that only a complete order keeps pages apart.
     insert_usage(database, *(usage_log(acme, phone=f"5511{number:03}") for number in range(7)))
     pages = [
-        queries.found_conversations(database, acme, TODAY, TODAY, limit=3, offset=offset)
+        queries.found_conversations(database, acme, TODAY, TODAY, limit=3, offset=offset, sees_phones=True)
         for offset in (0, 3, 6, 9)
     ]
     assert [page["phone"].tolist() for page in pages] == [
@@ -192,7 +199,9 @@ def test_another_clients_conversations_are_not_found(database: Database, acme: U
     other = factories.client(database, "Other")
     _three(database, other)
     assert _names(database, acme) == []
-    timeline = queries.conversation_timeline(database, acme, TODAY, TODAY, conversation_id=ADA, phone=None)
+    timeline = queries.conversation_timeline(
+        database, acme, TODAY, TODAY, conversation_id=ADA, phone_handle=None
+    )
     assert timeline.calls.empty
     assert timeline.conversation.empty
 
@@ -247,7 +256,9 @@ def test_calls_run_up_to_the_sums_of_their_conversation(database: Database, acme
         usage_log(acme, conversation_id=BOB, phone="551", created_at=at[0]),
         usage_log(acme, conversation_id=None, phone=None, created_at=at[0]),
     )
-    timeline = queries.conversation_timeline(database, acme, TODAY, TODAY, conversation_id=ADA, phone=None)
+    timeline = queries.conversation_timeline(
+        database, acme, TODAY, TODAY, conversation_id=ADA, phone_handle=None
+    )
     calls = timeline.calls
 
     assert calls["id"].tolist() == [UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=4)]
@@ -275,11 +286,30 @@ def test_calls_that_belong_to_no_known_conversation(
         usage_log(acme, conversation_id=GONE, phone=None, total_tokens=3),
         usage_log(acme, conversation_id=None, phone="5511", total_tokens=4),
     )
+    handles = {
+        row["phone"]: row["phone_handle"]
+        for row in queries.found_conversations(database, acme, TODAY, TODAY, sees_phones=True).to_dict(
+            "records"
+        )
+    }
     timeline = queries.conversation_timeline(
-        database, acme, TODAY, TODAY, conversation_id=conversation_id, phone=phone
+        database, acme, TODAY, TODAY, conversation_id=conversation_id, phone_handle=handles[phone]
     )
     assert timeline.calls["total_tokens"].tolist() == tokens
     assert timeline.conversation["total_tokens"].tolist() == tokens
+
+
+def test_a_handle_that_stands_for_nothing_finds_nothing(database: Database, acme: UUID) -> None:
+    """Not the calls without a conversation, either; nor another client's."""
+    other = factories.client(database, "Other")
+    insert_usage(database, usage_log(acme, phone=None), usage_log(acme), usage_log(other))
+    [theirs] = queries.found_conversations(database, other, TODAY, TODAY)["phone_handle"]
+    for handle in (theirs, "p" + 32 * "0"):
+        timeline = queries.conversation_timeline(
+            database, acme, TODAY, TODAY, conversation_id=None, phone_handle=handle
+        )
+        assert timeline.calls.empty
+        assert timeline.conversation.empty
 
 
 def test_the_first_calls_say_how_many_there_are(database: Database, acme: UUID) -> None:
@@ -287,7 +317,9 @@ def test_the_first_calls_say_how_many_there_are(database: Database, acme: UUID) 
         database,
         *(usage_log(acme, conversation_id=ADA, created_at=NOW + timedelta(seconds=s)) for s in range(3)),
     )
-    calls = queries.conversation_calls(database, acme, TODAY, TODAY, conversation_id=ADA, phone=None, limit=2)
+    calls = queries.conversation_calls(
+        database, acme, TODAY, TODAY, conversation_id=ADA, phone_handle=None, limit=2
+    )
     assert calls["running_tokens"].tolist() == [230, 460]
     assert calls["call_count"].tolist() == [3, 3]
 
@@ -303,5 +335,7 @@ def test_days_are_those_of_the_client(database: Database) -> None:
         ),
     )
     for day, tokens in ((date(2026, 3, 17), [2]), (date(2026, 3, 18), [1])):
-        calls = queries.conversation_calls(database, client_id, day, day, conversation_id=ADA, phone=None)
+        calls = queries.conversation_calls(
+            database, client_id, day, day, conversation_id=ADA, phone_handle=None
+        )
         assert calls["total_tokens"].tolist() == tokens

@@ -1,9 +1,10 @@
 """The page "Conversations" under AppTest: list, search, order, paging, one conversation's calls, links."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from streamlit.testing.v1 import AppTest
 
 from analytics import charts_of_calls, queries
 from analytics.database import Database
-from analytics.ui.timeline import without_phones
 from tests import factories
 from tests.app import open_page, text_of
 from tests.browser import dashboard
@@ -253,7 +253,7 @@ def test_the_course_has_each_call_and_the_cost_so_far(database: Database, acme: 
             database, factories.usage_log(acme, conversation_id=ADA, source=source, created_at=at)
         )
     today = factories.NOW.date()
-    calls = queries.conversation_calls(database, acme, today, today, conversation_id=ADA, phone=None)
+    calls = queries.conversation_calls(database, acme, today, today, conversation_id=ADA, phone_handle=None)
     [points] = charts_of_calls.timeline(calls, "America/Sao_Paulo").to_dict()["datasets"].values()
     assert [point["provider"] for point in points] == ["OpenAI", "Groq", "Other"]
     assert [point["running_cost"] for point in points] == [0.0093, 0.0186, 0.0279]
@@ -289,25 +289,23 @@ def test_conversations_without_an_id_are_in_the_link(configured: Database, clien
     _use(configured, client_id, conversation_id=None, phone="5511955555555", total_tokens=1)
     _use(configured, client_id, conversation_id=None, phone=None, total_tokens=2)
     _use(configured, client_id, conversation_id=None, phone="5511966666666", total_tokens=4)
-    with configured.transaction() as connection:
-        calls = dict(connection.execute("select phone, id from usage_logs").fetchall())
+    found = queries.found_conversations(configured, client_id, *_last_days(2))
+    handles = dict(zip(found["phone"], found["phone_handle"], strict=True))
 
-    of_phone = open_page(PATH, conversation=f"call-{calls['5511955555555']}")
+    of_phone = open_page(PATH, conversation=handles["•••• 5555"])
     assert not of_phone.exception
     assert "phone •••• 5555" in text_of(of_phone)
     assert _metrics(of_phone)["Tokens"] == "1"
     assert _metrics(open_page(PATH, conversation="none"))["Tokens"] == "2"
 
-    nobody = open_page(PATH, conversation=f"call-{uuid4()}", days="7d")
-    assert "has no call with the id" in nobody.error[0].value
-    _button(nobody, "Go on without it").click().run()
-    assert nobody.query_params == {"days": "7d"}
-    assert _listed(nobody, "Tokens") == [4, 2, 1]
+    nobody = open_page(PATH, conversation=f"p{32 * '0'}", days="7d")
+    assert "has no conversation" in text_of(nobody)
+    assert not nobody.metric
 
-    _use(configured, client_id, conversation_id=ADA, phone=None, total_tokens=8)
-    factories.conversation(configured, client_id, id=ADA, phone="5511955555555", name="Ada")
-    _button(of_phone, "Refresh").click().run()
-    assert "## Ada" in text_of(of_phone)
+
+def _last_days(count: int) -> tuple[date, date]:
+    today = datetime.now(UTC).date()
+    return today - timedelta(days=count - 1), today
 
 
 @pytest.mark.browser
@@ -318,7 +316,8 @@ def test_conversations_without_an_id_are_in_the_link(configured: Database, clien
 def test_a_click_on_a_row_opens_it(database: Database, tmp_path: Path) -> None:
     client_id = factories.client(database)
     _two_conversations(database, client_id)
-    _use(database, client_id, conversation_id=None, phone="5511955555555", total_tokens=1)
+    _use(database, client_id, conversation_id=None, phone="5511955555555", total_tokens=2)
+    _use(database, client_id, conversation_id=None, phone=None, total_tokens=1)
     with (
         dashboard.running_dashboard(tmp_path / "streamlit.log", DATABASE_URL=dsn(database)) as address,
         dashboard.open_browser() as browser,
@@ -328,12 +327,17 @@ def test_a_click_on_a_row_opens_it(database: Database, tmp_path: Path) -> None:
         _open_row(page, 1, "Ada")
         assert page.url == f"{address}/conversations?conversation={ADA}"
 
-        # A phone opens its calls, too, and stays out of the link.
+        # A phone opens its calls, too, by a link in which it is not; the calls of neither have one as well.
         page.get_by_role("button", name="All conversations").click()
         _open_row(page, 2, "(unnamed)")
         expect(page.get_by_text("phone •••• 5555")).to_be_visible()
-        assert "55555" not in page.url
-        page.reload()
+        link = page.url
+        assert re.fullmatch(re.escape(address) + r"/conversations\?conversation=p[0-9a-f]{32}", link)
+
+        page.get_by_role("button", name="All conversations").click()
+        _open_row(page, 3, "(calls without a conversation)")
+        assert page.url == f"{address}/conversations?conversation=none"
+        page.goto(link)
         expect(page.get_by_text("phone •••• 5555")).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
 
 
@@ -351,13 +355,3 @@ def _open_row(page: Page, number: int, name: str) -> None:
             expect(heading).to_be_visible(timeout=FIRST_CLICK_MS)
             return
     expect(heading).to_be_visible()
-
-
-def test_phones_within_metadata_are_masked() -> None:
-    metadata = {"user_phone": 5511987654321, "to": ["wa:5511987654321"], "turns": 3, "ok": None}
-    assert without_phones(metadata, "5511987654321") == {
-        "user_phone": "•••• 4321",
-        "to": ["wa:•••• 4321"],
-        "turns": 3,
-        "ok": None,
-    }

@@ -62,8 +62,8 @@ def pages_of(pdf: bytes, order: str = "-layout") -> list[str]:
     return [re.sub(r"\s+", " ", page.replace("\u200b", "")) for page in text.split("\f")[:-1]]
 
 
-def text_of(overview: Overview, *, is_unmasked: bool = False) -> str:
-    return " ".join(pages_of(statement_pdf(overview, generated_at=NOW, is_unmasked=is_unmasked)))
+def text_of(overview: Overview) -> str:
+    return " ".join(pages_of(statement_pdf(overview, generated_at=NOW)))
 
 
 def test_it_says_what_the_database_holds(overview: Overview) -> None:
@@ -101,10 +101,11 @@ def test_a_change_is_told_of_equal_spans_only(overview: Overview) -> None:
     assert "+200% vs 1 in the 31 days before, until 09:00 of 15 Feb 2026" in first
 
 
-def test_phones_are_masked_by_default(overview: Overview) -> None:
+def test_phones_are_as_they_were_read(database: Database, acme: UUID, overview: Overview) -> None:
     assert PHONE not in text_of(overview)
     assert "•••• 1234 •••• 1234" in text_of(overview)
-    assert f"{PHONE}@s.whatsapp.net {PHONE}" in text_of(overview, is_unmasked=True)
+    whole = load_overview(database, acme, MARCH, NOW, sees_phones=True)
+    assert f"{PHONE}@s.whatsapp.net {PHONE}" in text_of(whole)
 
 
 def test_a_period_without_usage_is_a_page(database: Database, acme: UUID) -> None:
@@ -170,7 +171,7 @@ def test_long_names_and_many_models(overview: Overview) -> None:
 
 
 def test_a_total_never_stands_alone(overview: Overview) -> None:
-    data = statement._data(overview, NOW, is_unmasked=False)
+    data = statement._data(overview, NOW)
     for count in range(5, 65):
         data["models"] = data["models"][:1] * count
         pdf = typst.compile(statement.TEMPLATE, format="pdf", sys_inputs={"data": json.dumps(data)})

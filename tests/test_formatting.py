@@ -144,35 +144,6 @@ def test_cost_is_as_compact_as_its_place_wants() -> None:
 
 
 @pytest.mark.parametrize(
-    ("phone", "expected"),
-    [
-        ("5511987654321", "•••• 4321"),
-        ("5511987654321@s.whatsapp.net", "•••• 4321"),
-        ("123456", "••••"),
-        ("1234567", "•••• 4567"),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_masked_phone(phone: str | None, expected: str | None) -> None:
-    assert formatting.masked_phone(phone) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("Ana Souza", "Ana Souza"),
-        ("order 20260318", "order 20260318"),
-        ("5511987654321", "•••• 4321"),
-        ("+55 11 98765-4321", "•••• 4321"),
-        ("5511987654321@s.whatsapp.net", "•••• 4321"),
-    ],
-)
-def test_masked_name(name: str, expected: str) -> None:
-    assert formatting.masked_name(name) == expected
-
-
-@pytest.mark.parametrize(
     ("seconds", "expected"),
     [(-5, "0 s ago"), (59, "59 s ago"), (60, "1 min ago"), (3_600, "1 h ago"), (172_800, "2 days ago")],
 )

@@ -142,7 +142,7 @@ class Service:
             from analytics.exports.statement import statement_pdf
         with self._reading(client_id):
             overview = queries.load_overview(self.database, client_id, Period.between(first, last), now)
-        return statement_pdf(overview, generated_at=now, is_unmasked=False)
+        return statement_pdf(overview, generated_at=now)
 
     @contextmanager
     def _reading(self, client_id: UUID) -> Iterator[None]:

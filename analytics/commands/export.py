@@ -95,8 +95,9 @@ def _write_statement(
         from analytics.exports.statement import statement_pdf
         from analytics.queries import Period, load_overview
     now = datetime.now(UTC)
-    overview = load_overview(database, client.id, Period.between(first, last), now)
-    file.write(statement_pdf(overview, generated_at=now, is_unmasked=is_unmasked))
+    period = Period.between(first, last)
+    overview = load_overview(database, client.id, period, now, sees_phones=is_unmasked)
+    file.write(statement_pdf(overview, generated_at=now))
     return "statement"
 
 

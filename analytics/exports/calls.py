@@ -6,10 +6,9 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from analytics import formatting
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
-from analytics.exports.cells import BYTE_ORDER_MARK, csv_lines, masked_json, text_cell
+from analytics.exports.cells import BYTE_ORDER_MARK, csv_lines, text_cell
 
 CALL_COLUMNS = (
     "id",
@@ -39,14 +38,14 @@ _CALLS = """
         log.source,
         log.model,
         log.conversation_id::text,
-        case when log.conversation_id is null then by_phone.name else by_id.name end,
-        log.phone,
+        shown_name(case when log.conversation_id is null then by_phone.name else by_id.name end, log.phone),
+        shown_phone(log.phone),
         log.prompt_tokens::text,
         log.completion_tokens::text,
         log.total_tokens::text,
         case when log.cost_basis <> 'unpriced' then log.cost_usd::text end,
         log.cost_basis,
-        log.metadata::text
+        shown_metadata(log.metadata, log.phone)::text
     from clients as client
     inner join usage_logs as log on log.client_id = client.id
     left join conversations as by_id on by_id.client_id = log.client_id and by_id.id = log.conversation_id
@@ -86,7 +85,7 @@ def calls_csv(
         DatabaseUnavailable, SchemaMissing, DatabaseError: while it is read.
     """
     query = Query(statement=_CALLS, parameters=_days(client_id, first, last))
-    return _pieces(database.stream(query, client_id=client_id), is_unmasked, progress)
+    return _pieces(database.stream(query, client_id=client_id, sees_phones=is_unmasked), progress)
 
 
 def count_calls(database: Database, client_id: UUID, first: date, last: date) -> int:
@@ -104,21 +103,17 @@ def _days(client_id: UUID, first: date, last: date) -> dict[str, Any]:
 
 
 def _pieces(
-    batches: Generator[Sequence[tuple[Any, ...]]], is_unmasked: bool, progress: Callable[[int], object]
+    batches: Generator[Sequence[tuple[Any, ...]]], progress: Callable[[int], object]
 ) -> Generator[bytes]:
     yield BYTE_ORDER_MARK + csv_lines([CALL_COLUMNS])
     with closing(batches):  # whoever leaves early gives the connection back at once
         for batch in batches:
-            yield csv_lines(_cells(row, is_unmasked) for row in batch)
+            yield csv_lines(map(_cells, batch))
             progress(len(batch))
 
 
-def _cells(row: tuple[Any, ...], is_unmasked: bool) -> Sequence[str]:
+def _cells(row: tuple[Any, ...]) -> Sequence[str]:
     id_, created_at, day, source, model, conversation_id, name, phone, *amounts, basis, metadata = row
-    if not is_unmasked:
-        metadata = masked_json(metadata, phone) if metadata else None
-        name = formatting.masked_name(name) if name else None
-        phone = formatting.masked_phone(phone)
     return (
         id_,
         created_at,

@@ -11,24 +11,14 @@ With pandas: `read_csv(..., dtype=str, keep_default_na=False)`, or a model calle
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-
-from analytics import formatting
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _APOSTROPHE = "'"
 # The signs by which OWASP knows the begin of a formula, and the one that marks them.
 _MARKED = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", _APOSTROPHE)
-
-# A string or a number of a JSON text.
-_JSON_VALUE = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
-
-_PHONE_BEGINS = re.compile(r'"\s*\+?[\d\s().-]{7,}[@"]')
-_PHONE_DIGITS = range(10, 16)
-_AMOUNT = re.compile(r"\d+\.\d+")
 
 
 def text_cell(text: str) -> str:
@@ -52,30 +42,3 @@ def csv_lines(rows: Iterable[Sequence[str]]) -> bytes:
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\r\n").writerows(rows)
     return buffer.getvalue().encode()
-
-
-def masked_json(text: str, phone: str | None) -> str:
-    """A JSON text with its phones masked: texts that are one, and wherever the call's own `phone` stands.
-
-    A text is one that has as many digits as a phone with its country has: dates and amounts are left alone. A
-    number that is the call's own phone becomes a masked text.
-    """
-    digits = _digits((phone or "").partition("@")[0])
-    own = digits if len(digits) > 6 else None
-    if not _PHONE_BEGINS.search(text) and not (own and own in text):
-        return text  # nearly always, so found out fast
-    mask = formatting.masked_phone(phone) or ""
-
-    def masked(found: re.Match[str]) -> str:
-        content = found["text"]
-        if content is None:
-            return f'"{mask}"' if found[0] == own else found[0]
-        if len(_digits(content.partition("@")[0])) in _PHONE_DIGITS and not _AMOUNT.fullmatch(content):
-            content = formatting.masked_name(content)
-        return f'"{content.replace(own, mask) if own else content}"'
-
-    return _JSON_VALUE.sub(masked, text)
-
-
-def _digits(text: str) -> str:
-    return "".join(filter(str.isdigit, text))

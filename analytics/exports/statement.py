@@ -28,12 +28,12 @@ MAX_NAME = 90  # characters; in a table's cell
 Row = dict[Any, Any]
 
 
-def statement_pdf(overview: Overview, *, generated_at: datetime, is_unmasked: bool = False) -> bytes:
-    """The statement of the overview's client and period; phones are masked unless `is_unmasked`.
+def statement_pdf(overview: Overview, *, generated_at: datetime) -> bytes:
+    """The statement of the overview's client and period; phones are as the overview has them.
 
     `generated_at` is shown, and is the file's date: the same overview at the same moment is the same bytes.
     """
-    data = json.dumps(_data(overview, generated_at, is_unmasked), ensure_ascii=False)
+    data = json.dumps(_data(overview, generated_at), ensure_ascii=False)
     return typst.compile(
         TEMPLATE,
         format="pdf",
@@ -45,7 +45,7 @@ def statement_pdf(overview: Overview, *, generated_at: datetime, is_unmasked: bo
     )
 
 
-def _data(overview: Overview, generated_at: datetime, is_unmasked: bool) -> dict[str, Any]:
+def _data(overview: Overview, generated_at: datetime) -> dict[str, Any]:
     [total] = overview.summary[overview.summary["provider"] == "total"].to_dict("records")
     return {
         "client": _short(overview.client.name, 160),
@@ -62,10 +62,8 @@ def _data(overview: Overview, generated_at: datetime, is_unmasked: bool) -> dict
         "total": _amounts(total),
         "ranked": {"tokens": "most tokens", "cost": "highest cost"}[overview.order],
         "unpriced": _unpriced(total),
-        "conversations": [
-            _conversation(row, is_unmasked) for row in overview.conversations.to_dict("records")
-        ],
-        "is_masked": not is_unmasked,
+        "conversations": [_conversation(row) for row in overview.conversations.to_dict("records")],
+        "is_masked": not overview.sees_phones,
     }
 
 
@@ -173,17 +171,12 @@ def _model(row: Row, total: Row) -> dict[str, str]:
     }
 
 
-def _conversation(row: Row, is_unmasked: bool) -> dict[str, str]:
+def _conversation(row: Row) -> dict[str, str]:
     phone, name = row["phone"], row["conversation_name"]
-    if name:
-        name = name if is_unmasked else formatting.masked_name(name)
-    elif phone or row["conversation_id"]:
+    if not name and (phone or row["conversation_id"]):
         name = f"{str(row['conversation_id'])[:8]}…" if row["conversation_id"] else "(unnamed)"
-    else:
-        name = NO_CONVERSATION
-    phone = phone if is_unmasked else formatting.masked_phone(phone)
     return {
-        "name": _short(name),
+        "name": _short(name or NO_CONVERSATION),
         "phone": _short(phone or formatting.MISSING, 24),
         "share": formatting.share(row["share_of_tokens"], 1),
         **_amounts(row),

@@ -6,7 +6,7 @@ once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 """
 
 from analytics.queries.answers import Answer, Asked, Kind, answer
-from analytics.queries.calls import Timeline, conversation_of_call, conversation_timeline, live_usage
+from analytics.queries.calls import Timeline, conversation_timeline, live_usage
 from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients, read_client
 from analytics.queries.comparisons import UNKNOWN_COST, Change, ComparedDays, total_change
 from analytics.queries.costs import known_costs, partly_known
@@ -77,7 +77,6 @@ __all__ = [
     "calls_since",
     "clients",
     "conversation_calls",
-    "conversation_of_call",
     "conversation_timeline",
     "daily_usage",
     "found_conversations",

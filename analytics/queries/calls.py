@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pandas as pd
 
-from analytics.database import Database, Query
+from analytics.database import Database
 from analytics.queries.reports import CALLS_PER_TIMELINE, LIVE_CALLS
 from analytics.queries.topics import BY_MINUTE, CALLS_SINCE, CONVERSATION_CALLS, FOUND_CONVERSATIONS
 
@@ -31,51 +31,33 @@ def conversation_timeline(
     last: date,
     *,
     conversation_id: UUID | None,
-    phone: str | None,
+    phone_handle: str | None,
     limit: int = CALLS_PER_TIMELINE,
+    sees_phones: bool = False,
 ) -> Timeline:
-    """One conversation: by its id, by the phone of calls that have none, or by neither."""
+    """One conversation: by its id, by the handle of the phone of calls that have none, or by neither."""
     days = {"client_id": client_id, "first_date": first, "last_date": last}
     found_rows, call_rows = database.read(
         FOUND_CONVERSATIONS.query(
             **days,
-            search=str(conversation_id or phone or ""),
+            search=str(conversation_id or phone_handle or ""),
             sort="tokens",
             descending=True,
             limit=_MOST_NAMESAKES,
             offset=0,
         ),
-        CONVERSATION_CALLS.query(**days, conversation_id=conversation_id, phone=phone, limit=limit),
+        CONVERSATION_CALLS.query(
+            **days, conversation_id=conversation_id, phone_handle=phone_handle, limit=limit
+        ),
         client_id=client_id,
+        sees_phones=sees_phones,
     )
     found = FOUND_CONVERSATIONS.frame(found_rows)
     is_it = [
-        found_id == conversation_id and (found_id is not None or found_phone == phone)
-        for found_id, found_phone in zip(found["conversation_id"], found["phone"], strict=True)
+        (found_id, found_handle) == (conversation_id, phone_handle)
+        for found_id, found_handle in zip(found["conversation_id"], found["phone_handle"], strict=True)
     ]
     return Timeline(conversation=found[is_it], calls=CONVERSATION_CALLS.frame(call_rows))
-
-
-def conversation_of_call(
-    database: Database, client_id: UUID, call_id: UUID
-) -> tuple[UUID | None, str | None] | None:
-    """The conversation that a call counts for: its id, or the phone of one that has none, or neither.
-
-    None where the client has no such call.
-    """
-    [rows] = database.read(
-        Query(
-            statement="select coalesce(log.conversation_id, known.id), log.phone from usage_logs as log"
-            " left join conversations as known on known.client_id = log.client_id and known.phone = log.phone"
-            " where log.client_id = %(client_id)s and log.id = %(call_id)s",
-            parameters={"client_id": client_id, "call_id": call_id},
-        ),
-        client_id=client_id,
-    )
-    if not rows.records:
-        return None
-    conversation_id, phone = rows.records[0]
-    return conversation_id, None if conversation_id else phone
 
 
 def live_usage(
@@ -86,11 +68,13 @@ def live_usage(
     minutes_since: datetime,
     until: datetime,
     limit: int = LIVE_CALLS,
+    sees_phones: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """calls_since() and, up to `until`, usage_by_minute(), from one snapshot."""
     call_rows, minute_rows = database.read(
         CALLS_SINCE.query(client_id=client_id, since=calls_since, limit=limit),
         BY_MINUTE.query(client_id=client_id, since=minutes_since, until=until),
         client_id=client_id,
+        sees_phones=sees_phones,
     )
     return CALLS_SINCE.frame(call_rows), BY_MINUTE.frame(minute_rows)

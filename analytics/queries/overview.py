@@ -67,6 +67,8 @@ class Overview:
     own_priced: Sequence[OwnPriced]
     """The models that cost something else by the public list."""
     has_many_pending: bool
+    sees_phones: bool = False
+    """Whether phones and names are whole, or masked."""
 
     @property
     def first_day(self) -> date:
@@ -75,7 +77,13 @@ class Overview:
 
 
 def load_overview(
-    database: Database, client_id: UUID, period: Period, now: datetime, order: Unit = "tokens"
+    database: Database,
+    client_id: UUID,
+    period: Period,
+    now: datetime,
+    order: Unit = "tokens",
+    *,
+    sees_phones: bool = False,
 ) -> Overview:
     """All that the Overview page needs, in one network round trip and from one snapshot.
 
@@ -110,6 +118,7 @@ def load_overview(
         Query(statement=prices.LOAD),
         *(topic.query(**parameters) for topic, parameters in topics.values()),
         client_id=client_id,
+        sees_phones=sees_phones,
     )
     if not who.records:
         raise UnknownClient(f"no client has the id {client_id}")
@@ -128,6 +137,7 @@ def load_overview(
         order=order,
         has_many_pending=has_many_pending,
         own_priced=own_priced(days_of_models, prices.price_list_of(price_rows.records), client_id),
+        sees_phones=sees_phones,
         **frames,
     )
 

@@ -135,10 +135,16 @@ def found_conversations(
     descending: bool = True,
     limit: int = CONVERSATIONS_PER_PAGE,
     offset: int = 0,
+    sees_phones: bool = False,
+    finds_phones: bool = False,
 ) -> pd.DataFrame:
     """A page of the conversations whose name, phone or id fits the search, in the order asked for.
 
+    Who may not see phones finds by what they see: a name, the last four digits. Who may, but looks at them
+    masked, finds by the whole of them (`finds_phones`).
+
     One row per conversation: conversation_id UUID or None · phone, conversation_name str or None ·
+    phone_handle str (what the calls of a phone without a conversation are asked for by) or None ·
     first_date, last_date datetime64 (with use in the period) · total_tokens, openai_tokens, groq_tokens,
     other_tokens, request_count, unpriced_count, matched_count (in all) int64 · total_cost Decimal (USD).
     """
@@ -152,6 +158,8 @@ def found_conversations(
         descending=descending,
         limit=limit,
         offset=offset,
+        sees_phones=sees_phones,
+        finds_phones=finds_phones,
     )
 
 
@@ -162,10 +170,11 @@ def conversation_calls(
     last: date,
     *,
     conversation_id: UUID | None,
-    phone: str | None,
+    phone_handle: str | None,
     limit: int = CALLS_PER_TIMELINE,
+    sees_phones: bool = False,
 ) -> pd.DataFrame:
-    """The calls of one conversation (by id, by the phone of calls that have none, or neither), oldest first.
+    """The calls of one conversation (by id, by the handle of a phone, or neither), oldest first.
 
     One row per call: created_at datetime64 (UTC) · id UUID · source str · model str or None · prompt_tokens,
     completion_tokens, total_tokens int64 · cost_usd Decimal · cost_basis str · metadata dict or None ·
@@ -175,15 +184,21 @@ def conversation_calls(
         database,
         client_id=client_id,
         conversation_id=conversation_id,
-        phone=phone,
+        phone_handle=phone_handle,
         first_date=first,
         last_date=last,
         limit=limit,
+        sees_phones=sees_phones,
     )
 
 
 def calls_since(
-    database: Database, client_id: UUID, since: datetime, limit: int = LIVE_CALLS
+    database: Database,
+    client_id: UUID,
+    since: datetime,
+    limit: int = LIVE_CALLS,
+    *,
+    sees_phones: bool = False,
 ) -> pd.DataFrame:
     """The calls made since a moment, the newest first.
 
@@ -191,7 +206,7 @@ def calls_since(
     where it names none) · phone, conversation_name and model str or None · source, cost_basis str ·
     prompt_tokens, completion_tokens, total_tokens int64 · cost_usd Decimal.
     """
-    return CALLS_SINCE.ask(database, client_id=client_id, since=since, limit=limit)
+    return CALLS_SINCE.ask(database, client_id=client_id, since=since, limit=limit, sees_phones=sees_phones)
 
 
 def usage_by_minute(database: Database, client_id: UUID, since: datetime, until: datetime) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The SQL functions that pages and the API ask, with their arguments and columns: each is named here once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
@@ -30,7 +30,19 @@ def _known(name: str, columns: Iterable[str]) -> str:
 
 
 # Some know the last day by itself, and want to know what time it really is.
-_ARGUMENTS = {"now": MOMENT, "asked_at": "%(now)s::timestamptz", "last_date": "%(last_date)s::date"}
+_ARGUMENTS = {
+    "now": MOMENT,
+    "asked_at": "%(now)s::timestamptz",
+    "last_date": "%(last_date)s::date",
+    "phone": "phone_of(%(client_id)s, %(phone_handle)s, %(first_date)s, %(last_date)s::date)",
+}
+
+
+# What a conversation is named by that is nothing but a phone.
+_HANDLE = {
+    "phone_handle": "case when conversation_id is null then"
+    " phone_handle(read_phone_secret(), %(client_id)s, phone) end"
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +52,28 @@ class Topic:
     function: str
     arguments: Sequence[str]
     columns: Mapping[str, str]
+    expressions: Mapping[str, str] = field(default_factory=dict)
+    """Columns that are not the function's own, but made of those."""
 
     def query(self, **parameters: Any) -> Query:
         return Query(statement=self._statement(), parameters={"last_date": None, **parameters})
 
-    def ask(self, database: Database, *, client_id: UUID, **parameters: Any) -> pd.DataFrame:
+    def ask(
+        self,
+        database: Database,
+        *,
+        client_id: UUID,
+        sees_phones: bool = False,
+        finds_phones: bool = False,
+        **parameters: Any,
+    ) -> pd.DataFrame:
         """The function's answer for a client, read as one that sees no other."""
-        [rows] = database.read(self.query(client_id=client_id, **parameters), client_id=client_id)
+        [rows] = database.read(
+            self.query(client_id=client_id, **parameters),
+            client_id=client_id,
+            sees_phones=sees_phones,
+            finds_phones=finds_phones,
+        )
         return self.frame(rows)
 
     def json_query(self, **parameters: Any) -> Query:
@@ -65,8 +92,17 @@ class Topic:
 
     def _statement(self) -> str:
         arguments = ", ".join(_ARGUMENTS.get(name, f"%({name})s") for name in self.arguments)
+        columns = ", ".join(f"{self._expression(name)} as {name}" for name in self.columns)
         # Names come from the constants below, values are bound.
-        return f"select {', '.join(self.columns)} from {self.function}({arguments})"  # noqa: S608
+        return f"select {columns} from {self.function}({arguments})"  # noqa: S608
+
+    def _expression(self, column: str) -> str:
+        """Phones, and names that hold one, leave the database as whoever asks may see them."""
+        if column == "phone":
+            return "shown_phone(phone)"
+        if column == "conversation_name":
+            return f"shown_name(conversation_name, {'phone' if 'phone' in self.columns else 'null'})"
+        return self.expressions.get(column, column)
 
     def frame(self, rows: Rows) -> pd.DataFrame:
         # As objects first: pandas would guess float for whole columns that hold only None or Decimal.
@@ -238,6 +274,7 @@ FOUND_CONVERSATIONS = Topic(
     columns={
         "conversation_id": "object",
         "phone": "object",
+        "phone_handle": "object",
         "conversation_name": "object",
         "first_date": "datetime64[s]",
         "last_date": "datetime64[s]",
@@ -250,6 +287,7 @@ FOUND_CONVERSATIONS = Topic(
         "unpriced_count": "int64",
         "matched_count": "int64",
     },
+    expressions=_HANDLE,
 )
 _CALL_COLUMNS = {
     "created_at": "datetime64[us, UTC]",
@@ -278,7 +316,8 @@ CONVERSATION_CALLS = Topic(
 CALLS_SINCE = Topic(
     function="get_named_calls_since",
     arguments=("client_id", "since", "limit"),
-    columns={**_CALL_COLUMNS, "conversation_name": "object"},
+    columns={**_CALL_COLUMNS, "phone_handle": "object", "conversation_name": "object"},
+    expressions=_HANDLE,
 )
 BY_MINUTE = Topic(
     function="get_usage_by_minute",

@@ -65,6 +65,7 @@ def usage_by_conversation(
     *,
     order: Unit = "tokens",
     now: datetime,
+    sees_phones: bool = False,
 ) -> pd.DataFrame:
     """The `limit` conversations with the most tokens, or the highest known cost, in the last `days` days.
 
@@ -72,4 +73,12 @@ def usage_by_conversation(
     total_cost Decimal (USD) · request_count, openai_tokens, groq_tokens, other_tokens, unpriced_count int64 ·
     conversation_id UUID or None · share_of_tokens float64 (0 to 1, of all the client's tokens in these days).
     """
-    return BY_CONVERSATION.ask(database, client_id=client_id, days=days, limit=limit, order=order, now=now)
+    return BY_CONVERSATION.ask(
+        database,
+        client_id=client_id,
+        days=days,
+        limit=limit,
+        order=order,
+        now=now,
+        sees_phones=sees_phones,
+    )

@@ -1,6 +1,7 @@
 """The list of all conversations: what of it is asked for is in the address, and a row opens a timeline.
 
-A phone is never in a link: links end up in histories, logs and other people's mail.
+A phone is never in a link, as links end up in histories, logs and other people's mail: a conversation that is
+nothing but a phone has a handle there.
 """
 
 import re
@@ -12,7 +13,7 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from analytics import formatting, queries
+from analytics import formatting
 from analytics.errors import InvalidInput
 from analytics.queries import CONVERSATIONS_PER_PAGE, Period, Sort, known_costs, partly_known
 from analytics.ui import address, tables, unlinked
@@ -37,21 +38,21 @@ DEFAULT_ORDER = "Most tokens"
 MAX_SEARCH = 100  # characters
 MAX_PAGE = 1_000_000
 _PHONE = re.compile(r"[\d\s().+-]*\d{5}[\d\s().+-]*")
-# In the address instead of an id: a call of a conversation that has only a phone; what belongs to none.
-_OF_CALL, _OF_NONE = "call-", "none"
+# In the address instead of an id: the handle of a conversation that has only a phone; what belongs to none.
+_HANDLE, _OF_NONE = re.compile(r"p[0-9a-f]{32}"), "none"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedConversation:
-    """The one whose calls are shown: by its id, by the phone of calls that have none, or neither."""
+    """The one whose calls are shown: by its id, by the handle of a phone without one, or neither."""
 
     conversation_id: UUID | None
-    phone: str | None
+    phone_handle: str | None
 
     @property
     def query(self) -> dict[str, Hashable]:
         """Arguments of queries.conversation_timeline()."""
-        return {"conversation_id": self.conversation_id, "phone": self.phone}
+        return {"conversation_id": self.conversation_id, "phone_handle": self.phone_handle}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,21 +82,14 @@ class AskedConversations:
         return (self.number - 1) * CONVERSATIONS_PER_PAGE
 
 
-def opened_conversation(page: Page) -> OpenedConversation | None:
+def opened_conversation() -> OpenedConversation | None:
     """The one of the address; None while all are listed."""
     asked = _CONVERSATION.value()
     if not asked:
         return None
-    if asked == _OF_NONE:
-        return OpenedConversation(conversation_id=None, phone=None)
-    if not asked.startswith(_OF_CALL):
-        return OpenedConversation(conversation_id=UUID(asked), phone=None)
-    call_id = UUID(asked.removeprefix(_OF_CALL))
-    found = page.read(queries.conversation_of_call, call_id).value
-    if found is None:
-        _CONVERSATION.refuse(InvalidInput(f"{page.client.name} has no call with the id {call_id}"))
-    conversation_id, phone = found
-    return OpenedConversation(conversation_id=conversation_id, phone=phone)
+    if asked == _OF_NONE or _HANDLE.fullmatch(asked):
+        return OpenedConversation(conversation_id=None, phone_handle=None if asked == _OF_NONE else asked)
+    return OpenedConversation(conversation_id=UUID(asked), phone_handle=None)
 
 
 def close_conversation() -> None:
@@ -112,7 +106,7 @@ def asked_conversations(page: Page) -> AskedConversations:
             "Search",
             max_chars=MAX_SEARCH,
             type="search",
-            placeholder="Name, phone or id",
+            placeholder=f"Name, {_phone_part(page)} or id",
             icon=":material/search:",
             live="400ms",
             width=300,
@@ -136,15 +130,15 @@ def found_conversations(page: Page, asked: AskedConversations, found: pd.DataFra
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"## Conversations, {page.period}  :small[:gray[{asked.order}]]", width="content")
-            show_phones = st.toggle("Show phone numbers", key="phones")
+            page.choose_phones()
         _paging(asked, found)
-        _table(page, asked, found, show_phones=show_phones)
+        _table(page, asked, found)
 
 
-def _table(page: Page, asked: AskedConversations, found: pd.DataFrame, *, show_phones: bool) -> None:
+def _table(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
     table = pd.DataFrame(
         {
-            "Conversation": tables.conversation_names(found, show_phones=show_phones),
+            "Conversation": tables.conversation_names(found),
             "Cost": known_costs(found),
             "Tokens": found["total_tokens"],
             "Requests": found["request_count"],
@@ -154,7 +148,7 @@ def _table(page: Page, asked: AskedConversations, found: pd.DataFrame, *, show_p
             "No price": found["unpriced_count"],
             "First used": found["first_date"],
             "Last used": found["last_date"],
-            "Phone": tables.phones(found, show_phones=show_phones),
+            "Phone": tables.phones(found),
         }
     )
     # What they are sorted by is beside the names, in sight on a phone, too.
@@ -177,21 +171,14 @@ def _table(page: Page, asked: AskedConversations, found: pd.DataFrame, *, show_p
         },
         key=key,
         selection_mode=["single-row", "single-cell"],
-        on_select=lambda: _open_selected(key, page, found),
+        on_select=lambda: _open_selected(key, found),
     )
 
 
-def _open_selected(key: str, page: Page, found: pd.DataFrame) -> None:
+def _open_selected(key: str, found: pd.DataFrame) -> None:
     row = tables.selected(key, found)
-    if row is None:
-        return
-    call_id = None
-    if row["conversation_id"] is None and row["phone"] is not None:
-        # The page reads the same when it opens it.
-        asked = OpenedConversation(conversation_id=None, phone=row["phone"])
-        timeline = page.read(queries.conversation_timeline, *page.days, **asked.query).value
-        call_id = timeline.calls["id"].iloc[0]
-    address.put(conversation=_written_conversation(row, call_id))
+    if row is not None:
+        address.put(conversation=_written_conversation(row))
 
 
 def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
@@ -199,18 +186,16 @@ def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
 
     The days stay as they are, unless the call was made on a day that is not one of them.
     """
-    changes = {"conversation": _written_conversation(call, call["id"])}
+    changes = {"conversation": _written_conversation(call)}
     first, last = Period.parse(DAYS.value()).range(page.client.today(page.now))
     if not first <= call["created_at"].tz_convert(page.client.timezone).date() <= last:
         changes["days"] = DEFAULT_PERIOD.label
     address.leave_for("conversations", **changes)
 
 
-def _written_conversation(row: "pd.Series[Any]", call_id: UUID | None) -> str:
-    """As the address names it: by its id, by a call of it where it has only a phone, or neither."""
-    if row["conversation_id"] is not None:
-        return str(row["conversation_id"])
-    return _OF_NONE if row["phone"] is None else f"{_OF_CALL}{call_id}"
+def _written_conversation(row: "pd.Series[Any]") -> str:
+    """As the address names it: by its id, by the handle of its phone, or neither."""
+    return str(row["conversation_id"] or row["phone_handle"] or _OF_NONE)
 
 
 def _paging(asked: AskedConversations, found: pd.DataFrame) -> None:
@@ -240,7 +225,7 @@ def _none_found(page: Page, asked: AskedConversations) -> None:
     elif asked.search:
         st.info(
             f"**No conversation fits.** None that was used, {page.period}, has "
-            f"“{escaped(asked.search)}” in its name or phone, or an id that begins with it.",
+            f"“{escaped(asked.search)}” in its name or {_phone_part(page)}, or an id that begins with it.",
             icon=":material/search_off:",
         )
         st.button("Show all conversations", type="primary", on_click=_clear_search)
@@ -252,6 +237,11 @@ def _none_found(page: Page, asked: AskedConversations) -> None:
         )
 
 
+def _phone_part(page: Page) -> str:
+    """What of a phone it can be found by."""
+    return "phone" if page.viewer.may_see_phones(page.client) else "last four digits"
+
+
 def _turn_to(number: int) -> None:
     address.put(**_NUMBER.changes(number))
 
@@ -261,11 +251,10 @@ def _clear_search() -> None:
 
 
 def _meant_conversation(asked: str) -> str:
-    if asked == _OF_NONE:
+    if asked == _OF_NONE or _HANDLE.fullmatch(asked):
         return asked
-    begin = _OF_CALL if asked.startswith(_OF_CALL) else ""
     try:
-        return f"{begin}{UUID(asked.removeprefix(begin))}"
+        return str(UUID(asked))
     except ValueError:
         raise InvalidInput(
             f'conversation must be an id such as {UUID(int=0)}, not "{asked[:MAX_SEARCH]}"'

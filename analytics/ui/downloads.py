@@ -9,7 +9,7 @@ from analytics.exports.days import daily_usage_by_model
 from analytics.exports.files import CONTENT_TYPES, file_name
 from analytics.exports.focus import focus_csv
 from analytics.exports.statement import statement_pdf
-from analytics.queries import Overview
+from analytics.queries import Overview, load_overview
 from analytics.ui.page import Page
 from analytics.ui.reading import Reading
 
@@ -18,14 +18,16 @@ MOST_CALLS = 200_000
 
 
 def downloads(page: Page, shown: Reading[Overview]) -> None:
-    """A menu of files, each made when it is clicked. Phones are masked; an administrator may have them."""
+    """A menu of files, each made when it is clicked. Phones are masked; who may see them may have them."""
     overview = shown.value
     first, last = overview.first_day, overview.last_day
     with st.popover("Download", icon=":material/download:", help="Files of these days"):
-        is_unmasked = page.viewer.administers(page.client) and st.toggle("With phone numbers", key="unmasked")
+        is_unmasked = page.viewer.may_see_phones(page.client) and st.toggle(
+            "With phone numbers", key="unmasked"
+        )
         st.download_button(
             "Statement (PDF)",
-            partial(statement_pdf, overview, generated_at=page.now, is_unmasked=is_unmasked),
+            partial(_statement, page, overview, sees_phones=is_unmasked),
             file_name("pdf", page.client.name, first, last),
             CONTENT_TYPES["pdf"],
             icon=":material/picture_as_pdf:",
@@ -58,3 +60,11 @@ def downloads(page: Page, shown: Reading[Overview]) -> None:
             icon=":material/account_balance:",
             on_click="ignore",
         )
+
+
+def _statement(page: Page, overview: Overview, *, sees_phones: bool) -> bytes:
+    if overview.sees_phones != sees_phones:
+        overview = load_overview(
+            page.database, page.client.id, overview.period, page.now, sees_phones=sees_phones
+        )
+    return statement_pdf(overview, generated_at=page.now)

@@ -38,6 +38,7 @@ SIDEBAR_WIDTH = 244  # pixels
 STYLE = Path(__file__).with_name("style.css")
 MAX_NAME = 200  # characters
 _SEES_SEVERAL = "sees several clients"
+_PHONES = "phones"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,16 @@ class Page:
     def days(self) -> tuple[date, date]:
         """The first and the last day of the period."""
         return self.period.range(self.client.today(self.now))
+
+    @property
+    def sees_phones(self) -> bool:
+        """Whether phones are read whole: who may see them asked for it."""
+        return self.viewer.may_see_phones(self.client) and bool(st.session_state.get(_PHONES))
+
+    def choose_phones(self) -> None:
+        """A toggle for those who may see phones. The next run reads them: nobody else's ever holds them."""
+        if self.viewer.may_see_phones(self.client):
+            st.toggle("Show phone numbers", key=_PHONES)
 
     def read(self, load: Callable[..., Answer], *arguments: Hashable, **named: Hashable) -> Reading[Answer]:
         """What load(database, client id, *arguments) says, at most a minute old; see reading.read()."""

@@ -99,8 +99,8 @@ def conversations(page: Page, shown: Reading[Overview]) -> None:
                 page,
                 overview.conversations,
             )
-            show_phones = st.toggle("Show phone numbers", key="phones")
-        tables.conversations(overview, show_phones=show_phones)
+            page.choose_phones()
+        tables.conversations(overview)
 
 
 def _heading(title: str, page: Page, frame: pd.DataFrame) -> None:

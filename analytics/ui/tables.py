@@ -66,12 +66,12 @@ def models(overview: Overview) -> None:
     )
 
 
-def conversations(overview: Overview, *, show_phones: bool) -> None:
-    """The first conversations by what is measured; phones are masked unless shown."""
+def conversations(overview: Overview) -> None:
+    """The first conversations by what is measured; phones as they were read."""
     frame = overview.conversations
     by_cost = overview.order == "cost"
     columns = {
-        "Conversation": conversation_names(frame, show_phones=show_phones),
+        "Conversation": conversation_names(frame),
         "Cost": known_costs(frame),
         "Tokens": frame["total_tokens"],
         "Share": _shares_of_cost(overview) if by_cost else 100 * frame["share_of_tokens"],
@@ -80,7 +80,7 @@ def conversations(overview: Overview, *, show_phones: bool) -> None:
         "Other": frame["other_tokens"],
         "Requests": frame["request_count"],
         "No price": frame["unpriced_count"],
-        "Phone": phones(frame, show_phones=show_phones),
+        "Phone": phones(frame),
     }
     shown = {
         "cost": ("Conversation", "Cost", "Share", "Requests", "No price", "Tokens", "Phone"),
@@ -129,10 +129,9 @@ def selected(key: str, frame: pd.DataFrame) -> "pd.Series[Any] | None":
     return frame.iloc[rows[0]] if rows and rows[0] < len(frame) else None
 
 
-def phones(frame: pd.DataFrame, *, show_phones: bool) -> pd.Series:
-    """The phones of `frame`, masked to their last four digits unless shown; a dash where there is none."""
-    shown = frame["phone"] if show_phones else frame["phone"].map(formatting.masked_phone, na_action="ignore")
-    return shown.fillna(formatting.MISSING)
+def phones(frame: pd.DataFrame) -> pd.Series:
+    """The phones of `frame`, as they were read: whole or masked; a dash where there is none."""
+    return frame["phone"].fillna(formatting.MISSING)
 
 
 def without_zeros(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
@@ -140,14 +139,14 @@ def without_zeros(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return table.drop(columns=[name for name in columns if name in table and not table[name].any()])
 
 
-def conversation_names(frame: pd.DataFrame, *, show_phones: bool) -> list[str]:
+def conversation_names(frame: pd.DataFrame) -> list[str]:
     """What people know each conversation by: its name, the beginning of its id, or that it has none."""
     names = []
     for name, phone, conversation_id in zip(
         frame["conversation_name"], frame["phone"], frame["conversation_id"], strict=True
     ):
         if name:
-            names.append(name if show_phones else formatting.masked_name(name))
+            names.append(name)
         elif phone or conversation_id:
             # The phone has its own, masked column; an id is no secret.
             names.append(f"{str(conversation_id)[:8]}…" if conversation_id else UNNAMED)

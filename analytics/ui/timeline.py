@@ -32,16 +32,14 @@ def conversation_heading(page: Page, opened: OpenedConversation, shown: Timeline
         )
         st.stop()
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        show_phones = st.session_state.get("phones", False)
-        st.markdown(f"## {_name(opened, shown, show_phones=show_phones)}", width="content")
-        if _phone(opened, shown):
-            st.toggle("Show phone numbers", key="phones")
+        st.markdown(f"## {_name(opened, shown)}", width="content")
+        page.choose_phones()
     first_at, last_at = (
         _clock(shown.calls["created_at"].iloc[place], page.client.timezone) for place in (0, -1)
     )
     parts = [f"id `{opened.conversation_id}`"] if opened.conversation_id else []
-    if phone := _phone(opened, shown):
-        parts.append(f"phone {escaped((phone if show_phones else formatting.masked_phone(phone)) or '')}")
+    if not shown.conversation.empty and (phone := shown.conversation["phone"].iloc[0]):
+        parts.append(f"phone {escaped(phone)}")
     until = f"last one {last_at}" if not _is_cut(shown) else f"{_cut(shown)}, up to {last_at}"
     st.caption(" · ".join([*parts, f"first call {first_at}", until]))
 
@@ -106,8 +104,7 @@ def conversation_course(page: Page, shown: Timeline) -> None:
 
 def conversation_calls(page: Page, opened: OpenedConversation, shown: Timeline) -> None:
     """Every call, the oldest first, with what was logged beside it."""
-    calls, phone = shown.calls, _phone(opened, shown)
-    show_phones = bool(st.session_state.get("phones", False))
+    calls = shown.calls
     unpriced = calls["cost_basis"] == "unpriced"
     so_far = pd.DataFrame(
         {
@@ -128,7 +125,7 @@ def conversation_calls(page: Page, opened: OpenedConversation, shown: Timeline) 
             "Prompt": calls["prompt_tokens"],
             "Completion": calls["completion_tokens"],
             "Basis": calls["cost_basis"],
-            "Metadata": calls["metadata"] if show_phones else _masked(calls["metadata"], phone),
+            "Metadata": calls["metadata"],
         }
     )
     if not calls["metadata"].notna().any():
@@ -222,38 +219,10 @@ def _cut(shown: Timeline) -> str:
     return f"first {formatting.count(len(shown.calls))} of {formatting.plural(_count(shown), 'call')}"
 
 
-def _phone(opened: OpenedConversation, shown: Timeline) -> str | None:
+def _name(opened: OpenedConversation, shown: Timeline) -> str:
     if shown.conversation.empty:
-        return opened.phone
-    phone: str | None = shown.conversation["phone"].iloc[0]
-    return phone
-
-
-def _name(opened: OpenedConversation, shown: Timeline, *, show_phones: bool) -> str:
-    if shown.conversation.empty:
-        return escaped(tables.NO_CONVERSATION if opened.phone is None else tables.UNNAMED)
-    return escaped(tables.conversation_names(shown.conversation, show_phones=show_phones)[0])
-
-
-def _masked(metadata: pd.Series, phone: str | None) -> pd.Series:
-    """The metadata without the conversation's phone, and without what is called one."""
-    return metadata.map(lambda value: without_phones(value, phone), na_action="ignore")
-
-
-def without_phones(value: Any, phone: str | None) -> Any:
-    """A JSON value in which `phone`, and whatever is named a phone, shows its last four digits only."""
-    if isinstance(value, dict):
-        return {
-            without_phones(name, phone): formatting.masked_phone(str(part))
-            if "phone" in name.lower() and isinstance(part, str | int)
-            else without_phones(part, phone)
-            for name, part in value.items()
-        }
-    if isinstance(value, list):
-        return [without_phones(part, phone) for part in value]
-    if isinstance(value, str) and phone:
-        return value.replace(phone, formatting.masked_phone(phone) or "")
-    return value
+        return escaped(tables.NO_CONVERSATION if opened.phone_handle is None else tables.UNNAMED)
+    return escaped(tables.conversation_names(shown.conversation)[0])
 
 
 def _clock(moment: pd.Timestamp, timezone: str) -> str:

@@ -160,7 +160,7 @@ def test_one_conversation(browser: Browser, shown: Demo) -> None:
             [acme.id, THREAD],
         )
     timeline = queries.conversation_timeline(
-        shown.database, acme.id, *shown.seven_days(LIVE), conversation_id=THREAD, phone=None
+        shown.database, acme.id, *shown.seven_days(LIVE), conversation_id=THREAD, phone_handle=None
     )
     with visitor(browser) as page:
         open_place(
