@@ -20,6 +20,11 @@ from collections.abc import Callable
 class AnalyticsError(Exception):
     """Base of every error that this package raises on purpose."""
 
+    @property
+    def for_everybody(self) -> str:
+        """What of the message is for those, too, who do not run the installation."""
+        return str(self)
+
 
 class InvalidInput(AnalyticsError):
     """A value that was given cannot be used; the message says which would do."""
@@ -50,7 +55,11 @@ class AccessNotSetUp(AccessRefused):
 
 
 class DatabaseError(AnalyticsError):
-    """The database refused a statement."""
+    """The database refused a statement. The message says where it is, which is not for everybody."""
+
+    @property
+    def for_everybody(self) -> str:
+        return "the database does not answer: try again in a moment"
 
 
 class DatabaseUnavailable(DatabaseError):
@@ -64,6 +73,14 @@ class DatabaseUnavailable(DatabaseError):
 class DataRefused(DatabaseError):
     """The database refused the data itself: sent again, they would be refused again."""
 
+    @property
+    def for_everybody(self) -> str:
+        return "the database refuses this"
+
 
 class SchemaMissing(DatabaseError):
     """A table or function of ours is not there: the migrations were not applied."""
+
+    @property
+    def for_everybody(self) -> str:
+        return 'whoever runs this dashboard sets it up with "python -m analytics migrate"'

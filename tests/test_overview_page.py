@@ -263,11 +263,13 @@ def test_an_open_page_asks_the_database_once_a_minute(
         assert proxy.round_trips == asked + 1
         page.toggle(key="phones").set_value(False).run()
 
-        # Which conversations are the first is asked once for each measure.
+        # The most expensive conversations are others than those with the most tokens.
+        asked = proxy.round_trips
         page.button_group(key="show").set_value("Cost").run()
+        assert proxy.round_trips == asked + 1
         page.button_group(key="show").set_value("Tokens").run()
         page.button_group(key="show").set_value("Cost").run()
-        assert proxy.round_trips == asked + 2
+        assert proxy.round_trips == asked + 1
 
         _button(page, "Refresh").click().run()
         assert proxy.round_trips > asked

@@ -9,7 +9,7 @@ import streamlit as st
 from analytics import formatting
 from analytics.ui import reading
 from analytics.ui.reading import Reading
-from analytics.ui.states import LOOK_EVERY_SECONDS, sentence
+from analytics.ui.states import LOOK_EVERY_SECONDS, reason
 
 
 def freshness(shown: Reading[Any], also: Callable[[], object] = lambda: None) -> None:
@@ -22,7 +22,7 @@ def freshness(shown: Reading[Any], also: Callable[[], object] = lambda: None) ->
     if shown.failure:
         st.warning(
             "**The database does not answer.** These are the last good numbers, of "
-            f"{loaded_at:%d %b, %H:%M:%S} UTC. The page goes on trying. {sentence(shown.failure)}",
+            f"{loaded_at:%d %b, %H:%M:%S} UTC. The page goes on trying. {reason(shown.failure)}",
             icon=":material/cloud_off:",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="freshness"):

@@ -5,6 +5,7 @@ newest that it has, as calls may arrive late; every few minutes it reads all aga
 very late, were changed or deleted are right, too. While its tab is hidden or it is paused it asks nothing.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from analytics.ui.cards import Card, cards
 from analytics.ui.conversation_list import open_conversation
 from analytics.ui.drawing import draw
 from analytics.ui.page import Page
-from analytics.ui.states import escaped, explained, sentence
+from analytics.ui.states import escaped, explained, reason
 
 LIVE_SECONDS = 3
 SHOWN_CALLS = 50
@@ -42,6 +43,7 @@ CONVERSATION_WIDTH = 170  # pixels
 _FEED = "live feed"
 _TABLE = "live calls table"
 _LEAVING = "leaving the live page"
+log = logging.getLogger(__name__)
 
 # Streamlit itself does not know whether its tab is in sight.
 _tab = st.components.v2.component(
@@ -70,6 +72,7 @@ class Feed:
     read_at: datetime
     all_read_at: datetime
     """When all of it was read, and not only what was new."""
+    sees_phones: bool = False
     failure: str | None = None
     """Why it could not be renewed; None where it could."""
 
@@ -94,7 +97,7 @@ class Feed:
         return _sums(self.minutes)
 
 
-def read_feed(database: Database, client_id: UUID, now: datetime) -> Feed:
+def read_feed(database: Database, client_id: UUID, now: datetime, *, sees_phones: bool = False) -> Feed:
     """All that the page shows."""
     calls, minutes = queries.live_usage(
         database,
@@ -103,14 +106,22 @@ def read_feed(database: Database, client_id: UUID, now: datetime) -> Feed:
         minutes_since=_minute(now) - HOUR + MINUTE,
         until=_minute(now) + MINUTE,
         limit=SHOWN_CALLS,
+        sees_phones=sees_phones,
     )
-    return Feed(client_id=client_id, calls=calls, minutes=minutes, read_at=now, all_read_at=now)
+    return Feed(
+        client_id=client_id,
+        calls=calls,
+        minutes=minutes,
+        read_at=now,
+        sees_phones=sees_phones,
+        all_read_at=now,
+    )
 
 
 def renew_feed(feed: Feed, database: Database, now: datetime) -> Feed:
     """The feed at a later moment, of which only what may be new is read."""
     if now - feed.all_read_at >= ALL_AGAIN:
-        return read_feed(database, feed.client_id, now)
+        return read_feed(database, feed.client_id, now, sees_phones=feed.sees_phones)
     # A writer whose clock is ahead must not hide the calls of the others.
     newest_at = min([feed.read_at, *feed.calls["created_at"].head(1)])
     begin = _minute(feed.read_at) - LATE_MINUTES * MINUTE
@@ -121,6 +132,7 @@ def renew_feed(feed: Feed, database: Database, now: datetime) -> Feed:
         minutes_since=begin,
         until=_minute(now) + MINUTE,
         limit=SHOWN_CALLS,
+        sees_phones=feed.sees_phones,
     )
     hour_begin = _minute(now) - HOUR + MINUTE
     known = feed.minutes
@@ -147,9 +159,9 @@ def live_feed(page: Page) -> Feed:
         is_paused = st.toggle("Pause", key="paused", help="Stops asking the database, and the list moving.")
         state = st.empty()
     feed: Feed | None = st.session_state.get(_FEED)
-    if feed is None or feed.client_id != page.client.id:
+    if feed is None or (feed.client_id, feed.sees_phones) != (page.client.id, page.sees_phones):
         with explained():
-            feed = read_feed(page.database, page.client.id, now)
+            feed = read_feed(page.database, page.client.id, now, sees_phones=page.sees_phones)
     elif is_in_sight and not is_paused:
         feed = _renewed_or_kept(feed, page.database, now)
     st.session_state[_FEED] = feed
@@ -160,7 +172,7 @@ def live_feed(page: Page) -> Feed:
     if feed.failure:
         st.warning(
             f"**The database does not answer.** These are the last good numbers, of {read_at}. "
-            f"The page goes on trying. {sentence(feed.failure)}",
+            f"The page goes on trying. {reason(feed.failure)}",
             icon=":material/cloud_off:",
         )
     if feed.calls.empty:
@@ -176,6 +188,8 @@ def _renewed_or_kept(feed: Feed, database: Database, now: datetime) -> Feed:
     try:
         return renew_feed(feed, database, now)
     except DatabaseError as error:
+        if feed.failure is None:
+            log.warning("the last good numbers stay on screen: %s", error)
         return replace(feed, failure=str(error))
 
 
@@ -254,19 +268,19 @@ def live_calls(page: Page, feed: Feed) -> None:
                 ":small[:gray[The newest first]]",
                 width="content",
             )
-            show_phones = st.toggle("Show phone numbers", key="phones")
+            page.choose_phones()
         by_cost = page.measure.unit == "cost"
         table = pd.DataFrame(
             {
                 "Made": charts_of_calls.on_clock(calls["created_at"], page.client.timezone),
                 "Cost": calls["cost_usd"].astype("float64").mask(calls["cost_basis"] == "unpriced"),
                 "Tokens": calls["total_tokens"],
-                "Conversation": tables.conversation_names(calls, show_phones=show_phones),
+                "Conversation": tables.conversation_names(calls),
                 "Provider": calls["source"].map(charts.source_name),
                 "Model": calls["model"].fillna(tables.NO_MODEL),
                 "Prompt": calls["prompt_tokens"],
                 "Completion": calls["completion_tokens"],
-                "Phone": tables.phones(calls, show_phones=show_phones),
+                "Phone": tables.phones(calls),
             }
         )
         if not by_cost:

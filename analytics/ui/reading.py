@@ -24,7 +24,7 @@ from analytics.errors import DatabaseError
 from analytics.migrations import open_ready_database
 from analytics.queries import Client, Overview, Period, Unit
 from analytics.ui import signing_in
-from analytics.ui.states import explained
+from analytics.ui.states import explained, tell_operator
 
 CACHE_SECONDS = 60
 CACHED_VIEWS = 500
@@ -52,6 +52,9 @@ class Reading(Generic[Answer]):
 def database(now: datetime) -> Database:
     """The configured database; without one the embedded, made ready and filled with demo data at first."""
     found = secrets()
+    settings = config.access_settings(found)
+    # Before the database says who is looking, which it may not: whoever sits here runs it.
+    tell_operator(signing_in.is_at_this_machine() and (settings.is_local or settings.is_embedded))
     url = config.configured_database_url(found)
     return _opened(url.render_as_string(hide_password=False) if url else EMBEDDED, found, now)
 
@@ -63,17 +66,19 @@ def viewer(of: Database) -> Viewer:
         AccessRefused: they may see nothing.
     """
     settings = config.access_settings(secrets())
-    return _viewer(_place(of), settings, signing_in.identity(), signing_in.is_at_this_machine(), of)
+    decided = _viewer(_place(of), settings, signing_in.identity(), signing_in.is_at_this_machine(), of)
+    tell_operator(decided.sees_all_clients)
+    return decided
 
 
 def read_overview(
-    of: Database, client: Client, period: Period, order: Unit, now: datetime
+    of: Database, client: Client, period: Period, order: Unit, now: datetime, *, sees_phones: bool
 ) -> Reading[Overview]:
     """The Overview's numbers, as read() has them. Folds behind them where much is pending."""
     shown = read(
         of,
-        ("overview", client.id, period, order),
-        lambda moment: queries.load_overview(of, client.id, period, moment, order),
+        ("overview", client.id, period, order, sees_phones),
+        lambda moment: queries.load_overview(of, client.id, period, moment, order, sees_phones=sees_phones),
         now,
     )
     if shown.value.has_many_pending and shown.failure is None:

@@ -25,6 +25,15 @@ _ADDRESS = re.compile(r"(https?:(?=//)|www(?=\.)|@(?=[-\w]+\.))", re.IGNORECASE)
 _SIGN = re.compile(r"(?<!\S)(<-|[-<>~])([->=])(?!\S)")  # -- -> <- <-> >= <= ~=
 
 
+# Whether this visitor runs the installation, and may read where its database is.
+_OPERATOR = "runs the installation"
+
+
+def tell_operator(is_operator: bool) -> None:
+    """From here on errors say where the database is, or they do not."""
+    st.session_state[_OPERATOR] = is_operator
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turns an error of ours into a sentence on the page and a way on, and ends the page."""
@@ -83,9 +92,18 @@ def escaped(text: str) -> str:
     return "".join(f"\\{sign}" if sign in string.punctuation else sign for sign in line)
 
 
-def sentence(error: AnalyticsError | str) -> str:
-    """An error's message as it stands in running text."""
-    text = escaped(str(error))
+def sentence(error: AnalyticsError) -> str:
+    """An error's message as it stands in running text: all of it for whoever runs the installation."""
+    return _sentence(str(error) if st.session_state.get(_OPERATOR) else error.for_everybody)
+
+
+def reason(failure: str) -> str:
+    """Why the database does not answer, for whoever runs the installation; nothing for all others."""
+    return _sentence(failure) if st.session_state.get(_OPERATOR) else ""
+
+
+def _sentence(text: str) -> str:
+    text = escaped(text)
     return f"{text[:1].upper()}{text[1:]}."
 
 
