@@ -18,6 +18,7 @@ import altair as alt
 import pandas as pd
 
 from analytics import formatting
+from analytics.chart_amounts import amount_tooltips, known_amounts, told, wide_amounts, with_bounds
 from analytics.queries import DAILY_CHART_DAYS, Unit
 
 COLORS = {"OpenAI": "#0F9D75", "Groq": "#8A63D2", "Other": "#7C8DA6", "Total": "#2E7FD9"}
@@ -98,23 +99,25 @@ def trends(daily: pd.DataFrame, days: int) -> dict[str, pd.DataFrame]:
     """Usage per day of the last `days` days, the oldest first, by provider as in PROVIDERS, and Total.
 
     `daily` is queries.daily_usage() with at least that many days. One row per day: date datetime64 ·
-    tokens, cost float64 (USD).
+    tokens, cost float64 (USD; missing where it is not known).
     """
     recent = _last_days(daily, days)
     places = {day: place for place, day in enumerate(sorted(set(recent["date"])))}
     names = [*PROVIDERS, "Total"]
+    counted = ("total_tokens", "total_cost", "unpriced_count", "request_count")
     sums: dict[str, dict[str, list[Any]]] = {
-        name: {unit: [0] * len(places) for unit in ("tokens", "cost")} for name in names
+        name: {column: [0] * len(places) for column in counted} for name in names
     }
-    columns = (recent[name] for name in ("date", "source", "total_tokens", "total_cost"))
-    for day, source, tokens, cost in zip(*columns, strict=True):
-        for name in (provider_name(source), "Total"):
-            sums[name]["tokens"][places[day]] += tokens
-            sums[name]["cost"][places[day]] += cost
-    return {
-        name: pd.DataFrame({"date": list(places), **sums[name]}).astype({"tokens": float, "cost": float})
-        for name in names
-    }
+    for row in recent[["date", "source", *counted]].to_dict("records"):
+        for name in (provider_name(row["source"]), "Total"):
+            for column in counted:
+                sums[name][column][places[row["date"]]] += row[column]
+    trends = {}
+    for name in names:
+        days_of = pd.DataFrame(sums[name])
+        courses = {unit: known_amounts(days_of, unit) for unit in ("tokens", "cost")}
+        trends[name] = with_bounds(pd.DataFrame({"date": list(places), **courses}), "cost", days_of)
+    return trends
 
 
 def trend(days: pd.DataFrame, name: str, measure: Measure) -> Chart:
@@ -125,7 +128,8 @@ def trend(days: pd.DataFrame, name: str, measure: Measure) -> Chart:
 @lru_cache(KEPT_SPECIFICATIONS)
 def _sparkline(name: str, measure: Measure) -> str:
     hovered = hovering("date")
-    base = alt.Chart(alt.NamedData("days")).encode(
+    days = told(alt.Chart(alt.NamedData("days")), [measure.unit], measure.unit, measure.tooltip_format)
+    base = days.encode(
         x=alt.X("date:T", axis=None, scale=alt.Scale(padding=4)),
         y=alt.Y(f"{measure.unit}:Q", axis=None, scale=alt.Scale(zero=True)),
     )
@@ -139,7 +143,7 @@ def _sparkline(name: str, measure: Measure) -> str:
             opacity=alt.condition(hovered, alt.value(1), alt.value(0)),
             tooltip=[
                 alt.Tooltip("date:T", title="Day", format="%a %-d %b %Y"),
-                alt.Tooltip(f"{measure.unit}:Q", title=measure.title, format=measure.tooltip_format),
+                *amount_tooltips({measure.unit: measure.title}, measure.unit, measure.tooltip_format),
             ],
         )
         .add_params(hovered)
@@ -155,7 +159,10 @@ def weekly_evolution(weekly: pd.DataFrame, measure: Measure, first_day: date | N
     shown = (*_present(weekly, measure), "Total")
     wide = pd.DataFrame({"week_start": weekly["week_start"], "week_number": weekly["week_number"]})
     for name in shown:
-        wide[name] = weekly[f"{name.lower()}_{measure.unit}"].astype(float)
+        wide[name] = known_amounts(weekly, measure.unit, f"{name.lower()}_")
+        if measure.unit == "cost":
+            counts = "" if name == "Total" else f"{name.lower()}_"
+            wide = with_bounds(wide, name, weekly, counts)
     wide["is_running"] = weekly["week_start"] == weekly["week_start"].max()
     last_days = weekly["week_start"] + pd.Timedelta(days=6)
     wide["is_pale"] = False if first_day is None else last_days < pd.Timestamp(first_day)
@@ -198,7 +205,7 @@ def _weekly_lines(shown: Sequence[str], measure: Measure, starts: Sequence[date]
         .transform_filter("datum.is_running")
     )
     rule = (
-        alt.Chart(alt.NamedData("by_week"))
+        told(alt.Chart(alt.NamedData("by_week")), shown, measure.unit, measure.tooltip_format)
         .mark_rule(color="#888", strokeWidth=1)
         .encode(
             x=week,
@@ -206,7 +213,7 @@ def _weekly_lines(shown: Sequence[str], measure: Measure, starts: Sequence[date]
             tooltip=[
                 alt.Tooltip("week_start:T", title="Week of", format="%-d %b %Y"),
                 alt.Tooltip("week_number:Q", title="ISO week"),
-                *amount_tooltips(shown, measure),
+                *amount_tooltips({name: name for name in shown}, measure.unit, measure.tooltip_format),
             ],
         )
         .add_params(hovered)
@@ -229,14 +236,13 @@ def daily_usage(
         {
             "date": recent["date"],
             "provider": recent["source"].map(provider_name),
-            "value": recent[measure.total_column].astype(float),
+            "value": known_amounts(recent, measure.unit),
             "is_pale": False if first_day is None else recent["date"] < pd.Timestamp(first_day),
         }
     )
-    wide = values.pivot_table(
-        index="date", columns="provider", values="value", aggfunc="sum", observed=False
-    ).reset_index()
-    shown = tuple(name for name in PROVIDERS if name in wide and (name != "Other" or wide[name].any()))
+    wide = wide_amounts(recent.assign(provider=values["provider"]), "date", measure.unit)
+    used = set(recent.loc[recent["request_count"] > 0, "source"].map(provider_name))
+    shown = tuple(name for name in PROVIDERS if name in wide and (name != "Other" or name in used))
     return Chart(
         specification=_daily_bars(shown, measure),
         datasets={"by_provider": stacked(values[values["provider"].isin(shown)]), "columns": wide},
@@ -309,6 +315,8 @@ def _last_days(daily: pd.DataFrame, days: int) -> pd.DataFrame:
 def _present(weekly: pd.DataFrame, measure: Measure) -> list[str]:
     """OpenAI and Groq, and Other where it is not zero throughout."""
     has_other = any(weekly[f"other_{measure.unit}"] != 0)
+    if measure.unit == "cost":
+        has_other = has_other or any(weekly["other_unpriced_count"] != 0)
     return [name for name in PROVIDERS if name != "Other" or has_other]
 
 
@@ -349,9 +357,15 @@ def stacked_bars(
     )
     # One tooltip for the whole column, whichever bar the pointer meets.
     columns = (
-        alt.Chart(alt.NamedData("columns"))
+        told(alt.Chart(alt.NamedData("columns")), shown, measure.unit, measure.tooltip_format)
         .mark_bar(opacity=0, binSpacing=0)
-        .encode(x=moment, tooltip=[heading, *amount_tooltips(shown, measure)])
+        .encode(
+            x=moment,
+            tooltip=[
+                heading,
+                *amount_tooltips({name: name for name in shown}, measure.unit, measure.tooltip_format),
+            ],
+        )
     )
     return alt.layer(bars, columns).properties(height=height)
 
@@ -382,11 +396,6 @@ def amount_axis(measure: Measure, **more: Any) -> alt.Axis:
         tickCount=5,
         **more,
     )
-
-
-def amount_tooltips(names: Sequence[str], measure: Measure) -> list[alt.Tooltip]:
-    """A line for each column of a wide dataset."""
-    return [alt.Tooltip(f"{name}:Q", title=name, format=measure.tooltip_format) for name in names]
 
 
 def hovering(field: str) -> alt.Parameter:

@@ -13,6 +13,7 @@ import altair as alt
 import pandas as pd
 
 from analytics import formatting
+from analytics.chart_amounts import amount_tooltips, known_amounts, told, wide_amounts, with_bounds
 from analytics.charts import (
     COLORS,
     KEPT_SPECIFICATIONS,
@@ -50,10 +51,20 @@ def timeline(calls: pd.DataFrame, timezone: str) -> Chart:
             "source": calls["source"].map(source_name),
             "model": calls["model"].fillna(""),
             "tokens": calls["total_tokens"].astype(float),
-            "cost": calls["cost_usd"].astype(float),
-            "running_cost": calls["running_cost"].astype(float),
         }
     )
+    unpriced = (calls["cost_basis"] == "unpriced").astype("int64")
+    alone = pd.DataFrame({"total_cost": calls["cost_usd"], "unpriced_count": unpriced, "request_count": 1})
+    so_far = pd.DataFrame(
+        {
+            "total_cost": calls["running_cost"],
+            "unpriced_count": unpriced.cumsum(),
+            "request_count": range(1, len(calls) + 1),
+        }
+    )
+    for name, sums in (("cost", alone), ("running_cost", so_far)):
+        values[name] = known_amounts(sums, "cost")
+        values = with_bounds(values, name, sums)
     shown = tuple(name for name in PROVIDERS if name in set(values["provider"]))
     is_days = made_at.max() - made_at.min() > pd.Timedelta(days=3)
     return Chart(specification=_course(shown, is_days=bool(is_days)), datasets={"calls": values})
@@ -71,7 +82,7 @@ def _course(shown: Sequence[str], *, is_days: bool) -> str:
         ),
     )
     amount = alt.Y("tokens:Q", title="Tokens per call", axis=amount_axis(tokens), scale=alt.Scale(zero=True))
-    base = alt.Chart(alt.NamedData("calls"))
+    base = told(alt.Chart(alt.NamedData("calls")), ["cost", "running_cost"], "cost", cost.tooltip_format)
     stems = base.mark_rule(strokeWidth=1.5, opacity=0.45).encode(
         x=moment, y=amount, color=provider_color(shown)
     )
@@ -84,8 +95,7 @@ def _course(shown: Sequence[str], *, is_days: bool) -> str:
             alt.Tooltip("source:N", title="Provider"),
             alt.Tooltip("model:N", title="Model"),
             alt.Tooltip("tokens:Q", title="Tokens", format=tokens.tooltip_format),
-            alt.Tooltip("cost:Q", title="Cost", format=cost.tooltip_format),
-            alt.Tooltip("running_cost:Q", title="Cost so far", format=cost.tooltip_format),
+            *amount_tooltips({"cost": "Cost", "running_cost": "Cost so far"}, "cost", cost.tooltip_format),
         ],
     )
     running = base.mark_line(color=COLORS["Total"], strokeWidth=2, interpolate="step-after").encode(
@@ -106,21 +116,17 @@ def by_minute(
 ) -> Chart:
     """Stacked bars per minute by provider over queries.usage_by_minute(), minutes without calls included."""
     hour = pd.date_range(first_at, last_at, freq="min")
-    values = pd.DataFrame(
-        {
-            "minute_at": minutes["minute_at"],
-            "provider": minutes["source"].map(provider_name),
-            "value": minutes[measure.total_column].astype(float),
-        }
-    )
-    shown = tuple(name for name in PROVIDERS if name != "Other" or name in set(values["provider"]))
-    wide = (
-        values.pivot_table(index="minute_at", columns="provider", values="value", aggfunc="sum")
-        .reindex(index=hour, columns=shown)
-        .fillna(0.0)
-        .astype(float)
-        .reset_index(drop=True)
-    )
+    providers = minutes["source"].map(provider_name)
+    shown = tuple(name for name in PROVIDERS if name != "Other" or name in set(providers))
+    sums = wide_amounts(minutes.assign(provider=providers), "minute_at", measure.unit)
+    sums = sums.set_index("minute_at")
+    # A minute without calls cost nothing; one whose cost is not known is in the sums.
+    wide = sums.reindex(index=hour, columns=[*shown, *(name for name in sums if name not in PROVIDERS)])
+    called = minutes.assign(provider=providers).groupby(["minute_at", "provider"])["request_count"].sum()
+    for name in shown:
+        is_called = pd.Series([(at, name) in called.index for at in hour], index=hour)
+        wide[name] = wide[name].where(is_called, 0.0).astype("float64")
+    wide = wide.reset_index(drop=True)
     begins_at = on_clock(pd.Series(hour), timezone)
     wide.insert(0, "minute_at", begins_at.dt.tz_localize("UTC"))
     wide.insert(1, "clock", begins_at.dt.strftime("%H:%M"))

@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from analytics import formatting
+from analytics.chart_amounts import amount_tooltips, known_amounts, told, wide_amounts, with_bounds
 from analytics.charts import (
     CHART_HEIGHT,
     COLORS,
     KEPT_SPECIFICATIONS,
+    MEASURES,
     PROVIDERS,
     Chart,
     Measure,
     amount_axis,
-    amount_tooltips,
     axis_days,
     hovering,
     provider_color,
@@ -66,14 +66,16 @@ def _stacks(
 
     hovered = hovering("bucket_date")
     rule = (
-        alt.Chart(alt.NamedData("buckets"))
+        told(alt.Chart(alt.NamedData("buckets")), (*shown, "Total"), measure.unit, measure.tooltip_format)
         .mark_rule(color="#888", strokeWidth=1)
         .encode(
             x=bucket,
             opacity=alt.condition(hovered, alt.value(0.8), alt.value(0)),
             tooltip=[
                 alt.Tooltip("days:N", title=grain.capitalize()),
-                *amount_tooltips((*shown, "Total"), measure),
+                *amount_tooltips(
+                    {name: name for name in (*shown, "Total")}, measure.unit, measure.tooltip_format
+                ),
             ],
         )
         .add_params(hovered)
@@ -86,19 +88,15 @@ def _by_provider(over_time: pd.DataFrame, measure: Measure) -> pd.DataFrame:
 
     Sums are made before anything becomes a float.
     """
-    rows: dict[Any, dict[str, Any]] = {}
-    for row in over_time.to_dict("records"):
-        days = (row["last_date"] - row["first_date"]).days + 1
-        start: dict[str, Any] = {"days": formatting.window(days, row["last_date"].date()), "Total": 0}
-        sums = rows.setdefault(row["bucket_date"], start)
-        name, value = provider_name(row["source"]), row[measure.total_column]
-        sums[name] = sums.get(name, 0) + value
-        sums["Total"] += value
-    wide = pd.DataFrame(list(rows.values()))
-    for name in (*PROVIDERS, "Total"):
-        if name in wide:
-            wide[name] = wide[name].astype(float)
-    wide.insert(0, "bucket_date", list(rows))
+    parts = over_time.assign(provider=over_time["source"].map(provider_name))
+    both = pd.concat([parts, parts.assign(provider="Total")])
+    wide = wide_amounts(both, "bucket_date", measure.unit)
+    buckets = over_time.drop_duplicates("bucket_date").sort_values("bucket_date")
+    spans = [
+        formatting.window((last - first).days + 1, last.date())
+        for first, last in zip(buckets["first_date"], buckets["last_date"], strict=True)
+    ]
+    wide.insert(1, "days", spans)
     return wide
 
 
@@ -107,6 +105,8 @@ def usage_by_hour(by_hour: pd.DataFrame, measure: Measure) -> Chart:
     used = by_hour.set_index(["weekday", "hour"])
     hours = pd.MultiIndex.from_product([range(1, 8), range(24)], names=["weekday", "hour"])
     values = used.reindex(hours, fill_value=0).reset_index()
+    values = with_bounds(values, "known_cost", values)
+    values["known_cost"] = known_amounts(values, "cost")
     values = values.astype({"total_cost": float})
     values["day"] = [WEEKDAYS[weekday - 1] for weekday in values["weekday"]]
     values["clock"] = [f"{hour:02}:00" for hour in values["hour"]]
@@ -119,7 +119,7 @@ def usage_by_hour(by_hour: pd.DataFrame, measure: Measure) -> Chart:
 @lru_cache(KEPT_SPECIFICATIONS)
 def _heatmap(measure: Measure) -> str:
     cells = (
-        alt.Chart(alt.NamedData("hours"))
+        told(alt.Chart(alt.NamedData("hours")), ["known_cost"], "cost", MEASURES["Cost"].tooltip_format)
         .mark_rect(color=COLORS["Total"], cornerRadius=2)
         .encode(
             x=alt.X(
@@ -149,7 +149,7 @@ def _heatmap(measure: Measure) -> str:
             tooltip=[
                 alt.Tooltip("span:N", title="Hour"),
                 alt.Tooltip("total_tokens:Q", title="Tokens", format=",d"),
-                alt.Tooltip("total_cost:Q", title="Cost (USD)", format="$,.10~f"),
+                *amount_tooltips({"known_cost": "Cost (USD)"}, "cost", MEASURES["Cost"].tooltip_format),
                 alt.Tooltip("request_count:Q", title="Requests", format=",d"),
             ],
         )

@@ -20,6 +20,7 @@ LAYERS = (
     {
         "queries",
         "charts",
+        "chart_amounts",
         "charts_over_time",
         "kinds",
         "what_if",

@@ -25,6 +25,11 @@ def _weekly(other_tokens: int = 0) -> pd.DataFrame:
             "openai_cost": [Decimal("0.3"), Decimal("0.03")],
             "groq_cost": [Decimal(0), Decimal(0)],
             "other_cost": [Decimal(0), Decimal(0)],
+            **{
+                f"{whose}{count}": [number, number]
+                for whose, requests in (("", 2), ("openai_", 1), ("groq_", 1), ("other_", 0))
+                for count, number in (("request_count", requests), ("unpriced_count", 0))
+            },
         }
     )
 
@@ -38,6 +43,7 @@ def _daily(days: int) -> pd.DataFrame:
             "total_tokens": day,
             "total_cost": Decimal(day) / 100,
             "request_count": 1,
+            "unpriced_count": 0,
         }
         for day in range(days)
         for source in ("groq", "openai", "whisper")
@@ -147,3 +153,44 @@ def test_what_is_kept_for_all_clients_holds_nobodys_numbers() -> None:
     ):
         assert first.specification is second.specification
         assert first.to_dict()["datasets"] != second.to_dict()["datasets"]
+
+
+def _unpriced_daily() -> pd.DataFrame:
+    """Two days: OpenAI is unknown on both, Groq free on the first and partly unknown on the second."""
+    counts = {"openai": [(2, 2), (1, 1)], "groq": [(0, 3), (1, 2)]}
+    return pd.DataFrame(
+        [
+            {
+                "date": pd.Timestamp(2026, 3, 17 + day),
+                "source": source,
+                "total_tokens": 10,
+                "total_cost": Decimal(5 * day) if source == "groq" else Decimal(0),
+                "unpriced_count": unpriced,
+                "request_count": requests,
+            }
+            for source, days in counts.items()
+            for day, (unpriced, requests) in enumerate(days)
+        ]
+    )
+
+
+def test_a_cost_that_is_not_known_is_no_zero_on_a_chart() -> None:
+    cost = MEASURES["Cost"]
+    daily = charts.daily_usage(_unpriced_daily(), cost, 2).to_dict()
+    columns = daily["datasets"]["columns"]
+    assert [(day["OpenAI"], day["Groq"]) for day in columns] == [(None, 0.0), (None, 5.0)]
+    assert [(day["OpenAI partly"], day["Groq partly"]) for day in columns] == [(False, False), (False, True)]
+    bars = [row["value"] for row in daily["datasets"]["by_provider"] if row["provider"] == "OpenAI"]
+    assert bars == [None, None]
+
+    trends = charts.trends(_unpriced_daily(), 2)
+    assert trends["OpenAI"]["cost"].isna().all()
+    assert trends["Groq"]["cost"].tolist() == trends["Total"]["cost"].tolist() == [0.0, 5.0]
+    assert trends["Groq"]["cost partly"].tolist() == [False, True]
+    assert trends["Total"]["cost partly"].tolist() == [True, True]
+
+    weekly = _weekly().assign(openai_cost=Decimal(0), openai_unpriced_count=1, unpriced_count=1)
+    weeks = charts.weekly_evolution(weekly, cost).to_dict()["datasets"]["by_week"]
+    assert [(week["OpenAI"], week["Groq"], week["Total partly"]) for week in weeks] == [(None, 0.0, True)] * 2
+    tokens = charts.weekly_evolution(weekly, MEASURES["Tokens"]).to_dict()["datasets"]["by_week"]
+    assert [week["OpenAI"] for week in tokens] == [200.0, 20.0]

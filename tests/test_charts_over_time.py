@@ -82,6 +82,7 @@ def test_usage_by_hour_has_a_cell_for_every_hour() -> None:
             "total_tokens": [5, 7],
             "total_cost": [Decimal("0.1"), Decimal("0.2")],
             "request_count": [1, 2],
+            "unpriced_count": [0, 0],
         }
     )
     specification = charts_over_time.usage_by_hour(frame, MEASURES["Cost"]).to_dict()

@@ -147,7 +147,10 @@ def _providers(summary: pd.DataFrame, total: Row) -> Iterator[dict[str, str]]:
 
 def _charts(overview: Overview) -> Iterator[dict[str, str]]:
     days, weeks = overview.period.days, len(overview.weekly)
+    unpriced, requests = overview.daily["unpriced_count"].sum(), overview.daily["request_count"].sum()
     for measure in charts.MEASURES.values():
+        if measure.unit == "cost" and unpriced == requests:
+            continue
         daily = charts.daily_usage(overview.daily, measure, days)
         window = formatting.window(overview.period.days, overview.last_day)
         yield _chart(f"{measure.title} per day", window, chart_svg(daily, bars=days))

@@ -1,10 +1,12 @@
 """Charts on a page."""
 
 import json
+from collections.abc import Callable
 
+import pandas as pd
 import streamlit as st
 
-from analytics.charts import Chart
+from analytics.charts import Chart, Measure
 
 
 def draw(chart: Chart, *, alt: str, key: str) -> None:
@@ -12,3 +14,19 @@ def draw(chart: Chart, *, alt: str, key: str) -> None:
     # The data goes to the browser as Arrow, not as records: st.vega_lite_chart takes frames here.
     specification = json.loads(chart.specification) | {"datasets": dict(chart.datasets)}
     st.vega_lite_chart(spec=specification, alt=alt, key=key)
+
+
+def draw_amounts(
+    frame: pd.DataFrame, measure: Measure, chart: Callable[[], Chart], *, alt: str, key: str
+) -> None:
+    """Draws the chart of a frame of sums, unless it would be of costs of which none is known."""
+    if is_unknown(frame, measure):
+        st.info("**The cost is not known**: no call of these days has a price.", icon=":material/sell:")
+    else:
+        draw(chart(), alt=alt, key=key)
+
+
+def is_unknown(frame: pd.DataFrame, measure: Measure) -> bool:
+    """Whether costs are measured, and no call has one."""
+    unpriced, requests = frame["unpriced_count"].sum(), frame["request_count"].sum()
+    return measure.unit == "cost" and bool(unpriced) and bool(unpriced == requests)

@@ -23,7 +23,7 @@ from analytics.errors import DatabaseError
 from analytics.ui import tables
 from analytics.ui.cards import Card, cards
 from analytics.ui.conversation_list import open_conversation
-from analytics.ui.drawing import draw
+from analytics.ui.drawing import draw_amounts
 from analytics.ui.page import Page
 from analytics.ui.states import escaped, explained, reason
 
@@ -242,8 +242,10 @@ def live_minutes(page: Page, feed: Feed) -> None:
     """The last hour per minute, stacked by provider."""
     with st.container(border=True):
         st.markdown(f"## Last hour, per minute  :small[:gray[{page.measure.title}]]")
-        draw(
-            charts_of_calls.by_minute(
+        draw_amounts(
+            feed.minutes,
+            page.measure,
+            lambda: charts_of_calls.by_minute(
                 feed.minutes,
                 page.measure,
                 first_at=feed.first_minute,

@@ -8,7 +8,7 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.queries import TOP_CONVERSATIONS, Overview, Period
 from analytics.ui import tables
-from analytics.ui.drawing import draw
+from analytics.ui.drawing import draw, draw_amounts, is_unknown
 from analytics.ui.page import Page
 from analytics.ui.reading import Reading
 
@@ -22,8 +22,10 @@ def weekly_evolution(page: Page, shown: Reading[Overview]) -> None:
         weeks = f"{count} weeks to {formatting.day(period.last)}"
     with st.container(border=True, height="stretch"):
         _heading(f"Weekly evolution, {weeks}", page, shown.value.weekly)
-        draw(
-            charts.weekly_evolution(shown.value.weekly, page.measure, shown.value.first_day),
+        draw_amounts(
+            shown.value.weekly,
+            page.measure,
+            lambda: charts.weekly_evolution(shown.value.weekly, page.measure, shown.value.first_day),
             alt=f"Line chart: {page.measure.title} per week, {weeks}, for OpenAI, Groq and in total",
             key="weekly chart",
         )
@@ -40,8 +42,12 @@ def daily_usage(page: Page, shown: Reading[Overview]) -> None:
     days = formatting.window(period.chart_days, period.last)
     with st.container(border=True, height="stretch"):
         _heading(f"Daily usage, {days}", page, shown.value.daily)
-        draw(
-            charts.daily_usage(shown.value.daily, page.measure, period.chart_days, shown.value.first_day),
+        draw_amounts(
+            shown.value.daily,
+            page.measure,
+            lambda: charts.daily_usage(
+                shown.value.daily, page.measure, period.chart_days, shown.value.first_day
+            ),
             alt=f"Stacked bars: {page.measure.title} per day, {days}, by provider",
             key="daily chart",
         )
@@ -72,8 +78,12 @@ def model_comparison(page: Page, shown: Reading[Overview]) -> None:
         )
         pie, table = st.columns([1, 3], gap="small", vertical_alignment="center")
         with pie:
-            st.markdown(f"**Share of {page.measure.unit}**", text_alignment="center")
-            if charts.is_zero(overview.summary, page.measure):
+            has_unknown = page.measure.unit == "cost" and overview.models["unpriced_count"].any()
+            shared = f"known {page.measure.unit}" if has_unknown else page.measure.unit
+            st.markdown(f"**Share of {shared}**", text_alignment="center")
+            if is_unknown(overview.models, page.measure):
+                st.caption("Unknown: no call of these days has a price.")
+            elif charts.is_zero(overview.summary, page.measure):
                 st.caption(
                     "No tokens in these days."
                     if page.measure.unit == "tokens"

@@ -8,7 +8,7 @@ from analytics.errors import InvalidInput
 from analytics.queries import CallSums, Grain, Unit
 from analytics.ui.address import Part
 from analytics.ui.comparison import table
-from analytics.ui.drawing import draw
+from analytics.ui.drawing import draw_amounts, is_unknown
 from analytics.ui.other_days import Days, count, window
 from analytics.ui.page import Page
 from analytics.ui.reading import keep_hours
@@ -30,8 +30,10 @@ def usage_over_time(page: Page) -> None:
         frame = page.read(queries.usage_over_time, *page.days, grain).value
         title = f"Usage per {grain}, {window(page.days)}"
         title_place.markdown(f"## {title}  :small[:gray[{_measured(page, frame)}]]", width="content")
-        draw(
-            charts_over_time.usage_over_time(frame, page.measure, grain),
+        draw_amounts(
+            frame,
+            page.measure,
+            lambda: charts_over_time.usage_over_time(frame, page.measure, grain),
             alt=f"Stacked areas: {page.measure.title} per {grain}, {window(page.days)}, by provider",
             key="over time chart",
         )
@@ -51,8 +53,10 @@ def usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
     """Hours of the client's clock by weekdays."""
     with st.container(border=True, height="stretch"):
         st.markdown(f"## Hours of the week, {window(page.days)}  :small[:gray[{_measured(page, frame)}]]")
-        draw(
-            charts_over_time.usage_by_hour(frame, page.measure),
+        draw_amounts(
+            frame,
+            page.measure,
+            lambda: charts_over_time.usage_by_hour(frame, page.measure),
             alt=f"Heatmap: {page.measure.title} by hour of the day and weekday, {window(page.days)}",
             key="hours chart",
         )
@@ -126,6 +130,8 @@ def _partial(frame: pd.DataFrame, grain: Grain, page: Page) -> list[str]:
 def _busiest(frame: pd.DataFrame, page: Page) -> str:
     column = page.measure.total_column
     top = max(frame.to_dict("records"), key=lambda row: row[column])
+    if is_unknown(frame, page.measure):
+        return ""
     if not top[column]:
         return f"No {page.measure.unit} in these days."
     amount = (

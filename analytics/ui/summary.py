@@ -49,7 +49,7 @@ def summary_cards(overview: Overview) -> None:
             lines = [
                 f"{tokens} · {requests}",
                 _at_list(overview, row, provider),
-                f"{share} of all {known}cost",
+                "" if not total["total_cost"] or _is_unknown(row) else f"{share} of all {known}cost",
             ]
             shown.append(_cost_card(overview, name, row, _trend(trends, name, "cost"), lines))
         else:
@@ -65,6 +65,11 @@ def summary_cards(overview: Overview) -> None:
 def _trend(trends: dict[str, pd.DataFrame], name: str, unit: Unit) -> Chart:
     measure = next(each for each in charts.MEASURES.values() if each.unit == unit)
     return charts.trend(trends[name], name, measure)
+
+
+def _is_unknown(row: dict[Any, Any]) -> bool:
+    """Whether there were calls, and none of them has a price."""
+    return bool(row["unpriced_count"]) and bool(row["unpriced_count"] == row["request_count"])
 
 
 def _is_used(row: dict[Any, Any]) -> bool:
@@ -100,7 +105,8 @@ def _cost_card(
             total_change(row, "total_cost", overview.compared.no_comparison),
             formatting.compact_usd(row["previous_total_cost"]),
         ),
-        trend=trend,
+        # A course at 0 would pass for free.
+        trend=None if _is_unknown(row) else trend,
         lines=lines,
         warning=_unknown(row),
     )
