@@ -133,7 +133,10 @@ class Part(Generic[Value]):
 
 
 def begin(page: str, pages: Sequence[str]) -> None:
-    """Takes note of the address of this run, and lets the browser compare it with its own."""
+    """Takes note of the address of this run, and lets the browser compare it with its own.
+
+    `page` is one of the paths of all `pages`.
+    """
     query = st.query_params.to_dict()
     if query.pop(_ANEW, None) is not None:
         st.query_params.from_dict(query)
@@ -143,7 +146,13 @@ def begin(page: str, pages: Sequence[str]) -> None:
     # Of another run, even with the same address: the browser's may have changed.
     _browser(
         key="browser",
-        data={"shown": query, "pages": list(pages), "leave": known.leave, "run": uuid4().hex},
+        data={
+            "page": page,
+            "query": query,
+            "pages": list(pages),
+            "leave": known.leave,
+            "run": uuid4().hex,
+        },
     )
 
 

@@ -167,7 +167,7 @@ def _begin(
         initial_sidebar_state=SIDEBAR_WIDTH,
     )
     st.html(STYLE)
-    address.begin(title, [_path(file) for file, _, _ in PAGES])
+    address.begin(_path(_file(title)), [_path(file) for file, _, _ in PAGES])
     with st.sidebar:
         # Not a heading: the page's own is the first.
         st.markdown("**:material/monitoring: Usage & cost**")
@@ -182,6 +182,11 @@ def _begin(
     return heading, clients_link
 
 
+def _file(title: str) -> str:
+    """Of the page with this heading. The first one's is not what the sidebar calls it."""
+    return next((file for file, label, _ in PAGES if label == title), PAGES[0][0])
+
+
 def _path(file: str) -> str:
     """Of a page, in the address; the first has none."""
     return "" if file == PAGES[0][0] else Path(file).stem
@@ -189,9 +194,7 @@ def _path(file: str) -> str:
 
 def _link_to(file: str, label: str, icon: str, title: str) -> None:
     """Client, period and measure go along."""
-    # The first page's heading is not what the sidebar calls it.
-    this_page = next((each for each, name, _ in PAGES if name == title), PAGES[0][0])
-    link = address.shared(is_this_page=file == this_page)
+    link = address.shared(is_this_page=file == _file(title))
     st.page_link(file, label=label, icon=icon, query_params=link)
 
 

@@ -67,15 +67,36 @@ def test_what_is_done_before_the_browser_heard_of_the_last_is_not_lost(browser: 
         expect(page.get_by_role("heading", name="Model comparison, last 7 days")).to_be_visible()
         expect_overview(page, shown.sums(CLIENT, *shown.seven_days()))
 
-        # The browser is back before any of them is drawn.
         page.evaluate("for (let step = 0; step < 4; step++) history.back()")
         expect(page).to_have_url(f"{shown.address}/?client=Kaveri+Foods")
         expect(page.get_by_role("heading", name="Model comparison, last 30 days")).to_be_visible()
         expect(page.get_by_role("radio", name="30d")).to_be_checked()
         expect(page.get_by_role("radio", name="Tokens")).to_be_checked()
-        expect_overview(
-            page, shown.sums(CLIENT, shown.seven_days()[1] - timedelta(days=29), shown.seven_days()[1])
+        last = shown.seven_days()[1]
+        expect_overview(page, shown.sums(CLIENT, last - timedelta(days=29), last))
+
+
+def test_back_past_a_page_that_was_not_drawn_yet_leaves_the_history_as_it_is(
+    browser: Browser, shown: Demo
+) -> None:
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Overview"], client=CLIENT)
+        for place in (PLACES["Prices"], PLACES["Conversations"], PLACES["Data health"]):
+            page.get_by_role("link", name=place.label).click()
+            await_place(page, place)
+        length = page.evaluate("history.length")
+        # As soon as the server works on the first step, the second is made.
+        page.evaluate(
+            """new Promise(done => {
+                addEventListener("popstate", () => setTimeout(() => done(history.back()), 30), {once: true});
+                history.back();
+            })"""
         )
+        await_place(page, PLACES["Prices"])
+        for steps, place in ((1, "Conversations"), (1, "Data health"), (-3, "Overview")):
+            page.evaluate("steps => history.go(steps)", steps)
+            await_place(page, PLACES[place])
+            assert page.evaluate("history.length") == length
 
 
 def test_a_restart_of_the_server_changes_nothing(browser: Browser, shown: Demo, tmp_path: Path) -> None:
