@@ -22,7 +22,7 @@ if (!seen.isListening) {
 const tell = () => window.dispatchEvent(new PopStateEvent("popstate"));
 
 const parts = (pairs) =>
-  JSON.stringify([...new Map(pairs)].filter(([name]) => !/^embed(_options)?$/i.test(name)).sort());
+  JSON.stringify([...new Map(pairs)].filter(([name]) => !/^(anew|embed|embed_options)$/i.test(name)).sort());
 
 export default function ({ data }) {
   const page = data.pages.find((path) => path && location.pathname.endsWith("/" + path)) ?? "";
