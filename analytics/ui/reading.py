@@ -86,6 +86,10 @@ def read_overview(
     if shown.failure is None and not all(line.is_exact for line in shown.value.own_priced):
         # What was cached, and how long audio was, is known of the days that are kept.
         keep_hours(of, client, (shown.value.first_day, shown.value.last_day))
+    compared = shown.value.compared
+    if shown.failure is None and compared.until_at is not None:
+        # Of that day only a part is read: by its hours, once they are kept.
+        keep_hours(of, client, (compared.last_date, compared.last_date))
     return shown
 
 

@@ -1,5 +1,5 @@
 -- What a period may be compared with: as long a span as it has itself. And weeks whose cost is known by provider.
--- Needs 014.
+-- Needs 015.
 --
 -- A period that is not over is compared up to the same time of the day that has the place of today: this week until
 -- Wednesday noon with last week until Wednesday noon. What has no equal is not compared, and why is said here, once
@@ -84,7 +84,8 @@ as $$
 $$;
 
 -- What was used on a day of the client until a moment of it, by source and model in no order; nothing where there is
--- no such moment. It is little: the calls of a part of one day, by the index.
+-- no such moment. It is little: the hours before it where the day is kept by the hour (see 015), and the calls of the
+-- last hour; else the calls of a part of the day, by the index. A day on which clocks change is read from the calls.
 create or replace function usage_of_part(p_client_id uuid, p_date date, p_until_at timestamptz)
     returns table (
         source text, model text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint,
@@ -93,6 +94,42 @@ create or replace function usage_of_part(p_client_id uuid, p_date date, p_until_
     language sql stable
     set search_path = public, pg_temp
 as $$
+    with known as (
+        select
+            first_at, end_at, timezone,
+            date_trunc('hour', p_until_at at time zone timezone) as hour,
+            end_at - first_at = interval '24 hours'
+            and exists (
+                select from usage_hourly_days as kept
+                where kept.client_id = p_client_id and kept.usage_date = p_date
+            )
+            and not exists (
+                select from usage_pending as pending
+                where pending.client_id = p_client_id and pending.usage_date = p_date
+            ) as is_kept
+        from moments_of_days(p_client_id, p_date, p_date)
+        where p_until_at is not null
+    ),
+
+    -- As columns: under row-level security only plain comparisons of them may look into an index.
+    day as materialized (
+        select
+            is_kept, end_at,
+            extract(hour from hour)::smallint as hour,
+            case when is_kept then hour at time zone timezone else first_at end as from_at
+        from known
+    )
+
+    select
+        kept.source, kept.model, kept.prompt_tokens, kept.completion_tokens, kept.total_tokens, kept.cost_usd,
+        kept.request_count, kept.unpriced_count
+    from day
+    inner join usage_hourly_rollup as kept
+        on kept.client_id = p_client_id
+        and kept.usage_date = p_date
+        and kept.hour < day.hour
+    where day.is_kept
+    union all
     select
         log.source,
         log.model,
@@ -102,10 +139,10 @@ as $$
         sum(log.cost_usd),
         count(*),
         count(*) filter (where log.cost_basis = 'unpriced')
-    from moments_of_days(p_client_id, p_date, p_date) as day
+    from day
     inner join usage_logs as log
         on log.client_id = p_client_id
-        and log.created_at >= day.first_at
+        and log.created_at >= day.from_at
         and log.created_at < day.end_at
         -- Now belongs to the period that it is compared with, too.
         and log.created_at <= p_until_at
