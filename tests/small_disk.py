@@ -71,6 +71,11 @@ def fill_disk(directory: Path) -> None:
                 continue
 
 
+def remount_read_only(directory: Path) -> None:
+    """A disk on which no file is open."""
+    _run("mount", "-o", "remount,ro", str(directory))
+
+
 def make_room(directory: Path) -> None:
     """Undoes fill_disk()."""
     (directory / _BALLAST).unlink()

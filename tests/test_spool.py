@@ -17,11 +17,11 @@ from analytics.__main__ import main
 from analytics.database import Database
 from analytics.tracking import spool as spool_module
 from analytics.tracking.spool import Spool, SpoolFull
-from tests import factories
+from tests import factories, small_disk
 from tests.conftest import dsn
 from tests.tcp_proxy import TcpProxy
 from tests.tracked_application import Application
-from tests.tracked_calls import log_call, require_stored_once
+from tests.tracked_calls import log_call, require_stored_once, stored_numbers
 
 
 @pytest.fixture
@@ -315,6 +315,103 @@ def test_a_file_that_is_no_spool_gives_one_clear_line(
         f"error: {file} cannot be read as a spool: file is not a database"
     )
     assert "Traceback" not in result.output
+
+
+def test_somebody_elses_database_is_no_spool_and_stays_as_it_is(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("create table calls (of_somebody_else)")
+    before = file.read_bytes()
+
+    for options in ((), ("--replay",)):
+        result = command("--file", str(file), *options)
+
+        assert result.exit_code == 1
+        assert result.output == f"error: {file} cannot be read as a spool: it has no table set_aside\n"
+    assert file.read_bytes() == before
+
+
+def test_what_can_be_read_of_a_damaged_file_is_shipped(
+    command: Command, database: Database, acme: UUID
+) -> None:
+    log_while_away(database, command.directory, acme, 200)
+    size = command.path.stat().st_size
+    with command.path.open("r+b") as file:
+        file.seek(size // 2 // 2_048 * 2_048)
+        file.write(b"\0" * (size // 4))
+
+    result = command("--replay")
+
+    assert result.exit_code == 1
+    stored = len(stored_numbers(database))
+    assert 0 < stored < 200
+    assert result.output.startswith(f"{stored} calls stored, 0 there already, 0 set aside\n")
+    assert f"is damaged: {200 - stored} calls could not be read" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_table_that_was_cut_to_nothing_is_read_from_its_log(
+    database: Database, acme: UUID, tmp_path: Path, command: Command
+) -> None:
+    with TcpProxy(database.url) as proxy:
+        proxy.go_away()
+        with Application(acme, proxy.url, tmp_path) as application:
+            application.ask("log_all", 0, 100)
+            application.kill()
+    [path] = command.directory.glob("*.db")
+    os.truncate(path, 0)
+
+    result = command("--file", str(path), "--replay")
+
+    assert result.output == "100 calls stored, 0 there already, 0 set aside\n"
+    require_stored_once(database, range(100))
+
+
+def test_a_file_that_another_process_has_locked_is_said_to_be(
+    command: Command, database: Database, acme: UUID
+) -> None:
+    log_while_away(database, command.directory, acme, 1)
+    with closing(sqlite3.connect(command.path, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        result = command("--replay")
+
+    assert result.exit_code == 1
+    assert "another process has locked it" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_directory_that_is_a_file_has_no_spool(command: Command) -> None:
+    command.directory.write_text("no directory")
+
+    for options in ((), ("--replay",)):
+        result = command(*options)
+
+        assert result.exit_code == 0
+        assert "there is no spool at " in result.output
+
+
+@pytest.mark.skipif(small_disk.mounting() is None, reason="this system lets nobody mount a disk")
+@pytest.mark.parametrize("is_read_only", [False, True], ids=["full", "read-only"])
+def test_a_spool_on_a_disk_without_room_is_shipped(
+    database: Database, acme: UUID, tmp_path: Path, is_read_only: bool
+) -> None:
+    beginning = small_disk.mounting() or ()
+    with (
+        TcpProxy(database.url) as proxy,
+        Application(acme, proxy.url, tmp_path / "disk", beginning=beginning) as application,
+    ):
+        application.ask("mount_disk", 2)
+        proxy.go_away()
+        application.ask("log_in_another_process", 0, 100)
+        application.ask("remount_read_only" if is_read_only else "fill_disk")
+        proxy.come_back()
+        first, second = application.ask("replay"), application.ask("replay")
+        application.end()
+
+    assert first.startswith("100 calls stored, 0 there already")
+    assert second.startswith("0 calls stored, 100 there already")
+    assert "cannot be written" in first
+    require_stored_once(database, range(100))
 
 
 def test_a_missing_file_is_named(command: Command, tmp_path: Path) -> None:

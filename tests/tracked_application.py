@@ -169,6 +169,19 @@ class _Inside:
     def fill_disk(self) -> None:
         small_disk.fill_disk(data_directory())
 
+    def remount_read_only(self) -> None:
+        small_disk.remount_read_only(data_directory())
+
+    def log_in_another_process(self, first: int, end: int) -> None:
+        """One that ends, and leaves no file open."""
+        subprocess.run(
+            [sys.executable, "-m", "tests.tracked_application", str(self.client_id), self.keys],
+            input=f"log_all {first} {end}\n",
+            text=True,
+            check=True,
+            capture_output=True,
+        )
+
     def make_room(self) -> None:
         small_disk.make_room(data_directory())
 
