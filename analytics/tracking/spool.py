@@ -161,7 +161,7 @@ class Spool:
         with self._appending, self._shipping:
             if not self._is_open:
                 self._open()
-            elif self._files is not None and (fault := self._fault or self._files.fault()) is not None:
+            elif self._files is not None and (fault := self._files.fault() or self._fault) is not None:
                 self._fault = fault
                 kept_as = self._files.put_aside()
                 self._release_lock()
