@@ -83,8 +83,11 @@ class Pulse:
             self._waiting[key] = _Waiting(connection, time.monotonic())
             # A thread of a parent does not live in its fork.
             if self._watcher is None or not self._watcher.is_alive():
-                self._watcher = threading.Thread(target=self._watch, name="database pulse", daemon=True)
-                self._watcher.start()
+                watcher = threading.Thread(target=self._watch, name="database pulse", daemon=True)
+                # Where no thread can be started, nobody cuts it off: that is no reason not to ask.
+                with suppress(RuntimeError):
+                    watcher.start()
+                    self._watcher = watcher
         try:
             yield
         finally:
