@@ -9,6 +9,7 @@ import streamlit as st
 from analytics.charts import Chart
 from analytics.queries import Change, ComparedDays
 from analytics.ui.drawing import draw
+from analytics.ui.states import in_dollars
 
 NARROWEST_CARD = 166  # pixels: two side by side on a phone, five on a laptop
 _WIDEST_SIGN = 0.58  # of the height of the letters: more than any sign of a number takes on average
@@ -83,8 +84,7 @@ def _card(card: Card) -> None:
             # Not st.metric's own: its tooltip has the place of the day and a bare number.
             draw(card.trend, alt=f"Course of {card.label} per day", key=f"trend {card.label}")
         if card.lines:
-            # A dollar sign would begin a formula.
-            st.caption("  \n".join(filter(None, card.lines)).replace("$", "\\$"))
+            st.caption(in_dollars("  \n".join(filter(None, card.lines))))
         if card.warning:
             # Not in the caption, where colours are pale.
             st.markdown(f":small[:orange[{card.warning}]]")

@@ -17,7 +17,7 @@ from analytics.ui.cards import Card, cards, changed
 from analytics.ui.page import Page, open_overview
 from analytics.ui.reading import Reading
 from analytics.ui.states import escaped
-from analytics.ui.tables import COST_COLUMN, ROW_HEIGHT, marked_bounds, selected
+from analytics.ui.tables import COST_COLUMN, ROW_HEIGHT, harmless, marked_bounds, selected
 
 MOST_ROWS_IN_SIGHT = 100
 MAX_SEARCH = 100  # characters
@@ -113,7 +113,7 @@ def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
         # Other rows are another table: what was clicked in the one before is not clicked in it.
         key = f"clients table {search}"
         st.dataframe(
-            _styled(_table(frame, page.now), frame),
+            _styled(harmless(_table(frame, page.now)), frame),
             hide_index=True,
             placeholder=formatting.MISSING,
             height=ROW_HEIGHT * (min(len(frame), MOST_ROWS_IN_SIGHT) + 1) + 3,

@@ -15,7 +15,7 @@ from analytics.ui import reading
 from analytics.ui.other_days import Days, count, window
 from analytics.ui.page import Page
 from analytics.ui.reading import Reading
-from analytics.ui.states import escaped
+from analytics.ui.states import escaped, in_dollars
 from analytics.ui.tables import NO_MODEL
 
 MISSING = formatting.MISSING
@@ -160,7 +160,7 @@ def _row(name: str, more: str, now: _Sums, then: _Sums, unit: Unit, days: Compar
     def cell(now_text: str, then_text: str, change: str) -> str:
         strong = f"**{now_text}**" if name.startswith("**") else now_text
         before = f"{then_text} {change}".strip().replace(" ", formatting.NO_BREAK_SPACE)
-        return f"{strong}  \n:small[:gray[{before}]]".replace("$", "\\$")
+        return in_dollars(f"{strong}  \n:small[:gray[{before}]]")
 
     def amount(sums: _Sums) -> str:
         return formatting.cost(sums.cost_usd, sums.unpriced, sums.requests) if sums.requests else MISSING

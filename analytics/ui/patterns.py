@@ -12,7 +12,7 @@ from analytics.ui.drawing import draw_amounts, is_unknown
 from analytics.ui.other_days import Days, count, window
 from analytics.ui.page import Page
 from analytics.ui.reading import keep_hours
-from analytics.ui.states import escaped
+from analytics.ui.states import escaped, in_dollars
 
 GRAINS: dict[str, Grain] = {"Day": "day", "Week": "week", "Month": "month"}
 FREQUENCIES: dict[Grain, str] = {"day": "D", "week": "W-SUN", "month": "M"}
@@ -135,7 +135,7 @@ def _busiest(frame: pd.DataFrame, page: Page) -> str:
     if not top[column]:
         return f"No {page.measure.unit} in these days."
     amount = (
-        formatting.usd(top[column]).replace("$", "\\$")
+        in_dollars(formatting.usd(top[column]))
         if page.measure.unit == "cost"
         else formatting.plural(top[column], "token")
     )
@@ -163,7 +163,7 @@ def _operation_row(row: dict[object, object], frame: pd.DataFrame, unit: Unit) -
     operation = row["operation"]
     amounts = {
         "tokens": {"Tokens": formatting.count(tokens)},
-        "cost": {"Cost": formatting.cost(row["total_cost"], unpriced, requests).replace("$", "\\$")},  # type: ignore[arg-type]
+        "cost": {"Cost": in_dollars(formatting.cost(row["total_cost"], unpriced, requests))},  # type: ignore[arg-type]
     }
     return {
         "Operation": f":gray[{escaped(NOT_LOGGED)}]" if operation is None else escaped(str(operation)),

@@ -18,8 +18,8 @@ from analytics.ui import reading
 from analytics.ui.address import Part
 from analytics.ui.page import Page
 from analytics.ui.reading import Reading
-from analytics.ui.states import escaped, explained
-from analytics.ui.tables import NO_MODEL, ROW_HEIGHT, marked_bounds
+from analytics.ui.states import escaped, explained, in_dollars
+from analytics.ui.tables import NO_MODEL, ROW_HEIGHT, harmless, marked_bounds
 
 MOST_ROWS_IN_SIGHT = 12
 _LISTS = {"client": "This client's", "installation": "Installation's"}
@@ -156,7 +156,7 @@ def repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
     line = f"Booked {total.booked}, repriced {total.repriced}{difference}"
     if total.unpriced_after:
         line += f" {formatting.plural(total.unpriced_after, 'call')} would still have no price."
-    st.markdown(line.replace("$", "\\$"))
+    st.markdown(in_dollars(line))
 
 
 def states(entries: Sequence[Entry], now: datetime) -> list[tuple[Entry, str]]:
@@ -288,7 +288,7 @@ def price_table(
     `at_least` says of columns of costs in which rows they are lower bounds. Amounts with words in them are in
     the columns `texts`.
     """
-    table = pd.DataFrame(rows)
+    table = harmless(pd.DataFrame(rows))
     table = table.drop(
         columns=[name for name in _QUIET if name in table and not _says_something(table[name])]
     )

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 # Streamlit looks for these in a text whose escapes are undone already. A sign without width parts them.
 _JOINER = "\N{WORD JOINER}"
 _ADDRESS = re.compile(r"(https?:(?=//)|www(?=\.)|@(?=[-\w]+\.))", re.IGNORECASE)
+_DOLLAR = re.compile(r"(?<!\\)\$")
 _SIGN = re.compile(r"(?<!\S)(<-|[-<>~])([->=])(?!\S)")  # -- -> <- <-> >= <= ~=
 
 
@@ -84,6 +85,11 @@ def no_usage(overview: Overview) -> None:
         f"this client's id, `{overview.client.id}`.",
         icon=":material/hourglass_empty:",
     )
+
+
+def in_dollars(markdown: str) -> str:
+    """Markdown of ours in which a dollar sign begins no formula; one that is escaped already stays so."""
+    return _DOLLAR.sub(r"\\$", markdown)
 
 
 def escaped(text: str) -> str:

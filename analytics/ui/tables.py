@@ -1,5 +1,6 @@
 """Tables as people read them: numbers stay numbers, so that columns sort, and are shown with their units."""
 
+import re
 from collections.abc import Hashable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,8 @@ NO_MODEL = "(no model named)"
 NO_CONVERSATION = "(calls without a conversation)"
 UNNAMED = "(unnamed)"
 ROW_HEIGHT = 35
+_FORMULA = re.compile(r"\s*[-=+@\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"\+?[\d\s().-]+")
 MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost")
 COST_COLUMN = st.column_config.NumberColumn(
     "Cost (USD)",
@@ -155,11 +158,28 @@ def conversation_names(frame: pd.DataFrame) -> list[str]:
     return names
 
 
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, of whose texts no spreadsheet makes a formula: any table can be downloaded by its corner.
+
+    A sign without width stands before those that begin like one; phones, which are numbers, are left alone.
+    """
+    texts = {
+        name: column.map(_harmless) for name, column in table.items() if pd.api.types.is_object_dtype(column)
+    }
+    return table.assign(**{str(name): column for name, column in texts.items()})
+
+
+def _harmless(value: Any) -> Any:
+    is_formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"\N{WORD JOINER}{value}" if is_formula else value
+
+
 def readable(table: pd.DataFrame, **partly: "pd.Series[bool]") -> Styler:
     """The table with its numbers as text for the eye, while columns go on sorting by value.
 
     `partly` says of columns of costs in which rows they are lower bounds; `Cost=partly_known(frame)`.
     """
+    table = harmless(table)
     counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
     money: list[Hashable] = [name for name in MONEY_COLUMNS if name in table]
     styler = table.style.format("{:,}", subset=counts)
