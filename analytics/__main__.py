@@ -17,11 +17,13 @@ from analytics.commands.doctor import doctor
 from analytics.commands.export import export
 from analytics.commands.prices import prices
 from analytics.commands.terminal import person
-from analytics.database import open_database
+from analytics.config import access_settings
+from analytics.database import Database, open_database
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.formatting import counted
 from analytics.importing import TARGETS, ImportReport, import_file, plan_import
 from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations, open_ready_database
+from analytics.queries.clients import clients
 from analytics.repricing import correct, list_corrections, select_calls, survey_costs, undo
 from analytics.repricing.inspection import correction_lines, outcome_lines, repricing_lines, undoing_lines
 from analytics.tracking.inspection import replay_lines, spool_lines
@@ -64,6 +66,24 @@ def migrate() -> None:
     else:
         known = len(list(MIGRATIONS_DIRECTORY.glob("*.sql")))
         click.echo(f"nothing to do: {counted(known, 'migration')} applied already")
+    with closing(open_database()) as database:
+        for line in _next_step(database):
+            click.echo(line)
+
+
+def _next_step(database: Database) -> Iterator[str]:
+    """What to do with a database that has its tables."""
+    known = clients(database)
+    if not known:
+        yield "next: python -m analytics client Acme    # makes a client and prints its id"
+        return
+    settings = access_settings()
+    if not (settings.is_embedded or settings.signs_in or settings.public_client or settings.is_local):
+        yield (
+            "next: say in .streamlit/secrets.toml who may look: on a laptop [access] local = true; "
+            'README.md, "Who may see what", has the others'
+        )
+    yield "next: streamlit run streamlit_app.py --server.address localhost"
 
 
 @main.command("demo")

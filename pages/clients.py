@@ -2,7 +2,7 @@
 
 from analytics import ui
 
-page = ui.begin_page("Clients", icon="🏢", has_client=False, has_measure=False)
+page = ui.begin_page("Clients", icon="🏢", has_client=False, has_measure=False, needs_calls=False)
 shown = ui.read_clients(page)
 
 ui.freshness(shown)

@@ -2,7 +2,7 @@
 
 from analytics import ui
 
-page = ui.begin_page("Prices", icon="🏷️", has_measure=False)
+page = ui.begin_page("Prices", icon="🏷️", has_measure=False, needs_calls=False)
 shown = ui.read_prices(page)
 
 ui.freshness(shown)

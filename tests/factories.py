@@ -1,6 +1,6 @@
 """Rows with sensible values, of which a test names only those that it is about."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +13,9 @@ from analytics.database import Database
 
 NOW = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)  # a Wednesday
 """The moment that tests take for now, so that none depends on the day it runs."""
+
+LONG_AGO = NOW - timedelta(days=2_000)
+"""Before all that a page looks at."""
 
 
 def client(database: Database, name: str = "Acme", timezone: str = "UTC", **columns: Any) -> UUID:

@@ -160,7 +160,8 @@ def test_a_page_that_is_not_there_has_a_way_back(configured: Database, client_id
     assert _listed(page) == ["Bob", "Ada"]
 
 
-def test_a_client_without_calls_is_told_so(configured: Database, client_id: UUID) -> None:
+def test_a_client_without_calls_in_the_period_is_told_so(configured: Database, client_id: UUID) -> None:
+    factories.insert_usage(configured, factories.usage_log(client_id, created_at=factories.LONG_AGO))
     page = open_page(PATH)
     assert not page.exception
     assert "No usage, last 30 days" in text_of(page)

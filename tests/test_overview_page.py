@@ -144,8 +144,9 @@ def test_phones_are_masked_until_asked_for(configured: Database) -> None:
     assert page.dataframe[-1].value["Phone"].tolist() == ["5511987654321"]
 
 
-def test_a_client_without_calls_is_told_so(configured: Database) -> None:
-    factories.client(configured, "Quiet Ltd")
+def test_a_client_without_calls_in_the_period_is_told_so(configured: Database) -> None:
+    quiet = factories.client(configured, "Quiet Ltd")
+    factories.insert_usage(configured, factories.usage_log(quiet, created_at=factories.LONG_AGO))
     page = open_page()
     assert not page.exception
     assert "No usage, last 30 days" in text_of(page)
@@ -156,7 +157,7 @@ def test_a_database_without_clients_says_how_to_begin(configured: Database) -> N
     page = open_page()
     assert not page.exception
     assert "This database has no client" in text_of(page)
-    assert "python -m analytics import" in page.code[0].value
+    assert "python -m analytics import" in page.code[1].value
 
 
 def test_two_clients_are_chosen_by_name_or_id_and_never_mixed(configured: Database) -> None:

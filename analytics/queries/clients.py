@@ -65,6 +65,15 @@ def read_client(database: Database, client_id: UUID) -> Client:
     return client_of(rows.records[0])
 
 
+def has_calls(database: Database, client_id: UUID) -> bool:
+    """Whether the client has made any call, ever."""
+    statement = "select exists (select from usage_logs where client_id = %(client_id)s)"
+    [rows] = database.read(
+        Query(statement=statement, parameters={"client_id": client_id}), client_id=client_id
+    )
+    return bool(rows.records[0][0])
+
+
 def client_of(record: Sequence[Any]) -> Client:
     """The client of a row of CLIENT_COLUMNS."""
     client_id, name, timezone, is_demo, first_day = record

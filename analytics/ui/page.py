@@ -17,6 +17,7 @@ from analytics.queries import Client, Period
 from analytics.ui import address, reading, signing_in
 from analytics.ui.address import Part
 from analytics.ui.dates import DAYS, DEFAULT_PERIOD, choose_period
+from analytics.ui.first_call import await_first_call
 from analytics.ui.reading import Reading
 from analytics.ui.sidebar import make_room
 from analytics.ui.states import escaped, explained, no_clients
@@ -85,11 +86,13 @@ def begin_page(
     has_client: bool = True,
     has_period: bool = True,
     has_measure: bool = True,
+    needs_calls: bool = True,
 ) -> Page:
     """Setup, sidebar, heading and controls; ends the page with an explanation where nothing can be shown.
 
     A page without a choice of client is about all of them; its `client` is the one of the link, or the first.
-    One without a period is about the last 30 days, one without a measure about tokens.
+    One without a period is about the last 30 days, one without a measure about tokens. One that `needs_calls`
+    says how to log the first one, to a client that has none.
     """
     heading, clients_link = _begin(title, icon=icon)
     now = datetime.now(UTC)
@@ -120,6 +123,9 @@ def begin_page(
         heading.badge("Demo data: invented clients and calls", icon=":material/science:", color="orange")
     with st.sidebar:
         signing_in.account((reading.secrets() or {}).get("auth", {}))
+    if needs_calls and client.first_day is None:
+        with explained():
+            await_first_call(database, client, now)
     return Page(
         database=database,
         viewer=viewer,

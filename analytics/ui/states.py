@@ -17,6 +17,25 @@ from analytics.queries import Overview
 LOOK_EVERY_SECONDS = 4
 """How often an open page looks for what is new. It asks the cache, which asks the database once a minute."""
 
+FIRST_CLIENT = (
+    'CLIENT="$(python -m analytics client Acme)"\n'
+    "python -c \"from analytics import log_openai_usage; log_openai_usage('$CLIENT', None, '5511999999999', "
+    "'gpt-4', {'prompt_tokens': 150, 'completion_tokens': 80})\""
+)
+"""What makes a client and logs its first call, in a shell."""
+WHO_MAY_LOOK = """\
+# .streamlit/secrets.toml: one of these, then open the page again
+
+[access]
+local = true                # all, to whoever sits at this machine: start with --server.address localhost
+
+[access]
+public_client = "Acme"      # this one client, to everybody who can reach the page
+
+[auth]                      # people sign in, and see what they are members of: docs/deploy.md
+redirect_uri = "https://usage.example.com/oauth2callback"
+"""
+
 log = logging.getLogger(__name__)
 
 # Streamlit looks for these in a text whose escapes are undone already. A sign without width parts them.
@@ -45,7 +64,7 @@ def explained() -> Iterator[None]:
     except SchemaMissing as error:
         _stop("The database is not set up yet", error, action="Try again", icon=":material/database:")
     except AccessNotSetUp as error:
-        _stop("Nobody has said who may look", error, action="Try again", icon=":material/lock:")
+        _access_not_set_up(error)
     except AnalyticsError as error:
         _stop("No numbers to show", error, action="Try again", icon=":material/cloud_off:")
 
@@ -65,14 +84,20 @@ def _look_again(drawn_at: float, is_due: Callable[[], bool]) -> None:
 def no_clients() -> NoReturn:
     """The database is there, but empty."""
     st.info(
-        "**No calls yet.** This database has no client. Import a log of calls, or look around in demo data:",
+        "**No calls yet.** This database has no client. These two lines make one and log a call, and this "
+        "page shows it within seconds, by itself. Run them in the dashboard's directory, with its "
+        "`DATABASE_URL`:",
         icon=":material/rocket_launch:",
     )
+    st.code(FIRST_CLIENT, language="bash", wrap_lines=True)
+    st.caption("Or import a log of calls, or look around in demo data:")
     st.code(
         "python -m analytics import calls.csv --client Acme --source openai --model gpt-4o-mini\n"
         "python -m analytics demo",
         language="bash",
+        wrap_lines=True,
     )
+    look_again()
     st.stop()
 
 
@@ -111,6 +136,15 @@ def reason(failure: str) -> str:
 def _sentence(text: str) -> str:
     text = escaped(text)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _access_not_set_up(error: AccessNotSetUp) -> NoReturn:
+    """The last step of setting up."""
+    log.error("%s", error)
+    st.info(f"**Nobody has said who may look.** {sentence(error)}", icon=":material/lock:")
+    st.code(WHO_MAY_LOOK, language="toml", wrap_lines=True)
+    look_again()
+    st.stop()
 
 
 def _stop(heading: str, error: AnalyticsError, *, action: str, icon: str) -> NoReturn:

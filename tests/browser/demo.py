@@ -82,7 +82,9 @@ class Demo:
 def fill(database: Database, now: datetime) -> None:
     """Three demo clients up to now; one with calls of the last half hour; one without any."""
     demo.fill(database, end=now, weeks=WEEKS)
-    factories.client(database, QUIET, "Europe/Lisbon")
+    quiet = factories.client(database, QUIET, "Europe/Lisbon")
+    # Longer ago than any page looks: a client who has never made a call is told how to log one.
+    factories.insert_usage(database, factories.usage_log(quiet, created_at=now - timedelta(days=400)))
     live = factories.client(database, LIVE)
     factories.conversation(database, live, id=THREAD, name="Ada", phone="5511987654321")
     for number in range(LIVE_CALLS):
