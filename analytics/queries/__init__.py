@@ -6,7 +6,7 @@ once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 """
 
 from analytics.queries.answers import Answer, Asked, Kind, answer
-from analytics.queries.calls import Timeline, conversation_of_call, conversation_timeline, live_usage
+from analytics.queries.calls import Timeline, conversation_timeline, live_usage
 from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients, has_calls, read_client
 from analytics.queries.comparisons import UNKNOWN_COST, Change, ComparedDays, total_change
 from analytics.queries.costs import known_costs, partly_known
