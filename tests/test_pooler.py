@@ -31,6 +31,8 @@ pytestmark = pytest.mark.skipif(
 NOW = factories.NOW
 
 TODAY = NOW.date()
+CONVERSATIONS = {"folded": UUID(int=8), "pending": UUID(int=9)}
+"""Their ids by their phones; each client has them."""
 GIVEN: Mapping[str, Any] = {
     "days": 7,
     "weeks": 3,
@@ -47,8 +49,8 @@ GIVEN: Mapping[str, Any] = {
     "calls_since": NOW - timedelta(hours=1),
     "minutes_since": NOW - timedelta(hours=1),
     "until": NOW + timedelta(hours=1),
-    "conversation_id": None,
-    "phone": "551",
+    "conversation_id": CONVERSATIONS["pending"],
+    "phone_handle": None,
 }
 """What the query functions are asked for, by the names of their parameters."""
 
@@ -94,7 +96,8 @@ def clients(database: Database) -> None:
 
 
 def _use(database: Database, client_id: UUID, *, phone: str, calls: int) -> None:
-    conversation_id = factories.conversation(database, client_id, phone=phone, name=f"of {client_id}")
+    conversation_id = CONVERSATIONS[phone]
+    factories.conversation(database, client_id, id=conversation_id, phone=phone, name=f"of {client_id}")
     row = factories.usage_log(client_id, conversation_id=conversation_id, prompt_tokens=1_001 * calls)
     factories.insert_usage(database, *[row] * calls)
 
