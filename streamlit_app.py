@@ -28,8 +28,20 @@ if __name__ == "__main__":
     ui.model_comparison(page, shown)
     ui.conversations(page, shown)
 else:
+    import sys
+    from contextlib import asynccontextmanager
+    from pathlib import Path
+
     from starlette.middleware import Middleware
 
     from analytics import serving
 
-    app = st.App(__file__, lifespan=serving.prepared, middleware=[Middleware(serving.Walls)])
+    @asynccontextmanager
+    async def lifespan(_: st.App):  # type: ignore[no-untyped-def]
+        async with serving.prepared():
+            # Under `streamlit run`, which opens a browser for a script, but not for an app of one's own.
+            if Path(sys.argv[0]).name == Path(__file__).name and not st.get_option("server.headless"):
+                serving.open_browser(f"http://localhost:{st.get_option('server.port')}")
+            yield None
+
+    app = st.App(__file__, lifespan=lifespan, middleware=[Middleware(serving.Walls)])

@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+import click
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -129,6 +131,11 @@ async def prepared(_: Any = None) -> AsyncIterator[Mapping[str, Any] | None]:
     raise_descriptor_limit()
     _answer_at_once()
     yield None
+
+
+def open_browser(url: str) -> None:
+    """Shows the address to whoever sits here. Does not wait for the browser, nor fail without one."""
+    threading.Thread(target=click.launch, args=[url], name="browser", daemon=True).start()
 
 
 def raise_descriptor_limit() -> None:

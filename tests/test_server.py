@@ -179,3 +179,20 @@ def test_two_servers_on_one_database(used: Database, acme: UUID, tmp_path: Path)
             "/api/analytics", params=MARCH_18, headers=headers | {"If-None-Match": first.headers["ETag"]}
         )
         assert second.status_code == 304
+
+
+def test_a_browser_is_opened_for_whoever_sits_here(database: Database, tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    os.mkfifo(opened)
+    browser = tmp_path / "xdg-open"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n', encoding="utf-8")
+    browser.chmod(0o755)
+    options = ("--server.address", "localhost", "--server.headless", "false", "--server.port")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    with running(
+        lambda port: ("streamlit", "run", "streamlit_app.py", *options, port),
+        tmp_path / "server.log",
+        **configured(database),
+        PATH=path,
+    ) as client:
+        assert opened.read_text(encoding="utf-8") == f"http://localhost:{client.base_url.port}\n"
