@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import socket
+import stat
 import threading
 import time
 from collections import Counter
@@ -175,11 +176,14 @@ def _answer_at_once() -> None:
     waits 40 ms for the other side to acknowledge the first.
     """
     with suppress(OSError):
-        for name in os.listdir("/dev/fd"):  # noqa: PTH208
-            # Whatever it is: what is no socket, or none of TCP, refuses to be asked.
-            with suppress(OSError), socket.fromfd(int(name), socket.AF_INET, socket.SOCK_STREAM) as each:
-                if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for descriptor in map(int, os.listdir("/dev/fd")):  # noqa: PTH208
+            with suppress(OSError):  # closed meanwhile, or a socket of another kind
+                # fromfd() copies first, and where it is no socket leaves the copy open.
+                if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                    continue
+                with socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as each:
+                    if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _opens_a_page(scope: Scope) -> bool:

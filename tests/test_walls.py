@@ -1,5 +1,6 @@
 """What an anonymous visitor cannot do, in every way of starting the dashboard: over real sockets."""
 
+import asyncio
 import resource
 import socket
 import sys
@@ -22,6 +23,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
+from analytics import serving
 from analytics.database import Database
 from analytics.serving import Walls
 from tests import api
@@ -273,3 +275,16 @@ def test_a_page_sends_only_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
             connection.recv(timeout=60)
         assert cut.value.rcvd is not None
         assert cut.value.rcvd.code == 1008
+
+
+def test_a_server_that_begins_leaves_no_descriptor_open() -> None:
+    async def begin_and_end() -> None:
+        async with serving.prepared():
+            pass
+
+    asyncio.run(begin_and_end())
+    before = len(list(Path("/dev/fd").iterdir()))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        asyncio.run(begin_and_end())
+        assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert len(list(Path("/dev/fd").iterdir())) == before
