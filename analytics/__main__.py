@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from analytics import demo
-from analytics.clients import find_or_create_client
+from analytics.clients import find_or_create_client, has_clients
 from analytics.commands.access import keys, members
 from analytics.commands.doctor import doctor
 from analytics.commands.export import export
@@ -23,7 +23,6 @@ from analytics.errors import AnalyticsError, InvalidInput
 from analytics.formatting import counted
 from analytics.importing import TARGETS, ImportReport, import_file, plan_import
 from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations, open_ready_database
-from analytics.queries.clients import clients
 from analytics.repricing import correct, list_corrections, select_calls, survey_costs, undo
 from analytics.repricing.inspection import correction_lines, outcome_lines, repricing_lines, undoing_lines
 from analytics.tracking.inspection import replay_lines, spool_lines
@@ -73,8 +72,7 @@ def migrate() -> None:
 
 def _next_step(database: Database) -> Iterator[str]:
     """What to do with a database that has its tables."""
-    known = clients(database)
-    if not known:
+    if not has_clients(database):
         yield "next: python -m analytics client Acme    # makes a client and prints its id"
         return
     settings = access_settings()

@@ -42,6 +42,14 @@ def find_client(database: Database, name_or_id: str) -> FoundClient:
     raise UnknownClient(f'no client is called "{name}" in {database.place}: the clients there are {names}')
 
 
+def has_clients(database: Database) -> bool:
+    """Whether there is any client but the one that keeps the calls without a client."""
+    with database.transaction() as connection:
+        found = connection.execute("select exists (select from clients where id <> unassigned_client_id())")
+        [(is_there,)] = found.fetchall()
+    return bool(is_there)
+
+
 def find_or_create_client(database: Database, name_or_id: str, *, timezone: str = "UTC") -> tuple[UUID, bool]:
     """The client with this id or else this name, and whether it was created just now, in that time zone.
 

@@ -164,7 +164,9 @@ def harmless(table: pd.DataFrame) -> pd.DataFrame:
     A sign without width stands before those that begin like one; phones, which are numbers, are left alone.
     """
     texts = {
-        name: column.map(_harmless) for name, column in table.items() if pd.api.types.is_object_dtype(column)
+        name: column.map(_harmless)
+        for name, column in table.items()
+        if pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
     }
     return table.assign(**{str(name): column for name, column in texts.items()})
 
