@@ -26,6 +26,13 @@ def client(database: Database, name: str = "Acme", timezone: str = "UTC", **colu
     return client_id
 
 
+def quiet_client(database: Database, name: str = "Acme", timezone: str = "UTC", **columns: Any) -> UUID:
+    """Inserts a client whose one call is older than all that a page looks at; its id."""
+    client_id = client(database, name, timezone, **columns)
+    insert_usage(database, usage_log(client_id, created_at=LONG_AGO))
+    return client_id
+
+
 def conversation(database: Database, client_id: UUID, **columns: Any) -> UUID:
     """Inserts a conversation; its id."""
     conversation_id: UUID = columns.pop("id", None) or uuid4()

@@ -277,6 +277,7 @@ def test_the_last_good_list_stays_while_the_database_is_away(
 
 
 def test_an_unknown_conversation_is_told_so(configured: Database, client_id: UUID) -> None:
+    _use(configured, client_id)
     other = factories.client(configured, "Beta")
     _use(configured, other, conversation_id=ADA)
     for unknown in (uuid4(), ADA):

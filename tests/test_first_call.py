@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -15,8 +16,9 @@ from analytics import queries
 from analytics.__main__ import main
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
+from analytics.ui.first_call import snippets
 from tests import factories
-from tests.api import logged
+from tests.api import logged, serving
 from tests.app import open_page, text_of
 from tests.conftest import dsn
 
@@ -61,6 +63,26 @@ def test_a_client_without_calls_sees_how_to_log_one(database: Database, acme: UU
     assert [tab.label for tab in page.tabs] == ["Python", "curl", "OpenTelemetry", "Import"]
     assert all(str(acme) in page.code[number].value for number in range(4))
     assert not page.metric
+
+
+@pytest.mark.parametrize("way", ["Python", "curl", "OpenTelemetry", "Import"])
+def test_what_the_page_says_logs_a_call(database: Database, acme: UUID, way: str, tmp_path: Path) -> None:
+    client = queries.read_client(database, acme)
+    with serving(database) as address:
+        run_in_shell(snippets(client, datetime.now(UTC), address)[way], tmp_path)
+
+    [call] = logged(database, "client_id, source, model, prompt_tokens, completion_tokens, cost_basis")
+    assert call == {
+        "client_id": acme,
+        "source": "openai",
+        "model": "gpt-4",
+        "prompt_tokens": 150,
+        "completion_tokens": 80,
+        "cost_basis": "priced",
+    }
+    page = open_page()
+    assert NO_CALLS not in text_of(page)
+    assert page.metric
 
 
 def test_the_two_lines_for_an_empty_database_make_a_client_with_a_call(

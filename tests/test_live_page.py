@@ -122,8 +122,7 @@ def test_the_last_good_numbers_stay_while_the_database_is_away(
 
 
 def test_a_client_without_calls_of_today_is_told_so(configured: Database) -> None:
-    quiet = factories.client(configured)
-    factories.insert_usage(configured, factories.usage_log(quiet, created_at=factories.LONG_AGO))
+    factories.quiet_client(configured)
     page = open_page(PATH)
     assert not page.exception
     assert "No calls in the last 24 hours" in text_of(page)

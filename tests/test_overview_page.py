@@ -146,8 +146,7 @@ def test_phones_are_masked_until_asked_for(configured: Database) -> None:
 
 
 def test_a_client_without_calls_in_the_period_is_told_so(configured: Database) -> None:
-    quiet = factories.client(configured, "Quiet Ltd")
-    factories.insert_usage(configured, factories.usage_log(quiet, created_at=factories.LONG_AGO))
+    factories.quiet_client(configured, "Quiet Ltd")
     page = open_page()
     assert not page.exception
     assert "No usage, last 30 days" in text_of(page)
@@ -163,7 +162,7 @@ def test_a_database_without_clients_says_how_to_begin(configured: Database) -> N
 
 def test_two_clients_are_chosen_by_name_or_id_and_never_mixed(configured: Database) -> None:
     _use_now(configured, "Acme", prompt_tokens=1000, completion_tokens=0)
-    other = factories.client(configured, "Other Ltd")
+    other = factories.quiet_client(configured, "Other Ltd")
     assert _metrics(open_page())["Total tokens"] == "1.00K"
     assert _metrics(open_page(client="Other Ltd"))["Total tokens"] == "0"
     assert _metrics(open_page(client=str(other)))["Total tokens"] == "0"
@@ -290,7 +289,7 @@ def test_one_wrong_part_of_a_link_has_a_way_out(
     configured: Database, link: dict[str, str], rest: dict[str, str]
 ) -> None:
     _use_now(configured, "Acme")
-    factories.client(configured, "Beta")
+    factories.quiet_client(configured, "Beta")
     page = open_page(**link)
     assert len(page.error) == 1
 
@@ -310,11 +309,12 @@ def test_other_spellings_are_put_right_together(configured: Database) -> None:
 
 
 def test_a_client_that_disappears_from_an_open_page_leaves_a_way_out(configured: Database) -> None:
-    factories.client(configured, "Acme")
-    gone = factories.client(configured, "Beta")
+    factories.quiet_client(configured, "Acme")
+    gone = factories.quiet_client(configured, "Beta")
     page = open_page(client="Beta")
     assert not page.error
     with configured.transaction() as connection:
+        connection.execute("delete from usage_logs where client_id = %s", [gone])
         connection.execute("delete from clients where id = %s", [gone])
 
     _button(page, "Refresh").click().run()
@@ -342,7 +342,7 @@ def test_a_name_that_is_a_phone_is_masked_too(configured: Database) -> None:
 
 def test_namesakes_can_each_be_chosen(configured: Database) -> None:
     first = factories.client(configured, "Acme", id=UUID(int=1))
-    factories.client(configured, "Acme", id=UUID(int=2))
+    factories.quiet_client(configured, "Acme", id=UUID(int=2))
     factories.insert_usage(configured, factories.usage_log(first, created_at=datetime.now(UTC)))
     assert _metrics(open_page(client=str(UUID(int=1))))["Total tokens"] == "230"
     assert _metrics(open_page(client=str(UUID(int=2))))["Total tokens"] == "0"

@@ -5,6 +5,7 @@ import logging
 from datetime import datetime
 from typing import NoReturn
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import streamlit as st
 
@@ -58,9 +59,8 @@ def snippets(client: Client, now: datetime, address: str) -> dict[str, str]:
 
 def await_first_call(database: Database, client: Client, now: datetime) -> None:
     """Ends the page with how to log a call, as long as the client has none; then it goes on by itself."""
-    if queries.has_calls(database, client.id):
-        return
-    _show(database, client, now)
+    if client.first_day is None and not _has_calls(database, client):
+        _show(database, client, now)
 
 
 def _show(database: Database, client: Client, now: datetime) -> NoReturn:
@@ -89,12 +89,22 @@ def _show(database: Database, client: Client, now: datetime) -> NoReturn:
 
 
 def _has_calls(database: Database, client: Client) -> bool:
+    known = _with_calls()
     try:
-        return queries.has_calls(database, client.id)
+        if client.id in known or queries.has_calls(database, client.id):
+            known.add(client.id)
+            return True
     except DatabaseError as error:
-        # The page says it, where the database is away for longer.
-        log.warning("%s", error)
+        # The page's own numbers say it, or are the last good ones.
+        log.warning("whether %s has calls is not known: %s", client.id, error)
         return True
+    return False
+
+
+@st.cache_resource
+def _with_calls() -> set[UUID]:
+    """Clients that have made a call: asked once, as nobody takes the first one back."""
+    return set()
 
 
 def _address() -> str:

@@ -123,9 +123,8 @@ def begin_page(
         heading.badge("Demo data: invented clients and calls", icon=":material/science:", color="orange")
     with st.sidebar:
         signing_in.account((reading.secrets() or {}).get("auth", {}))
-    if needs_calls and client.first_day is None:
-        with explained():
-            await_first_call(database, client, now)
+    if needs_calls:
+        await_first_call(database, client, now)
     return Page(
         database=database,
         viewer=viewer,

@@ -30,7 +30,7 @@ WHO_MAY_LOOK = """\
 local = true                # all, to whoever sits at this machine: start with --server.address localhost
 
 [access]
-public_client = "Acme"      # this one client, to everybody who can reach the page
+public_client = "..."       # this one client, by its name, to everybody who can reach the page
 
 [auth]                      # people sign in, and see what they are members of: docs/deploy.md
 redirect_uri = "https://usage.example.com/oauth2callback"
