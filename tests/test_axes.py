@@ -30,9 +30,12 @@ def _drawn(measure: Measure, largest: Decimal) -> Iterator[Chart]:
     usage = pd.DataFrame({"source": ["openai"] * 3, **sums})
     days = usage.assign(date=moments)
     parts = {
-        f"{name}_{unit}": sums[f"total_{unit}"] if name == "openai" else [0, 0, 0]
+        f"{name}_{column}": sums[of_all] if name == "openai" else [0, 0, 0]
         for name in ("openai", "groq", "other")
-        for unit in ("tokens", "cost")
+        for column, of_all in (
+            *(("tokens", "total_tokens"), ("cost", "total_cost")),
+            *(("request_count", "request_count"), ("unpriced_count", "unpriced_count")),
+        )
     }
     yield charts.daily_usage(days, measure)
     yield charts.weekly_evolution(

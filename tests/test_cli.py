@@ -43,7 +43,10 @@ def test_migrate(empty_database: Database) -> None:
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert "applying 010_tenants\n" in first.output
     assert f"applied {len(MIGRATIONS)} migrations" in first.output
-    assert second.output == f"nothing to do: {len(MIGRATIONS)} migrations applied already\n"
+    assert second.output.splitlines() == [
+        f"nothing to do: {len(MIGRATIONS)} migrations applied already",
+        "next: python -m analytics client Acme    # makes a client and prints its id",
+    ]
 
 
 def test_demo_refuses_real_clients_in_one_line(database: Database) -> None:
