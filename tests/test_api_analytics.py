@@ -84,7 +84,7 @@ def in_sql(database: Database, topic: topics.Topic, *arguments: Any) -> list[dic
 def summary_in_sql(database: Database, client_id: UUID, days: int, now: datetime) -> dict[str, Any]:
     total, *parts = in_sql(database, topics.SUMMARY, client_id, days, now)
     assert total.pop("provider") == "total"
-    compared = {"from": "2026-01-18", "to": "2026-02-16", "until": None, "no_comparison": None}
+    compared = {"from": "2026-01-18", "to": "2026-02-16", "is_running": False, "no_comparison": None}
     return total | {"compared_with": compared, "by_provider": parts}
 
 

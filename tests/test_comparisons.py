@@ -165,7 +165,7 @@ def test_the_api_leaves_out_what_cannot_be_compared_and_says_why(database: Datab
     assert summary["compared_with"] == {
         "from": "2026-02-27",
         "to": "2026-03-08",
-        "until": None,
+        "is_running": False,
         "no_comparison": "data begin on 6 Mar 2026",
     }
     for row in (summary, *summary["by_provider"]):

@@ -214,7 +214,7 @@ def _has_all_letters(pdf: bytes, name: str) -> bool:
 
 
 def test_no_page_has_a_row_or_two_alone(overview: Overview) -> None:
-    data = statement._data(overview, NOW, is_unmasked=True)
+    data = statement._data(overview, NOW)
     conversations = [data["conversations"][0] | {"name": f"conversation-{number}"} for number in range(20)]
     for models in range(1, 30, 2):
         data["models"] = data["models"][:1] * models

@@ -61,7 +61,7 @@ def test_calls_have_the_name_of_their_conversation_or_of_the_one_with_their_phon
     ):
         _use(database, acme, NOW, number=number, conversation_id=conversation_id, phone=phone)
 
-    calls = queries.calls_since(database, acme, NOW).sort_values("id")
+    calls = queries.calls_since(database, acme, NOW, sees_phones=True).sort_values("id")
     assert calls["conversation_name"].tolist() == ["Ada", "Ada", "Ada", None, None]
     assert calls["conversation_id"].tolist() == [named, named, named, None, None]
     assert calls["phone"].tolist() == [None, "9", "551", "552", None]

@@ -1,6 +1,6 @@
 """What goes over the wire, for the OpenAPI document; of what comes in, what is checked by it."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -195,8 +195,9 @@ class ComparedWith(BaseModel):
 
     first: date = Field(alias="from")
     last: date = Field(alias="to")
-    until: datetime | None = Field(
-        description="Until when, on the last day, while the period runs; else null"
+    is_running: bool = Field(
+        description="While the period runs, the last day counts until the time of day of the answer. "
+        "(That is not in it: an answer with equal numbers stays the same.)"
     )
     no_comparison: str | None = Field(description="Why the two cannot be compared; null where they can")
 

@@ -52,7 +52,7 @@ _SUMMARY = """
             'compared_with', jsonb_build_object(
                 'from', compared.first_date,
                 'to', compared.last_date,
-                'until', compared.until_at,
+                'is_running', compared.until_at is not null,
                 'no_comparison', compared.no_comparison
             ),
             'by_provider', parts.listed
