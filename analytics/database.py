@@ -358,6 +358,12 @@ def stop_embedded_postgresql() -> None:
         used.stop()
 
 
+def end_embedded_postgresql() -> None:
+    """The same where the process ends, so that nothing starts it again."""
+    if used := sys.modules.get("analytics.embedded"):
+        used.end()
+
+
 def connect_arguments(url: URL) -> dict[str, Any]:
     """What psycopg.connect() takes: a URL as text would lose a blank in a socket's directory."""
     return {**url.translate_connect_args(username="user", database="dbname"), **url.query}

@@ -14,9 +14,12 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 import click
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from analytics.database import end_embedded_postgresql
 
 MOST_VISITORS = 1_000
 """Open pages. Each takes Streamlit a websocket and an event loop: four file descriptors."""
@@ -132,6 +135,8 @@ async def prepared(_: Any = None) -> AsyncIterator[Mapping[str, Any] | None]:
     raise_descriptor_limit()
     _answer_at_once()
     yield None
+    # Uvicorn ends the process by the signal that told it to, and Python's own end never comes.
+    await run_in_threadpool(end_embedded_postgresql)
 
 
 def open_browser(url: str) -> None:

@@ -12,9 +12,9 @@ from analytics.config import PROJECT_DIRECTORY
 
 # From the ground up. A module may import from its own layer and from those before it.
 LAYERS = (
-    {"errors", "config", "bounded_json", "serving"},
+    {"errors", "config", "bounded_json"},
     {"remote", "embedded", "pulse"},
-    {"database", "pricing", "public_prices", "formatting", "migrations"},
+    {"database", "pricing", "public_prices", "formatting", "migrations", "serving"},
     {"prices", "records"},
     {"storing", "clients"},
     {

@@ -12,8 +12,8 @@ windows     the same, as far as the wheel does it there
 import sys
 
 if sys.platform == "win32":
-    from analytics.embedded.windows import start, stop
+    from analytics.embedded.windows import end, start, stop
 else:
-    from analytics.embedded.server import start, stop
+    from analytics.embedded.server import end, start, stop
 
-__all__ = ["start", "stop"]
+__all__ = ["end", "start", "stop"]

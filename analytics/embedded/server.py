@@ -66,11 +66,11 @@ def stop() -> None:
             os.close(users)
 
 
-def _end() -> None:
-    """At the end of the process, when what still reads must not start it again."""
+def end() -> None:
+    """At the end of the process: stop(), and what still reads does not start it again."""
     global _is_over
     with _starting:
-        _is_over = True
+        _is_over = _is_over or _in_use is not None
         stop()
 
 
@@ -85,7 +85,7 @@ def _use(cluster: Cluster) -> None:
     users = _open(cluster, "users")
     fcntl.flock(users, fcntl.LOCK_SH)
     if _in_use is None:
-        atexit.register(_end)
+        atexit.register(end)
     _in_use = os.getpid(), cluster, users
 
 

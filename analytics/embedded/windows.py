@@ -30,6 +30,11 @@ def start() -> URL:
         ) from error
 
 
+def end() -> None:
+    """At the end of the process."""
+    stop()
+
+
 def stop() -> None:
     """Ends this process's use of the server; the last one that does stops it."""
     global _server
