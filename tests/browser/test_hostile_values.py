@@ -146,7 +146,8 @@ def test_a_conversation_shows_stored_values_as_they_are(
 ) -> None:
     client = next(client for client in queries.clients(hostile_database) if client.name == VALUES[0])
     today = client.today(datetime.now(UTC))
-    found = queries.found_conversations(hostile_database, client.id, today - timedelta(days=1), today)
+    days = today - timedelta(days=1), today
+    found = queries.found_conversations(hostile_database, client.id, *days, sees_phones=True)
     assert sorted(found["conversation_name"]) == sorted(VALUES)
     for name, conversation_id in zip(found["conversation_name"], found["conversation_id"], strict=True):
         if name not in VALUES[1:8:3]:
