@@ -6,8 +6,8 @@
 --   4  visitors    what Supabase grants anon and authenticated by default is taken back
 --
 -- Whoever reads as analytics_reader sees phones masked, unless the transaction says that an administrator asks:
--- app.phones = 'whole', or 'findable' where they are only to be found by. Others, such as whoever sits at Supabase's SQL editor, see them whole unless it says
--- 'masked'. Safe to run again, and safe to paste into Supabase's SQL editor.
+-- app.phones = 'whole', or 'findable' where they are only to be found by. Others, such as whoever sits at Supabase's
+-- SQL editor, see them whole unless it says 'masked'. Safe to run again, and safe to paste into Supabase's SQL editor.
 
 
 -- 1  Masking ---------------------------------------------------------------------------------------
@@ -197,8 +197,8 @@ create or replace function phone_handle(p_secret text, p_client_id uuid, p_phone
 
 -- One row per conversation with use in the period that fits the search, a page of them in the order asked for.
 -- matched_count says how many there are in all. Conversations are told apart as get_usage_by_conversation() does.
--- p_search is a part of the name, the phone or the id, in any case, or a handle; p_sort one of tokens, cost,
--- requests, name, last. Names and phones are looked for and sorted by as whoever asks may see them: who may not see
+-- p_search is a part of the name or the phone, or what the id begins with, as folded() takes them (no sign in it
+-- stands for others), or a handle; p_sort one of tokens, cost, requests, name, last. Names and phones are looked for and sorted by as whoever asks may see them: who may not see
 -- a phone cannot find out whether it is there, either.
 create or replace function search_conversations(
     p_client_id uuid, p_first_date date, p_last_date date, p_search text default '', p_sort text default 'tokens',
