@@ -6,21 +6,41 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import uvicorn
 from fastapi.testclient import TestClient
+from prometheus_client import Histogram
+from prometheus_client.parser import text_string_to_metric_families
 from psycopg.rows import dict_row
 from starlette.types import ASGIApp
 
-from analytics.api import Service, create_api
+from analytics.api import PATHS, Service, create_api
 from analytics.database import Database
 from analytics.keys import Scope, create_key
 from tests.conftest import dsn
 
 MANY_REQUESTS = 1_000_000
+_STATUSES = {str(status.value) for status in HTTPStatus}
+_LABELS = {
+    "route": {
+        *PATHS,
+        "/api/analytics",
+        "/api/export",
+        "/api/usage",
+        "/api/docs",
+        "/api/openapi.json",
+        "unknown",
+    },
+    "method": {"GET", "HEAD", "POST", "other"},
+    "status": {*_STATUSES, "cut", "stored", "duplicate", "rejected"},
+    "origin": {"database", "cache"},
+    "le": {"+Inf" if bound == float("inf") else str(bound) for bound in Histogram.DEFAULT_BUCKETS},
+}
+"""All that metrics may say about a request."""
 
 
 def open_api(database: Database, *, requests_per_minute: int = MANY_REQUESTS) -> TestClient:
@@ -36,6 +56,22 @@ def bearer(database: Database, client_id: UUID, scope: Scope = "read") -> dict[s
 def exact(body: bytes) -> Any:
     """JSON with all digits of its numbers."""
     return json.loads(body, parse_float=Decimal)
+
+
+def words_of(metrics: str) -> str:
+    """What metrics say in words, which are names that all installations share.
+
+    Without their values: moments and seconds have so many digits that any number is among them by chance.
+    """
+    words = []
+    for family in text_string_to_metric_families(metrics):
+        words += [family.name, family.documentation]
+        for sample in family.samples:
+            assert sample.labels.keys() <= _LABELS.keys()
+            assert all(value in _LABELS[label] for label, value in sample.labels.items()), sample
+            words += [sample.name, *sample.labels.values()]
+    assert words
+    return "\n".join(words)
 
 
 def logged(database: Database, columns: str = "*") -> list[dict[str, Any]]:
