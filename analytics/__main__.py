@@ -79,7 +79,7 @@ def _next_step(database: Database) -> Iterator[str]:
     if not (settings.is_embedded or settings.signs_in or settings.public_client or settings.is_local):
         yield (
             "next: say in .streamlit/secrets.toml who may look: on a laptop [access] local = true; "
-            'README.md, "Who may see what", has the others'
+            "docs/access.md has the others"
         )
     yield "next: streamlit run streamlit_app.py --server.address localhost"
 

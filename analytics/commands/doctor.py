@@ -28,7 +28,7 @@ def doctor(context: click.Context, client: str | None, days: int) -> None:
     try:
         opened = open_ready_database()
     except AnalyticsError as error:
-        checks = [Check(name="Database", state="fail", found=str(error), remedy="see README, Your own data")]
+        checks = [Check(name="Database", state="fail", found=str(error), remedy="see docs/data.md")]
         _show("Installation", checks)
         context.exit(1)
     with closing(opened) as database:

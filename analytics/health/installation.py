@@ -254,7 +254,7 @@ def _spool(now: datetime) -> Check:
             name=name,
             state="fail",
             found=f"{path} cannot be read: {error}",
-            remedy="see README, Track your calls",
+            remedy="see docs/tracking.md",
         )
     made_at = row_of(oldest[0].line).created_at if oldest else now
     found = f"{waiting:,} waiting" + (f", the oldest made {ago(made_at, now)}" if oldest else "")

@@ -56,7 +56,10 @@ def log_openai_usage(
 ) -> UUID | None:
     """Logs a call of OpenAI: `usage` is the response's, of chat completions, responses or embeddings.
 
-    See log_usage() for the rest.
+        response = OpenAI().chat.completions.create(model="gpt-4o-mini", messages=messages)
+        log_openai_usage(client_id, "invoice 17", "5511999999999", response.model, response.usage)
+
+    `usage` is None where a stream was cut: the call is kept as `unpriced`. See log_usage() for the rest.
     """
     return log_usage(
         client_id,
