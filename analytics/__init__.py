@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analytics.pricing import Cost, Usage, calculate_cost
-    from analytics.remote import RemoteAnalytics, use_analytics
+    from analytics.api_client import RemoteAnalytics, use_analytics
+    from analytics.pricing.price_list import Cost, Usage, calculate_cost
     from analytics.tracking import (
         TrackerStats,
         close,
@@ -43,8 +43,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("Cost", "Usage", "calculate_cost"), "analytics.pricing"),
-    **dict.fromkeys(("RemoteAnalytics", "use_analytics"), "analytics.remote"),
+    **dict.fromkeys(("Cost", "Usage", "calculate_cost"), "analytics.pricing.price_list"),
+    **dict.fromkeys(("RemoteAnalytics", "use_analytics"), "analytics.api_client"),
 }
 
 

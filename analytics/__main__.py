@@ -13,19 +13,19 @@ import click
 from analytics import demo
 from analytics.clients import find_or_create_client, has_clients
 from analytics.commands.access import keys, members
+from analytics.commands.corrections import correction_lines, outcome_lines, repricing_lines, undoing_lines
 from analytics.commands.doctor import doctor
 from analytics.commands.export import export
 from analytics.commands.prices import prices
+from analytics.commands.spool import replay_lines, spool_lines
 from analytics.commands.terminal import person
 from analytics.config import access_settings
+from analytics.corrections import correct, list_corrections, select_calls, survey_costs, undo
 from analytics.database import Database, open_database
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.formatting import counted
 from analytics.importing import TARGETS, ImportReport, import_file, plan_import
 from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations, open_ready_database
-from analytics.repricing import correct, list_corrections, select_calls, survey_costs, undo
-from analytics.repricing.inspection import correction_lines, outcome_lines, repricing_lines, undoing_lines
-from analytics.tracking.inspection import replay_lines, spool_lines
 
 
 class Commands(click.Group):

@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from analytics.calls.row import is_uuid
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
-from analytics.records import is_uuid
 
 # Whoever looks for a client by name, to create it when it is missing, holds this lock.
 CLIENT_LOCK = 7511

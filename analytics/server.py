@@ -32,7 +32,7 @@ FOLD_EVERY_SECONDS = 10
 
 def _open_database() -> Database:
     # Imported here: what pages share needs Streamlit to be running already.
-    from analytics.ui.reading import secrets
+    from analytics.ui.frame.reads import secrets
 
     return open_ready_database(secrets())
 

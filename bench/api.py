@@ -36,10 +36,10 @@ import uvicorn
 from fastapi import FastAPI, Response
 from sqlalchemy.engine import make_url
 
+from analytics.access.keys import create_key
 from analytics.api import Service, create_api
 from analytics.api.routes import ANSWER_SECONDS
 from analytics.database import Database
-from analytics.keys import create_key
 from bench.data import LARGEST_CLIENT
 from tests.tcp_proxy import TcpProxy
 

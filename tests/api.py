@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from psycopg.rows import dict_row
 from starlette.types import ASGIApp
 
+from analytics.access.keys import Scope, create_key
 from analytics.api import PATHS, Service, create_api
 from analytics.database import Database
-from analytics.keys import Scope, create_key
 from tests.conftest import dsn
 
 MANY_REQUESTS = 1_000_000

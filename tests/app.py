@@ -6,8 +6,8 @@ from streamlit import config as streamlit_config
 from streamlit.testing.v1 import AppTest
 
 from analytics.config import PROJECT_DIRECTORY
-from analytics.ui import signing_in
-from analytics.ui.signing_in import Handshake
+from analytics.ui.frame import sign_in
+from analytics.ui.frame.sign_in import Handshake
 
 TIMEOUT_SECONDS = 60
 AT_THIS_MACHINE = {"access": {"local": True}}
@@ -17,7 +17,7 @@ _HANDSHAKE = Handshake(
 )
 
 # AppTest has no connection, and no place for what a browser says when it opens one.
-signing_in.handshake = lambda: _HANDSHAKE
+sign_in.handshake = lambda: _HANDSHAKE
 
 
 def open_page(

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from analytics.corrections import Correction, Outcome, Selection, correct, select_calls
 from analytics.database import Database
-from analytics.repricing import Correction, Outcome, Selection, correct, select_calls
 from tests import factories
 from tests.factories import NOW
 

@@ -1,4 +1,4 @@
-"""Who may see what: decided by analytics/access.py, and what the page shows of it."""
+"""Who may see what: decided by analytics/access/viewer.py, and what the page shows of it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,8 +10,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from analytics import access
-from analytics.access import Identity, Viewer
+from analytics.access import viewer
+from analytics.access.members import add_member
+from analytics.access.viewer import Identity, Viewer
 from analytics.config import AccessSettings, access_settings
 from analytics.database import Database, Query
 from analytics.errors import (
@@ -22,7 +23,6 @@ from analytics.errors import (
     SignInNeeded,
     UnknownClient,
 )
-from analytics.members import add_member
 from analytics.queries import UNASSIGNED_CLIENT_ID
 from tests import factories
 from tests.app import open_page, text_of
@@ -49,7 +49,7 @@ def decide(
     *,
     is_at_this_machine: bool = False,
 ) -> Viewer:
-    return access.viewer(database, settings, identity, is_at_this_machine=is_at_this_machine)
+    return viewer.decide_viewer(database, settings, identity, is_at_this_machine=is_at_this_machine)
 
 
 def ids(viewer: Viewer) -> list[UUID]:

@@ -16,13 +16,13 @@ from fastapi.testclient import TestClient
 from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
-from analytics.access import Identity
+from analytics.access.keys import create_key, revoke_key
+from analytics.access.members import add_member
+from analytics.access.viewer import Identity
 from analytics.api import PATHS
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
-from analytics.keys import create_key, revoke_key
-from analytics.members import add_member
-from analytics.ui import signing_in
+from analytics.ui.frame import sign_in
 from tests import factories
 from tests.api import logged, open_api, words_of
 from tests.app import open_page, text_of
@@ -37,7 +37,7 @@ from tests.app import open_page, text_of
 #
 # The last column is personal data, Acme's phones: to whom of them all they are shown whole, in rows, names
 # and metadata, with all that a page has turned on; "-" where nobody gets them. Of functions: "raw" where one
-# answers with phones as they are, which the queries in front of it mask (analytics/queries/topics.py).
+# answers with phones as they are, which the queries in front of it mask (analytics/queries/sql_function.py).
 MATRIX = """
                                   anonymous  other's   viewer    admin     revoked   read      write     other's   other's    whole
                                              viewer                        key       key       key       read key  write key  phones
@@ -318,7 +318,7 @@ def test_pages(tenants: Database, monkeypatch: pytest.MonkeyPatch, name: str) ->
     def seen_by(who: str) -> str:
         email = EMAILS.get(who)
         monkeypatch.setattr(
-            signing_in, "identity", lambda: email and Identity(email=email, is_email_verified=True)
+            sign_in, "identity", lambda: email and Identity(email=email, is_email_verified=True)
         )
         page = open_page(
             None if path == "streamlit_app" else f"pages/{path}.py",

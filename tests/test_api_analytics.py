@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from analytics.database import Database
-from analytics.queries import topics
+from analytics.queries import sql_function
 from tests import factories
 from tests.api import bearer, exact, open_api
 
@@ -64,7 +64,7 @@ def ask(api: TestClient, headers: dict[str, str], **parameters: Any) -> Any:
     return exact(response.content)
 
 
-def in_sql(database: Database, topic: topics.Topic, *arguments: Any) -> list[dict[str, Any]]:
+def in_sql(database: Database, topic: sql_function.Topic, *arguments: Any) -> list[dict[str, Any]]:
     """What the topic's SQL function says, as JSON has it: a cost of which nothing is known is null."""
     rows = factories.call(database, ", ".join(topic.columns), topic.function, *arguments)
     told = []
@@ -82,7 +82,7 @@ def in_sql(database: Database, topic: topics.Topic, *arguments: Any) -> list[dic
 
 
 def summary_in_sql(database: Database, client_id: UUID, days: int, now: datetime) -> dict[str, Any]:
-    total, *parts = in_sql(database, topics.SUMMARY, client_id, days, now)
+    total, *parts = in_sql(database, sql_function.SUMMARY, client_id, days, now)
     assert total.pop("provider") == "total"
     compared = {"from": "2026-01-18", "to": "2026-02-16", "is_running": False, "no_comparison": None}
     return total | {"compared_with": compared, "by_provider": parts}
@@ -99,10 +99,10 @@ def masked(conversations: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def all_in_sql(database: Database, client_id: UUID, days: int, now: datetime) -> dict[str, Any]:
     """What `analytics` must be, with the last 12 weeks and the month of the last day."""
     return {
-        "daily": in_sql(database, topics.DAILY, client_id, days, now),
-        "weekly": in_sql(database, topics.WEEKLY, client_id, 12, now),
-        "monthly": in_sql(database, topics.MONTHLY, client_id, now.year, now.month, now),
-        "byConversation": masked(in_sql(database, topics.BY_CONVERSATION, client_id, days, 20, now)),
+        "daily": in_sql(database, sql_function.DAILY, client_id, days, now),
+        "weekly": in_sql(database, sql_function.WEEKLY, client_id, 12, now),
+        "monthly": in_sql(database, sql_function.MONTHLY, client_id, now.year, now.month, now),
+        "byConversation": masked(in_sql(database, sql_function.BY_CONVERSATION, client_id, days, 20, now)),
         "summary": summary_in_sql(database, client_id, days, now),
     }
 
@@ -271,14 +271,16 @@ def test_the_last_day_is_the_one_that_was_named(database: Database, api: TestCli
 def test_another_month(database: Database, api: TestClient, used: UUID) -> None:
     answer = ask(api, bearer(database, used), type="monthly", month="2026-02", **MARCH_18)
     assert answer["period"]["month"] == "2026-02"
-    assert answer["analytics"]["monthly"] == in_sql(database, topics.MONTHLY, used, 2026, 2, factories.NOW)
+    assert answer["analytics"]["monthly"] == in_sql(
+        database, sql_function.MONTHLY, used, 2026, 2, factories.NOW
+    )
     assert len(answer["analytics"]["monthly"]) == 1
 
 
 @pytest.mark.parametrize("limit", [1, 2, 1000])
 def test_a_limit_of_conversations(database: Database, api: TestClient, used: UUID, limit: int) -> None:
     answer = ask(api, bearer(database, used), type="conversation", limit=limit, **MARCH_18)
-    everything = masked(in_sql(database, topics.BY_CONVERSATION, used, 30, 1000, factories.NOW))
+    everything = masked(in_sql(database, sql_function.BY_CONVERSATION, used, 30, 1000, factories.NOW))
     assert answer["analytics"]["byConversation"] == everything[:limit]
     assert len(everything) == 4
 

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 from fastapi.testclient import TestClient
 
+from analytics.access.keys import Scope, create_key, revoke_key
 from analytics.database import Database
-from analytics.keys import Scope, create_key, revoke_key
 from tests import factories
 from tests.api import bearer, open_api, words_of
 from tests.tcp_proxy import TcpProxy

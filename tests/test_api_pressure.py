@@ -19,10 +19,10 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from analytics.api import guard, work
+from analytics.api import auth, work
 from analytics.api.bodies import MAX_BODY_BYTES
+from analytics.api.cache import Remembered
 from analytics.api.models import MAX_RECORDS
-from analytics.api.remembering import Remembered
 from analytics.database import Database
 from tests import factories
 from tests.api import bearer, logged, open_api, serving
@@ -299,7 +299,7 @@ def test_a_key_has_so_many_seconds(database: Database, acme: UUID, monkeypatch: 
 def test_guessed_keys_are_looked_up_only_so_often(
     database: Database, acme: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "UNKNOWN_KEYS_A_MINUTE", 2)
+    monkeypatch.setattr(auth, "UNKNOWN_KEYS_A_MINUTE", 2)
     api = open_api(database)
     known, not_yet_known = bearer(database, acme), bearer(database, acme)
     assert api.get("/api/analytics", headers=known).status_code == 200

@@ -11,8 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 import analytics
+from analytics.calls.row import call_uuid
 from analytics.database import Database
-from analytics.records import call_uuid
 from tests import factories
 from tests.api import bearer, logged, open_api
 

@@ -8,14 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from analytics.at_list_prices import AtListPrices, OwnPriced, at_list_prices
+from analytics.calls.row import price_of_row
 from analytics.database import Database
-from analytics.price_book import load_price_book
-from analytics.price_switch import use_list
-from analytics.prices import load_price_list
-from analytics.pricing import PriceList
+from analytics.pricing.at_list_prices import AtListPrices, OwnPriced, at_list_prices
+from analytics.pricing.editing import load_price_book
+from analytics.pricing.price_list import PriceList
+from analytics.pricing.stored import load_price_list
+from analytics.pricing.switch import use_list
 from analytics.queries import Period, load_overview
-from analytics.records import price_of_row
 from tests import factories
 from tests.factories import NOW
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from analytics import charts, charts_of_calls, charts_over_time
+from analytics import charts
 from analytics.charts import MEASURES, Chart, Measure
 from analytics.exports.drawing import chart_svg
 
@@ -41,12 +41,12 @@ def _drawn(measure: Measure, largest: Decimal) -> Iterator[Chart]:
     yield charts.weekly_evolution(
         pd.DataFrame({"week_start": moments, "week_number": [10, 11, 12], **sums, **parts}), measure
     )
-    yield charts_over_time.usage_over_time(
+    yield charts.usage_over_time(
         usage.assign(bucket_date=moments, first_date=moments, last_date=moments), measure, "day"
     )
     first_at = datetime(2026, 3, 2, tzinfo=UTC)
     made_at = pd.to_datetime([first_at + timedelta(minutes=minute) for minute in range(3)])
-    yield charts_of_calls.by_minute(
+    yield charts.by_minute(
         usage.assign(minute_at=made_at),
         measure,
         first_at=first_at,

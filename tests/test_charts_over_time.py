@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analytics import charts_over_time
+from analytics import charts
 from analytics.charts import COLORS, MEASURES
 
 
@@ -40,7 +40,7 @@ def _data(specification: dict[str, Any], layer: dict[str, Any]) -> list[dict[str
 
 def test_usage_over_time_adds_up_what_is_neither_openai_nor_groq() -> None:
     frame = _over_time(date(2026, 3, 17), date(2026, 3, 18))
-    specification = charts_over_time.usage_over_time(frame, MEASURES["Cost"], "day").to_dict()
+    specification = charts.usage_over_time(frame, MEASURES["Cost"], "day").to_dict()
     stacks, rule = specification["layer"]
     assert stacks["mark"]["type"] == "area"
     assert [
@@ -62,13 +62,13 @@ def test_usage_over_time_adds_up_what_is_neither_openai_nor_groq() -> None:
 def test_the_tooltip_says_which_days_a_bucket_counts() -> None:
     frame = _over_time(date(2026, 3, 16))
     frame["first_date"], frame["last_date"] = pd.Timestamp("2026-03-17"), pd.Timestamp("2026-03-18")
-    specification = charts_over_time.usage_over_time(frame, MEASURES["Tokens"], "week").to_dict()
+    specification = charts.usage_over_time(frame, MEASURES["Tokens"], "week").to_dict()
     _, rule = specification["layer"]
     assert [(row["days"], row["Total"]) for row in _data(specification, rule)] == [("17 to 18 Mar 2026", 111)]
 
 
 def test_a_lone_bucket_is_a_bar_as_an_area_would_have_no_width() -> None:
-    specification = charts_over_time.usage_over_time(
+    specification = charts.usage_over_time(
         _over_time(date(2026, 3, 1)), MEASURES["Tokens"], "month"
     ).to_dict()
     assert specification["layer"][0]["mark"]["type"] == "bar"
@@ -85,7 +85,7 @@ def test_usage_by_hour_has_a_cell_for_every_hour() -> None:
             "unpriced_count": [0, 0],
         }
     )
-    specification = charts_over_time.usage_by_hour(frame, MEASURES["Cost"]).to_dict()
+    specification = charts.usage_by_hour(frame, MEASURES["Cost"]).to_dict()
     cells = _data(specification, specification)
     assert len(cells) == 7 * 24
     assert [

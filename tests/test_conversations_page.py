@@ -15,7 +15,7 @@ import streamlit as st
 from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
-from analytics import charts_of_calls, queries
+from analytics import charts, queries
 from analytics.database import Database
 from tests import factories
 from tests.app import open_page, text_of
@@ -255,7 +255,7 @@ def test_the_course_has_each_call_and_the_cost_so_far(database: Database, acme: 
         )
     today = factories.NOW.date()
     calls = queries.conversation_calls(database, acme, today, today, conversation_id=ADA, phone_handle=None)
-    [points] = charts_of_calls.timeline(calls, "America/Sao_Paulo").to_dict()["datasets"].values()
+    [points] = charts.timeline(calls, "America/Sao_Paulo").to_dict()["datasets"].values()
     assert [point["provider"] for point in points] == ["OpenAI", "Groq", "Other"]
     assert [point["running_cost"] for point in points] == [0.0093, 0.0186, 0.0279]
     assert points[0]["clock"] == "Wed 18 Mar 2026, 09:00:00"

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from analytics.corrections import ModelCosts, list_corrections, preview, record, survey_costs, undo
 from analytics.database import Database, Query
 from analytics.errors import DataRefused, InvalidInput
-from analytics.repricing import ModelCosts, corrections, list_corrections, survey, survey_costs, undo
 from tests import factories
 from tests.connections import dsn
 from tests.factories import NOW
@@ -194,8 +194,8 @@ def test_corrections_are_listed_newest_first(
 def test_many_batches_are_one_correction(
     database: Database, acme: UUID, connection: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corrections, "BATCH_ROWS", 4)
-    monkeypatch.setattr(survey, "FETCHED_ROWS", 3)
+    monkeypatch.setattr(record, "BATCH_ROWS", 4)
+    monkeypatch.setattr(preview, "FETCHED_ROWS", 3)
     rows = [log(acme, created_at=NOW - timedelta(minutes=place)) for place in range(12)]
     factories.insert_usage(database, *rows)
     before = stored(connection, *(row["id"] for row in rows))
@@ -213,7 +213,7 @@ def test_many_batches_are_one_correction(
 def test_a_correction_is_all_or_nothing(
     database: Database, acme: UUID, connection: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corrections, "BATCH_ROWS", 1)
+    monkeypatch.setattr(record, "BATCH_ROWS", 1)
     rows = [log(acme, id=UUID(int=number)) for number in (1, 2, 3)]
     factories.insert_usage(database, *rows)
     connection.execute(

@@ -11,9 +11,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from analytics.corrections import list_corrections, undo
 from analytics.database import Database
 from analytics.errors import InvalidInput
-from analytics.repricing import list_corrections, undo
 from tests import factories
 from tests.connections import at_once, dsn
 from tests.factories import NOW

@@ -8,10 +8,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from analytics.access import Identity
+from analytics.access.members import add_member
+from analytics.access.viewer import Identity
 from analytics.database import Database
-from analytics.members import add_member
-from analytics.ui import signing_in
+from analytics.ui.frame import sign_in
 from tests import factories
 from tests.api import bearer, open_api
 from tests.app import AT_THIS_MACHINE, open_page, text_of
@@ -49,9 +49,9 @@ def told(page: AppTest, proxy: TcpProxy) -> list[str]:
     return [str(part) for part in parts if part and str(part) in everything]
 
 
-def sign_in(monkeypatch: pytest.MonkeyPatch, email: str | None) -> None:
+def as_member(monkeypatch: pytest.MonkeyPatch, email: str | None) -> None:
     who = Identity(email=email, is_email_verified=True) if email else None
-    monkeypatch.setattr(signing_in, "identity", lambda: who)
+    monkeypatch.setattr(sign_in, "identity", lambda: who)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -75,7 +75,7 @@ def test_a_visitor_reads_that_the_database_does_not_answer(
 def test_of_those_who_sign_in_only_who_sees_all_clients_is_told(
     proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch, email: str | None, is_told: bool
 ) -> None:
-    sign_in(monkeypatch, email)
+    as_member(monkeypatch, email)
     page = open_page(secrets=SIGNS_IN)
     proxy.stop()
     st.cache_data.clear()
@@ -103,9 +103,9 @@ def test_whoever_sits_at_the_machine_is_told_from_the_first_visit_on(proxy: TcpP
 def test_one_who_ran_it_and_signs_out_is_told_no_more(
     proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sign_in(monkeypatch, "ada@example.com")
+    as_member(monkeypatch, "ada@example.com")
     page = open_page(secrets=SIGNS_IN)
-    sign_in(monkeypatch, "vera@example.com")
+    as_member(monkeypatch, "vera@example.com")
     page.run()
     proxy.stop()
     st.cache_data.clear()

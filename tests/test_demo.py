@@ -8,7 +8,8 @@ import pytest
 
 from analytics import demo
 from analytics.database import Database, Query
-from analytics.demo_profiles import DEMO_CLIENTS
+from analytics.demo import history
+from analytics.demo.profiles import DEMO_CLIENTS
 from analytics.errors import InvalidInput
 from tests import factories
 
@@ -143,8 +144,8 @@ def test_the_same_seed_and_end_give_the_same_rows(database: Database, filled: de
 def test_the_usual_demo_has_a_trend_a_burst_and_a_quiet_week() -> None:
     # Without a database: the counts are drawn before anything is stored.
     profile = DEMO_CLIENTS[0]
-    threads = demo._conversations(profile, demo.DEFAULT_SEED, demo.DEFAULT_WEEKS)
-    calls = demo._calls(profile, threads, demo.DEFAULT_SEED, factories.NOW, demo.DEFAULT_WEEKS)
+    threads = history._conversations(profile, demo.DEFAULT_SEED, demo.DEFAULT_WEEKS)
+    calls = history._calls(profile, threads, demo.DEFAULT_SEED, factories.NOW, demo.DEFAULT_WEEKS)
     per_week = [0] * demo.DEFAULT_WEEKS
     for *_, created_at in calls:
         weeks_ago = (factories.NOW - factories.datetime.fromisoformat(str(created_at))).days // 7

@@ -34,12 +34,12 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from analytics.__main__ import main
+from analytics.access.keys import create_key
+from analytics.access.members import member_lines
 from analytics.api import PATHS
 from analytics.api.bodies import MAX_BODY_BYTES
 from analytics.config import PROJECT_DIRECTORY, access_settings
 from analytics.database import Database
-from analytics.keys import create_key
-from analytics.members import member_lines
 from analytics.migrations import MIGRATIONS_DIRECTORY
 from tests import factories, nginx
 from tests.conftest import dsn

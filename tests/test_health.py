@@ -16,8 +16,8 @@ from analytics.database import Database
 from analytics.health import Check
 from analytics.health.installation import INDEXES
 from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations
-from analytics.price_book import add_price, checked_price
-from analytics.price_switch import use_list
+from analytics.pricing.editing import add_price, checked_price
+from analytics.pricing.switch import use_list
 from analytics.tracking.spool import Spool
 from tests import factories
 from tests.conftest import dsn

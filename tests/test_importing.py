@@ -18,7 +18,7 @@ from analytics.clients import find_or_create_client
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput, UnknownClient
-from analytics.importing import TARGETS, ImportReport, import_file, plan_import, store
+from analytics.importing import TARGETS, ImportReport, import_file, plan_import, run
 from analytics.importing.reader import MAX_LINE_BYTES
 from tests import factories
 
@@ -485,7 +485,7 @@ def test_ids_of_the_file_are_kept(database: Database, log: Path, client_id: UUID
 def test_several_batches_and_a_bad_row_in_each(
     database: Database, log: Path, client_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "BATCH_ROWS", 3)
+    monkeypatch.setattr(run, "BATCH_ROWS", 3)
     write(log, *[CALL, "bad", CALL] * 5)
     read_bytes: list[int] = []
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, WebSocket, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from streamlit.testing.v1 import AppTest
 
-from analytics import charts_of_calls, ui
+from analytics import charts, ui
 from analytics.charts import MEASURES
 from analytics.database import Database
 from analytics.queries import usage_by_minute
@@ -143,7 +143,7 @@ def test_minutes_without_calls_are_on_the_chart(database: Database, acme: UUID) 
     for source, tokens in (("openai", 10), ("groq", 5), ("mistral", 1), ("whisper", 2)):
         factories.insert_usage(database, factories.usage_log(acme, source=source, total_tokens=tokens))
     minutes = usage_by_minute(database, acme, NOW, NOW + timedelta(minutes=1))
-    chart = charts_of_calls.by_minute(
+    chart = charts.by_minute(
         minutes,
         MEASURES["Tokens"],
         first_at=NOW - timedelta(minutes=59),

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg import sql
 
+from analytics.access.keys import Key, create_key, find_key
 from analytics.database import Database
 from analytics.errors import InvalidInput
-from analytics.keys import Key, create_key, find_key
 from tests import factories
 from tests.test_cli import run
 

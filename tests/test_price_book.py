@@ -7,9 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from analytics.corrections import select_calls, survey_costs
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
-from analytics.price_book import (
+from analytics.pricing.editing import (
     PriceBook,
     Quote,
     UsedModel,
@@ -19,8 +20,7 @@ from analytics.price_book import (
     load_price_book,
     preview_price,
 )
-from analytics.pricing import ListedPrice
-from analytics.repricing import select_calls, survey_costs
+from analytics.pricing.price_list import ListedPrice
 from tests import factories
 from tests.factories import NOW
 

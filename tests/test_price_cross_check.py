@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from analytics.pricing import PriceList, Usage
+from analytics.pricing.price_list import PriceList, Usage
 
 # LiteLLM keeps no history, so: after the last change that the public list dates (19 October 2026).
 AT = datetime(2026, 11, 15, tzinfo=UTC)

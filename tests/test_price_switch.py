@@ -8,11 +8,14 @@ from uuid import UUID
 
 import pytest
 
+from analytics.corrections import correct, select_calls, undo
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
-from analytics.price_book import add_price, checked_price
-from analytics.price_entries import read_entries
-from analytics.price_switch import (
+from analytics.pricing.editing import add_price, checked_price
+from analytics.pricing.entries import read_entries
+from analytics.pricing.price_list import GUIDE_PRICES, PriceList, Usage
+from analytics.pricing.stored import load_price_list
+from analytics.pricing.switch import (
     ListInUse,
     ListName,
     list_in_use,
@@ -20,9 +23,6 @@ from analytics.price_switch import (
     preview_switch,
     use_list,
 )
-from analytics.prices import load_price_list
-from analytics.pricing import GUIDE_PRICES, PriceList, Usage
-from analytics.repricing import correct, select_calls, undo
 from tests import factories
 from tests.factories import NOW
 

@@ -12,8 +12,8 @@ from psycopg import sql
 from analytics.database import Database
 from analytics.errors import DatabaseError
 from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations
-from analytics.prices import load_price_list
-from analytics.pricing import DEFAULT_PRICES, Cost, PriceList, Usage
+from analytics.pricing.price_list import DEFAULT_PRICES, Cost, PriceList, Usage
+from analytics.pricing.stored import load_price_list
 from tests import factories, repricing
 from tests.factories import NOW
 from tests.test_row_level_security import reading_as

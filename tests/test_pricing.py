@@ -7,8 +7,8 @@ import pytest
 from genai_prices import data
 
 from analytics.errors import InvalidInput
-from analytics.pricing import Cost, ListedPrice, PriceList, Usage, calculate_cost
-from analytics.public_prices import PublicModel, is_listed_snapshot, names
+from analytics.pricing.price_list import Cost, ListedPrice, PriceList, Usage, calculate_cost
+from analytics.pricing.public_list import PublicModel, is_listed_snapshot, names
 
 AT = datetime(2025, 3, 18, 12, 0, tzinfo=UTC)
 PUBLIC_ONLY = PriceList()

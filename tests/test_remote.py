@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 
 from analytics import queries, use_analytics
+from analytics.access.keys import create_key
+from analytics.api_client import forget
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
 from analytics.errors import ConfigurationError
-from analytics.keys import create_key
-from analytics.remote import forget
 from tests import factories
 from tests.api import serving
 from tests.llm_server import LLMServer

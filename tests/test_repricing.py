@@ -9,9 +9,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from analytics.corrections import ModelCosts, list_corrections, survey_costs
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
-from analytics.repricing import ModelCosts, list_corrections, survey_costs
 from tests import factories
 from tests.connections import dsn
 from tests.factories import NOW

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from analytics.__main__ import main
+from analytics.corrections import list_corrections
 from analytics.database import Database
-from analytics.repricing import list_corrections
 from tests import factories
 from tests.repricing import corrected, log
 

@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from analytics.calls.row import Row, conversation_uuid, line_of
+from analytics.calls.store import Stored, store_lines, store_new_lines
 from analytics.database import Database
 from analytics.errors import DataRefused
-from analytics.records import Row, conversation_uuid, line_of
-from analytics.storing import Stored, store_lines, store_new_lines
 
 Store = Callable[["psycopg.Connection[Any]", list[str]], Stored]
 

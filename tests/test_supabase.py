@@ -8,11 +8,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from analytics.access.keys import create_key
+from analytics.access.members import add_member
 from analytics.database import Database
-from analytics.keys import create_key
-from analytics.members import add_member
 from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations, pending_migrations
-from analytics.price_book import add_price, checked_price
+from analytics.pricing.editing import add_price, checked_price
 from tests import factories, legacy, repricing
 from tests.conftest import dsn
 from tests.test_access_matrix import PARAMETERS, STATEMENTS

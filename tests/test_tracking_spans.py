@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from analytics.config import PROJECT_DIRECTORY
-from analytics.pricing import Usage
+from analytics.pricing.price_list import Usage
 from analytics.tracking.spans import FinishedSpan, SeenCalls, record_of_span
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -14,9 +14,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.create_embedding_response import Usage as EmbeddingsUsage
 from openai.types.responses import ResponseUsage
 
+from analytics.calls.usage_objects import UsageReading, read_usage
 from analytics.errors import InvalidInput
-from analytics.pricing import DETAILS, Usage
-from analytics.tracking.usage import UsageReading, read_usage
+from analytics.pricing.price_list import DETAILS, Usage
 from tests import llm_wire
 
 CHAT = {

@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics import config, serving
 from analytics.api import models
+from analytics.api.auth import Guard
 from analytics.api.exports import CutShort
-from analytics.api.guard import Guard
 from analytics.api.metrics import Metrics
 from analytics.api.routes import make_router
 from analytics.api.service import Away, Service

@@ -10,7 +10,7 @@ from cachetools import LRUCache
 from pydantic import ValidationError
 
 from analytics.api.models import UsageRecord
-from analytics.records import is_uuid
+from analytics.calls.row import is_uuid
 from analytics.tracking.spans import FinishedSpan, SeenCalls, record_of_span
 
 Described = Mapping[str, Any] | str

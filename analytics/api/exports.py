@@ -15,14 +15,14 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
+from analytics.access.keys import Key
 from analytics.api import models
-from analytics.api.guard import Guard
+from analytics.api.auth import Guard
 from analytics.api.parameters import described, parameters
 from analytics.api.service import Service
 from analytics.api.work import Work
 from analytics.errors import AnalyticsError, ConfigurationError
 from analytics.exports.files import CONTENT_TYPES, content_disposition, file_name
-from analytics.keys import Key
 
 EXPORTS_OF_A_KEY = 2
 EXPORTS_AT_ONCE = 8

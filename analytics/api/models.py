@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from analytics.api.answers import Asked, Kind
 from analytics.errors import InvalidInput
 from analytics.exports.files import Format
-from analytics.queries import TOP_CONVERSATIONS, Asked, Kind, Period, Unit
+from analytics.queries import TOP_CONVERSATIONS, Period, Unit
 
 MAX_DAYS = 365
 MAX_RANGE_DAYS = 366  # a whole leap year

@@ -10,17 +10,17 @@ import anyio
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from analytics import bounded_json
+from analytics.access.keys import Key
 from analytics.api import models, spans
+from analytics.api.auth import Guard
 from analytics.api.bodies import Bodies
+from analytics.api.cache import Remembered
 from analytics.api.calls import DescribedSpans, described_record
 from analytics.api.exports import make_export_router
-from analytics.api.guard import Guard
 from analytics.api.metrics import CONTENT_TYPE, Metrics
 from analytics.api.parameters import described, parameters
-from analytics.api.remembering import Remembered
 from analytics.api.service import Loaded, Outcome, Service
 from analytics.api.work import Work
-from analytics.keys import Key
 
 ANSWER_SECONDS = 60
 MAX_BYTES_OF_ANSWERS = 32_000_000

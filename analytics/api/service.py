@@ -13,17 +13,18 @@ from uuid import UUID
 from cachetools import LRUCache
 
 from analytics import queries
+from analytics.access.keys import Key, find_key
+from analytics.api.answers import Asked, answer_question
+from analytics.calls.make import make_call
+from analytics.calls.store import halved, store_lines
 from analytics.database import Database, Query
 from analytics.errors import AnalyticsError, DatabaseUnavailable, DataRefused, InvalidInput, SchemaMissing
 from analytics.exports.calls import calls_csv
 from analytics.exports.packages import dashboard_packages
-from analytics.keys import Key, find_key
 from analytics.migrations import open_ready_database
-from analytics.prices import load_price_list
-from analytics.pricing import DEFAULT_PRICES, PriceList
-from analytics.queries import Asked, Client, Period
-from analytics.storing import halved, store_lines
-from analytics.tracking.calls import make_call
+from analytics.pricing.price_list import DEFAULT_PRICES, PriceList
+from analytics.pricing.stored import load_price_list
+from analytics.queries import Client, Period
 
 Status = Literal["stored", "duplicate", "rejected"]
 
@@ -94,7 +95,7 @@ class Service:
         """
         now = datetime.now(UTC)
         with self._reading(client_id):
-            answer = queries.answer(self.database, client_id, asked, now)
+            answer = answer_question(self.database, client_id, asked, now)
         self._last_good[client_id] = self._last_good[None] = now
         if answer.has_many_pending:
             threading.Thread(target=self.fold, daemon=True).start()

@@ -4,8 +4,8 @@ from contextlib import closing
 
 import click
 
-from analytics.keys import SCOPES, create_key, key_lines, revoke_key
-from analytics.members import ROLES, add_member, member_lines, remove_member
+from analytics.access.keys import SCOPES, create_key, key_lines, revoke_key
+from analytics.access.members import ROLES, add_member, member_lines, remove_member
 from analytics.migrations import open_ready_database
 
 

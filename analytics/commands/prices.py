@@ -9,12 +9,16 @@ import click
 
 from analytics.clients import FoundClient, find_client
 from analytics.commands.terminal import person, printable
+from analytics.corrections.preview import ModelCosts
+from analytics.corrections.record import moment
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
 from analytics.formatting import counted, spaced, usd
 from analytics.migrations import open_ready_database
-from analytics.price_entries import read_entries
-from analytics.price_switch import (
+from analytics.pricing.entries import read_entries
+from analytics.pricing.price_list import ListedPrice
+from analytics.pricing.public_list import list_name
+from analytics.pricing.switch import (
     ListInUse,
     ListName,
     Switch,
@@ -24,10 +28,6 @@ from analytics.price_switch import (
     preview_switch,
     use_list,
 )
-from analytics.pricing import ListedPrice
-from analytics.public_prices import list_name
-from analytics.repricing.corrections import moment
-from analytics.repricing.survey import ModelCosts
 
 MIN_YEAR, MAX_YEAR = 2000, 9000
 _OTHER: dict[ListName, ListName] = {"guide": "public", "public": "guide"}

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from analytics.at_list_prices import at_list_prices
 from analytics.database import Database, Query, Rows
 from analytics.formatting import NO_BREAK_SPACE, counted, day, share, usd
 from analytics.health.checks import Check, ago, span
-from analytics.price_book import PriceBook, load_price_book
-from analytics.price_switch import list_in_use
+from analytics.pricing.at_list_prices import at_list_prices
+from analytics.pricing.editing import PriceBook, load_price_book
+from analytics.pricing.switch import list_in_use
 
 RHYTHM_DAYS = 28
 FEWEST_CALLS_FOR_A_RHYTHM = 10

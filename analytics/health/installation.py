@@ -11,12 +11,12 @@ import psycopg
 from psycopg import sql
 
 from analytics import config, tracking
+from analytics.calls.row import row_of
 from analytics.database import Database, Query
 from analytics.errors import AnalyticsError, DatabaseError, SchemaMissing
 from analytics.formatting import counted, day
 from analytics.health.checks import Check, ago, span
 from analytics.migrations import MIGRATIONS_DIRECTORY, pending_migrations
-from analytics.records import row_of
 from analytics.tracking.spool import Spool
 
 MANY_PENDING = 100_000

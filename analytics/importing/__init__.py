@@ -6,8 +6,8 @@ values      one row's texts as a call, or the reason why not
 store       calls into usage_logs by COPY, rejects into a file
 """
 
+from analytics.importing.parsing import TARGETS
 from analytics.importing.plan import plan_import
-from analytics.importing.store import ImportReport, import_file
-from analytics.importing.values import TARGETS
+from analytics.importing.run import ImportReport, import_file
 
 __all__ = ["TARGETS", "ImportReport", "import_file", "plan_import"]

@@ -7,8 +7,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from analytics.errors import InvalidInput
+from analytics.importing.parsing import TARGETS, CallParser
 from analytics.importing.reader import LogFile
-from analytics.importing.values import TARGETS, CallParser
 
 QUANTITIES = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "duration_seconds")
 

@@ -5,20 +5,12 @@ is None. Dates are days in the client's own time zone. `now` is a UTC-aware mome
 once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 """
 
-from analytics.queries.answers import Answer, Asked, Kind, answer
-from analytics.queries.calls import Timeline, conversation_timeline, live_usage
+from analytics.queries.by_client import usage_by_client
 from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients, has_calls, read_client
 from analytics.queries.comparisons import UNKNOWN_COST, Change, ComparedDays, total_change
+from analytics.queries.conversations import Timeline, conversation_timeline, live_usage
 from analytics.queries.costs import known_costs, partly_known
-from analytics.queries.overview import (
-    MANY_PENDING,
-    TOP_CONVERSATIONS,
-    Overview,
-    by_amount,
-    load_overview,
-)
-from analytics.queries.periods import DAILY_CHART_DAYS, EVOLUTION_WEEKS, PERIOD_DAYS, Period
-from analytics.queries.reports import (
+from analytics.queries.models import (
     CALLS_PER_TIMELINE,
     CONVERSATIONS_PER_PAGE,
     LIVE_CALLS,
@@ -35,8 +27,15 @@ from analytics.queries.reports import (
     usage_comparison,
     usage_over_time,
 )
-from analytics.queries.tenants import usage_by_client
-from analytics.queries.topics import Unit
+from analytics.queries.overview import (
+    MANY_PENDING,
+    TOP_CONVERSATIONS,
+    Overview,
+    by_amount,
+    load_overview,
+)
+from analytics.queries.periods import DAILY_CHART_DAYS, EVOLUTION_WEEKS, PERIOD_DAYS, Period
+from analytics.queries.sql_function import Unit
 from analytics.queries.usage import (
     daily_usage,
     monthly_summary,
@@ -57,21 +56,17 @@ __all__ = [
     "TOP_CONVERSATIONS",
     "UNASSIGNED_CLIENT_ID",
     "UNKNOWN_COST",
-    "Answer",
-    "Asked",
     "CallSums",
     "Change",
     "Client",
     "ComparedDays",
     "Comparison",
     "Grain",
-    "Kind",
     "Overview",
     "Period",
     "Sort",
     "Timeline",
     "Unit",
-    "answer",
     "by_amount",
     "call_sums",
     "calls_since",

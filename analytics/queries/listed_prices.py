@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from analytics.database import READER_ROLE, Database
-from analytics.prices import load_price_list
-from analytics.pricing import PriceList
+from analytics.pricing.price_list import PriceList
+from analytics.pricing.stored import load_price_list
 
 
 @dataclass(frozen=True, kw_only=True)

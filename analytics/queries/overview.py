@@ -8,14 +8,14 @@ from uuid import UUID
 
 import pandas as pd
 
-from analytics import prices
-from analytics.at_list_prices import OwnPriced, own_priced
 from analytics.database import Database, Query
 from analytics.errors import UnknownClient
+from analytics.pricing import stored
+from analytics.pricing.at_list_prices import OwnPriced, own_priced
 from analytics.queries.clients import CLIENT_COLUMNS, Client, client_of
 from analytics.queries.comparisons import ComparedDays
 from analytics.queries.periods import EVOLUTION_WEEKS, Period
-from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, MOMENT, SUMMARY, WEEKLY, Unit
+from analytics.queries.sql_function import BY_CONVERSATION, BY_MODEL, DAILY, MOMENT, SUMMARY, WEEKLY, Unit
 
 TOP_CONVERSATIONS = 20
 
@@ -115,7 +115,7 @@ def load_overview(
         ),
         Query(statement=SUMMARY_DAYS, parameters=asked),
         Query(statement=_USAGE, parameters=asked),
-        Query(statement=prices.LOAD),
+        Query(statement=stored.LOAD),
         *(topic.query(**parameters) for topic, parameters in topics.values()),
         client_id=client_id,
         sees_phones=sees_phones,
@@ -136,7 +136,7 @@ def load_overview(
         last_day=last_day,
         order=order,
         has_many_pending=has_many_pending,
-        own_priced=own_priced(days_of_models, prices.price_list_of(price_rows.records), client_id),
+        own_priced=own_priced(days_of_models, stored.price_list_of(price_rows.records), client_id),
         sees_phones=sees_phones,
         **frames,
     )

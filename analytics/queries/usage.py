@@ -7,7 +7,7 @@ import pandas as pd
 
 from analytics.database import Database
 from analytics.queries.overview import TOP_CONVERSATIONS
-from analytics.queries.topics import BY_CONVERSATION, BY_MODEL, DAILY, MONTHLY, SUMMARY, WEEKLY, Unit
+from analytics.queries.sql_function import BY_CONVERSATION, BY_MODEL, DAILY, MONTHLY, SUMMARY, WEEKLY, Unit
 
 
 def daily_usage(database: Database, client_id: UUID, days: int = 30, *, now: datetime) -> pd.DataFrame:

@@ -16,10 +16,10 @@ from typing import Any
 from uuid import UUID
 
 from analytics import config
+from analytics.calls.make import make_call
 from analytics.database import stop_embedded_postgresql
 from analytics.errors import ConfigurationError
-from analytics.pricing import Usage
-from analytics.tracking.calls import make_call
+from analytics.pricing.price_list import Usage
 from analytics.tracking.context import NO_CONTEXT, UsageContext, current_context, usage_context, within
 from analytics.tracking.tracker import Tracker, TrackerStats
 

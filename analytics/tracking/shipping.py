@@ -15,12 +15,12 @@ from uuid import UUID
 
 import psycopg
 
+from analytics.calls.row import Row, repriced_line, row_of
+from analytics.calls.store import Stored, halved, store_lines, store_new_lines
 from analytics.database import Database
 from analytics.errors import DatabaseError, DatabaseUnavailable, DataRefused, SchemaMissing
-from analytics.prices import load_price_list
-from analytics.pricing import DEFAULT_PRICES
-from analytics.records import Row, repriced_line, row_of
-from analytics.storing import Stored, halved, store_lines, store_new_lines
+from analytics.pricing.price_list import DEFAULT_PRICES
+from analytics.pricing.stored import load_price_list
 from analytics.tracking.spool import Spool, SpoolFull, SpoolGone
 from analytics.tracking.spool_file import PlainCall
 

@@ -16,8 +16,8 @@ from typing import Any
 from uuid import UUID
 
 from analytics import bounded_json
-from analytics.pricing import Usage
-from analytics.records import refused_text
+from analytics.calls.row import refused_text
+from analytics.pricing.price_list import Usage
 from analytics.tracking.providers import source_of
 
 # Whose call a span is. Set by the application, or by UsageSpanProcessor from usage_context().

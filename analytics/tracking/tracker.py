@@ -16,7 +16,7 @@ from tenacity import RetryCallState, Retrying, stop_when_event_set, wait_exponen
 from analytics import config
 from analytics.database import Database
 from analytics.errors import AnalyticsError, InvalidInput
-from analytics.pricing import PriceList
+from analytics.pricing.price_list import PriceList
 from analytics.tracking.shipping import MEMORY_CALLS, Shipper
 from analytics.tracking.spool import Spool, SpoolFull, SpoolGone
 

@@ -12,40 +12,46 @@ other_days, comparison, patterns, what_if   two periods, when and for what calls
 states      when there is nothing to show: what is wrong and what to do
 """
 
-from analytics.ui.clients import clients, clients_total, read_clients
-from analytics.ui.comparison import no_calls, read_comparison, usage_comparison
-from analytics.ui.conversation_list import (
+from analytics.ui.clients.table import clients, clients_total, read_clients
+from analytics.ui.conversations.detail import (
+    conversation_calls,
+    conversation_course,
+    conversation_heading,
+    conversation_numbers,
+)
+from analytics.ui.conversations.listing import (
     asked_conversations,
     found_conversations,
     opened_conversation,
 )
-from analytics.ui.downloads import downloads
-from analytics.ui.freshness import freshness
-from analytics.ui.health import (
+from analytics.ui.frame.freshness import freshness
+from analytics.ui.frame.messages import no_usage
+from analytics.ui.frame.page import Page, begin_page, begin_text_page
+from analytics.ui.frame.reads import read_overview
+from analytics.ui.health.checks import (
     checks,
     health_summary,
     read_client_checks,
     read_installation_checks,
     sums_against_calls,
 )
-from analytics.ui.live import LIVE_SECONDS, live_calls, live_feed, live_minutes, live_numbers
-from analytics.ui.other_days import choose_other_days
-from analytics.ui.page import Page, begin_page, begin_text_page
-from analytics.ui.panels import conversations, daily_usage, model_comparison, weekly_evolution
-from analytics.ui.patterns import read_call_sums, usage_by_hour, usage_by_operation, usage_over_time
-from analytics.ui.price_forms import new_price
-from analytics.ui.price_switch import list_switch
-from analytics.ui.prices import booked_and_repriced, price_list, read_prices, unpriced_models, used_models
-from analytics.ui.reading import read_overview
-from analytics.ui.states import no_usage
-from analytics.ui.summary import summary_cards
-from analytics.ui.timeline import (
-    conversation_calls,
-    conversation_course,
-    conversation_heading,
-    conversation_numbers,
+from analytics.ui.live.feed import LIVE_SECONDS, live_calls, live_feed, live_minutes, live_numbers
+from analytics.ui.overview.downloads import downloads
+from analytics.ui.overview.panels import conversations, daily_usage, model_comparison, weekly_evolution
+from analytics.ui.overview.summary import summary_cards
+from analytics.ui.prices.forms import new_price
+from analytics.ui.prices.listing import (
+    booked_and_repriced,
+    price_list,
+    read_prices,
+    unpriced_models,
+    used_models,
 )
-from analytics.ui.what_if import what_if
+from analytics.ui.prices.switch import list_switch
+from analytics.ui.providers.compared_days import choose_other_days
+from analytics.ui.providers.comparison import no_calls, read_comparison, usage_comparison
+from analytics.ui.providers.patterns import read_call_sums, usage_by_hour, usage_by_operation, usage_over_time
+from analytics.ui.providers.what_if import what_if
 
 __all__ = [
     "LIVE_SECONDS",

@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from analytics import queries
 from analytics.database import Database
-from analytics.price_book import add_price, checked_price
+from analytics.pricing.editing import add_price, checked_price
 from tests import factories
 from tests.browser import dashboard
 from tests.browser.visits import PLACES, open_place, visitor

@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from analytics import formatting, queries
-from analytics.at_list_prices import at_list_prices
 from analytics.health import sums_check
-from analytics.price_book import load_price_book
+from analytics.pricing.at_list_prices import at_list_prices
+from analytics.pricing.editing import load_price_book
 from analytics.queries import Period
 from tests.browser.demo import CLIENT, LIVE, LIVE_CALLS, QUIET, THREAD, Demo
 from tests.browser.visits import (

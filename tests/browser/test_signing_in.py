@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy.engine import make_url
 
+from analytics.access.members import add_member, remove_member
 from analytics.database import Database
-from analytics.members import add_member, remove_member
 from tests import factories
 from tests.browser import dashboard
 from tests.browser.visits import visitor

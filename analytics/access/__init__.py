@@ -1,0 +1,1 @@
+"""Who may see what: viewers, members and API keys."""

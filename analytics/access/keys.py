@@ -1,0 +1,134 @@
+"""API keys: made once, shown once, and kept as hashes."""
+
+import hmac
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal, cast
+from uuid import UUID, uuid4
+
+from analytics.calls.row import is_uuid
+from analytics.clients import find_client
+from analytics.database import Database
+from analytics.errors import InvalidInput
+
+Scope = Literal["read", "write"]
+SCOPES: tuple[Scope, ...] = ("read", "write")
+
+# Tells a key from other secrets, for people and for those who look for leaked ones.
+_PREFIX = "usage_"
+_SECRET_BYTES = 32
+_MAX_NAME = 200
+
+_FIND = "select id, client_id, scope, hash from api_keys where id = %s and revoked_at is null"
+_LIST = """
+    select
+        api_keys.id,
+        api_keys.name,
+        api_keys.scope,
+        clients.name,
+        case
+            when revoked_at is not null then to_char(revoked_at at time zone 'UTC', '"revoked" YYYY-MM-DD')
+            when last_used_at is null then 'never used'
+            else to_char(last_used_at at time zone 'UTC', '"last used" YYYY-MM-DD HH24:MI "UTC"')
+        end
+    from api_keys
+    inner join clients on clients.id = api_keys.client_id
+    order by clients.name, api_keys.created_at
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """A key that is valid: what it may do, and for whom."""
+
+    id: UUID
+    client_id: UUID
+    scope: Scope
+
+
+def create_key(database: Database, client: str, scope: str, name: str) -> str:
+    """Makes a key for the client (name or id); the text to hand over, which is kept nowhere.
+
+    Raises:
+        InvalidInput: no such scope, or no name.
+        UnknownClient: no client has this name or id.
+    """
+    if scope not in SCOPES:
+        raise InvalidInput(f'scope must be one of {", ".join(SCOPES)}, not "{scope}"')
+    name = name.strip()
+    if not name or len(name) > _MAX_NAME or not name.isprintable():
+        raise InvalidInput(
+            f"a key needs a name of at most {_MAX_NAME} characters, on one line, that says what it is for"
+        )
+    client_id = find_client(database, client).id
+    key_id = uuid4()
+    text = f"{_PREFIX}{key_id.hex}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into api_keys (id, client_id, name, scope, hash) values (%s, %s, %s, %s, %s)",
+            [key_id, client_id, name, scope, _hash(text)],
+        )
+    return text
+
+
+def find_key(database: Database, text: str) -> Key | None:
+    """The valid key with this text, and None for any other text. Keeps that it was used.
+
+    Raises:
+        DatabaseUnavailable, SchemaMissing, DatabaseError
+    """
+    key_id = _id_in(text)
+    if key_id is None:
+        return None
+    with database.transaction() as connection:
+        row = connection.execute(_FIND, [key_id]).fetchone()
+        # The part that was looked up is no secret; the whole is compared without telling how much of it fits.
+        if row is None or not hmac.compare_digest(bytes(row[3]), _hash(text)):
+            return None
+        connection.execute("update api_keys set last_used_at = now() where id = %s", [key_id])
+    return Key(id=row[0], client_id=row[1], scope=cast(Scope, row[2]))
+
+
+def is_like_a_key(text: str) -> bool:
+    """Whether it could be one, as far as can be told without looking it up."""
+    return _id_in(text) is not None
+
+
+def revoke_key(database: Database, key_id: str) -> None:
+    """Ends a key for good.
+
+    Raises:
+        InvalidInput: no key that is still valid has this id.
+    """
+    text = key_id.strip()
+    with database.transaction() as connection:
+        if not is_uuid(text) or not (
+            connection.execute(
+                "update api_keys set revoked_at = now() where id = %s and revoked_at is null", [text]
+            ).rowcount
+        ):
+            raise InvalidInput(f'no valid key has the id "{text[:60]}": see python -m analytics keys list')
+
+
+def key_lines(database: Database) -> Iterator[str]:
+    """All keys, those that were revoked included, a line each."""
+    with database.transaction() as connection:
+        rows = connection.execute(_LIST).fetchall()
+    if not rows:
+        yield "no keys yet: make one with python -m analytics keys create --client Acme --scope read"
+    for key_id, name, scope, client, state in rows:
+        yield f"{key_id}  {client}  {scope}  {name}  {state}"
+
+
+def _id_in(text: str) -> UUID | None:
+    prefix, found, rest = text.partition(_PREFIX)
+    hexadecimal, _, secret = rest.partition("_")
+    is_key = found and not prefix and secret and len(hexadecimal) == 32 and is_uuid(hexadecimal)
+    return UUID(hexadecimal) if is_key else None
+
+
+def _hash(text: str) -> bytes:
+    # Surrogates cannot be in a key, and must not be an error.
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()

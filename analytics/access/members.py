@@ -1,0 +1,95 @@
+"""Who is a member of which client: what `python -m analytics members` shows and changes."""
+
+from collections.abc import Iterator
+
+from analytics.calls.row import UNASSIGNED_CLIENT
+from analytics.clients import find_client
+from analytics.database import Database
+from analytics.errors import InvalidInput
+
+ROLES = ("viewer", "admin")
+# Emails are compared in lower case, and are no longer than this by RFC 5321.
+MAX_EMAIL = 320
+ALL_CLIENTS = "all clients"
+
+_LIST = """
+    select members.email, members.role, clients.name
+    from members
+    left join clients on clients.id = members.client_id
+    order by members.email, clients.name nulls first
+"""
+_ADD = """
+    insert into members (email, client_id, role) values (%s, %s, %s)
+    on conflict on constraint members_once_per_client do update set role = excluded.role
+"""
+
+
+def add_member(database: Database, email: str, client: str | None, role: str) -> str:
+    """Lets the person with this email see the client (name or id); None is every client, for an admin only.
+
+    Who is a member of it already gets the new role. Returns the address as it is kept.
+
+    Raises:
+        InvalidInput: no email, no such role, or all clients for somebody who is no admin, or the calls
+            without a client.
+        UnknownClient: no client has this name or id.
+    """
+    email = checked_email(email)
+    if role not in ROLES:
+        raise InvalidInput(f'role must be one of {", ".join(ROLES)}, not "{role}"')
+    if client is None and role != "admin":
+        raise InvalidInput("only an admin sees all clients: name one with --client, or add --role admin")
+    client_id = None if client is None else find_client(database, client).id
+    if client_id == UNASSIGNED_CLIENT:
+        raise InvalidInput(
+            "calls without a client may be anybody's: they are only for an admin of all clients"
+        )
+    with database.transaction() as connection:
+        connection.execute(_ADD, [email, client_id, role])
+    return email
+
+
+def remove_member(database: Database, email: str, client: str | None) -> int:
+    """Ends memberships: the one of this client, or all that the person has; how many.
+
+    Raises:
+        InvalidInput: there is no such membership.
+        UnknownClient: no client has this name or id.
+    """
+    email = checked_email(email)
+    client_id = None if client is None else find_client(database, client).id
+    with database.transaction() as connection:
+        removed = connection.execute(
+            "delete from members where email = %(email)s"
+            " and (%(client_id)s::uuid is null or client_id = %(client_id)s)",
+            {"email": email, "client_id": client_id},
+        ).rowcount
+    if not removed:
+        raise InvalidInput(f"{email} is no member of {client or 'any client'}")
+    return removed
+
+
+def member_lines(database: Database) -> Iterator[str]:
+    """All members, a line each."""
+    with database.transaction() as connection:
+        rows = connection.execute(_LIST).fetchall()
+    if not rows:
+        yield "no members yet: add one with python -m analytics members add ada@example.com --client Acme"
+    for email, role, client in rows:
+        yield f"{email}  {role}  {client or ALL_CLIENTS}"
+
+
+def checked_email(email: str) -> str:
+    """The email address as members keep it, in lower case.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    text = email.strip().lower()
+    name, at, domain = text.partition("@")
+    has_odd_sign = any(sign.isspace() or not sign.isprintable() for sign in text)
+    # The Kelvin sign, for one, is a plain k in lower case: it would be taken for somebody else's address.
+    has_odd_sign |= any(sign.lower().isascii() and not sign.isascii() for sign in email)
+    if not (name and at and domain) or "@" in domain or has_odd_sign or len(text) > MAX_EMAIL:
+        raise InvalidInput(f'an email address is needed, such as ada@example.com, not "{email[:60]}"')
+    return text

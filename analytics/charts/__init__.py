@@ -1,0 +1,51 @@
+"""DataFrame -> Chart, pure: no chart asks the database or knows of Streamlit."""
+
+from analytics.charts.calls import MINUTES_HEIGHT, TIMELINE_HEIGHT, by_minute, on_clock, timeline
+from analytics.charts.over_time import WEEKDAYS, usage_by_hour, usage_over_time
+from analytics.charts.overview import (
+    CHART_HEIGHT,
+    COLORS,
+    KEPT_SPECIFICATIONS,
+    MEASURES,
+    PALE,
+    PROVIDERS,
+    TREND_HEIGHT,
+    Chart,
+    Measure,
+    daily_usage,
+    is_zero,
+    provider_name,
+    provider_share,
+    source_name,
+    trend,
+    trends,
+    weekly_evolution,
+)
+
+__all__ = [
+    "CHART_HEIGHT",
+    "COLORS",
+    "KEPT_SPECIFICATIONS",
+    "MEASURES",
+    "MINUTES_HEIGHT",
+    "PALE",
+    "PROVIDERS",
+    "TIMELINE_HEIGHT",
+    "TREND_HEIGHT",
+    "WEEKDAYS",
+    "Chart",
+    "Measure",
+    "by_minute",
+    "daily_usage",
+    "is_zero",
+    "on_clock",
+    "provider_name",
+    "provider_share",
+    "source_name",
+    "timeline",
+    "trend",
+    "trends",
+    "usage_by_hour",
+    "usage_over_time",
+    "weekly_evolution",
+]

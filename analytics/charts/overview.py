@@ -1,0 +1,410 @@
+"""DataFrame -> Chart, pure. Palette and number formats in one place.
+
+Colours are told apart by colour-blind readers and stand out (contrast of 3:1 or more) on the light and the
+dark background. Fonts, axes and backgrounds are Streamlit's theme's.
+
+Altair builds and checks a specification in some 30 to 130 ms, most of what a page would cost. It depends on
+little (which providers there are, what is measured), so each is built once and drawn with everybody's data.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from analytics import formatting
+from analytics.charts.amounts import amount_tooltips, known_amounts, told, wide_amounts, with_bounds
+from analytics.queries import DAILY_CHART_DAYS, Unit
+
+COLORS = {"OpenAI": "#0F9D75", "Groq": "#8A63D2", "Other": "#7C8DA6", "Total": "#2E7FD9"}
+PROVIDERS = ("OpenAI", "Groq", "Other")
+CHART_HEIGHT = 300
+TREND_HEIGHT = 48
+TREND_PADDING = {"top": 2, "bottom": 2, "left": 0, "right": 0}
+"""All four, as Streamlit gives room to those that are not said."""
+_ROOMY_SHARE = 0.08
+PALE = 0.3
+"""How opaque is what lies outside of the chosen days, on either background."""
+KEPT_SPECIFICATIONS = 256
+"""Of one kind. Those of a day are few; the days themselves, where axes name them, go by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """What a chart shows: a title, the column suffix in wide frames, its sign, and Vega formats (d3)."""
+
+    unit: Unit
+    title: str
+    sign: str
+    axis_format: str
+    tooltip_format: str
+
+    @property
+    def total_column(self) -> str:
+        """The column that holds the whole of it: `total_tokens` or `total_cost`."""
+        return f"total_{self.unit}"
+
+
+MEASURES: dict[str, Measure] = {
+    "Tokens": Measure(
+        unit="tokens",
+        title="Tokens",
+        sign="",
+        axis_format=",~f",
+        tooltip_format=",d",
+    ),
+    "Cost": Measure(
+        unit="cost",
+        title="Cost (USD)",
+        sign="$",
+        axis_format="$,f",
+        tooltip_format="$,.10~f",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A Vega-Lite specification, as JSON, and the frames that it names as its data."""
+
+    specification: str
+    datasets: Mapping[str, pd.DataFrame]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both in one, with the data as records: all that a renderer of Vega-Lite needs."""
+        records = {
+            name: json.loads(frame.to_json(orient="records", date_format="iso", double_precision=15))
+            for name, frame in self.datasets.items()
+        }
+        specification: dict[str, Any] = json.loads(self.specification)
+        return specification | {"datasets": records}
+
+
+def provider_name(source: str) -> str:
+    """The name under which a source is charted: OpenAI, Groq or Other."""
+    return {"openai": "OpenAI", "groq": "Groq"}.get(source, "Other")
+
+
+def source_name(source: str) -> str:
+    """The provider's name as people write it; a new one as its source says."""
+    return {"openai": "OpenAI", "groq": "Groq", "whisper": "Whisper", "meta": "Meta"}.get(source, source)
+
+
+def trends(daily: pd.DataFrame, days: int) -> dict[str, pd.DataFrame]:
+    """Usage per day of the last `days` days, the oldest first, by provider as in PROVIDERS, and Total.
+
+    `daily` is queries.daily_usage() with at least that many days. One row per day: date datetime64 ·
+    tokens, cost float64 (USD; missing where it is not known).
+    """
+    recent = _last_days(daily, days)
+    places = {day: place for place, day in enumerate(sorted(set(recent["date"])))}
+    names = [*PROVIDERS, "Total"]
+    counted = ("total_tokens", "total_cost", "unpriced_count", "request_count")
+    sums: dict[str, dict[str, list[Any]]] = {
+        name: {column: [0] * len(places) for column in counted} for name in names
+    }
+    for row in recent[["date", "source", *counted]].to_dict("records"):
+        for name in (provider_name(row["source"]), "Total"):
+            for column in counted:
+                sums[name][column][places[row["date"]]] += row[column]
+    trends = {}
+    for name in names:
+        days_of = pd.DataFrame(sums[name])
+        courses = {unit: known_amounts(days_of, unit) for unit in ("tokens", "cost")}
+        trends[name] = with_bounds(pd.DataFrame({"date": list(places), **courses}), "cost", days_of)
+    return trends
+
+
+def trend(days: pd.DataFrame, name: str, measure: Measure) -> Chart:
+    """A small course of one of trends(), without axes; the tooltip has the day and the amount."""
+    return Chart(specification=_sparkline(name, measure), datasets={"days": days})
+
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _sparkline(name: str, measure: Measure) -> str:
+    hovered = hovering("date")
+    days = told(alt.Chart(alt.NamedData("days")), [measure.unit], measure.unit, measure.tooltip_format)
+    base = days.encode(
+        x=alt.X("date:T", axis=None, scale=alt.Scale(padding=4)),
+        y=alt.Y(f"{measure.unit}:Q", axis=None, scale=alt.Scale(zero=True)),
+    )
+    course = base.mark_area(
+        color=COLORS[name], opacity=0.15, line={"color": COLORS[name], "strokeWidth": 1.5}
+    )
+    # The nearest day is marked.
+    points = (
+        base.mark_point(color=COLORS[name], filled=True, size=40)
+        .encode(
+            opacity=alt.condition(hovered, alt.value(1), alt.value(0)),
+            tooltip=[
+                alt.Tooltip("date:T", title="Day", format="%a %-d %b %Y"),
+                *amount_tooltips({measure.unit: measure.title}, measure.unit, measure.tooltip_format),
+            ],
+        )
+        .add_params(hovered)
+    )
+    return specified(alt.layer(course, points).properties(height=TREND_HEIGHT, padding=TREND_PADDING))
+
+
+def weekly_evolution(weekly: pd.DataFrame, measure: Measure, first_day: date | None = None) -> Chart:
+    """Lines of OpenAI, Groq, the others if any, and the total over queries.weekly_evolution().
+
+    The running week's points are hollow: it is not over yet. Weeks that end before `first_day` are pale.
+    """
+    shown = (*_present(weekly, measure), "Total")
+    wide = pd.DataFrame({"week_start": weekly["week_start"], "week_number": weekly["week_number"]})
+    for name in shown:
+        wide[name] = known_amounts(weekly, measure.unit, f"{name.lower()}_")
+        if measure.unit == "cost":
+            counts = "" if name == "Total" else f"{name.lower()}_"
+            wide = with_bounds(wide, name, weekly, counts)
+    wide["is_running"] = weekly["week_start"] == weekly["week_start"].max()
+    last_days = weekly["week_start"] + pd.Timedelta(days=6)
+    wide["is_pale"] = False if first_day is None else last_days < pd.Timestamp(first_day)
+    values = wide.melt(
+        id_vars=["week_start", "week_number", "is_running", "is_pale"],
+        value_vars=shown,
+        var_name="provider",
+        value_name="value",
+    )
+    starts = tuple(start.date() for start in weekly["week_start"])
+    return Chart(
+        specification=_weekly_lines(shown, measure, starts),
+        datasets={"by_provider": values, "by_week": wide},
+    )
+
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _weekly_lines(shown: Sequence[str], measure: Measure, starts: Sequence[date]) -> str:
+    hovered = hovering("week_start")
+    week = alt.X(
+        "week_start:T",
+        title=None,
+        axis=alt.Axis(format="%-d %b", values=axis_days(starts), grid=False, labelOverlap=True),
+    )
+    amount = alt.Y("value:Q", title=None, axis=amount_axis(measure), scale=alt.Scale(zero=True))
+    base = alt.Chart(alt.NamedData("by_provider")).encode(x=week, y=amount, color=provider_color(shown))
+
+    # The total is broad and lies below: a provider that is all of it stays visible on top. Lines are
+    # straight, as rounded ones show amounts that were not there. Pale ones, of all weeks, lie below them.
+    lines = [
+        base.mark_line(strokeWidth=width, opacity=opacity).transform_filter(f"{whose} && {weeks}")
+        for whose, width in (("datum.provider == 'Total'", 5), ("datum.provider != 'Total'", 2))
+        for weeks, opacity in (("true", PALE), ("!datum.is_pale", 1))
+    ]
+    shade = alt.condition("datum.is_pale", alt.value(PALE), alt.value(1))
+    points = base.mark_point(size=45, filled=True).encode(opacity=shade).transform_filter("!datum.is_running")
+    running = (
+        base.mark_point(size=55, filled=False, strokeWidth=2)
+        .encode(opacity=shade)
+        .transform_filter("datum.is_running")
+    )
+    rule = (
+        told(alt.Chart(alt.NamedData("by_week")), shown, measure.unit, measure.tooltip_format)
+        .mark_rule(color="#888", strokeWidth=1)
+        .encode(
+            x=week,
+            opacity=alt.condition(hovered, alt.value(0.6), alt.value(0)),
+            tooltip=[
+                alt.Tooltip("week_start:T", title="Week of", format="%-d %b %Y"),
+                alt.Tooltip("week_number:Q", title="ISO week"),
+                *amount_tooltips({name: name for name in shown}, measure.unit, measure.tooltip_format),
+            ],
+        )
+        .add_params(hovered)
+    )
+    return specified(alt.layer(*lines, points, running, rule).properties(height=CHART_HEIGHT))
+
+
+def daily_usage(
+    daily: pd.DataFrame,
+    measure: Measure,
+    days: int = DAILY_CHART_DAYS,
+    first_day: date | None = None,
+) -> Chart:
+    """Stacked bars per day by provider, over the last `days` of queries.daily_usage(), newest day last.
+
+    Days before `first_day` are pale.
+    """
+    recent = _last_days(daily, days)
+    values = pd.DataFrame(
+        {
+            "date": recent["date"],
+            "provider": recent["source"].map(provider_name),
+            "value": known_amounts(recent, measure.unit),
+            "is_pale": False if first_day is None else recent["date"] < pd.Timestamp(first_day),
+        }
+    )
+    wide = wide_amounts(recent.assign(provider=values["provider"]), "date", measure.unit)
+    used = set(recent.loc[recent["request_count"] > 0, "source"].map(provider_name))
+    shown = tuple(name for name in PROVIDERS if name in wide and (name != "Other" or name in used))
+    return Chart(
+        specification=_daily_bars(shown, measure),
+        datasets={"by_provider": stacked(values[values["provider"].isin(shown)]), "columns": wide},
+    )
+
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _daily_bars(shown: Sequence[str], measure: Measure) -> str:
+    day = alt.X(
+        "yearmonthdate(date):T",
+        title=None,
+        axis=alt.Axis(format="%-d %b", grid=False, labelOverlap=True, tickCount=10),
+        # Bars stand in the middle of their day.
+        bandPosition=0.5,
+    )
+    bars = stacked_bars(
+        day, alt.Tooltip("date:T", title="Day", format="%a %-d %b %Y"), shown, measure, CHART_HEIGHT
+    )
+    return specified(bars)
+
+
+def provider_share(summary: pd.DataFrame, measure: Measure) -> Chart:
+    """The parts of OpenAI, Groq and the others in the total, from queries.usage_summary()."""
+    column = measure.total_column
+    parts = summary[summary["provider"] != "total"]
+    values = pd.DataFrame(
+        {"provider": parts["provider"].map(provider_name), "value": parts[column].astype(float)}
+    )
+    whole = float(summary.loc[summary["provider"] == "total", column].iloc[0])
+    values["share"] = [formatting.share(value, whole) for value in values["value"]]
+    values["place"] = range(len(values))
+    # Slivers have no room for a label; legend and tooltip name them.
+    values["has_room"] = values["value"] >= _ROOMY_SHARE * whole
+    values = values[values["value"] > 0]
+    shown = tuple(name for name in PROVIDERS if name in set(values["provider"]))
+    return Chart(specification=_share_pie(shown, measure), datasets={"by_provider": values})
+
+
+@lru_cache(KEPT_SPECIFICATIONS)
+def _share_pie(shown: Sequence[str], measure: Measure) -> str:
+    base = alt.Chart(alt.NamedData("by_provider")).encode(
+        theta=alt.Theta("value:Q", stack=True),
+        order=alt.Order("place:Q"),
+        color=provider_color(shown),
+        tooltip=[
+            alt.Tooltip("provider:N", title="Provider"),
+            alt.Tooltip("value:Q", title=measure.title, format=measure.tooltip_format),
+            alt.Tooltip("share:N", title="Share"),
+        ],
+    )
+    slices = base.mark_arc(innerRadius=62, outerRadius=110, padAngle=0.012, cornerRadius=3)
+    labels = (
+        base.mark_text(radius=86, fontWeight="bold", fontSize=13)
+        .encode(text="share:N", color=alt.value("white"))
+        .transform_filter("datum.has_room")
+    )
+    return specified(alt.layer(slices, labels).properties(height=CHART_HEIGHT))
+
+
+def is_zero(summary: pd.DataFrame, measure: Measure) -> bool:
+    """Whether provider_share() would have nothing to divide."""
+    return not (summary[measure.total_column] > 0).any()
+
+
+def _last_days(daily: pd.DataFrame, days: int) -> pd.DataFrame:
+    recent: pd.DataFrame = daily[daily["date"] > daily["date"].max() - pd.Timedelta(days=days)]
+    return recent
+
+
+def _present(weekly: pd.DataFrame, measure: Measure) -> list[str]:
+    """OpenAI and Groq, and Other where it is not zero throughout."""
+    has_other = any(weekly[f"other_{measure.unit}"] != 0)
+    if measure.unit == "cost":
+        has_other = has_other or any(weekly["other_unpriced_count"] != 0)
+    return [name for name in PROVIDERS if name != "Other" or has_other]
+
+
+# What charts are made of, here and in the modules beside this one. -----------------------------------
+
+
+def specified(chart: alt.Chart | alt.LayerChart | alt.FacetChart) -> str:
+    """The chart's checked specification as JSON, without Altair's theme: pages and paper have their own."""
+    specification = chart.to_dict()
+    specification.pop("config", None)
+    return json.dumps(specification)
+
+
+def stacked(values: pd.DataFrame) -> pd.DataFrame:
+    """`values` with the place of each row's provider in a stack."""
+    return values.assign(stacking=values["provider"].map(PROVIDERS.index))
+
+
+def stacked_bars(
+    moment: alt.X, heading: alt.Tooltip, shown: Sequence[str], measure: Measure, height: int
+) -> alt.LayerChart | alt.FacetChart:
+    """Bars over the datasets `by_provider`, which is stacked(), and `columns`, with a column per provider.
+
+    Rows of `by_provider` may be told to be pale: `is_pale`.
+    """
+    bars = (
+        alt.Chart(alt.NamedData("by_provider"))
+        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2, binSpacing=2)
+        .encode(
+            x=moment,
+            y=alt.Y("sum(value):Q", title=None, axis=amount_axis(measure)),
+            color=provider_color(shown),
+            order=alt.Order("stacking:Q"),
+            opacity=alt.Opacity(
+                "is_pale:N", scale=alt.Scale(domain=[False, True], range=[1, PALE]), legend=None
+            ),
+        )
+    )
+    # One tooltip for the whole column, whichever bar the pointer meets.
+    columns = (
+        told(alt.Chart(alt.NamedData("columns")), shown, measure.unit, measure.tooltip_format)
+        .mark_bar(opacity=0, binSpacing=0)
+        .encode(
+            x=moment,
+            tooltip=[
+                heading,
+                *amount_tooltips({name: name for name in shown}, measure.unit, measure.tooltip_format),
+            ],
+        )
+    )
+    return alt.layer(bars, columns).properties(height=height)
+
+
+def provider_color(names: Sequence[str]) -> alt.Color:
+    """The palette, with a legend above the chart."""
+    return alt.Color(
+        "provider:N",
+        title=None,
+        scale=alt.Scale(domain=list(names), range=[COLORS[name] for name in names]),
+        legend=alt.Legend(orient="top", symbolType="circle", symbolStrokeWidth=0, symbolOpacity=1),
+    )
+
+
+def amount_axis(measure: Measure, **more: Any) -> alt.Axis:
+    """Few ticks in one format for all charts: `1.5K` from a thousand on, and cents with two digits or more.
+
+    All ticks below a thousand have as many decimals as their steps need (which is what the format without a
+    precision does), but a lone one is no amount of money.
+    """
+    compact = f"'{measure.sign}' + replace(replace(format(datum.value, '.3~s'), 'k', 'K'), 'G', 'B')"
+    has_tenths = "indexof(datum.label, '.') == length(datum.label) - 2"
+    small = f"{has_tenths} ? datum.label + '0' : datum.label" if measure.sign else "datum.label"
+    nothing = f"datum.value == 0 ? '{measure.sign}0'"
+    return alt.Axis(
+        format=measure.axis_format,
+        labelExpr=f"{nothing} : datum.value >= 1e3 ? {compact} : {small}",
+        tickCount=5,
+        **more,
+    )
+
+
+def hovering(field: str) -> alt.Parameter:
+    """The value of `field` that the pointer is nearest to."""
+    return alt.selection_point(
+        name="hovered", fields=[field], nearest=True, on="pointerover", empty=False, clear="pointerout"
+    )
+
+
+def axis_days(days: Sequence[date]) -> list[alt.DateTime]:
+    """Ticks of an axis."""
+    return [alt.DateTime(year=day.year, month=day.month, date=day.day) for day in days]

@@ -1,0 +1,207 @@
+"""What each call is booked with, and what it would cost by the price lists as they are now."""
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, fields
+from decimal import Context, Decimal
+from typing import Any, NamedTuple, Self
+from uuid import UUID
+
+import psycopg
+
+from analytics import formatting
+from analytics.calls.row import price_of_row
+from analytics.corrections.selection import Selection, nothing_selected
+from analytics.database import Database
+from analytics.pricing.price_list import COST_DECIMALS, Cost, PriceList, unpriced
+from analytics.pricing.stored import load_price_list
+
+FETCHED_ROWS = 5_000
+
+# Adopted rows may have been made at infinity; between two dates there are none of those.
+_CALLS = """
+    select
+        id, xmin::text, source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis,
+        case when cost_basis <> 'given' then metadata end, created_at
+    from usage_logs
+    where
+        client_id = %(client_id)s
+        -- For the index: no zone is a day away from UTC.
+        and created_at >= (%(first_date)s::date - 1)::timestamp at time zone 'UTC'
+        and created_at < (%(last_date)s::date + 2)::timestamp at time zone 'UTC'
+        -- As the trigger of usage_logs decides it.
+        and (created_at at time zone %(timezone)s::text)::date between %(first_date)s and %(last_date)s
+        and (%(source)s::text is null or source = %(source)s)
+        and (%(model)s::text is null or model = %(model)s)
+"""
+
+# Sums of many amounts have more digits than Decimal keeps unasked.
+_add = Context(prec=80).add
+# Beyond the digits that are stored of a cost two ways to calculate the same amount may differ.
+_SAME_USD = Decimal(1).scaleb(-COST_DECIMALS)
+
+
+@dataclass(kw_only=True)
+class ModelCosts:
+    """Calls of one model, or of all: what they are booked with, and what they cost after a correction."""
+
+    request_count: int = 0
+    booked_usd: Decimal = Decimal(0)
+    repriced_usd: Decimal = Decimal(0)
+    changed_count: int = 0
+    """Calls of which cost or basis would change."""
+    unpriced_before: int = 0
+    unpriced_after: int = 0
+    given_count: int = 0
+    """Calls whose writer gave the cost, which stays."""
+    kept_count: int = 0
+    """Calls that keep the cost they have because no price is known for them now."""
+
+    @property
+    def booked(self) -> str:
+        """What they are booked with, as people read it; not 0 where that is not known."""
+        return formatting.cost(self.booked_usd, self.unpriced_before, self.request_count)
+
+    @property
+    def repriced(self) -> str:
+        """The same after the correction."""
+        return formatting.cost(self.repriced_usd, self.unpriced_after, self.request_count)
+
+    @property
+    def has_difference(self) -> bool:
+        """Whether something is known on both sides."""
+        return self.request_count not in (self.unpriced_before, self.unpriced_after)
+
+    @property
+    def difference_usd(self) -> Decimal:
+        return _add(self.repriced_usd, -self.booked_usd)
+
+    def count(self, booked_usd: Decimal, repriced_usd: Decimal) -> None:
+        self.request_count += 1
+        self.booked_usd = _add(self.booked_usd, booked_usd)
+        self.repriced_usd = _add(self.repriced_usd, repriced_usd)
+
+    def __add__(self, other: Self) -> "ModelCosts":
+        total = ModelCosts()
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            setattr(total, field.name, _add(mine, theirs) if isinstance(mine, Decimal) else mine + theirs)
+        return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repricing:
+    """What a selection of calls costs, by source and model: the largest difference first."""
+
+    selection: Selection
+    by_model: dict[tuple[str, str | None], ModelCosts]
+
+    @property
+    def total(self) -> ModelCosts:
+        return sum(self.by_model.values(), ModelCosts())
+
+
+class Change(NamedTuple):
+    """A call whose cost or basis is another by now. `version` is that of its row."""
+
+    usage_log_id: UUID
+    version: str
+    cost: Cost
+
+
+def survey_costs(database: Database, selection: Selection) -> Repricing:
+    """What the calls would cost by the lists as they are now. Changes nothing.
+
+    Raises:
+        InvalidInput: there are no such calls.
+        DatabaseError
+    """
+    survey = Survey(selection)
+    with database.transaction() as connection:
+        # The price list and the calls of one moment.
+        connection.execute("set transaction isolation level repeatable read, read only")
+        for _change in survey.changes(connection):
+            pass
+        return survey.result(connection)
+
+
+class Survey:
+    """One pass over the selected calls, in bounded memory."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._by_model: dict[tuple[str, str | None], ModelCosts] = {}
+
+    def changes(self, connection: "psycopg.Connection[Any]") -> Generator[Change, None, None]:
+        """Those of the calls that change, all as of the moment at which this begins; counts each call."""
+        prices = load_price_list(connection)
+        with closing(connection.cursor("repriced_calls")) as calls:
+            calls.itersize = FETCHED_ROWS
+            calls.execute(_CALLS, vars(self._selection))
+            for call_id, version, source, model, *usage, booked_usd, basis, metadata, created_at in calls:
+                costs = self._by_model.get((source, model))
+                if costs is None:
+                    costs = self._by_model[source, model] = ModelCosts()
+                if basis == "given":
+                    costs.given_count += 1
+                    costs.count(booked_usd, booked_usd)
+                    continue
+                cost = self._price(prices, source, model, usage, basis, metadata, created_at)
+                was_unpriced, is_unpriced = basis == "unpriced", cost.basis == "unpriced"
+                if is_unpriced:
+                    costs.count(booked_usd, booked_usd)
+                    costs.unpriced_before += was_unpriced
+                    costs.unpriced_after += was_unpriced
+                    costs.kept_count += not was_unpriced
+                    continue
+                costs.unpriced_before += was_unpriced
+                if cost.basis == basis and abs(cost.amount_usd - booked_usd) < _SAME_USD:
+                    costs.count(booked_usd, booked_usd)
+                    continue
+                costs.changed_count += 1
+                costs.count(booked_usd, cost.amount_usd)
+                yield Change(call_id, version, cost)
+
+    def _price(
+        self,
+        prices: PriceList,
+        source: str,
+        model: str | None,
+        usage: list[int],
+        basis: str,
+        metadata: Any,
+        created_at: Any,
+    ) -> Cost:
+        prompt_tokens, completion_tokens, total_tokens = usage
+        if min(usage) < 0:
+            return unpriced("negative tokens")  # adopted rows may have them
+        if not isinstance(metadata, dict):  # nobody keeps other writers from storing a list
+            metadata = {}
+        if basis == "estimated" and not metadata.get("service_tier"):
+            # It was the tokens then, not the tier, which other writers do not say in the metadata.
+            metadata = {**metadata, "tokens_estimated": True}
+        return price_of_row(
+            prices,
+            client_id=self._selection.client_id,
+            source=source,
+            model=model,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            total_tokens=total_tokens,
+            metadata=metadata,
+            created_at=created_at,
+        )
+
+    def result(self, connection: "psycopg.Connection[Any]") -> Repricing:
+        """What was counted.
+
+        Raises:
+            InvalidInput: nothing, as there are no such calls.
+        """
+        if not self._by_model:
+            raise nothing_selected(connection, self._selection)
+        by_model = sorted(
+            self._by_model.items(),
+            key=lambda item: (-abs(item[1].difference_usd), item[0][0], item[0][1] or ""),
+        )
+        return Repricing(selection=self._selection, by_model=dict(by_model))

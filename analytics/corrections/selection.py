@@ -1,0 +1,96 @@
+"""Which calls: those of one client on some of its days."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from analytics.calls.row import EARLIEST, LATEST
+from analytics.clients import find_client
+from analytics.database import Database
+from analytics.errors import InvalidInput
+
+_NAMES_SHOWN = 10
+
+_FIRST_AND_LAST_DAY = """
+    select
+        (min(created_at) at time zone %(timezone)s::text)::date,
+        (max(created_at) at time zone %(timezone)s::text)::date
+    from usage_logs
+    where client_id = %(client_id)s
+"""
+_MODELS_OF_THESE_DAYS = """
+    select distinct source, model
+    from usage_daily
+    where client_id = %(client_id)s and usage_date between %(first_date)s and %(last_date)s
+    order by source, model
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """A client's calls on whole days of its time zone, `last_date` included."""
+
+    client_id: UUID
+    client_name: str
+    timezone: str
+    first_date: date
+    last_date: date
+    source: str | None
+    """Only those of this one; None: all. The same holds for the model."""
+    model: str | None
+
+
+def select_calls(
+    database: Database,
+    client: str,
+    first_date: date,
+    last_date: date,
+    *,
+    source: str | None = None,
+    model: str | None = None,
+) -> Selection:
+    """The calls of the client with this name or id.
+
+    Raises:
+        UnknownClient: no client has it.
+        InvalidInput: several clients have this name, or the days or names cannot be.
+    """
+    for option, day in (("--from", first_date), ("--to", last_date)):
+        if not EARLIEST.year <= day.year < LATEST.year:
+            raise InvalidInput(
+                f"{option} must be in one of the years {EARLIEST.year} to {LATEST.year - 1}, not {day}"
+            )
+    if first_date > last_date:
+        raise InvalidInput(f"--from {first_date} is after --to {last_date}: give the earlier day first")
+    for option, name in (("--source", source), ("--model", model)):
+        if name is not None and (not name.strip() or "\0" in name):
+            raise InvalidInput(f"{option} needs a name: leave it out for all of them")
+    client_id, client_name, timezone = find_client(database, client)
+    return Selection(
+        client_id=client_id,
+        client_name=client_name,
+        timezone=timezone,
+        first_date=first_date,
+        last_date=last_date,
+        source=source.strip().lower() if source else None,
+        model=model.strip() if model else None,
+    )
+
+
+def nothing_selected(connection: "psycopg.Connection[Any]", selection: Selection) -> InvalidInput:
+    """The error that says why there are no such calls, and which there are."""
+    parameters = vars(selection)
+    days = f"from {selection.first_date} to {selection.last_date}"
+    here = f'"{selection.client_name}" has no calls {days}'
+    models = connection.execute(_MODELS_OF_THESE_DAYS, parameters).fetchall()
+    if models:
+        wanted = " ".join(name for name in (selection.source, selection.model) if name)
+        names = ", ".join(f"{source} {model or '(no model)'}" for source, model in models[:_NAMES_SHOWN])
+        return InvalidInput(f"{here} of {wanted}: it has some of {names}")
+    first, last = connection.execute(_FIRST_AND_LAST_DAY, parameters).fetchone() or (None, None)
+    if first is None:
+        return InvalidInput(f'"{selection.client_name}" has no calls: log or import some first')
+    return InvalidInput(f"{here}: its first one is of {first}, its last one of {last}")

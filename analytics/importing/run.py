@@ -1,0 +1,243 @@
+"""Calls into usage_logs by COPY, a batch a transaction, and rejects into a file.
+
+A row's id comes from its client and from the content of the file up to that row, and from nothing else. So
+the same file twice adds nothing, a log that has grown since adds only its new rows, and an import that broke
+off is simply run again.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TextIO
+from uuid import UUID
+
+from analytics.calls.row import copy_line, copy_names, json_number
+from analytics.calls.store import store_lines
+from analytics.database import Database
+from analytics.errors import InvalidInput, UnknownClient
+from analytics.importing.parsing import Call, UnreadableRow
+from analytics.importing.plan import ImportPlan
+from analytics.importing.reader import Record
+from analytics.pricing.price_list import PriceList
+from analytics.pricing.stored import load_price_list
+
+BATCH_ROWS = 10_000
+
+# Whoever stores a batch holds this one, salted with the client's id.
+IMPORT_LOCK = 7512
+
+_MAX_ORIGINAL_BYTES = 10_000
+
+
+@dataclass(kw_only=True)
+class ImportReport:
+    """What an import did. read = stored + already_there + rejected; unpriced is part of stored."""
+
+    read: int = 0
+    stored: int = 0
+    already_there: int = 0
+    rejected: int = 0
+    unpriced: int = 0
+    rejects_path: Path | None = None
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    """Of the calls that could be read, as stored."""
+
+
+def import_file(
+    database: Database,
+    plan: ImportPlan,
+    *,
+    client_id: UUID,
+    shift_to: datetime | None = None,
+    rejects_path: Path | None = None,
+    progress: Callable[[int], object] = lambda read_bytes: None,
+) -> ImportReport:
+    """Stores the file's calls for the client; rows that cannot be read go to `<file>.rejects.csv`.
+
+    Costs are calculated by the prices at the time of each call, unless the file has them (in US dollars).
+    With `shift_to` all calls move by as much as brings the last one to that moment, after they were priced;
+    the file is then read twice. Memory is bounded by a batch of 10,000 rows, which is one transaction.
+    `progress` receives how many bytes were read since the last time.
+
+    Raises:
+        UnknownClient: there is no such client.
+        InvalidInput: the file went away, or the rejects cannot be written.
+        DatabaseError: what was stored before stays, so just run it again.
+    """
+    _require_client(database, client_id)
+    run = _Import(database, plan, client_id, rejects_path, progress)
+    with run.rejects:
+        run.store(shift_by=_shift(run.calls(report=False), shift_to))
+    database.fold()
+    return run.report
+
+
+class _Import:
+    """One run over a file, and what it found."""
+
+    def __init__(
+        self,
+        database: Database,
+        plan: ImportPlan,
+        client_id: UUID,
+        rejects_path: Path | None,
+        progress: Callable[[int], object],
+    ) -> None:
+        self._database = database
+        self._plan = plan
+        self._client_id = client_id
+        self._progress = progress
+        self._parser = plan.parser(client_id)
+        self._prices = _prices(database)
+        self.report = ImportReport()
+        self.rejects = _Rejects(
+            rejects_path or plan.file.path.with_name(f"{plan.file.path.name}.rejects.csv")
+        )
+
+    def calls(self, *, report: bool) -> Iterator[tuple[str, Call]]:
+        """Ids and calls in the file's order; counts and rejects the others if this is to be reported."""
+        parse = self._parser.parse
+        wanted = list(self._plan.columns.values())
+        for record in self._plan.file.records(wanted, salt=self._client_id.bytes, progress=self._progress):
+            self.report.read += report
+            try:
+                if record.values is None:
+                    raise UnreadableRow(record.reason)
+                call = parse(record.values)
+            except UnreadableRow as reason:
+                if report:
+                    self.report.rejected += 1
+                    self.report.rejects_path = self.rejects.write(record, str(reason))
+                continue
+            yield call.given_id or _record_id(record.digest), call
+
+    def store(self, *, shift_by: timedelta) -> None:
+        # While PostgreSQL stores a batch the next one is read: together they take no longer than the slower.
+        with ThreadPoolExecutor(max_workers=1) as storing:
+            under_way: Future[None] | None = None
+            for batch in self._batches(shift_by):
+                if under_way is not None:
+                    under_way.result()
+                under_way = storing.submit(self._store_batch, batch)
+            if under_way is not None:
+                under_way.result()
+
+    def _batches(self, shift_by: timedelta) -> Iterator[list[str]]:
+        batch: list[str] = []
+        for call_id, call in self.calls(report=True):
+            created_at = call.created_at + shift_by
+            self._saw(created_at)
+            batch.append(self._line(call_id, call, created_at))
+            if len(batch) == BATCH_ROWS:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _line(self, call_id: str, call: Call, created_at: datetime) -> str:
+        metadata: dict[str, Any] = {}
+        if call.duration_seconds is not None:
+            metadata["duration_seconds"] = json_number(call.duration_seconds)
+        if call.cost_usd is None:
+            cost = call.cost(self._prices, self._client_id)
+            cost_usd, cost_basis = cost.amount_usd, str(cost.basis)
+            metadata["price"] = dict(cost.price)
+        else:
+            cost_usd, cost_basis = call.cost_usd, "given"
+        return copy_line(
+            call_id,
+            created_at,
+            call.prompt_tokens,
+            call.completion_tokens,
+            call.total_tokens,
+            cost_usd,
+            cost_basis,
+            json.dumps(metadata) if metadata else None,
+            copy_names(
+                call.source,
+                call.model,
+                str(self._client_id),
+                call.conversation_id,
+                call.phone,
+                call.conversation_name,
+            ),
+        )
+
+    def _saw(self, created_at: datetime) -> None:
+        first, last = self.report.first_at, self.report.last_at
+        if first is None or created_at < first:
+            self.report.first_at = created_at
+        if last is None or created_at > last:
+            self.report.last_at = created_at
+
+    def _store_batch(self, batch: list[str]) -> None:
+        with self._database.transaction() as connection:
+            # Imports for the same client take turns: in two orders of the same rows they could deadlock.
+            connection.execute(
+                "select pg_advisory_xact_lock(hashtextextended(%s, %s))", [str(self._client_id), IMPORT_LOCK]
+            )
+            result = store_lines(connection, batch)
+        if result.unknown_clients:
+            raise UnknownClient(f"the client {self._client_id} was deleted from {self._database.place}")
+        self.report.stored += result.stored
+        self.report.already_there += len(batch) - result.stored
+        self.report.unpriced += result.unpriced
+
+
+class _Rejects:
+    """The file of rejected rows. It is there only if there are some, and tells of the last run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> "_Rejects":
+        self._path.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, record: Record, reason: str) -> Path:
+        try:
+            if self._file is None:
+                self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+                csv.writer(self._file).writerow(("line_number", "reason", "original"))
+            original = record.original[:_MAX_ORIGINAL_BYTES].rstrip(b"\r\n").decode(errors="backslashreplace")
+            csv.writer(self._file).writerow((record.line_number, reason, original))
+        except OSError as error:
+            raise InvalidInput(
+                f"cannot write the rejected rows to {self._path}: {error.strerror}: "
+                "name another file with --rejects"
+            ) from None
+        return self._path
+
+
+def _require_client(database: Database, client_id: UUID) -> None:
+    with database.transaction() as connection:
+        if connection.execute("select from clients where id = %s", [client_id]).fetchone() is None:
+            raise UnknownClient(f"no client has the id {client_id} in {database.place}")
+
+
+def _prices(database: Database) -> PriceList:
+    with database.transaction() as connection:
+        return load_price_list(connection)
+
+
+def _shift(calls: Iterator[tuple[str, Call]], shift_to: datetime | None) -> timedelta:
+    if shift_to is None:
+        return timedelta()
+    last_at = max((call.created_at for _, call in calls), default=shift_to)
+    return shift_to - last_at
+
+
+def _record_id(digest: bytes) -> str:
+    """A UUID of version 8 (RFC 9562: bits of one's own making) from the first half of a SHA-256."""
+    bits = digest[:16].hex()
+    return f"{bits[:12]}8{bits[13:16]}{'89ab'[digest[8] & 3]}{bits[17:]}"

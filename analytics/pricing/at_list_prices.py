@@ -1,0 +1,197 @@
+"""Usage with a price of one's own, as the public list would have it. Pure: sums and prices in, costs out.
+
+A price of the installation or the client may be free, a plan of the provider's (Groq's), or another one than
+anybody finds in public. This says what the same usage costs there. Days are priced at their noon in UTC.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from analytics.database import Rows
+from analytics.formatting import NO_BREAK_SPACE, usd
+from analytics.pricing.price_list import ListedPrice, PriceList
+from analytics.pricing.public_list import PublicPrice
+from analytics.pricing.what_if import parts_cost
+
+_PUBLIC = PriceList()
+_SUMS = (
+    "request_count",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "duration_seconds",
+)
+_SAME_USD = Decimal("1e-9")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnPriced:
+    """A model whose calls cost something else than the public list says."""
+
+    source: str
+    model: str | None
+    request_count: int
+    booked_usd: Decimal
+    list_usd: Decimal
+    """Of the calls that the list has a price for."""
+    is_free: bool
+    """Whether its own price is nothing at all, on all of the days."""
+    is_exact: bool
+    """Whether all that the list's price depends on is known; what was cached, say, is not on every day."""
+    unknown_count: int
+    """Calls that list_usd leaves out: what they used is not known, or the list has no price for it."""
+
+
+class AtListPrices(NamedTuple):
+    """The cost of usage, had all of it been paid by the public list."""
+
+    usd: Decimal
+    is_exact: bool
+    is_whole: bool
+    """Else some calls are in there with what they are booked with."""
+    is_free: bool
+    """Whether what has a price of its own is booked with nothing at all."""
+
+    def __str__(self) -> str:
+        """`free tier; $3.12 at list prices`."""
+        return f"{'free tier; ' if self.is_free else ''}{self.amount} at list prices"
+
+    @property
+    def amount(self) -> str:
+        """`$3.12`; `about $3.12` where it may be less or more, `≥ $3.12` where it may be more."""
+        if not self.is_whole and not self.usd:
+            return "more"
+        mark = "" if self.is_whole else f"≥{NO_BREAK_SPACE}"
+        return f"{mark if self.is_exact else f'about{NO_BREAK_SPACE}'}{usd(self.usd)}"
+
+
+USAGE = """
+    select
+        usage_date, source, model, request_count, unpriced_count, prompt_tokens, completion_tokens,
+        total_tokens, total_cost, cached_tokens, duration_seconds
+    from get_daily_usage_by_model(%(client_id)s, %(first)s, %(last)s)
+"""
+"""One row per day and model that may have a price of its own; what was cached, and seconds, where known."""
+
+
+def own_priced(usage: Rows, prices: PriceList, client_id: UUID | None = None) -> list[OwnPriced]:
+    """The models of USAGE's rows that the public list has another price for, the dearest there first."""
+    models: dict[tuple[str, str | None], dict[tuple[object, ...], _Days]] = {}
+    for record in usage.records:
+        row = dict(zip(usage.columns, record, strict=True))
+        source, model = row["source"], row["model"]
+        at = datetime.combine(row["usage_date"], time(12), UTC)
+        own, public = prices.deciding(source, model, at, client_id)
+        if own is None:
+            continue
+        is_known = row["cached_tokens"] is not None
+        # Days on which all of this is the same cost what their sum does.
+        key = (id(own), id(public.listed) if public else None, is_known)
+        groups = models.setdefault((source, model), {})
+        groups.setdefault(key, _Days(at, own, public, is_known, dict.fromkeys(_SUMS, 0), [])).add(row)
+    lines = [
+        _line(source, model, list(groups.values()), prices, client_id)
+        for (source, model), groups in models.items()
+    ]
+    return sorted(
+        (line for line in lines if line is not None),
+        key=lambda line: (-line.list_usd, line.source, line.model or ""),
+    )
+
+
+def at_list_prices(
+    lines: Iterable[OwnPriced],
+    booked_usd: Decimal | None = None,
+    *,
+    provider: str | None = None,
+    unpriced_count: int = 0,
+) -> AtListPrices | None:
+    """What these calls and others would cost; None where that is what they are booked with.
+
+    `booked_usd` is the cost of all, by default of these alone; `unpriced_count` says of how many it is not
+    known. `provider` limits the lines to openai, groq, or other.
+    """
+    chosen = [line for line in lines if provider in (None, provider_of(line.source))]
+    if not chosen:
+        return None
+    own_usd = sum((line.booked_usd for line in chosen), Decimal(0))
+    booked_usd = own_usd if booked_usd is None else booked_usd
+    at_list = booked_usd - own_usd + sum((line.list_usd for line in chosen), Decimal(0))
+    is_whole = not any(line.unknown_count for line in chosen)
+    if is_whole and abs(at_list - booked_usd) < _SAME_USD:
+        return None
+    return AtListPrices(
+        usd=at_list,
+        is_exact=all(line.is_exact for line in chosen),
+        is_whole=is_whole and not unpriced_count,
+        is_free=not booked_usd and all(line.is_free for line in chosen),
+    )
+
+
+def provider_of(source: str) -> str:
+    """As usage_provider() of the database tells them apart."""
+    return source if source in ("openai", "groq") else "other"
+
+
+class _Days(NamedTuple):
+    """Days of a model, on which its prices are the same; their sums, and what they are booked with."""
+
+    at: datetime
+    own: ListedPrice
+    public: PublicPrice | None
+    is_known: bool
+    sums: dict[str, Any]
+    booked: list[tuple[Decimal, int]]
+
+    def add(self, row: dict[str, Any]) -> None:
+        for name in _SUMS:
+            self.sums[name] += row[name] or 0
+        self.booked.append((row["total_cost"], row["unpriced_count"]))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether what is not known would make no difference."""
+        rates = None if self.public is None else self.public.rates
+        return rates is not None and (self.is_known or rates.cached_input == rates.input)
+
+
+def _line(
+    source: str, model: str | None, groups: Sequence[_Days], prices: PriceList, client_id: UUID | None
+) -> OwnPriced | None:
+    booked_usd, list_usd, request_count, unknown_count, is_exact = Decimal(0), Decimal(0), 0, 0, True
+    for days in groups:
+        sums = {**days.sums, "duration_seconds": Decimal(days.sums["duration_seconds"])}
+        count, booked = sums["request_count"], sum((cost for cost, _ in days.booked), Decimal(0))
+        ours = parts_cost(sums, source, model, prices, days.at, client_id)
+        there = parts_cost(sums, source, model, _PUBLIC, days.at)
+        is_free = _is_free(days.own)
+        is_unknown = there.basis == "unpriced"
+        is_same = not is_unknown and ours.basis == there.basis and ours.amount_usd == there.amount_usd
+        if is_same or (is_unknown and not (is_free and days.public)):
+            continue
+        request_count += count
+        booked_usd += booked
+        list_usd += booked if is_unknown else there.amount_usd
+        unknown_count += count if is_unknown else sum(unpriced for _, unpriced in days.booked)
+        is_exact = is_exact and (is_unknown or days.is_exact)
+    if not request_count:
+        return None
+    return OwnPriced(
+        source=source,
+        model=model,
+        request_count=request_count,
+        booked_usd=booked_usd,
+        list_usd=list_usd,
+        is_free=all(_is_free(days.own) for days in groups),
+        is_exact=is_exact,
+        unknown_count=unknown_count,
+    )
+
+
+def _is_free(price: ListedPrice) -> bool:
+    return not (price.input_usd or price.output_usd or price.cached_input_usd)

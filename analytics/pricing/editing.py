@@ -1,0 +1,284 @@
+"""The price lists to look at and to change: what holds, beside the public list, and what a new price does.
+
+Nothing here touches what calls are booked with: that is repricing's, and is done in the open.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import psycopg
+
+from analytics.corrections import Repricing
+from analytics.database import Database, Query
+from analytics.errors import InvalidInput
+from analytics.pricing.at_list_prices import USAGE, OwnPriced, own_priced
+from analytics.pricing.entries import ENTRIES, Entry, entry_of, preview
+from analytics.pricing.price_list import ListedPrice, PriceList, Unit, Usage
+
+MAX_TEXT = 500
+# Of tokens at a time: few enough not to meet the prices of long prompts.
+_TOKENS = 1_000
+_PER_MILLION = 1_000_000 // _TOKENS
+
+_USED = """
+    select
+        source, model, sum(request_count)::bigint, sum(total_tokens)::bigint, sum(unpriced_count)::bigint
+    from usage_daily
+    where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
+    group by source, model
+    order by sum(unpriced_count) = 0, sum(total_tokens) desc, source, model
+"""
+_ADD = """
+    insert into model_prices (
+        client_id, source, model, unit, input_usd, cached_input_usd, output_usd, effective_from,
+        effective_until, reference, note
+    )
+    values (
+        %(client_id)s, %(source)s, %(model)s, %(unit)s, %(input_usd)s, %(cached_input_usd)s, %(output_usd)s,
+        coalesce(%(effective_from)s::timestamptz, '-infinity'),
+        coalesce(%(effective_until)s::timestamptz, 'infinity'),
+        %(reference)s, %(note)s
+    )
+    returning id
+"""
+_FIND = """
+    select effective_until <= %(at)s, effective_from >= %(at)s, source, model
+    from model_prices
+    where id = %(id)s and client_id is not distinct from %(client_id)s
+    for update
+"""
+_END = "update model_prices set effective_until = %(at)s, changed_at = now() where id = %(id)s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """What a model costs at a moment, in US dollars per unit; None where the list has no such price."""
+
+    list_name: str
+    unit: Unit
+    input_usd: Decimal
+    cached_usd: Decimal | None = None
+    output_usd: Decimal | None = None
+
+    @property
+    def amounts(self) -> tuple[Unit, Decimal, Decimal | None, Decimal]:
+        """What it asks for, whichever list it is."""
+        return self.unit, self.input_usd, self.cached_usd, self.output_usd or Decimal(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsedModel:
+    """A model with use in the period, the price that applies to it now, and the public one."""
+
+    source: str
+    model: str | None
+    request_count: int
+    total_tokens: int
+    unpriced_count: int
+    quote: Quote | None
+    public: Quote | None
+
+    @property
+    def ratios(self) -> tuple[Decimal | None, Decimal | None]:
+        """Of input and output: how many times the public price ours is; None without one to compare."""
+        ours, public = self.quote, self.public
+        if ours is None or public is None or ours.unit != public.unit:
+            return None, None
+        return _ratio(ours.input_usd, public.input_usd), _ratio(ours.output_usd, public.output_usd)
+
+    @property
+    def differs(self) -> bool:
+        """Whether ours is another price than the public one, where there is one."""
+        ours, public = self.quote, self.public
+        return ours is not None and public is not None and ours.amounts != public.amounts
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceBook:
+    """All that a client's prices are about: its own and the installation's list, and the models in use."""
+
+    entries: Sequence[Entry]
+    used: Sequence[UsedModel]
+    own_priced: Sequence[OwnPriced]
+    """Those of them whose calls would cost something else by the public list."""
+
+
+def load_price_book(
+    database: Database, client_id: UUID, first: date, last: date, *, now: datetime
+) -> PriceBook:
+    """The lists that hold for this client, and the models that it used on these days, unpriced ones first.
+
+    Raises:
+        DatabaseUnavailable, SchemaMissing, DatabaseError
+    """
+    asked = {"client_id": client_id, "first": first, "last": last}
+    entries, used, days_of_models = database.read(
+        *(Query(statement=text, parameters=asked) for text in (ENTRIES, _USED, USAGE)),
+        client_id=client_id,
+    )
+    book = [entry_of(record) for record in entries.records]
+    ours, public = PriceList(entry.price for entry in book), PriceList()
+    used_models = []
+    for source, model, request_count, total_tokens, unpriced_count in used.records:
+        public_quote = quote(public, source, model, None, now)
+        unit = None if public_quote is None else public_quote.unit
+        used_models.append(
+            UsedModel(
+                source=source,
+                model=model,
+                request_count=request_count,
+                total_tokens=total_tokens,
+                unpriced_count=unpriced_count,
+                quote=quote(ours, source, model, client_id, now, preferred=unit),
+                public=public_quote,
+            )
+        )
+    return PriceBook(
+        entries=book,
+        used=used_models,
+        own_priced=own_priced(days_of_models, ours, client_id),
+    )
+
+
+def quote(
+    prices: PriceList,
+    source: str,
+    model: str | None,
+    client_id: UUID | None,
+    at: datetime,
+    *,
+    preferred: Unit | None = None,
+) -> Quote | None:
+    """What this list asks for a million tokens, or else for a minute; None where it has no price.
+
+    By the minute where that is `preferred`, and a price of all of a provider's models is for both.
+    """
+
+    def usd(usage: Usage) -> tuple[Decimal | None, str]:
+        cost = prices.cost(source=source, model=model, at=at, usage=usage, client_id=client_id)
+        return (None, "") if cost.basis == "unpriced" else (cost.amount_usd, cost.price["list"])
+
+    per_minute, minute_list = usd(Usage(duration_seconds=Decimal(60)))
+    per_input, list_name = usd(Usage(_TOKENS, 0, _TOKENS))
+    if per_minute is not None and (per_input is None or preferred == "minute"):
+        return Quote(list_name=minute_list, unit="minute", input_usd=per_minute)
+    if per_input is None:
+        return None
+    cached, _ = usd(Usage(_TOKENS, 0, _TOKENS, None, {"cached_tokens": _TOKENS}))
+    output, _ = usd(Usage(0, _TOKENS, _TOKENS))
+    return Quote(
+        list_name=list_name,
+        unit="1M tokens",
+        input_usd=per_input * _PER_MILLION,
+        cached_usd=None if cached is None else cached * _PER_MILLION,
+        output_usd=None if output is None else output * _PER_MILLION,
+    )
+
+
+def checked_price(
+    *,
+    source: str,
+    model: str,
+    unit: Unit,
+    input_usd: str,
+    cached_input_usd: str = "",
+    output_usd: str = "",
+    client_id: UUID | None,
+    effective_from: datetime | None,
+) -> ListedPrice:
+    """The price that was typed in, of this client or, without one, of the installation.
+
+    Raises:
+        InvalidInput: a name is missing, or an amount is none.
+    """
+    source, model = source.strip().lower(), model.strip().lower()
+    if not source or not model:
+        raise InvalidInput('a price needs a provider and a model, or "*" for all models of the provider')
+    if unit == "minute" and (cached_input_usd.strip() or output_usd.strip()):
+        raise InvalidInput("a price by the minute has no price for cached input or output: leave them empty")
+    return ListedPrice(
+        source=source,
+        model=model,
+        unit=unit,
+        input_usd=_amount("input", input_usd),
+        cached_input_usd=_amount("cached input", cached_input_usd) if cached_input_usd.strip() else None,
+        output_usd=Decimal(0) if unit == "minute" else _amount("output", output_usd),
+        client_id=None if client_id is None else str(client_id),
+        effective_from=effective_from,
+    )
+
+
+def preview_price(
+    database: Database, client_id: UUID, price: ListedPrice, first: date, last: date
+) -> Repricing:
+    """What the calls of this client and the price's source would cost with it, as preview() has it."""
+    return preview(
+        database,
+        client_id,
+        lambda entries: [*(entry.price for entry in entries), price],
+        first,
+        last,
+        source=price.source,
+    )
+
+
+def add_price(database: Database, price: ListedPrice, *, reference: str = "", note: str = "") -> UUID:
+    """Writes a further price; the one that held before stays for the time before.
+
+    Raises:
+        InvalidInput: there is a price from that moment on, or a text is too long.
+        DatabaseError: nothing was written.
+    """
+    for name, text in (("reference", reference), ("note", note)):
+        if len(text) > MAX_TEXT or "\0" in text:
+            raise InvalidInput(f"the {name} must be a text of {MAX_TEXT} characters at most")
+    parameters = vars(price) | {"reference": reference.strip() or None, "note": note.strip() or None}
+    with database.transaction() as connection:
+        try:
+            row = connection.execute(_ADD, parameters).fetchone()
+        except psycopg.errors.UniqueViolation:
+            raise InvalidInput(
+                f"{price.source} {price.model} has a price from that very moment already: choose another one"
+            ) from None
+        assert row is not None
+        return UUID(str(row[0]))
+
+
+def end_price(database: Database, price_id: UUID, at: datetime, *, client_id: UUID | None) -> None:
+    """Lets a price of this client, or without one of the installation, hold until `at` and no longer.
+
+    It stays in the list for the time before.
+
+    Raises:
+        InvalidInput: there is no such price, it has ended by then, or has not begun.
+        DatabaseError: nothing was changed.
+    """
+    with database.transaction() as connection:
+        row = connection.execute(_FIND, {"id": price_id, "client_id": client_id, "at": at}).fetchone()
+        if row is None:
+            raise InvalidInput(f"no price has the id {price_id} in this list")
+        has_ended, has_not_begun, source, model = row
+        if has_ended:
+            raise InvalidInput(f"the price of {source} {model} has ended by {at:%Y-%m-%d %H:%M} UTC already")
+        if has_not_begun:
+            raise InvalidInput(
+                f"the price of {source} {model} has not begun by {at:%Y-%m-%d %H:%M} UTC: choose a later one"
+            )
+        connection.execute(_END, {"id": price_id, "at": at})
+
+
+def _ratio(ours: Decimal | None, public: Decimal | None) -> Decimal | None:
+    return ours / public if ours is not None and public else None
+
+
+def _amount(name: str, text: str) -> Decimal:
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except ArithmeticError:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount < Decimal(10) ** 9:
+        raise InvalidInput(f'the price of {name} must be US dollars such as 0.15, not "{text.strip()[:40]}"')
+    return amount

@@ -1,0 +1,236 @@
+"""All clients side by side: their total as cards, and a row each."""
+
+from collections.abc import Hashable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from analytics import formatting, queries
+from analytics.errors import InvalidInput
+from analytics.queries import UNASSIGNED_CLIENT_ID, known_costs, partly_known, total_change
+from analytics.ui.frame import reads
+from analytics.ui.frame.address import Part
+from analytics.ui.frame.messages import escaped
+from analytics.ui.frame.page import Page, open_overview
+from analytics.ui.frame.reads import Reading
+from analytics.ui.parts.cards import Card, cards, changed
+from analytics.ui.parts.tables import COST_COLUMN, ROW_HEIGHT, harmless, marked_bounds, selected
+
+MOST_ROWS_IN_SIGHT = 100
+MAX_SEARCH = 100  # characters
+LEAST_LEFT = Decimal("1e-9")
+_LINK_COLORS = {"light": "#1D64B4", "dark": "#5AA2F0"}
+
+
+def read_clients(page: Page) -> Reading[pd.DataFrame]:
+    """Usage of each client that the viewer may see, in the page's period."""
+    ids = None if page.viewer.sees_all_clients else tuple(client.id for client in page.viewer.clients)
+    return reads.read(
+        page.database,
+        ("clients", ids, page.period),
+        lambda moment: queries.usage_by_client(
+            page.database, ids, page.period.days, page.period.last, now=moment
+        ),
+        page.now,
+    )
+
+
+def clients_total(page: Page, shown: Reading[pd.DataFrame]) -> None:
+    """Cost, tokens, requests and coverage of all of them together, which is what the rows add up to."""
+    frame = shown.value
+    total = _total(frame)
+    requests, unpriced, cost = total["request_count"], total["unpriced_count"], total["total_cost"]
+    days = f"Compared with {_before(page)}."
+    if total["no_comparison"] is not None:
+        days = f"Not compared: {total['no_comparison']}."
+    used = int((frame["request_count"] > 0).sum())
+    cards(
+        [
+            Card(
+                label="Total cost",
+                value=formatting.cost(cost, unpriced, requests, formatting.compact_usd),
+                explanation=f"{formatting.exact_usd(cost)}. {days}",
+                **changed(
+                    total_change(total, "total_cost", total["no_comparison"]),
+                    formatting.compact_usd(total["previous_total_cost"]),
+                ),
+            ),
+            Card(
+                label="Total tokens",
+                value=formatting.compact(total["total_tokens"]),
+                explanation=f"{formatting.plural(total['total_tokens'], 'token')}. {days}",
+                **changed(
+                    total_change(total, "total_tokens", total["no_comparison"]),
+                    formatting.compact(total["previous_total_tokens"]),
+                ),
+            ),
+            Card(
+                label="Requests",
+                value=formatting.count(requests),
+                lines=[_coverage(requests, unpriced)],
+                explanation=f"Of all clients together, {page.period}.",
+            ),
+            Card(
+                label="Clients",
+                value=formatting.count(len(frame)),
+                lines=[f"{used} with calls in these days"],
+                explanation="All that you may see.",
+            ),
+        ],
+        key="totals",
+    )
+
+
+def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
+    """A row per client that fits the search, the largest spend first; a click on one opens its Overview."""
+    everybody = shown.value
+    with st.container(border=True):
+        heading = st.container()
+        search = _SEARCH.fill_in(
+            st.text_input,
+            "Search",
+            max_chars=MAX_SEARCH,
+            type="search",
+            placeholder="Name of a client",
+            icon=":material/search:",
+            live="400ms",
+            width=300,
+            label_visibility="collapsed",
+        ).strip()
+        fits = [formatting.fits_search(search, name) for name in _names(everybody)]
+        frame = everybody[fits].reset_index(drop=True)
+        count = formatting.plural(len(everybody), "client")
+        count = f"{formatting.count(len(frame))} of {count}" if search else count
+        heading.markdown(f"## Clients, {page.period}  :small[:gray[{count}, the highest known cost first]]")
+        if frame.empty:
+            st.info(
+                f"**No client fits.** None has “{escaped(search)}” in its name.", icon=":material/search_off:"
+            )
+            return
+        # Other rows are another table: what was clicked in the one before is not clicked in it.
+        key = f"clients table {search}"
+        st.dataframe(
+            _styled(harmless(_table(frame, page.now)), frame),
+            hide_index=True,
+            placeholder=formatting.MISSING,
+            height=ROW_HEIGHT * (min(len(frame), MOST_ROWS_IN_SIGHT) + 1) + 3,
+            column_config=_COLUMNS,
+            on_select=lambda: _open_selected(key, page, frame),
+            selection_mode="single-cell",
+            key=key,
+        )
+        more = " Scroll in the table for more." if len(frame) > MOST_ROWS_IN_SIGHT else ""
+        st.caption(
+            "Click a client to open its Overview, a heading to sort. Each client's days are those of its own "
+            f"time zone.{more}"
+        )
+
+
+def _open_selected(key: str, page: Page, frame: pd.DataFrame) -> None:
+    row = selected(key, frame)
+    if row is not None:
+        open_overview(page, row["client_id"])
+
+
+def _coverage(requests: int, unpriced: int) -> str:
+    if not requests:
+        return "nothing to price"
+    return f"{formatting.share(requests - unpriced, requests)} with a known cost"
+
+
+def _total(frame: pd.DataFrame) -> dict[str, Any]:
+    """The sums of all clients. They compare where any client's do: what a newer one uses is growth."""
+    counts = ("total_tokens", "request_count", "unpriced_count")
+    reasons = list(frame["no_comparison"])
+    return {
+        **{name: int(frame[name].sum()) for name in counts},
+        **{f"previous_{name}": int(frame[f"previous_{name}"].sum()) for name in counts[::2]},
+        **{name: sum(frame[name], Decimal(0)) for name in ("total_cost", "previous_total_cost")},
+        "no_comparison": None if None in reasons else next(iter(reasons), "there are no clients"),
+    }
+
+
+def _before(page: Page) -> str:
+    """The days that those of the page are compared with; a running one until the same time of day."""
+    days = f"the {formatting.plural(page.period.days, 'day')} just before"
+    is_running = page.period.last is None or page.period.last >= page.client.today(page.now)
+    return f"{days}, as far as the last one had come by the time that it is now" if is_running else days
+
+
+def _table(frame: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    priced = (frame["request_count"] - frame["unpriced_count"]).astype("float64")
+    return pd.DataFrame(
+        {
+            "Client": _names(frame),
+            "Cost": known_costs(frame),
+            "Cost change": _changes(frame, "total_cost"),
+            "Tokens": frame["total_tokens"],
+            "Tokens change": _changes(frame, "total_tokens"),
+            "Requests": frame["request_count"],
+            "Priced": priced.div(frame["request_count"].where(frame["request_count"] > 0)),
+            "Last call": frame["last_call_at"],
+            "Time zone": frame["timezone"],
+        }
+    )
+
+
+def _changes(frame: pd.DataFrame, name: str) -> "pd.Series[float]":
+    """For each row 1 where it is twice as much; missing where no change is told."""
+    changes = []
+    for row in frame.to_dict("records"):
+        now, before = row[name], row[f"previous_{name}"]
+        is_told = total_change(row, name, row["no_comparison"]).text is not None
+        # What is left of something is never nothing, whatever a float makes of it.
+        least = LEAST_LEFT if now else Decimal(0)
+        changes.append(float(max(Decimal(now) / before, least) - 1) if is_told else None)
+    return pd.Series(changes, index=frame.index, dtype="float64")
+
+
+def _names(frame: pd.DataFrame) -> "pd.Series[str]":
+    return frame["client_name"].where(frame["client_id"] != UNASSIGNED_CLIENT_ID, "(calls without a client)")
+
+
+def _styled(table: pd.DataFrame, frame: pd.DataFrame) -> Any:
+    styler = table.style.set_properties(
+        subset=["Client"], color=_LINK_COLORS.get(st.context.theme.type or "", _LINK_COLORS["light"])
+    )
+    styler = styler.format(lambda cost: formatting.usd(Decimal(repr(cost))), subset=["Cost"], na_rep="")
+    styler = marked_bounds(styler, table, {"Cost": partly_known(frame)})
+    styler = styler.format("{:,}", subset=["Tokens", "Requests"])
+    changes: list[Hashable] = ["Cost change", "Tokens change"]
+    return styler.format(_percent, subset=changes, na_rep="")
+
+
+def _percent(change: object) -> str:
+    return formatting.change(Decimal(repr(change)) + 1, 1) or ""
+
+
+_AGAINST = (
+    "against as many days just before, today until the same time; a dash where data begin only within them"
+)
+_COLUMNS = {
+    "Client": st.column_config.TextColumn(width="medium", help="Click to open its Overview."),
+    "Cost": COST_COLUMN,
+    "Cost change": st.column_config.NumberColumn(
+        "Change", help=f"Of the cost, {_AGAINST}, or some cost is not known."
+    ),
+    "Tokens change": st.column_config.NumberColumn("Change ", help=f"Of the tokens, {_AGAINST}."),
+    "Priced": st.column_config.NumberColumn(
+        "Priced", format="percent", help="Share of the requests whose cost is known."
+    ),
+    "Last call": st.column_config.DatetimeColumn(
+        format="distance", help="The last call of all, in these days or not."
+    ),
+}
+
+
+def _meant_search(asked: str) -> str:
+    if len(asked) > MAX_SEARCH:
+        raise InvalidInput(f"q must be at most {MAX_SEARCH} characters long, not {len(asked)}")
+    return asked
+
+
+_SEARCH = Part(name="q", meant=_meant_search, default="")

@@ -1,0 +1,230 @@
+"""One conversation: its heading, numbers, course over time, and calls."""
+
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from analytics import charts, formatting
+from analytics.queries import Timeline, known_costs, partly_known
+from analytics.ui.conversations.listing import OpenedConversation, close_conversation
+from analytics.ui.frame.messages import escaped
+from analytics.ui.frame.page import Page
+from analytics.ui.parts import tables
+from analytics.ui.parts.cards import Card, cards
+from analytics.ui.parts.vega import draw
+
+MAX_ROWS_IN_SIGHT = 15
+NARROW_METADATA = 120  # pixels; with them all columns fit at 1440
+MAX_MODELS_IN_SIGHT = 10
+
+
+def conversation_heading(page: Page, opened: OpenedConversation, shown: Timeline) -> None:
+    """The way back, and which conversation this is; ends the page where it has no calls."""
+    st.button("All conversations", icon=":material/arrow_back:", type="tertiary", on_click=close_conversation)
+    if shown.calls.empty:
+        named = f" `{opened.conversation_id}`" if opened.conversation_id else ""
+        st.info(
+            f"**No calls, {page.period}.** {escaped(page.client.name)} has no conversation{named} "
+            "with calls in these days. Choose other days, or look among all conversations.",
+            icon=":material/search_off:",
+        )
+        st.stop()
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"## {_name(opened, shown)}", width="content")
+        page.choose_phones()
+    first_at, last_at = (
+        _clock(shown.calls["created_at"].iloc[place], page.client.timezone) for place in (0, -1)
+    )
+    parts = [f"id `{opened.conversation_id}`"] if opened.conversation_id else []
+    if not shown.conversation.empty and (phone := shown.conversation["phone"].iloc[0]):
+        parts.append(f"phone {escaped(phone)}")
+    until = f"last one {last_at}" if not _is_cut(shown) else f"{_cut(shown)}, up to {last_at}"
+    st.caption(" · ".join([*parts, f"first call {first_at}", until]))
+
+
+def conversation_numbers(shown: Timeline) -> None:
+    """Cost, tokens and calls of the whole conversation in the period."""
+    total = _total(shown)
+    priced_count = int(total["request_count"] - total["unpriced_count"])
+    exact = formatting.exact_usd(total["total_cost"])
+    if total["unpriced_count"]:
+        exact = f"{exact}; {formatting.plural(total['unpriced_count'], 'call')} without a price"
+    per_call = total["total_cost"] / Decimal(priced_count) if priced_count else None
+    cards(
+        [
+            Card(
+                label="Cost",
+                value=formatting.cost(
+                    total["total_cost"],
+                    total["unpriced_count"],
+                    total["request_count"],
+                    formatting.compact_usd,
+                ),
+                explanation=exact,
+            ),
+            Card(
+                label="Tokens",
+                value=formatting.compact(total["total_tokens"]),
+                explanation=formatting.plural(total["total_tokens"], "token"),
+            ),
+            Card(
+                label="Calls",
+                value=formatting.count(total["request_count"]),
+                explanation="Requests of the period",
+            ),
+            Card(
+                label="Cost per call",
+                value="unknown" if per_call is None else formatting.compact_usd(per_call),
+                explanation="Of the calls with a known price"
+                + ("" if per_call is None else f": {formatting.exact_usd(per_call)}"),
+            ),
+        ]
+    )
+
+
+def conversation_course(page: Page, shown: Timeline) -> None:
+    """Tokens of each call and the cost so far over time, and beside them the models used."""
+    calls = shown.calls
+    note = f"{_cut(shown)}, " if _is_cut(shown) else ""
+    chart, models = st.columns([1.25, 1], gap="small")
+    with chart, st.container(border=True, height="stretch"):
+        st.markdown(f"## Calls over time, {page.period}  :small[:gray[{note}Tokens and cost so far]]")
+        draw(
+            charts.timeline(calls, page.client.timezone),
+            alt="Points: tokens of each call over time, by provider. Line: the cost so far",
+            key="timeline chart",
+        )
+        st.caption(f"Times are those of {page.client.timezone}.")
+    with models, st.container(border=True, height="stretch"):
+        st.markdown(f"## Models used, {page.period}  :small[:gray[{note}The most tokens first]]")
+        _models(calls)
+
+
+def conversation_calls(page: Page, opened: OpenedConversation, shown: Timeline) -> None:
+    """Every call, the oldest first, with what was logged beside it."""
+    calls = shown.calls
+    unpriced = calls["cost_basis"] == "unpriced"
+    so_far = pd.DataFrame(
+        {
+            "total_cost": calls["running_cost"],
+            "unpriced_count": unpriced.cumsum(),
+            "request_count": range(1, len(calls) + 1),
+        }
+    )
+    table = pd.DataFrame(
+        {
+            "Made": charts.on_clock(calls["created_at"], page.client.timezone),
+            "Cost": calls["cost_usd"].astype("float64").mask(unpriced),
+            "Tokens": calls["total_tokens"],
+            "Running cost": known_costs(so_far),
+            "Running tokens": calls["running_tokens"],
+            "Provider": calls["source"].map(charts.source_name),
+            "Model": calls["model"].fillna(tables.NO_MODEL),
+            "Prompt": calls["prompt_tokens"],
+            "Completion": calls["completion_tokens"],
+            "Basis": calls["cost_basis"],
+            "Metadata": calls["metadata"],
+        }
+    )
+    if not calls["metadata"].notna().any():
+        table = table.drop(columns="Metadata")
+    with st.container(border=True):
+        title = f"First {len(calls):,} of {_count(shown):,} calls" if _is_cut(shown) else "Calls"
+        st.markdown(f"## {title}, {page.period}  :small[:gray[The oldest first]]")
+        st.dataframe(
+            tables.readable(table, **{"Running cost": partly_known(so_far)}),
+            hide_index=True,
+            placeholder=formatting.MISSING,
+            height=tables.ROW_HEIGHT * (min(len(table), MAX_ROWS_IN_SIGHT) + 1) + 3,
+            column_config={
+                "Made": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss", pinned=True),
+                "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
+                "Running cost": st.column_config.NumberColumn(
+                    "Cost so far", help="Of this call and those before it in the period, in USD."
+                ),
+                "Running tokens": st.column_config.NumberColumn(
+                    "Tokens so far", help="Of this call and those before it in the period."
+                ),
+                "Basis": st.column_config.TextColumn(
+                    help="priced: by a price list. given: by whoever logged it. "
+                    "estimated: tokens were estimated. unpriced: no price is known."
+                ),
+                "Metadata": st.column_config.JsonColumn(
+                    width=NARROW_METADATA,
+                    help="What the application logged beside the call. Click to unfold.",
+                ),
+            },
+            key="calls table",
+        )
+
+
+def _models(calls: pd.DataFrame) -> None:
+    by_model = (
+        calls.assign(is_unpriced=calls["cost_basis"] == "unpriced")
+        .groupby(["source", "model"], dropna=False)
+        .agg(
+            total_tokens=("total_tokens", "sum"),
+            total_cost=("cost_usd", "sum"),
+            request_count=("id", "size"),
+            unpriced_count=("is_unpriced", "sum"),
+        )
+        .reset_index()
+        .sort_values(["total_tokens", "source"], ascending=[False, True])
+    )
+    table = pd.DataFrame(
+        {
+            "Model": [
+                tables.NO_MODEL if pd.isna(model) else f"{model} ({charts.source_name(source)})"
+                for source, model in zip(by_model["source"], by_model["model"], strict=True)
+            ],
+            "Tokens": by_model["total_tokens"],
+            "Cost": known_costs(by_model),
+            "Calls": by_model["request_count"],
+        }
+    )
+    st.dataframe(
+        tables.readable(table, Cost=partly_known(by_model)),
+        hide_index=True,
+        placeholder=formatting.MISSING,
+        height=tables.ROW_HEIGHT * (min(len(table), MAX_MODELS_IN_SIGHT) + 1) + 3,
+        column_config={"Cost": tables.COST_COLUMN},
+        key="models used table",
+    )
+
+
+def _total(shown: Timeline) -> dict[str, Any]:
+    """Sums of the conversation; of the calls that are shown where only they are known."""
+    if not shown.conversation.empty:
+        return dict(shown.conversation.iloc[0])
+    calls = shown.calls
+    return {
+        "total_tokens": int(calls["running_tokens"].iloc[-1]),
+        "total_cost": calls["running_cost"].iloc[-1],
+        "request_count": len(calls),
+        "unpriced_count": int((calls["cost_basis"] == "unpriced").sum()),
+    }
+
+
+def _count(shown: Timeline) -> int:
+    return int(shown.calls["call_count"].iloc[0])
+
+
+def _is_cut(shown: Timeline) -> bool:
+    return _count(shown) > len(shown.calls)
+
+
+def _cut(shown: Timeline) -> str:
+    return f"first {formatting.count(len(shown.calls))} of {formatting.plural(_count(shown), 'call')}"
+
+
+def _name(opened: OpenedConversation, shown: Timeline) -> str:
+    if shown.conversation.empty:
+        return escaped(tables.NO_CONVERSATION if opened.phone_handle is None else tables.UNNAMED)
+    return escaped(tables.conversation_names(shown.conversation)[0])
+
+
+def _clock(moment: pd.Timestamp, timezone: str) -> str:
+    at = moment.tz_convert(timezone)
+    return f"{formatting.day(at)}, {at:%H:%M}"

@@ -1,0 +1,298 @@
+"""The list of all conversations: what of it is asked for is in the address, and a row opens a timeline.
+
+A phone is never in a link, as links end up in histories, logs and other people's mail: a conversation that is
+nothing but a phone has a handle there.
+"""
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from analytics import formatting
+from analytics.errors import InvalidInput
+from analytics.queries import CONVERSATIONS_PER_PAGE, Period, Sort, known_costs, partly_known
+from analytics.ui.frame import address, unlinked
+from analytics.ui.frame.address import Part
+from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD
+from analytics.ui.frame.messages import escaped
+from analytics.ui.frame.page import Page
+from analytics.ui.parts import tables
+
+ORDERS: dict[str, tuple[Sort, bool]] = {
+    "Most tokens": ("tokens", True),
+    "Fewest tokens": ("tokens", False),
+    "Highest cost": ("cost", True),
+    "Lowest cost": ("cost", False),
+    "Most requests": ("requests", True),
+    "Fewest requests": ("requests", False),
+    "Used last": ("last", True),
+    "Used longest ago": ("last", False),
+    "Name, A to Z": ("name", False),
+    "Name, Z to A": ("name", True),
+}
+DEFAULT_ORDER = "Most tokens"
+MAX_SEARCH = 100  # characters
+MAX_PAGE = 1_000_000
+_PHONE = re.compile(r"[\d\s().+-]*\d{5}[\d\s().+-]*")
+# In the address instead of an id: the handle of a conversation that has only a phone; what belongs to none.
+_HANDLE, _OF_NONE = re.compile(r"p[0-9a-f]{32}"), "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedConversation:
+    """The one whose calls are shown: by its id, by the handle of a phone without one, or neither."""
+
+    conversation_id: UUID | None
+    phone_handle: str | None
+
+    @property
+    def query(self) -> dict[str, Hashable]:
+        """Arguments of queries.conversation_timeline()."""
+        return {"conversation_id": self.conversation_id, "phone_handle": self.phone_handle}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedConversations:
+    """Which conversations are listed: those that fit the search, in this order, on this page."""
+
+    search: str
+    order: str
+    number: int
+    """Of the page, from 1."""
+
+    @property
+    def query(self) -> dict[str, Hashable]:
+        """Arguments of queries.found_conversations()."""
+        sort, descending = ORDERS[self.order]
+        return {
+            "search": self.search,
+            "sort": sort,
+            "descending": descending,
+            "limit": CONVERSATIONS_PER_PAGE,
+            "offset": self.offset,
+        }
+
+    @property
+    def offset(self) -> int:
+        """How many conversations are on the pages before."""
+        return (self.number - 1) * CONVERSATIONS_PER_PAGE
+
+
+def opened_conversation() -> OpenedConversation | None:
+    """The one of the address; None while all are listed."""
+    asked = _CONVERSATION.value()
+    if not asked:
+        return None
+    if asked == _OF_NONE or _HANDLE.fullmatch(asked):
+        return OpenedConversation(conversation_id=None, phone_handle=None if asked == _OF_NONE else asked)
+    return OpenedConversation(conversation_id=UUID(asked), phone_handle=None)
+
+
+def close_conversation() -> None:
+    """Back to the list."""
+    address.put(conversation=None)
+
+
+def asked_conversations(page: Page) -> AskedConversations:
+    """The search and the order with their controls, and the page."""
+    number = _NUMBER.value()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="search and order"):
+        search = _SEARCH.fill_in(
+            st.text_input,
+            "Search",
+            max_chars=MAX_SEARCH,
+            type="search",
+            placeholder=f"Name, {_phone_part(page)} or id",
+            icon=":material/search:",
+            live="400ms",
+            width=300,
+        )
+        sort = _SORT.choose(
+            st.selectbox,
+            "Sort by",
+            list(_BY_SLUG),
+            format_func=_BY_SLUG.__getitem__,
+            width=190,
+            help="Sorts all conversations. The heads of the table's columns sort the rows in sight.",
+        )
+    return AskedConversations(search=search.strip(), order=_BY_SLUG[sort], number=number)
+
+
+def found_conversations(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
+    """A page of conversations with ways to the others, or why there are none."""
+    if found.empty:
+        _none_found(page, asked)
+        return
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"## Conversations, {page.period}  :small[:gray[{asked.order}]]", width="content")
+            page.choose_phones()
+        _paging(asked, found)
+        _table(page, asked, found)
+
+
+def _table(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
+    table = pd.DataFrame(
+        {
+            "Conversation": tables.conversation_names(found),
+            "Cost": known_costs(found),
+            "Tokens": found["total_tokens"],
+            "Requests": found["request_count"],
+            "OpenAI": found["openai_tokens"],
+            "Groq": found["groq_tokens"],
+            "Other": found["other_tokens"],
+            "No price": found["unpriced_count"],
+            "First used": found["first_date"],
+            "Last used": found["last_date"],
+            "Phone": tables.phones(found),
+        }
+    )
+    # What they are sorted by is beside the names, in sight on a phone, too.
+    sort, _ = ORDERS[asked.order]
+    first = {"tokens": "Tokens", "requests": "Requests", "last": "Last used"}.get(sort, "Cost")
+    table.insert(1, first, table.pop(first))
+    # Another page of rows is another widget: the row that was ticked before is not ticked in it.
+    key = f"conversations {page.client.id} {page.days} {asked}"
+    st.dataframe(
+        tables.readable(tables.without_zeros(table, "Other", "No price"), Cost=partly_known(found)),
+        hide_index=True,
+        placeholder=formatting.MISSING,
+        height=tables.ROW_HEIGHT * (len(table) + 1) + 3,
+        column_config={
+            "Conversation": st.column_config.TextColumn(pinned=True, width="medium"),
+            "Cost": tables.COST_COLUMN,
+            "No price": tables.NO_PRICE_COLUMN,
+            "First used": st.column_config.DateColumn(format="D MMM YYYY", help="In the period."),
+            "Last used": st.column_config.DateColumn(format="D MMM YYYY", help="In the period."),
+        },
+        key=key,
+        selection_mode=["single-row", "single-cell"],
+        on_select=lambda: _open_selected(key, found),
+    )
+
+
+def _open_selected(key: str, found: pd.DataFrame) -> None:
+    row = tables.selected(key, found)
+    if row is not None:
+        address.put(conversation=_written_conversation(row))
+
+
+def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
+    """Leaves another page for the conversation of a call; in a callback.
+
+    The days stay as they are, unless the call was made on a day that is not one of them.
+    """
+    changes = {"conversation": _written_conversation(call)}
+    first, last = Period.parse(DAYS.value()).range(page.client.today(page.now))
+    if not first <= call["created_at"].tz_convert(page.client.timezone).date() <= last:
+        changes["days"] = DEFAULT_PERIOD.label
+    address.leave_for("conversations", **changes)
+
+
+def _written_conversation(row: "pd.Series[Any]") -> str:
+    """As the address names it: by its id, by the handle of its phone, or neither."""
+    return str(row["conversation_id"] or row["phone_handle"] or _OF_NONE)
+
+
+def _paging(asked: AskedConversations, found: pd.DataFrame) -> None:
+    matched = int(found["matched_count"].iloc[0])
+    first, last = asked.offset + 1, asked.offset + len(found)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="paging"):
+        st.caption(
+            f"{formatting.count(first)}\N{EN DASH}{formatting.count(last)} of {formatting.count(matched)}. "
+            "Click a row to see its calls.",
+            width="content",
+        )
+        if matched > CONVERSATIONS_PER_PAGE:
+            for label, icon, number, is_there in (
+                ("Previous", ":material/chevron_left:", asked.number - 1, asked.number > 1),
+                ("Next", ":material/chevron_right:", asked.number + 1, last < matched),
+            ):
+                st.button(label, icon=icon, disabled=not is_there, on_click=_turn_to, args=[number])
+
+
+def _none_found(page: Page, asked: AskedConversations) -> None:
+    if asked.number > 1:
+        st.info(
+            f"**There is no page {formatting.count(asked.number)}.** Fewer conversations than that fit.",
+            icon=":material/last_page:",
+        )
+        st.button("To the first page", type="primary", on_click=_turn_to, args=[1])
+    elif asked.search:
+        st.info(
+            f"**No conversation fits.** None that was used, {page.period}, has "
+            f"“{escaped(asked.search)}” in its name or {_phone_part(page)}, or an id that begins with it.",
+            icon=":material/search_off:",
+        )
+        st.button("Show all conversations", type="primary", on_click=_clear_search)
+    else:
+        st.info(
+            f"**No usage, {page.period}.** {escaped(page.client.name)} made no call in these days. "
+            "Choose other days.",
+            icon=":material/hourglass_empty:",
+        )
+
+
+def _phone_part(page: Page) -> str:
+    """What of a phone it can be found by."""
+    return "phone" if page.viewer.may_see_phones(page.client) else "last four digits"
+
+
+def _turn_to(number: int) -> None:
+    address.put(**_NUMBER.changes(number))
+
+
+def _clear_search() -> None:
+    address.put(**_SEARCH.changes(""))
+
+
+def _meant_conversation(asked: str) -> str:
+    if asked == _OF_NONE or _HANDLE.fullmatch(asked):
+        return asked
+    try:
+        return str(UUID(asked))
+    except ValueError:
+        raise InvalidInput(
+            f'conversation must be an id such as {UUID(int=0)}, not "{asked[:MAX_SEARCH]}"'
+        ) from None
+
+
+def _meant_search(asked: str) -> str:
+    search = unlinked.found(asked)
+    if search is None:
+        raise InvalidInput("a phone number that was searched for is not in the link: type it once more")
+    if len(search) > MAX_SEARCH:
+        raise InvalidInput(f"q must be at most {MAX_SEARCH} characters long, not {len(search)}")
+    return search
+
+
+def _written_search(search: str) -> str:
+    return unlinked.kept(search) if _PHONE.fullmatch(search) else search
+
+
+def _meant_sort(asked: str) -> str:
+    if asked not in _BY_SLUG:
+        raise InvalidInput(f'sort must be one of {", ".join(_BY_SLUG)}, not "{asked[:MAX_SEARCH]}"')
+    return asked
+
+
+def _meant_number(asked: str) -> int:
+    if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:10]) <= MAX_PAGE):
+        raise InvalidInput(f'page must be a whole number from 1 to {MAX_PAGE:,}, not "{asked[:MAX_SEARCH]}"')
+    return int(asked)
+
+
+def _slug(order: str) -> str:
+    return order.lower().replace(",", "").replace(" ", "-")
+
+
+_BY_SLUG = {_slug(order): order for order in ORDERS}
+_SEARCH = Part(name="q", meant=_meant_search, written=_written_search, default="", ends=("page",))
+_SORT = Part(name="sort", meant=_meant_sort, default=_slug(DEFAULT_ORDER), ends=("page",))
+_NUMBER = Part(name="page", meant=_meant_number, default=1)
+_CONVERSATION = Part(name="conversation", meant=_meant_conversation, default="")

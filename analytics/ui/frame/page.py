@@ -1,0 +1,259 @@
+"""What a page begins with: setup, sidebar, heading, and the controls, which live in the link."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+import streamlit as st
+
+from analytics.access.viewer import Viewer
+from analytics.charts import MEASURES, Measure
+from analytics.database import Database
+from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClient
+from analytics.queries import Client, Period
+from analytics.ui.frame import address, reads, sign_in
+from analytics.ui.frame.address import Part
+from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
+from analytics.ui.frame.messages import escaped, explained, no_clients
+from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.sidebar import make_room
+from analytics.ui.overview.first_call import await_first_call
+
+PAGES = (
+    ("streamlit_app.py", "Overview", ":material/dashboard:"),
+    ("pages/providers_and_models.py", "Providers and models", ":material/compare_arrows:"),
+    ("pages/conversations.py", "Conversations", ":material/forum:"),
+    ("pages/live.py", "Live", ":material/sensors:"),
+    ("pages/prices.py", "Prices", ":material/sell:"),
+    ("pages/data_health.py", "Data health", ":material/health_and_safety:"),
+    ("pages/clients.py", "Clients", ":material/apartment:"),
+    ("pages/about_the_numbers.py", "About the numbers", ":material/calculate:"),
+)
+CLIENTS_PAGE = "pages/clients.py"
+"""Only for those who see more than one."""
+Answer = TypeVar("Answer")
+SIDEBAR_WIDTH = 244  # pixels
+STYLE = Path(__file__).with_name("style.css")
+MAX_NAME = 200  # characters
+_SEES_SEVERAL = "sees several clients"
+_PHONES = "phones"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Who looks at what, when: the client and period, what charts show, the moment of the visit."""
+
+    database: Database
+    viewer: Viewer
+    client: Client
+    period: Period
+    measure: Measure
+    now: datetime
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last day of the period."""
+        return self.period.range(self.client.today(self.now))
+
+    @property
+    def sees_phones(self) -> bool:
+        """Whether phones are read whole: who may see them asked for it."""
+        return self.viewer.may_see_phones(self.client) and bool(st.session_state.get(_PHONES))
+
+    def choose_phones(self) -> None:
+        """A toggle for those who may see phones. The next run reads them: nobody else's ever holds them."""
+        if self.viewer.may_see_phones(self.client):
+            st.toggle("Show phone numbers", key=_PHONES)
+
+    def read(self, load: Callable[..., Answer], *arguments: Hashable, **named: Hashable) -> Reading[Answer]:
+        """What load(database, client id, *arguments) says, at most a minute old; see reads.read()."""
+        view = (load.__qualname__, self.client.id, arguments, tuple(sorted(named.items())))
+        return reads.read(
+            self.database,
+            view,
+            lambda _: load(self.database, self.client.id, *arguments, **named),
+            self.now,
+        )
+
+
+def begin_page(
+    title: str,
+    *,
+    icon: str,
+    has_client: bool = True,
+    has_period: bool = True,
+    has_measure: bool = True,
+    needs_calls: bool = True,
+) -> Page:
+    """Setup, sidebar, heading and controls; ends the page with an explanation where nothing can be shown.
+
+    A page without a choice of client is about all of them; its `client` is the one of the link, or the first.
+    One without a period is about the last 30 days, one without a measure about tokens. One that `needs_calls`
+    says how to log the first one, to a client that has none.
+    """
+    heading, clients_link = _begin(title, icon=icon)
+    now = datetime.now(UTC)
+    with explained():
+        database = reads.database(now)
+        viewer = _viewer(database)
+        labels = _labels(viewer.clients)
+        if not labels:
+            no_clients()
+        st.session_state[_SEES_SEVERAL] = len(labels) > 1
+        with clients_link:
+            _link_to_clients(title)
+        client_part = _client_part(labels)
+        # Before any control: of a part that cannot be had the page says so, and shows nothing else.
+        client = labels[client_part.value()]
+        period = Period.parse(DAYS.value())
+        measure = MEASURE.value()
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
+            if has_client and len(labels) > 1:
+                client_part.choose(st.selectbox, "Client", list(labels), width=240)
+            if has_period:
+                choose_period(client, now)
+            if has_measure:
+                MEASURE.choose(st.segmented_control, "Charts show", list(MEASURES), required=True)
+    if len(labels) == 1:
+        heading.markdown(f":gray[{escaped(client.name)}]", width="content")
+    if client.is_demo:
+        heading.badge("Demo data: invented clients and calls", icon=":material/science:", color="orange")
+    with st.sidebar:
+        sign_in.account((reads.secrets() or {}).get("auth", {}))
+    if needs_calls:
+        await_first_call(database, client, now)
+    return Page(
+        database=database,
+        viewer=viewer,
+        client=client,
+        period=period if has_period else DEFAULT_PERIOD,
+        measure=MEASURES[measure if has_measure else MEASURE.default],
+        now=now,
+    )
+
+
+def _viewer(database: Database) -> Viewer:
+    """Who is looking; ends the page where they may see nothing."""
+    try:
+        viewer = reads.current_viewer(database)
+        asked = st.query_params.get("client")
+        if not viewer.clients or (asked is not None and _find_client(asked, _labels(viewer.clients)) is None):
+            # Somebody may just have made the first client, or the one of the link.
+            reads.forget_viewers()
+            viewer = reads.current_viewer(database)
+    except SignInNeeded:
+        sign_in.ask_to_sign_in((reads.secrets() or {}).get("auth", {}))
+        st.stop()
+    except NotAMember as error:
+        sign_in.refuse(error)
+        st.stop()
+    return viewer
+
+
+def begin_text_page(title: str, *, icon: str) -> "st.delta_generator.DeltaGenerator":
+    """Setup, sidebar and heading of a page without numbers; the container of the heading."""
+    heading, clients_link = _begin(title, icon=icon)
+    with clients_link:
+        _link_to_clients(title)
+    return heading
+
+
+def _begin(
+    title: str, *, icon: str
+) -> "tuple[st.delta_generator.DeltaGenerator, st.delta_generator.DeltaGenerator]":
+    """Setup, sidebar and heading; the containers of the heading and of the link to the page of clients."""
+    st.set_page_config(
+        page_title=f"{title} - usage and cost",
+        page_icon=icon,
+        layout="wide",
+        initial_sidebar_state=SIDEBAR_WIDTH,
+    )
+    st.html(STYLE)
+    address.begin(_path(_file(title)), [_path(file) for file, _, _ in PAGES])
+    with st.sidebar:
+        # Not a heading: the page's own is the first.
+        st.markdown("**:material/monitoring: Usage & cost**")
+        for file, label, page_icon in PAGES:
+            if file == CLIENTS_PAGE:
+                clients_link = st.container()
+            else:
+                _link_to(file, label, page_icon, title)
+        make_room(title)
+    heading = st.container(horizontal=True, vertical_alignment="center", gap="medium", key="heading")
+    heading.title(title, anchor=False, width="content")
+    return heading, clients_link
+
+
+def _file(title: str) -> str:
+    """Of the page with this heading. The first one's is not what the sidebar calls it."""
+    return next((file for file, label, _ in PAGES if label == title), PAGES[0][0])
+
+
+def _path(file: str) -> str:
+    """Of a page, in the address; the first has none."""
+    return "" if file == PAGES[0][0] else Path(file).stem
+
+
+def _link_to(file: str, label: str, icon: str, title: str) -> None:
+    """Client, period and measure go along."""
+    link = address.shared(is_this_page=file == _file(title))
+    st.page_link(file, label=label, icon=icon, query_params=link)
+
+
+def _link_to_clients(title: str) -> None:
+    """Once it is known that this visitor sees several."""
+    if st.session_state.get(_SEES_SEVERAL):
+        [clients_page] = [each for each in PAGES if each[0] == CLIENTS_PAGE]
+        _link_to(*clients_page, title)
+
+
+def open_overview(page: Page, client_id: UUID) -> None:
+    """Leaves for the Overview of a client, with the same period and measure; in a callback."""
+    labels = _labels(page.viewer.clients)
+    [label] = [label for label, client in labels.items() if client.id == client_id]
+    address.leave_for("", client=label)
+
+
+def _labels(clients: Sequence[Client]) -> dict[str, Client]:
+    """What the selector and links call each client: its name, with its id where two have the same."""
+    names = [client.name for client in clients]
+    return {
+        client.name if names.count(client.name) == 1 else f"{client.name} ({client.id})": client
+        for client in clients
+    }
+
+
+def _client_part(labels: dict[str, Client]) -> Part[str]:
+    """The first visit is to the first client with calls."""
+
+    def meant(asked: str) -> str:
+        label = _find_client(asked, labels)
+        if label is None:
+            raise UnknownClient(f'no client "{asked[:MAX_NAME]}" that you could see here')
+        return label
+
+    first = next((label for label, client in labels.items() if client.first_day), next(iter(labels)))
+    return Part(
+        name="client", meant=meant, default=first, ends=("conversation", "page"), is_always_written=True
+    )
+
+
+def _find_client(asked: str, labels: dict[str, Client]) -> str | None:
+    """The label of the client that a link names by label or id."""
+    if asked in labels:
+        return asked
+    by_id = {str(client.id): label for label, client in labels.items()}
+    return by_id.get(asked.lower())
+
+
+def _meant_measure(asked: str) -> str:
+    name = asked.capitalize()
+    if name not in MEASURES:
+        raise InvalidInput(f'show must be one of {", ".join(MEASURES)}, not "{asked[:MAX_NAME]}"')
+    return name
+
+
+MEASURE = Part(name="show", meant=_meant_measure, default="Tokens")

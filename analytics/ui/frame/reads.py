@@ -1,0 +1,248 @@
+"""The database behind the pages, and its reads, cached for a minute.
+
+No cached function reads a clock: the moment comes in as an argument, outside the cache's key.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import streamlit as st
+from streamlit.errors import StreamlitSecretNotFoundError
+
+from analytics import config, demo, queries
+from analytics.access.viewer import Identity, Viewer, decide_viewer
+from analytics.config import AccessSettings
+from analytics.database import Database, Query
+from analytics.errors import DatabaseError
+from analytics.migrations import open_ready_database
+from analytics.queries import Client, Overview, Period, Unit
+from analytics.ui.frame import sign_in
+from analytics.ui.frame.messages import explained, tell_operator
+
+CACHE_SECONDS = 60
+CACHED_VIEWS = 500
+EMBEDDED = "embedded"
+
+Answer = TypeVar("Answer")
+
+log = logging.getLogger(__name__)
+
+_remembering = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Generic[Answer]):
+    """Numbers for a page."""
+
+    value: Answer
+    loaded_at: datetime
+    failure: str | None
+    """Why they could not be renewed; None where they could."""
+    renew: Callable[[datetime], "Reading[Answer]"]
+    """The same question at a later moment: the same numbers until they are a minute old."""
+
+
+def database(now: datetime) -> Database:
+    """The configured database; without one the embedded, made ready and filled with demo data at first."""
+    found = secrets()
+    settings = config.access_settings(found)
+    # Before the database says who is looking, which it may not: whoever sits here runs it.
+    tell_operator(sign_in.is_at_this_machine() and (settings.is_local or settings.is_embedded))
+    url = config.configured_database_url(found)
+    return _opened(url.render_as_string(hide_password=False) if url else EMBEDDED, found, now)
+
+
+def current_viewer(of: Database) -> Viewer:
+    """Who is looking and what they may see, at most a minute old.
+
+    Raises:
+        AccessRefused: they may see nothing.
+    """
+    settings = config.access_settings(secrets())
+    decided = _viewer(_place(of), settings, sign_in.identity(), sign_in.is_at_this_machine(), of)
+    tell_operator(decided.sees_all_clients)
+    return decided
+
+
+def read_overview(
+    of: Database, client: Client, period: Period, order: Unit, now: datetime, *, sees_phones: bool
+) -> Reading[Overview]:
+    """The Overview's numbers, as read() has them. Folds behind them where much is pending."""
+    shown = read(
+        of,
+        ("overview", client.id, period, order, sees_phones),
+        lambda moment: queries.load_overview(of, client.id, period, moment, order, sees_phones=sees_phones),
+        now,
+    )
+    if shown.value.has_many_pending and shown.failure is None:
+        _fold_once(_place(of), shown.loaded_at, of)
+    if shown.failure is None and not all(line.is_exact for line in shown.value.own_priced):
+        # What was cached, and how long audio was, is known of the days that are kept.
+        keep_hours(of, client, (shown.value.first_day, shown.value.last_day))
+    compared = shown.value.compared
+    if shown.failure is None and compared.until_at is not None:
+        # Of that day only a part is read: by its hours, once they are kept.
+        keep_hours(of, client, (compared.last_date, compared.last_date))
+    return shown
+
+
+def keep_hours(of: Database, client: Client, days: tuple[date, date]) -> None:
+    """Keeps the sums per hour of the days that are over, behind the page; at most once a minute."""
+    _keep_hours_once(_place(of), client.id, days, of)
+
+
+def read(
+    of: Database, view: tuple[Hashable, ...], load: Callable[[datetime], Answer], now: datetime
+) -> Reading[Answer]:
+    """What load(now) says, at most a minute old while the database answers; `view` names the question.
+
+    Ends the page with an explanation where there is no answer. Numbers that are young enough are shown with a
+    failure, too, where the database has gone away since.
+    """
+    with explained():
+        (value, loaded_at), failure = _or_last_good(
+            (_place(of), *view), lambda: _kept(_place(of), view, load, now)
+        )
+    return Reading(
+        value=value,
+        loaded_at=loaded_at,
+        failure=failure or of.failure(),
+        renew=partial(read, of, view, load),
+    )
+
+
+def forget() -> None:
+    """The next reads ask the database."""
+    _kept.clear()
+    forget_viewers()
+
+
+def forget_viewers() -> None:
+    """The next decision who may see what asks the database."""
+    _viewer.clear()
+
+
+@st.cache_resource(
+    on_release=Database.close,
+    show_spinner="Starting the embedded database. The first start also makes demo data: some 15 seconds.",
+)
+def _opened(url: str, _secrets: dict[str, Any] | None, _now: datetime) -> Database:
+    opened = open_ready_database(_secrets, report=log.info)
+    if url == EMBEDDED:
+        _fill_with_demo_data(opened, _now)
+    return opened
+
+
+def _fill_with_demo_data(opened: Database, now: datetime) -> None:
+    """Fills an empty database, and one whose demo data ends before yesterday: it would look unused."""
+    [rows] = opened.read(
+        Query(
+            statement="select count(*) filter (where not is_demo),"
+            " (select max(usage_date) from usage_daily) >= %(now)s::date - 1 from clients",
+            parameters={"now": now},
+        )
+    )
+    real_clients, is_current = rows.records[0]
+    if not real_clients and not is_current:
+        demo.fill(opened, end=now)
+
+
+def secrets() -> dict[str, Any] | None:
+    """Streamlit's secrets; None where there are none, or they cannot be read."""
+    try:
+        return st.secrets.to_dict()
+    except StreamlitSecretNotFoundError:
+        # config.py tells one from the other.
+        return None
+
+
+def _place(of: Database) -> str:
+    """Tells databases apart in a cache's key."""
+    return of.url.render_as_string(hide_password=True)
+
+
+# Not renewed in the background: whoever is no member any more sees nothing after a minute.
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
+def _viewer(
+    place: str, settings: AccessSettings, who: Identity | None, is_at_this_machine: bool, _database: Database
+) -> Viewer:
+    decided, _ = _or_last_good(
+        (place, settings, who, is_at_this_machine),
+        lambda: decide_viewer(_database, settings, who, is_at_this_machine=is_at_this_machine),
+    )
+    return decided
+
+
+# An expired value is shown at once and renewed behind it; one that expired a minute ago is waited for.
+# A failure is not kept: as soon as the database is back there are numbers.
+@st.cache_data(
+    ttl=CACHE_SECONDS,
+    refresh_mode="background",
+    max_entries=CACHED_VIEWS,
+    show_spinner="Adding up the usage",
+)
+def _kept(
+    place: str, view: tuple[Hashable, ...], _load: Callable[[datetime], Any], _now: datetime
+) -> tuple[Any, datetime]:
+    return _load(_now), _now
+
+
+# Of many visitors who see the same numbers the first folds.
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
+def _fold_once(place: str, loaded_at: datetime, _database: Database) -> None:
+    threading.Thread(target=_fold, args=[_database], daemon=True).start()
+
+
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
+def _keep_hours_once(place: str, client_id: UUID, days: tuple[date, date], _database: Database) -> None:
+    threading.Thread(target=_keep_hours, args=[_database, client_id, days], daemon=True).start()
+
+
+def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tuple[Answer, str | None]:
+    """What load() answers, or what it answered last and why it does not now. Raises if it never did."""
+    kept = _last_good()
+    try:
+        answer = load()
+    except DatabaseError as error:
+        if view not in kept:
+            raise
+        log.warning("the last good numbers stay on screen: %s", error)
+        return kept[view], str(error)
+    except Exception:
+        # Whoever is no member any more must not become one again when the database goes away.
+        with _remembering:
+            kept.pop(view, None)
+        raise
+    with _remembering:
+        kept[view] = answer
+        kept.move_to_end(view)
+        while len(kept) > CACHED_VIEWS:
+            kept.popitem(last=False)
+    return answer, None
+
+
+@st.cache_resource
+def _last_good() -> "OrderedDict[tuple[Hashable, ...], Any]":
+    """What each view showed last, for the time when the database is away."""
+    return OrderedDict()
+
+
+def _fold(of: Database) -> None:
+    try:
+        of.fold()
+    except DatabaseError as error:
+        log.warning("could not fold; numbers stay right, reads get slower: %s", error)
+
+
+def _keep_hours(of: Database, client_id: UUID, days: tuple[date, date]) -> None:
+    try:
+        of.keep_hours(client_id, *days)
+    except DatabaseError as error:
+        log.warning("could not keep the sums per hour; numbers stay right, reads get slower: %s", error)

@@ -1,0 +1,134 @@
+"""Who is at the other end of this session: signing in and out, and whether they sit at this machine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from analytics import config
+from analytics.access.viewer import Identity
+from analytics.errors import NotAMember
+
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+# Put there by a proxy in front, whose visitors may come from anywhere; and all that begin with X-Forwarded.
+_FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
+_CARD_WIDTH = 440  # pixels, and less on a phone
+
+
+def identity() -> Identity | None:
+    """Whom the identity provider says that this visitor is; None where nobody has signed in."""
+    user = st.user.to_dict()
+    if not user.get("is_logged_in"):
+        return None
+    email = user.get("email")
+    return Identity(
+        email=email if isinstance(email, str) else None,
+        # Some providers send texts.
+        is_email_verified=str(user.get("email_verified")).lower() == "true",
+        provider=str(user.get("provider")),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handshake:
+    """How a visitor's browser opened its connection."""
+
+    headers: Mapping[str, Sequence[str]]
+    """By their names in lower case."""
+    address: str | None
+    """Of its machine; None where that is this one."""
+
+    def only(self, name: str) -> str | None:
+        """The header, where it is there once."""
+        values = self.headers.get(name, ())
+        return values[0] if len(values) == 1 else None
+
+
+def handshake() -> Handshake:
+    """That of this session. Without any headers where the visitor has gone."""
+    headers = st.context.headers
+    return Handshake(
+        headers={name.lower(): headers.get_all(name) for name in headers}, address=st.context.ip_address
+    )
+
+
+def is_at_this_machine() -> bool:
+    """Whether the server listens to this machine only, and a browser here shows a page of ours.
+
+    What does not say which page it is of is no browser: any program may connect here, for anybody.
+    """
+    came = handshake()
+    host, origin = came.only("host"), came.only("origin")
+    # A proxy that says nothing of itself, and a page of somebody else's that makes the browser ask us by
+    # another name, are known by the addresses that the browser went by.
+    return (
+        st.get_option("server.address") in _THIS_MACHINE
+        and came.address is None
+        and host is not None
+        and _host(host) in _THIS_MACHINE
+        and origin in (f"http://{host}", f"https://{host}")
+        and not any(name in _FORWARDED or name.startswith("x-forwarded") for name in came.headers)
+    )
+
+
+def _host(netloc: str) -> str | None:
+    try:
+        found = urlsplit(f"//{netloc}")
+    except ValueError:
+        return None
+    return None if found.username is not None else found.hostname
+
+
+def ask_to_sign_in(auth: Mapping[str, Any]) -> None:
+    """The page of somebody who has not signed in yet: a button per identity provider."""
+    with st.container(border=True, width=_CARD_WIDTH, key="sign-in"):
+        st.markdown("## :material/lock: For members only", width="content")
+        st.markdown("Sign in to see the usage and cost of your clients.")
+        _sign_in_buttons(auth, kind="primary", width="stretch")
+
+
+def refuse(error: NotAMember) -> None:
+    """The page of somebody who has signed in and is no member."""
+    message = str(error)
+    with st.container(border=True, width=_CARD_WIDTH, key="not-a-member"):
+        st.markdown("## :material/lock: You are not a member yet", width="content")
+        st.text(f"{message[:1].upper()}{message[1:]}.")
+        if st.button("Sign in with another account", icon=":material/switch_account:", width="stretch"):
+            st.logout()
+
+
+def account(auth: Mapping[str, Any]) -> None:
+    """In the sidebar: as whom this visitor is signed in and a way out, or a way in, where there is [auth]."""
+    if not auth:
+        return
+    who = identity()
+    st.divider()
+    if who is None:
+        _sign_in_buttons(auth, kind="tertiary")
+        return
+    with st.container(gap=None):
+        st.caption("Signed in as")
+        st.text(who.email or "somebody without an email address")
+    if st.button("Sign out", icon=":material/logout:", type="tertiary"):
+        st.logout()
+
+
+def _sign_in_buttons(
+    auth: Mapping[str, Any],
+    *,
+    kind: Literal["primary", "tertiary"],
+    width: Literal["content", "stretch"] = "content",
+) -> None:
+    for provider, label in _providers(auth).items():
+        if st.button(label, type=kind, icon=":material/login:", key=f"sign-in-{provider}", width=width):
+            st.login(provider)
+
+
+def _providers(auth: Mapping[str, Any]) -> dict[str | None, str]:
+    """What st.login() calls each provider, and what its button says."""
+    names = config.providers(auth)
+    if names == [config.UNNAMED_PROVIDER]:
+        return {None: "Sign in"}
+    return {name: f"Sign in with {name.replace('_', ' ').title()}" for name in names}

@@ -1,0 +1,105 @@
+"""Data health: checks with their remedies, the worst first."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from analytics import formatting
+from analytics.health import Check, State, client_checks, installation_checks, sums_check
+from analytics.ui.frame import reads
+from analytics.ui.frame.messages import escaped, explained
+from analytics.ui.frame.page import Page
+from analytics.ui.frame.reads import Reading
+
+_ICONS: dict[State, str] = {
+    "fail": ":red[:material/error:]",
+    "warn": ":orange[:material/warning:]",
+    "ok": ":green[:material/check_circle:]",
+    "unknown": ":gray[:material/help:]",
+}
+_SUMS_CHECKED = "sums checked"
+
+
+def read_client_checks(page: Page) -> Reading[Sequence[Check]]:
+    """How the calls of the page's client and period stand."""
+    first, last = page.days
+    shown = reads.read(
+        page.database,
+        ("client checks", page.client.id, first, last),
+        lambda moment: client_checks(page.database, page.client.id, first, last, moment),
+        page.now,
+    )
+    if shown.failure is None:
+        reads.keep_hours(page.database, page.client, page.days)
+    return shown
+
+
+def read_installation_checks(page: Page) -> Reading[Sequence[Check]] | None:
+    """How that stands which all clients share; None for those who may not see them all."""
+    if not page.viewer.sees_all_clients:
+        return None
+    first, last = page.days
+    return reads.read(
+        page.database,
+        ("installation checks", first, last),
+        lambda moment: installation_checks(page.database, first, last, moment),
+        page.now,
+    )
+
+
+def health_summary(*parts: Reading[Sequence[Check]] | None) -> None:
+    """One sentence: whether there is anything to do."""
+    states = [check.state for part in parts if part is not None for check in part.value]
+    failed, warned = states.count("fail"), states.count("warn")
+    looked = formatting.plural(len(states), "check")
+    if failed:
+        to_see = f", {warned} more to look at" if warned else ""
+        st.error(f"**{failed} of {looked} failed**{to_see}.", icon=":material/error:")
+    elif warned:
+        st.warning(f"**{warned} of {looked} to look at**; nothing failed.", icon=":material/warning:")
+    else:
+        st.success(f"**All is well**: {looked}, nothing to do.", icon=":material/check_circle:")
+
+
+def checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
+    """A panel of checks, those that need somebody first."""
+    if part is None:
+        return
+    order: tuple[State, ...] = ("fail", "warn", "unknown", "ok")
+    with st.container(border=True, gap="small", key=f"checks {title}"):
+        st.markdown(f"## {escaped(title)}")
+        for check in sorted(part.value, key=lambda check: order.index(check.state)):
+            _check(check)
+
+
+def sums_against_calls(page: Page) -> None:
+    """Compares the sums with every call of the period, when somebody asks for it."""
+    first, last = page.days
+    asked = (page.client.id, first, last)
+    with st.container(border=True, gap="small", key="sums"):
+        st.markdown("## Sums against the calls")
+        st.caption(
+            "All pages show sums that are kept up to date with each call. This adds up every call of the "
+            "period again and compares. It reads them all, so it may take a while."
+        )
+        if st.button("Compare now", icon=":material/rule:"):
+            with explained(), st.spinner("Adding up every call"):
+                found = sums_check(page.database, page.client.id, first, last)
+            st.session_state[_SUMS_CHECKED] = (asked, found, page.now)
+        of, found, checked_at = st.session_state.get(_SUMS_CHECKED, (None, None, page.now))
+        if of == asked:
+            _check(found)
+            st.caption(f"Compared at {checked_at:%H:%M:%S} UTC.")
+
+
+def _check(check: Check) -> None:
+    name, found = st.columns([1, 3], gap="xxsmall")
+    name.markdown(f"{_ICONS[check.state]} **{escaped(check.name)}**")
+    remedy = (
+        f"  \n:gray[:material/subdirectory_arrow_right: {_sentence(check.remedy)}]" if check.remedy else ""
+    )
+    found.markdown(f"{_sentence(check.found)}{remedy}")
+
+
+def _sentence(text: str) -> str:
+    return escaped(f"{text[:1].upper()}{text[1:]}.")

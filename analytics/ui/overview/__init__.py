@@ -1,0 +1,1 @@
+"""The Overview page: cards, panels, downloads, and the first call."""

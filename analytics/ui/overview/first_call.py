@@ -1,0 +1,140 @@
+"""How a client's first call is logged: shown until there is one."""
+
+import json
+import logging
+from datetime import datetime
+from typing import NoReturn
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import streamlit as st
+
+from analytics import queries
+from analytics.database import Database
+from analytics.errors import DatabaseError
+from analytics.queries import Client
+from analytics.ui.frame.messages import escaped, look_again
+
+PHONE = "5511999999999"
+
+log = logging.getLogger(__name__)
+
+
+def snippets(client: Client, now: datetime, address: str) -> dict[str, str]:
+    """What to run in a shell, per way: each logs one call of now. `address` is the API's."""
+    moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    key = f'export USAGE_KEY="$(python -m analytics keys create --client {client.id} --scope write)"\n'
+    record = {
+        "source": "openai",
+        "model": "gpt-4",
+        "phone": PHONE,
+        "usage": {"prompt_tokens": 150, "completion_tokens": 80},
+    }
+    return {
+        "Python": (
+            "python - <<'END'\n"
+            "from analytics import flush, log_openai_usage\n\n"
+            'usage = {"prompt_tokens": 150, "completion_tokens": 80}  # or that of a response\n'
+            f'log_openai_usage("{client.id}", "first conversation", "{PHONE}", "gpt-4", usage)\n'
+            "flush()\n"
+            "END"
+        ),
+        "curl": (
+            f'{key}curl -s {address}/api/usage -H "Authorization: Bearer $USAGE_KEY" \\\n'
+            f"    -H 'Content-Type: application/json' -d '{json.dumps(record)}'"
+        ),
+        "OpenTelemetry": (
+            f'{key}curl -s {address}/v1/traces -H "Authorization: Bearer $USAGE_KEY" \\\n'
+            f"    -H 'Content-Type: application/json' -d '{json.dumps(_spans(now))}'"
+        ),
+        "Import": (
+            "cat > calls.csv <<'END'\n"
+            "created_at,source,model,phone,prompt_tokens,completion_tokens\n"
+            f"{moment},openai,gpt-4,{PHONE},150,80\n"
+            "END\n"
+            f"python -m analytics import calls.csv --client {client.id}"
+        ),
+    }
+
+
+def await_first_call(database: Database, client: Client, now: datetime) -> None:
+    """Ends the page with how to log a call, as long as the client has none; then it goes on by itself."""
+    if client.first_day is None and not _has_calls(database, client):
+        _show(database, client, now)
+
+
+def _show(database: Database, client: Client, now: datetime) -> NoReturn:
+    st.info(
+        f"**No calls yet.** {escaped(client.name)} has none. Log the first one in one of these ways, and "
+        "this page shows it within seconds, by itself.",
+        icon=":material/rocket_launch:",
+    )
+    address = _address()
+    shown = snippets(client, now, address)
+    where = (
+        "In a shell, in the dashboard's directory, with its `DATABASE_URL`; `python` is the one that runs it."
+    )
+    served = (
+        f"{where} The API answers at {escaped(address)} where it is served: "
+        "`streamlit run analytics/server.py` instead of `streamlit_app.py`. "
+        "The key may write for this client only."
+    )
+    for tab, text in zip(st.tabs(list(shown)), shown.values(), strict=True):
+        with tab:
+            st.code(text, language="bash", wrap_lines=True)
+            st.caption(served if "USAGE_KEY" in text else where)
+    st.caption(f"The id of this client is `{client.id}`.")
+    look_again(lambda: _has_calls(database, client))
+    st.stop()
+
+
+def _has_calls(database: Database, client: Client) -> bool:
+    known = _with_calls()
+    try:
+        if client.id in known or queries.has_calls(database, client.id):
+            known.add(client.id)
+            return True
+    except DatabaseError as error:
+        # The page's own numbers say it, or are the last good ones.
+        log.warning("whether %s has calls is not known: %s", client.id, error)
+        return True
+    return False
+
+
+@st.cache_resource
+def _with_calls() -> set[UUID]:
+    """Clients that have made a call: asked once, as nobody takes the first one back."""
+    return set()
+
+
+def _address() -> str:
+    """Of this server, as the browser knows it."""
+    parts = urlsplit(st.context.url or "http://localhost:8501")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _spans(now: datetime) -> dict[str, object]:
+    end = int(now.timestamp()) * 1_000_000_000
+    said = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.system": "openai",
+        "gen_ai.request.model": "gpt-4",
+        "gen_ai.usage.input_tokens": 150,
+        "gen_ai.usage.output_tokens": 80,
+    }
+    span = {
+        "traceId": f"{end:032x}",
+        "spanId": f"{end:016x}"[-16:],
+        "name": "chat gpt-4",
+        "kind": 3,
+        "startTimeUnixNano": str(end - 1_000_000_000),
+        "endTimeUnixNano": str(end),
+        "attributes": [
+            {
+                "key": key,
+                "value": {"stringValue": value} if isinstance(value, str) else {"intValue": str(value)},
+            }
+            for key, value in said.items()
+        ],
+    }
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}

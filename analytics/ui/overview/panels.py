@@ -1,0 +1,121 @@
+"""The Overview's panels: a heading that states the window, and the chart or table below it."""
+
+from datetime import timedelta
+
+import pandas as pd
+import streamlit as st
+
+from analytics import charts, formatting
+from analytics.queries import TOP_CONVERSATIONS, Overview, Period
+from analytics.ui.frame.page import Page
+from analytics.ui.frame.reads import Reading
+from analytics.ui.parts import tables
+from analytics.ui.parts.vega import draw, draw_amounts, is_unknown
+
+
+def weekly_evolution(page: Page, shown: Reading[Overview]) -> None:
+    """Twelve weeks of OpenAI, Groq and the total; more where the period lies in more."""
+    period = shown.value.period
+    count = len(shown.value.weekly)
+    weeks = f"last {count} weeks"
+    if period.last is not None:
+        weeks = f"{count} weeks to {formatting.day(period.last)}"
+    with st.container(border=True, height="stretch"):
+        _heading(f"Weekly evolution, {weeks}", page, shown.value.weekly)
+        draw_amounts(
+            shown.value.weekly,
+            page.measure,
+            lambda: charts.weekly_evolution(shown.value.weekly, page.measure, shown.value.first_day),
+            alt=f"Line chart: {page.measure.title} per week, {weeks}, for OpenAI, Groq and in total",
+            key="weekly chart",
+        )
+        begin = shown.value.weekly["week_start"].min().date()
+        st.caption(
+            "Weeks begin on Monday. Hollow points: the last week, as far as it is counted."
+            + _pale("weeks", period, begin + timedelta(days=6) < shown.value.first_day)
+        )
+
+
+def daily_usage(page: Page, shown: Reading[Overview]) -> None:
+    """Thirty days, or the period's where those are more, stacked by provider."""
+    period = shown.value.period
+    days = formatting.window(period.chart_days, period.last)
+    with st.container(border=True, height="stretch"):
+        _heading(f"Daily usage, {days}", page, shown.value.daily)
+        draw_amounts(
+            shown.value.daily,
+            page.measure,
+            lambda: charts.daily_usage(
+                shown.value.daily, page.measure, period.chart_days, shown.value.first_day
+            ),
+            alt=f"Stacked bars: {page.measure.title} per day, {days}, by provider",
+            key="daily chart",
+        )
+        last_day = formatting.day(shown.value.last_day)
+        is_running = shown.value.last_day == page.client.today(page.now)
+        st.caption(
+            f"Days are those of {shown.value.client.timezone}"
+            f"{f'; today, {last_day}, is not over' if is_running else ''}."
+            + _pale("days", period, period.chart_days > period.days)
+        )
+
+
+def _pale(what: str, period: Period, are_some: bool) -> str:
+    """What the pale parts of a chart are, where it has some."""
+    if not are_some:
+        return ""
+    return f" Pale: {what} before {'the ' if period.last is None else ''}{period}."
+
+
+def model_comparison(page: Page, shown: Reading[Overview]) -> None:
+    """OpenAI against Groq and the rest as a pie, and every model in a table."""
+    overview = shown.value
+    with st.container(border=True):
+        _heading(
+            f"Model comparison, {overview.period}",
+            page,
+            overview.models,
+        )
+        pie, table = st.columns([1, 3], gap="small", vertical_alignment="center")
+        with pie:
+            has_unknown = page.measure.unit == "cost" and overview.models["unpriced_count"].any()
+            shared = f"known {page.measure.unit}" if has_unknown else page.measure.unit
+            st.markdown(f"**Share of {shared}**", text_alignment="center")
+            if is_unknown(overview.models, page.measure):
+                st.caption("Unknown: no call of these days has a price.")
+            elif charts.is_zero(overview.summary, page.measure):
+                st.caption(
+                    "No tokens in these days."
+                    if page.measure.unit == "tokens"
+                    else "No known cost in these days: calls were free or have no price, or there were none."
+                )
+            else:
+                draw(
+                    charts.provider_share(overview.summary, page.measure),
+                    alt=f"Pie: shares of OpenAI, Groq and others in the {page.measure.title.lower()}",
+                    key="share chart",
+                )
+        with table:
+            tables.models(overview)
+
+
+def conversations(page: Page, shown: Reading[Overview]) -> None:
+    """The twenty conversations with the most of what is measured."""
+    overview = shown.value
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            _heading(
+                f"Top {TOP_CONVERSATIONS} conversations by {page.measure.unit}, {overview.period}",
+                page,
+                overview.conversations,
+            )
+            page.choose_phones()
+        tables.conversations(overview)
+
+
+def _heading(title: str, page: Page, frame: pd.DataFrame) -> None:
+    """The title, what is measured unless the title says so, and whether some of it is not known."""
+    measured = "" if f"by {page.measure.unit}" in title else page.measure.title
+    if page.measure.unit == "cost" and frame["unpriced_count"].any():
+        measured = ", ".join(filter(None, [measured, "without calls that have no price"]))
+    st.markdown(f"## {title}" + (f"  :small[:gray[{measured}]]" if measured else ""), width="content")

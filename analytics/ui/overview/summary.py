@@ -1,0 +1,163 @@
+"""The Overview's cards: the total, its cost, and the providers that it is made of."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from analytics import charts, formatting
+from analytics.charts import Chart
+from analytics.pricing.at_list_prices import at_list_prices
+from analytics.queries import Overview, Unit, total_change
+from analytics.ui.parts.cards import Card, cards, changed, compared_with
+
+PROVIDERS = ("openai", "groq", "other")
+
+
+def summary_cards(overview: Overview) -> None:
+    """Total tokens and cost, OpenAI, Groq, and Other unless it is zero; the parts add up to the total.
+
+    Providers show what is measured.
+    """
+    by_provider: dict[Any, dict[Any, Any]] = overview.summary.set_index("provider").to_dict("index")
+    trends = charts.trends(overview.daily, overview.period.days)
+    total = by_provider["total"]
+    requests = formatting.plural(total["request_count"], "request")
+    shown = [
+        _tokens_card(
+            overview, "Total tokens", total, _trend(trends, "Total", "tokens"), [requests, _split(total)]
+        ),
+        _cost_card(
+            overview,
+            "Total cost",
+            total,
+            _trend(trends, "Total", "cost"),
+            [_per_request(total), _at_list(overview, total), _coverage(total)],
+        ),
+    ]
+    for provider in PROVIDERS:
+        row = by_provider[provider]
+        if provider == "other" and not _is_used(row):
+            continue
+        name = charts.provider_name(provider)
+        requests = formatting.plural(row["request_count"], "request")
+        if overview.order == "cost":
+            share = formatting.share(row["total_cost"], total["total_cost"])
+            tokens = f"{formatting.compact(row['total_tokens'])}{formatting.NO_BREAK_SPACE}tokens"
+            known = "known " if total["unpriced_count"] else ""
+            lines = [
+                f"{tokens} · {requests}",
+                _at_list(overview, row, provider),
+                "" if not total["total_cost"] or _is_unknown(row) else f"{share} of all {known}cost",
+            ]
+            shown.append(_cost_card(overview, name, row, _trend(trends, name, "cost"), lines))
+        else:
+            share = formatting.share(row["total_tokens"], total["total_tokens"])
+            cost = formatting.cost(
+                row["total_cost"], row["unpriced_count"], row["request_count"], formatting.compact_usd
+            )
+            lines = [f"{cost} · {requests}", _at_list(overview, row, provider), f"{share} of all tokens"]
+            shown.append(_tokens_card(overview, name, row, _trend(trends, name, "tokens"), lines))
+    cards(shown)
+
+
+def _trend(trends: dict[str, pd.DataFrame], name: str, unit: Unit) -> Chart:
+    measure = next(each for each in charts.MEASURES.values() if each.unit == unit)
+    return charts.trend(trends[name], name, measure)
+
+
+def _is_unknown(row: dict[Any, Any]) -> bool:
+    """Whether there were calls, and none of them has a price."""
+    return bool(row["unpriced_count"]) and bool(row["unpriced_count"] == row["request_count"])
+
+
+def _is_used(row: dict[Any, Any]) -> bool:
+    return bool(row["request_count"] or row["previous_request_count"])
+
+
+def _tokens_card(
+    overview: Overview, label: str, row: dict[str, Any], trend: Chart, lines: Sequence[str]
+) -> Card:
+    return Card(
+        label=label,
+        value=formatting.compact(row["total_tokens"]),
+        explanation=_explanation(overview, formatting.plural(row["total_tokens"], "token")),
+        **changed(
+            total_change(row, "total_tokens", overview.compared.no_comparison),
+            formatting.compact(row["previous_total_tokens"]),
+        ),
+        trend=trend,
+        lines=lines,
+    )
+
+
+def _cost_card(
+    overview: Overview, label: str, row: dict[str, Any], trend: Chart, lines: Sequence[str]
+) -> Card:
+    counts = (row["unpriced_count"], row["request_count"])
+    exact = formatting.exact_usd(row["total_cost"])
+    return Card(
+        label=label,
+        value=formatting.cost(row["total_cost"], *counts, formatting.compact_usd),
+        explanation=_explanation(overview, f"at least {exact}" if row["unpriced_count"] else exact),
+        **changed(
+            total_change(row, "total_cost", overview.compared.no_comparison),
+            formatting.compact_usd(row["previous_total_cost"]),
+        ),
+        # A course at 0 would pass for free.
+        trend=None if _is_unknown(row) else trend,
+        lines=lines,
+        warning=_unknown(row),
+    )
+
+
+def _explanation(overview: Overview, exact: str) -> str:
+    first, last = formatting.day(overview.first_day), formatting.day(overview.last_day)
+    return (
+        f"{exact} from {first} to {last}, days of {overview.client.timezone}. "
+        f"{compared_with(overview.compared, overview.client.timezone)}"
+    )
+
+
+def _split(row: dict[str, Any]) -> str:
+    """`8.1M prompt + 2.2M completion`, and what no call divided, so that the parts add up to the total."""
+    undivided = row["total_tokens"] - row["prompt_tokens"] - row["completion_tokens"]
+    parts = {"prompt": row["prompt_tokens"], "completion": row["completion_tokens"], "undivided": undivided}
+    return " + ".join(
+        f"{formatting.compact(tokens)}{formatting.NO_BREAK_SPACE}{name}"
+        for name, tokens in parts.items()
+        if tokens or name != "undivided"
+    )
+
+
+def _per_request(row: dict[str, Any]) -> str:
+    """What a request with a price costs."""
+    priced_count = row["request_count"] - row["unpriced_count"]
+    if not priced_count:
+        return "no request with a price"
+    requests = "priced request" if row["unpriced_count"] else "request"
+    return f"{formatting.compact_usd(row['total_cost'] / Decimal(priced_count))} per {requests}"
+
+
+def _at_list(overview: Overview, row: dict[str, Any], provider: str | None = None) -> str:
+    """What it would cost by the public list, where some of it has another price."""
+    found = at_list_prices(
+        overview.own_priced, row["total_cost"], provider=provider, unpriced_count=row["unpriced_count"]
+    )
+    return "" if found is None else str(found)
+
+
+def _coverage(row: dict[str, Any]) -> str:
+    """That every request has a cost, or that there was none."""
+    if not row["request_count"]:
+        return "nothing to price"
+    return "" if row["unpriced_count"] else "all requests priced"
+
+
+def _unknown(row: dict[str, Any]) -> str:
+    """How many of the requests have no known cost."""
+    if not row["unpriced_count"]:
+        return ""
+    priced = formatting.share(row["request_count"] - row["unpriced_count"], row["request_count"])
+    return f"{priced} priced, {formatting.count(row['unpriced_count'])} at unknown cost"

@@ -1,0 +1,97 @@
+"""The cards of all pages: a number with its change and its course. None is ever cut off."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+import streamlit as st
+
+from analytics.charts import Chart
+from analytics.queries import Change, ComparedDays
+from analytics.ui.frame.messages import in_dollars
+from analytics.ui.parts.vega import draw
+
+NARROWEST_CARD = 166  # pixels: two side by side on a phone, five on a laptop
+_WIDEST_SIGN = 0.58  # of the height of the letters: more than any sign of a number takes on average
+_ARROWS: dict[str, Literal["up", "down", "off"]] = {"+": "up", "-": "down"}
+
+
+class _Changed(TypedDict):
+    change: str | None
+    beside_change: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One of a row of cards; texts are plain, not Markdown."""
+
+    label: str
+    value: str
+    explanation: str
+    """What the tooltip says: the exact number first."""
+    change: str | None = None
+    """formatting.change(); None where none is told."""
+    beside_change: str = ""
+    """What it was before, or why no change is told."""
+    lines: Sequence[str] = ()
+    warning: str = ""
+    trend: Chart | None = None
+    """Its course over the days, small."""
+
+
+def cards(shown: Sequence[Card], key: str = "cards") -> None:
+    """A row of cards as wide as the page, in as many lines as they need; a click on `?` has the exact number.
+
+    All numbers of a row have the size in which the longest of them has room.
+    """
+    longest = max(len(card.value) for card in shown)
+    st.html(
+        f"<style>.st-key-{key} [data-testid=stMetricValue] "
+        f"{{ font-size: min(2.25rem, 100cqi / {longest * _WIDEST_SIGN:.2f}); }}</style>"
+    )
+    with st.grid(len(shown), min_column_width=NARROWEST_CARD, gap="small", key=key):
+        for card in shown:
+            _card(card)
+
+
+def changed(change: Change, before: str) -> _Changed:
+    """`change` and `beside_change` of a card: the change and what it was before, or why none is told."""
+    if change.why_not:
+        return {"change": None, "beside_change": change.why_not}
+    return {"change": change.text, "beside_change": f"vs {before}"}
+
+
+def compared_with(compared: ComparedDays, timezone: str) -> str:
+    """The sentence of a tooltip that says what a card compares."""
+    if compared.no_comparison is not None:
+        return f"Not compared: {compared.no_comparison}."
+    return f"Compared with {compared.described(timezone)}."
+
+
+def _card(card: Card) -> None:
+    with st.container(border=True, height="stretch", gap="xxsmall", key=f"card {card.label}"):
+        st.metric(
+            card.label,
+            card.value,
+            delta=card.change,
+            # More use is neither good nor bad.
+            delta_color="off",
+            delta_arrow=_arrow(card.change),
+            delta_description=card.beside_change or None,
+            help=card.explanation,
+        )
+        if card.trend:
+            # Not st.metric's own: its tooltip has the place of the day and a bare number.
+            draw(card.trend, alt=f"Course of {card.label} per day", key=f"trend {card.label}")
+        if card.lines:
+            st.caption(in_dollars("  \n".join(filter(None, card.lines))))
+        if card.warning:
+            # Not in the caption, where colours are pale.
+            st.markdown(f":small[:orange[{card.warning}]]")
+
+
+def _arrow(change: str | None) -> Literal["up", "down", "off"]:
+    if not change or change == "0%":
+        return "off"
+    # A factor, as a change that is huge is told, is one upwards.
+    return _ARROWS.get(change[0], "up")

@@ -1,0 +1,1 @@
+"""The page Prices: the lists, a new price, and the switch between lists."""

@@ -1,0 +1,189 @@
+"""Changing the price list: a new price and its effect before it is saved, and the end of one."""
+
+from datetime import date, datetime, time
+from typing import get_args
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from analytics import charts, formatting
+from analytics.corrections import Repricing
+from analytics.errors import AnalyticsError
+from analytics.pricing.editing import PriceBook, add_price, checked_price, end_price, preview_price
+from analytics.pricing.entries import Entry
+from analytics.pricing.price_list import ALL_MODELS, ListedPrice, Unit
+from analytics.pricing.public_list import listed_snapshots
+from analytics.ui.frame import reads
+from analytics.ui.frame.messages import escaped, explained, sentence
+from analytics.ui.frame.page import Page
+from analytics.ui.frame.reads import Reading
+from analytics.ui.prices.listing import exact, forget_repriced, repriced, states
+
+_ANOTHER = "Another model"
+_DRAFT = "price draft"
+_DONE = "price done"
+
+
+def new_price(page: Page, shown: Reading[PriceBook]) -> None:
+    """Two forms for administrators; for others who may change what."""
+    with st.container(border=True, key="new price"):
+        st.markdown("## Change the list")
+        if done := st.session_state.pop(_DONE, None):
+            st.success(done, icon=":material/check_circle:")
+        owners = _owners(page)
+        if not owners:
+            st.caption("Prices are changed by administrators of this client.")
+            return
+        add, end = st.tabs(["Put a price on a model", "End a price"])
+        with add:
+            _add(page, shown.value, owners)
+        with end:
+            _end(page, shown.value, owners)
+
+
+def _owners(page: Page) -> dict[str, UUID | None]:
+    """Whose prices this viewer may change, by what the form calls them."""
+    owners: dict[str, UUID | None] = {}
+    if page.viewer.administers(page.client):
+        owners[f"Only {escaped(page.client.name)}"] = page.client.id
+    if page.viewer.sees_all_clients:
+        owners["All clients"] = None
+    return owners
+
+
+def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
+    named = [(used.source, used.model) for used in book.used if used.model]
+    labels = {f"{charts.source_name(source)} · {model}": (source, model) for source, model in named}
+    left, right = st.columns(2, gap="medium")
+    label = left.selectbox("Model", [*labels, _ANOTHER], help="Those without a price come first.")
+    owner = right.segmented_control("For", list(owners), default=next(iter(owners)), required=True)
+    source, model = labels.get(label, ("", ""))
+    if label == _ANOTHER:
+        source = left.text_input("Provider, as calls name it", placeholder="openai")
+        model = right.text_input("Model, as calls name it", placeholder=f"gpt-4o, or {ALL_MODELS} for all")
+    unit: Unit = (
+        left.segmented_control("Per", get_args(Unit), default="1M tokens", required=True) or "1M tokens"
+    )
+    first, _ = page.days
+    begin = right.date_input("From the beginning of", first, help="Calls before that day keep their price.")
+    amounts = st.columns(3, gap="medium")
+    input_usd = amounts[0].text_input("Input, USD" if unit == "1M tokens" else "USD", placeholder="0.15")
+    cached_usd = output_usd = ""
+    if unit == "1M tokens":
+        cached_usd = amounts[1].text_input("Cached input, USD", placeholder="as input")
+        output_usd = amounts[2].text_input("Output, USD", placeholder="0.60")
+    left, right = st.columns(2, gap="medium")
+    reference = left.text_input("Source", placeholder="a contract, an address", max_chars=200)
+    note = right.text_input("Note", placeholder="optional", max_chars=200)
+    if st.button("Preview the effect", icon=":material/visibility:"):
+        client_id = owners[owner]
+        try:
+            price = checked_price(
+                source=source,
+                model=model or "",
+                unit=unit,
+                input_usd=input_usd,
+                cached_input_usd=cached_usd,
+                output_usd=output_usd,
+                client_id=client_id,
+                effective_from=_moment(page, begin, client_id),
+            )
+        except AnalyticsError as error:
+            st.session_state.pop(_DRAFT, None)
+            st.error(sentence(error), icon=":material/edit_off:")
+            return
+        with explained(), st.spinner("Pricing every call"):
+            effect = preview_price(page.database, page.client.id, price, *page.days)
+        by = f"entered by {page.viewer.email}" if page.viewer.email else ""
+        said = "; ".join(filter(None, (note.strip(), by)))
+        st.session_state[_DRAFT] = (page.client.id, page.days, price, reference, said, effect)
+    _draft(page, owners)
+
+
+def _draft(page: Page, owners: dict[str, UUID | None]) -> None:
+    """What was asked to preview, its effect, and the button that saves exactly that."""
+    of, days, price, reference, note, effect = st.session_state.get(_DRAFT, (None,) * 6)
+    if (of, days) != (page.client.id, page.days):
+        return
+    st.divider()
+    st.markdown(f"**{escaped(_words(price))}**")
+    _effect(page, price, effect)
+    if st.button("Save this price", type="primary", icon=":material/save:"):
+        owner = None if price.client_id is None else UUID(price.client_id)
+        if owner not in owners.values():  # a viewer's rights may have ended since
+            return
+        try:
+            add_price(page.database, price, reference=reference, note=note)
+        except AnalyticsError as error:
+            st.error(sentence(error), icon=":material/edit_off:")
+            return
+        del st.session_state[_DRAFT]
+        _done(f"Saved: {_words(price)}.")
+
+
+def _effect(page: Page, price: ListedPrice, effect: Repricing) -> None:
+    st.caption(
+        f"What it would make of the calls of {escaped(page.client.name)}, {page.period}. They keep what they "
+        "are booked with until somebody reprices them; calls that are logged from now on get this price."
+        + (" Other clients' calls are not looked at here." if price.client_id is None else "")
+    )
+    if price.client_id is None and (dated := listed_snapshots(price.source, price.model)):
+        st.caption(
+            "Snapshots that the public list has by their own names keep its price: "
+            f"{escaped(', '.join(dated))}. Put a price on each of them where theirs is another, too."
+        )
+    repriced(effect, only_changed=True)
+
+
+def _end(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
+    open_ended = {
+        f"{_words(entry.price)}": entry
+        for entry, state in states(book.entries, page.now)
+        if state == "In force" and _owner(entry) in owners.values()
+    }
+    if not open_ended:
+        st.caption("No price is in force that you may end.")
+        return
+    label = st.selectbox("Price", list(open_ended), index=None, placeholder="Choose a price")
+    end = st.date_input("It no longer holds from the beginning of", page.client.today(page.now))
+    st.caption(
+        "The price stays in the list for the time before. From then on the next list decides; calls that "
+        "none has a price for are unpriced."
+    )
+    if st.button("End this price", disabled=label is None, icon=":material/event_busy:") and label:
+        entry = open_ended[label]
+        at = _moment(page, end, _owner(entry))
+        try:
+            end_price(page.database, entry.id, at, client_id=_owner(entry))
+        except AnalyticsError as error:
+            st.error(sentence(error), icon=":material/edit_off:")
+            return
+        _done(f"Ended at {at:%Y-%m-%d %H:%M} {at.tzinfo}: {label}.")
+
+
+def _done(message: str) -> None:
+    forget_repriced()
+    reads.forget()
+    st.session_state[_DONE] = escaped(message)
+    st.rerun()
+
+
+def _owner(entry: Entry) -> UUID | None:
+    return None if entry.price.client_id is None else UUID(entry.price.client_id)
+
+
+def _moment(page: Page, day: date, client_id: UUID | None) -> datetime:
+    """The day's beginning: a client's in its own zone, the installation's in UTC."""
+    return datetime.combine(day, time.min, ZoneInfo(page.client.timezone if client_id else "UTC"))
+
+
+def _words(price: ListedPrice) -> str:
+    amounts = [f"{exact(price.input_usd)} {'input' if price.unit == '1M tokens' else ''}".strip()]
+    if price.cached_input_usd is not None:
+        amounts.append(f"{exact(price.cached_input_usd)} cached input")
+    if price.unit == "1M tokens":
+        amounts.append(f"{exact(price.output_usd)} output")
+    begins = f", from {formatting.day(price.effective_from)}" if price.effective_from else ""
+    whom = "all clients" if price.client_id is None else "this client"
+    return f"{price.source} {price.model}: {', '.join(amounts)} per {price.unit}{begins}, for {whom}"

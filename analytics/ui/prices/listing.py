@@ -1,0 +1,313 @@
+"""Prices: what applies to the models in use, the price list, and what booked costs would be by it."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from pandas.io.formats.style import Styler
+
+from analytics import charts, formatting
+from analytics.corrections import ModelCosts, Repricing, select_calls, survey_costs
+from analytics.errors import InvalidInput
+from analytics.pricing.editing import PriceBook, Quote, UsedModel, load_price_book
+from analytics.pricing.entries import Entry
+from analytics.ui.frame import reads
+from analytics.ui.frame.address import Part
+from analytics.ui.frame.messages import escaped, explained, in_dollars
+from analytics.ui.frame.page import Page
+from analytics.ui.frame.reads import Reading
+from analytics.ui.parts.tables import NO_MODEL, ROW_HEIGHT, harmless, marked_bounds
+
+MOST_ROWS_IN_SIGHT = 12
+_LISTS = {"client": "This client's", "installation": "Installation's"}
+_REPRICED = "repriced"
+
+# Columns that are left out where they say nothing.
+_QUIET = ("No price", "Still none", "Cost given", "Note", "State", "Cached input", "Ours / public")
+_TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def _meant_prices(asked: str) -> bool:
+    if asked not in ("now", "all"):
+        raise InvalidInput(f'prices must be now or all, not "{asked[:40]}"')
+    return asked == "all"
+
+
+_ALL = Part(
+    name="prices", meant=_meant_prices, default=False, written=lambda is_all: "all" if is_all else "now"
+)
+
+
+def read_prices(page: Page) -> Reading[PriceBook]:
+    """The lists that hold for the page's client, and its models of the period."""
+    first, last = page.days
+    return reads.read(
+        page.database,
+        ("prices", page.client.id, first, last),
+        lambda moment: load_price_book(page.database, page.client.id, first, last, now=moment),
+        page.now,
+    )
+
+
+def unpriced_models(shown: Reading[PriceBook]) -> None:
+    """A warning where calls of the period have no price."""
+    missing = [used for used in shown.value.used if used.unpriced_count]
+    if not missing:
+        return
+    names = ", ".join(f"{each.source} {each.model or NO_MODEL}" for each in missing[:3])
+    calls = formatting.plural(sum(each.unpriced_count for each in missing), "call")
+    wholly = [each for each in missing if each.unpriced_count == each.request_count]
+    tokens = formatting.plural(sum(each.total_tokens for each in wholly), "token")
+    more = f" Models of which no call has a price used {tokens}." if wholly else ""
+    st.warning(
+        f"**{calls} without a price**: {escaped(names)}{', ...' if len(missing) > 3 else ''}. "
+        f"What these calls cost is in no sum.{more}",
+        icon=":material/sell:",
+    )
+
+
+def used_models(page: Page, shown: Reading[PriceBook]) -> None:
+    """What each model in use costs now, from which list, and the public price where ours is another."""
+    used = shown.value.used
+    with st.container(border=True, key="used models"):
+        st.markdown(f"## Models in use, {page.period}  :small[:gray[US dollars, by today's lists]]")
+        if not used:
+            st.caption("No calls in these days.")
+            return
+        price_table([_used_row(each) for each in used], ("Input", "Output", "Public input", "Public output"))
+        if any(each.differs for each in used):
+            st.caption(
+                "*Ours / public* is how many times the public price ours is, for input / output where they "
+                "differ. The public list is that of genai-prices; it decides only where no other list has a "
+                "price."
+            )
+
+
+def price_list(page: Page, shown: Reading[PriceBook]) -> None:
+    """The prices of this client and of the installation that hold now, and on request all."""
+    with st.container(border=True, key="price list"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown("## Price list  :small[:gray[US dollars]]", width="content")
+            shows_all = _ALL.fill_in(st.toggle, "Ended and future prices")
+        rows = [
+            _entry_row(entry, state if shows_all else None, page)
+            for entry, state in states(shown.value.entries, page.now)
+            if shows_all or state == "In force"
+        ]
+        if rows:
+            price_table(rows, ("Input", "Cached input", "Output"))
+        else:
+            st.caption("No price of one's own: the public list decides.")
+        st.caption(
+            "The client's own prices go before the installation's, and both before the public list. "
+            "*\\** is all models of the provider. Prices are ended, not deleted: what they were stays known."
+        )
+
+
+def booked_and_repriced(page: Page) -> None:
+    """What the calls of the period are booked with beside what they would cost now, when somebody asks."""
+    first, last = page.days
+    asked = (page.client.id, first, last)
+    with st.container(border=True, key="repricing"):
+        st.markdown(f"## Booked costs and today's prices, {page.period}")
+        st.caption(
+            "Calls keep the cost that they were logged with: nothing on this page changes it. This compares "
+            "it with what they would cost by the lists as they are now. It reads every call of the period."
+        )
+        if st.button("Compare now", icon=":material/compare_arrows:"):
+            with explained(), st.spinner("Pricing every call"):
+                calls = select_calls(page.database, str(page.client.id), first, last)
+                st.session_state[_REPRICED] = (asked, survey_costs(page.database, calls))
+        of, repricing = st.session_state.get(_REPRICED, (None, None))
+        if of == asked:
+            repriced(repricing)
+            _how_to_correct(page, repricing)
+
+
+def forget_repriced() -> None:
+    """After a price has changed."""
+    st.session_state.pop(_REPRICED, None)
+
+
+def repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
+    """A table by model of booked and repriced costs, and their sums."""
+    rows = [
+        _repriced_row(source, model, costs)
+        for (source, model), costs in repricing.by_model.items()
+        if costs.changed_count or not only_changed
+    ]
+    total = repricing.total
+    if not rows:
+        st.info("No call of these days would cost anything else.", icon=":material/check:")
+        return
+    shown = [costs for costs in repricing.by_model.values() if costs.changed_count or not only_changed]
+    at_least = {
+        "Booked": [bool(costs.unpriced_before) for costs in shown],
+        "Repriced": [bool(costs.unpriced_after) for costs in shown],
+    }
+    price_table(rows, ("Booked", "Repriced", "Difference"), is_cost=True, at_least=at_least)
+    calls = formatting.plural(total.changed_count, "call")
+    difference = f": a difference of **{formatting.usd(total.difference_usd)}** in {calls}."
+    if not total.has_difference:
+        difference = f"; {calls} would change."
+    line = f"Booked {total.booked}, repriced {total.repriced}{difference}"
+    if total.unpriced_after:
+        line += f" {formatting.plural(total.unpriced_after, 'call')} would still have no price."
+    st.markdown(in_dollars(line))
+
+
+def states(entries: Sequence[Entry], now: datetime) -> list[tuple[Entry, str]]:
+    """Each entry with how it stands: of those of one name that hold, the one that began last is in force."""
+    latest: dict[tuple[str | None, str, str], Entry] = {}
+    for entry in entries:
+        key = (entry.price.client_id, entry.price.source, entry.price.model)
+        # Those of one name come with the last one first.
+        if entry.price.holds_at(now):
+            latest.setdefault(key, entry)
+    found = []
+    for entry in entries:
+        begins, ends = entry.price.effective_from, entry.price.effective_until
+        if any(entry is each for each in latest.values()):
+            state = "In force"
+        elif begins is not None and begins > now:
+            state = "To come"
+        else:
+            state = "Ended" if ends is not None and ends <= now else "Replaced"
+        found.append((entry, state))
+    return found
+
+
+def exact(amount: Decimal) -> str:
+    """`$0.15`, `$0.0375`: a price with all its digits, and never fewer than the cents."""
+    text = f"{amount.normalize():f}"
+    whole, _, digits = text.partition(".")
+    return f"${int(whole):,}.{digits:0<2}"
+
+
+def _how_to_correct(page: Page, repricing: Repricing) -> None:
+    first, last = page.days
+    if not repricing.total.changed_count:
+        return
+    st.caption("To correct what was booked, with who, when and why on record, and a way to undo it:")
+    st.code(
+        f"python -m analytics reprice --client {page.client.id} --from {first} --to {last} --apply "
+        '--reason "..."',
+        language="bash",
+        wrap_lines=True,
+    )
+
+
+def _used_row(used: UsedModel) -> dict[str, Any]:
+    return {
+        "Provider": charts.source_name(used.source),
+        "Model": used.model or NO_MODEL,
+        **_amounts(used.quote, "Input", "Output"),
+        "per": None if used.quote is None else used.quote.unit,
+        "Price list": "No price" if used.quote is None else _LISTS.get(used.quote.list_name, "Public"),
+        "Ours / public": _ratio(used),
+        **_amounts(used.public, "Public input", "Public output"),
+        "Requests": used.request_count,
+        "Tokens": used.total_tokens,
+        "No price": used.unpriced_count,
+    }
+
+
+def _amounts(quote: Quote | None, input_name: str, output_name: str) -> dict[str, Decimal | None]:
+    if quote is None:
+        return {input_name: None, output_name: None}
+    return {input_name: quote.input_usd, output_name: quote.output_usd}
+
+
+def _ratio(used: UsedModel) -> str | None:
+    if not used.differs:
+        return None
+    input_ratio, output_ratio = used.ratios
+    if output_ratio is None or input_ratio == output_ratio:
+        return _times(input_ratio)
+    return f"{_times(input_ratio)} / {_times(output_ratio)}"
+
+
+def _times(ratio: Decimal | None) -> str:
+    if ratio is None:
+        return formatting.MISSING
+    return f"{round(ratio, 2).normalize():f}{_TIMES}" if ratio else "free"
+
+
+def _entry_row(entry: Entry, state: str | None, page: Page) -> dict[str, Any]:
+    price = entry.price
+    return {
+        "List": _LISTS["installation" if price.client_id is None else "client"],
+        "Provider": charts.source_name(price.source),
+        "Model": price.model,
+        "Input": price.input_usd,
+        "Cached input": price.cached_input_usd,
+        "Output": None if price.unit == "minute" else price.output_usd,
+        "per": price.unit,
+        "State": state,
+        "From": _moment(price.effective_from, "always"),
+        "Until": _moment(price.effective_until, "further notice"),
+        "Source": entry.reference,
+        "Note": entry.note,
+        "Entered": formatting.age(entry.changed_at, page.now),
+    }
+
+
+def _moment(moment: datetime | None, otherwise: str) -> str:
+    return otherwise if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _repriced_row(source: str, model: str | None, costs: ModelCosts) -> dict[str, Any]:
+    return {
+        "Provider": charts.source_name(source),
+        "Model": model or NO_MODEL,
+        "Requests": costs.request_count,
+        # Missing where no call of the model has a price.
+        "Booked": None if costs.unpriced_before == costs.request_count else costs.booked_usd,
+        "Repriced": None if costs.unpriced_after == costs.request_count else costs.repriced_usd,
+        "Difference": costs.difference_usd if costs.has_difference else None,
+        "To correct": costs.changed_count,
+        "No price": costs.unpriced_before,
+        "Still none": costs.unpriced_after,
+        "Cost given": costs.given_count,
+    }
+
+
+def price_table(
+    rows: Sequence[Mapping[str, Any]],
+    money: Sequence[str] = (),
+    *,
+    is_cost: bool = False,
+    at_least: Mapping[str, Sequence[bool]] | None = None,
+    texts: Sequence[str] = (),
+) -> None:
+    """A table with exact prices, or rounded costs, in the columns `money`; what says nothing is left out.
+
+    `at_least` says of columns of costs in which rows they are lower bounds. Amounts with words in them are in
+    the columns `texts`.
+    """
+    table = harmless(pd.DataFrame(rows))
+    table = table.drop(
+        columns=[name for name in _QUIET if name in table and not _says_something(table[name])]
+    )
+    amounts: list[Hashable] = [name for name in money if name in table]
+    for name in amounts:
+        table[name] = table[name].astype("float64")
+    counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
+    shown = formatting.usd if is_cost else exact
+    styler: Styler = table.style.format("{:,}", subset=counts)
+    styler = styler.format(lambda amount: shown(Decimal(repr(amount))), subset=amounts, na_rep="")
+    styler = marked_bounds(styler, table, {name: pd.Series(rows) for name, rows in (at_least or {}).items()})
+    st.dataframe(
+        styler,
+        hide_index=True,
+        column_config={name: st.column_config.TextColumn(name, alignment="right") for name in texts},
+        placeholder=formatting.MISSING,
+        height=ROW_HEIGHT * (min(len(table), MOST_ROWS_IN_SIGHT) + 1) + 3,
+    )
+
+
+def _says_something(column: "pd.Series[Any]") -> bool:
+    return any(value is not None and value == value and value != 0 for value in column)

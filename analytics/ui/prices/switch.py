@@ -1,0 +1,138 @@
+"""Which list the installation goes by, and for its administrators: switching it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import streamlit as st
+
+from analytics import charts, formatting
+from analytics.errors import AnalyticsError
+from analytics.pricing.at_list_prices import OwnPriced, at_list_prices
+from analytics.pricing.editing import PriceBook
+from analytics.pricing.price_list import ALL_MODELS, ListedPrice
+from analytics.pricing.public_list import list_name
+from analytics.pricing.switch import ListInUse, ListName, list_in_use, preview_switch, use_list
+from analytics.ui.frame import reads
+from analytics.ui.frame.messages import escaped, explained, sentence
+from analytics.ui.frame.page import Page
+from analytics.ui.frame.reads import Reading
+from analytics.ui.parts.tables import NO_MODEL
+from analytics.ui.prices.listing import forget_repriced, price_table, repriced
+
+_PREVIEWED = "list previewed"
+_SWITCHED = "list switched"
+_OTHER: dict[ListName, ListName] = {"guide": "public", "public": "guide"}
+_LISTS: dict[ListName, str] = {"guide": "the guide's list", "public": "the public list"}
+
+
+def list_switch(page: Page, shown: Reading[PriceBook]) -> None:
+    """What list decides since when; a form to switch it, where the viewer administers all clients."""
+    in_use = list_in_use(shown.value.entries, page.now)
+    with st.container(border=True, key="list in use"):
+        st.markdown(f"## {_LISTS[in_use.name].capitalize()} is in use")
+        if done := st.session_state.pop(_SWITCHED, None):
+            st.success(done, icon=":material/check_circle:")
+        st.markdown(_state(in_use))
+        _beside_public_list(page, shown.value.own_priced)
+        if page.viewer.sees_all_clients:
+            _switch(page, _OTHER[in_use.name])
+
+
+def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
+    """What the period's calls with another price than the public one would cost by that."""
+    whole = at_list_prices(lines)
+    if whole is None:
+        return
+    booked_usd = sum((line.booked_usd for line in lines), Decimal(0))
+    st.markdown(
+        f"**{escaped(whole.amount)} at list prices**, booked with **{escaped(formatting.usd(booked_usd))}**: "
+        f"calls with another price than the public one, {page.period}"
+    )
+    price_table([_own_priced_row(line) for line in lines], texts=("At list prices", "Booked"))
+    st.caption(
+        "Each day at the public price of that day, for the average call and without discounts of tiers. "
+        "*About*: parts of it are not known, such as what was cached today."
+    )
+
+
+def _own_priced_row(line: OwnPriced) -> dict[str, Any]:
+    at_list = at_list_prices([line])
+    return {
+        "Model": line.model or NO_MODEL,
+        "At list prices": "the same" if at_list is None else at_list.amount,
+        "Booked": "free" if line.is_free and not line.booked_usd else formatting.usd(line.booked_usd),
+        "Provider": charts.source_name(line.source),
+        "Requests": line.request_count,
+    }
+
+
+def _state(in_use: ListInUse) -> str:
+    if in_use.name == "guide":
+        names = ", ".join(_name(price) for price in in_use.guide)
+        text = (
+            f"A new installation begins with the prices of the original guide: {escaped(names)}. "
+            f"All others are those of the public list, {list_name()}."
+        )
+        if any(price.model == ALL_MODELS and not price.input_usd for price in in_use.guide):
+            text += " **Groq is free in it: that is its free plan.** On the paid one use the public list."
+    else:
+        text = f"Prices are those of {list_name()}, but for the ones that this installation entered itself."
+    if in_use.since:
+        text += f" In use since {_moment(in_use.since)}."
+    if in_use.until:
+        text += f" It changes on {_moment(in_use.until)}."
+    return text
+
+
+def _switch(page: Page, to: ListName) -> None:
+    with st.expander(f"Use {_LISTS[to]} instead", icon=":material/swap_horiz:"):
+        first, last = page.days
+        begin = st.date_input(
+            "From the beginning of",
+            first,
+            key="list from",
+            help="In UTC. Calls before that day keep their price.",
+        )
+        at = datetime.combine(begin, time.min, UTC)
+        if st.button("Preview the switch", key="preview list", icon=":material/visibility:"):
+            with explained(), st.spinner("Pricing every call"):
+                effect = preview_switch(page.database, page.client.id, to, at, first, last)
+            st.session_state[_PREVIEWED] = ((page.client.id, first, last, to, at), effect)
+        of, effect = st.session_state.get(_PREVIEWED, (None, None))
+        if of != (page.client.id, first, last, to, at):
+            return
+        st.caption(
+            f"What {_LISTS[to]} would make of the calls of {escaped(page.client.name)}, {page.period}. They "
+            "keep what they are booked with until somebody reprices them; calls that are logged from now on "
+            "get its prices. The list is that of all clients; other clients' calls are not looked at here."
+        )
+        repriced(effect, only_changed=True)
+        if st.button(f"Use {_LISTS[to]}", type="primary", icon=":material/swap_horiz:"):
+            try:
+                use_list(page.database, to, at, by=page.viewer.email or "the dashboard")
+            except AnalyticsError as error:
+                st.error(sentence(error), icon=":material/edit_off:")
+                return
+            _done(to, at)
+
+
+def _done(to: ListName, at: datetime) -> None:
+    del st.session_state[_PREVIEWED]
+    forget_repriced()
+    reads.forget()
+    st.session_state[_SWITCHED] = (
+        f"From {_moment(at)} on {_LISTS[to]} decides. Booked costs are as they were; *Booked costs and "
+        "today's prices* below says how to correct them. To undo it, use "
+        f"{_LISTS[_OTHER[to]]} from the same day."
+    )
+    st.rerun()
+
+
+def _name(price: ListedPrice) -> str:
+    return f"{price.source} {'(all models)' if price.model == ALL_MODELS else price.model}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{formatting.day(moment.astimezone(UTC))}, {moment.astimezone(UTC):%H:%M} UTC"

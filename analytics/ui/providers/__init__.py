@@ -1,0 +1,1 @@
+"""The page Providers and models: two periods, patterns, and other prices."""

@@ -1,0 +1,123 @@
+"""Choosing the days that a period is compared with; always in the link."""
+
+from calendar import monthrange
+from datetime import date, timedelta
+
+import streamlit as st
+
+from analytics import formatting
+from analytics.errors import InvalidInput
+from analytics.queries import Period
+from analytics.ui.frame import address
+from analytics.ui.frame.address import Part
+from analytics.ui.frame.dates import spelled
+from analytics.ui.frame.page import Page
+
+DAYS_BEFORE = "Days before"
+MONTH_BEFORE = "Same days last month"
+Days = tuple[date, date]
+
+
+def choose_other_days(page: Page) -> Days:
+    """As many days just before, the same days of the month before, or any two."""
+    part = _part(page)
+    labels = [DAYS_BEFORE, MONTH_BEFORE]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="other days"):
+        chosen = part.value()
+        part.choose(
+            st.segmented_control,
+            "Compare with",
+            labels if chosen in labels else [*labels, chosen],
+            format_func=lambda label: label if label in labels else spelled(label),
+            required=True,
+        )
+        _, other = _meant(chosen, page.days)
+        _calendar(page, other, part)
+    return other
+
+
+def _part(page: Page) -> Part[str]:
+    return Part(name="with", meant=lambda asked: _meant(asked, page.days)[0], default=DAYS_BEFORE)
+
+
+def window(days: Days) -> str:
+    """`1 to 31 Mar 2026`."""
+    return formatting.window(count(days), days[1])
+
+
+def count(days: Days) -> int:
+    return (days[1] - days[0]).days + 1
+
+
+def _meant(asked: str, days: Days) -> tuple[str, Days]:
+    """The label and the days that `asked` stands for, next to the `days` of the page.
+
+    Raises:
+        InvalidInput: it stands for none.
+    """
+    text = asked.strip().lower()
+    if text == DAYS_BEFORE.lower():
+        return DAYS_BEFORE, _before(days)
+    if text == MONTH_BEFORE.lower():
+        return MONTH_BEFORE, _a_month_before(days)
+    first, between, last = text.partition("..")
+    if between:
+        try:
+            period = Period.between(date.fromisoformat(first), date.fromisoformat(last))
+            return period.label, period.range(period.last or days[1])
+        except ValueError:
+            pass  # said below
+    raise InvalidInput(
+        f"the days to compare with must be {DAYS_BEFORE}, {MONTH_BEFORE}, or two days such as "
+        f'2026-03-01..2026-03-31, not "{asked[:40]}"'
+    )
+
+
+def _before(days: Days) -> Days:
+    first = days[0].toordinal()
+    # There is no day before the calendar's first.
+    return date.fromordinal(max(first - count(days), 1)), date.fromordinal(max(first - 1, 1))
+
+
+def _a_month_before(days: Days) -> Days:
+    """Whole months stay whole: March is compared with all of February."""
+    first, last = days
+    is_to_the_end = last.day == monthrange(last.year, last.month)[1] and first.day == 1
+    return _in_month_before(first), _in_month_before(last, to_the_end=is_to_the_end)
+
+
+def _in_month_before(day: date, *, to_the_end: bool = False) -> date:
+    if (day.year, day.month) == (1, 1):
+        return date.min
+    end = day.replace(day=1) - timedelta(days=1)
+    return end if to_the_end else end.replace(day=min(day.day, end.day))
+
+
+def _calendar(page: Page, other: Days, part: Part[str]) -> None:
+    today = page.client.today(page.now)
+    earliest = min(page.client.first_day or today, today)
+    first, last = (min(max(day, earliest), today) for day in other)
+    with st.popover(
+        "Any two days",
+        icon=":material/calendar_month:",
+        help="Any first and last day to compare with",
+        key=f"any days to compare with but {first} {last}",
+    ):
+        # Other days are another widget: what was picked before does not stay in it.
+        key = f"picked to compare {page.client.id} {first} {last}"
+        st.date_input(
+            "First and last day to compare with",
+            (first, last),
+            min_value=earliest,
+            max_value=today,
+            key=key,
+            on_change=_take_picked,
+            args=[key, part],
+        )
+
+
+def _take_picked(key: str, part: Part[str]) -> None:
+    # While only one of the two is chosen the page stays as it is.
+    picked = st.session_state[key]
+    if isinstance(picked, tuple) and len(picked) == 2:
+        address.put(**part.changes(Period.between(*picked).label))

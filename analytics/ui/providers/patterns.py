@@ -1,0 +1,175 @@
+"""When and for what the period's calls were made: over time, by the hour, by operation."""
+
+import pandas as pd
+import streamlit as st
+
+from analytics import charts, formatting, queries
+from analytics.errors import InvalidInput
+from analytics.queries import CallSums, Grain, Unit
+from analytics.ui.frame.address import Part
+from analytics.ui.frame.messages import escaped, in_dollars
+from analytics.ui.frame.page import Page
+from analytics.ui.frame.reads import keep_hours
+from analytics.ui.parts.vega import draw_amounts, is_unknown
+from analytics.ui.providers.compared_days import Days, count, window
+from analytics.ui.providers.comparison import table
+
+GRAINS: dict[str, Grain] = {"Day": "day", "Week": "week", "Month": "month"}
+FREQUENCIES: dict[Grain, str] = {"day": "D", "week": "W-SUN", "month": "M"}
+NOT_LOGGED = "(not logged)"
+
+
+def usage_over_time(page: Page) -> None:
+    """Providers stacked, per day, week or month."""
+    with st.container(border=True):
+        heading = st.container(
+            horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+        )
+        title_place = heading.container(width="content")
+        grain = _choose_grain(heading)
+        frame = page.read(queries.usage_over_time, *page.days, grain).value
+        title = f"Usage per {grain}, {window(page.days)}"
+        title_place.markdown(f"## {title}  :small[:gray[{_measured(page, frame)}]]", width="content")
+        draw_amounts(
+            frame,
+            page.measure,
+            lambda: charts.usage_over_time(frame, page.measure, grain),
+            alt=f"Stacked areas: {page.measure.title} per {grain}, {window(page.days)}, by provider",
+            key="over time chart",
+        )
+        if notes := _partial(frame, grain, page):
+            st.caption(" ".join(notes))
+
+
+def read_call_sums(page: Page) -> CallSums:
+    """What only the calls themselves know; days that are over are kept behind it, for the next time."""
+    shown = page.read(queries.call_sums, *page.days)
+    if shown.failure is None:
+        keep_hours(page.database, page.client, page.days)
+    return shown.value
+
+
+def usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
+    """Hours of the client's clock by weekdays."""
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"## Hours of the week, {window(page.days)}  :small[:gray[{_measured(page, frame)}]]")
+        draw_amounts(
+            frame,
+            page.measure,
+            lambda: charts.usage_by_hour(frame, page.measure),
+            alt=f"Heatmap: {page.measure.title} by hour of the day and weekday, {window(page.days)}",
+            key="hours chart",
+        )
+        st.caption(f"{_busiest(frame, page)} Hours are those of {page.client.timezone}.{_uneven(page.days)}")
+
+
+def usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
+    """Chat, embeddings, transcription and whatever else the calls say that they were, the largest first."""
+    with st.container(border=True, height="stretch"):
+        measured = _measured(page, frame)
+        st.markdown(f"## Calls by operation, {window(page.days)}  :small[:gray[{measured}]]")
+        if frame["operation"].isna().all():
+            st.info("**No call of these days says what it was for.**", icon=":material/label_off:")
+        else:
+            table(
+                [
+                    _operation_row(row, frame, page.measure.unit)
+                    for row in queries.by_amount(frame, page.measure.unit).to_dict("records")
+                ],
+                text_columns=1,
+                key="operations table",
+            )
+        st.caption(
+            "Logged by itself with transcriptions and with spans of OpenTelemetry; in other calls give "
+            '`metadata={"operation": "chat"}`.'
+        )
+
+
+def _choose_grain(place: "st.delta_generator.DeltaGenerator") -> Grain:
+    with place:
+        name = _GRAIN.choose(
+            st.segmented_control, "Per", list(GRAINS), required=True, label_visibility="collapsed"
+        )
+    return GRAINS[name]
+
+
+def _meant(asked: str) -> str:
+    name = asked.strip().capitalize()
+    if name not in GRAINS:
+        raise InvalidInput(f'grain must be one of {", ".join(GRAINS)}, not "{asked[:40]}"')
+    return name
+
+
+_GRAIN = Part(name="grain", meant=_meant, default="Day")
+
+
+def _measured(page: Page, frame: pd.DataFrame) -> str:
+    """What is charted, and whether some of it is not known."""
+    has_unknown = page.measure.unit == "cost" and frame["unpriced_count"].any()
+    return f"{page.measure.title}{', without calls that have no price' if has_unknown else ''}"
+
+
+def _partial(frame: pd.DataFrame, grain: Grain, page: Page) -> list[str]:
+    """Which of the outer buckets are not whole."""
+    first, last = frame.iloc[0], frame.iloc[-1]
+    last_day = last["bucket_date"].to_period(FREQUENCIES[grain]).end_time.normalize()
+    begins_late, ends_early = first["first_date"] > first["bucket_date"], last["last_date"] < last_day
+    notes = []
+    if first["bucket_date"] == last["bucket_date"] and (begins_late or ends_early):
+        notes.append(f"The {grain} counts only these days.")
+    else:
+        if begins_late:
+            notes.append(f"The first {grain} counts only from {formatting.day(first['first_date'])}.")
+        if ends_early:
+            notes.append(f"The last {grain} counts only up to {formatting.day(last['last_date'])}.")
+    if page.days[1] == page.client.today(page.now):
+        notes.append("Today is not over.")
+    return notes
+
+
+def _busiest(frame: pd.DataFrame, page: Page) -> str:
+    column = page.measure.total_column
+    top = max(frame.to_dict("records"), key=lambda row: row[column])
+    if is_unknown(frame, page.measure):
+        return ""
+    if not top[column]:
+        return f"No {page.measure.unit} in these days."
+    amount = (
+        in_dollars(formatting.usd(top[column]))
+        if page.measure.unit == "cost"
+        else formatting.plural(top[column], "token")
+    )
+    day = charts.WEEKDAYS[top["weekday"] - 1]
+    return f"Strongest: {day} {top['hour']:02}:00 with {amount}."
+
+
+def _uneven(days: Days) -> str:
+    """That some weekdays occur more often than others, where they do."""
+    weeks, more = divmod(count(days), 7)
+    if not more or not weeks:
+        return ""
+    first = days[0].weekday()
+    names = [charts.WEEKDAYS[(first + day) % 7] for day in range(more)]
+    span = names[0] if more == 1 else f"{names[0]} to {names[-1]}"
+    return (
+        f" Sums, not averages: {span} occur{'s' if more == 1 else ''} {weeks + 1} times, the others {weeks}."
+    )
+
+
+def _operation_row(row: dict[object, object], frame: pd.DataFrame, unit: Unit) -> dict[str, str]:
+    requests, tokens, unpriced = (
+        int(str(row[name])) for name in ("request_count", "total_tokens", "unpriced_count")
+    )
+    operation = row["operation"]
+    amounts = {
+        "tokens": {"Tokens": formatting.count(tokens)},
+        "cost": {"Cost": in_dollars(formatting.cost(row["total_cost"], unpriced, requests))},  # type: ignore[arg-type]
+    }
+    return {
+        "Operation": f":gray[{escaped(NOT_LOGGED)}]" if operation is None else escaped(str(operation)),
+        **amounts[unit],
+        "Requests": formatting.count(requests),
+        "of all": formatting.share(requests, int(frame["request_count"].sum())),
+        **amounts["tokens"],
+        **amounts["cost"],
+    }

@@ -1,0 +1,141 @@
+"""The period's usage as another model would have cost it."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+import pandas as pd
+import streamlit as st
+
+from analytics import charts, formatting
+from analytics.errors import InvalidInput
+from analytics.pricing.model_kinds import kind_of_model
+from analytics.pricing.what_if import Compared, NotComparable, Target, WhatIf, targets
+from analytics.pricing.what_if import what_if as priced_there
+from analytics.queries.listed_prices import ListedPrices, listed_prices
+from analytics.ui.frame.address import Part
+from analytics.ui.frame.messages import escaped
+from analytics.ui.frame.page import Page
+from analytics.ui.providers.compared_days import window
+from analytics.ui.providers.comparison import MINUS, model_name, table
+
+ROUNDING_USD = Decimal("1e-9")
+"""Less than this may come of costs that have no end, and are rounded call by call."""
+
+
+def what_if(page: Page, parts: pd.DataFrame) -> None:
+    """What the tokens and seconds of the period (queries.call_sums().parts) would have cost elsewhere."""
+    known = page.read(listed_prices).value
+    with st.container(border=True):
+        st.markdown(f"## What if, {window(page.days)}  :small[:gray[the same usage on another model]]")
+        label = _choose_target(page, parts, known)
+        target = Target.parse(label)
+        answer = priced_there(parts, target, known.prices, page.now, page.client.id)
+        if answer.compared:
+            st.markdown(_verdict(answer, target))
+            table(list(_what_if_rows(answer, target)), text_columns=1, key="what if table")
+        else:
+            st.info(f"Nothing used in these days has a price at {escaped(label)}.", icon=":material/block:")
+        if answer.not_comparable:
+            st.markdown(_not_comparable(answer))
+        st.caption(
+            "Only calls of the kind that the model does are compared. Assumes the same numbers of tokens "
+            "and seconds, at today's price for them, without discounts of batches or tiers. Another model "
+            "cuts text into other tokens and answers at another length: neither is considered. Cached input "
+            "stays cached where the other model has a price for it; audio and pictures among the tokens, and "
+            "what writing to a cache costs, count as plain text. Where a price depends on a prompt's length, "
+            "that of the average call counts."
+        )
+
+
+def _choose_target(page: Page, parts: pd.DataFrame, known: ListedPrices) -> str:
+    """Any model with a price; at first the one that is used most of those that cost something."""
+    labels = targets(known.models, page.now.date())
+    paid = parts[parts["total_cost"] > 0]
+    used = [Target(source, model) for source, model in zip(paid["source"], paid["model"], strict=True)]
+    # Most of what there is to compare is text.
+    used.sort(key=lambda each: kind_of_model(each.source, each.model, page.now, known.prices) != "text")
+    target = Part(
+        name="target",
+        meant=lambda asked: _known_target(asked, labels),
+        default=next((each.label for each in used if each.label in labels), labels[0]),
+        is_always_written=True,
+    )
+    return target.choose(
+        st.selectbox,
+        "Everything on",
+        labels,
+        help="Prices of this installation, then those of the public list. Type to search.",
+        width=420,
+    )
+
+
+def _known_target(asked: str, labels: list[str]) -> str:
+    if asked.lower() in labels:
+        return asked.lower()
+    raise InvalidInput(f'no model with a price is called "{asked}": choose one of the list')
+
+
+def _verdict(answer: WhatIf, target: Target) -> str:
+    there, booked = formatting.usd(answer.there_usd), formatting.usd(answer.booked_usd)
+    text = f"**{escaped(there)}** at {escaped(target.label)} instead of **{escaped(booked)}** as booked"
+    difference = escaped(_difference(answer.booked_usd, answer.there_usd))
+    return f"{text}: {difference}  \n:small[:gray[By the {escaped(answer.price_note)}.]]"
+
+
+def _not_comparable(answer: WhatIf) -> str:
+    by_reason: dict[str, list[NotComparable]] = {}
+    for line in answer.not_comparable:
+        by_reason.setdefault(line.reason, []).append(line)
+    bullets = [
+        f"- {', '.join(f'**{_name(line.source, line.model)}**' for line in lines)}: {escaped(reason)} "
+        f":gray[({_left_out(lines)})]"
+        for reason, lines in by_reason.items()
+    ]
+    return "\n".join([f"Left out, and in no sum above: {_left_out(answer.not_comparable)}.", *bullets])
+
+
+def _left_out(lines: Sequence[NotComparable]) -> str:
+    """`12 calls, booked with $1.50`."""
+    requests, unpriced = sum(line.request_count for line in lines), sum(line.unpriced_count for line in lines)
+    booked = formatting.cost(sum((line.booked_usd for line in lines), Decimal(0)), unpriced, requests)
+    known = "at unknown cost" if requests == unpriced else f"booked with {escaped(booked)}"
+    return f"{formatting.plural(requests, 'call')}, {known}"
+
+
+def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, str]]:
+    total = (answer.booked_usd, answer.there_usd)
+    yield _what_if_row("**Total of these**", "", *total, target)
+    for line in answer.compared:
+        yield _what_if_row(
+            _name(line.source, line.model), _quantity(line), line.booked_usd, line.there_usd, target
+        )
+
+
+def _what_if_row(name: str, used: str, booked: Decimal, there: Decimal, target: Target) -> dict[str, str]:
+    return {
+        "Now": name,
+        "Used": used,
+        "As booked": escaped(formatting.usd(booked)),
+        f"At {escaped(target.label)}": escaped(formatting.usd(there)),
+        "Difference": escaped(_difference(booked, there)).replace(" ", formatting.NO_BREAK_SPACE),
+    }
+
+
+def _quantity(line: Compared) -> str:
+    if line.duration_seconds:
+        return f"{line.duration_seconds / 60:,.1f}{formatting.NO_BREAK_SPACE}minutes"
+    return formatting.plural(line.total_tokens, "token")
+
+
+def _difference(booked: Decimal, there: Decimal) -> str:
+    """`+$1.20 (+12.3%)`."""
+    difference = there - booked
+    if abs(difference) < ROUNDING_USD:
+        return "the same"
+    amount = f"{'+' if difference > 0 else ''}{formatting.usd(difference)}"
+    percent = formatting.change(there, booked)
+    return f"{amount} ({percent.replace('-', MINUS)})" if percent else amount
+
+
+def _name(source: str, model: str | None) -> str:
+    return f"{escaped(charts.source_name(source))} {model_name(model)}"
