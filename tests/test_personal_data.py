@@ -8,9 +8,10 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from analytics import queries
+from analytics.api.answers import Asked, answer_question
 from analytics.database import Database, Query
 from analytics.exports.calls import calls_csv
-from analytics.queries import Asked, Period
+from analytics.queries import Period
 from tests import factories
 from tests.factories import NOW
 
@@ -169,7 +170,7 @@ def test_what_leaves_the_database(database: Database, acme: UUID, sees_phones: b
 
 
 def test_a_key_never_gets_a_phone(database: Database, acme: UUID) -> None:
-    answer = queries.answer(database, acme, Asked(days=30, last_date=TODAY), NOW)
+    answer = answer_question(database, acme, Asked(days=30, last_date=TODAY), NOW)
     assert_masked(answer.body.decode())
 
 
