@@ -1,22 +1,24 @@
 """DataFrame -> Chart, pure: no chart asks the database or knows of Streamlit."""
 
-from analytics.charts.calls import MINUTES_HEIGHT, TIMELINE_HEIGHT, by_minute, on_clock, timeline
-from analytics.charts.over_time import WEEKDAYS, usage_by_hour, usage_over_time
-from analytics.charts.overview import (
+from analytics.charts.base import (
     CHART_HEIGHT,
     COLORS,
     KEPT_SPECIFICATIONS,
     MEASURES,
     PALE,
     PROVIDERS,
-    TREND_HEIGHT,
     Chart,
     Measure,
+    provider_name,
+    source_name,
+)
+from analytics.charts.calls import MINUTES_HEIGHT, TIMELINE_HEIGHT, by_minute, on_clock, timeline
+from analytics.charts.over_time import WEEKDAYS, usage_by_hour, usage_over_time
+from analytics.charts.overview import (
+    TREND_HEIGHT,
     daily_usage,
     is_zero,
-    provider_name,
     provider_share,
-    source_name,
     trend,
     trends,
     weekly_evolution,

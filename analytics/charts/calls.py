@@ -14,7 +14,7 @@ import pandas as pd
 
 from analytics import formatting
 from analytics.charts.amounts import amount_tooltips, known_amounts, told, wide_amounts, with_bounds
-from analytics.charts.overview import (
+from analytics.charts.base import (
     COLORS,
     KEPT_SPECIFICATIONS,
     MEASURES,
