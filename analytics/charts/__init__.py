@@ -1,9 +1,9 @@
 """DataFrame -> Chart, pure: no chart asks the database or knows of Streamlit."""
 
 from analytics.charts.base import (
+    CACHED_SPECIFICATIONS,
     CHART_HEIGHT,
     COLORS,
-    KEPT_SPECIFICATIONS,
     MEASURES,
     PALE,
     PROVIDERS,
@@ -25,9 +25,9 @@ from analytics.charts.overview import (
 )
 
 __all__ = [
+    "CACHED_SPECIFICATIONS",
     "CHART_HEIGHT",
     "COLORS",
-    "KEPT_SPECIFICATIONS",
     "MEASURES",
     "MINUTES_HEIGHT",
     "PALE",

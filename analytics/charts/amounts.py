@@ -1,4 +1,4 @@
-"""Amounts as charts show them: a cost that is not known is no 0. It is missing, and tooltips say so."""
+"""Amounts as charts show them: an unknown cost is missing, not 0, and tooltips say so."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import pandas as pd
 from analytics.queries import known_costs, partly_known
 
 UNKNOWN = "unknown"
-_TOLD = " told"
+_TEXT = " text"
 _PARTLY = " partly"
 
 
@@ -23,9 +23,9 @@ def known_amounts(frame: pd.DataFrame, unit: str, prefix: str = "total_") -> "pd
 
 
 def wide_amounts(frame: pd.DataFrame, moment: str, unit: str) -> pd.DataFrame:
-    """One row per `moment`, with a column per value of `provider`, and whether that is only a lower bound.
+    """One row per `moment`, a column per value of `provider`, and for costs whether each is a lower bound.
 
-    `frame` has the columns of a topic's sums, and `provider`. Sums are made before anything is a float.
+    `frame` has sums per row and a column `provider`. Sums are made before anything becomes a float.
     """
     columns = [f"total_{unit}", "unpriced_count", "request_count"]
     sums = frame.groupby([moment, "provider"], as_index=False)[columns].sum()
@@ -40,26 +40,26 @@ def wide_amounts(frame: pd.DataFrame, moment: str, unit: str) -> pd.DataFrame:
 
 
 def with_bounds(wide: pd.DataFrame, name: str, frame: pd.DataFrame, counts: str = "") -> pd.DataFrame:
-    """`wide` with whether its column `name` is only a lower bound, by two counts of `frame`."""
-    of = pd.DataFrame({each: frame[f"{counts}{each}"] for each in ("unpriced_count", "request_count")})
-    return wide.assign(**{f"{name}{_PARTLY}": partly_known(of)})
+    """Adds whether the column `name` of `wide` is only a lower bound, by the two counts of `frame`."""
+    sums = pd.DataFrame({each: frame[f"{counts}{each}"] for each in ("unpriced_count", "request_count")})
+    return wide.assign(**{f"{name}{_PARTLY}": partly_known(sums)})
 
 
-def told(chart: Any, names: Sequence[str], unit: str, format_: str) -> Any:
-    """The chart with a text for each of these columns of costs, which amount_tooltips() show."""
+def with_cost_texts(chart: Any, names: Sequence[str], unit: str, format_: str) -> Any:
+    """Adds a text for each of these columns of costs to the chart, for amount_tooltips()."""
     if unit != "cost":
         return chart
     for name in names:
         amount, partly = (f"datum[{json.dumps(f'{name}{end}')}]" for end in ("", _PARTLY))
         text = f"({partly} ? '≥ ' : '') + format({amount}, '{format_}')"
         chart = chart.transform_calculate(
-            as_=f"{name}{_TOLD}", calculate=f"isValid({amount}) ? {text} : '{UNKNOWN}'"
+            as_=f"{name}{_TEXT}", calculate=f"isValid({amount}) ? {text} : '{UNKNOWN}'"
         )
     return chart
 
 
 def amount_tooltips(titles: dict[str, str], unit: str, format_: str) -> list[alt.Tooltip]:
-    """A line for each column (with its title) of a dataset; of costs, of a chart that is told()."""
+    """A line per column of a dataset, with its title. A chart of costs needs with_cost_texts() first."""
     if unit == "cost":
-        return [alt.Tooltip(f"{name}{_TOLD}:N", title=title) for name, title in titles.items()]
+        return [alt.Tooltip(f"{name}{_TEXT}:N", title=title) for name, title in titles.items()]
     return [alt.Tooltip(f"{name}:Q", title=title, format=format_) for name, title in titles.items()]

@@ -16,16 +16,16 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from analytics.charts.amounts import amount_tooltips, told
+from analytics.charts.amounts import amount_tooltips, with_cost_texts
 from analytics.queries import Unit
 
 COLORS = {"OpenAI": "#0F9D75", "Groq": "#8A63D2", "Other": "#7C8DA6", "Total": "#2E7FD9"}
 PROVIDERS = ("OpenAI", "Groq", "Other")
 CHART_HEIGHT = 300
 PALE = 0.3
-"""How opaque is what lies outside of the chosen days, on either background."""
-KEPT_SPECIFICATIONS = 256
-"""Of one kind. Those of a day are few; the days themselves, where axes name them, go by."""
+"""Opacity of what lies outside the chosen days, on either background."""
+CACHED_SPECIFICATIONS = 256
+"""Of each kind. A day needs few; those whose axes name days are replaced as days pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +64,13 @@ MEASURES: dict[str, Measure] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A Vega-Lite specification, as JSON, and the frames that it names as its data."""
+    """A Vega-Lite specification as JSON, and the frames that hold its data, by name."""
 
     specification: str
     datasets: Mapping[str, pd.DataFrame]
 
     def to_dict(self) -> dict[str, Any]:
-        """Both in one, with the data as records: all that a renderer of Vega-Lite needs."""
+        """The specification with its data as records: all that a renderer of Vega-Lite needs."""
         records = {
             name: json.loads(frame.to_json(orient="records", date_format="iso", double_precision=15))
             for name, frame in self.datasets.items()
@@ -85,28 +85,28 @@ def provider_name(source: str) -> str:
 
 
 def source_name(source: str) -> str:
-    """The provider's name as people write it; a new one as its source says."""
+    """The provider's name as people write it; an unknown source stays as it is."""
     return {"openai": "OpenAI", "groq": "Groq", "whisper": "Whisper", "meta": "Meta"}.get(source, source)
 
 
 def specified(chart: alt.Chart | alt.LayerChart | alt.FacetChart) -> str:
-    """The chart's checked specification as JSON, without Altair's theme: pages and paper have their own."""
+    """The chart's validated specification as JSON, without Altair's theme: pages and PDFs have their own."""
     specification = chart.to_dict()
     specification.pop("config", None)
     return json.dumps(specification)
 
 
 def stacked(values: pd.DataFrame) -> pd.DataFrame:
-    """`values` with the place of each row's provider in a stack."""
+    """Adds the place of each row's provider in a stack."""
     return values.assign(stacking=values["provider"].map(PROVIDERS.index))
 
 
 def stacked_bars(
-    moment: alt.X, heading: alt.Tooltip, shown: Sequence[str], measure: Measure, height: int
+    moment: alt.X, heading: alt.Tooltip, names: Sequence[str], measure: Measure, height: int
 ) -> alt.LayerChart | alt.FacetChart:
-    """Bars over the datasets `by_provider`, which is stacked(), and `columns`, with a column per provider.
+    """Bars over two datasets: `by_provider`, from stacked(), and `columns`, with a column per provider.
 
-    Rows of `by_provider` may be told to be pale: `is_pale`.
+    Rows of `by_provider` are pale where `is_pale`.
     """
     bars = (
         alt.Chart(alt.NamedData("by_provider"))
@@ -114,7 +114,7 @@ def stacked_bars(
         .encode(
             x=moment,
             y=alt.Y("sum(value):Q", title=None, axis=amount_axis(measure)),
-            color=provider_color(shown),
+            color=provider_color(names),
             order=alt.Order("stacking:Q"),
             opacity=alt.Opacity(
                 "is_pale:N", scale=alt.Scale(domain=[False, True], range=[1, PALE]), legend=None
@@ -123,13 +123,13 @@ def stacked_bars(
     )
     # One tooltip for the whole column, whichever bar the pointer meets.
     columns = (
-        told(alt.Chart(alt.NamedData("columns")), shown, measure.unit, measure.tooltip_format)
+        with_cost_texts(alt.Chart(alt.NamedData("columns")), names, measure.unit, measure.tooltip_format)
         .mark_bar(opacity=0, binSpacing=0)
         .encode(
             x=moment,
             tooltip=[
                 heading,
-                *amount_tooltips({name: name for name in shown}, measure.unit, measure.tooltip_format),
+                *amount_tooltips({name: name for name in names}, measure.unit, measure.tooltip_format),
             ],
         )
     )
@@ -149,8 +149,8 @@ def provider_color(names: Sequence[str]) -> alt.Color:
 def amount_axis(measure: Measure, **more: Any) -> alt.Axis:
     """Few ticks in one format for all charts: `1.5K` from a thousand on, and cents with two digits or more.
 
-    All ticks below a thousand have as many decimals as their steps need (which is what the format without a
-    precision does), but a lone one is no amount of money.
+    A format without a precision gives all ticks below a thousand the decimals that their steps need; a single
+    decimal is no amount of money, so it gets a second one.
     """
     compact = f"'{measure.sign}' + replace(replace(format(datum.value, '.3~s'), 'k', 'K'), 'G', 'B')"
     has_tenths = "indexof(datum.label, '.') == length(datum.label) - 2"
@@ -165,12 +165,12 @@ def amount_axis(measure: Measure, **more: Any) -> alt.Axis:
 
 
 def hovering(field: str) -> alt.Parameter:
-    """The value of `field` that the pointer is nearest to."""
+    """Selects the value of `field` that is nearest to the pointer."""
     return alt.selection_point(
         name="hovered", fields=[field], nearest=True, on="pointerover", empty=False, clear="pointerout"
     )
 
 
 def axis_days(days: Sequence[date]) -> list[alt.DateTime]:
-    """Ticks of an axis."""
+    """The days as ticks of an axis."""
     return [alt.DateTime(year=day.year, month=day.month, date=day.day) for day in days]

@@ -1,4 +1,4 @@
-"""Charts of when things were used: over days, weeks and months, and by the hour. Pure, as charts.py is."""
+"""Charts of usage over days, weeks and months, and by hour of the week: DataFrame -> Chart, pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -8,11 +8,17 @@ import altair as alt
 import pandas as pd
 
 from analytics import formatting
-from analytics.charts.amounts import amount_tooltips, known_amounts, told, wide_amounts, with_bounds
+from analytics.charts.amounts import (
+    amount_tooltips,
+    known_amounts,
+    wide_amounts,
+    with_bounds,
+    with_cost_texts,
+)
 from analytics.charts.base import (
+    CACHED_SPECIFICATIONS,
     CHART_HEIGHT,
     COLORS,
-    KEPT_SPECIFICATIONS,
     MEASURES,
     PROVIDERS,
     Chart,
@@ -35,21 +41,21 @@ _FAINTEST = 0.07
 
 
 def usage_over_time(over_time: pd.DataFrame, measure: Measure, grain: Grain) -> Chart:
-    """OpenAI, Groq and the others over queries.usage_over_time(): stacked areas, or bars of a lone bucket."""
+    """Stacked areas per provider over queries.usage_over_time(); a bar where there is only one bucket."""
     wide = _by_provider(over_time, measure)
-    shown = tuple(name for name in PROVIDERS if name in wide)
-    values = wide.melt(id_vars=["bucket_date"], value_vars=shown, var_name="provider", value_name="value")
+    names = tuple(name for name in PROVIDERS if name in wide)
+    values = wide.melt(id_vars=["bucket_date"], value_vars=names, var_name="provider", value_name="value")
     starts = [start.date() for start in wide["bucket_date"]]
     ticks = tuple(starts[:: -(-len(starts) // _TICK_COUNT)])
     return Chart(
-        specification=_stacks(shown, measure, grain, ticks, is_lone=len(wide) == 1),
+        specification=_stacks(names, measure, grain, ticks, is_lone=len(wide) == 1),
         datasets={"by_provider": stacked(values), "buckets": wide},
     )
 
 
-@lru_cache(KEPT_SPECIFICATIONS)
+@lru_cache(CACHED_SPECIFICATIONS)
 def _stacks(
-    shown: Sequence[str], measure: Measure, grain: Grain, ticks: Sequence[date], *, is_lone: bool
+    names: Sequence[str], measure: Measure, grain: Grain, ticks: Sequence[date], *, is_lone: bool
 ) -> str:
     bucket = alt.X(
         "bucket_date:T",
@@ -59,14 +65,16 @@ def _stacks(
     base = alt.Chart(alt.NamedData("by_provider")).encode(
         x=bucket,
         y=alt.Y("value:Q", title=None, stack="zero", axis=amount_axis(measure)),
-        color=provider_color(shown),
+        color=provider_color(names),
         order=alt.Order("stacking:Q"),
     )
     stacks = base.mark_bar(size=64) if is_lone else base.mark_area(opacity=0.88, line=True)
 
     hovered = hovering("bucket_date")
     rule = (
-        told(alt.Chart(alt.NamedData("buckets")), (*shown, "Total"), measure.unit, measure.tooltip_format)
+        with_cost_texts(
+            alt.Chart(alt.NamedData("buckets")), (*names, "Total"), measure.unit, measure.tooltip_format
+        )
         .mark_rule(color="#888", strokeWidth=1)
         .encode(
             x=bucket,
@@ -74,7 +82,7 @@ def _stacks(
             tooltip=[
                 alt.Tooltip("days:N", title=grain.capitalize()),
                 *amount_tooltips(
-                    {name: name for name in (*shown, "Total")}, measure.unit, measure.tooltip_format
+                    {name: name for name in (*names, "Total")}, measure.unit, measure.tooltip_format
                 ),
             ],
         )
@@ -84,7 +92,7 @@ def _stacks(
 
 
 def _by_provider(over_time: pd.DataFrame, measure: Measure) -> pd.DataFrame:
-    """One row per bucket: bucket_date, days (that it counts, as text), and a column per provider and Total.
+    """One row per bucket: bucket_date, days (as text), and a column per provider and Total.
 
     Sums are made before anything becomes a float.
     """
@@ -101,7 +109,7 @@ def _by_provider(over_time: pd.DataFrame, measure: Measure) -> pd.DataFrame:
 
 
 def usage_by_hour(by_hour: pd.DataFrame, measure: Measure) -> Chart:
-    """A cell per hour of the day and weekday, the stronger the more was used; hours without use are faint."""
+    """A cell per weekday and hour: the more usage, the stronger; hours without usage are faint."""
     used = by_hour.set_index(["weekday", "hour"])
     hours = pd.MultiIndex.from_product([range(1, 8), range(24)], names=["weekday", "hour"])
     values = used.reindex(hours, fill_value=0).reset_index()
@@ -116,10 +124,12 @@ def usage_by_hour(by_hour: pd.DataFrame, measure: Measure) -> Chart:
     return Chart(specification=_heatmap(measure), datasets={"hours": values})
 
 
-@lru_cache(KEPT_SPECIFICATIONS)
+@lru_cache(CACHED_SPECIFICATIONS)
 def _heatmap(measure: Measure) -> str:
     cells = (
-        told(alt.Chart(alt.NamedData("hours")), ["known_cost"], "cost", MEASURES["Cost"].tooltip_format)
+        with_cost_texts(
+            alt.Chart(alt.NamedData("hours")), ["known_cost"], "cost", MEASURES["Cost"].tooltip_format
+        )
         .mark_rect(color=COLORS["Total"], cornerRadius=2)
         .encode(
             x=alt.X(

@@ -9,11 +9,17 @@ import altair as alt
 import pandas as pd
 
 from analytics import formatting
-from analytics.charts.amounts import amount_tooltips, known_amounts, told, wide_amounts, with_bounds
+from analytics.charts.amounts import (
+    amount_tooltips,
+    known_amounts,
+    wide_amounts,
+    with_bounds,
+    with_cost_texts,
+)
 from analytics.charts.base import (
+    CACHED_SPECIFICATIONS,
     CHART_HEIGHT,
     COLORS,
-    KEPT_SPECIFICATIONS,
     PALE,
     PROVIDERS,
     Chart,
@@ -38,7 +44,7 @@ _ROOMY_SHARE = 0.08
 def trends(daily: pd.DataFrame, days: int) -> dict[str, pd.DataFrame]:
     """Usage per day of the last `days` days, the oldest first, by provider as in PROVIDERS, and Total.
 
-    `daily` is queries.daily_usage() with at least that many days. One row per day: date datetime64 ·
+    `daily` is Overview.daily with at least that many days. One row per day: date datetime64 ·
     tokens, cost float64 (USD; missing where it is not known).
     """
     recent = _last_days(daily, days)
@@ -61,14 +67,16 @@ def trends(daily: pd.DataFrame, days: int) -> dict[str, pd.DataFrame]:
 
 
 def trend(days: pd.DataFrame, name: str, measure: Measure) -> Chart:
-    """A small course of one of trends(), without axes; the tooltip has the day and the amount."""
+    """A small area chart of one of trends(), without axes; the tooltip has the day and the amount."""
     return Chart(specification=_sparkline(name, measure), datasets={"days": days})
 
 
-@lru_cache(KEPT_SPECIFICATIONS)
+@lru_cache(CACHED_SPECIFICATIONS)
 def _sparkline(name: str, measure: Measure) -> str:
     hovered = hovering("date")
-    days = told(alt.Chart(alt.NamedData("days")), [measure.unit], measure.unit, measure.tooltip_format)
+    days = with_cost_texts(
+        alt.Chart(alt.NamedData("days")), [measure.unit], measure.unit, measure.tooltip_format
+    )
     base = days.encode(
         x=alt.X("date:T", axis=None, scale=alt.Scale(padding=4)),
         y=alt.Y(f"{measure.unit}:Q", axis=None, scale=alt.Scale(zero=True)),
@@ -76,7 +84,7 @@ def _sparkline(name: str, measure: Measure) -> str:
     course = base.mark_area(
         color=COLORS[name], opacity=0.15, line={"color": COLORS[name], "strokeWidth": 1.5}
     )
-    # The nearest day is marked.
+    # Marks the nearest day.
     points = (
         base.mark_point(color=COLORS[name], filled=True, size=40)
         .encode(
@@ -92,13 +100,14 @@ def _sparkline(name: str, measure: Measure) -> str:
 
 
 def weekly_evolution(weekly: pd.DataFrame, measure: Measure, first_day: date | None = None) -> Chart:
-    """Lines of OpenAI, Groq, the others if any, and the total over queries.weekly_evolution().
+    """Lines of OpenAI, Groq, Other (where used) and the total, per week.
 
-    The running week's points are hollow: it is not over yet. Weeks that end before `first_day` are pale.
+    `weekly` is Overview.weekly. The current week's points are hollow, as it is not over. Weeks before
+    `first_day` are pale.
     """
-    shown = (*_present(weekly, measure), "Total")
+    names = (*_present(weekly, measure), "Total")
     wide = pd.DataFrame({"week_start": weekly["week_start"], "week_number": weekly["week_number"]})
-    for name in shown:
+    for name in names:
         wide[name] = known_amounts(weekly, measure.unit, f"{name.lower()}_")
         if measure.unit == "cost":
             counts = "" if name == "Total" else f"{name.lower()}_"
@@ -108,19 +117,19 @@ def weekly_evolution(weekly: pd.DataFrame, measure: Measure, first_day: date | N
     wide["is_pale"] = False if first_day is None else last_days < pd.Timestamp(first_day)
     values = wide.melt(
         id_vars=["week_start", "week_number", "is_running", "is_pale"],
-        value_vars=shown,
+        value_vars=names,
         var_name="provider",
         value_name="value",
     )
     starts = tuple(start.date() for start in weekly["week_start"])
     return Chart(
-        specification=_weekly_lines(shown, measure, starts),
+        specification=_weekly_lines(names, measure, starts),
         datasets={"by_provider": values, "by_week": wide},
     )
 
 
-@lru_cache(KEPT_SPECIFICATIONS)
-def _weekly_lines(shown: Sequence[str], measure: Measure, starts: Sequence[date]) -> str:
+@lru_cache(CACHED_SPECIFICATIONS)
+def _weekly_lines(names: Sequence[str], measure: Measure, starts: Sequence[date]) -> str:
     hovered = hovering("week_start")
     week = alt.X(
         "week_start:T",
@@ -128,10 +137,10 @@ def _weekly_lines(shown: Sequence[str], measure: Measure, starts: Sequence[date]
         axis=alt.Axis(format="%-d %b", values=axis_days(starts), grid=False, labelOverlap=True),
     )
     amount = alt.Y("value:Q", title=None, axis=amount_axis(measure), scale=alt.Scale(zero=True))
-    base = alt.Chart(alt.NamedData("by_provider")).encode(x=week, y=amount, color=provider_color(shown))
+    base = alt.Chart(alt.NamedData("by_provider")).encode(x=week, y=amount, color=provider_color(names))
 
-    # The total is broad and lies below: a provider that is all of it stays visible on top. Lines are
-    # straight, as rounded ones show amounts that were not there. Pale ones, of all weeks, lie below them.
+    # The total is broad and lies below, so that a provider that makes up all of it stays visible. Lines are
+    # straight, as curves would show amounts that never were. Pale lines of all weeks lie below them.
     lines = [
         base.mark_line(strokeWidth=width, opacity=opacity).transform_filter(f"{whose} && {weeks}")
         for whose, width in (("datum.provider == 'Total'", 5), ("datum.provider != 'Total'", 2))
@@ -145,7 +154,7 @@ def _weekly_lines(shown: Sequence[str], measure: Measure, starts: Sequence[date]
         .transform_filter("datum.is_running")
     )
     rule = (
-        told(alt.Chart(alt.NamedData("by_week")), shown, measure.unit, measure.tooltip_format)
+        with_cost_texts(alt.Chart(alt.NamedData("by_week")), names, measure.unit, measure.tooltip_format)
         .mark_rule(color="#888", strokeWidth=1)
         .encode(
             x=week,
@@ -153,7 +162,7 @@ def _weekly_lines(shown: Sequence[str], measure: Measure, starts: Sequence[date]
             tooltip=[
                 alt.Tooltip("week_start:T", title="Week of", format="%-d %b %Y"),
                 alt.Tooltip("week_number:Q", title="ISO week"),
-                *amount_tooltips({name: name for name in shown}, measure.unit, measure.tooltip_format),
+                *amount_tooltips({name: name for name in names}, measure.unit, measure.tooltip_format),
             ],
         )
         .add_params(hovered)
@@ -167,7 +176,7 @@ def daily_usage(
     days: int = DAILY_CHART_DAYS,
     first_day: date | None = None,
 ) -> Chart:
-    """Stacked bars per day by provider, over the last `days` of queries.daily_usage(), newest day last.
+    """Stacked bars per day by provider over the last `days` of Overview.daily, newest day last.
 
     Days before `first_day` are pale.
     """
@@ -182,15 +191,15 @@ def daily_usage(
     )
     wide = wide_amounts(recent.assign(provider=values["provider"]), "date", measure.unit)
     used = set(recent.loc[recent["request_count"] > 0, "source"].map(provider_name))
-    shown = tuple(name for name in PROVIDERS if name in wide and (name != "Other" or name in used))
+    names = tuple(name for name in PROVIDERS if name in wide and (name != "Other" or name in used))
     return Chart(
-        specification=_daily_bars(shown, measure),
-        datasets={"by_provider": stacked(values[values["provider"].isin(shown)]), "columns": wide},
+        specification=_daily_bars(names, measure),
+        datasets={"by_provider": stacked(values[values["provider"].isin(names)]), "columns": wide},
     )
 
 
-@lru_cache(KEPT_SPECIFICATIONS)
-def _daily_bars(shown: Sequence[str], measure: Measure) -> str:
+@lru_cache(CACHED_SPECIFICATIONS)
+def _daily_bars(names: Sequence[str], measure: Measure) -> str:
     day = alt.X(
         "yearmonthdate(date):T",
         title=None,
@@ -199,13 +208,13 @@ def _daily_bars(shown: Sequence[str], measure: Measure) -> str:
         bandPosition=0.5,
     )
     bars = stacked_bars(
-        day, alt.Tooltip("date:T", title="Day", format="%a %-d %b %Y"), shown, measure, CHART_HEIGHT
+        day, alt.Tooltip("date:T", title="Day", format="%a %-d %b %Y"), names, measure, CHART_HEIGHT
     )
     return specified(bars)
 
 
 def provider_share(summary: pd.DataFrame, measure: Measure) -> Chart:
-    """The parts of OpenAI, Groq and the others in the total, from queries.usage_summary()."""
+    """A pie: the shares of OpenAI, Groq and Other in the total, from Overview.summary."""
     column = measure.total_column
     parts = summary[summary["provider"] != "total"]
     values = pd.DataFrame(
@@ -217,16 +226,16 @@ def provider_share(summary: pd.DataFrame, measure: Measure) -> Chart:
     # Slivers have no room for a label; legend and tooltip name them.
     values["has_room"] = values["value"] >= _ROOMY_SHARE * whole
     values = values[values["value"] > 0]
-    shown = tuple(name for name in PROVIDERS if name in set(values["provider"]))
-    return Chart(specification=_share_pie(shown, measure), datasets={"by_provider": values})
+    names = tuple(name for name in PROVIDERS if name in set(values["provider"]))
+    return Chart(specification=_share_pie(names, measure), datasets={"by_provider": values})
 
 
-@lru_cache(KEPT_SPECIFICATIONS)
-def _share_pie(shown: Sequence[str], measure: Measure) -> str:
+@lru_cache(CACHED_SPECIFICATIONS)
+def _share_pie(names: Sequence[str], measure: Measure) -> str:
     base = alt.Chart(alt.NamedData("by_provider")).encode(
         theta=alt.Theta("value:Q", stack=True),
         order=alt.Order("place:Q"),
-        color=provider_color(shown),
+        color=provider_color(names),
         tooltip=[
             alt.Tooltip("provider:N", title="Provider"),
             alt.Tooltip("value:Q", title=measure.title, format=measure.tooltip_format),
@@ -243,7 +252,7 @@ def _share_pie(shown: Sequence[str], measure: Measure) -> str:
 
 
 def is_zero(summary: pd.DataFrame, measure: Measure) -> bool:
-    """Whether provider_share() would have nothing to divide."""
+    """Whether the total is 0, so that there are no shares to draw."""
     return not (summary[measure.total_column] > 0).any()
 
 
@@ -253,7 +262,7 @@ def _last_days(daily: pd.DataFrame, days: int) -> pd.DataFrame:
 
 
 def _present(weekly: pd.DataFrame, measure: Measure) -> list[str]:
-    """OpenAI and Groq, and Other where it is not zero throughout."""
+    """OpenAI and Groq, and Other where it was used."""
     has_other = any(weekly[f"other_{measure.unit}"] != 0)
     if measure.unit == "cost":
         has_other = has_other or any(weekly["other_unpriced_count"] != 0)
