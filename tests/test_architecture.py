@@ -1,6 +1,7 @@
 """Imports go down only, and only what is a page's business imports streamlit."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -96,3 +97,59 @@ def test_requirements_are_those_of_the_package() -> None:
         *project["dependencies"],
         *project["optional-dependencies"]["dashboard"],
     }
+
+
+def test_the_design_names_each_room_once() -> None:
+    rooms = re.findall(r"^([\w./]+) ", _design("```\nerrors.py", "```"), flags=re.MULTILINE)
+    there = [
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in (PROJECT_DIRECTORY / "analytics").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    ]
+
+    assert sorted(rooms) == sorted(there)
+
+
+def test_the_picture_of_the_design_is_true() -> None:
+    boxes, arrows = _picture()
+    box_of = {room: box for box, rooms in boxes.items() for room in rooms}
+    imports = {(box_of[room], box_of[imported]) for room, imported in _imports_of_rooms()}
+
+    assert sorted(box_of) == sorted(name for names in LAYERS for name in names)
+    assert arrows - imports == set(), "arrows that are no imports"
+    missing = {(box, to) for box, to in imports if box != to and to not in _reached(box, arrows)}
+    assert missing == set(), "imports that no arrows lead to"
+
+
+def _design(begin: str, end: str) -> str:
+    """The first part of docs/design.md between these two, without the line of the first."""
+    text = (PROJECT_DIRECTORY / "docs" / "design.md").read_text(encoding="utf-8")
+    at = text.index(begin) + begin.index("\n") + 1
+    return text[at : text.index(end, at)]
+
+
+def _picture() -> tuple[dict[str, list[str]], set[tuple[str, str]]]:
+    """The boxes of the picture with their rooms, and its arrows."""
+    boxes: dict[str, list[str]] = {}
+    arrows = set()
+    for line in _design("```mermaid\nflowchart TD", "```").splitlines()[1:]:
+        box, label, to = re.fullmatch(r' +(\w+)\["(.+)"\](?: --> (.+))?', line).groups()  # type: ignore[union-attr]
+        boxes[box] = [name.removesuffix("/").removesuffix(".py") for name in label.split(" · ")]
+        arrows |= {(box, each) for each in to.split(" & ")} if to else set()
+    return boxes, arrows
+
+
+def _imports_of_rooms() -> set[tuple[str, str]]:
+    """Which room imports which."""
+    return {
+        (_room(path), name.split(".")[1])
+        for path in SOURCES
+        for name in _imports(path)
+        if name.startswith("analytics.") and _room(path) != "__init__" and name.split(".")[1] in LAYER_OF
+    }
+
+
+def _reached(box: str, arrows: set[tuple[str, str]]) -> set[str]:
+    """The boxes that arrows lead to, one after the other."""
+    next_ones = {to for begin, to in arrows if begin == box}
+    return next_ones.union(*(_reached(each, arrows) for each in next_ones))

@@ -1,9 +1,5 @@
-"""What docs/deploy.md promises: the server as the unit starts it, behind nginx with deploy/nginx.conf.
+"""What docs/deploy.md promises: the server as the unit starts it, behind nginx with deploy/nginx.conf."""
 
-And that the documents name nothing that is not there.
-"""
-
-import ast
 import json
 import os
 import re
@@ -23,9 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-import click
 import pytest
-from streamlit import config as streamlit_config
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -33,7 +27,6 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from analytics.__main__ import main
 from analytics.access.keys import create_key
 from analytics.access.members import member_lines
 from analytics.api import PATHS
@@ -43,6 +36,7 @@ from analytics.database import Database
 from analytics.migrations import MIGRATIONS_DIRECTORY
 from tests import factories, nginx
 from tests.conftest import dsn
+from tests.documents import blocks, document
 from tests.nginx import ANOTHER_MACHINE, HOST, THIS_MACHINE, Nginx, running_nginx
 from tests.own_server import own_server
 
@@ -52,9 +46,7 @@ needs_nginx = pytest.mark.skipif(
 UNIT = PROJECT_DIRECTORY / "deploy" / "usage-analytics.service"
 DOCKERFILE = PROJECT_DIRECTORY / "Dockerfile"
 DOCKERIGNORE = PROJECT_DIRECTORY / ".dockerignore"
-GUIDE = PROJECT_DIRECTORY / "docs" / "deploy.md"
-README = PROJECT_DIRECTORY / "README.md"
-DIRECTORIES = ("analytics", "deploy", "docs", "examples", "pages", "sql", "tests")
+GUIDE = document("deploy")
 PORT = "8501"
 JSON = {"Content-Type": "application/json"}
 
@@ -325,44 +317,6 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("document", [GUIDE, README], ids=lambda path: path.name)
-def test_each_command_of_the_documents_is_one(document: Path) -> None:
-    text = document.read_text(encoding="utf-8").replace("\\\n", " ")
-    said = re.findall(r"python -m analytics\b([^\n`]*)", text)
-
-    assert said
-    for words in said:
-        command: click.Command = main
-        for word in shlex.split(words, comments=True):
-            if isinstance(command, click.Group) and not word.startswith("-"):
-                assert word in command.commands, f"python -m analytics{words}: no command {word}"
-                command = command.commands[word]
-            elif word.startswith("--"):
-                options = {name for parameter in command.params for name in parameter.opts}
-                assert word in options, f"python -m analytics{words}: no option {word}"
-
-
-@pytest.mark.parametrize("document", [GUIDE, README, UNIT, DOCKERFILE], ids=lambda path: path.name)
-def test_each_name_in_the_documents_is_there(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
-    code = "".join(
-        path.read_text(encoding="utf-8") for path in (PROJECT_DIRECTORY / "analytics").rglob("*.py")
-    )
-    options = streamlit_config.get_config_options()
-
-    variables = set(re.findall(r"\bUSAGE_[A-Z_]+\b", text))
-    files = set(
-        re.findall(r"(?<![\w/.-])(?:analytics|deploy|docs|examples|pages|sql|tests)/[\w./-]*\w", text)
-    )
-    flags = set(re.findall(r"--((?:server|secrets|browser|client)\.\w+)", text))
-    objects = set(re.findall(r"\b(analytics(?:\.\w+)+):(\w+)", text))
-
-    assert [name for name in variables if f'"{name}"' not in code] == []
-    assert [name for name in files if not (PROJECT_DIRECTORY / name).exists()] == []
-    assert [name for name in flags if name not in options] == []
-    assert [each for each in objects if each[1] not in _names_of(each[0])] == []
-
-
 def test_the_guide_runs_all_migrations_in_order() -> None:
     named = re.findall(r"sql/migrations/(\w+\.sql)", GUIDE.read_text(encoding="utf-8"))
 
@@ -371,7 +325,7 @@ def test_the_guide_runs_all_migrations_in_order() -> None:
 
 def test_the_sql_of_the_guide_makes_the_first_admin(database: Database) -> None:
     with database.transaction() as connection:
-        for statements in _blocks(GUIDE, "sql"):
+        for statements in blocks(GUIDE, "sql"):
             connection.execute(statements.encode())
 
     assert list(member_lines(database)) == [
@@ -381,7 +335,7 @@ def test_the_sql_of_the_guide_makes_the_first_admin(database: Database) -> None:
 
 
 def test_the_secrets_of_the_guide_are_understood() -> None:
-    cloud, providers = map(tomllib.loads, _blocks(GUIDE, "toml"))
+    cloud, providers, trusting = map(tomllib.loads, blocks(GUIDE, "toml"))
     named = {name: section for name, section in providers["auth"].items() if isinstance(section, dict)}
 
     assert access_settings(cloud).contact == "ada@example.com"
@@ -390,6 +344,7 @@ def test_the_secrets_of_the_guide_are_understood() -> None:
         assert access_settings(secrets).signs_in
         assert secrets["auth"]["redirect_uri"].endswith("/oauth2callback")
         assert secrets["auth"]["cookie_secret"]
+    assert set(trusting["access"]["trust_unverified_email"]) <= set(named)
     assert set(named) == {"google", "entra", "auth0", "keycloak", "supabase"}
     for section in (cloud["auth"], *named.values()):
         assert {"client_id", "client_secret", "server_metadata_url"} <= set(section)
@@ -426,25 +381,6 @@ def _lines(path: Path) -> list[str]:
 def _instructions(name: str) -> list[str]:
     """What the Dockerfile says after `name`, again and again."""
     return [line.partition(" ")[2].strip() for line in _lines(DOCKERFILE) if line.startswith(f"{name} ")]
-
-
-def _blocks(document: Path, language: str) -> list[str]:
-    """The code of this language in a document."""
-    text = document.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def _names_of(module: str) -> set[str]:
-    """What stands at the top of a module of ours."""
-    path = PROJECT_DIRECTORY.joinpath(*module.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    names = set()
-    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            names.add(statement.name)
-        elif isinstance(statement, ast.Assign):
-            names |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
-    return names
 
 
 def _start_command(port: int, *, credentials: Path) -> list[str]:
