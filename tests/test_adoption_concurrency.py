@@ -74,7 +74,7 @@ class Writer:
 
 @pytest.mark.parametrize("changes", ["with deletes and changes", "inserts only"])
 def test_nothing_written_meanwhile_fails_or_is_lost(empty_database: Database, changes: str) -> None:
-    with psycopg.connect(dsn(empty_database), autocommit=True) as connection:
+    with psycopg.connect(dsn(empty_database.url), autocommit=True) as connection:
         legacy.install(connection)
         legacy.fill(connection, ROWS)
         connection.execute("delete from usage_logs where phone = '557'")

@@ -15,7 +15,7 @@ from analytics.api import Service, create_api
 from analytics.database import Database
 from tests import factories
 from tests.api import MANY_REQUESTS, bearer, open_api
-from tests.conftest import dsn
+from tests.connections import dsn
 from tests.tcp_proxy import TcpProxy
 
 

@@ -31,7 +31,7 @@ from analytics.exports.focus import focus_csv
 from analytics.queries import read_client
 from tests import factories
 from tests.api import bearer, open_api, serving
-from tests.conftest import dsn
+from tests.connections import dsn
 from tests.tcp_proxy import TcpProxy
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}

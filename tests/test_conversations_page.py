@@ -39,7 +39,7 @@ def cold_caches() -> Iterator[None]:
 @pytest.fixture
 def configured(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The test's database, as the one that the dashboard is configured with."""
-    monkeypatch.setenv("DATABASE_URL", dsn(database))
+    monkeypatch.setenv("DATABASE_URL", dsn(database.url))
     return database
 
 
@@ -321,7 +321,7 @@ def test_a_click_on_a_row_opens_it(database: Database, tmp_path: Path) -> None:
     _use(database, client_id, conversation_id=None, phone="5511955555555", total_tokens=2)
     _use(database, client_id, conversation_id=None, phone=None, total_tokens=1)
     with (
-        dashboard.running_dashboard(tmp_path / "streamlit.log", DATABASE_URL=dsn(database)) as address,
+        dashboard.running_dashboard(tmp_path / "streamlit.log", DATABASE_URL=dsn(database.url)) as address,
         dashboard.open_browser() as browser,
     ):
         page = browser.new_page()

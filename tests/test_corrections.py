@@ -25,7 +25,7 @@ PRICE = {"list": "installation", "model": "gpt-4"}
 @pytest.fixture
 def connection(database: Database) -> Iterator["psycopg.Connection[Any]"]:
     """Beside the pool."""
-    with psycopg.connect(dsn(database), autocommit=True) as own:
+    with psycopg.connect(dsn(database.url), autocommit=True) as own:
         yield own
 
 

@@ -26,7 +26,7 @@ DEADLINE_SECONDS = 30
 @pytest.fixture
 def connection(database: Database) -> Iterator["psycopg.Connection[Any]"]:
     """Beside the pool."""
-    with psycopg.connect(dsn(database), autocommit=True) as own:
+    with psycopg.connect(dsn(database.url), autocommit=True) as own:
         yield own
 
 
@@ -90,7 +90,7 @@ def test_clients_are_corrected_beside_each_other(
     factories.insert_usage(database, log(acme), log(other))
 
     with ThreadPoolExecutor(1) as thread:
-        with psycopg.connect(dsn(database)) as holder:
+        with psycopg.connect(dsn(database.url)) as holder:
             holder.execute("select from usage_logs where client_id = %s for update", [acme])
             waiting = started(thread, connection, apply, database, acme)
             apply(database, other)
@@ -114,7 +114,7 @@ def test_a_call_that_changes_meanwhile_is_skipped(
     factories.insert_usage(database, changed, *others)
 
     with ThreadPoolExecutor(1) as thread:
-        with psycopg.connect(dsn(database)) as writer:
+        with psycopg.connect(dsn(database.url)) as writer:
             writer.execute(change, [changed["id"]])
             as_changed = stored(writer, changed["id"])
             # It has priced the calls by then.
@@ -134,7 +134,7 @@ def test_nothing_is_recorded_when_every_call_changed_meanwhile(
     factories.insert_usage(database, log(acme))
 
     with ThreadPoolExecutor(1) as thread:
-        with psycopg.connect(dsn(database)) as writer:
+        with psycopg.connect(dsn(database.url)) as writer:
             writer.execute("update usage_logs set phone = '2'")
             waiting = started(thread, connection, apply, database, acme)
         outcome = waiting.result()
@@ -151,7 +151,7 @@ def test_a_call_that_changes_while_it_is_undone_stays_as_it_was_changed(
     correction = corrected(database, acme)
 
     with ThreadPoolExecutor(1) as thread:
-        with psycopg.connect(dsn(database)) as writer:
+        with psycopg.connect(dsn(database.url)) as writer:
             writer.execute("update usage_logs set cost_usd = 9 where id = %s", [changed["id"]])
             waiting = started(thread, connection, lambda: undo(database, str(correction.id), by="bob"))
         undoing = waiting.result()
@@ -167,7 +167,7 @@ def test_writers_go_on_while_calls_are_corrected(
     factories.insert_usage(database, log(acme))
 
     with ThreadPoolExecutor(1) as thread:
-        with psycopg.connect(dsn(database)) as holder:
+        with psycopg.connect(dsn(database.url)) as holder:
             holder.execute("select from usage_logs for update")
             waiting = started(thread, connection, apply, database, acme)
             connection.execute("set lock_timeout = '10s'")
@@ -188,7 +188,7 @@ def test_a_time_zone_that_changes_meanwhile(
     factories.insert_usage(database, log(acme))
 
     with ThreadPoolExecutor(1) as thread:
-        with psycopg.connect(dsn(database)) as administrator:
+        with psycopg.connect(dsn(database.url)) as administrator:
             administrator.execute("update clients set timezone = 'Asia/Kolkata' where id = %s", [acme])
             waiting = started(thread, connection, apply, database, acme)
         outcome = waiting.result()

@@ -35,7 +35,7 @@ from analytics.config import PROJECT_DIRECTORY, access_settings
 from analytics.database import Database
 from analytics.migrations import MIGRATIONS_DIRECTORY
 from tests import factories, nginx
-from tests.conftest import dsn
+from tests.connections import dsn
 from tests.documents import blocks, document
 from tests.nginx import ANOTHER_MACHINE, HOST, THIS_MACHINE, Nginx, running_nginx
 from tests.own_server import own_server

@@ -13,7 +13,7 @@ import streamlit as st
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
 from tests.app import open_page
-from tests.conftest import dsn
+from tests.connections import dsn
 from tests.llm_server import LLMServer
 
 

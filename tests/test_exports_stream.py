@@ -10,7 +10,7 @@ import pytest
 from analytics.database import Database, Query
 from analytics.errors import DatabaseError, DatabaseUnavailable
 from tests import factories, pgbouncer
-from tests.conftest import dsn
+from tests.connections import dsn
 
 NUMBERS = Query(statement="select generate_series(1, %(last)s)", parameters={"last": 5})
 WHO = Query(statement="select current_user, coalesce(current_setting('app.client_id', true), '')")

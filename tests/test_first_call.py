@@ -20,7 +20,7 @@ from analytics.ui.overview.first_call import snippets
 from tests import factories
 from tests.api import logged, serving
 from tests.app import open_page, text_of
-from tests.conftest import dsn
+from tests.connections import dsn
 
 NO_CALLS = "No calls yet"
 PAGES = (None, "pages/providers_and_models.py", "pages/conversations.py", "pages/live.py")

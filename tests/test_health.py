@@ -20,7 +20,7 @@ from analytics.pricing.editing import add_price, checked_price
 from analytics.pricing.switch import use_list
 from analytics.tracking.spool import Spool
 from tests import factories
-from tests.conftest import dsn
+from tests.connections import dsn
 from tests.factories import NOW
 
 TODAY = NOW.date()

@@ -39,7 +39,7 @@ def cold_caches() -> Iterator[None]:
 @pytest.fixture
 def configured(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The test's database, as the one that the dashboard is configured with."""
-    monkeypatch.setenv("DATABASE_URL", dsn(database))
+    monkeypatch.setenv("DATABASE_URL", dsn(database.url))
     return database
 
 

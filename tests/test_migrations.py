@@ -48,7 +48,7 @@ def schema(database: Database) -> list[tuple[str, ...]]:
 
 def paste(database: Database) -> None:
     """As Supabase's SQL editor sends a file: one query of many statements."""
-    with psycopg.connect(dsn(database), autocommit=True) as connection:
+    with psycopg.connect(dsn(database.url), autocommit=True) as connection:
         for name in MIGRATIONS:
             connection.execute((MIGRATIONS_DIRECTORY / f"{name}.sql").read_bytes())
 
@@ -107,7 +107,7 @@ def test_pasted_twice_and_then_migrated_nothing_changes(empty_database: Database
 
 
 def test_pasting_adopts_an_installation_too(empty_database: Database) -> None:
-    with psycopg.connect(dsn(empty_database), autocommit=True) as connection:
+    with psycopg.connect(dsn(empty_database.url), autocommit=True) as connection:
         legacy.install(connection)
         legacy.fill(connection, 100)
 
@@ -150,7 +150,7 @@ def test_migrating_what_was_pasted_while_everybody_writes(database: Database) ->
 
 
 def test_a_failing_migration_leaves_the_database_as_it_was(empty_database: Database) -> None:
-    with psycopg.connect(dsn(empty_database), autocommit=True) as connection:
+    with psycopg.connect(dsn(empty_database.url), autocommit=True) as connection:
         legacy.install(connection)
         legacy.fill(connection, 10)
         connection.execute(

@@ -23,7 +23,7 @@ TIMEZONES = ["UTC", "Asia/Kolkata", "America/Sao_Paulo", "Pacific/Kiritimati", "
 @pytest.fixture
 def connection(database: Database) -> Iterator["psycopg.Connection[Any]"]:
     """Beside the pool."""
-    with psycopg.connect(dsn(database), autocommit=True) as own:
+    with psycopg.connect(dsn(database.url), autocommit=True) as own:
         yield own
 
 

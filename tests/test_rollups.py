@@ -249,7 +249,7 @@ class RollupMachine(RuleBasedStateMachine):
 
 
 def test_sums_equal_logs_after_any_mix_of_statements(database: Database) -> None:
-    with psycopg.connect(dsn(database), autocommit=True) as connection:
+    with psycopg.connect(dsn(database.url), autocommit=True) as connection:
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
             lambda: RollupMachine(connection),
             settings=settings(

@@ -156,8 +156,8 @@ def test_a_repeatable_read_writer_that_began_before_a_timezone_change_is_asked_t
 ) -> None:
     client_id = factories.client(database)
     with (
-        psycopg.connect(dsn(database)) as writer,
-        psycopg.connect(dsn(database), autocommit=True) as administrator,
+        psycopg.connect(dsn(database.url)) as writer,
+        psycopg.connect(dsn(database.url), autocommit=True) as administrator,
     ):
         writer.execute("set transaction isolation level repeatable read")
         writer.execute("select from clients").fetchall()  # takes the snapshot
@@ -170,7 +170,7 @@ def test_a_repeatable_read_writer_that_began_before_a_timezone_change_is_asked_t
 def test_the_timezone_changes_only_where_later_statements_see_what_was_waited_for(database: Database) -> None:
     factories.client(database)
 
-    with psycopg.connect(dsn(database)) as connection:
+    with psycopg.connect(dsn(database.url)) as connection:
         connection.execute("set transaction isolation level repeatable read")
         with pytest.raises(psycopg.errors.ActiveSqlTransaction, match='time zone of client "Acme" can only'):
             connection.execute("update clients set timezone = 'Asia/Kolkata'")

@@ -18,7 +18,7 @@ from analytics.database import Database
 from analytics.tracking import spool as spool_module
 from analytics.tracking.spool import Spool, SpoolFull
 from tests import factories, small_disk
-from tests.conftest import dsn
+from tests.connections import dsn
 from tests.tcp_proxy import TcpProxy
 from tests.tracked_application import Application
 from tests.tracked_calls import log_call, require_stored_once, stored_numbers

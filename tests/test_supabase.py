@@ -14,7 +14,7 @@ from analytics.database import Database
 from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations, pending_migrations
 from analytics.pricing.editing import add_price, checked_price
 from tests import factories, legacy, repricing
-from tests.conftest import dsn
+from tests.connections import dsn
 from tests.test_access_matrix import PARAMETERS, STATEMENTS
 
 VISITORS = ("anon", "authenticated")

@@ -28,7 +28,7 @@ from analytics.__main__ import main
 from analytics.database import Database
 from analytics.errors import InvalidInput
 from tests import factories
-from tests.conftest import dsn
+from tests.connections import dsn
 from tests.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.usefixtures("tracker")

@@ -24,7 +24,7 @@ from analytics.database import Database
 from analytics.tracking import renewal
 from analytics.tracking.spool import Spool
 from tests import factories, small_disk
-from tests.conftest import dsn
+from tests.connections import dsn
 from tests.own_server import own_server
 from tests.tcp_proxy import TcpProxy
 from tests.tracked_application import Application

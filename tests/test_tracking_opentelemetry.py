@@ -25,7 +25,7 @@ from analytics.database import Database
 from analytics.tracking import usage_context
 from analytics.tracking.opentelemetry import UsageSpanExporter, UsageSpanProcessor
 from tests import factories
-from tests.conftest import dsn
+from tests.connections import dsn
 from tests.llm_server import LLMServer
 
 pytestmark = pytest.mark.usefixtures("tracker")

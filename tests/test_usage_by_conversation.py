@@ -202,7 +202,7 @@ PERIODS = {
 
 
 def test_the_first_conversations_equal_plain_sums(database: Database) -> None:
-    with psycopg.connect(dsn(database), autocommit=True) as connection:
+    with psycopg.connect(dsn(database.url), autocommit=True) as connection:
 
         @EXAMPLES
         @given(logs=LOGS, **PERIODS)  # type: ignore[arg-type]
@@ -213,7 +213,7 @@ def test_the_first_conversations_equal_plain_sums(database: Database) -> None:
 
 
 def test_the_first_conversations_equal_plain_sums_where_adopted_rows_are_negative(database: Database) -> None:
-    with psycopg.connect(dsn(database), autocommit=True) as connection:
+    with psycopg.connect(dsn(database.url), autocommit=True) as connection:
         # As adoption leaves it; and off, so that the rows get in.
         for name in ("usage_logs_tokens_are_not_negative", "usage_logs_cost_is_an_amount"):
             connection.execute(f"alter table usage_logs drop constraint {name}")

@@ -50,7 +50,7 @@ def test_a_call_that_cannot_be_is_refused_by_a_named_constraint(
     insert_usage(database, usage_log(acme))
 
     # In one statement with a row that is right, after another that succeeded.
-    with psycopg.connect(dsn(database)) as connection:
+    with psycopg.connect(dsn(database.url)) as connection:
         connection.execute("insert into usage_logs (client_id, source) values (%s, 'openai')", [acme])
         connection.execute("savepoint before")
         row = {**usage_log(acme), **columns}

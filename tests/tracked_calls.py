@@ -41,7 +41,7 @@ def cost_usd(numbers: Iterable[int]) -> Decimal:
 def stored_numbers(database: Database) -> list[int]:
     """Of all rows, in order; a call that was stored twice comes twice."""
     statement = "select (metadata ->> 'number')::integer as number from usage_logs order by number"
-    with psycopg.connect(dsn(database)) as connection:
+    with psycopg.connect(dsn(database.url)) as connection:
         return [number for [number] in connection.execute(statement)]
 
 
@@ -50,7 +50,7 @@ def require_stored_once(database: Database, numbers: Iterable[int]) -> None:
     expected = sorted(numbers)
     assert stored_numbers(database) == expected
     tokens = sum(sum(_tokens(number)) for number in expected)
-    with psycopg.connect(dsn(database)) as connection:
+    with psycopg.connect(dsn(database.url)) as connection:
         logged = connection.execute("select count(*), sum(cost_usd), sum(total_tokens) from usage_logs")
         assert logged.fetchall() == [(len(expected), cost_usd(expected), tokens)]
         for view in ("usage_daily", "usage_conversation_daily", "usage_conversation"):

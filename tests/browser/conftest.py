@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from sqlalchemy.engine import URL
 
 from analytics.database import Database
 from tests.browser import dashboard
 from tests.browser.demo import Demo, fill
-from tests.conftest import new_database
+from tests.clones import Clones
 
 # A machine that is busy with other tests is slower than what people would wait for.
 expect.set_options(timeout=dashboard.LOAD_TIMEOUT_MS)
@@ -37,8 +36,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def demo_database(server_url: URL, migrated_template: str) -> Iterator[Database]:
-    for database in new_database(server_url, template=migrated_template):
+def demo_database(clones: Clones, migrated_template: str) -> Iterator[Database]:
+    with clones.copy(migrated_template) as database:
         fill(database, datetime.now(UTC))
         yield database
 

@@ -7,7 +7,6 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from sqlalchemy.engine import URL
 
 from analytics import queries
 from analytics.database import Database
@@ -15,7 +14,7 @@ from analytics.pricing.editing import add_price, checked_price
 from tests import factories
 from tests.browser import dashboard
 from tests.browser.visits import PLACES, open_place, visitor
-from tests.conftest import new_database
+from tests.clones import Clones
 
 # Each would show by a dialog, a mark on the window, an element or a request.
 VALUES = [
@@ -37,8 +36,9 @@ NAMES = (VALUES[0], VALUES[4])
 
 
 @pytest.fixture(scope="module")
-def hostile_database(server_url: URL, migrated_template: str) -> Iterator[Database]:
-    yield from new_database(server_url, template=migrated_template)
+def hostile_database(clones: Clones, migrated_template: str) -> Iterator[Database]:
+    with clones.copy(migrated_template) as database:
+        yield database
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,12 @@ from uuid import UUID
 
 import pytest
 from playwright.sync_api import Browser, Page
-from sqlalchemy.engine import URL
 
 from analytics.database import Database
 from tests import factories
 from tests.browser import dashboard
 from tests.browser.visits import PLACES, await_rest, open_place, visitor
-from tests.conftest import new_database
+from tests.clones import Clones
 
 WIDTHS = (390, 1366, 1440, 1920)
 HEIGHT = 1_000
@@ -65,9 +64,9 @@ CUT_OFF = """() => {
 
 @pytest.fixture(scope="module")
 def address(
-    server_url: URL, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+    clones: Clones, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    for database in new_database(server_url, template=migrated_template):
+    with clones.copy(migrated_template) as database:
         for name, cost in COSTS.items():
             _fill(database, name, *cost)
         yield from _running(database, tmp_path_factory.mktemp("dashboard"))
