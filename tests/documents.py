@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,12 +96,35 @@ def commands(command: click.Command, *names: str) -> Iterator[tuple[str, click.C
         yield " ".join(names), command
 
 
-def shell_lines(code: str) -> Iterator[str]:
-    """The lines of a shell's code, each that goes on in the next joined to it, without comments."""
-    for line in code.replace("\\\n", " ").splitlines():
-        words = shlex.split(line, comments=True)
-        if words:
-            yield line
+def shell_lines(code: str) -> Iterator[tuple[str, list[list[str]]]]:
+    """Each line of a shell's code that is no comment, and the words of its commands without redirections.
+
+    A line that goes on in the next is one. What people are to fill in, such as <id>, is THE-ID.
+    """
+    for line in _filled_in(code).replace("\\\n", " ").splitlines():
+        words = shlex.shlex(line, posix=True, punctuation_chars=True)
+        words.whitespace_split = True
+        found: list[list[str]] = [[]]
+        is_redirected = False
+        for word in words:
+            if set(word) <= set(";&|"):
+                found.append([])
+                is_redirected = False
+            elif set(word) <= set("<>"):
+                is_redirected = True
+            elif not is_redirected:
+                found[-1].append(word)
+        if any(found):
+            yield line, [each for each in found if each]
+
+
+def is_shell(code: str) -> bool:
+    """Whether a shell can read the code."""
+    return subprocess.run(["bash", "-n"], input=_filled_in(code), text=True, check=False).returncode == 0
+
+
+def _filled_in(code: str) -> str:
+    return re.sub(r"<([a-z]+)>", lambda found: f"THE-{found[1].upper()}", code)
 
 
 def _headings(path: Path) -> Iterator[tuple[int, str]]:
