@@ -43,3 +43,12 @@ def text_of(page: AppTest) -> str:
     """All that is written on the page outside of tables and charts."""
     elements = [*page.markdown, *page.caption, *page.info, *page.error, *page.warning, *page.text]
     return "\n".join(element.value for element in elements)
+
+
+def metrics_of(page: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def button(page: AppTest, label: str) -> Any:
+    [found] = [each for each in page.button if each.label == label]
+    return found

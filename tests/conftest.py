@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -79,6 +80,28 @@ def database(clones: Clones, migrated_template: str) -> Iterator[Database]:
     """A migrated database without any rows."""
     with clones.copy(migrated_template) as database:
         yield database
+
+
+@pytest.fixture
+def cold_caches() -> Iterator[None]:
+    """The dashboard begins as on a server that has just started."""
+    yield
+    # Only tests of pages pay for its import.
+    import streamlit as st
+
+    for thread in threading.enumerate():
+        # What pages leave to the background uses the database that is closed with the caches.
+        if thread.name in ("keep sums", "keep hours"):
+            thread.join()
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def configured(database: Database, cold_caches: None, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The test's database, as the one that the dashboard is configured with."""
+    monkeypatch.setenv("DATABASE_URL", dsn(database.url))
+    return database
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Who may see what: decided by analytics/access/viewer.py, and what the page shows of it."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analytics.access import viewer
@@ -26,6 +24,8 @@ from analytics.errors import (
 from analytics.queries import UNASSIGNED_CLIENT_ID
 from tests import factories
 from tests.app import open_page, text_of
+
+pytestmark = pytest.mark.usefixtures("cold_caches")
 
 REAL = AccessSettings(is_embedded=False, signs_in=False)
 SIGNS_IN = AccessSettings(is_embedded=False, signs_in=True)
@@ -370,27 +370,18 @@ def test_a_section_that_cannot_be_used_says_why(section: object, message: str) -
 ACME_TOKENS, BETA_TOKENS = 1_230_000, 45_600
 
 
-@pytest.fixture(autouse=True)
-def cold_caches() -> Iterator[None]:
-    """Each test begins as a server that has just started."""
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
 @pytest.fixture
-def configured(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+def configured(configured: Database) -> Database:
     """The dashboard's database: two clients with use today."""
     for name, tokens in (("Acme", ACME_TOKENS), ("Beta", BETA_TOKENS)):
-        client_id = factories.client(database, name)
+        client_id = factories.client(configured, name)
         factories.insert_usage(
-            database,
+            configured,
             factories.usage_log(
                 client_id, prompt_tokens=tokens, completion_tokens=0, created_at=datetime.now(UTC)
             ),
         )
-    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
-    return database
+    return configured
 
 
 @pytest.fixture

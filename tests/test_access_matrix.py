@@ -10,7 +10,6 @@ from uuid import UUID
 
 import psycopg
 import pytest
-import streamlit as st
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from starlette.routing import Route
@@ -242,27 +241,24 @@ def whole_phones(kind: str, name: str) -> str:
 
 
 @pytest.fixture
-def tenants(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+def tenants(configured: Database) -> Database:
     """Acme and Umbra, each with a call, folded and pending, of a phone that is only theirs; and members."""
     for client_id, name, phone in ((ACME, "Acme", PHONE), (OTHER, "Umbra", "5522987650002")):
-        factories.client(database, name, id=client_id)
+        factories.client(configured, name, id=client_id)
         factories.conversation(
-            database, client_id, id=UUID(int=client_id.int + 100), phone=phone, name=f"+{phone}"
+            configured, client_id, id=UUID(int=client_id.int + 100), phone=phone, name=f"+{phone}"
         )
         for moment in (factories.NOW, datetime.now(UTC)):
             log = factories.usage_log(
                 client_id, phone=phone, metadata={"wa": [{"from": phone}], phone: 1}, created_at=moment
             )
-            factories.insert_usage(database, log)
-            database.fold()
-            factories.insert_usage(database, log)
-    add_member(database, EMAILS["other's viewer"], "Umbra", "viewer")
-    add_member(database, EMAILS["viewer"], "Acme", "viewer")
-    add_member(database, EMAILS["admin"], None, "admin")
-    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
-    yield database
-    st.cache_data.clear()
-    st.cache_resource.clear()
+            factories.insert_usage(configured, log)
+            configured.fold()
+            factories.insert_usage(configured, log)
+    add_member(configured, EMAILS["other's viewer"], "Umbra", "viewer")
+    add_member(configured, EMAILS["viewer"], "Acme", "viewer")
+    add_member(configured, EMAILS["admin"], None, "admin")
+    return configured
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Clients: the numbers of each and of all, who may see them, and the way to one of them."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -12,26 +11,13 @@ from streamlit.testing.v1 import AppTest
 from analytics import queries
 from analytics.database import Database
 from tests import factories
-from tests.app import AT_THIS_MACHINE, open_page, text_of
+from tests.app import AT_THIS_MACHINE, metrics_of, open_page, text_of
 from tests.factories import NOW
+
+pytestmark = pytest.mark.usefixtures("cold_caches")
 
 PAGE = "pages/clients.py"
 UNKNOWN = {"cost_basis": "unpriced", "cost_usd": Decimal(0)}
-
-
-@pytest.fixture(autouse=True)
-def cold_caches() -> Iterator[None]:
-    """Each test begins as a server that has just started."""
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def configured(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The test's database, as the one that the dashboard is configured with."""
-    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
-    return database
 
 
 @pytest.fixture
@@ -104,10 +90,6 @@ def _log_now(database: Database, name: str, **columns: object) -> UUID:
     return client_id
 
 
-def _metrics(page: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in page.metric}
-
-
 def _links(page: AppTest) -> list[str]:
     return [element.proto.label for element in page.sidebar.get("page_link")]
 
@@ -119,7 +101,7 @@ def test_rows_add_up_to_the_total(configured: Database) -> None:
     page = open_page(PAGE)
 
     assert not page.exception
-    assert _metrics(page) == {
+    assert metrics_of(page) == {
         "Total cost": "≥\N{NO-BREAK SPACE}$1.51",
         "Total tokens": "690",
         "Requests": "3",
@@ -151,7 +133,7 @@ def test_a_public_client_is_the_only_one(configured: Database) -> None:
     page = open_page(PAGE, secrets={"access": {"public_client": "Acme"}})
 
     assert page.dataframe[0].value["Client"].tolist() == ["Acme"]
-    assert _metrics(page)["Clients"] == "1"
+    assert metrics_of(page)["Clients"] == "1"
     assert "Clients" not in _links(page)
 
 
@@ -171,8 +153,8 @@ def test_other_days(configured: Database) -> None:
         configured, factories.usage_log(client_id, created_at=datetime.now(UTC) - timedelta(days=20))
     )
 
-    assert _metrics(open_page(PAGE))["Requests"] == "2"
-    assert _metrics(open_page(PAGE, days="7d"))["Requests"] == "1"
+    assert metrics_of(open_page(PAGE))["Requests"] == "2"
+    assert metrics_of(open_page(PAGE, days="7d"))["Requests"] == "1"
 
 
 def test_there_is_no_choice_of_one_client(configured: Database) -> None:

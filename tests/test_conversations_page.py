@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -11,36 +10,22 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import streamlit as st
 from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
 from analytics import charts, queries
 from analytics.database import Database
 from tests import factories
-from tests.app import open_page, text_of
+from tests.app import button, metrics_of, open_page, text_of
 from tests.browser import dashboard
 from tests.connections import dsn
 from tests.tcp_proxy import TcpProxy
 
+pytestmark = pytest.mark.usefixtures("cold_caches")
+
 PATH = "pages/conversations.py"
 FIRST_CLICK_MS = 5_000
 ADA, BOB = UUID(int=101), UUID(int=102)
-
-
-@pytest.fixture(autouse=True)
-def cold_caches() -> Iterator[None]:
-    """Each test begins as a server that has just started."""
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def configured(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The test's database, as the one that the dashboard is configured with."""
-    monkeypatch.setenv("DATABASE_URL", dsn(database.url))
-    return database
 
 
 @pytest.fixture
@@ -56,14 +41,6 @@ def _use(database: Database, client_id: UUID, **columns: Any) -> None:
 def _listed(page: AppTest, column: str = "Conversation") -> list[Any]:
     values: list[Any] = page.dataframe[0].value[column].tolist()
     return values
-
-
-def _metrics(page: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in page.metric}
-
-
-def _button(page: AppTest, label: str) -> Any:
-    return next(button for button in page.button if button.label == label)
 
 
 def _two_conversations(database: Database, client_id: UUID) -> None:
@@ -126,16 +103,16 @@ def test_fifty_conversations_are_a_page(configured: Database, client_id: UUID) -
     page = open_page(PATH)
     assert _listed(page, "Tokens") == list(range(1000, 950, -1))
     assert "1\N{EN DASH}50 of 101" in text_of(page)
-    assert _button(page, "Previous").disabled
+    assert button(page, "Previous").disabled
 
-    _button(page, "Next").click().run()
+    button(page, "Next").click().run()
     assert page.query_params["page"] == "2"
     assert _listed(page, "Tokens") == list(range(950, 900, -1))
 
     page = open_page(PATH, page="3")
     assert _listed(page, "Tokens") == [900]
     assert "101\N{EN DASH}101 of 101" in text_of(page)
-    assert _button(page, "Next").disabled
+    assert button(page, "Next").disabled
 
     page.selectbox(key="sort").set_value("fewest-tokens").run()
     assert "page" not in page.query_params
@@ -148,7 +125,7 @@ def test_a_search_that_nothing_fits_has_a_way_back(configured: Database, client_
     page = open_page(PATH, q="<b>nobody")
     assert not page.exception
     assert "No conversation fits" in text_of(page)
-    _button(page, "Show all conversations").click().run()
+    button(page, "Show all conversations").click().run()
     assert _listed(page) == ["Bob", "Ada"]
 
 
@@ -156,7 +133,7 @@ def test_a_page_that_is_not_there_has_a_way_back(configured: Database, client_id
     _two_conversations(configured, client_id)
     page = open_page(PATH, page="7")
     assert "There is no page 7" in text_of(page)
-    _button(page, "To the first page").click().run()
+    button(page, "To the first page").click().run()
     assert _listed(page) == ["Bob", "Ada"]
 
 
@@ -186,7 +163,7 @@ def test_a_link_that_does_not_work_says_why(
     assert not page.exception
     assert message.lower() in page.error[0].value.replace("\\", "").lower()
 
-    _button(page, "Go on without it").click().run()
+    button(page, "Go on without it").click().run()
     assert not page.exception
     assert page.query_params == {}
     assert _listed(page) == ["Bob", "Ada"]
@@ -205,7 +182,7 @@ def test_a_link_opens_one_conversation(configured: Database, client_id: UUID) ->
 
     assert not page.exception
     assert "## Ada" in text_of(page)
-    assert _metrics(page) == {
+    assert metrics_of(page) == {
         "Cost": "≥\N{NO-BREAK SPACE}$2.50",
         "Tokens": "157",
         "Calls": "3",
@@ -224,7 +201,7 @@ def test_a_link_opens_one_conversation(configured: Database, client_id: UUID) ->
     assert "5511987654321" in text_of(page)
     assert "5511987654321" in str(page.dataframe[1].value["Metadata"].tolist())
 
-    _button(page, "All conversations").click().run()
+    button(page, "All conversations").click().run()
     assert "conversation" not in page.query_params
     assert _listed(page) == ["Bob", "Ada"]
 
@@ -242,8 +219,8 @@ def test_of_many_calls_the_first_are_shown_and_all_are_counted(configured: Datab
     )
     page = open_page(PATH, conversation=str(ADA))
     assert "First 1,000 of 1,001 calls, last 30 days" in text_of(page)
-    assert _metrics(page)["Calls"] == "1,001"
-    assert _metrics(page)["Cost"] == "$10.01"
+    assert metrics_of(page)["Calls"] == "1,001"
+    assert metrics_of(page)["Cost"] == "$10.01"
     assert len(page.dataframe[1].value) == 1000
 
 
@@ -270,7 +247,7 @@ def test_the_last_good_list_stays_while_the_database_is_away(
         monkeypatch.setenv("DATABASE_URL", proxy.url.render_as_string(hide_password=False))
         page = open_page(PATH)
         proxy.stop()
-        _button(page, "Refresh").click().run()
+        button(page, "Refresh").click().run()
         assert not page.exception
         assert "The database does not answer" in page.warning[0].value
         assert _listed(page) == ["Bob", "Ada"]
@@ -297,8 +274,8 @@ def test_conversations_without_an_id_are_in_the_link(configured: Database, clien
     of_phone = open_page(PATH, conversation=handles["•••• 5555"])
     assert not of_phone.exception
     assert "phone •••• 5555" in text_of(of_phone)
-    assert _metrics(of_phone)["Tokens"] == "1"
-    assert _metrics(open_page(PATH, conversation="none"))["Tokens"] == "2"
+    assert metrics_of(of_phone)["Tokens"] == "1"
+    assert metrics_of(open_page(PATH, conversation="none"))["Tokens"] == "2"
 
     nobody = open_page(PATH, conversation=f"p{32 * '0'}", days="7d")
     assert "has no conversation" in text_of(nobody)

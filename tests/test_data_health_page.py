@@ -1,6 +1,5 @@
 """Data health under AppTest: what it says, to whom, and the comparison that is made on demand."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,24 +12,22 @@ from analytics.database import Database
 from tests import factories
 from tests.app import open_page, text_of
 
+pytestmark = pytest.mark.usefixtures("cold_caches")
+
 PAGE = "pages/data_health.py"
 PUBLIC = {"access": {"public_client": "Acme"}}
 
 
 @pytest.fixture(autouse=True)
-def cold_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Each test begins as a server that has just started, on a machine that has tracked nothing."""
+def own_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """This machine has tracked nothing."""
     monkeypatch.setenv("USAGE_DATA_DIR", str(tmp_path))
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 @pytest.fixture
-def acme(database: Database, monkeypatch: pytest.MonkeyPatch) -> UUID:
+def acme(configured: Database) -> UUID:
     """A client of the database that the dashboard is configured with."""
-    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
-    return factories.client(database)
+    return factories.client(configured)
 
 
 def _log(database: Database, client_id: UUID | None, **columns: object) -> None:

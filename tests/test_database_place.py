@@ -26,7 +26,7 @@ SIGNS_IN = {"auth": {"client_id": "x"}}
 
 
 @pytest.fixture
-def proxy(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[TcpProxy]:
+def proxy(database: Database, cold_caches: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[TcpProxy]:
     """Between the dashboard and its database, which has a client and three members."""
     client_id = factories.client(database)
     factories.insert_usage(database, factories.usage_log(client_id))
@@ -36,8 +36,6 @@ def proxy(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[TcpPr
     with TcpProxy(database.url) as proxy:
         monkeypatch.setenv("DATABASE_URL", proxy.url.render_as_string(hide_password=False))
         yield proxy
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 def told(page: AppTest, proxy: TcpProxy) -> list[str]:
@@ -113,14 +111,12 @@ def test_one_who_ran_it_and_signs_out_is_told_no_more(
 
 
 def test_a_database_that_is_not_set_up_is_not_named(
-    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+    empty_database: Database, cold_caches: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", empty_database.url.render_as_string(hide_password=False))
     page = open_page(secrets=PUBLIC, server_address="0.0.0.0")
     assert "not set up yet" in text_of(page)
     assert str(empty_database.url.database) not in f"{page.main}"
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 def test_no_answer_of_the_api_names_it(database: Database, proxy: TcpProxy) -> None:

@@ -3,13 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-import streamlit as st
 from click.testing import CliRunner
 
 from analytics import queries
@@ -22,16 +20,10 @@ from tests.api import logged, serving
 from tests.app import open_page, text_of
 from tests.connections import dsn
 
+pytestmark = pytest.mark.usefixtures("configured")
+
 NO_CALLS = "No calls yet"
 PAGES = (None, "pages/providers_and_models.py", "pages/conversations.py", "pages/live.py")
-
-
-@pytest.fixture(autouse=True)
-def cold_caches(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("DATABASE_URL", dsn(database.url))
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 def run_in_shell(text: str, directory: Path) -> None:

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-import streamlit as st
 from fastapi.testclient import TestClient
 
 from analytics.database import Database
@@ -286,14 +284,9 @@ def test_spans(database: Database, api: TestClient, acme: UUID, writer: dict[str
 
 
 @pytest.fixture
-def dashboard(
-    database: Database, acme: UUID, other: UUID, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Database]:
+def dashboard(configured: Database, acme: UUID, other: UUID) -> Database:
     """A dashboard over the database, in this process."""
-    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
-    yield database
-    st.cache_data.clear()
-    st.cache_resource.clear()
+    return configured
 
 
 @pytest.mark.parametrize("parameter", ["client", "days", "show"])

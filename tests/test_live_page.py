@@ -1,7 +1,6 @@
 """The page "Live" under AppTest, and in a browser: what it asks while it is in sight, and that it stops."""
 
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,47 +8,27 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import streamlit as st
 from playwright.sync_api import Page, WebSocket, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
-from streamlit.testing.v1 import AppTest
 
 from analytics import charts, ui
 from analytics.charts import MEASURES
 from analytics.database import Database
 from analytics.queries import usage_by_minute
 from tests import factories
-from tests.app import open_page, text_of
+from tests.app import metrics_of, open_page, text_of
 from tests.browser import dashboard
-from tests.connections import dsn
 from tests.factories import NOW
 from tests.tcp_proxy import TcpProxy
 
+pytestmark = pytest.mark.usefixtures("cold_caches")
+
 PATH = "pages/live.py"
-
-
-@pytest.fixture(autouse=True)
-def cold_caches() -> Iterator[None]:
-    """Each test begins as a server that has just started."""
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def configured(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The test's database, as the one that the dashboard is configured with."""
-    monkeypatch.setenv("DATABASE_URL", dsn(database.url))
-    return database
 
 
 def _use(database: Database, client_id: UUID, ago: timedelta = timedelta(0), **columns: Any) -> None:
     row = {"created_at": datetime.now(UTC) - ago, **columns}
     factories.insert_usage(database, factories.usage_log(client_id, **row))
-
-
-def _metrics(page: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in page.metric}
 
 
 def test_new_calls_appear_at_the_next_refresh(configured: Database) -> None:
@@ -64,7 +43,7 @@ def test_new_calls_appear_at_the_next_refresh(configured: Database) -> None:
     page.run()
     assert page.dataframe[0].value["Tokens"].tolist() == [22, 11]
     assert page.dataframe[0].value["Cost"].isna().tolist() == [True, False]
-    assert _metrics(page)["Without price"] == "1"
+    assert metrics_of(page)["Without price"] == "1"
     assert "of 2\N{NO-BREAK SPACE}calls in the last hour, 0 without tokens" in text_of(page)
 
 
@@ -74,7 +53,7 @@ def test_rates_are_shown(configured: Database) -> None:
     for minute in range(8):
         _use(configured, client_id, timedelta(minutes=minute), total_tokens=1000, cost_usd=Decimal("0.10"))
     page = open_page(PATH)
-    assert _metrics(page) == {
+    assert metrics_of(page) == {
         "Requests / min": "1",
         "Tokens / min": "1.00K",
         "Cost / hour": "$6.00",
@@ -126,7 +105,7 @@ def test_a_client_without_calls_of_today_is_told_so(configured: Database) -> Non
     page = open_page(PATH)
     assert not page.exception
     assert "No calls in the last 24 hours" in text_of(page)
-    assert _metrics(page)["Cost / hour"] == "$0.00"
+    assert metrics_of(page)["Cost / hour"] == "$0.00"
     assert not page.dataframe
 
 

@@ -1,37 +1,21 @@
 """The Overview under AppTest: with data, empty, with the database away, and with links that do not work."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
-import streamlit as st
 from sqlalchemy.engine import URL
-from streamlit.testing.v1 import AppTest
 
 from analytics import pulse
 from analytics.database import Database
 from tests import factories
-from tests.app import open_page, text_of
+from tests.app import button, metrics_of, open_page, text_of
 from tests.tcp_proxy import TcpProxy
 
+pytestmark = pytest.mark.usefixtures("cold_caches")
+
 DAYS_REMEDY = "days must be one of 7d, 30d, 60d, 90d, or two days such as 2026-03-01..2026-03-31"
-
-
-@pytest.fixture(autouse=True)
-def cold_caches() -> Iterator[None]:
-    """Each test begins as a server that has just started."""
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def configured(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The test's database, as the one that the dashboard is configured with."""
-    _configure(monkeypatch, database.url)
-    return database
 
 
 def _configure(monkeypatch: pytest.MonkeyPatch, url: URL) -> None:
@@ -41,10 +25,6 @@ def _configure(monkeypatch: pytest.MonkeyPatch, url: URL) -> None:
 def _use_now(database: Database, name: str = "Acme", **columns: object) -> None:
     client_id = factories.client(database, name)
     factories.insert_usage(database, factories.usage_log(client_id, created_at=datetime.now(UTC), **columns))
-
-
-def _metrics(page: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in page.metric}
 
 
 def test_cards_add_up(configured: Database) -> None:
@@ -62,7 +42,7 @@ def test_cards_add_up(configured: Database) -> None:
     page = open_page()
 
     assert not page.exception
-    assert _metrics(page) == {
+    assert metrics_of(page) == {
         "Total tokens": "500",
         "Total cost": "$0.012",
         "OpenAI": "230",
@@ -75,14 +55,14 @@ def test_cards_add_up(configured: Database) -> None:
 
 def test_other_has_no_card_while_it_is_zero(configured: Database) -> None:
     _use_now(configured)
-    assert "Other" not in _metrics(open_page())
+    assert "Other" not in metrics_of(open_page())
 
 
 def test_unpriced_calls_are_told(configured: Database) -> None:
     _use_now(configured, cost_usd=Decimal(0), cost_basis="unpriced", model="nobody-knows")
     page = open_page()
     assert "0.0% priced, 1 at unknown cost" in text_of(page)
-    assert _metrics(page)["Total cost"] == "cost unknown"
+    assert metrics_of(page)["Total cost"] == "cost unknown"
     assert page.dataframe[0].value["Cost"].isna().all()
 
 
@@ -113,7 +93,7 @@ def test_any_two_days_may_be_chosen(configured: Database) -> None:
     page = open_page(days="2026-03-03..2026-03-04")
 
     assert not page.exception
-    assert _metrics(page)["Total tokens"] == "460"
+    assert metrics_of(page)["Total tokens"] == "460"
     for text in (
         *("Model comparison, 3 to 4 Mar 2026", "by tokens, 3 to 4 Mar 2026"),
         *("Daily usage, 3 Feb to 4 Mar 2026", "Pale: days before 3 to 4 Mar 2026"),
@@ -123,11 +103,11 @@ def test_any_two_days_may_be_chosen(configured: Database) -> None:
     assert page.date_input[0].value == (first_call.date() + timedelta(1), first_call.date() + timedelta(2))
 
     page.date_input[0].set_value((first_call.date(),)).run()
-    assert _metrics(page)["Total tokens"] == "460"
+    assert metrics_of(page)["Total tokens"] == "460"
 
     page.date_input[0].set_value((first_call.date(), first_call.date() + timedelta(3))).run()
     assert not page.exception
-    assert _metrics(page)["Total tokens"] == "920"
+    assert metrics_of(page)["Total tokens"] == "920"
     assert page.query_params["days"] == "2026-03-02..2026-03-05"
     assert page.button_group[0].value == "2026-03-02..2026-03-05"
     assert page.button_group[0].options[-1] == "2 to 5 Mar 2026"
@@ -150,7 +130,7 @@ def test_a_client_without_calls_in_the_period_is_told_so(configured: Database) -
     page = open_page()
     assert not page.exception
     assert "No usage, last 30 days" in text_of(page)
-    assert _metrics(page)["Total tokens"] == "0"
+    assert metrics_of(page)["Total tokens"] == "0"
 
 
 def test_a_database_without_clients_says_how_to_begin(configured: Database) -> None:
@@ -163,9 +143,9 @@ def test_a_database_without_clients_says_how_to_begin(configured: Database) -> N
 def test_two_clients_are_chosen_by_name_or_id_and_never_mixed(configured: Database) -> None:
     _use_now(configured, "Acme", prompt_tokens=1000, completion_tokens=0)
     other = factories.quiet_client(configured, "Other Ltd")
-    assert _metrics(open_page())["Total tokens"] == "1.00K"
-    assert _metrics(open_page(client="Other Ltd"))["Total tokens"] == "0"
-    assert _metrics(open_page(client=str(other)))["Total tokens"] == "0"
+    assert metrics_of(open_page())["Total tokens"] == "1.00K"
+    assert metrics_of(open_page(client="Other Ltd"))["Total tokens"] == "0"
+    assert metrics_of(open_page(client=str(other)))["Total tokens"] == "0"
 
 
 def test_the_first_visit_is_to_a_client_with_calls(configured: Database) -> None:
@@ -175,7 +155,7 @@ def test_the_first_visit_is_to_a_client_with_calls(configured: Database) -> None
     configured.fold()
     page = open_page()
     assert page.selectbox(key="client").value == "Beta"
-    assert _metrics(page)["Total tokens"] == "230"
+    assert metrics_of(page)["Total tokens"] == "230"
     assert page.query_params == {}
 
     page.selectbox(key="client").set_value("Acme").run()
@@ -206,7 +186,7 @@ def test_a_link_that_does_not_work_says_why(configured: Database, link: dict[str
     assert message.lower() in page.error[0].value.lower().replace("\\", "")
 
     page.button[0].click().run()
-    assert _metrics(page)["Total tokens"] == "230"
+    assert metrics_of(page)["Total tokens"] == "230"
 
 
 def test_a_database_without_migrations_says_what_to_do(
@@ -237,13 +217,13 @@ def test_the_last_good_numbers_stay_while_the_database_is_away(
     with TcpProxy(database.url) as proxy:
         _configure(monkeypatch, proxy.url)
         page = open_page()
-        shown = _metrics(page)
+        shown = metrics_of(page)
         proxy.stop()
 
-        _button(page, "Refresh").click().run()
+        button(page, "Refresh").click().run()
 
         assert not page.exception
-        assert _metrics(page) == shown
+        assert metrics_of(page) == shown
         assert "The database does not answer" in page.warning[0].value
 
 
@@ -269,12 +249,8 @@ def test_an_open_page_asks_the_database_once_a_minute(
         page.button_group(key="show").set_value("Cost").run()
         assert proxy.round_trips == asked + 1
 
-        _button(page, "Refresh").click().run()
+        button(page, "Refresh").click().run()
         assert proxy.round_trips > asked
-
-
-def _button(page: AppTest, label: str):  # type: ignore[no-untyped-def]
-    return next(button for button in page.button if button.label == label)
 
 
 @pytest.mark.parametrize(
@@ -293,10 +269,10 @@ def test_one_wrong_part_of_a_link_has_a_way_out(
     page = open_page(**link)
     assert len(page.error) == 1
 
-    _button(page, "Go on without it").click().run()
+    button(page, "Go on without it").click().run()
     assert not page.exception
     assert page.query_params == rest
-    assert _metrics(page)["Total tokens"] == ("0" if "client" in rest else "230")
+    assert metrics_of(page)["Total tokens"] == ("0" if "client" in rest else "230")
 
 
 def test_other_spellings_are_put_right_together(configured: Database) -> None:
@@ -317,7 +293,7 @@ def test_a_client_that_disappears_from_an_open_page_leaves_a_way_out(configured:
         connection.execute("delete from usage_logs where client_id = %s", [gone])
         connection.execute("delete from clients where id = %s", [gone])
 
-    _button(page, "Refresh").click().run()
+    button(page, "Refresh").click().run()
     assert 'no client "beta" that you could see here' in page.error[0].value.replace("\\", "").lower()
 
     page.button[0].click().run()
@@ -327,7 +303,7 @@ def test_a_client_that_disappears_from_an_open_page_leaves_a_way_out(configured:
 def test_the_first_client_appears_at_the_next_visit(configured: Database) -> None:
     assert "This database has no client" in text_of(open_page())
     _use_now(configured)
-    assert _metrics(open_page())["Total tokens"] == "230"
+    assert metrics_of(open_page())["Total tokens"] == "230"
 
 
 def test_a_name_that_is_a_phone_is_masked_too(configured: Database) -> None:
@@ -344,5 +320,5 @@ def test_namesakes_can_each_be_chosen(configured: Database) -> None:
     first = factories.client(configured, "Acme", id=UUID(int=1))
     factories.quiet_client(configured, "Acme", id=UUID(int=2))
     factories.insert_usage(configured, factories.usage_log(first, created_at=datetime.now(UTC)))
-    assert _metrics(open_page(client=str(UUID(int=1))))["Total tokens"] == "230"
-    assert _metrics(open_page(client=str(UUID(int=2))))["Total tokens"] == "0"
+    assert metrics_of(open_page(client=str(UUID(int=1))))["Total tokens"] == "230"
+    assert metrics_of(open_page(client=str(UUID(int=2))))["Total tokens"] == "0"

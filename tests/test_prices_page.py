@@ -1,40 +1,31 @@
 """Prices under AppTest: what is shown to whom, and a price that is previewed, saved and ended."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analytics.database import Database, Query
 from tests import factories
 from tests import test_price_switch as switched
-from tests.app import open_page, text_of
+from tests.app import button, open_page, text_of
+
+pytestmark = pytest.mark.usefixtures("cold_caches")
 
 PAGE = "pages/prices.py"
 PUBLIC = {"access": {"public_client": "Acme"}}
 
 
-@pytest.fixture(autouse=True)
-def cold_caches() -> Iterator[None]:
-    """Each test begins as a server that has just started."""
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
 @pytest.fixture
-def acme(database: Database, monkeypatch: pytest.MonkeyPatch) -> UUID:
+def acme(configured: Database) -> UUID:
     """A client of the database that the dashboard is configured with; it used a model that no list has."""
-    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
-    client_id = factories.client(database)
+    client_id = factories.client(configured)
     now = {"created_at": datetime.now(UTC)}
     factories.insert_usage(
-        database,
+        configured,
         factories.usage_log(client_id, **now),
         factories.usage_log(client_id, model="gpt-3.5-turbo", **now),
         factories.usage_log(
@@ -42,11 +33,6 @@ def acme(database: Database, monkeypatch: pytest.MonkeyPatch) -> UUID:
         ),
     )
     return client_id
-
-
-def _button(page: AppTest, label: str) -> Any:
-    [button] = [each for each in page.button if each.label == label]
-    return button
 
 
 def _fill(page: AppTest, **texts: str) -> None:
@@ -92,7 +78,7 @@ def test_an_unpriced_model_gets_a_price_after_a_preview(database: Database, acme
     page = open_page(PAGE)
 
     _fill(page, input="2", output="3")
-    _button(page, "Preview the effect").click()
+    button(page, "Preview the effect").click()
     page.run()
 
     assert _own_prices(database) == []
@@ -102,7 +88,7 @@ def test_an_unpriced_model_gets_a_price_after_a_preview(database: Database, acme
     assert effect[["Booked", "Difference"]].isna().all(axis=None)
     assert "Booked cost unknown, repriced \\$0.00054; 1\N{NO-BREAK SPACE}call would change." in text_of(page)
 
-    _button(page, "Save this price").click()
+    button(page, "Save this price").click()
     page.run()
 
     assert not page.exception
@@ -126,7 +112,7 @@ def test_what_is_no_amount_is_refused(database: Database, acme: UUID) -> None:
     page = open_page(PAGE)
 
     _fill(page, input="cheap", output="3")
-    _button(page, "Preview the effect").click()
+    button(page, "Preview the effect").click()
     page.run()
 
     assert "must be US dollars such as" in page.error[0].value
@@ -145,7 +131,7 @@ def test_a_price_is_ended_and_stays(database: Database, acme: UUID) -> None:
 
     choice.select_index(0)
     page.run()
-    _button(page, "End this price").click()
+    button(page, "End this price").click()
     page.run()
 
     assert page.success[0].value.startswith("Ended")
@@ -178,13 +164,13 @@ def test_the_public_list_is_used_after_a_preview_and_the_guides_again(database: 
     lines = page.dataframe[1].value.set_index("Model")
     assert lines.loc["llama-3.3-70b-versatile", ["Booked", "At list prices"]].tolist() == ["free", "$0.00015"]
 
-    _button(page, "Preview the switch").click()
+    button(page, "Preview the switch").click()
     page.run()
     assert switched.rows(database) == before
     effect = page.dataframe[2].value.set_index("Model")
     assert effect.loc["llama-3.3-70b-versatile", "Repriced"] == pytest.approx(0.0001517)
 
-    _button(page, "Use the public list").click()
+    button(page, "Use the public list").click()
     page.run()
     assert not page.exception
     assert "on the public list decides" in page.success[0].value
@@ -192,9 +178,9 @@ def test_the_public_list_is_used_after_a_preview_and_the_guides_again(database: 
     assert page.dataframe[0].value.set_index("Model").loc["gpt-4", "Price list"] == "Public"
     assert _booked(database) == booked
 
-    _button(page, "Preview the switch").click()
+    button(page, "Preview the switch").click()
     page.run()
-    _button(page, "Use the guide's list").click()
+    button(page, "Use the guide's list").click()
     page.run()
     assert not page.exception
     assert "## The guide's list is in use" in text_of(page)
@@ -214,7 +200,7 @@ def test_viewers_see_all_and_change_nothing(acme: UUID) -> None:
 def test_booked_costs_beside_today_s_prices(database: Database, acme: UUID) -> None:
     page = open_page(PAGE)
 
-    _button(page, "Compare now").click()
+    button(page, "Compare now").click()
     page.run()
 
     table = page.dataframe[3].value.set_index("Model")

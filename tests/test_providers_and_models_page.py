@@ -2,38 +2,29 @@
 
 import re
 import time
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analytics.database import Database
 from tests import factories
 from tests.app import open_page, text_of
 
+pytestmark = pytest.mark.usefixtures("cold_caches")
+
 PATH = "pages/providers_and_models.py"
 MARCH = "2026-03-01..2026-03-31"
 BLANK, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 
 
-@pytest.fixture(autouse=True)
-def cold_caches() -> Iterator[None]:
-    """Each test begins as a server that has just started."""
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
 @pytest.fixture
-def client_id(database: Database, monkeypatch: pytest.MonkeyPatch) -> UUID:
+def client_id(configured: Database) -> UUID:
     """The one client of the database that the dashboard is configured with."""
-    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
-    return factories.client(database)
+    return factories.client(configured)
 
 
 def use(database: Database, client_id: UUID, day: date, **columns: Any) -> None:

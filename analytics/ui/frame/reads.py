@@ -197,12 +197,14 @@ def _kept(
 # Of many visitors who see the same numbers the first folds.
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
 def _fold_once(place: str, loaded_at: datetime, _database: Database) -> None:
-    threading.Thread(target=_fold, args=[_database], daemon=True).start()
+    threading.Thread(target=_fold, args=[_database], name="keep sums", daemon=True).start()
 
 
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
 def _keep_hours_once(place: str, client_id: UUID, days: tuple[date, date], _database: Database) -> None:
-    threading.Thread(target=_keep_hours, args=[_database, client_id, days], daemon=True).start()
+    threading.Thread(
+        target=_keep_hours, args=[_database, client_id, days], name="keep hours", daemon=True
+    ).start()
 
 
 def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tuple[Answer, str | None]:
