@@ -1,1 +1,1 @@
-"""What the README's speed claims rest on: `python -m bench`."""
+"""What docs/speed.md rests on: `python -m bench`."""

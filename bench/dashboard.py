@@ -36,6 +36,7 @@ from bench.data import CLIENTS
 SESSIONS = 50
 PERIODS = ("30d", "60d", "90d")
 PAGE_SECONDS = 120.0
+BARE = "a bare Streamlit page with as many elements"
 UNSEEN = {"bidi_component"}  # Code for the browser, which shows nothing.
 
 
@@ -95,10 +96,14 @@ def measure_dashboard(database: Database, directory: Path, rounds: int = len(PER
             for period in PERIODS[:rounds]:
                 each = [_query(1 + session % CLIENTS, period) for session in range(SESSIONS)]
                 for name, server, queries in (
-                    ("Overview, all on one client", ours, one),
+                    ("**Overview**, all on one client", ours, one),
                     ("Overview, each on a client that nobody has looked at yet", ours, each),
-                    ("bare page with our settings", set_as_ours, [""] * SESSIONS),
-                    ("bare page", bare, [""] * SESSIONS),
+                    (
+                        "a bare Streamlit page with as many elements, with our settings",
+                        set_as_ours,
+                        [""] * SESSIONS,
+                    ),
+                    ("the same with Streamlit's own settings", bare, [""] * SESSIONS),
                 ):
                     before = cpu_seconds(server.pid)
                     found.setdefault(name, []).append(asyncio.run(visit_all(server.address, queries)))

@@ -1,15 +1,16 @@
-"""The tables that the README keeps."""
+"""The tables of docs/speed.md."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analytics.tracking.shipping import BATCH_CALLS
 from bench.api import NO_WRK, ApiRates
+from bench.calls import CallTime
 from bench.dashboard import SESSIONS, PageTimes
 from bench.exports import ExportCost
 from bench.reading import PENDING_ROWS, ReadingTimes
+from bench.shipping import ShippingRates
 from bench.switching import SwitchTime
-from bench.tracking import CallTime, ShippingRates
 from bench.writing import WritingRate
 
 
@@ -23,37 +24,35 @@ class Reading:
 
     @property
     def name(self) -> str:
-        return f"{self.rows:,}{', spread' if self.is_spread else ''}"
+        return f"{self.rows:,}{', worst case' if self.is_spread else ''}"
 
 
 def reading_table(readings: Sequence[Reading]) -> str:
-    """Milliseconds, and in brackets how many times faster the rollups are: folded, and with much pending."""
+    """Milliseconds, and in brackets how many times slower than the rollups the calls themselves are."""
     lines = [
-        "| `usage_logs` rows | whole load | pending | `usage_logs` directly | DuckDB "
-        "| top 20 | pending | DuckDB | hours | from the calls |",
+        f"| calls | **ours** | {PENDING_ROWS:,} rows pending | `usage_logs` directly | DuckDB "
+        "| top 20 alone: **ours** | pending | DuckDB | hours: **ours** | from the calls |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for reading in readings:
         times = reading.times
         cells = (
             reading.name,
-            f"**{times.ours:.0f}**",
-            f"{times.ours_pending:.0f}",
-            f"{times.direct:,.0f} ({_faster(times.direct, times)})",
-            f"{times.duckdb:.0f} ({_faster(times.duckdb, times)})",
-            f"**{times.top:.0f}**",
-            f"{times.top_pending:.0f}",
-            f"{times.top_duckdb:.0f}",
-            f"**{times.hours:.0f}**",
-            f"{times.hours_from_calls:,.0f} ({times.hours_from_calls / times.hours:,.1f}x)",
+            f"**{times.ours:,.0f}**",
+            f"{times.ours_pending:,.0f}",
+            f"{times.direct:,.0f} ({_times(times.direct, times.ours)})",
+            f"{times.duckdb:,.0f} ({_times(times.duckdb, times.ours)})",
+            f"**{times.top:,.0f}**",
+            f"{times.top_pending:,.0f}",
+            f"{times.top_duckdb:,.0f}",
+            f"**{times.hours:,.0f}**",
+            f"{times.hours_from_calls:,.0f} ({_times(times.hours_from_calls, times.hours)})",
         )
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        "Milliseconds for the largest client's whole Overview load, and for its top 20 conversations alone.",
-        f"Pending: with {PENDING_ROWS:,} rows not folded yet. In brackets: how many times faster the rollups",
-        "are, folded and pending. Hours: use by hour, operation and parts of tokens in 30 days, all kept but",
-        "the last. In the client's last 30 days there are:",
+        "Hours: use by hour, operation and parts of tokens in 30 days, all kept but the last. In the",
+        "client's last 30 days there are:",
         "",
     ]
     lines += [
@@ -62,17 +61,13 @@ def reading_table(readings: Sequence[Reading]) -> str:
         for reading in readings
     ]
     if any(reading.is_spread for reading in readings):
-        lines += [
-            "",
-            "Spread is the worst case: every conversation lives through all 180 days. Only the largest",
-            "client's 40 percent of the rows are loaded for it.",
-        ]
+        lines += ["", "For the worst case only the largest client's 40 percent of the rows are loaded."]
     return "\n".join(lines)
 
 
 def writing_table(rates: Sequence[WritingRate]) -> str:
     """Rates per second."""
-    lines = ["| writing | with the trigger | without | kept | failed |", "|---|---:|---:|---:|---:|"]
+    lines = ["| writing | with exact sums | without | kept | failed |", "|---|---:|---:|---:|---:|"]
     lines += [
         f"| {rate.name} | {rate.with_trigger:,.0f} {rate.unit}/s | {rate.without_trigger:,.0f} "
         f"| {100 * rate.kept:.0f} % | {'' if rate.failures is None else rate.failures} |"
@@ -84,16 +79,16 @@ def writing_table(rates: Sequence[WritingRate]) -> str:
 def calls_table(times: Sequence[CallTime]) -> str:
     """Microseconds that logging adds to a call."""
     lines = ["| logging one call, microseconds | p50 | p99 |", "|---|---:|---:|"]
-    lines += [f"| {time.name} | {time.p50:.0f} | {time.p99:.0f} |" for time in times]
+    lines += [f"| {time.name} | {time.p50:,.0f} | {time.p99:,.0f} |" for time in times]
     return "\n".join(lines)
 
 
 def shipping_table(rates: ShippingRates) -> str:
     """Rows per second, and what that is of COPY with the triggers."""
     rows = (
-        ("shipped from the spool", rates.shipped),
+        ("**shipped from the spool**", rates.shipped),
         ("logged by one thread and shipped", rates.end_to_end),
-        (f"COPY, batches of {BATCH_CALLS:,}, with the triggers", rates.copied),
+        (f"COPY, batches of {BATCH_CALLS:,}, with exact sums", rates.copied),
         (f"COPY, batches of {BATCH_CALLS:,}, without", rates.copied_without_triggers),
     )
     lines = ["| tracking, through to committed rows | rows/s | of COPY |", "|---|---:|---:|"]
@@ -144,7 +139,7 @@ def dashboard_table(pages: PageTimes) -> str:
 
 
 def exports_table(costs: Sequence[ExportCost]) -> str:
-    """A markdown table for the README."""
+    """Seconds for a file, and the memory that it takes."""
     lines = [
         "| raw calls as CSV, masked | MB | seconds | rows/s | memory above idle |",
         "|---:|---:|---:|---:|---:|",
@@ -175,5 +170,6 @@ def _ratio(value: float, other: float) -> str:
     return f"{value / other:.2f}x" if other else ""
 
 
-def _faster(other: float, times: ReadingTimes) -> str:
-    return f"{other / times.ours:,.1f}x, {other / times.ours_pending:,.1f}x"
+def _times(value: float, other: float) -> str:
+    ratio = value / other
+    return f"{ratio:.1f}x" if ratio < 10 else f"{ratio:,.0f}x"

@@ -20,6 +20,8 @@ import analytics
 from analytics.__main__ import main
 from analytics.api import create_api
 from analytics.config import PROJECT_DIRECTORY, access_settings
+from bench import document as speed_document
+from bench.parts import PARTS
 from tests.documents import (
     DOCUMENTS,
     README,
@@ -52,6 +54,28 @@ def test_the_readme_fits_in_the_head() -> None:
 
     assert len(lines) <= 150
     assert [line for line in lines if len(line) > 120] == []
+
+
+def test_the_figures_of_the_readme_are_those_that_were_measured() -> None:
+    speed = document("speed").read_text(encoding="utf-8")
+
+    assert speed_document.block(README.read_text(encoding="utf-8")) == speed_document.headlines(speed)
+
+
+def test_each_part_of_the_benchmark_has_its_block() -> None:
+    speed = document("speed").read_text(encoding="utf-8")
+    measured = {part: speed_document.block(speed, part) for part in PARTS}
+
+    assert re.findall(r"<!-- bench (\w+) -->", speed) == list(PARTS)
+    for part, text in measured.items():
+        assert "Measured on " in text
+        assert (
+            "Measured on "
+            not in speed_document.with_block(speed, "new", part)
+            .split(f"bench {part} -->")[1]
+            .partition("<!-- /bench -->")[0]
+        )
+        assert speed_document.with_block(speed, text, part) == speed
 
 
 def test_the_index_has_every_document() -> None:
