@@ -80,6 +80,7 @@ class Database:
         self.url = url
         self._restart = restart
         self._pulse = Pulse(self._ask)
+        self._is_closed = False
         # Autocommit, no reset and no ping: each of them would be a further round trip per read.
         self.engine = create_engine(
             url,
@@ -223,6 +224,7 @@ class Database:
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
         self._pulse.check()
+        pool = self.engine.pool
         try:
             pooled = self.engine.raw_connection()
         except (psycopg.Error, DBAPIError) as error:
@@ -239,6 +241,9 @@ class Database:
             if connection.closed:
                 pooled.invalidate()
             pooled.close()
+            if self._is_closed or pool is not self.engine.pool:
+                # Nobody takes it from there again, so nobody else would close it.
+                pool.dispose()
 
     def fold(self) -> int:
         """Moves pending sums into the rollup tables; the number of pending rows moved.
@@ -268,7 +273,11 @@ class Database:
             kept += int(row[0])
 
     def close(self) -> None:
-        """Closes the idle connections; the object stays usable and reconnects when needed."""
+        """Closes the idle connections, and those in use as soon as they are free.
+
+        The object stays usable: from now on each use has a connection of its own.
+        """
+        self._is_closed = True
         self.engine.dispose()
 
     @property

@@ -98,6 +98,17 @@ def test_a_connection_that_died_while_idle_is_replaced(database: Database) -> No
         through_proxy.close()
 
 
+def test_nothing_stays_open_behind_a_close_while_something_runs(database: Database) -> None:
+    with database.transaction() as running:
+        database.close()
+        assert not running.closed
+    assert running.closed
+
+    with database.transaction() as later:
+        later.execute("select 1")
+    assert later.closed
+
+
 def test_a_server_that_went_away_is_named(database: Database) -> None:
     with TcpProxy(database.url) as proxy:
         through_proxy = Database(proxy.url)
