@@ -186,7 +186,8 @@ def test_whisper_is_priced_by_its_duration(database: Database, log: Path, client
 
     without, by_duration = stored(database, "cost_usd, cost_basis, metadata")
     assert without[:2] == (Decimal(0), "unpriced")
-    assert "duration_seconds is needed" in without[2]["price"]["reason"]
+    reason = "the usage has neither token counts nor seconds"
+    assert without[2] == {"usage_missing": reason, "price": {"reason": reason}}
     assert by_duration == (
         Decimal("0.009"),
         "priced",
@@ -233,28 +234,29 @@ def test_a_naive_timestamp_is_one_of_the_time_zone(database: Database, log: Path
     assert stored(database, "created_at") == [(noon,), (noon + timedelta(hours=3),)]
 
 
+TOKENS_MUST_BE = "must be a whole number between 0 and 1,000,000,000,000"
 BAD_ROWS = [
     ("openai,gpt-4,1,2", "4 fields, the header has 5"),
-    (",openai,gpt-4,1,2", "no created_at"),
-    ("yesterday,openai,gpt-4,1,2", "created_at is not a time: 'yesterday'"),
-    ("infinity,openai,gpt-4,1,2", "created_at is not a time: 'infinity'"),
-    ("1999-12-31T23:59:59Z,openai,gpt-4,1,2", "created_at is not between 2000 and 2100"),
-    ("2100-01-01,openai,gpt-4,1,2", "created_at is not between 2000 and 2100"),
-    ("0001-01-01T00:00:00+14:00,openai,gpt-4,1,2", "created_at is not a time"),
-    ("0,openai,gpt-4,1,2", "created_at is not between 2000 and 2100: '0'"),
-    ("1e999,openai,gpt-4,1,2", "created_at is not a"),
-    ("2025-03-18, ,gpt-4,1,2", "no source"),
+    (",openai,gpt-4,1,2", "created_at is missing"),
+    ("yesterday,openai,gpt-4,1,2", "created_at must be a time such as 2026-03-18T12:00:00Z, not 'yesterday'"),
+    ("infinity,openai,gpt-4,1,2", "created_at must be a time such as 2026-03-18T12:00:00Z, not 'infinity'"),
+    ("1999-12-31T23:59:59Z,openai,gpt-4,1,2", "created_at must be between 2000 and 2100, not 1999"),
+    ("2100-01-01,openai,gpt-4,1,2", "created_at must be between 2000 and 2100, not 2100"),
+    ("0001-01-01T00:00:00+14:00,openai,gpt-4,1,2", "created_at must be a time such as"),
+    ("0,openai,gpt-4,1,2", "created_at must be between 2000 and 2100, not 1970"),
+    ("1e999,openai,gpt-4,1,2", "created_at must be a time such as 2026-03-18T12:00:00Z, not '1e999'"),
+    ("2025-03-18, ,gpt-4,1,2", "source must name the provider"),
     ("2025-03-18,open\0ai,gpt-4,1,2", "source holds a NUL character"),
     (f"2025-03-18,openai,{'m' * 201},1,2", "model is longer than 200 characters"),
-    ("2025-03-18,openai,gpt-4,-1,2", "prompt_tokens is negative: '-1'"),
-    ("2025-03-18,openai,gpt-4,1.5,2", "prompt_tokens is not a whole number: '1.5'"),
-    ("2025-03-18,openai,gpt-4,1,many", "completion_tokens is not a number: 'many'"),
-    ("2025-03-18,openai,gpt-4,1,NaN", "completion_tokens is not a number: 'NaN'"),
-    ("2025-03-18,openai,gpt-4,1,1e999", "completion_tokens is more than 1,000,000,000,000"),
-    ("2025-03-18,openai,gpt-4,1000000000001,2", "prompt_tokens is more than 1,000,000,000,000"),
-    ("2025-03-18,openai,gpt-4,1000000000000,1", "total_tokens is more than 1,000,000,000,000"),
-    ("2025-03-18,openai,gpt-4,1_000,1", "prompt_tokens is not a number: '1_000'"),
-    ("2025-03-18,openai,gpt-4,\u0661\u0662,1", "prompt_tokens is not a number"),
+    ("2025-03-18,openai,gpt-4,-1,2", f"prompt_tokens {TOKENS_MUST_BE}, not -1"),
+    ("2025-03-18,openai,gpt-4,1.5,2", f"prompt_tokens {TOKENS_MUST_BE}, not 1.5"),
+    ("2025-03-18,openai,gpt-4,1,many", f"completion_tokens {TOKENS_MUST_BE}, not 'many'"),
+    ("2025-03-18,openai,gpt-4,1,NaN", f"completion_tokens {TOKENS_MUST_BE}, not 'NaN'"),
+    ("2025-03-18,openai,gpt-4,1,1e999", f"completion_tokens {TOKENS_MUST_BE}, not 1E+999"),
+    ("2025-03-18,openai,gpt-4,1000000000001,2", f"prompt_tokens {TOKENS_MUST_BE}, not 1000000000001"),
+    ("2025-03-18,openai,gpt-4,1000000000000,1", f"total_tokens {TOKENS_MUST_BE}, not 1000000000001"),
+    ("2025-03-18,openai,gpt-4,1_000,1", f"prompt_tokens {TOKENS_MUST_BE}, not '1_000'"),
+    ("2025-03-18,openai,gpt-4,\u0661\u0662,1", f"prompt_tokens {TOKENS_MUST_BE}, not "),
     ('2025-03-18,openai,"gpt-4"x,1,2', "not CSV: "),
     ('2025-03-18,openai,"gpt-4,1,2', "not CSV: "),
 ]
@@ -279,12 +281,12 @@ def test_rows_that_cannot_be_read_are_rejected_and_the_rest_is_stored(
 @pytest.mark.parametrize(
     ("cost", "reason"),
     [
-        ("-0.01", "cost_usd is negative"),
-        ("NaN", "cost_usd is not a number"),
-        ("Infinity", "cost_usd is not a number"),
-        ("1e13", "cost_usd is more than"),
-        ("1e999", "cost_usd is more than"),
-        ("$5", "cost_usd is not a number"),
+        ("-0.01", "cost_usd must be between 0 and 1,000,000,000,000, not '-0.01'"),
+        ("NaN", "cost_usd must be a number, not 'NaN'"),
+        ("Infinity", "cost_usd must be a number, not 'Infinity'"),
+        ("1e13", "cost_usd must be between 0 and 1,000,000,000,000, not '1e13'"),
+        ("1e999", "cost_usd must be between 0 and 1,000,000,000,000, not '1e999'"),
+        ("$5", "cost_usd must be a number, not '$5'"),
     ],
 )
 def test_costs_that_cannot_be(database: Database, log: Path, client_id: UUID, cost: str, reason: str) -> None:
@@ -420,11 +422,11 @@ def test_json_lines(database: Database, tmp_path: Path, client_id: UUID) -> None
         (0, Decimal("0.1000000000000000055"), "given", None),
         (230, Decimal("0.0093"), "priced", None),
     ]
-    assert [(line, reason.split(":")[0]) for line, reason, _ in rejects(report)] == [
-        (5, "cost_usd is not a finite number"),
+    assert [(line, reason.split(": ")[0]) for line, reason, _ in rejects(report)] == [
+        (5, "cost_usd must be between 0 and 1,000,000,000,000, not nan"),
         (6, "source holds half a character (a lone surrogate)"),
-        (7, "created_at is not a time"),
-        (8, "source is not a text"),
+        (7, "created_at must be a time such as 2026-03-18T12:00:00Z, not True"),
+        (8, "source must be a text, not list"),
         (9, "not JSON"),
         (10, "not a JSON object"),
         (11, "not JSON"),

@@ -293,11 +293,11 @@ TOKENS_MUST_BE = "must be a whole number between 0 and 1,000,000,000,000"
         (Usage(prompt_tokens=-1), f"prompt_tokens {TOKENS_MUST_BE}, not -1"),
         (Usage(details={"cached_tokens": -1}), f"cached_tokens {TOKENS_MUST_BE}, not -1"),
         ({"seconds": -1}, "seconds must be between 0 and 1,000,000,000, not -1"),
-        ({"seconds": "30"}, "seconds must be between 0 and 1,000,000,000, not '30'"),
+        ({"seconds": "30"}, "seconds must be a number, not the text '30'"),
         ({"seconds": float("inf")}, "seconds must be between 0 and 1,000,000,000, not inf"),
         (
             Usage(duration_seconds=Decimal("NaN")),
-            "duration_seconds must be between 0 and 1,000,000,000, not Decimal('NaN')",
+            "duration_seconds must be between 0 and 1,000,000,000, not NaN",
         ),
     ],
 )

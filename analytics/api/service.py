@@ -182,9 +182,6 @@ class Service:
                         call = make_call(prices, client_id, **arguments)
                     except InvalidInput as error:
                         outcomes[number] = Outcome(status="rejected", reason=str(error))
-                    except ArithmeticError:
-                        reason = "a number in it has more digits than can be kept"
-                        outcomes[number] = Outcome(status="rejected", reason=reason)
                     else:
                         lines[number] = call.line
                         outcomes[number] = Outcome(status="stored", id=call.id)

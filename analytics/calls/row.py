@@ -126,6 +126,12 @@ def line_of(row: Row) -> str:
     return copy_line(*row[:7], metadata, copy_names(*row[8:]))
 
 
+def moved_line(line: str, created_at: datetime) -> str:
+    """The line of the same call at another time."""
+    call_id, _, rest = line.split("\t", 2)
+    return f"{call_id}\t{created_at.isoformat()}\t{rest}"
+
+
 def repriced_line(line: str, prices: PriceList) -> str:
     """The line with the cost and basis that this list gives; one whose cost was given stays as it is."""
     row = row_of(line)

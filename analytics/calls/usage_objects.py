@@ -5,14 +5,12 @@ fields, and no package is imported. Cached, reasoning, audio and image tokens ar
 the providers send them, and are never added to them.
 """
 
-import math
-import operator
-import reprlib
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NamedTuple
 
-from analytics.calls.row import MAX_SECONDS, MAX_TOKENS
+from analytics.calls.row import MAX_SECONDS
+from analytics.calls.validation import checked_amount, checked_count, shown
 from analytics.errors import InvalidInput
 from analytics.pricing.price_list import Usage
 
@@ -97,9 +95,9 @@ def _read(fields: Mapping[str, Any]) -> UsageReading | None:
     if prompt is None and completion is None and total is None and seconds is None:
         return None
 
-    prompt_count = 0 if prompt is None else _count(prompt_name, prompt)
-    completion_count = 0 if completion is None else _count(completion_name, completion)
-    total_count = 0 if total is None else _count("total_tokens", total)
+    prompt_count = 0 if prompt is None else checked_count(prompt_name, prompt)
+    completion_count = 0 if completion is None else checked_count(completion_name, completion)
+    total_count = 0 if total is None else checked_count("total_tokens", total)
     # The one part that is not told is what the other leaves of the total.
     if prompt is None and completion is not None:
         prompt_count = max(total_count - completion_count, 0)
@@ -123,7 +121,7 @@ def _read(fields: Mapping[str, Any]) -> UsageReading | None:
     usage = Usage(
         prompt_count,
         completion_count,
-        total_count or _count("total_tokens", prompt_count + completion_count),
+        total_count or checked_count("total_tokens", prompt_count + completion_count),
         None if seconds is None else _seconds("seconds", seconds),
         details,
     )
@@ -161,7 +159,7 @@ def _read_parts(
     get = fields.get
     for field, name in names:
         # Most calls have none of most parts.
-        if (value := get(field)) and (count := _count(field, value)):
+        if (value := get(field)) and (count := checked_count(field, value)):
             details[name] = count
 
 
@@ -175,44 +173,21 @@ def _times(fields: Mapping[str, Any]) -> dict[str, Any]:
     return times
 
 
-def _count(name: str, value: Any) -> int:
-    if type(value) is int and 0 <= value <= MAX_TOKENS:
-        return value
-    count = -1 if isinstance(value, bool) else _whole(value)
-    if not 0 <= count <= MAX_TOKENS:
-        raise InvalidInput(
-            f"{name} must be a whole number between 0 and {MAX_TOKENS:,}, not {reprlib.repr(value)}"
-        )
-    return count
-
-
-def _whole(value: Any) -> int:
-    """The number, if it is one without a fraction, else -1."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        is_whole = isinstance(value, (float, Decimal)) and math.isfinite(value) and value == int(value)
-        return int(value) if is_whole else -1
-
-
 def _seconds(name: str, value: Any) -> Decimal:
-    try:
-        seconds = Decimal("NaN" if isinstance(value, (bool, str)) else str(value))  # the float 0.1 means 0.1
-    except InvalidOperation:
-        seconds = Decimal("NaN")
-    if not (seconds.is_finite() and 0 <= seconds <= MAX_SECONDS):
-        raise InvalidInput(f"{name} must be between 0 and {MAX_SECONDS:,}, not {reprlib.repr(value)}")
-    return seconds
+    if isinstance(value, str):
+        raise InvalidInput(f"{name} must be a number, not the text {shown(value)}")
+    return checked_amount(name, value, MAX_SECONDS)
 
 
 def _checked(usage: Usage) -> Usage:
-    prompt = _count("prompt_tokens", usage.prompt_tokens)
-    completion = _count("completion_tokens", usage.completion_tokens)
+    prompt = checked_count("prompt_tokens", usage.prompt_tokens)
+    completion = checked_count("completion_tokens", usage.completion_tokens)
+    total = checked_count("total_tokens", usage.total_tokens)
     seconds = usage.duration_seconds
     return Usage(
         prompt,
         completion,
-        _count("total_tokens", usage.total_tokens) or _count("total_tokens", prompt + completion),
+        total or checked_count("total_tokens", prompt + completion),
         None if seconds is None else _seconds("duration_seconds", seconds),
-        {name: _count(name, value) for name, value in usage.details.items()},
+        {name: checked_count(name, value) for name, value in usage.details.items()},
     )

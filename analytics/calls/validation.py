@@ -1,17 +1,20 @@
-"""What an application passes in: checked, or refused with a message that begins with the argument's name.
+"""The one check of a call, for tracker, API and import: a value can be stored, or InvalidInput says why not.
 
-No message holds a phone number or a name: it may end up in a log.
+A message begins with the argument's name. None repeats a text that was given (a phone, a conversation), which
+would end up in a log. What PostgreSQL or one of our constraints would refuse is refused here, call by call.
 """
 
 import itertools
 import json
+import math
+import operator
 import os
 import re
 import secrets
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,6 +22,7 @@ from uuid import UUID
 from analytics.calls.row import (
     EARLIEST,
     LATEST,
+    MAX_TOKENS,
     UNASSIGNED_CLIENT,
     call_uuid,
     conversation_uuid,
@@ -27,9 +31,10 @@ from analytics.calls.row import (
     refused_text,
 )
 from analytics.errors import InvalidInput
-from analytics.pricing.price_list import COST_DECIMALS
+from analytics.pricing.price_list import rounded
 
-_MANY_DIGITS = Context(prec=64)
+# Digits of ASCII only, without the underscores that Python would take.
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 
 class Names(NamedTuple):
@@ -39,12 +44,30 @@ class Names(NamedTuple):
     source: str
     model: str | None
     for_copy: str
-    """These and the conversation and phone, as records.copy_names() writes them."""
+    """These and the conversation and phone, as row.copy_names() writes them."""
+
+
+def checked_names(
+    client_id: UUID | str | None,
+    conversation_id: UUID | str | None,
+    phone: str | None,
+    source: str,
+    model: str | None,
+) -> Names:
+    """Client, conversation, phone, provider and model of a call.
+
+    Raises:
+        InvalidInput: one of them is no text, or cannot be stored; the client is no UUID; there is no source.
+    """
+    try:
+        return _checked_names(client_id, conversation_id, phone, source, model)
+    except TypeError:  # not hashable: refused below, with its name
+        return _checked_names.__wrapped__(client_id, conversation_id, phone, source, model)
 
 
 # The same clients, conversations and models come again and again, and checking takes a while.
 @lru_cache(maxsize=10_000)
-def checked_names(
+def _checked_names(
     client_id: UUID | str | None,
     conversation_id: UUID | str | None,
     phone: str | None,
@@ -67,7 +90,7 @@ def _checked_client(client_id: UUID | str | None) -> str | None:
     if client_id is None or isinstance(client_id, UUID):
         return None if client_id is None else str(client_id)
     if not isinstance(client_id, str) or not is_uuid(client_id.strip()):
-        raise InvalidInput(f"client_id must be the UUID of a client, not {_shown(client_id)}")
+        raise InvalidInput(f"client_id must be the UUID of a client, not {shown(client_id)}")
     return str(UUID(client_id.strip()))
 
 
@@ -117,6 +140,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def checked_text(argument: str, text: str | None) -> str | None:
+    """The text without the space around it; None where nothing is left."""
     if text is None:
         return None
     if not isinstance(text, str):
@@ -128,24 +152,61 @@ def checked_text(argument: str, text: str | None) -> str | None:
 
 
 def checked_instant(created_at: datetime) -> datetime:
-    if not isinstance(created_at, datetime) or created_at.tzinfo is None:
-        raise InvalidInput(f"created_at must be a datetime with a time zone, not {_shown(created_at)}")
+    """The time of a call, which has a time zone."""
+    if not isinstance(created_at, datetime) or created_at.utcoffset() is None:
+        raise InvalidInput(f"created_at must be a datetime with a time zone, not {shown(created_at)}")
     if not EARLIEST <= created_at < LATEST:
         raise InvalidInput(f"created_at must be between {EARLIEST.year} and {LATEST.year}, not {created_at}")
     return created_at
 
 
-def checked_amount(argument: str, value: Decimal | float, most: Decimal) -> Decimal:
-    try:
-        amount = Decimal(str(value))  # str: the float 0.1 means 0.1
-    except InvalidOperation:
-        raise InvalidInput(f"{argument} must be a number, not {_shown(value)}") from None
+def checked_amount(argument: str, value: Decimal | float | str, most: Decimal) -> Decimal:
+    """A number from 0 to `most`, as a number or as the text of one, rounded to the decimals of a cost."""
+    amount = number_in(value)
+    if amount is None:
+        raise InvalidInput(f"{argument} must be a number, not {shown(value)}")
     if not amount.is_finite() or not 0 <= amount <= most:
-        raise InvalidInput(f"{argument} must be between 0 and {most:,}, not {_shown(value)}")
-    if int(amount.as_tuple().exponent) < -COST_DECIMALS:
-        # In as many digits as there may be: 28, as is usual, are too few for a large amount.
-        amount = amount.quantize(Decimal(1).scaleb(-COST_DECIMALS), context=_MANY_DIGITS)
-    return amount
+        raise InvalidInput(f"{argument} must be between 0 and {most:,}, not {shown(value)}")
+    return rounded(amount)
+
+
+def checked_count(argument: str, value: Any) -> int:
+    """A whole number of tokens, of whatever numeric type."""
+    if type(value) is int and 0 <= value <= MAX_TOKENS:
+        return value
+    number = None if isinstance(value, bool) else _whole_number(value)
+    if number is None or not 0 <= number <= MAX_TOKENS:
+        raise InvalidInput(
+            f"{argument} must be a whole number between 0 and {MAX_TOKENS:,}, not {shown(value)}"
+        )
+    return number
+
+
+def _whole_number(value: Any) -> int | None:
+    if isinstance(value, (float, Decimal)):
+        is_finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+        # The range first: to write 1e999999 as an integer would take a million digits.
+        is_whole = is_finite and -1 < value <= MAX_TOKENS and value == int(value)
+        return int(value) if is_whole else None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def number_in(value: Any) -> Decimal | None:
+    """The number that a value is, or that its text says; None where it is none. The float 0.1 means 0.1."""
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, bool):
+        return None
+    try:
+        if isinstance(value, (int, float)):
+            return Decimal(value) if isinstance(value, int) else Decimal(repr(float(value)))
+        text = str(value).strip()
+        return Decimal(text) if _NUMBER.fullmatch(text) else None
+    except (InvalidOperation, ValueError):
+        return None
 
 
 def checked_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -169,7 +230,7 @@ def checked_json(
         if price:
             members.append(_price_json(*price.items()))
         text = f"{{{','.join(members)}}}" if members else None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"metadata cannot be kept as JSON: {error}") from None
     return _ESCAPE.sub(_storable, text) if text is not None and "\\u" in text else text
 
@@ -187,6 +248,10 @@ def _price_json(*price: tuple[str, str]) -> str:
     return f'"price":{_encode_json(dict(price))}'
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def shown(value: object) -> str:
+    """The value as a message quotes it: the beginning of a long one."""
+    try:
+        text = str(value) if isinstance(value, Decimal) else repr(value)
+    except ValueError:  # an integer with more than 4,300 digits
+        return f"one {type(value).__name__} that is too long to show"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -2,8 +2,8 @@
 
 plan        which column or constant is what, checked before anything is written
 reader      the file: its lines, their positions, and the hash from which ids come
-values      one row's texts as a call, or the reason why not
-store       calls into usage_logs by COPY, rejects into a file
+parsing     the values of a row as the arguments of a call, checked where those of all calls are
+run         calls into usage_logs by COPY, rejects into a file
 """
 
 from analytics.importing.parsing import TARGETS

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from analytics.errors import InvalidInput
@@ -24,8 +23,8 @@ class ImportPlan:
     timezone: ZoneInfo
     """Of timestamps that name none."""
 
-    def parser(self, client_id: UUID) -> CallParser:
-        return CallParser(list(self.columns), self.constants, self.timezone, client_id)
+    def parser(self) -> CallParser:
+        return CallParser(list(self.columns), self.constants, self.timezone)
 
 
 def plan_import(

@@ -6,20 +6,19 @@ off is simply run again.
 """
 
 import csv
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 from uuid import UUID
 
-from analytics.calls.row import copy_line, copy_names, json_number
+from analytics.calls.make import Call, make_call
+from analytics.calls.row import moved_line
 from analytics.calls.store import store_lines
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
-from analytics.importing.parsing import Call, UnreadableRow
 from analytics.importing.plan import ImportPlan
 from analytics.importing.reader import Record
 from analytics.pricing.price_list import PriceList
@@ -92,29 +91,35 @@ class _Import:
         self._plan = plan
         self._client_id = client_id
         self._progress = progress
-        self._parser = plan.parser(client_id)
+        self._parser = plan.parser()
         self._prices = _prices(database)
         self.report = ImportReport()
         self.rejects = _Rejects(
             rejects_path or plan.file.path.with_name(f"{plan.file.path.name}.rejects.csv")
         )
 
-    def calls(self, *, report: bool) -> Iterator[tuple[str, Call]]:
-        """Ids and calls in the file's order; counts and rejects the others if this is to be reported."""
-        parse = self._parser.parse
+    def calls(self, *, report: bool) -> Iterator[tuple[datetime, Call]]:
+        """Times and calls in the file's order; counts and rejects the others if this is to be reported."""
         wanted = list(self._plan.columns.values())
         for record in self._plan.file.records(wanted, salt=self._client_id.bytes, progress=self._progress):
             self.report.read += report
-            try:
-                if record.values is None:
-                    raise UnreadableRow(record.reason)
-                call = parse(record.values)
-            except UnreadableRow as reason:
-                if report:
-                    self.report.rejected += 1
-                    self.report.rejects_path = self.rejects.write(record, str(reason))
-                continue
-            yield call.given_id or _record_id(record.digest), call
+            call = self._call(record)
+            if not isinstance(call, str):
+                yield call
+            elif report:
+                self.report.rejected += 1
+                self.report.rejects_path = self.rejects.write(record, call)
+
+    def _call(self, record: Record) -> tuple[datetime, Call] | str:
+        """The call of a record, or why it is none."""
+        if record.values is None:
+            return record.reason
+        try:
+            arguments = self._parser.parse(record.values)
+            call_id = arguments.pop("id") or _record_id(record.digest)
+            return arguments["created_at"], make_call(self._prices, self._client_id, **arguments, id=call_id)
+        except InvalidInput as error:
+            return str(error)
 
     def store(self, *, shift_by: timedelta) -> None:
         # While PostgreSQL stores a batch the next one is read: together they take no longer than the slower.
@@ -129,44 +134,14 @@ class _Import:
 
     def _batches(self, shift_by: timedelta) -> Iterator[list[str]]:
         batch: list[str] = []
-        for call_id, call in self.calls(report=True):
-            created_at = call.created_at + shift_by
-            self._saw(created_at)
-            batch.append(self._line(call_id, call, created_at))
+        for created_at, call in self.calls(report=True):
+            self._saw(created_at + shift_by)
+            batch.append(moved_line(call.line, created_at + shift_by) if shift_by else call.line)
             if len(batch) == BATCH_ROWS:
                 yield batch
                 batch = []
         if batch:
             yield batch
-
-    def _line(self, call_id: str, call: Call, created_at: datetime) -> str:
-        metadata: dict[str, Any] = {}
-        if call.duration_seconds is not None:
-            metadata["duration_seconds"] = json_number(call.duration_seconds)
-        if call.cost_usd is None:
-            cost = call.cost(self._prices, self._client_id)
-            cost_usd, cost_basis = cost.amount_usd, str(cost.basis)
-            metadata["price"] = dict(cost.price)
-        else:
-            cost_usd, cost_basis = call.cost_usd, "given"
-        return copy_line(
-            call_id,
-            created_at,
-            call.prompt_tokens,
-            call.completion_tokens,
-            call.total_tokens,
-            cost_usd,
-            cost_basis,
-            json.dumps(metadata) if metadata else None,
-            copy_names(
-                call.source,
-                call.model,
-                str(self._client_id),
-                call.conversation_id,
-                call.phone,
-                call.conversation_name,
-            ),
-        )
 
     def _saw(self, created_at: datetime) -> None:
         first, last = self.report.first_at, self.report.last_at
@@ -230,14 +205,14 @@ def _prices(database: Database) -> PriceList:
         return load_price_list(connection)
 
 
-def _shift(calls: Iterator[tuple[str, Call]], shift_to: datetime | None) -> timedelta:
+def _shift(calls: Iterator[tuple[datetime, Call]], shift_to: datetime | None) -> timedelta:
     if shift_to is None:
         return timedelta()
-    last_at = max((call.created_at for _, call in calls), default=shift_to)
+    last_at = max((created_at for created_at, _ in calls), default=shift_to)
     return shift_to - last_at
 
 
-def _record_id(digest: bytes) -> str:
+def _record_id(digest: bytes) -> UUID:
     """A UUID of version 8 (RFC 9562: bits of one's own making) from the first half of a SHA-256."""
     bits = digest[:16].hex()
-    return f"{bits[:12]}8{bits[13:16]}{'89ab'[digest[8] & 3]}{bits[17:]}"
+    return UUID(f"{bits[:12]}8{bits[13:16]}{'89ab'[digest[8] & 3]}{bits[17:]}")

@@ -11,7 +11,7 @@ list knows is `unpriced`: shown as unknown, never silently free. Money is Decima
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -45,6 +45,8 @@ DETAILS = (
 """Parts of the prompt's or the completion's tokens that may have a price of their own."""
 
 COST_DECIMALS = 20
+_LAST_DECIMAL = Decimal(1).scaleb(-COST_DECIMALS)
+_MANY_DIGITS = Context(prec=64)
 ALL_MODELS = "*"
 
 _NO_DETAILS: Mapping[str, int] = MappingProxyType({})
@@ -129,7 +131,7 @@ class ListedPrice:
             if found is None:
                 return unpriced(UNDIVIDED)
             amount = found
-        return Cost(_rounded(amount), by_tokens, note, {"list": self.list_name, "model": self.model})
+        return Cost(rounded(amount), by_tokens, note, {"list": self.list_name, "model": self.model})
 
 
 UNDIVIDED = "a total, but no prompt and completion"
@@ -283,11 +285,11 @@ class _Quote:
             else:
                 amount = None
             if amount is not None:
-                return Cost(_rounded(amount), by_tokens, note, self._price)
+                return Cost(rounded(amount), by_tokens, note, self._price)
         if seconds is not None:
             amount = price.audio_amount_usd(seconds, at)
             if amount is not None:
-                return Cost(_rounded(amount), "priced", note, self._price)
+                return Cost(rounded(amount), "priced", note, self._price)
         if (
             usage.total_tokens
             and not usage.prompt_tokens
@@ -321,8 +323,13 @@ def _token_amount(
     return amount
 
 
-def _rounded(amount: Decimal) -> Decimal:
-    return round(amount, COST_DECIMALS) if int(amount.as_tuple().exponent) < -COST_DECIMALS else amount
+def rounded(amount: Decimal) -> Decimal:
+    """The amount, finite and below 10^40, with 0 to 20 decimals."""
+    exponent = int(amount.as_tuple().exponent)
+    if -COST_DECIMALS <= exponent <= 0:
+        return amount
+    # In as many digits as there may be: 28, as is usual, are too few for a large amount.
+    return amount.quantize(_LAST_DECIMAL if exponent < 0 else Decimal(1), context=_MANY_DIGITS)
 
 
 def unpriced(reason: str) -> Cost:
@@ -361,10 +368,10 @@ def calculate_cost(
 
     Audio that is sold by the minute is priced by `duration_seconds`, never by tokens. An unknown model or
     provider is no error but `unpriced`. `prices` is the guide's list, or the one of
-    prices.load_price_list().
+    pricing.stored.load_price_list().
 
     Raises:
-        InvalidInput: a negative quantity, or `at` without a time zone.
+        InvalidInput: a quantity is negative or no number, or `at` has no time zone.
     """
     if prompt_tokens < 0 or completion_tokens < 0 or any(count < 0 for count in details.values()):
         raise InvalidInput(f"tokens of a call must be 0 or more, not {prompt_tokens} and {completion_tokens}")
@@ -388,7 +395,10 @@ def calculate_cost(
 
 
 def _seconds(duration_seconds: Decimal | float) -> Decimal:
-    seconds = Decimal(str(duration_seconds))  # str: the float 0.1 means 0.1
+    try:
+        seconds = Decimal(str(duration_seconds))  # str: the float 0.1 means 0.1
+    except InvalidOperation:
+        raise InvalidInput(f"duration_seconds must be a number, not {duration_seconds!r}") from None
     if not seconds.is_finite() or seconds < 0:
         raise InvalidInput(f"duration_seconds must be 0 or more, not {duration_seconds}")
     return seconds

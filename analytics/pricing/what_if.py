@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from analytics.pricing.model_kinds import WORK, Kind, kind_of_calls, kind_of_model
-from analytics.pricing.price_list import ALL_MODELS, COST_DECIMALS, Cost, PriceList, Usage, unpriced
+from analytics.pricing.price_list import ALL_MODELS, Cost, PriceList, Usage, rounded, unpriced
 from analytics.pricing.public_list import public_model
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def parts_cost(
     # All models of a provider may be free of charge, also those that cannot listen.
     if seconds and not amount:
         return unpriced(no_audio)
-    return Cost(round(amount, COST_DECIMALS), "priced", note)
+    return Cost(rounded(amount), "priced", note)
 
 
 def _audio_calls(row: Mapping[Any, Any]) -> Iterator[tuple[int, Usage]]:
