@@ -32,7 +32,7 @@ check: .venv/dev ## lint, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/dev ## measure the README's speed claims (about 20 minutes)
+bench: .venv/dev ## measure what docs/speed.md says (about 20 minutes)
 	$(BIN)/python -m bench
 
 soak: .venv/dev ## 100,000 calls through kills, cuts and a full disk (some minutes)
