@@ -6,13 +6,11 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 import click
 import pytest
-import streamlit as st
 from click.testing import CliRunner
 from streamlit.web.cli import main as streamlit
 from uvicorn.main import main as uvicorn
@@ -23,7 +21,7 @@ from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database, Query
 from tests import factories
 from tests.api import serving
-from tests.app import open_page
+from tests.app import metrics_of, open_page
 from tests.connections import dsn
 from tests.documents import DOCUMENTS, README, blocks, document, is_shell, name_of, shell_lines
 from tests.llm_server import LLMServer
@@ -49,13 +47,6 @@ FROM_ELSEWHERE = {
 }
 
 
-@pytest.fixture
-def cold_caches() -> Iterator[None]:
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
 @pytest.mark.usefixtures("cold_caches")
 def test_a_call_of_the_example_is_on_the_dashboard(
     database: Database, acme: UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -67,7 +58,7 @@ def test_a_call_of_the_example_is_on_the_dashboard(
     monkeypatch.setenv("DATABASE_URL", dsn(database.url))
     page = open_page()
 
-    shown = {metric.label: metric.value for metric in page.metric}
+    shown = metrics_of(page)
     # The server answers with 150 + 80 tokens, of gpt-4o-mini at 0.15 and 0.60 USD per million.
     assert (shown["Total tokens"], shown["Total cost"]) == ("230", "$0.000070")
 
