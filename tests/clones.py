@@ -70,3 +70,11 @@ class Clones:
     def _drop(self, name: str) -> None:
         statement = sql.SQL("drop database {} with (force)")
         self._dropping.execute(statement.format(sql.Identifier(name)))
+
+
+def make_read_only(database: Database) -> None:
+    """From now on no transaction writes there, unless it says that it will."""
+    with psycopg.connect(dsn(database.url), autocommit=True) as connection:
+        statement = sql.SQL("alter database {} set default_transaction_read_only = on")
+        connection.execute(statement.format(sql.Identifier(str(database.url.database))))
+    database.close()  # its connections are from before

@@ -1,5 +1,6 @@
 """Who may ask what, how often, and what everybody may: keys, scopes, rates, health and metrics."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ from analytics.access.keys import Scope, create_key, revoke_key
 from analytics.database import Database
 from tests import factories
 from tests.api import bearer, open_api, words_of
+from tests.clones import Clones, make_read_only
 from tests.tcp_proxy import TcpProxy
 
 PROTECTED = [
@@ -24,6 +26,14 @@ CALL = {"source": "openai", "model": "gpt-4", "cost_usd": 1}
 @pytest.fixture
 def api(database: Database) -> TestClient:
     return open_api(database)
+
+
+@pytest.fixture(scope="module")
+def asked(clones: Clones, migrated_template: str) -> Iterator[TestClient]:
+    """One for all requests that change nothing."""
+    with clones.copy(migrated_template) as database:
+        make_read_only(database)
+        yield open_api(database)
 
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
@@ -141,8 +151,8 @@ def test_the_rate_is_of_the_environment(
     ],
 )
 @pytest.mark.parametrize("host", ["test", "[", "a b", "127.0.0.1:99999"])
-def test_no_such_thing(api: TestClient, method: str, path: str, status: int, host: str) -> None:
-    response = api.request(method, path, headers={"Host": host}, follow_redirects=False)
+def test_no_such_thing(asked: TestClient, method: str, path: str, status: int, host: str) -> None:
+    response = asked.request(method, path, headers={"Host": host}, follow_redirects=False)
     assert response.status_code == status
     assert list(response.json()) == ["error"]
     assert response.json()["error"].endswith("see /api/docs")

@@ -11,6 +11,7 @@ import pytest
 from analytics.database import Database, Query
 from analytics.errors import DatabaseError
 from tests import factories, repricing
+from tests.clones import Clones, make_read_only
 
 TABLES = [
     "clients",
@@ -34,6 +35,19 @@ ACCESS = ["members", "api_keys", "phone_secret"]
 
 @pytest.fixture
 def clients(database: Database) -> list[UUID]:
+    return fill(database)
+
+
+@pytest.fixture(scope="module")
+def filled(clones: Clones, migrated_template: str) -> Iterator[tuple[Database, list[UUID]]]:
+    """One for all tests that only read."""
+    with clones.copy(migrated_template) as database:
+        ids = fill(database)
+        make_read_only(database)
+        yield database, ids
+
+
+def fill(database: Database) -> list[UUID]:
     """Two clients with a conversation, folded and pending usage and a correction; calls without a client."""
     ids = [factories.client(database, name=name) for name in ("Acme", "Other")]
     for client_id in ids:
@@ -50,8 +64,11 @@ def clients(database: Database) -> list[UUID]:
 
 
 @contextmanager
-def reading_as(database: Database, client_id: object) -> Iterator["psycopg.Connection[Any]"]:
+def reading_as(
+    database: Database, client_id: object, mode: str = "read only"
+) -> Iterator["psycopg.Connection[Any]"]:
     with database.transaction() as connection:
+        connection.execute(f"set transaction {mode}")
         if client_id is not None:
             connection.execute("select set_config('app.client_id', %s, true)", [str(client_id)])
         connection.execute("set local role analytics_reader")
@@ -76,7 +93,8 @@ def test_the_list_is_complete(database: Database) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES + VIEWS)
-def test_a_reader_sees_its_one_client(database: Database, clients: list[UUID], table: str) -> None:
+def test_a_reader_sees_its_one_client(filled: tuple[Database, list[UUID]], table: str) -> None:
+    database, clients = filled
     column = "id" if table == "clients" else "client_id"
     for client_id in clients:
         with reading_as(database, client_id) as connection:
@@ -87,14 +105,16 @@ def test_a_reader_sees_its_one_client(database: Database, clients: list[UUID], t
 @pytest.mark.parametrize("client_id", [None, "", uuid4()])
 @pytest.mark.parametrize("table", TABLES + VIEWS)
 def test_a_reader_of_no_client_sees_nothing(
-    database: Database, clients: list[UUID], table: str, client_id: object
+    filled: tuple[Database, list[UUID]], table: str, client_id: object
 ) -> None:
+    database, _ = filled
     with reading_as(database, client_id) as connection:
         assert connection.execute(f"select * from {table}").fetchall() == []  # noqa: S608
 
 
 @pytest.mark.parametrize("table", ACCESS)
-def test_a_reader_sees_neither_members_nor_keys(database: Database, clients: list[UUID], table: str) -> None:
+def test_a_reader_sees_neither_members_nor_keys(filled: tuple[Database, list[UUID]], table: str) -> None:
+    database, clients = filled
     with pytest.raises(DatabaseError, match=f"permission denied for table {table}"):
         database.read(Query(statement=f"select * from {table}"), client_id=clients[0])  # noqa: S608
 
@@ -111,9 +131,9 @@ def test_a_reader_sees_neither_members_nor_keys(database: Database, clients: lis
     ],
 )
 def test_functions_answer_a_reader_for_its_client_only(
-    database: Database, clients: list[UUID], call: str, empty: int
+    filled: tuple[Database, list[UUID]], call: str, empty: int
 ) -> None:
-    own, other = clients
+    database, (own, other) = filled
     statement = f"select * from {call}"  # noqa: S608
     with database.transaction() as connection:
         everything = connection.execute(statement, [own, factories.NOW]).fetchall()
@@ -137,13 +157,17 @@ def test_functions_answer_a_reader_for_its_client_only(
         "create table own (id integer)",
     ],
 )
-def test_a_reader_cannot_write(database: Database, clients: list[UUID], statement: str) -> None:
-    with pytest.raises(Exception, match="permission denied"), reading_as(database, clients[0]) as connection:
+def test_a_reader_cannot_write(filled: tuple[Database, list[UUID]], statement: str) -> None:
+    database, clients = filled
+    with (
+        pytest.raises(Exception, match="permission denied"),
+        reading_as(database, clients[0], "read write") as connection,
+    ):
         connection.execute(statement)
 
 
 def test_a_reader_may_fold_and_nothing_changes_for_anybody(database: Database, clients: list[UUID]) -> None:
-    with reading_as(database, clients[0]) as connection:
+    with reading_as(database, clients[0], "read write") as connection:
         before = connection.execute("select * from usage_daily").fetchall()
         assert connection.execute("select fold_usage()").fetchone() == (3,)
         assert connection.execute("select * from usage_daily").fetchall() == before
