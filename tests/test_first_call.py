@@ -14,7 +14,7 @@ from analytics import queries
 from analytics.__main__ import main
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
-from analytics.ui.overview.first_call import snippets
+from analytics.ui.frame.first_call import snippets
 from tests import factories
 from tests.api import logged, serving
 from tests.app import open_page, text_of

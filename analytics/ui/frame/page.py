@@ -17,10 +17,10 @@ from analytics.queries import Client, Period
 from analytics.ui.frame import address, reads, sign_in
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
+from analytics.ui.frame.first_call import await_first_call
 from analytics.ui.frame.messages import escaped, explained, no_clients
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.sidebar import make_room
-from analytics.ui.overview.first_call import await_first_call
 
 PAGES = (
     ("streamlit_app.py", "Overview", ":material/dashboard:"),
