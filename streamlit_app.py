@@ -13,20 +13,20 @@ if __name__ == "__main__":
         page.database, page.client, page.period, page.measure.unit, page.now, sees_phones=page.sees_phones
     )
 
-    ui.freshness(shown, also=lambda: ui.downloads(page, shown))
+    ui.show_freshness(shown, also=lambda: ui.show_downloads(page, shown))
     if not shown.value.summary["request_count"].any():
-        ui.no_usage(shown.value)
+        ui.show_no_usage(page)
 
-    ui.summary_cards(shown.value)
+    ui.show_summary_cards(shown.value)
 
     weekly, daily = st.columns(2, gap="small")
     with weekly:
-        ui.weekly_evolution(page, shown)
+        ui.show_weekly_evolution(page, shown)
     with daily:
-        ui.daily_usage(page, shown)
+        ui.show_daily_usage(page, shown)
 
-    ui.model_comparison(page, shown)
-    ui.conversations(page, shown)
+    ui.show_model_comparison(page, shown)
+    ui.show_top_conversations(page, shown)
 else:
     import sys
     from contextlib import asynccontextmanager

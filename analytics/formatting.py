@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 MISSING = "\N{EM DASH}"
-_MINUS = "\N{MINUS SIGN}"
+MINUS = "\N{MINUS SIGN}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _HUGE_PERCENT = 1_000
 _FROM_WHERE_MONEY_IS_COMPACT = Decimal("9999.995")  # what prints as $10,000.00
@@ -26,7 +26,7 @@ _AS_TYPED = str.maketrans(
 
 def usd(amount: Decimal) -> str:
     """`$1,234.50`, and below a dollar enough digits to tell it from nothing: `$0.0093`, `$0.00000042`."""
-    sign = _MINUS if amount < 0 else ""
+    sign = MINUS if amount < 0 else ""
     size = abs(amount)
     if size == 0 or size >= Decimal("0.995"):
         return f"{sign}${size.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,}"
@@ -39,12 +39,12 @@ def compact_usd(amount: Decimal) -> str:
     """usd(), and from 10,000 on as compact() has it, where there is no room for more: `$12.3K`, `$4.56M`."""
     if abs(amount) < _FROM_WHERE_MONEY_IS_COMPACT:
         return usd(amount)
-    return f"{_MINUS if amount < 0 else ''}${compact(float(abs(amount)))}"
+    return f"{MINUS if amount < 0 else ''}${compact(float(abs(amount)))}"
 
 
 def exact_usd(amount: Decimal) -> str:
     """All digits that it has, without the zeros behind them: `1,234.0042 USD`."""
-    text = f"{amount:,f}".replace("-", _MINUS)
+    text = f"{amount:,f}".replace("-", MINUS)
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return f"{text}{NO_BREAK_SPACE}USD"
 
@@ -63,12 +63,12 @@ def cost(
 
 def count(number: int) -> str:
     """`1,234,567`."""
-    return f"{number:,}".replace("-", _MINUS)
+    return f"{number:,}".replace("-", MINUS)
 
 
 def compact(number: float) -> str:
     """Three significant digits with a unit: `987`, `12.3K`, `4.56M`, `1.20B`."""
-    sign = _MINUS if number < 0 else ""
+    sign = MINUS if number < 0 else ""
     size = abs(number)
     for unit, magnitude in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)):
         # From the value that would print as 1,000 of the unit below.

@@ -5,6 +5,6 @@ from analytics import ui
 page = ui.begin_page("Clients", icon="🏢", has_client=False, has_measure=False, needs_calls=False)
 shown = ui.read_clients(page)
 
-ui.freshness(shown)
-ui.clients_total(page, shown)
-ui.clients(page, shown)
+ui.show_freshness(shown)
+ui.show_clients_total(page, shown)
+ui.show_clients(page, shown)

@@ -3,10 +3,10 @@
 from analytics import queries, ui
 
 page = ui.begin_page("Conversations", icon="💬", has_measure=False)
-opened = ui.opened_conversation()
+opened = ui.conversation_in_link()
 
 if opened is None:
-    asked = ui.asked_conversations(page)
+    asked = ui.choose_conversations(page)
     found = page.read(
         queries.found_conversations,
         *page.days,
@@ -14,12 +14,12 @@ if opened is None:
         sees_phones=page.sees_phones,
         finds_phones=page.viewer.may_see_phones(page.client),
     )
-    ui.freshness(found)
-    ui.found_conversations(page, asked, found.value)
+    ui.show_freshness(found)
+    ui.show_conversation_list(page, asked, found.value)
 else:
     shown = page.read(queries.conversation_timeline, *page.days, **opened.query, sees_phones=page.sees_phones)
-    ui.freshness(shown)
-    ui.conversation_heading(page, opened, shown.value)
-    ui.conversation_numbers(shown.value)
-    ui.conversation_course(page, shown.value)
-    ui.conversation_calls(page, opened, shown.value)
+    ui.show_freshness(shown)
+    ui.show_conversation_heading(page, opened, shown.value)
+    ui.show_conversation_cards(shown.value)
+    ui.show_conversation_charts(page, shown.value)
+    ui.show_conversation_calls(page, opened, shown.value)

@@ -6,8 +6,8 @@ page = ui.begin_page("Data health", icon="🩺", has_measure=False, needs_calls=
 calls = ui.read_client_checks(page)
 installation = ui.read_installation_checks(page)
 
-ui.freshness(calls)
-ui.health_summary(calls, installation)
-ui.checks(f"Calls of {page.client.name}, {page.period}", calls)
-ui.checks("Installation", installation)
-ui.sums_against_calls(page)
+ui.show_freshness(calls)
+ui.show_health_summary(calls, installation)
+ui.show_checks(f"Calls of {page.client.name}, {page.period}", calls)
+ui.show_checks("Installation", installation)
+ui.show_sums_check(page)

@@ -10,10 +10,10 @@ page = ui.begin_page("Live", icon="📡", has_period=False)
 @st.fragment(run_every=ui.LIVE_SECONDS)
 def live() -> None:
     """All that moves; it alone runs again while the page is in sight."""
-    feed = ui.live_feed(page)
-    ui.live_numbers(feed)
-    ui.live_minutes(page, feed)
-    ui.live_calls(page, feed)
+    feed = ui.follow_calls(page)
+    ui.show_live_cards(feed)
+    ui.show_live_minutes(page, feed)
+    ui.show_live_calls(page, feed)
 
 
 live()

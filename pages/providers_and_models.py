@@ -5,22 +5,22 @@ import streamlit as st
 from analytics import ui
 
 page = ui.begin_page("Providers and models", icon="⚖️")
-other_days = ui.choose_other_days(page)
+other_days = ui.choose_compared_days(page)
 compared = ui.read_comparison(page, other_days)
 
-ui.freshness(compared)
+ui.show_freshness(compared)
 is_used = compared.value.models["request_count"].any()
 if not is_used:
-    ui.no_calls(page)
+    ui.show_no_usage(page)
 if len(compared.value.models):
-    ui.usage_comparison(page, compared.value, other_days)
+    ui.show_comparison(page, compared.value, other_days)
 
 if is_used:
-    ui.usage_over_time(page)
+    ui.show_usage_over_time(page)
     calls = ui.read_call_sums(page)
-    ui.what_if(page, calls.parts)
+    ui.show_what_if(page, calls.parts)
     hours, operations = st.columns([1.1, 1], gap="small")
     with hours:
-        ui.usage_by_hour(page, calls.by_hour)
+        ui.show_usage_by_hour(page, calls.by_hour)
     with operations:
-        ui.usage_by_operation(page, calls.by_operation)
+        ui.show_usage_by_operation(page, calls.by_operation)

@@ -69,6 +69,16 @@ def test_imports_go_down(path: Path) -> None:
             assert room in MAY_IMPORT_STREAMLIT, f"{room} imports streamlit"
 
 
+def test_folders_of_pages_do_not_import_each_other() -> None:
+    # What two pages need is in frame or parts; only the facade knows all folders.
+    folders = PROJECT_DIRECTORY / "analytics" / "ui"
+    for path in folders.glob("*/*.py"):
+        folder = path.parent.name
+        allowed = {"frame": {"frame"}, "parts": {"frame", "parts"}}.get(folder, {"frame", "parts", folder})
+        imported = {name.split(".")[2] for name in _imports(path) if re.match(r"analytics\.ui\.", name)}
+        assert imported <= allowed, f"{path} imports {imported - allowed}"
+
+
 @pytest.mark.parametrize(
     ("importing", "unwanted"),
     [

@@ -124,7 +124,7 @@ def test_a_search_that_nothing_fits_has_a_way_back(configured: Database, client_
     _two_conversations(configured, client_id)
     page = open_page(PATH, q="<b>nobody")
     assert not page.exception
-    assert "No conversation fits" in text_of(page)
+    assert "No conversation matches" in text_of(page)
     button(page, "Show all conversations").click().run()
     assert _listed(page) == ["Bob", "Ada"]
 
@@ -133,7 +133,7 @@ def test_a_page_that_is_not_there_has_a_way_back(configured: Database, client_id
     _two_conversations(configured, client_id)
     page = open_page(PATH, page="7")
     assert "There is no page 7" in text_of(page)
-    button(page, "To the first page").click().run()
+    button(page, "Go to the first page").click().run()
     assert _listed(page) == ["Bob", "Ada"]
 
 

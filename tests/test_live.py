@@ -9,7 +9,7 @@ import pytest
 
 from analytics import queries
 from analytics.database import Database
-from analytics.ui.live.feed import ALL_AGAIN, SHOWN_CALLS, Feed, read_feed, renew_feed
+from analytics.ui.live.feed import FULL_REFRESH_EVERY, MAX_CALLS, Feed, read_feed, renew_feed
 from tests import factories
 from tests.factories import NOW
 from tests.tcp_proxy import TcpProxy
@@ -105,7 +105,7 @@ def test_a_feed_reads_all_again_after_a_while(database: Database, acme: UUID) ->
     assert _ids(feed) == []
     assert feed.hour()["request_count"] == 0
 
-    feed = renew_feed(feed, database, NOW + ALL_AGAIN)
+    feed = renew_feed(feed, database, NOW + FULL_REFRESH_EVERY)
     assert _ids(feed) == [very_late]
     assert feed.hour()["request_count"] == 1
 
@@ -125,13 +125,13 @@ def test_a_feed_forgets_what_is_older_than_an_hour(database: Database, acme: UUI
 
 
 def test_a_feed_keeps_the_newest_calls(database: Database, acme: UUID) -> None:
-    for second in range(SHOWN_CALLS + 2):
+    for second in range(MAX_CALLS + 2):
         _use(database, acme, NOW + timedelta(seconds=second))
     feed = read_feed(database, acme, NOW + timedelta(minutes=1))
-    assert len(feed.calls) == SHOWN_CALLS
+    assert len(feed.calls) == MAX_CALLS
     newest = _use(database, acme, NOW + timedelta(minutes=1))
     feed = renew_feed(feed, database, NOW + timedelta(minutes=1, seconds=3))
-    assert len(feed.calls) == SHOWN_CALLS
+    assert len(feed.calls) == MAX_CALLS
     assert _ids(feed)[0] == newest
 
 
@@ -145,7 +145,7 @@ def test_rates_are_those_of_minutes_that_are_over(database: Database, acme: UUID
     assert feed.hour()["request_count"] == 4
 
 
-@pytest.mark.parametrize("later", [timedelta(seconds=3), ALL_AGAIN])
+@pytest.mark.parametrize("later", [timedelta(seconds=3), FULL_REFRESH_EVERY])
 def test_a_refresh_is_one_round_trip(database: Database, acme: UUID, later: timedelta) -> None:
     _use(database, acme, NOW)
     with TcpProxy(database.url) as proxy:

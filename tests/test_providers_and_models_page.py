@@ -318,7 +318,7 @@ def test_a_period_without_calls_is_told_and_what_is_gone_is_shown(
 ) -> None:
     use(database, client_id, date(2026, 1, 1))
     page = open_march()
-    assert "**No usage, 1 to 31 Mar 2026.** Acme made no call from 1 Mar 2026 to 31 Mar 2026." in (
+    assert "**No usage, 1 to 31 Mar 2026.** Acme made no calls from 1 Mar 2026 to 31 Mar 2026." in (
         text_of(page)
     )
     assert not page.table

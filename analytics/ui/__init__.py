@@ -1,90 +1,73 @@
-"""What every page shares. A page reads top to bottom: begin, read, show.
+"""What pages draw. A page reads top to bottom: it begins, reads, and shows.
 
-page        begin_page(): setup, sidebar, heading, and the controls, which live in the link
-sidebar     what it does on a phone; style.css: what the theme has no option for
-signing_in  who is at the other end of the session
-reading     the database and its reads, cached for a minute
-freshness   how old the numbers are, and renewing them
-cards, panels, tables   what a page shows
-conversation_list, timeline   all conversations, and one
-live        following calls as they are made
-other_days, comparison, patterns, what_if   two periods, when and for what calls were made, other prices
-states      when there is nothing to show: what is wrong and what to do
+frame   page (sidebar, heading, controls), address, links, dates, sign-in, reads, freshness, messages
+parts   cards, tables, charts, headings and empty messages that several pages use
+others  a folder per page; it imports frame and parts, never another page's folder
 """
 
-from analytics.ui.clients.table import clients, clients_total, read_clients
+from analytics.ui.clients.table import read_clients, show_clients, show_clients_total
 from analytics.ui.conversations.detail import (
-    conversation_calls,
-    conversation_course,
-    conversation_heading,
-    conversation_numbers,
+    show_conversation_calls,
+    show_conversation_cards,
+    show_conversation_charts,
+    show_conversation_heading,
 )
-from analytics.ui.conversations.listing import (
-    asked_conversations,
-    found_conversations,
-    opened_conversation,
-)
-from analytics.ui.frame.freshness import freshness
-from analytics.ui.frame.messages import no_usage
+from analytics.ui.conversations.listing import choose_conversations, show_conversation_list
+from analytics.ui.frame.freshness import show_freshness
+from analytics.ui.frame.links import conversation_in_link
 from analytics.ui.frame.page import Page, begin_page, begin_text_page
-from analytics.ui.frame.reads import read_overview
 from analytics.ui.health.checks import (
-    checks,
-    health_summary,
     read_client_checks,
     read_installation_checks,
-    sums_against_calls,
+    show_checks,
+    show_health_summary,
+    show_sums_check,
 )
-from analytics.ui.live.feed import LIVE_SECONDS, live_calls, live_feed, live_minutes, live_numbers
-from analytics.ui.overview.downloads import downloads
-from analytics.ui.overview.panels import conversations, daily_usage, model_comparison, weekly_evolution
-from analytics.ui.overview.summary import summary_cards
-from analytics.ui.prices.forms import new_price
+from analytics.ui.live.panels import (
+    LIVE_SECONDS,
+    follow_calls,
+    show_live_calls,
+    show_live_cards,
+    show_live_minutes,
+)
+from analytics.ui.overview.downloads import show_downloads
+from analytics.ui.overview.panels import (
+    show_daily_usage,
+    show_model_comparison,
+    show_top_conversations,
+    show_weekly_evolution,
+)
+from analytics.ui.overview.reading import read_overview
+from analytics.ui.overview.summary import show_summary_cards
+from analytics.ui.parts.empty import show_no_usage
+from analytics.ui.prices.forms import show_price_forms
 from analytics.ui.prices.listing import (
-    booked_and_repriced,
-    price_list,
     read_prices,
-    unpriced_models,
-    used_models,
+    show_price_list,
+    show_repricing,
+    show_unpriced_models,
+    show_used_models,
 )
-from analytics.ui.prices.switch import list_switch
-from analytics.ui.providers.compared_days import choose_other_days
-from analytics.ui.providers.comparison import no_calls, read_comparison, usage_comparison
-from analytics.ui.providers.patterns import read_call_sums, usage_by_hour, usage_by_operation, usage_over_time
-from analytics.ui.providers.what_if import what_if
+from analytics.ui.prices.switch import show_list_switch
+from analytics.ui.providers.compared_days import choose_compared_days
+from analytics.ui.providers.comparison import read_comparison, show_comparison
+from analytics.ui.providers.patterns import (
+    read_call_sums,
+    show_usage_by_hour,
+    show_usage_by_operation,
+    show_usage_over_time,
+)
+from analytics.ui.providers.what_if import show_what_if
 
 __all__ = [
     "LIVE_SECONDS",
     "Page",
-    "asked_conversations",
     "begin_page",
     "begin_text_page",
-    "booked_and_repriced",
-    "checks",
-    "choose_other_days",
-    "clients",
-    "clients_total",
-    "conversation_calls",
-    "conversation_course",
-    "conversation_heading",
-    "conversation_numbers",
-    "conversations",
-    "daily_usage",
-    "downloads",
-    "found_conversations",
-    "freshness",
-    "health_summary",
-    "list_switch",
-    "live_calls",
-    "live_feed",
-    "live_minutes",
-    "live_numbers",
-    "model_comparison",
-    "new_price",
-    "no_calls",
-    "no_usage",
-    "opened_conversation",
-    "price_list",
+    "choose_compared_days",
+    "choose_conversations",
+    "conversation_in_link",
+    "follow_calls",
     "read_call_sums",
     "read_client_checks",
     "read_clients",
@@ -92,14 +75,36 @@ __all__ = [
     "read_installation_checks",
     "read_overview",
     "read_prices",
-    "summary_cards",
-    "sums_against_calls",
-    "unpriced_models",
-    "usage_by_hour",
-    "usage_by_operation",
-    "usage_comparison",
-    "usage_over_time",
-    "used_models",
-    "weekly_evolution",
-    "what_if",
+    "show_checks",
+    "show_clients",
+    "show_clients_total",
+    "show_comparison",
+    "show_conversation_calls",
+    "show_conversation_cards",
+    "show_conversation_charts",
+    "show_conversation_heading",
+    "show_conversation_list",
+    "show_daily_usage",
+    "show_downloads",
+    "show_freshness",
+    "show_health_summary",
+    "show_list_switch",
+    "show_live_calls",
+    "show_live_cards",
+    "show_live_minutes",
+    "show_model_comparison",
+    "show_no_usage",
+    "show_price_forms",
+    "show_price_list",
+    "show_repricing",
+    "show_summary_cards",
+    "show_sums_check",
+    "show_top_conversations",
+    "show_unpriced_models",
+    "show_usage_by_hour",
+    "show_usage_by_operation",
+    "show_usage_over_time",
+    "show_used_models",
+    "show_weekly_evolution",
+    "show_what_if",
 ]

@@ -141,7 +141,7 @@ def test_conversations(browser: Browser, shown: Demo, chosen: dict[str, str]) ->
         page.get_by_role("searchbox", name="Search").fill(name)
         expect(page.get_by_text("1\N{EN DASH}1 of 1.")).to_be_visible()
         page.get_by_role("searchbox", name="Search").fill("nobody of that name")
-        expect(page.get_by_text("No conversation fits.")).to_be_visible()
+        expect(page.get_by_text("No conversation matches")).to_be_visible()
         page.get_by_role("button", name="Show all conversations").click()
         expect(page.get_by_text(f"of {formatting.count(count)}. Click a row")).to_be_visible()
 

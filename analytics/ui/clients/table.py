@@ -13,10 +13,11 @@ from analytics.errors import InvalidInput
 from analytics.queries import UNASSIGNED_CLIENT_ID, known_costs, partly_known, total_change
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.messages import escaped
-from analytics.ui.frame.page import Page, open_overview
+from analytics.ui.frame.links import open_overview
+from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.parts.cards import Card, cards, changed
+from analytics.ui.parts.empty import show_no_match
 from analytics.ui.parts.tables import COST_COLUMN, ROW_HEIGHT, harmless, marked_bounds, selected
 
 MOST_ROWS_IN_SIGHT = 100
@@ -38,7 +39,7 @@ def read_clients(page: Page) -> Reading[pd.DataFrame]:
     )
 
 
-def clients_total(page: Page, shown: Reading[pd.DataFrame]) -> None:
+def show_clients_total(page: Page, shown: Reading[pd.DataFrame]) -> None:
     """Cost, tokens, requests and coverage of all of them together, which is what the rows add up to."""
     frame = shown.value
     total = _total(frame)
@@ -84,7 +85,7 @@ def clients_total(page: Page, shown: Reading[pd.DataFrame]) -> None:
     )
 
 
-def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
+def show_clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
     """A row per client that fits the search, the largest spend first; a click on one opens its Overview."""
     everybody = shown.value
     with st.container(border=True):
@@ -106,9 +107,7 @@ def clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
         count = f"{formatting.count(len(frame))} of {count}" if search else count
         heading.markdown(f"## Clients, {page.period}  :small[:gray[{count}, the highest known cost first]]")
         if frame.empty:
-            st.info(
-                f"**No client fits.** None has “{escaped(search)}” in its name.", icon=":material/search_off:"
-            )
+            show_no_match("client", search, "name", page)
             return
         # Other rows are another table: what was clicked in the one before is not clicked in it.
         key = f"clients table {search}"
@@ -227,10 +226,10 @@ _COLUMNS = {
 }
 
 
-def _meant_search(asked: str) -> str:
+def _parse_search(asked: str) -> str:
     if len(asked) > MAX_SEARCH:
         raise InvalidInput(f"q must be at most {MAX_SEARCH} characters long, not {len(asked)}")
     return asked
 
 
-_SEARCH = Part(name="q", meant=_meant_search, default="")
+_SEARCH = Part(name="q", parse=_parse_search, default="")

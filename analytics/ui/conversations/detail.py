@@ -8,11 +8,12 @@ import streamlit as st
 
 from analytics import charts, formatting
 from analytics.queries import Timeline, known_costs, partly_known
-from analytics.ui.conversations.listing import OpenedConversation, close_conversation
+from analytics.ui.frame.links import LinkedConversation, close_conversation
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
 from analytics.ui.parts import tables
 from analytics.ui.parts.cards import Card, cards
+from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.vega import draw
 
 MAX_ROWS_IN_SIGHT = 15
@@ -20,14 +21,15 @@ NARROW_METADATA = 120  # pixels; with them all columns fit at 1440
 MAX_MODELS_IN_SIGHT = 10
 
 
-def conversation_heading(page: Page, opened: OpenedConversation, shown: Timeline) -> None:
+def show_conversation_heading(page: Page, opened: LinkedConversation, shown: Timeline) -> None:
     """The way back, and which conversation this is; ends the page where it has no calls."""
     st.button("All conversations", icon=":material/arrow_back:", type="tertiary", on_click=close_conversation)
     if shown.calls.empty:
         named = f" `{opened.conversation_id}`" if opened.conversation_id else ""
-        st.info(
-            f"**No calls, {page.period}.** {escaped(page.client.name)} has no conversation{named} "
-            "with calls in these days. Choose other days, or look among all conversations.",
+        show_empty(
+            f"No calls, {page.period}",
+            f"{escaped(page.client.name)} has no conversation{named} with calls in these days. "
+            "Choose other days, or go back to all conversations.",
             icon=":material/search_off:",
         )
         st.stop()
@@ -44,7 +46,7 @@ def conversation_heading(page: Page, opened: OpenedConversation, shown: Timeline
     st.caption(" · ".join([*parts, f"first call {first_at}", until]))
 
 
-def conversation_numbers(shown: Timeline) -> None:
+def show_conversation_cards(shown: Timeline) -> None:
     """Cost, tokens and calls of the whole conversation in the period."""
     total = _total(shown)
     priced_count = int(total["request_count"] - total["unpriced_count"])
@@ -84,7 +86,7 @@ def conversation_numbers(shown: Timeline) -> None:
     )
 
 
-def conversation_course(page: Page, shown: Timeline) -> None:
+def show_conversation_charts(page: Page, shown: Timeline) -> None:
     """Tokens of each call and the cost so far over time, and beside them the models used."""
     calls = shown.calls
     note = f"{_cut(shown)}, " if _is_cut(shown) else ""
@@ -102,7 +104,7 @@ def conversation_course(page: Page, shown: Timeline) -> None:
         _models(calls)
 
 
-def conversation_calls(page: Page, opened: OpenedConversation, shown: Timeline) -> None:
+def show_conversation_calls(page: Page, opened: LinkedConversation, shown: Timeline) -> None:
     """Every call, the oldest first, with what was logged beside it."""
     calls = shown.calls
     unpriced = calls["cost_basis"] == "unpriced"
@@ -219,7 +221,7 @@ def _cut(shown: Timeline) -> str:
     return f"first {formatting.count(len(shown.calls))} of {formatting.plural(_count(shown), 'call')}"
 
 
-def _name(opened: OpenedConversation, shown: Timeline) -> str:
+def _name(opened: LinkedConversation, shown: Timeline) -> str:
     if shown.conversation.empty:
         return escaped(tables.NO_CONVERSATION if opened.phone_handle is None else tables.UNNAMED)
     return escaped(tables.conversation_names(shown.conversation)[0])

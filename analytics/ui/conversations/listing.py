@@ -1,27 +1,21 @@
-"""The list of all conversations: what of it is asked for is in the address, and a row opens a timeline.
-
-A phone is never in a link, as links end up in histories, logs and other people's mail: a conversation that is
-nothing but a phone has a handle there.
-"""
+"""The list of all conversations: search, order and page are in the address, a click on a row opens one."""
 
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
 
 import pandas as pd
 import streamlit as st
 
 from analytics import formatting
 from analytics.errors import InvalidInput
-from analytics.queries import CONVERSATIONS_PER_PAGE, Period, Sort, known_costs, partly_known
+from analytics.queries import CONVERSATIONS_PER_PAGE, Sort, known_costs, partly_known
 from analytics.ui.frame import address, unlinked
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD
-from analytics.ui.frame.messages import escaped
+from analytics.ui.frame.links import show_calls_of
 from analytics.ui.frame.page import Page
 from analytics.ui.parts import tables
+from analytics.ui.parts.empty import show_empty, show_no_match, show_no_usage
 
 ORDERS: dict[str, tuple[Sort, bool]] = {
     "Most tokens": ("tokens", True),
@@ -39,21 +33,6 @@ DEFAULT_ORDER = "Most tokens"
 MAX_SEARCH = 100  # characters
 MAX_PAGE = 1_000_000
 _PHONE = re.compile(r"[\d\s().+-]*\d{5}[\d\s().+-]*")
-# In the address instead of an id: the handle of a conversation that has only a phone; what belongs to none.
-_HANDLE, _OF_NONE = re.compile(r"p[0-9a-f]{32}"), "none"
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenedConversation:
-    """The one whose calls are shown: by its id, by the handle of a phone without one, or neither."""
-
-    conversation_id: UUID | None
-    phone_handle: str | None
-
-    @property
-    def query(self) -> dict[str, Hashable]:
-        """Arguments of queries.conversation_timeline()."""
-        return {"conversation_id": self.conversation_id, "phone_handle": self.phone_handle}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,22 +62,7 @@ class AskedConversations:
         return (self.number - 1) * CONVERSATIONS_PER_PAGE
 
 
-def opened_conversation() -> OpenedConversation | None:
-    """The one of the address; None while all are listed."""
-    asked = _CONVERSATION.value()
-    if not asked:
-        return None
-    if asked == _OF_NONE or _HANDLE.fullmatch(asked):
-        return OpenedConversation(conversation_id=None, phone_handle=None if asked == _OF_NONE else asked)
-    return OpenedConversation(conversation_id=UUID(asked), phone_handle=None)
-
-
-def close_conversation() -> None:
-    """Back to the list."""
-    address.put(conversation=None)
-
-
-def asked_conversations(page: Page) -> AskedConversations:
+def choose_conversations(page: Page) -> AskedConversations:
     """The search and the order with their controls, and the page."""
     number = _NUMBER.value()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="search and order"):
@@ -123,10 +87,10 @@ def asked_conversations(page: Page) -> AskedConversations:
     return AskedConversations(search=search.strip(), order=_BY_SLUG[sort], number=number)
 
 
-def found_conversations(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
+def show_conversation_list(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
     """A page of conversations with ways to the others, or why there are none."""
     if found.empty:
-        _none_found(page, asked)
+        _show_none(page, asked)
         return
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -179,24 +143,7 @@ def _table(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
 def _open_selected(key: str, found: pd.DataFrame) -> None:
     row = tables.selected(key, found)
     if row is not None:
-        address.put(conversation=_written_conversation(row))
-
-
-def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
-    """Leaves another page for the conversation of a call; in a callback.
-
-    The days stay as they are, unless the call was made on a day that is not one of them.
-    """
-    changes = {"conversation": _written_conversation(call)}
-    first, last = Period.parse(DAYS.value()).range(page.client.today(page.now))
-    if not first <= call["created_at"].tz_convert(page.client.timezone).date() <= last:
-        changes["days"] = DEFAULT_PERIOD.label
-    address.leave_for("conversations", **changes)
-
-
-def _written_conversation(row: "pd.Series[Any]") -> str:
-    """As the address names it: by its id, by the handle of its phone, or neither."""
-    return str(row["conversation_id"] or row["phone_handle"] or _OF_NONE)
+        show_calls_of(row)
 
 
 def _paging(asked: AskedConversations, found: pd.DataFrame) -> None:
@@ -216,26 +163,19 @@ def _paging(asked: AskedConversations, found: pd.DataFrame) -> None:
                 st.button(label, icon=icon, disabled=not is_there, on_click=_turn_to, args=[number])
 
 
-def _none_found(page: Page, asked: AskedConversations) -> None:
+def _show_none(page: Page, asked: AskedConversations) -> None:
     if asked.number > 1:
-        st.info(
-            f"**There is no page {formatting.count(asked.number)}.** Fewer conversations than that fit.",
+        show_empty(
+            f"There is no page {formatting.count(asked.number)}",
+            "The list is shorter.",
             icon=":material/last_page:",
         )
-        st.button("To the first page", type="primary", on_click=_turn_to, args=[1])
+        st.button("Go to the first page", type="primary", on_click=_turn_to, args=[1])
     elif asked.search:
-        st.info(
-            f"**No conversation fits.** None that was used, {page.period}, has "
-            f"“{escaped(asked.search)}” in its name or {_phone_part(page)}, or an id that begins with it.",
-            icon=":material/search_off:",
-        )
+        show_no_match("conversation", asked.search, f"name, {_phone_part(page)} or start of id", page)
         st.button("Show all conversations", type="primary", on_click=_clear_search)
     else:
-        st.info(
-            f"**No usage, {page.period}.** {escaped(page.client.name)} made no call in these days. "
-            "Choose other days.",
-            icon=":material/hourglass_empty:",
-        )
+        show_no_usage(page)
 
 
 def _phone_part(page: Page) -> str:
@@ -251,18 +191,7 @@ def _clear_search() -> None:
     address.put(**_SEARCH.changes(""))
 
 
-def _meant_conversation(asked: str) -> str:
-    if asked == _OF_NONE or _HANDLE.fullmatch(asked):
-        return asked
-    try:
-        return str(UUID(asked))
-    except ValueError:
-        raise InvalidInput(
-            f'conversation must be an id such as {UUID(int=0)}, not "{asked[:MAX_SEARCH]}"'
-        ) from None
-
-
-def _meant_search(asked: str) -> str:
+def _parse_search(asked: str) -> str:
     search = unlinked.found(asked)
     if search is None:
         raise InvalidInput("a phone number that was searched for is not in the link: type it once more")
@@ -271,17 +200,17 @@ def _meant_search(asked: str) -> str:
     return search
 
 
-def _written_search(search: str) -> str:
+def _spell_search(search: str) -> str:
     return unlinked.kept(search) if _PHONE.fullmatch(search) else search
 
 
-def _meant_sort(asked: str) -> str:
+def _parse_sort(asked: str) -> str:
     if asked not in _BY_SLUG:
         raise InvalidInput(f'sort must be one of {", ".join(_BY_SLUG)}, not "{asked[:MAX_SEARCH]}"')
     return asked
 
 
-def _meant_number(asked: str) -> int:
+def _parse_number(asked: str) -> int:
     if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:10]) <= MAX_PAGE):
         raise InvalidInput(f'page must be a whole number from 1 to {MAX_PAGE:,}, not "{asked[:MAX_SEARCH]}"')
     return int(asked)
@@ -292,7 +221,6 @@ def _slug(order: str) -> str:
 
 
 _BY_SLUG = {_slug(order): order for order in ORDERS}
-_SEARCH = Part(name="q", meant=_meant_search, written=_written_search, default="", ends=("page",))
-_SORT = Part(name="sort", meant=_meant_sort, default=_slug(DEFAULT_ORDER), ends=("page",))
-_NUMBER = Part(name="page", meant=_meant_number, default=1)
-_CONVERSATION = Part(name="conversation", meant=_meant_conversation, default="")
+_SEARCH = Part(name="q", parse=_parse_search, spell=_spell_search, default="", resets=("page",))
+_SORT = Part(name="sort", parse=_parse_sort, default=_slug(DEFAULT_ORDER), resets=("page",))
+_NUMBER = Part(name="page", parse=_parse_number, default=1)

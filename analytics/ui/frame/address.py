@@ -68,13 +68,13 @@ class Part(Generic[Value]):
 
     name: str
     """Of the parameter."""
-    meant: Callable[[str], Value]
+    parse: Callable[[str], Value]
     """The value that a spelling stands for; raises InvalidInput, which says which there are."""
     default: Value
     """Is not written."""
-    written: Callable[[Value], str] = str
+    spell: Callable[[Value], str] = str
     """How a value is spelled in the address."""
-    ends: Sequence[str] = ()
+    resets: Sequence[str] = ()
     """Parts that mean nothing any more when this one changes."""
     is_always_written: bool = False
     """Once it was chosen: the default may be another one tomorrow."""
@@ -85,7 +85,7 @@ class Part(Generic[Value]):
         if asked is None:
             return self.default
         try:
-            return self.meant(asked)
+            return self.parse(asked)
         except InvalidInput as error:
             self.refuse(error)
 
@@ -129,7 +129,7 @@ class Part(Generic[Value]):
     def changes(self, value: Value) -> dict[str, str | None]:
         """What another value of it changes in the address."""
         is_written = self.is_always_written or value != self.default
-        return {self.name: self.written(value) if is_written else None, **dict.fromkeys(self.ends)}
+        return {self.name: self.spell(value) if is_written else None, **dict.fromkeys(self.resets)}
 
 
 def begin(page: str, pages: Sequence[str]) -> None:

@@ -4,14 +4,16 @@ from datetime import date, datetime, timedelta
 
 import streamlit as st
 
-from analytics import queries
+from analytics import formatting, queries
 from analytics.queries import Client, Period
 from analytics.ui.frame import address
 from analytics.ui.frame.address import Part
 
+Days = tuple[date, date]
+"""A first and a last day."""
 DEFAULT_PERIOD = Period(days=30)
 DAYS = Part(
-    name="days", meant=lambda asked: Period.parse(asked).label, default=DEFAULT_PERIOD.label, ends=("page",)
+    name="days", parse=lambda asked: Period.parse(asked).label, default=DEFAULT_PERIOD.label, resets=("page",)
 )
 
 
@@ -33,6 +35,15 @@ def spelled(label: str) -> str:
     """`30d` as it is, two days as headings have them."""
     period = Period.parse(label)
     return label if period.last is None else str(period)
+
+
+def window(days: Days) -> str:
+    """`1 to 31 Mar 2026`."""
+    return formatting.window(count(days), days[1])
+
+
+def count(days: Days) -> int:
+    return (days[1] - days[0]).days + 1
 
 
 def _calendar(period: Period, client: Client, now: datetime) -> None:

@@ -12,7 +12,7 @@ from analytics.ui.frame.messages import LOOK_EVERY_SECONDS, reason
 from analytics.ui.frame.reads import Reading
 
 
-def freshness(shown: Reading[Any], also: Callable[[], object] = lambda: None) -> None:
+def show_freshness(shown: Reading[Any], also: Callable[[], object] = lambda: None) -> None:
     """The age of the numbers with a button to renew them, and a warning where that did not work.
 
     An open page renews itself: it runs again when the cache has newer numbers than those shown, and when the

@@ -10,9 +10,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from analytics import formatting
 from analytics.errors import AccessNotSetUp, AnalyticsError, DatabaseUnavailable, InvalidInput, SchemaMissing
-from analytics.queries import Overview
 
 LOOK_EVERY_SECONDS = 4
 """How often an open page looks for what is new. It asks the cache, which asks the database once a minute."""
@@ -99,17 +97,6 @@ def no_clients() -> NoReturn:
     )
     look_again()
     st.stop()
-
-
-def no_usage(overview: Overview) -> None:
-    """The client is there, but used nothing in the period."""
-    first, last = formatting.day(overview.first_day), formatting.day(overview.last_day)
-    st.info(
-        f"**No usage, {overview.period}.** {escaped(overview.client.name)} made no call "
-        f"from {first} to {last}. Choose other days, or check that the application logs its calls with "
-        f"this client's id, `{overview.client.id}`.",
-        icon=":material/hourglass_empty:",
-    )
 
 
 def in_dollars(markdown: str) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
-from uuid import UUID
 
 import streamlit as st
 
@@ -97,9 +96,9 @@ def begin_page(
     heading, clients_link = _begin(title, icon=icon)
     now = datetime.now(UTC)
     with explained():
-        database = reads.database(now)
+        database = reads.open_database(now)
         viewer = _viewer(database)
-        labels = _labels(viewer.clients)
+        labels = client_labels(viewer.clients)
         if not labels:
             no_clients()
         st.session_state[_SEES_SEVERAL] = len(labels) > 1
@@ -140,7 +139,9 @@ def _viewer(database: Database) -> Viewer:
     try:
         viewer = reads.current_viewer(database)
         asked = st.query_params.get("client")
-        if not viewer.clients or (asked is not None and _find_client(asked, _labels(viewer.clients)) is None):
+        if not viewer.clients or (
+            asked is not None and _find_client(asked, client_labels(viewer.clients)) is None
+        ):
             # Somebody may just have made the first client, or the one of the link.
             reads.forget_viewers()
             viewer = reads.current_viewer(database)
@@ -210,14 +211,7 @@ def _link_to_clients(title: str) -> None:
         _link_to(*clients_page, title)
 
 
-def open_overview(page: Page, client_id: UUID) -> None:
-    """Leaves for the Overview of a client, with the same period and measure; in a callback."""
-    labels = _labels(page.viewer.clients)
-    [label] = [label for label, client in labels.items() if client.id == client_id]
-    address.leave_for("", client=label)
-
-
-def _labels(clients: Sequence[Client]) -> dict[str, Client]:
+def client_labels(clients: Sequence[Client]) -> dict[str, Client]:
     """What the selector and links call each client: its name, with its id where two have the same."""
     names = [client.name for client in clients]
     return {
@@ -229,7 +223,7 @@ def _labels(clients: Sequence[Client]) -> dict[str, Client]:
 def _client_part(labels: dict[str, Client]) -> Part[str]:
     """The first visit is to the first client with calls."""
 
-    def meant(asked: str) -> str:
+    def parse(asked: str) -> str:
         label = _find_client(asked, labels)
         if label is None:
             raise UnknownClient(f'no client "{asked[:MAX_NAME]}" that you could see here')
@@ -237,7 +231,7 @@ def _client_part(labels: dict[str, Client]) -> Part[str]:
 
     first = next((label for label, client in labels.items() if client.first_day), next(iter(labels)))
     return Part(
-        name="client", meant=meant, default=first, ends=("conversation", "page"), is_always_written=True
+        name="client", parse=parse, default=first, resets=("conversation", "page"), is_always_written=True
     )
 
 
@@ -249,11 +243,11 @@ def _find_client(asked: str, labels: dict[str, Client]) -> str | None:
     return by_id.get(asked.lower())
 
 
-def _meant_measure(asked: str) -> str:
+def _parse_measure(asked: str) -> str:
     name = asked.capitalize()
     if name not in MEASURES:
         raise InvalidInput(f'show must be one of {", ".join(MEASURES)}, not "{asked[:MAX_NAME]}"')
     return name
 
 
-MEASURE = Part(name="show", meant=_meant_measure, default="Tokens")
+MEASURE = Part(name="show", parse=_parse_measure, default="Tokens")

@@ -16,13 +16,13 @@ from uuid import UUID
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
-from analytics import config, demo, queries
+from analytics import config, demo
 from analytics.access.viewer import Identity, Viewer, decide_viewer
 from analytics.config import AccessSettings
 from analytics.database import Database, Query
 from analytics.errors import DatabaseError
 from analytics.migrations import open_ready_database
-from analytics.queries import Client, Overview, Period, Unit
+from analytics.queries import Client
 from analytics.ui.frame import sign_in
 from analytics.ui.frame.messages import explained, tell_operator
 
@@ -49,8 +49,8 @@ class Reading(Generic[Answer]):
     """The same question at a later moment: the same numbers until they are a minute old."""
 
 
-def database(now: datetime) -> Database:
-    """The configured database; without one the embedded, made ready and filled with demo data at first."""
+def open_database(now: datetime) -> Database:
+    """Opens the configured database, or else the embedded one, migrated and filled with demo data."""
     found = secrets()
     settings = config.access_settings(found)
     # Before the database says who is looking, which it may not: whoever sits here runs it.
@@ -59,47 +59,30 @@ def database(now: datetime) -> Database:
     return _opened(url.render_as_string(hide_password=False) if url else EMBEDDED, found, now)
 
 
-def current_viewer(of: Database) -> Viewer:
+def current_viewer(database: Database) -> Viewer:
     """Who is looking and what they may see, at most a minute old.
 
     Raises:
         AccessRefused: they may see nothing.
     """
     settings = config.access_settings(secrets())
-    decided = _viewer(_place(of), settings, sign_in.identity(), sign_in.is_at_this_machine(), of)
+    decided = _viewer(_place(database), settings, sign_in.identity(), sign_in.is_at_this_machine(), database)
     tell_operator(decided.sees_all_clients)
     return decided
 
 
-def read_overview(
-    of: Database, client: Client, period: Period, order: Unit, now: datetime, *, sees_phones: bool
-) -> Reading[Overview]:
-    """The Overview's numbers, as read() has them. Folds behind them where much is pending."""
-    shown = read(
-        of,
-        ("overview", client.id, period, order, sees_phones),
-        lambda moment: queries.load_overview(of, client.id, period, moment, order, sees_phones=sees_phones),
-        now,
-    )
-    if shown.value.has_many_pending and shown.failure is None:
-        _fold_once(_place(of), shown.loaded_at, of)
-    if shown.failure is None and not all(line.is_exact for line in shown.value.own_priced):
-        # What was cached, and how long audio was, is known of the days that are kept.
-        keep_hours(of, client, (shown.value.first_day, shown.value.last_day))
-    compared = shown.value.compared
-    if shown.failure is None and compared.until_at is not None:
-        # Of that day only a part is read: by its hours, once they are kept.
-        keep_hours(of, client, (compared.last_date, compared.last_date))
-    return shown
+def fold(database: Database, loaded_at: datetime) -> None:
+    """Folds behind the page: once, however many visitors see numbers of this moment."""
+    _fold_once(_place(database), loaded_at, database)
 
 
-def keep_hours(of: Database, client: Client, days: tuple[date, date]) -> None:
+def keep_hours(database: Database, client: Client, days: tuple[date, date]) -> None:
     """Keeps the sums per hour of the days that are over, behind the page; at most once a minute."""
-    _keep_hours_once(_place(of), client.id, days, of)
+    _keep_hours_once(_place(database), client.id, days, database)
 
 
 def read(
-    of: Database, view: tuple[Hashable, ...], load: Callable[[datetime], Answer], now: datetime
+    database: Database, view: tuple[Hashable, ...], load: Callable[[datetime], Answer], now: datetime
 ) -> Reading[Answer]:
     """What load(now) says, at most a minute old while the database answers; `view` names the question.
 
@@ -108,13 +91,13 @@ def read(
     """
     with explained():
         (value, loaded_at), failure = _or_last_good(
-            (_place(of), *view), lambda: _kept(_place(of), view, load, now)
+            (_place(database), *view), lambda: _kept(_place(database), view, load, now)
         )
     return Reading(
         value=value,
         loaded_at=loaded_at,
-        failure=failure or of.failure(),
-        renew=partial(read, of, view, load),
+        failure=failure or database.failure(),
+        renew=partial(read, database, view, load),
     )
 
 
@@ -163,9 +146,9 @@ def secrets() -> dict[str, Any] | None:
         return None
 
 
-def _place(of: Database) -> str:
+def _place(database: Database) -> str:
     """Tells databases apart in a cache's key."""
-    return of.url.render_as_string(hide_password=True)
+    return database.url.render_as_string(hide_password=True)
 
 
 # Not renewed in the background: whoever is no member any more sees nothing after a minute.
@@ -236,15 +219,15 @@ def _last_good() -> "OrderedDict[tuple[Hashable, ...], Any]":
     return OrderedDict()
 
 
-def _fold(of: Database) -> None:
+def _fold(database: Database) -> None:
     try:
-        of.fold()
+        database.fold()
     except DatabaseError as error:
         log.warning("could not fold; numbers stay right, reads get slower: %s", error)
 
 
-def _keep_hours(of: Database, client_id: UUID, days: tuple[date, date]) -> None:
+def _keep_hours(database: Database, client_id: UUID, days: tuple[date, date]) -> None:
     try:
-        of.keep_hours(client_id, *days)
+        database.keep_hours(client_id, *days)
     except DatabaseError as error:
         log.warning("could not keep the sums per hour; numbers stay right, reads get slower: %s", error)

@@ -47,7 +47,7 @@ def read_installation_checks(page: Page) -> Reading[Sequence[Check]] | None:
     )
 
 
-def health_summary(*parts: Reading[Sequence[Check]] | None) -> None:
+def show_health_summary(*parts: Reading[Sequence[Check]] | None) -> None:
     """One sentence: whether there is anything to do."""
     states = [check.state for part in parts if part is not None for check in part.value]
     failed, warned = states.count("fail"), states.count("warn")
@@ -61,7 +61,7 @@ def health_summary(*parts: Reading[Sequence[Check]] | None) -> None:
         st.success(f"**All is well**: {looked}, nothing to do.", icon=":material/check_circle:")
 
 
-def checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
+def show_checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
     """A panel of checks, those that need somebody first."""
     if part is None:
         return
@@ -72,7 +72,7 @@ def checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
             _check(check)
 
 
-def sums_against_calls(page: Page) -> None:
+def show_sums_check(page: Page) -> None:
     """Compares the sums with every call of the period, when somebody asks for it."""
     first, last = page.days
     asked = (page.client.id, first, last)

@@ -17,7 +17,7 @@ from analytics.ui.frame.reads import Reading
 MOST_CALLS = 200_000
 
 
-def downloads(page: Page, shown: Reading[Overview]) -> None:
+def show_downloads(page: Page, shown: Reading[Overview]) -> None:
     """A menu of files, each made when it is clicked. Phones are masked; who may see them may have them."""
     overview = shown.value
     first, last = overview.first_day, overview.last_day

@@ -9,11 +9,11 @@ from analytics import charts, formatting
 from analytics.queries import TOP_CONVERSATIONS, Overview, Period
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.parts import tables
+from analytics.ui.overview.tables import show_conversations, show_models
 from analytics.ui.parts.vega import draw, draw_amounts, is_unknown
 
 
-def weekly_evolution(page: Page, shown: Reading[Overview]) -> None:
+def show_weekly_evolution(page: Page, shown: Reading[Overview]) -> None:
     """Twelve weeks of OpenAI, Groq and the total; more where the period lies in more."""
     period = shown.value.period
     count = len(shown.value.weekly)
@@ -36,7 +36,7 @@ def weekly_evolution(page: Page, shown: Reading[Overview]) -> None:
         )
 
 
-def daily_usage(page: Page, shown: Reading[Overview]) -> None:
+def show_daily_usage(page: Page, shown: Reading[Overview]) -> None:
     """Thirty days, or the period's where those are more, stacked by provider."""
     period = shown.value.period
     days = formatting.window(period.chart_days, period.last)
@@ -67,7 +67,7 @@ def _pale(what: str, period: Period, are_some: bool) -> str:
     return f" Pale: {what} before {'the ' if period.last is None else ''}{period}."
 
 
-def model_comparison(page: Page, shown: Reading[Overview]) -> None:
+def show_model_comparison(page: Page, shown: Reading[Overview]) -> None:
     """OpenAI against Groq and the rest as a pie, and every model in a table."""
     overview = shown.value
     with st.container(border=True):
@@ -96,10 +96,10 @@ def model_comparison(page: Page, shown: Reading[Overview]) -> None:
                     key="share chart",
                 )
         with table:
-            tables.models(overview)
+            show_models(overview)
 
 
-def conversations(page: Page, shown: Reading[Overview]) -> None:
+def show_top_conversations(page: Page, shown: Reading[Overview]) -> None:
     """The twenty conversations with the most of what is measured."""
     overview = shown.value
     with st.container(border=True):
@@ -110,7 +110,7 @@ def conversations(page: Page, shown: Reading[Overview]) -> None:
                 overview.conversations,
             )
             page.choose_phones()
-        tables.conversations(overview)
+        show_conversations(overview)
 
 
 def _heading(title: str, page: Page, frame: pd.DataFrame) -> None:

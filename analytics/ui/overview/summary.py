@@ -15,7 +15,7 @@ from analytics.ui.parts.cards import Card, cards, changed, compared_with
 PROVIDERS = ("openai", "groq", "other")
 
 
-def summary_cards(overview: Overview) -> None:
+def show_summary_cards(overview: Overview) -> None:
     """Total tokens and cost, OpenAI, Groq, and Other unless it is zero; the parts add up to the total.
 
     Providers show what is measured.

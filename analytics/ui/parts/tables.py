@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
-from analytics import charts, formatting
-from analytics.queries import Overview, known_costs, partly_known
+from analytics import formatting
+from analytics.ui.frame.messages import escaped
 
 NO_MODEL = "(no model named)"
 NO_CONVERSATION = "(calls without a conversation)"
@@ -24,105 +24,6 @@ COST_COLUMN = st.column_config.NumberColumn(
     help="≥: of the calls with a known price, as some have none. A dash: unknown, as none has one.",
 )
 NO_PRICE_COLUMN = st.column_config.NumberColumn(help="Requests whose cost is not known.")
-
-
-def models(overview: Overview) -> None:
-    """One row per provider and model, the first one by what is measured, with what belongs to that.
-
-    As many columns as fit beside the pie; those of the other measure are one click away.
-    """
-    frame = overview.models
-    columns = {
-        "Model": frame["model"].fillna(NO_MODEL),
-        "Cost": known_costs(frame),
-        "Tokens": frame["total_tokens"],
-        "Provider": frame["source"].map(charts.source_name),
-        "per 1K tokens": frame["cost_per_1k_tokens"].astype("float64"),
-        "Prompt": frame["prompt_tokens"],
-        "Completion": frame["completion_tokens"],
-        "Requests": frame["request_count"],
-        "per request": frame["tokens_per_request"],
-        "No price": frame["unpriced_count"],
-    }
-    shown = {
-        "cost": ("Model", "Cost", "Provider", "per 1K tokens", "Tokens", "Requests", "No price"),
-        "tokens": (
-            *("Model", "Tokens", "Provider", "Prompt", "Completion", "Requests", "per request", "Cost"),
-        ),
-    }[overview.order]
-    table = without_zeros(pd.DataFrame({name: columns[name] for name in shown}), "No price")
-    st.dataframe(
-        readable(table, Cost=partly_known(frame)),
-        hide_index=True,
-        placeholder=formatting.MISSING,
-        height=ROW_HEIGHT * (min(max(len(table), 1), 12) + 1) + 3,
-        column_config={
-            "Model": st.column_config.TextColumn(pinned=True),
-            "Cost": COST_COLUMN,
-            "No price": NO_PRICE_COLUMN,
-            "per request": st.column_config.NumberColumn("Per request", help="Tokens divided by requests."),
-            "per 1K tokens": st.column_config.NumberColumn(
-                "USD per 1K", help="Cost per 1,000 tokens; a dash where some of the cost is unknown."
-            ),
-        },
-        key="models table",
-    )
-
-
-def conversations(overview: Overview) -> None:
-    """The first conversations by what is measured; phones as they were read."""
-    frame = overview.conversations
-    by_cost = overview.order == "cost"
-    columns = {
-        "Conversation": conversation_names(frame),
-        "Cost": known_costs(frame),
-        "Tokens": frame["total_tokens"],
-        "Share": _shares_of_cost(overview) if by_cost else 100 * frame["share_of_tokens"],
-        "OpenAI": frame["openai_tokens"],
-        "Groq": frame["groq_tokens"],
-        "Other": frame["other_tokens"],
-        "Requests": frame["request_count"],
-        "No price": frame["unpriced_count"],
-        "Phone": phones(frame),
-    }
-    shown = {
-        "cost": ("Conversation", "Cost", "Share", "Requests", "No price", "Tokens", "Phone"),
-        "tokens": (
-            *("Conversation", "Tokens", "Share", "OpenAI", "Groq", "Other", "Requests", "Cost", "No price"),
-            "Phone",
-        ),
-    }[overview.order]
-    table = pd.DataFrame({name: columns[name] for name in shown})
-    table = without_zeros(table, "Other", "No price")
-    largest = float(table["Share"].max()) if table["Share"].notna().any() else 0.0
-    st.dataframe(
-        readable(table, Cost=partly_known(frame)),
-        hide_index=True,
-        placeholder=formatting.MISSING,
-        height=ROW_HEIGHT * (max(len(table), 1) + 1) + 3,
-        column_config={
-            "Conversation": st.column_config.TextColumn(pinned=True, width="medium"),
-            "Share": st.column_config.ProgressColumn(
-                f"Share of {overview.order}",
-                help=f"Of all the client's {'known cost' if by_cost else 'tokens'} in the period; "
-                "the bars are scaled to the largest.",
-                min_value=0.0,
-                max_value=largest or 100.0,
-                format="%.1f%%",
-                color="primary",
-            ),
-            "Cost": COST_COLUMN,
-            "No price": NO_PRICE_COLUMN,
-        },
-        key="conversations table",
-    )
-
-
-def _shares_of_cost(overview: Overview) -> "pd.Series[float]":
-    """The share of each conversation in the period's known cost, in percent; missing where its cost is."""
-    summary = overview.summary
-    total = float(summary.loc[summary["provider"] == "total", "total_cost"].iloc[0])
-    return 100 * known_costs(overview.conversations) / (total or 1.0)
 
 
 def selected(key: str, frame: pd.DataFrame) -> "pd.Series[Any] | None":
@@ -206,3 +107,19 @@ def _usd(amount: object) -> str:
 
 def _at_least(amount: object) -> str:
     return formatting.cost(Decimal(repr(amount)), 1, 2)
+
+
+def show_text_table(rows: list[dict[str, str]], *, text_columns: int, key: str) -> None:
+    """Rows of Markdown, whose cells line up on the right from the column `text_columns` on."""
+    with st.container(key=key):
+        # st.table aligns text to the left, by a style of each cell, and breaks a model's name at its hyphens.
+        cells = f".st-key-{key.replace(' ', '-')} :is(th, td)"
+        st.html(
+            f"<style>{cells}, {cells} p {{ white-space: nowrap !important; }} "
+            f"{cells}:nth-child(n+{text_columns + 1}) {{ text-align: right !important; }}</style>"
+        )
+        st.table(pd.DataFrame(rows), hide_index=True, border="horizontal")
+
+
+def model_name(model: str | None) -> str:
+    return escaped(model or NO_MODEL)

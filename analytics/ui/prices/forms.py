@@ -25,7 +25,7 @@ _DRAFT = "price draft"
 _DONE = "price done"
 
 
-def new_price(page: Page, shown: Reading[PriceBook]) -> None:
+def show_price_forms(page: Page, shown: Reading[PriceBook]) -> None:
     """Two forms for administrators; for others who may change what."""
     with st.container(border=True, key="new price"):
         st.markdown("## Change the list")

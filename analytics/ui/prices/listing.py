@@ -30,14 +30,14 @@ _QUIET = ("No price", "Still none", "Cost given", "Note", "State", "Cached input
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
-def _meant_prices(asked: str) -> bool:
+def _parse_prices(asked: str) -> bool:
     if asked not in ("now", "all"):
         raise InvalidInput(f'prices must be now or all, not "{asked[:40]}"')
     return asked == "all"
 
 
 _ALL = Part(
-    name="prices", meant=_meant_prices, default=False, written=lambda is_all: "all" if is_all else "now"
+    name="prices", parse=_parse_prices, default=False, spell=lambda is_all: "all" if is_all else "now"
 )
 
 
@@ -52,7 +52,7 @@ def read_prices(page: Page) -> Reading[PriceBook]:
     )
 
 
-def unpriced_models(shown: Reading[PriceBook]) -> None:
+def show_unpriced_models(shown: Reading[PriceBook]) -> None:
     """A warning where calls of the period have no price."""
     missing = [used for used in shown.value.used if used.unpriced_count]
     if not missing:
@@ -69,7 +69,7 @@ def unpriced_models(shown: Reading[PriceBook]) -> None:
     )
 
 
-def used_models(page: Page, shown: Reading[PriceBook]) -> None:
+def show_used_models(page: Page, shown: Reading[PriceBook]) -> None:
     """What each model in use costs now, from which list, and the public price where ours is another."""
     used = shown.value.used
     with st.container(border=True, key="used models"):
@@ -86,7 +86,7 @@ def used_models(page: Page, shown: Reading[PriceBook]) -> None:
             )
 
 
-def price_list(page: Page, shown: Reading[PriceBook]) -> None:
+def show_price_list(page: Page, shown: Reading[PriceBook]) -> None:
     """The prices of this client and of the installation that hold now, and on request all."""
     with st.container(border=True, key="price list"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -107,7 +107,7 @@ def price_list(page: Page, shown: Reading[PriceBook]) -> None:
         )
 
 
-def booked_and_repriced(page: Page) -> None:
+def show_repricing(page: Page) -> None:
     """What the calls of the period are booked with beside what they would cost now, when somebody asks."""
     first, last = page.days
     asked = (page.client.id, first, last)

@@ -27,7 +27,7 @@ _OTHER: dict[ListName, ListName] = {"guide": "public", "public": "guide"}
 _LISTS: dict[ListName, str] = {"guide": "the guide's list", "public": "the public list"}
 
 
-def list_switch(page: Page, shown: Reading[PriceBook]) -> None:
+def show_list_switch(page: Page, shown: Reading[PriceBook]) -> None:
     """What list decides since when; a form to switch it, where the viewer administers all clients."""
     in_use = list_in_use(shown.value.entries, page.now)
     with st.container(border=True, key="list in use"):

@@ -5,20 +5,18 @@ from datetime import date, timedelta
 
 import streamlit as st
 
-from analytics import formatting
 from analytics.errors import InvalidInput
 from analytics.queries import Period
 from analytics.ui.frame import address
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.dates import spelled
+from analytics.ui.frame.dates import Days, count, spelled
 from analytics.ui.frame.page import Page
 
 DAYS_BEFORE = "Days before"
 MONTH_BEFORE = "Same days last month"
-Days = tuple[date, date]
 
 
-def choose_other_days(page: Page) -> Days:
+def choose_compared_days(page: Page) -> Days:
     """As many days just before, the same days of the month before, or any two."""
     part = _part(page)
     labels = [DAYS_BEFORE, MONTH_BEFORE]
@@ -31,25 +29,16 @@ def choose_other_days(page: Page) -> Days:
             format_func=lambda label: label if label in labels else spelled(label),
             required=True,
         )
-        _, other = _meant(chosen, page.days)
+        _, other = _parse(chosen, page.days)
         _calendar(page, other, part)
     return other
 
 
 def _part(page: Page) -> Part[str]:
-    return Part(name="with", meant=lambda asked: _meant(asked, page.days)[0], default=DAYS_BEFORE)
+    return Part(name="with", parse=lambda asked: _parse(asked, page.days)[0], default=DAYS_BEFORE)
 
 
-def window(days: Days) -> str:
-    """`1 to 31 Mar 2026`."""
-    return formatting.window(count(days), days[1])
-
-
-def count(days: Days) -> int:
-    return (days[1] - days[0]).days + 1
-
-
-def _meant(asked: str, days: Days) -> tuple[str, Days]:
+def _parse(asked: str, days: Days) -> tuple[str, Days]:
     """The label and the days that `asked` stands for, next to the `days` of the page.
 
     Raises:

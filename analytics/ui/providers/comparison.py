@@ -12,14 +12,13 @@ import streamlit as st
 from analytics import charts, formatting, queries
 from analytics.queries import Change, ComparedDays, Comparison, Unit
 from analytics.ui.frame import reads
+from analytics.ui.frame.dates import Days, count, window
 from analytics.ui.frame.messages import escaped, in_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.parts.tables import NO_MODEL
-from analytics.ui.providers.compared_days import Days, count, window
+from analytics.ui.parts.tables import model_name, show_text_table
 
 MISSING = formatting.MISSING
-MINUS = "\N{MINUS SIGN}"
 _RANKED: dict[Unit, str] = {
     "tokens": "the most tokens first",
     "cost": "the highest known cost first",
@@ -42,7 +41,7 @@ def read_comparison(page: Page, other: Days) -> Reading[Comparison]:
     )
 
 
-def usage_comparison(page: Page, compared: Comparison, other: Days) -> None:
+def show_comparison(page: Page, compared: Comparison, other: Days) -> None:
     """Every model with its provider's sums and the total: now, before, and the change.
 
     The first ones have the most of what is measured, which is the first column of numbers.
@@ -50,7 +49,7 @@ def usage_comparison(page: Page, compared: Comparison, other: Days) -> None:
     unit, frame, days = page.measure.unit, compared.models, compared.days
     with st.container(border=True):
         st.markdown(f"## {window(page.days)} compared with {window(other)}  :small[:gray[{_RANKED[unit]}]]")
-        table(list(_rows(frame, unit, days)), text_columns=1, key="comparison table")
+        show_text_table(list(_rows(frame, unit, days)), text_columns=1, key="comparison table")
         notes = [
             f"Upper numbers: {window(page.days)} ({formatting.plural(count(page.days), 'day')}). "
             f"Lower numbers: {window(other)} ({formatting.plural(count(other), 'day')}"
@@ -72,17 +71,6 @@ def _until(days: ComparedDays, timezone: str) -> str:
         return ""
     at = days.until_at.astimezone(ZoneInfo(timezone))
     return f", until {at:%H:%M} on {formatting.day(at)}, as it is now"
-
-
-def no_calls(page: Page) -> None:
-    """The client is there, but used nothing in the days of the page."""
-    st.info(
-        f"**No usage, {page.period}.** {escaped(page.client.name)} made no call "
-        f"from {formatting.day(page.days[0])} to {formatting.day(page.days[1])}. "
-        "Choose other days above, or check that the application logs its calls with "
-        f"this client's id, `{page.client.id}`.",
-        icon=":material/hourglass_empty:",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,24 +218,8 @@ def _marked(change: Change, now: Decimal | int, then: Decimal | int) -> str:
         return "· new" if now else ""
     if not now:
         return "· gone"
-    percent = (change.text or "").replace("-", MINUS)
+    percent = (change.text or "").replace("-", formatting.MINUS)
     if percent.startswith("0%"):
         return "· unchanged"
-    is_up = not percent.startswith(MINUS)
+    is_up = not percent.startswith(formatting.MINUS)
     return f"{'▲' if is_up else '▼'}{formatting.NO_BREAK_SPACE}{percent}"
-
-
-def table(rows: list[dict[str, str]], *, text_columns: int, key: str) -> None:
-    """Rows of Markdown, whose cells line up on the right from the column `text_columns` on."""
-    with st.container(key=key):
-        # st.table aligns text to the left, by a style of each cell, and breaks a model's name at its hyphens.
-        cells = f".st-key-{key.replace(' ', '-')} :is(th, td)"
-        st.html(
-            f"<style>{cells}, {cells} p {{ white-space: nowrap !important; }} "
-            f"{cells}:nth-child(n+{text_columns + 1}) {{ text-align: right !important; }}</style>"
-        )
-        st.table(pd.DataFrame(rows), hide_index=True, border="horizontal")
-
-
-def model_name(model: str | None) -> str:
-    return escaped(model or NO_MODEL)

@@ -7,19 +7,19 @@ from analytics import charts, formatting, queries
 from analytics.errors import InvalidInput
 from analytics.queries import CallSums, Grain, Unit
 from analytics.ui.frame.address import Part
+from analytics.ui.frame.dates import Days, count, window
 from analytics.ui.frame.messages import escaped, in_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import keep_hours
+from analytics.ui.parts.tables import show_text_table
 from analytics.ui.parts.vega import draw_amounts, is_unknown
-from analytics.ui.providers.compared_days import Days, count, window
-from analytics.ui.providers.comparison import table
 
 GRAINS: dict[str, Grain] = {"Day": "day", "Week": "week", "Month": "month"}
 FREQUENCIES: dict[Grain, str] = {"day": "D", "week": "W-SUN", "month": "M"}
 NOT_LOGGED = "(not logged)"
 
 
-def usage_over_time(page: Page) -> None:
+def show_usage_over_time(page: Page) -> None:
     """Providers stacked, per day, week or month."""
     with st.container(border=True):
         heading = st.container(
@@ -49,7 +49,7 @@ def read_call_sums(page: Page) -> CallSums:
     return shown.value
 
 
-def usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
+def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
     """Hours of the client's clock by weekdays."""
     with st.container(border=True, height="stretch"):
         st.markdown(f"## Hours of the week, {window(page.days)}  :small[:gray[{_measured(page, frame)}]]")
@@ -63,7 +63,7 @@ def usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
         st.caption(f"{_busiest(frame, page)} Hours are those of {page.client.timezone}.{_uneven(page.days)}")
 
 
-def usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
+def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
     """Chat, embeddings, transcription and whatever else the calls say that they were, the largest first."""
     with st.container(border=True, height="stretch"):
         measured = _measured(page, frame)
@@ -71,7 +71,7 @@ def usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
         if frame["operation"].isna().all():
             st.info("**No call of these days says what it was for.**", icon=":material/label_off:")
         else:
-            table(
+            show_text_table(
                 [
                     _operation_row(row, frame, page.measure.unit)
                     for row in queries.by_amount(frame, page.measure.unit).to_dict("records")
@@ -93,14 +93,14 @@ def _choose_grain(place: "st.delta_generator.DeltaGenerator") -> Grain:
     return GRAINS[name]
 
 
-def _meant(asked: str) -> str:
+def _parse(asked: str) -> str:
     name = asked.strip().capitalize()
     if name not in GRAINS:
         raise InvalidInput(f'grain must be one of {", ".join(GRAINS)}, not "{asked[:40]}"')
     return name
 
 
-_GRAIN = Part(name="grain", meant=_meant, default="Day")
+_GRAIN = Part(name="grain", parse=_parse, default="Day")
 
 
 def _measured(page: Page, frame: pd.DataFrame) -> str:

@@ -9,30 +9,29 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.errors import InvalidInput
 from analytics.pricing.model_kinds import kind_of_model
-from analytics.pricing.what_if import Compared, NotComparable, Target, WhatIf, targets
-from analytics.pricing.what_if import what_if as priced_there
+from analytics.pricing.what_if import Compared, NotComparable, Target, WhatIf, targets, what_if
 from analytics.queries.listed_prices import ListedPrices, listed_prices
 from analytics.ui.frame.address import Part
+from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
-from analytics.ui.providers.compared_days import window
-from analytics.ui.providers.comparison import MINUS, model_name, table
+from analytics.ui.parts.tables import model_name, show_text_table
 
 ROUNDING_USD = Decimal("1e-9")
 """Less than this may come of costs that have no end, and are rounded call by call."""
 
 
-def what_if(page: Page, parts: pd.DataFrame) -> None:
+def show_what_if(page: Page, parts: pd.DataFrame) -> None:
     """What the tokens and seconds of the period (queries.call_sums().parts) would have cost elsewhere."""
     known = page.read(listed_prices).value
     with st.container(border=True):
         st.markdown(f"## What if, {window(page.days)}  :small[:gray[the same usage on another model]]")
         label = _choose_target(page, parts, known)
         target = Target.parse(label)
-        answer = priced_there(parts, target, known.prices, page.now, page.client.id)
+        answer = what_if(parts, target, known.prices, page.now, page.client.id)
         if answer.compared:
             st.markdown(_verdict(answer, target))
-            table(list(_what_if_rows(answer, target)), text_columns=1, key="what if table")
+            show_text_table(list(_what_if_rows(answer, target)), text_columns=1, key="what if table")
         else:
             st.info(f"Nothing used in these days has a price at {escaped(label)}.", icon=":material/block:")
         if answer.not_comparable:
@@ -56,7 +55,7 @@ def _choose_target(page: Page, parts: pd.DataFrame, known: ListedPrices) -> str:
     used.sort(key=lambda each: kind_of_model(each.source, each.model, page.now, known.prices) != "text")
     target = Part(
         name="target",
-        meant=lambda asked: _known_target(asked, labels),
+        parse=lambda asked: _known_target(asked, labels),
         default=next((each.label for each in used if each.label in labels), labels[0]),
         is_always_written=True,
     )
@@ -134,7 +133,7 @@ def _difference(booked: Decimal, there: Decimal) -> str:
         return "the same"
     amount = f"{'+' if difference > 0 else ''}{formatting.usd(difference)}"
     percent = formatting.change(there, booked)
-    return f"{amount} ({percent.replace('-', MINUS)})" if percent else amount
+    return f"{amount} ({percent.replace('-', formatting.MINUS)})" if percent else amount
 
 
 def _name(source: str, model: str | None) -> str:

@@ -1,0 +1,97 @@
+"""Links from one page to another, and which conversation a link opens.
+
+A phone is never in a link, as links end up in histories, logs and other people's mail: a conversation with
+only a phone goes by a handle.
+"""
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+
+from analytics.errors import InvalidInput
+from analytics.queries import Period
+from analytics.ui.frame import address
+from analytics.ui.frame.address import Part
+from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD
+from analytics.ui.frame.page import Page, client_labels
+
+# In a link instead of an id: the handle of a conversation with only a phone, and the calls without one.
+_HANDLE, _NO_CONVERSATION = re.compile(r"p[0-9a-f]{32}"), "none"
+_MAX_QUOTED = 100  # characters
+
+
+def open_overview(page: Page, client_id: UUID) -> None:
+    """Leaves for the Overview of a client, with the same period and measure; in a callback."""
+    labels = client_labels(page.viewer.clients)
+    [label] = [label for label, client in labels.items() if client.id == client_id]
+    address.leave_for("", client=label)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkedConversation:
+    """The conversation that a link opens: its id or its phone's handle; neither for calls without one."""
+
+    conversation_id: UUID | None
+    phone_handle: str | None
+
+    @property
+    def query(self) -> dict[str, Hashable]:
+        """Arguments of queries.conversation_timeline()."""
+        return {"conversation_id": self.conversation_id, "phone_handle": self.phone_handle}
+
+
+def conversation_in_link() -> LinkedConversation | None:
+    """The conversation that the link opens; None for the list of all."""
+    name = _CONVERSATION.value()
+    if not name:
+        return None
+    if name == _NO_CONVERSATION:
+        return LinkedConversation(conversation_id=None, phone_handle=None)
+    if _HANDLE.fullmatch(name):
+        return LinkedConversation(conversation_id=None, phone_handle=name)
+    return LinkedConversation(conversation_id=UUID(name), phone_handle=None)
+
+
+def close_conversation() -> None:
+    """Back to the list."""
+    address.put(conversation=None)
+
+
+def show_calls_of(row: "pd.Series[Any]") -> None:
+    """Opens the conversation of a row on the page of conversations itself; in a callback."""
+    address.put(conversation=_spell_conversation(row))
+
+
+def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
+    """Leaves another page for the conversation of a call; in a callback.
+
+    The days stay as they are, unless the call was made on a day that is not one of them.
+    """
+    changes = {"conversation": _spell_conversation(call)}
+    first, last = Period.parse(DAYS.value()).range(page.client.today(page.now))
+    if not first <= call["created_at"].tz_convert(page.client.timezone).date() <= last:
+        changes["days"] = DEFAULT_PERIOD.label
+    address.leave_for("conversations", **changes)
+
+
+def _spell_conversation(row: "pd.Series[Any]") -> str:
+    """As the address names it: by its id, by the handle of its phone, or neither."""
+    return str(row["conversation_id"] or row["phone_handle"] or _NO_CONVERSATION)
+
+
+def _parse_conversation(asked: str) -> str:
+    if asked == _NO_CONVERSATION or _HANDLE.fullmatch(asked):
+        return asked
+    try:
+        return str(UUID(asked))
+    except ValueError:
+        raise InvalidInput(
+            f'conversation must be an id such as {UUID(int=0)}, not "{asked[:_MAX_QUOTED]}"'
+        ) from None
+
+
+_CONVERSATION = Part(name="conversation", parse=_parse_conversation, default="")

@@ -1,0 +1,210 @@
+"""The page Live: the feed as cards, a chart and a table, renewed every few seconds."""
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import streamlit as st
+
+from analytics import charts, formatting
+from analytics.database import Database
+from analytics.errors import DatabaseError
+from analytics.ui.frame.links import open_conversation
+from analytics.ui.frame.messages import escaped, explained, reason
+from analytics.ui.frame.page import Page
+from analytics.ui.live.feed import HOUR, MINUTE, Feed, read_feed, renew_feed
+from analytics.ui.parts import tables
+from analytics.ui.parts.cards import Card, cards
+from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.vega import draw_amounts
+
+LIVE_SECONDS = 3
+RECHECK_ACCESS_EVERY = MINUTE
+MEAN_MINUTES = 5
+CONVERSATION_WIDTH = 170  # pixels
+
+_FEED = "live feed"
+_TABLE = "live calls table"
+_LEAVING = "leaving the live page"
+log = logging.getLogger(__name__)
+
+# Streamlit itself does not know whether its tab is in sight.
+_tab = st.components.v2.component(
+    "usage_tab",
+    js="""
+export default function ({ parentElement, setStateValue }) {
+  document.removeEventListener("visibilitychange", parentElement.tell);
+  parentElement.tell = () => setStateValue("visible", document.visibilityState !== "hidden");
+  document.addEventListener("visibilitychange", parentElement.tell);
+  if (document.visibilityState === "hidden") parentElement.tell();
+  return () => document.removeEventListener("visibilitychange", parentElement.tell);
+}
+""",
+)
+
+
+def follow_calls(page: Page) -> Feed:
+    """The feed as of now, unless nobody looks; ends the page where there is nothing to show yet."""
+    now = datetime.now(UTC)
+    # Only a run of the whole page leaves it.
+    if st.session_state.pop(_LEAVING, False) or now - page.now >= RECHECK_ACCESS_EVERY:
+        st.rerun()
+    is_in_sight = _tab(key="tab", default={"visible": True}, on_visible_change=lambda: None).visible
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="freshness"):
+        is_paused = st.toggle("Pause", key="paused", help="Stops asking the database, and the list moving.")
+        state = st.empty()
+    feed: Feed | None = st.session_state.get(_FEED)
+    if feed is None or (feed.client_id, feed.sees_phones) != (page.client.id, page.sees_phones):
+        with explained():
+            feed = read_feed(page.database, page.client.id, now, sees_phones=page.sees_phones)
+    elif is_in_sight and not is_paused:
+        feed = _renewed_or_kept(feed, page.database, now)
+    st.session_state[_FEED] = feed
+    read_at = f"{feed.read_at.astimezone(ZoneInfo(page.client.timezone)):%H:%M:%S}"
+    pace = f"Every {LIVE_SECONDS} seconds" if is_in_sight else "Waiting out of sight"
+    pace = "Paused" if is_paused else pace
+    state.caption(f"{pace} · as of {read_at}, {page.client.timezone}", width="content")
+    if feed.failure:
+        st.warning(
+            f"**The database does not answer.** These are the last good numbers, of {read_at}. "
+            f"The page goes on trying. {reason(feed.failure)}",
+            icon=":material/cloud_off:",
+        )
+    if feed.calls.empty:
+        show_empty(
+            "No calls in the last 24 hours",
+            f"The next call of {escaped(page.client.name)} appears here within {LIVE_SECONDS} seconds "
+            "after it is stored.",
+        )
+    return feed
+
+
+def _renewed_or_kept(feed: Feed, database: Database, now: datetime) -> Feed:
+    try:
+        return renew_feed(feed, database, now)
+    except DatabaseError as error:
+        if feed.failure is None:
+            log.warning("the last good numbers stay on screen: %s", error)
+        return replace(feed, failure=str(error))
+
+
+def show_live_cards(feed: Feed) -> None:
+    """Requests and tokens per minute, what an hour costs at this rate, and calls that tell too little."""
+    last, mean, hour = feed.last_minutes(1), feed.last_minutes(MEAN_MINUTES), feed.hour()
+    counted = (mean["unpriced_count"], mean["request_count"])
+    per_hour = mean["total_cost"] * (HOUR // MINUTE) / MEAN_MINUTES
+    unpriced, without_usage = hour["unpriced_count"], hour["zero_token_count"]
+    cards(
+        [
+            Card(
+                label="Requests / min",
+                value=formatting.count(last["request_count"]),
+                lines=[f"{MEAN_MINUTES}-minute mean {mean['request_count'] / MEAN_MINUTES:,.1f}"],
+                explanation="In the last minute that is over.",
+            ),
+            Card(
+                label="Tokens / min",
+                value=formatting.compact(last["total_tokens"]),
+                lines=[
+                    f"{MEAN_MINUTES}-minute mean {formatting.compact(mean['total_tokens'] / MEAN_MINUTES)}"
+                ],
+                explanation="In the last minute that is over: "
+                f"{formatting.plural(last['total_tokens'], 'token')}.",
+            ),
+            Card(
+                label="Cost / hour",
+                value=formatting.cost(per_hour, *counted, formatting.compact_usd),
+                lines=[
+                    f"{formatting.cost(hour['total_cost'], unpriced, hour['request_count'])} in the last hour"
+                ],
+                explanation=f"{formatting.exact_usd(per_hour)}, at the rate of the last {MEAN_MINUTES} "
+                "minutes that are over.",
+            ),
+            Card(
+                label="Without price",
+                value=formatting.count(unpriced),
+                lines=[
+                    f"of {formatting.plural(hour['request_count'], 'call')} in the last hour, "
+                    f"{formatting.count(without_usage)} without tokens"
+                ],
+                explanation="Calls whose cost is not known, and calls that tell no usage.",
+            ),
+        ]
+    )
+
+
+def show_live_minutes(page: Page, feed: Feed) -> None:
+    """The last hour per minute, stacked by provider."""
+    with st.container(border=True):
+        st.markdown(f"## Last hour, per minute  :small[:gray[{page.measure.title}]]")
+        draw_amounts(
+            feed.minutes,
+            page.measure,
+            lambda: charts.by_minute(
+                feed.minutes,
+                page.measure,
+                first_at=feed.first_minute,
+                last_at=feed.this_minute,
+                timezone=page.client.timezone,
+            ),
+            alt=f"Stacked bars: {page.measure.title} per minute of the last hour, by provider",
+            key="minutes chart",
+        )
+        st.caption(f"Times are those of {page.client.timezone}. The last minute is not over.")
+
+
+def show_live_calls(page: Page, feed: Feed) -> None:
+    """The last calls, the newest first."""
+    calls = feed.calls
+    if calls.empty:
+        return
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(
+                f"## Last {formatting.plural(len(calls), 'call')} within a day  "
+                ":small[:gray[The newest first]]",
+                width="content",
+            )
+            page.choose_phones()
+        by_cost = page.measure.unit == "cost"
+        table = pd.DataFrame(
+            {
+                "Made": charts.on_clock(calls["created_at"], page.client.timezone),
+                "Cost": calls["cost_usd"].astype("float64").mask(calls["cost_basis"] == "unpriced"),
+                "Tokens": calls["total_tokens"],
+                "Conversation": tables.conversation_names(calls),
+                "Provider": calls["source"].map(charts.source_name),
+                "Model": calls["model"].fillna(tables.NO_MODEL),
+                "Prompt": calls["prompt_tokens"],
+                "Completion": calls["completion_tokens"],
+                "Phone": tables.phones(calls),
+            }
+        )
+        if not by_cost:
+            table.insert(1, "Tokens", table.pop("Tokens"))
+        st.dataframe(
+            tables.readable(table),
+            hide_index=True,
+            placeholder=formatting.MISSING,
+            height=tables.ROW_HEIGHT * (min(len(table), 15) + 1) + 3,
+            column_config={
+                "Made": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss", pinned=True),
+                "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
+                "Conversation": st.column_config.TextColumn(width=CONVERSATION_WIDTH),
+            },
+            key=_TABLE,
+            selection_mode=["single-row", "single-cell"],
+            on_select=lambda: _open_selected(page),
+        )
+        st.caption("Click a call to see all calls of its conversation.")
+
+
+def _open_selected(page: Page) -> None:
+    """What was clicked is a row of what was drawn last."""
+    calls = st.session_state[_FEED].calls
+    row = tables.selected(_TABLE, calls)
+    if row is not None:
+        open_conversation(page, row)
+        st.session_state[_LEAVING] = True

@@ -1,0 +1,116 @@
+"""The Overview's tables: every model, and the top conversations."""
+
+import pandas as pd
+import streamlit as st
+
+from analytics import charts, formatting
+from analytics.queries import Overview, known_costs, partly_known
+from analytics.ui.parts.tables import (
+    COST_COLUMN,
+    NO_MODEL,
+    NO_PRICE_COLUMN,
+    ROW_HEIGHT,
+    conversation_names,
+    phones,
+    readable,
+    without_zeros,
+)
+
+
+def show_models(overview: Overview) -> None:
+    """One row per provider and model, the first one by what is measured, with what belongs to that.
+
+    As many columns as fit beside the pie; those of the other measure are one click away.
+    """
+    frame = overview.models
+    columns = {
+        "Model": frame["model"].fillna(NO_MODEL),
+        "Cost": known_costs(frame),
+        "Tokens": frame["total_tokens"],
+        "Provider": frame["source"].map(charts.source_name),
+        "per 1K tokens": frame["cost_per_1k_tokens"].astype("float64"),
+        "Prompt": frame["prompt_tokens"],
+        "Completion": frame["completion_tokens"],
+        "Requests": frame["request_count"],
+        "per request": frame["tokens_per_request"],
+        "No price": frame["unpriced_count"],
+    }
+    shown = {
+        "cost": ("Model", "Cost", "Provider", "per 1K tokens", "Tokens", "Requests", "No price"),
+        "tokens": (
+            *("Model", "Tokens", "Provider", "Prompt", "Completion", "Requests", "per request", "Cost"),
+        ),
+    }[overview.order]
+    table = without_zeros(pd.DataFrame({name: columns[name] for name in shown}), "No price")
+    st.dataframe(
+        readable(table, Cost=partly_known(frame)),
+        hide_index=True,
+        placeholder=formatting.MISSING,
+        height=ROW_HEIGHT * (min(max(len(table), 1), 12) + 1) + 3,
+        column_config={
+            "Model": st.column_config.TextColumn(pinned=True),
+            "Cost": COST_COLUMN,
+            "No price": NO_PRICE_COLUMN,
+            "per request": st.column_config.NumberColumn("Per request", help="Tokens divided by requests."),
+            "per 1K tokens": st.column_config.NumberColumn(
+                "USD per 1K", help="Cost per 1,000 tokens; a dash where some of the cost is unknown."
+            ),
+        },
+        key="models table",
+    )
+
+
+def show_conversations(overview: Overview) -> None:
+    """The first conversations by what is measured; phones as they were read."""
+    frame = overview.conversations
+    by_cost = overview.order == "cost"
+    columns = {
+        "Conversation": conversation_names(frame),
+        "Cost": known_costs(frame),
+        "Tokens": frame["total_tokens"],
+        "Share": _shares_of_cost(overview) if by_cost else 100 * frame["share_of_tokens"],
+        "OpenAI": frame["openai_tokens"],
+        "Groq": frame["groq_tokens"],
+        "Other": frame["other_tokens"],
+        "Requests": frame["request_count"],
+        "No price": frame["unpriced_count"],
+        "Phone": phones(frame),
+    }
+    shown = {
+        "cost": ("Conversation", "Cost", "Share", "Requests", "No price", "Tokens", "Phone"),
+        "tokens": (
+            *("Conversation", "Tokens", "Share", "OpenAI", "Groq", "Other", "Requests", "Cost", "No price"),
+            "Phone",
+        ),
+    }[overview.order]
+    table = pd.DataFrame({name: columns[name] for name in shown})
+    table = without_zeros(table, "Other", "No price")
+    largest = float(table["Share"].max()) if table["Share"].notna().any() else 0.0
+    st.dataframe(
+        readable(table, Cost=partly_known(frame)),
+        hide_index=True,
+        placeholder=formatting.MISSING,
+        height=ROW_HEIGHT * (max(len(table), 1) + 1) + 3,
+        column_config={
+            "Conversation": st.column_config.TextColumn(pinned=True, width="medium"),
+            "Share": st.column_config.ProgressColumn(
+                f"Share of {overview.order}",
+                help=f"Of all the client's {'known cost' if by_cost else 'tokens'} in the period; "
+                "the bars are scaled to the largest.",
+                min_value=0.0,
+                max_value=largest or 100.0,
+                format="%.1f%%",
+                color="primary",
+            ),
+            "Cost": COST_COLUMN,
+            "No price": NO_PRICE_COLUMN,
+        },
+        key="conversations table",
+    )
+
+
+def _shares_of_cost(overview: Overview) -> "pd.Series[float]":
+    """The share of each conversation in the period's known cost, in percent; missing where its cost is."""
+    summary = overview.summary
+    total = float(summary.loc[summary["provider"] == "total", "total_cost"].iloc[0])
+    return 100 * known_costs(overview.conversations) / (total or 1.0)

@@ -1,0 +1,29 @@
+"""What stands where there is nothing to show: what was looked for, and what to do."""
+
+import streamlit as st
+
+from analytics import formatting
+from analytics.ui.frame.messages import escaped
+from analytics.ui.frame.page import Page
+
+
+def show_empty(title: str, text: str = "", *, icon: str = ":material/hourglass_empty:") -> None:
+    """A message; both texts are Markdown."""
+    st.info(f"**{title}.** {text}", icon=icon)
+
+
+def show_no_usage(page: Page) -> None:
+    """The client made no call in the days of the page."""
+    first, last = (formatting.day(day) for day in page.days)
+    show_empty(
+        f"No usage, {page.period}",
+        f"{escaped(page.client.name)} made no calls from {first} to {last}. Choose other days, or check that "
+        f"the application logs its calls with this client's id, `{page.client.id}`.",
+    )
+
+
+def show_no_match(noun: str, search: str, fields: str, page: Page) -> None:
+    """A search matches nothing; `fields` are those that it looks into."""
+    st.info(
+        f"**No {noun} matches “{escaped(search)}”** ({fields}), {page.period}.", icon=":material/search_off:"
+    )
