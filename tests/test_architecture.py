@@ -79,6 +79,11 @@ def test_folders_of_pages_do_not_import_each_other() -> None:
         assert imported <= allowed, f"{path} imports {imported - allowed}"
 
 
+def test_only_one_module_uses_the_session_state() -> None:
+    using = [path.name for path in SOURCES if "session_state" in path.read_text(encoding="utf-8")]
+    assert using == ["state.py"]
+
+
 @pytest.mark.parametrize(
     ("importing", "unwanted"),
     [

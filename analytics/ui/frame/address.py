@@ -6,9 +6,8 @@ changes the page. A session keeps only what it has drawn, to tell a change from 
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import urlencode
@@ -18,10 +17,10 @@ import streamlit as st
 
 from analytics.errors import InvalidInput
 from analytics.ui.frame.messages import sentence
+from analytics.ui.frame.state import session, value_of
 
 SHARED = ("client", "days", "show")
 """The parts that go along to all pages, and stand first."""
-_KNOWN = "what is drawn of the address"
 _ANEW = "anew"
 """In the link to the page that one is on already: Streamlit does not write the address for it."""
 
@@ -32,34 +31,6 @@ log = logging.getLogger(__name__)
 _browser = st.components.v2.component(
     "usage_address", js=Path(__file__).with_name("address.js").read_text(encoding="utf-8")
 )
-
-
-@dataclass(kw_only=True)
-class _Known:
-    """What a session has drawn last."""
-
-    page: str = ""
-    query: dict[str, str] = field(default_factory=dict)
-    past: list[dict[str, str]] = field(default_factory=list)
-    """The address before each change of which the browser may not have heard yet."""
-    shown: dict[str, Any] = field(default_factory=dict)
-    """What the control of each part shows."""
-    drawn: Counter[str] = field(default_factory=Counter)
-    """How often each was drawn anew, as another control, since what it was to show was not what it showed."""
-    leave: dict[str, str] | None = None
-
-    def come_to(self, page: str, query: dict[str, str]) -> None:
-        self.page, self.query, self.past, self.leave = page, query, [], None
-
-    def key(self, name: str, value: Any) -> str:
-        """Of a control that shows `value`."""
-        if self.shown.get(name, value) != value:
-            self.drawn[name] += 1
-        self.shown[name] = value
-        return self.current_key(name)
-
-    def current_key(self, name: str) -> str:
-        return f"{name} {self.drawn[name]}" if self.drawn[name] else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +52,7 @@ class Part(Generic[Value]):
 
     def value(self) -> Value:
         """As the address has it; ends the page with a sentence and a way on where it cannot be had."""
-        asked = _known().query.get(self.name)
+        asked = session().address.query.get(self.name)
         if asked is None:
             return self.default
         try:
@@ -110,21 +81,21 @@ class Part(Generic[Value]):
         return value
 
     def _draw(self, control: Callable[..., Any], value: Value, *arguments: Any, **look: Any) -> None:
-        known = _known()
-        key = known.key(self.name, value)
+        state = session().address
+        key = state.key(self.name, value)
         if control(*arguments, **look, key=key, on_change=self._changed, args=[key]) != value:
             # Changed while the server was away, for instance.
-            known.drawn[self.name] += 1
+            state.redrawn[self.name] += 1
             st.rerun()
 
     def _changed(self, key: str) -> None:
-        known, value = _known(), st.session_state[key]
-        if key != known.current_key(self.name):
+        state, value = session().address, value_of(key)
+        if key != state.current_key(self.name):
             return
         if _write(self.changes(value)):
-            known.shown[self.name] = value
+            state.values[self.name] = value
         else:
-            known.drawn[self.name] += 1
+            state.redrawn[self.name] += 1
 
     def changes(self, value: Value) -> dict[str, str | None]:
         """What another value of it changes in the address."""
@@ -140,9 +111,9 @@ def begin(page: str, pages: Sequence[str]) -> None:
     query = st.query_params.to_dict()
     if query.pop(_ANEW, None) is not None:
         st.query_params.from_dict(query)
-    known = _known()
-    if (page, query) != (known.page, known.query):
-        known.come_to(page, query)
+    state = session().address
+    if (page, query) != (state.page, state.query):
+        state.come_to(page, query)
     # Of another run, even with the same address: the browser's may have changed.
     _browser(
         key="browser",
@@ -150,7 +121,7 @@ def begin(page: str, pages: Sequence[str]) -> None:
             "page": page,
             "query": query,
             "pages": list(pages),
-            "leave": known.leave,
+            "leave": state.leave,
             "run": uuid4().hex,
         },
     )
@@ -158,7 +129,7 @@ def begin(page: str, pages: Sequence[str]) -> None:
 
 def shared(*, is_this_page: bool = False) -> dict[str, str]:
     """What goes along to all pages, as a link to one."""
-    query = _known().query
+    query = session().address.query
     link = {name: query[name] for name in SHARED if name in query}
     return link | ({_ANEW: "1"} if is_this_page and link != query else {})
 
@@ -171,19 +142,19 @@ def put(**changes: str | None) -> None:
 def leave_for(page: str, **changes: str) -> None:
     """Opens another page of ours, by its path, in a callback: one entry of the history."""
     query = _in_order(shared() | changes)
-    _known().leave = {"to": f"{page}?{urlencode(query)}", "id": uuid4().hex}
+    session().address.leave = {"to": f"{page}?{urlencode(query)}", "id": uuid4().hex}
 
 
 def _write(changes: dict[str, str | None]) -> bool:
-    known, told = _known(), st.query_params.to_dict()
-    if told == known.query:
-        known.past = [told]
-    elif told not in known.past:
+    state, query = session().address, st.query_params.to_dict()
+    if query == state.query:
+        state.past = [query]
+    elif query not in state.past:
         # The browser went elsewhere before it heard of this.
         return False
-    known.query = _in_order(known.query | changes)
-    known.past.append(known.query)
-    st.query_params.from_dict(known.query)
+    state.query = _in_order(state.query | changes)
+    state.past.append(state.query)
+    st.query_params.from_dict(state.query)
     return True
 
 
@@ -191,8 +162,3 @@ def _in_order(query: Mapping[str, str | None]) -> dict[str, str]:
     """The same parts make the same address, whichever was chosen first."""
     names = [*SHARED, *sorted({*query} - {*SHARED})]
     return {name: value for name in names if (value := query.get(name)) is not None}
-
-
-def _known() -> _Known:
-    known: _Known = st.session_state.setdefault(_KNOWN, _Known())
-    return known

@@ -1,5 +1,6 @@
 """Choosing the days: the last 7, 30, 60 or 90, or any two; always in the link."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 import streamlit as st
@@ -8,6 +9,7 @@ from analytics import formatting, queries
 from analytics.queries import Client, Period
 from analytics.ui.frame import address
 from analytics.ui.frame.address import Part
+from analytics.ui.frame.state import value_of
 
 Days = tuple[date, date]
 """A first and a last day."""
@@ -28,7 +30,17 @@ def choose_period(client: Client, now: datetime) -> None:
         format_func=spelled,
         required=True,
     )
-    _calendar(Period.parse(chosen), client, now)
+    today = client.today(now)
+    with st.container(width="content", vertical_alignment="bottom", key="calendar"):
+        choose_any_days(
+            DAYS,
+            Period.parse(chosen).range(today),
+            client=client,
+            today=today,
+            label="Other days",
+            title="First and last day",
+            presets=_presets(today),
+        )
 
 
 def spelled(label: str) -> str:
@@ -46,53 +58,58 @@ def count(days: Days) -> int:
     return (days[1] - days[0]).days + 1
 
 
-def _calendar(period: Period, client: Client, now: datetime) -> None:
-    today = client.today(now)
+def choose_any_days(
+    part: Part[str],
+    days: Days,
+    *,
+    client: Client,
+    today: date,
+    label: str,
+    title: str,
+    presets: Mapping[str, Days] | None = None,
+) -> None:
+    """A calendar in a popover, for any first and last day of the client's usage; it writes `part`.
+
+    `label` is on its button, `title` above the calendar.
+    """
     first_day = min(client.first_day or today, today)
-    with (
-        st.container(width="content", vertical_alignment="bottom", key="calendar"),
-        # With another period it is another one, and closed: a choice has been made.
-        st.popover(
-            "Other days",
-            icon=":material/calendar_month:",
-            help="Any first and last day",
-            key=f"other days than {period.label}",
-        ),
-    ):
-        first, last = (min(max(day, first_day), today) for day in period.range(today))
+    first, last = (min(max(day, first_day), today) for day in days)
+    # For other days both are other widgets: the popover is closed, and the calendar has no earlier choice.
+    suffix = f"{part.name} {client.id} {first} {last}"
+    with st.popover(label, icon=":material/calendar_month:", help=title, key=f"popover {suffix}"):
+        key = f"calendar {suffix}"
         st.date_input(
-            "First and last day",
+            title,
             (first, last),
             min_value=first_day,
             max_value=today,
-            # Another period is another widget: what was picked before does not stay in it.
-            key=f"picked {client.id} {period.label}",
-            on_change=_take_picked,
-            args=[f"picked {client.id} {period.label}"],
+            key=key,
+            on_change=_take_calendar,
+            args=[part, key],
         )
-        for name, (begin, end) in _presets(today).items():
+        for name, (begin, end) in (presets or {}).items():
             st.button(
                 name,
                 type="tertiary",
                 disabled=end < first_day,
                 key=f"preset {name}",
                 on_click=_take,
-                args=[begin, min(end, today)],
+                args=[part, begin, min(end, today)],
             )
 
 
-def _take_picked(key: str) -> None:
+def _take_calendar(part: Part[str], key: str) -> None:
     # While only one of the two is chosen the page stays as it is.
-    picked = st.session_state[key]
-    if isinstance(picked, tuple) and len(picked) == 2:
-        _take(*picked)
+    days = value_of(key)
+    if isinstance(days, tuple) and len(days) == 2:
+        _take(part, *days)
 
 
-def _take(first: date, last: date) -> None:
-    address.put(**DAYS.changes(Period.between(first, last).label))
+def _take(part: Part[str], first: date, last: date) -> None:
+    address.put(**part.changes(Period.between(first, last).label))
 
 
-def _presets(today: date) -> dict[str, tuple[date, date]]:
+def _presets(today: date) -> dict[str, Days]:
     this_month = today.replace(day=1)
     last_month = (this_month - timedelta(days=1)).replace(day=1)
     this_quarter = today.replace(month=3 * ((today.month - 1) // 3) + 1, day=1)

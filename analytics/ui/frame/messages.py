@@ -11,6 +11,7 @@ from typing import NoReturn
 import streamlit as st
 
 from analytics.errors import AccessNotSetUp, AnalyticsError, DatabaseUnavailable, InvalidInput, SchemaMissing
+from analytics.ui.frame.state import session
 
 LOOK_EVERY_SECONDS = 4
 """How often an open page looks for what is new. It asks the cache, which asks the database once a minute."""
@@ -41,15 +42,6 @@ _JOINER = "\N{WORD JOINER}"
 _ADDRESS = re.compile(r"(https?:(?=//)|www(?=\.)|@(?=[-\w]+\.))", re.IGNORECASE)
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _SIGN = re.compile(r"(?<!\S)(<-|[-<>~])([->=])(?!\S)")  # -- -> <- <-> >= <= ~=
-
-
-# Whether this visitor runs the installation, and may read where its database is.
-_OPERATOR = "runs the installation"
-
-
-def tell_operator(is_operator: bool) -> None:
-    """From here on errors say where the database is, or they do not."""
-    st.session_state[_OPERATOR] = is_operator
 
 
 @contextmanager
@@ -112,12 +104,12 @@ def escaped(text: str) -> str:
 
 def sentence(error: AnalyticsError) -> str:
     """An error's message as it stands in running text: all of it for whoever runs the installation."""
-    return _sentence(str(error) if st.session_state.get(_OPERATOR) else error.for_everybody)
+    return _sentence(str(error) if session().is_operator else error.for_everybody)
 
 
 def reason(failure: str) -> str:
     """Why the database does not answer, for whoever runs the installation; nothing for all others."""
-    return _sentence(failure) if st.session_state.get(_OPERATOR) else ""
+    return _sentence(failure) if session().is_operator else ""
 
 
 def _sentence(text: str) -> str:

@@ -19,7 +19,8 @@ from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
 from analytics.ui.frame.first_call import await_first_call
 from analytics.ui.frame.messages import escaped, explained, no_clients
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.sidebar import make_room
+from analytics.ui.frame.sidebar import close_sidebar_on_phone
+from analytics.ui.frame.state import session, value_of
 
 PAGES = (
     ("streamlit_app.py", "Overview", ":material/dashboard:"),
@@ -37,7 +38,6 @@ Answer = TypeVar("Answer")
 SIDEBAR_WIDTH = 244  # pixels
 STYLE = Path(__file__).with_name("style.css")
 MAX_NAME = 200  # characters
-_SEES_SEVERAL = "sees several clients"
 _PHONES = "phones"
 
 
@@ -60,7 +60,7 @@ class Page:
     @property
     def sees_phones(self) -> bool:
         """Whether phones are read whole: who may see them asked for it."""
-        return self.viewer.may_see_phones(self.client) and bool(st.session_state.get(_PHONES))
+        return self.viewer.may_see_phones(self.client) and bool(value_of(_PHONES))
 
     def choose_phones(self) -> None:
         """A toggle for those who may see phones. The next run reads them: nobody else's ever holds them."""
@@ -101,7 +101,7 @@ def begin_page(
         labels = client_labels(viewer.clients)
         if not labels:
             no_clients()
-        st.session_state[_SEES_SEVERAL] = len(labels) > 1
+        session().sees_several_clients = len(labels) > 1
         with clients_link:
             _link_to_clients(title)
         client_part = _client_part(labels)
@@ -182,7 +182,7 @@ def _begin(
                 clients_link = st.container()
             else:
                 _link_to(file, label, page_icon, title)
-        make_room(title)
+        close_sidebar_on_phone(title)
     heading = st.container(horizontal=True, vertical_alignment="center", gap="medium", key="heading")
     heading.title(title, anchor=False, width="content")
     return heading, clients_link
@@ -206,7 +206,7 @@ def _link_to(file: str, label: str, icon: str, title: str) -> None:
 
 def _link_to_clients(title: str) -> None:
     """Once it is known that this visitor sees several."""
-    if st.session_state.get(_SEES_SEVERAL):
+    if session().sees_several_clients:
         [clients_page] = [each for each in PAGES if each[0] == CLIENTS_PAGE]
         _link_to(*clients_page, title)
 

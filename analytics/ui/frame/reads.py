@@ -24,7 +24,8 @@ from analytics.errors import DatabaseError
 from analytics.migrations import open_ready_database
 from analytics.queries import Client
 from analytics.ui.frame import sign_in
-from analytics.ui.frame.messages import explained, tell_operator
+from analytics.ui.frame.messages import explained
+from analytics.ui.frame.state import session
 
 CACHE_SECONDS = 60
 CACHED_VIEWS = 500
@@ -54,7 +55,8 @@ def open_database(now: datetime) -> Database:
     found = secrets()
     settings = config.access_settings(found)
     # Before the database says who is looking, which it may not: whoever sits here runs it.
-    tell_operator(sign_in.is_at_this_machine() and (settings.is_local or settings.is_embedded))
+    is_operator = sign_in.is_at_this_machine() and (settings.is_local or settings.is_embedded)
+    session().is_operator = is_operator
     url = config.configured_database_url(found)
     return _opened(url.render_as_string(hide_password=False) if url else EMBEDDED, found, now)
 
@@ -67,7 +69,7 @@ def current_viewer(database: Database) -> Viewer:
     """
     settings = config.access_settings(secrets())
     decided = _viewer(_place(database), settings, sign_in.identity(), sign_in.is_at_this_machine(), database)
-    tell_operator(decided.sees_all_clients)
+    session().is_operator = decided.sees_all_clients
     return decided
 
 

@@ -3,8 +3,8 @@
 import streamlit as st
 
 # Streamlit closes the sidebar behind its own list of pages, not behind links of ours.
-_made_room = st.components.v2.component(
-    "usage_made_room",
+_closing = st.components.v2.component(
+    "usage_closing",
     js="""
 export default function ({ data }) {
   const isElsewhere = window.usagePage !== undefined && window.usagePage !== data.page;
@@ -16,6 +16,6 @@ export default function ({ data }) {
 )
 
 
-def make_room(title: str) -> None:
+def close_sidebar_on_phone(title: str) -> None:
     """Closes the sidebar of a phone when another page was chosen in it."""
-    _made_room(key="made room", data={"page": title})
+    _closing(key="closes sidebar", data={"page": title})

@@ -1,15 +1,20 @@
 """Data health: checks with their remedies, the worst first."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 import streamlit as st
 
 from analytics import formatting
 from analytics.health import Check, State, client_checks, installation_checks, sums_check
 from analytics.ui.frame import reads
+from analytics.ui.frame.dates import Days
 from analytics.ui.frame.messages import escaped, explained
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.state import recall, remember
 
 _ICONS: dict[State, str] = {
     "fail": ":red[:material/error:]",
@@ -17,7 +22,16 @@ _ICONS: dict[State, str] = {
     "ok": ":green[:material/check_circle:]",
     "unknown": ":gray[:material/help:]",
 }
-_SUMS_CHECKED = "sums checked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SumsCheck:
+    """A comparison of sums with calls, for the page that asked for it."""
+
+    client_id: UUID
+    days: Days
+    check: Check
+    at: datetime
 
 
 def read_client_checks(page: Page) -> Reading[Sequence[Check]]:
@@ -74,8 +88,6 @@ def show_checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
 
 def show_sums_check(page: Page) -> None:
     """Compares the sums with every call of the period, when somebody asks for it."""
-    first, last = page.days
-    asked = (page.client.id, first, last)
     with st.container(border=True, gap="small", key="sums"):
         st.markdown("## Sums against the calls")
         st.caption(
@@ -84,12 +96,12 @@ def show_sums_check(page: Page) -> None:
         )
         if st.button("Compare now", icon=":material/rule:"):
             with explained(), st.spinner("Adding up every call"):
-                found = sums_check(page.database, page.client.id, first, last)
-            st.session_state[_SUMS_CHECKED] = (asked, found, page.now)
-        of, found, checked_at = st.session_state.get(_SUMS_CHECKED, (None, None, page.now))
-        if of == asked:
-            _check(found)
-            st.caption(f"Compared at {checked_at:%H:%M:%S} UTC.")
+                check = sums_check(page.database, page.client.id, *page.days)
+            remember(_SumsCheck(client_id=page.client.id, days=page.days, check=check, at=page.now))
+        last = recall(_SumsCheck)
+        if last is not None and (last.client_id, last.days) == (page.client.id, page.days):
+            _check(last.check)
+            st.caption(f"Compared at {last.at:%H:%M:%S} UTC.")
 
 
 def _check(check: Check) -> None:

@@ -1,7 +1,7 @@
 """The page Live: the feed as cards, a chart and a table, renewed every few seconds."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ from analytics.errors import DatabaseError
 from analytics.ui.frame.links import open_conversation
 from analytics.ui.frame.messages import escaped, explained, reason
 from analytics.ui.frame.page import Page
+from analytics.ui.frame.state import recall, remember, take
 from analytics.ui.live.feed import HOUR, MINUTE, Feed, read_feed, renew_feed
 from analytics.ui.parts import tables
 from analytics.ui.parts.cards import Card, cards
@@ -25,10 +26,14 @@ RECHECK_ACCESS_EVERY = MINUTE
 MEAN_MINUTES = 5
 CONVERSATION_WIDTH = 170  # pixels
 
-_FEED = "live feed"
 _TABLE = "live calls table"
-_LEAVING = "leaving the live page"
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Leaving:
+    """A click opened another page: only a run of the whole page leaves this one."""
+
 
 # Streamlit itself does not know whether its tab is in sight.
 _tab = st.components.v2.component(
@@ -48,20 +53,19 @@ export default function ({ parentElement, setStateValue }) {
 def follow_calls(page: Page) -> Feed:
     """The feed as of now, unless nobody looks; ends the page where there is nothing to show yet."""
     now = datetime.now(UTC)
-    # Only a run of the whole page leaves it.
-    if st.session_state.pop(_LEAVING, False) or now - page.now >= RECHECK_ACCESS_EVERY:
+    if take(_Leaving) or now - page.now >= RECHECK_ACCESS_EVERY:
         st.rerun()
     is_in_sight = _tab(key="tab", default={"visible": True}, on_visible_change=lambda: None).visible
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="freshness"):
         is_paused = st.toggle("Pause", key="paused", help="Stops asking the database, and the list moving.")
         state = st.empty()
-    feed: Feed | None = st.session_state.get(_FEED)
+    feed = recall(Feed)
     if feed is None or (feed.client_id, feed.sees_phones) != (page.client.id, page.sees_phones):
         with explained():
             feed = read_feed(page.database, page.client.id, now, sees_phones=page.sees_phones)
     elif is_in_sight and not is_paused:
         feed = _renewed_or_kept(feed, page.database, now)
-    st.session_state[_FEED] = feed
+    remember(feed)
     read_at = f"{feed.read_at.astimezone(ZoneInfo(page.client.timezone)):%H:%M:%S}"
     pace = f"Every {LIVE_SECONDS} seconds" if is_in_sight else "Waiting out of sight"
     pace = "Paused" if is_paused else pace
@@ -203,8 +207,8 @@ def show_live_calls(page: Page, feed: Feed) -> None:
 
 def _open_selected(page: Page) -> None:
     """What was clicked is a row of what was drawn last."""
-    calls = st.session_state[_FEED].calls
-    row = tables.selected(_TABLE, calls)
+    feed = recall(Feed)
+    row = None if feed is None else tables.selected(_TABLE, feed.calls)
     if row is not None:
         open_conversation(page, row)
-        st.session_state[_LEAVING] = True
+        remember(_Leaving())

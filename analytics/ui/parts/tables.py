@@ -11,6 +11,7 @@ from pandas.io.formats.style import Styler
 
 from analytics import formatting
 from analytics.ui.frame.messages import escaped
+from analytics.ui.frame.state import value_of
 
 NO_MODEL = "(no model named)"
 NO_CONVERSATION = "(calls without a conversation)"
@@ -28,7 +29,7 @@ NO_PRICE_COLUMN = st.column_config.NumberColumn(help="Requests whose cost is not
 
 def selected(key: str, frame: pd.DataFrame) -> "pd.Series[Any] | None":
     """The row of `frame` that was ticked, or clicked into, in the table of this key; in a callback."""
-    selection = st.session_state[key].selection
+    selection = value_of(key).selection
     rows = [*selection.rows, *(row for row, _ in selection.cells)]
     return frame.iloc[rows[0]] if rows and rows[0] < len(frame) else None
 

@@ -1,5 +1,6 @@
 """Changing the price list: a new price and its effect before it is saved, and the end of one."""
 
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import get_args
 from uuid import UUID
@@ -15,22 +16,41 @@ from analytics.pricing.entries import Entry
 from analytics.pricing.price_list import ALL_MODELS, ListedPrice, Unit
 from analytics.pricing.public_list import listed_snapshots
 from analytics.ui.frame import reads
+from analytics.ui.frame.dates import Days
 from analytics.ui.frame.messages import escaped, explained, sentence
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.prices.listing import exact, forget_repriced, repriced, states
+from analytics.ui.frame.state import forget, recall, remember, take
+from analytics.ui.prices.listing import exact, forget_repriced, show_repriced, states
 
 _ANOTHER = "Another model"
-_DRAFT = "price draft"
-_DONE = "price done"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Draft:
+    """A price whose effect was previewed; saving takes exactly this."""
+
+    client_id: UUID
+    days: Days
+    price: ListedPrice
+    reference: str
+    note: str
+    effect: Repricing
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Notice:
+    """What was changed; shown once."""
+
+    text: str
 
 
 def show_price_forms(page: Page, shown: Reading[PriceBook]) -> None:
     """Two forms for administrators; for others who may change what."""
     with st.container(border=True, key="new price"):
         st.markdown("## Change the list")
-        if done := st.session_state.pop(_DONE, None):
-            st.success(done, icon=":material/check_circle:")
+        if notice := take(_Notice):
+            st.success(notice.text, icon=":material/check_circle:")
         owners = _owners(page)
         if not owners:
             st.caption("Prices are changed by administrators of this client.")
@@ -90,39 +110,48 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
                 effective_from=_moment(page, begin, client_id),
             )
         except AnalyticsError as error:
-            st.session_state.pop(_DRAFT, None)
+            forget(_Draft)
             st.error(sentence(error), icon=":material/edit_off:")
             return
         with explained(), st.spinner("Pricing every call"):
             effect = preview_price(page.database, page.client.id, price, *page.days)
         by = f"entered by {page.viewer.email}" if page.viewer.email else ""
-        said = "; ".join(filter(None, (note.strip(), by)))
-        st.session_state[_DRAFT] = (page.client.id, page.days, price, reference, said, effect)
-    _draft(page, owners)
+        notes = "; ".join(filter(None, (note.strip(), by)))
+        remember(
+            _Draft(
+                client_id=page.client.id,
+                days=page.days,
+                price=price,
+                reference=reference,
+                note=notes,
+                effect=effect,
+            )
+        )
+    draft = recall(_Draft)
+    if draft is not None and (draft.client_id, draft.days) == (page.client.id, page.days):
+        _show_draft(page, draft, owners)
 
 
-def _draft(page: Page, owners: dict[str, UUID | None]) -> None:
-    """What was asked to preview, its effect, and the button that saves exactly that."""
-    of, days, price, reference, note, effect = st.session_state.get(_DRAFT, (None,) * 6)
-    if (of, days) != (page.client.id, page.days):
-        return
+def _show_draft(page: Page, draft: _Draft, owners: dict[str, UUID | None]) -> None:
+    """The draft, its effect, and the button that saves it."""
+    price = draft.price
     st.divider()
     st.markdown(f"**{escaped(_words(price))}**")
-    _effect(page, price, effect)
+    _show_effect(page, price, draft.effect)
     if st.button("Save this price", type="primary", icon=":material/save:"):
         owner = None if price.client_id is None else UUID(price.client_id)
         if owner not in owners.values():  # a viewer's rights may have ended since
             return
         try:
-            add_price(page.database, price, reference=reference, note=note)
+            add_price(page.database, price, reference=draft.reference, note=draft.note)
         except AnalyticsError as error:
             st.error(sentence(error), icon=":material/edit_off:")
             return
-        del st.session_state[_DRAFT]
+        forget(_Draft)
         _done(f"Saved: {_words(price)}.")
 
 
-def _effect(page: Page, price: ListedPrice, effect: Repricing) -> None:
+def _show_effect(page: Page, price: ListedPrice, effect: Repricing) -> None:
     st.caption(
         f"What it would make of the calls of {escaped(page.client.name)}, {page.period}. They keep what they "
         "are booked with until somebody reprices them; calls that are logged from now on get this price."
@@ -133,7 +162,7 @@ def _effect(page: Page, price: ListedPrice, effect: Repricing) -> None:
             "Snapshots that the public list has by their own names keep its price: "
             f"{escaped(', '.join(dated))}. Put a price on each of them where theirs is another, too."
         )
-    repriced(effect, only_changed=True)
+    show_repriced(effect, only_changed=True)
 
 
 def _end(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
@@ -165,7 +194,7 @@ def _end(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
 def _done(message: str) -> None:
     forget_repriced()
     reads.forget()
-    st.session_state[_DONE] = escaped(message)
+    remember(_Notice(text=escaped(message)))
     st.rerun()
 
 

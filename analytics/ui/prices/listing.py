@@ -1,9 +1,11 @@
 """Prices: what applies to the models in use, the price list, and what booked costs would be by it."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pandas as pd
 import streamlit as st
@@ -16,18 +18,28 @@ from analytics.pricing.editing import PriceBook, Quote, UsedModel, load_price_bo
 from analytics.pricing.entries import Entry
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
+from analytics.ui.frame.dates import Days
 from analytics.ui.frame.messages import escaped, explained, in_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.state import forget, recall, remember
 from analytics.ui.parts.tables import NO_MODEL, ROW_HEIGHT, harmless, marked_bounds
 
 MOST_ROWS_IN_SIGHT = 12
 _LISTS = {"client": "This client's", "installation": "Installation's"}
-_REPRICED = "repriced"
 
-# Columns that are left out where they say nothing.
-_QUIET = ("No price", "Still none", "Cost given", "Note", "State", "Cached input", "Ours / public")
+# Columns that are hidden where they are empty or zero.
+_HIDE_WHEN_EMPTY = ("No price", "Still none", "Cost given", "Note", "State", "Cached input", "Ours / public")
 _TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RepricedDays:
+    """Booked and repriced costs of a client's days."""
+
+    client_id: UUID
+    days: Days
+    costs: Repricing
 
 
 def _parse_prices(asked: str) -> bool:
@@ -109,8 +121,6 @@ def show_price_list(page: Page, shown: Reading[PriceBook]) -> None:
 
 def show_repricing(page: Page) -> None:
     """What the calls of the period are booked with beside what they would cost now, when somebody asks."""
-    first, last = page.days
-    asked = (page.client.id, first, last)
     with st.container(border=True, key="repricing"):
         st.markdown(f"## Booked costs and today's prices, {page.period}")
         st.caption(
@@ -119,20 +129,21 @@ def show_repricing(page: Page) -> None:
         )
         if st.button("Compare now", icon=":material/compare_arrows:"):
             with explained(), st.spinner("Pricing every call"):
-                calls = select_calls(page.database, str(page.client.id), first, last)
-                st.session_state[_REPRICED] = (asked, survey_costs(page.database, calls))
-        of, repricing = st.session_state.get(_REPRICED, (None, None))
-        if of == asked:
-            repriced(repricing)
-            _how_to_correct(page, repricing)
+                calls = select_calls(page.database, str(page.client.id), *page.days)
+                costs = survey_costs(page.database, calls)
+            remember(_RepricedDays(client_id=page.client.id, days=page.days, costs=costs))
+        last = recall(_RepricedDays)
+        if last is not None and (last.client_id, last.days) == (page.client.id, page.days):
+            show_repriced(last.costs)
+            _how_to_correct(page, last.costs)
 
 
 def forget_repriced() -> None:
     """After a price has changed."""
-    st.session_state.pop(_REPRICED, None)
+    forget(_RepricedDays)
 
 
-def repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
+def show_repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
     """A table by model of booked and repriced costs, and their sums."""
     rows = [
         _repriced_row(source, model, costs)
@@ -290,7 +301,7 @@ def price_table(
     """
     table = harmless(pd.DataFrame(rows))
     table = table.drop(
-        columns=[name for name in _QUIET if name in table and not _says_something(table[name])]
+        columns=[name for name in _HIDE_WHEN_EMPTY if name in table and not _says_something(table[name])]
     )
     amounts: list[Hashable] = [name for name in money if name in table]
     for name in amounts:

@@ -1,13 +1,16 @@
 """Which list the installation goes by, and for its administrators: switching it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import streamlit as st
 
 from analytics import charts, formatting
+from analytics.corrections import Repricing
 from analytics.errors import AnalyticsError
 from analytics.pricing.at_list_prices import OwnPriced, at_list_prices
 from analytics.pricing.editing import PriceBook
@@ -15,16 +18,34 @@ from analytics.pricing.price_list import ALL_MODELS, ListedPrice
 from analytics.pricing.public_list import list_name
 from analytics.pricing.switch import ListInUse, ListName, list_in_use, preview_switch, use_list
 from analytics.ui.frame import reads
+from analytics.ui.frame.dates import Days
 from analytics.ui.frame.messages import escaped, explained, sentence
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.state import forget, recall, remember, take
 from analytics.ui.parts.tables import NO_MODEL
-from analytics.ui.prices.listing import forget_repriced, price_table, repriced
+from analytics.ui.prices.listing import forget_repriced, price_table, show_repriced
 
-_PREVIEWED = "list previewed"
-_SWITCHED = "list switched"
 _OTHER: dict[ListName, ListName] = {"guide": "public", "public": "guide"}
 _LISTS: dict[ListName, str] = {"guide": "the guide's list", "public": "the public list"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Preview:
+    """What a switch would change."""
+
+    client_id: UUID
+    days: Days
+    to: ListName
+    at: datetime
+    effect: Repricing
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Notice:
+    """That the list was switched; shown once."""
+
+    text: str
 
 
 def show_list_switch(page: Page, shown: Reading[PriceBook]) -> None:
@@ -32,8 +53,8 @@ def show_list_switch(page: Page, shown: Reading[PriceBook]) -> None:
     in_use = list_in_use(shown.value.entries, page.now)
     with st.container(border=True, key="list in use"):
         st.markdown(f"## {_LISTS[in_use.name].capitalize()} is in use")
-        if done := st.session_state.pop(_SWITCHED, None):
-            st.success(done, icon=":material/check_circle:")
+        if notice := take(_Notice):
+            st.success(notice.text, icon=":material/check_circle:")
         st.markdown(_state(in_use))
         _beside_public_list(page, shown.value.own_priced)
         if page.viewer.sees_all_clients:
@@ -88,27 +109,28 @@ def _state(in_use: ListInUse) -> str:
 
 def _switch(page: Page, to: ListName) -> None:
     with st.expander(f"Use {_LISTS[to]} instead", icon=":material/swap_horiz:"):
-        first, last = page.days
         begin = st.date_input(
             "From the beginning of",
-            first,
+            page.days[0],
             key="list from",
             help="In UTC. Calls before that day keep their price.",
         )
         at = datetime.combine(begin, time.min, UTC)
         if st.button("Preview the switch", key="preview list", icon=":material/visibility:"):
             with explained(), st.spinner("Pricing every call"):
-                effect = preview_switch(page.database, page.client.id, to, at, first, last)
-            st.session_state[_PREVIEWED] = ((page.client.id, first, last, to, at), effect)
-        of, effect = st.session_state.get(_PREVIEWED, (None, None))
-        if of != (page.client.id, first, last, to, at):
+                effect = preview_switch(page.database, page.client.id, to, at, *page.days)
+            remember(_Preview(client_id=page.client.id, days=page.days, to=to, at=at, effect=effect))
+        preview = recall(_Preview)
+        if preview is None or (preview.client_id, preview.days, preview.to, preview.at) != (
+            *(page.client.id, page.days, to, at),
+        ):
             return
         st.caption(
             f"What {_LISTS[to]} would make of the calls of {escaped(page.client.name)}, {page.period}. They "
             "keep what they are booked with until somebody reprices them; calls that are logged from now on "
             "get its prices. The list is that of all clients; other clients' calls are not looked at here."
         )
-        repriced(effect, only_changed=True)
+        show_repriced(preview.effect, only_changed=True)
         if st.button(f"Use {_LISTS[to]}", type="primary", icon=":material/swap_horiz:"):
             try:
                 use_list(page.database, to, at, by=page.viewer.email or "the dashboard")
@@ -119,14 +141,15 @@ def _switch(page: Page, to: ListName) -> None:
 
 
 def _done(to: ListName, at: datetime) -> None:
-    del st.session_state[_PREVIEWED]
+    forget(_Preview)
     forget_repriced()
     reads.forget()
-    st.session_state[_SWITCHED] = (
+    text = (
         f"From {_moment(at)} on {_LISTS[to]} decides. Booked costs are as they were; *Booked costs and "
         "today's prices* below says how to correct them. To undo it, use "
         f"{_LISTS[_OTHER[to]]} from the same day."
     )
+    remember(_Notice(text=text))
     st.rerun()
 
 

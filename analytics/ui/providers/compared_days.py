@@ -7,9 +7,8 @@ import streamlit as st
 
 from analytics.errors import InvalidInput
 from analytics.queries import Period
-from analytics.ui.frame import address
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.dates import Days, count, spelled
+from analytics.ui.frame.dates import Days, choose_any_days, count, spelled
 from analytics.ui.frame.page import Page
 
 DAYS_BEFORE = "Days before"
@@ -20,7 +19,7 @@ def choose_compared_days(page: Page) -> Days:
     """As many days just before, the same days of the month before, or any two."""
     part = _part(page)
     labels = [DAYS_BEFORE, MONTH_BEFORE]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="other days"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="compared days"):
         chosen = part.value()
         part.choose(
             st.segmented_control,
@@ -29,9 +28,16 @@ def choose_compared_days(page: Page) -> Days:
             format_func=lambda label: label if label in labels else spelled(label),
             required=True,
         )
-        _, other = _parse(chosen, page.days)
-        _calendar(page, other, part)
-    return other
+        _, compared = _parse(chosen, page.days)
+        choose_any_days(
+            part,
+            compared,
+            client=page.client,
+            today=page.client.today(page.now),
+            label="Any two days",
+            title="First and last day to compare with",
+        )
+    return compared
 
 
 def _part(page: Page) -> Part[str]:
@@ -80,33 +86,3 @@ def _in_month_before(day: date, *, to_the_end: bool = False) -> date:
         return date.min
     end = day.replace(day=1) - timedelta(days=1)
     return end if to_the_end else end.replace(day=min(day.day, end.day))
-
-
-def _calendar(page: Page, other: Days, part: Part[str]) -> None:
-    today = page.client.today(page.now)
-    earliest = min(page.client.first_day or today, today)
-    first, last = (min(max(day, earliest), today) for day in other)
-    with st.popover(
-        "Any two days",
-        icon=":material/calendar_month:",
-        help="Any first and last day to compare with",
-        key=f"any days to compare with but {first} {last}",
-    ):
-        # Other days are another widget: what was picked before does not stay in it.
-        key = f"picked to compare {page.client.id} {first} {last}"
-        st.date_input(
-            "First and last day to compare with",
-            (first, last),
-            min_value=earliest,
-            max_value=today,
-            key=key,
-            on_change=_take_picked,
-            args=[key, part],
-        )
-
-
-def _take_picked(key: str, part: Part[str]) -> None:
-    # While only one of the two is chosen the page stays as it is.
-    picked = st.session_state[key]
-    if isinstance(picked, tuple) and len(picked) == 2:
-        address.put(**part.changes(Period.between(*picked).label))
