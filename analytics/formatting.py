@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 MISSING = "\N{EM DASH}"
+NO_MODEL = "(no model)"
 MINUS = "\N{MINUS SIGN}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _HUGE_PERCENT = 1_000
@@ -59,6 +60,13 @@ def cost(
     if unpriced_count and unpriced_count == request_count:
         return "cost unknown"
     return f"≥{NO_BREAK_SPACE}{shown(amount)}" if unpriced_count else shown(amount)
+
+
+def coverage(request_count: int, unpriced_count: int) -> str:
+    """Whether all requests have a cost: `all requests priced`, `12 at unknown cost`, `nothing to price`."""
+    if not request_count:
+        return "nothing to price"
+    return f"{count(unpriced_count)} at unknown cost" if unpriced_count else "all requests priced"
 
 
 def count(number: int) -> str:

@@ -107,7 +107,7 @@ def test_rows_add_up_to_the_total(configured: Database) -> None:
         "Requests": "3",
         "Clients": "3",
     }
-    assert "66.7% with a known cost" in text_of(page)
+    assert "66.7% priced, 1 at unknown cost" in text_of(page)
     [table] = page.dataframe
     assert table.value["Client"].tolist() == ["Bolt", "Acme", "Crane"]
     assert table.value["Cost"].isna().tolist() == [False, False, True]

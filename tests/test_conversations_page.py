@@ -189,7 +189,7 @@ def test_a_link_opens_one_conversation(configured: Database, client_id: UUID) ->
         "Cost per call": "$1.25",
     }
     models, calls = page.dataframe[0].value, page.dataframe[1].value
-    assert models["Model"].tolist() == ["gpt-4 (OpenAI)", "llama (Groq)", "(no model named)"]
+    assert models["Model"].tolist() == ["gpt-4 (OpenAI)", "llama (Groq)", "(no model)"]
     assert models["Tokens"].sum() == 157
     assert calls["Tokens"].tolist() == [100, 50, 7]
     assert calls["Running tokens"].tolist() == [100, 150, 157]

@@ -11,6 +11,7 @@ from analytics.calls.row import EARLIEST, LATEST
 from analytics.clients import find_client
 from analytics.database import Database
 from analytics.errors import InvalidInput
+from analytics.formatting import NO_MODEL
 
 _NAMES_SHOWN = 10
 
@@ -88,7 +89,7 @@ def nothing_selected(connection: "psycopg.Connection[Any]", selection: Selection
     models = connection.execute(_MODELS_OF_THESE_DAYS, parameters).fetchall()
     if models:
         wanted = " ".join(name for name in (selection.source, selection.model) if name)
-        names = ", ".join(f"{source} {model or '(no model)'}" for source, model in models[:_NAMES_SHOWN])
+        names = ", ".join(f"{source} {model or NO_MODEL}" for source, model in models[:_NAMES_SHOWN])
         return InvalidInput(f"{here} of {wanted}: it has some of {names}")
     first, last = connection.execute(_FIRST_AND_LAST_DAY, parameters).fetchone() or (None, None)
     if first is None:

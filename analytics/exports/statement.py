@@ -21,7 +21,6 @@ from analytics.queries import Overview, total_change
 
 TEMPLATE = Path(__file__).with_name("statement.typ")
 
-NO_MODEL = "(no model named)"
 NO_CONVERSATION = "(calls without a conversation)"
 MAX_NAME = 90  # characters; in a table's cell
 
@@ -108,7 +107,7 @@ def _cards(overview: Overview, total: Row) -> Iterator[dict[str, str]]:
     yield {
         "label": "Cost coverage",
         "value": formatting.share(requests - unpriced, requests),
-        "exact": _coverage(requests, unpriced),
+        "exact": formatting.coverage(requests, unpriced),
         "change": "",
         "before": "Share of requests whose cost is known",
     }
@@ -121,12 +120,6 @@ def _before(overview: Overview) -> str:
         return days
     at = until.astimezone(ZoneInfo(overview.client.timezone))
     return f"{days}, until {at:%H:%M} of {formatting.day(at)}"
-
-
-def _coverage(requests: int, unpriced: int) -> str:
-    if not requests:
-        return "nothing to price"
-    return f"{formatting.count(unpriced)} at unknown cost" if unpriced else "all requests priced"
 
 
 def _unpriced(total: Row) -> str:
@@ -167,7 +160,7 @@ def _model(row: Row, total: Row) -> dict[str, str]:
     per_1k = row["cost_per_1k_tokens"]
     return {
         "provider": _short(charts.source_name(row["source"])),
-        "model": _short(row["model"] or NO_MODEL),
+        "model": _short(row["model"] or formatting.NO_MODEL),
         "per_1k": formatting.MISSING if per_1k is None else formatting.usd(per_1k),
         "share": _share(row, total),
         **_amounts(row),

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from analytics.database import Database, Query, Rows
-from analytics.formatting import NO_BREAK_SPACE, counted, day, share, usd
+from analytics.formatting import NO_BREAK_SPACE, NO_MODEL, counted, day, share, usd
 from analytics.health.checks import Check, ago, span
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.pricing.editing import PriceBook, load_price_book
@@ -114,7 +114,7 @@ def sums_check(database: Database, client_id: UUID, first: date, last: date) -> 
         name=name,
         state="fail",
         found=f"{counted(len(rows.records), 'sum')} of a day and model differ. The first: {source} "
-        f"{model or '(no model)'} on {day(usage_date)} is {counted(summed_count, 'call')} and "
+        f"{model or NO_MODEL} on {day(usage_date)} is {counted(summed_count, 'call')} and "
         f"{summed_cost.normalize():f} USD, while its calls are {logged_count:,} and "
         f"{logged_cost.normalize():f} USD",
         remedy="if old calls were dropped on purpose, all is well; else somebody changed the sums by hand. "
@@ -183,7 +183,7 @@ def _unpriced(unpriced: Rows, request_count: int) -> Check:
     total = sum(count for *_, count in unpriced.records)
     if not total:
         return Check(name=name, state="ok", found="none: the cost of every call is known")
-    models = ", ".join(f"{source} {model or '(no model)'}" for source, model, _ in unpriced.records[:3])
+    models = ", ".join(f"{source} {model or NO_MODEL}" for source, model, _ in unpriced.records[:3])
     return Check(
         name=name,
         state="warn",
@@ -201,7 +201,7 @@ def _beside_public_list(book: PriceBook, now: datetime) -> Check:
             name=name, state="ok", found="no call of these days has another price than the public one"
         )
     booked_usd = sum((line.booked_usd for line in book.own_priced), Decimal(0))
-    names = [f"{line.source} {line.model or '(no model)'}" for line in book.own_priced]
+    names = [f"{line.source} {line.model or NO_MODEL}" for line in book.own_priced]
     found = (
         f"{counted(sum(line.request_count for line in book.own_priced), 'call')} of {', '.join(names[:3])}"
         f"{', ...' if len(names) > 3 else ''} with another price: booked with {usd(booked_usd)}, "

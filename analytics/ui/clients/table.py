@@ -16,13 +16,14 @@ from analytics.ui.frame.address import Part
 from analytics.ui.frame.links import open_overview
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.parts.cards import Card, cards, changed
+from analytics.ui.parts.cards import Card, cards, changed, coverage_line
 from analytics.ui.parts.empty import show_no_match
-from analytics.ui.parts.tables import COST_COLUMN, ROW_HEIGHT, harmless, marked_bounds, selected
+from analytics.ui.parts.headings import show_heading
+from analytics.ui.parts.tables import COST_COLUMN, harmless, marked_bounds, selected, show_table
 
-MOST_ROWS_IN_SIGHT = 100
+MAX_ROWS = 100  # in sight
 MAX_SEARCH = 100  # characters
-LEAST_LEFT = Decimal("1e-9")
+MIN_RATIO = Decimal("1e-9")
 _LINK_COLORS = {"light": "#1D64B4", "dark": "#5AA2F0"}
 
 
@@ -71,7 +72,7 @@ def show_clients_total(page: Page, shown: Reading[pd.DataFrame]) -> None:
             Card(
                 label="Requests",
                 value=formatting.count(requests),
-                lines=[_coverage(requests, unpriced)],
+                lines=[coverage_line(requests, unpriced)],
                 explanation=f"Of all clients together, {page.period}.",
             ),
             Card(
@@ -105,23 +106,23 @@ def show_clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
         frame = everybody[fits].reset_index(drop=True)
         count = formatting.plural(len(everybody), "client")
         count = f"{formatting.count(len(frame))} of {count}" if search else count
-        heading.markdown(f"## Clients, {page.period}  :small[:gray[{count}, the highest known cost first]]")
+        with heading:
+            show_heading(f"Clients, {page.period}", f"{count}, the highest known cost first")
         if frame.empty:
             show_no_match("client", search, "name", page)
             return
         # Other rows are another table: what was clicked in the one before is not clicked in it.
         key = f"clients table {search}"
-        st.dataframe(
+        show_table(
             _styled(harmless(_table(frame, page.now)), frame),
-            hide_index=True,
-            placeholder=formatting.MISSING,
-            height=ROW_HEIGHT * (min(len(frame), MOST_ROWS_IN_SIGHT) + 1) + 3,
-            column_config=_COLUMNS,
+            len(frame),
+            max_rows=MAX_ROWS,
+            columns=_COLUMNS,
             on_select=lambda: _open_selected(key, page, frame),
             selection_mode="single-cell",
             key=key,
         )
-        more = " Scroll in the table for more." if len(frame) > MOST_ROWS_IN_SIGHT else ""
+        more = " Scroll in the table for more." if len(frame) > MAX_ROWS else ""
         st.caption(
             "Click a client to open its Overview, a heading to sort. Each client's days are those of its own "
             f"time zone.{more}"
@@ -132,12 +133,6 @@ def _open_selected(key: str, page: Page, frame: pd.DataFrame) -> None:
     row = selected(key, frame)
     if row is not None:
         open_overview(page, row["client_id"])
-
-
-def _coverage(requests: int, unpriced: int) -> str:
-    if not requests:
-        return "nothing to price"
-    return f"{formatting.share(requests - unpriced, requests)} with a known cost"
 
 
 def _total(frame: pd.DataFrame) -> dict[str, Any]:
@@ -183,7 +178,7 @@ def _changes(frame: pd.DataFrame, name: str) -> "pd.Series[float]":
         now, before = row[name], row[f"previous_{name}"]
         is_told = total_change(row, name, row["no_comparison"]).text is not None
         # What is left of something is never nothing, whatever a float makes of it.
-        least = LEAST_LEFT if now else Decimal(0)
+        least = MIN_RATIO if now else Decimal(0)
         changes.append(float(max(Decimal(now) / before, least) - 1) if is_told else None)
     return pd.Series(changes, index=frame.index, dtype="float64")
 

@@ -14,11 +14,12 @@ from analytics.ui.frame.page import Page
 from analytics.ui.parts import tables
 from analytics.ui.parts.cards import Card, cards
 from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.vega import draw
 
-MAX_ROWS_IN_SIGHT = 15
+MAX_ROWS = 15  # in sight
 NARROW_METADATA = 120  # pixels; with them all columns fit at 1440
-MAX_MODELS_IN_SIGHT = 10
+MAX_MODELS = 10  # in sight
 
 
 def show_conversation_heading(page: Page, opened: LinkedConversation, shown: Timeline) -> None:
@@ -33,9 +34,7 @@ def show_conversation_heading(page: Page, opened: LinkedConversation, shown: Tim
             icon=":material/search_off:",
         )
         st.stop()
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"## {_name(opened, shown)}", width="content")
-        page.choose_phones()
+    show_heading(_name(opened, shown), beside=page.choose_phones)
     first_at, last_at = (
         _clock(shown.calls["created_at"].iloc[place], page.client.timezone) for place in (0, -1)
     )
@@ -92,7 +91,7 @@ def show_conversation_charts(page: Page, shown: Timeline) -> None:
     note = f"{_cut(shown)}, " if _is_cut(shown) else ""
     chart, models = st.columns([1.25, 1], gap="small")
     with chart, st.container(border=True, height="stretch"):
-        st.markdown(f"## Calls over time, {page.period}  :small[:gray[{note}Tokens and cost so far]]")
+        show_heading(f"Calls over time, {page.period}", f"{note}Tokens and cost so far")
         draw(
             charts.timeline(calls, page.client.timezone),
             alt="Points: tokens of each call over time, by provider. Line: the cost so far",
@@ -100,7 +99,7 @@ def show_conversation_charts(page: Page, shown: Timeline) -> None:
         )
         st.caption(f"Times are those of {page.client.timezone}.")
     with models, st.container(border=True, height="stretch"):
-        st.markdown(f"## Models used, {page.period}  :small[:gray[{note}The most tokens first]]")
+        show_heading(f"Models used, {page.period}", f"{note}The most tokens first")
         _models(calls)
 
 
@@ -123,7 +122,7 @@ def show_conversation_calls(page: Page, opened: LinkedConversation, shown: Timel
             "Running cost": known_costs(so_far),
             "Running tokens": calls["running_tokens"],
             "Provider": calls["source"].map(charts.source_name),
-            "Model": calls["model"].fillna(tables.NO_MODEL),
+            "Model": calls["model"].fillna(formatting.NO_MODEL),
             "Prompt": calls["prompt_tokens"],
             "Completion": calls["completion_tokens"],
             "Basis": calls["cost_basis"],
@@ -134,13 +133,12 @@ def show_conversation_calls(page: Page, opened: LinkedConversation, shown: Timel
         table = table.drop(columns="Metadata")
     with st.container(border=True):
         title = f"First {len(calls):,} of {_count(shown):,} calls" if _is_cut(shown) else "Calls"
-        st.markdown(f"## {title}, {page.period}  :small[:gray[The oldest first]]")
-        st.dataframe(
+        show_heading(f"{title}, {page.period}", "The oldest first")
+        tables.show_table(
             tables.readable(table, **{"Running cost": partly_known(so_far)}),
-            hide_index=True,
-            placeholder=formatting.MISSING,
-            height=tables.ROW_HEIGHT * (min(len(table), MAX_ROWS_IN_SIGHT) + 1) + 3,
-            column_config={
+            len(table),
+            max_rows=MAX_ROWS,
+            columns={
                 "Made": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss", pinned=True),
                 "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
                 "Running cost": st.column_config.NumberColumn(
@@ -178,7 +176,7 @@ def _models(calls: pd.DataFrame) -> None:
     table = pd.DataFrame(
         {
             "Model": [
-                tables.NO_MODEL if pd.isna(model) else f"{model} ({charts.source_name(source)})"
+                formatting.NO_MODEL if pd.isna(model) else f"{model} ({charts.source_name(source)})"
                 for source, model in zip(by_model["source"], by_model["model"], strict=True)
             ],
             "Tokens": by_model["total_tokens"],
@@ -186,12 +184,11 @@ def _models(calls: pd.DataFrame) -> None:
             "Calls": by_model["request_count"],
         }
     )
-    st.dataframe(
+    tables.show_table(
         tables.readable(table, Cost=partly_known(by_model)),
-        hide_index=True,
-        placeholder=formatting.MISSING,
-        height=tables.ROW_HEIGHT * (min(len(table), MAX_MODELS_IN_SIGHT) + 1) + 3,
-        column_config={"Cost": tables.COST_COLUMN},
+        len(table),
+        max_rows=MAX_MODELS,
+        columns={"Cost": tables.COST_COLUMN},
         key="models used table",
     )
 

@@ -16,6 +16,7 @@ from analytics.ui.frame.links import show_calls_of
 from analytics.ui.frame.page import Page
 from analytics.ui.parts import tables
 from analytics.ui.parts.empty import show_empty, show_no_match, show_no_usage
+from analytics.ui.parts.headings import show_heading
 
 ORDERS: dict[str, tuple[Sort, bool]] = {
     "Most tokens": ("tokens", True),
@@ -93,9 +94,7 @@ def show_conversation_list(page: Page, asked: AskedConversations, found: pd.Data
         _show_none(page, asked)
         return
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"## Conversations, {page.period}  :small[:gray[{asked.order}]]", width="content")
-            page.choose_phones()
+        show_heading(f"Conversations, {page.period}", asked.order, beside=page.choose_phones)
         _paging(asked, found)
         _table(page, asked, found)
 
@@ -122,12 +121,10 @@ def _table(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
     table.insert(1, first, table.pop(first))
     # Another page of rows is another widget: the row that was ticked before is not ticked in it.
     key = f"conversations {page.client.id} {page.days} {asked}"
-    st.dataframe(
+    tables.show_table(
         tables.readable(tables.without_zeros(table, "Other", "No price"), Cost=partly_known(found)),
-        hide_index=True,
-        placeholder=formatting.MISSING,
-        height=tables.ROW_HEIGHT * (len(table) + 1) + 3,
-        column_config={
+        len(table),
+        columns={
             "Conversation": st.column_config.TextColumn(pinned=True, width="medium"),
             "Cost": tables.COST_COLUMN,
             "No price": tables.NO_PRICE_COLUMN,

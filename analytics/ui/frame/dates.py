@@ -75,7 +75,7 @@ def choose_any_days(
     first_day = min(client.first_day or today, today)
     first, last = (min(max(day, first_day), today) for day in days)
     # For other days both are other widgets: the popover is closed, and the calendar has no earlier choice.
-    suffix = f"{part.name} {client.id} {first} {last}"
+    suffix = f"{part.name} {client.id} {part.value()} {first} {last}"
     with st.popover(label, icon=":material/calendar_month:", help=title, key=f"popover {suffix}"):
         key = f"calendar {suffix}"
         st.date_input(

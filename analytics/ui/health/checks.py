@@ -15,6 +15,7 @@ from analytics.ui.frame.messages import escaped, explained
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import recall, remember
+from analytics.ui.parts.headings import show_heading
 
 _ICONS: dict[State, str] = {
     "fail": ":red[:material/error:]",
@@ -81,7 +82,7 @@ def show_checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
         return
     order: tuple[State, ...] = ("fail", "warn", "unknown", "ok")
     with st.container(border=True, gap="small", key=f"checks {title}"):
-        st.markdown(f"## {escaped(title)}")
+        show_heading(f"{escaped(title)}")
         for check in sorted(part.value, key=lambda check: order.index(check.state)):
             _check(check)
 
@@ -89,7 +90,7 @@ def show_checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
 def show_sums_check(page: Page) -> None:
     """Compares the sums with every call of the period, when somebody asks for it."""
     with st.container(border=True, gap="small", key="sums"):
-        st.markdown("## Sums against the calls")
+        show_heading("Sums against the calls")
         st.caption(
             "All pages show sums that are kept up to date with each call. This adds up every call of the "
             "period again and compares. It reads them all, so it may take a while."

@@ -19,11 +19,13 @@ from analytics.ui.live.feed import HOUR, MINUTE, Feed, read_feed, renew_feed
 from analytics.ui.parts import tables
 from analytics.ui.parts.cards import Card, cards
 from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.vega import draw_amounts
 
 LIVE_SECONDS = 3
 RECHECK_ACCESS_EVERY = MINUTE
 MEAN_MINUTES = 5
+MAX_ROWS = 15  # in sight
 CONVERSATION_WIDTH = 170  # pixels
 
 _TABLE = "live calls table"
@@ -142,7 +144,7 @@ def show_live_cards(feed: Feed) -> None:
 def show_live_minutes(page: Page, feed: Feed) -> None:
     """The last hour per minute, stacked by provider."""
     with st.container(border=True):
-        st.markdown(f"## Last hour, per minute  :small[:gray[{page.measure.title}]]")
+        show_heading("Last hour, per minute", f"{page.measure.title}")
         draw_amounts(
             feed.minutes,
             page.measure,
@@ -165,13 +167,11 @@ def show_live_calls(page: Page, feed: Feed) -> None:
     if calls.empty:
         return
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(
-                f"## Last {formatting.plural(len(calls), 'call')} within a day  "
-                ":small[:gray[The newest first]]",
-                width="content",
-            )
-            page.choose_phones()
+        show_heading(
+            f"Last {formatting.plural(len(calls), 'call')} within a day",
+            "The newest first",
+            beside=page.choose_phones,
+        )
         by_cost = page.measure.unit == "cost"
         table = pd.DataFrame(
             {
@@ -180,7 +180,7 @@ def show_live_calls(page: Page, feed: Feed) -> None:
                 "Tokens": calls["total_tokens"],
                 "Conversation": tables.conversation_names(calls),
                 "Provider": calls["source"].map(charts.source_name),
-                "Model": calls["model"].fillna(tables.NO_MODEL),
+                "Model": calls["model"].fillna(formatting.NO_MODEL),
                 "Prompt": calls["prompt_tokens"],
                 "Completion": calls["completion_tokens"],
                 "Phone": tables.phones(calls),
@@ -188,12 +188,11 @@ def show_live_calls(page: Page, feed: Feed) -> None:
         )
         if not by_cost:
             table.insert(1, "Tokens", table.pop("Tokens"))
-        st.dataframe(
+        tables.show_table(
             tables.readable(table),
-            hide_index=True,
-            placeholder=formatting.MISSING,
-            height=tables.ROW_HEIGHT * (min(len(table), 15) + 1) + 3,
-            column_config={
+            len(table),
+            max_rows=MAX_ROWS,
+            columns={
                 "Made": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss", pinned=True),
                 "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
                 "Conversation": st.column_config.TextColumn(width=CONVERSATION_WIDTH),

@@ -14,7 +14,7 @@ from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 
 # A browser's download is made in memory, some 300 bytes a call; the command line streams.
-MOST_CALLS = 200_000
+MAX_CALLS = 200_000
 
 
 def show_downloads(page: Page, shown: Reading[Overview]) -> None:
@@ -34,7 +34,7 @@ def show_downloads(page: Page, shown: Reading[Overview]) -> None:
             on_click="ignore",
         )
         calls = int(overview.summary["request_count"].max())
-        if calls <= MOST_CALLS:
+        if calls <= MAX_CALLS:
             st.download_button(
                 "Every call (CSV)",
                 lambda: b"".join(

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting
@@ -10,6 +9,7 @@ from analytics.queries import TOP_CONVERSATIONS, Overview, Period
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.overview.tables import show_conversations, show_models
+from analytics.ui.parts.headings import measured, show_heading
 from analytics.ui.parts.vega import draw, draw_amounts, is_unknown
 
 
@@ -21,7 +21,7 @@ def show_weekly_evolution(page: Page, shown: Reading[Overview]) -> None:
     if period.last is not None:
         weeks = f"{count} weeks to {formatting.day(period.last)}"
     with st.container(border=True, height="stretch"):
-        _heading(f"Weekly evolution, {weeks}", page, shown.value.weekly)
+        show_heading(f"Weekly evolution, {weeks}", measured(page.measure, shown.value.weekly))
         draw_amounts(
             shown.value.weekly,
             page.measure,
@@ -41,7 +41,7 @@ def show_daily_usage(page: Page, shown: Reading[Overview]) -> None:
     period = shown.value.period
     days = formatting.window(period.chart_days, period.last)
     with st.container(border=True, height="stretch"):
-        _heading(f"Daily usage, {days}", page, shown.value.daily)
+        show_heading(f"Daily usage, {days}", measured(page.measure, shown.value.daily))
         draw_amounts(
             shown.value.daily,
             page.measure,
@@ -71,11 +71,7 @@ def show_model_comparison(page: Page, shown: Reading[Overview]) -> None:
     """OpenAI against Groq and the rest as a pie, and every model in a table."""
     overview = shown.value
     with st.container(border=True):
-        _heading(
-            f"Model comparison, {overview.period}",
-            page,
-            overview.models,
-        )
+        show_heading(f"Model comparison, {overview.period}", measured(page.measure, overview.models))
         pie, table = st.columns([1, 3], gap="small", vertical_alignment="center")
         with pie:
             has_unknown = page.measure.unit == "cost" and overview.models["unpriced_count"].any()
@@ -103,19 +99,9 @@ def show_top_conversations(page: Page, shown: Reading[Overview]) -> None:
     """The twenty conversations with the most of what is measured."""
     overview = shown.value
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            _heading(
-                f"Top {TOP_CONVERSATIONS} conversations by {page.measure.unit}, {overview.period}",
-                page,
-                overview.conversations,
-            )
-            page.choose_phones()
+        show_heading(
+            f"Top {TOP_CONVERSATIONS} conversations by {page.measure.unit}, {overview.period}",
+            measured(page.measure, overview.conversations, is_titled=True),
+            beside=page.choose_phones,
+        )
         show_conversations(overview)
-
-
-def _heading(title: str, page: Page, frame: pd.DataFrame) -> None:
-    """The title, what is measured unless the title says so, and whether some of it is not known."""
-    measured = "" if f"by {page.measure.unit}" in title else page.measure.title
-    if page.measure.unit == "cost" and frame["unpriced_count"].any():
-        measured = ", ".join(filter(None, [measured, "without calls that have no price"]))
-    st.markdown(f"## {title}" + (f"  :small[:gray[{measured}]]" if measured else ""), width="content")

@@ -10,7 +10,7 @@ from analytics import charts, formatting
 from analytics.charts import Chart
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.queries import Overview, Unit, total_change
-from analytics.ui.parts.cards import Card, cards, changed, compared_with
+from analytics.ui.parts.cards import Card, cards, changed, compared_with, coverage_line
 
 PROVIDERS = ("openai", "groq", "other")
 
@@ -33,7 +33,11 @@ def show_summary_cards(overview: Overview) -> None:
             "Total cost",
             total,
             _trend(trends, "Total", "cost"),
-            [_per_request(total), _at_list(overview, total), _coverage(total)],
+            [
+                _per_request(total),
+                _at_list(overview, total),
+                "" if total["unpriced_count"] else formatting.coverage(total["request_count"], 0),
+            ],
         ),
     ]
     for provider in PROVIDERS:
@@ -108,7 +112,7 @@ def _cost_card(
         # A course at 0 would pass for free.
         trend=None if _is_unknown(row) else trend,
         lines=lines,
-        warning=_unknown(row),
+        warning=coverage_line(row["request_count"], row["unpriced_count"]) if row["unpriced_count"] else "",
     )
 
 
@@ -146,18 +150,3 @@ def _at_list(overview: Overview, row: dict[str, Any], provider: str | None = Non
         overview.own_priced, row["total_cost"], provider=provider, unpriced_count=row["unpriced_count"]
     )
     return "" if found is None else str(found)
-
-
-def _coverage(row: dict[str, Any]) -> str:
-    """That every request has a cost, or that there was none."""
-    if not row["request_count"]:
-        return "nothing to price"
-    return "" if row["unpriced_count"] else "all requests priced"
-
-
-def _unknown(row: dict[str, Any]) -> str:
-    """How many of the requests have no known cost."""
-    if not row["unpriced_count"]:
-        return ""
-    priced = formatting.share(row["request_count"] - row["unpriced_count"], row["request_count"])
-    return f"{priced} priced, {formatting.count(row['unpriced_count'])} at unknown cost"

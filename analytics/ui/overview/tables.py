@@ -7,14 +7,15 @@ from analytics import charts, formatting
 from analytics.queries import Overview, known_costs, partly_known
 from analytics.ui.parts.tables import (
     COST_COLUMN,
-    NO_MODEL,
     NO_PRICE_COLUMN,
-    ROW_HEIGHT,
     conversation_names,
     phones,
     readable,
+    show_table,
     without_zeros,
 )
+
+MAX_MODELS = 12  # in sight
 
 
 def show_models(overview: Overview) -> None:
@@ -24,7 +25,7 @@ def show_models(overview: Overview) -> None:
     """
     frame = overview.models
     columns = {
-        "Model": frame["model"].fillna(NO_MODEL),
+        "Model": frame["model"].fillna(formatting.NO_MODEL),
         "Cost": known_costs(frame),
         "Tokens": frame["total_tokens"],
         "Provider": frame["source"].map(charts.source_name),
@@ -42,12 +43,11 @@ def show_models(overview: Overview) -> None:
         ),
     }[overview.order]
     table = without_zeros(pd.DataFrame({name: columns[name] for name in shown}), "No price")
-    st.dataframe(
+    show_table(
         readable(table, Cost=partly_known(frame)),
-        hide_index=True,
-        placeholder=formatting.MISSING,
-        height=ROW_HEIGHT * (min(max(len(table), 1), 12) + 1) + 3,
-        column_config={
+        len(table),
+        max_rows=MAX_MODELS,
+        columns={
             "Model": st.column_config.TextColumn(pinned=True),
             "Cost": COST_COLUMN,
             "No price": NO_PRICE_COLUMN,
@@ -86,12 +86,10 @@ def show_conversations(overview: Overview) -> None:
     table = pd.DataFrame({name: columns[name] for name in shown})
     table = without_zeros(table, "Other", "No price")
     largest = float(table["Share"].max()) if table["Share"].notna().any() else 0.0
-    st.dataframe(
+    show_table(
         readable(table, Cost=partly_known(frame)),
-        hide_index=True,
-        placeholder=formatting.MISSING,
-        height=ROW_HEIGHT * (max(len(table), 1) + 1) + 3,
-        column_config={
+        len(table),
+        columns={
             "Conversation": st.column_config.TextColumn(pinned=True, width="medium"),
             "Share": st.column_config.ProgressColumn(
                 f"Share of {overview.order}",

@@ -6,6 +6,7 @@ from typing import Literal, TypedDict
 
 import streamlit as st
 
+from analytics import formatting
 from analytics.charts import Chart
 from analytics.queries import Change, ComparedDays
 from analytics.ui.frame.messages import in_dollars
@@ -66,6 +67,14 @@ def compared_with(compared: ComparedDays, timezone: str) -> str:
     if compared.no_comparison is not None:
         return f"Not compared: {compared.no_comparison}."
     return f"Compared with {compared.described(timezone)}."
+
+
+def coverage_line(request_count: int, unpriced_count: int) -> str:
+    """formatting.coverage(), after the share of the requests that have a price where some have none."""
+    coverage = formatting.coverage(request_count, unpriced_count)
+    if not unpriced_count:
+        return coverage
+    return f"{formatting.share(request_count - unpriced_count, request_count)} priced, {coverage}"
 
 
 def _card(card: Card) -> None:

@@ -13,10 +13,9 @@ from analytics import formatting
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.state import value_of
 
-NO_MODEL = "(no model named)"
 NO_CONVERSATION = "(calls without a conversation)"
 UNNAMED = "(unnamed)"
-ROW_HEIGHT = 35
+_ROW_HEIGHT, _BORDERS = 35, 3  # pixels
 _FORMULA = re.compile(r"\s*[-=+@\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"\+?[\d\s().-]+")
 MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost")
@@ -25,6 +24,29 @@ COST_COLUMN = st.column_config.NumberColumn(
     help="≥: of the calls with a known price, as some have none. A dash: unknown, as none has one.",
 )
 NO_PRICE_COLUMN = st.column_config.NumberColumn(help="Requests whose cost is not known.")
+
+
+def show_table(
+    table: Styler,
+    rows: int,
+    *,
+    max_rows: int | None = None,
+    columns: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> None:
+    """A table as high as its rows, of which at most `max_rows` are in sight; the others are scrolled to.
+
+    `columns` are st.column_config, `options` further arguments of st.dataframe().
+    """
+    in_sight = max(1, rows if max_rows is None else min(rows, max_rows))
+    st.dataframe(
+        table,
+        hide_index=True,
+        placeholder=formatting.MISSING,
+        height=_ROW_HEIGHT * (in_sight + 1) + _BORDERS,
+        column_config=columns,
+        **options,
+    )
 
 
 def selected(key: str, frame: pd.DataFrame) -> "pd.Series[Any] | None":
@@ -123,4 +145,4 @@ def show_text_table(rows: list[dict[str, str]], *, text_columns: int, key: str) 
 
 
 def model_name(model: str | None) -> str:
-    return escaped(model or NO_MODEL)
+    return escaped(model or formatting.NO_MODEL)

@@ -21,6 +21,7 @@ from analytics.ui.frame.messages import escaped, explained, sentence
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import forget, recall, remember, take
+from analytics.ui.parts.headings import show_heading
 from analytics.ui.prices.listing import exact, forget_repriced, show_repriced, states
 
 _ANOTHER = "Another model"
@@ -48,7 +49,7 @@ class _Notice:
 def show_price_forms(page: Page, shown: Reading[PriceBook]) -> None:
     """Two forms for administrators; for others who may change what."""
     with st.container(border=True, key="new price"):
-        st.markdown("## Change the list")
+        show_heading("Change the list")
         if notice := take(_Notice):
             st.success(notice.text, icon=":material/check_circle:")
         owners = _owners(page)

@@ -23,9 +23,10 @@ from analytics.ui.frame.messages import escaped, explained, in_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import forget, recall, remember
-from analytics.ui.parts.tables import NO_MODEL, ROW_HEIGHT, harmless, marked_bounds
+from analytics.ui.parts.headings import show_heading
+from analytics.ui.parts.tables import harmless, marked_bounds, show_table
 
-MOST_ROWS_IN_SIGHT = 12
+MAX_ROWS = 12  # in sight
 _LISTS = {"client": "This client's", "installation": "Installation's"}
 
 # Columns that are hidden where they are empty or zero.
@@ -69,7 +70,7 @@ def show_unpriced_models(shown: Reading[PriceBook]) -> None:
     missing = [used for used in shown.value.used if used.unpriced_count]
     if not missing:
         return
-    names = ", ".join(f"{each.source} {each.model or NO_MODEL}" for each in missing[:3])
+    names = ", ".join(f"{each.source} {each.model or formatting.NO_MODEL}" for each in missing[:3])
     calls = formatting.plural(sum(each.unpriced_count for each in missing), "call")
     wholly = [each for each in missing if each.unpriced_count == each.request_count]
     tokens = formatting.plural(sum(each.total_tokens for each in wholly), "token")
@@ -85,7 +86,7 @@ def show_used_models(page: Page, shown: Reading[PriceBook]) -> None:
     """What each model in use costs now, from which list, and the public price where ours is another."""
     used = shown.value.used
     with st.container(border=True, key="used models"):
-        st.markdown(f"## Models in use, {page.period}  :small[:gray[US dollars, by today's lists]]")
+        show_heading(f"Models in use, {page.period}", "US dollars, by today's lists")
         if not used:
             st.caption("No calls in these days.")
             return
@@ -101,9 +102,10 @@ def show_used_models(page: Page, shown: Reading[PriceBook]) -> None:
 def show_price_list(page: Page, shown: Reading[PriceBook]) -> None:
     """The prices of this client and of the installation that hold now, and on request all."""
     with st.container(border=True, key="price list"):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown("## Price list  :small[:gray[US dollars]]", width="content")
-            shows_all = _ALL.fill_in(st.toggle, "Ended and future prices")
+        shows_all = _ALL.value()
+        show_heading(
+            "Price list", "US dollars", beside=lambda: _ALL.fill_in(st.toggle, "Ended and future prices")
+        )
         rows = [
             _entry_row(entry, state if shows_all else None, page)
             for entry, state in states(shown.value.entries, page.now)
@@ -122,7 +124,7 @@ def show_price_list(page: Page, shown: Reading[PriceBook]) -> None:
 def show_repricing(page: Page) -> None:
     """What the calls of the period are booked with beside what they would cost now, when somebody asks."""
     with st.container(border=True, key="repricing"):
-        st.markdown(f"## Booked costs and today's prices, {page.period}")
+        show_heading(f"Booked costs and today's prices, {page.period}")
         st.caption(
             "Calls keep the cost that they were logged with: nothing on this page changes it. This compares "
             "it with what they would cost by the lists as they are now. It reads every call of the period."
@@ -214,7 +216,7 @@ def _how_to_correct(page: Page, repricing: Repricing) -> None:
 def _used_row(used: UsedModel) -> dict[str, Any]:
     return {
         "Provider": charts.source_name(used.source),
-        "Model": used.model or NO_MODEL,
+        "Model": used.model or formatting.NO_MODEL,
         **_amounts(used.quote, "Input", "Output"),
         "per": None if used.quote is None else used.quote.unit,
         "Price list": "No price" if used.quote is None else _LISTS.get(used.quote.list_name, "Public"),
@@ -273,7 +275,7 @@ def _moment(moment: datetime | None, otherwise: str) -> str:
 def _repriced_row(source: str, model: str | None, costs: ModelCosts) -> dict[str, Any]:
     return {
         "Provider": charts.source_name(source),
-        "Model": model or NO_MODEL,
+        "Model": model or formatting.NO_MODEL,
         "Requests": costs.request_count,
         # Missing where no call of the model has a price.
         "Booked": None if costs.unpriced_before == costs.request_count else costs.booked_usd,
@@ -311,12 +313,11 @@ def price_table(
     styler: Styler = table.style.format("{:,}", subset=counts)
     styler = styler.format(lambda amount: shown(Decimal(repr(amount))), subset=amounts, na_rep="")
     styler = marked_bounds(styler, table, {name: pd.Series(rows) for name, rows in (at_least or {}).items()})
-    st.dataframe(
+    show_table(
         styler,
-        hide_index=True,
-        column_config={name: st.column_config.TextColumn(name, alignment="right") for name in texts},
-        placeholder=formatting.MISSING,
-        height=ROW_HEIGHT * (min(len(table), MOST_ROWS_IN_SIGHT) + 1) + 3,
+        len(table),
+        max_rows=MAX_ROWS,
+        columns={name: st.column_config.TextColumn(name, alignment="right") for name in texts},
     )
 
 

@@ -23,7 +23,7 @@ from analytics.ui.frame.messages import escaped, explained, sentence
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import forget, recall, remember, take
-from analytics.ui.parts.tables import NO_MODEL
+from analytics.ui.parts.headings import show_heading
 from analytics.ui.prices.listing import forget_repriced, price_table, show_repriced
 
 _OTHER: dict[ListName, ListName] = {"guide": "public", "public": "guide"}
@@ -52,7 +52,7 @@ def show_list_switch(page: Page, shown: Reading[PriceBook]) -> None:
     """What list decides since when; a form to switch it, where the viewer administers all clients."""
     in_use = list_in_use(shown.value.entries, page.now)
     with st.container(border=True, key="list in use"):
-        st.markdown(f"## {_LISTS[in_use.name].capitalize()} is in use")
+        show_heading(f"{_LISTS[in_use.name].capitalize()} is in use")
         if notice := take(_Notice):
             st.success(notice.text, icon=":material/check_circle:")
         st.markdown(_state(in_use))
@@ -81,7 +81,7 @@ def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
 def _own_priced_row(line: OwnPriced) -> dict[str, Any]:
     at_list = at_list_prices([line])
     return {
-        "Model": line.model or NO_MODEL,
+        "Model": line.model or formatting.NO_MODEL,
         "At list prices": "the same" if at_list is None else at_list.amount,
         "Booked": "free" if line.is_free and not line.booked_usd else formatting.usd(line.booked_usd),
         "Provider": charts.source_name(line.source),

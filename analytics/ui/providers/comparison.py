@@ -16,6 +16,7 @@ from analytics.ui.frame.dates import Days, count, window
 from analytics.ui.frame.messages import escaped, in_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
+from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import model_name, show_text_table
 
 MISSING = formatting.MISSING
@@ -48,7 +49,7 @@ def show_comparison(page: Page, compared: Comparison, other: Days) -> None:
     """
     unit, frame, days = page.measure.unit, compared.models, compared.days
     with st.container(border=True):
-        st.markdown(f"## {window(page.days)} compared with {window(other)}  :small[:gray[{_RANKED[unit]}]]")
+        show_heading(f"{window(page.days)} compared with {window(other)}", f"{_RANKED[unit]}")
         show_text_table(list(_rows(frame, unit, days)), text_columns=1, key="comparison table")
         notes = [
             f"Upper numbers: {window(page.days)} ({formatting.plural(count(page.days), 'day')}). "

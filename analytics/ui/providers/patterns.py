@@ -11,6 +11,7 @@ from analytics.ui.frame.dates import Days, count, window
 from analytics.ui.frame.messages import escaped, in_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import keep_hours
+from analytics.ui.parts.headings import measured, show_heading
 from analytics.ui.parts.tables import show_text_table
 from analytics.ui.parts.vega import draw_amounts, is_unknown
 
@@ -22,14 +23,11 @@ NOT_LOGGED = "(not logged)"
 def show_usage_over_time(page: Page) -> None:
     """Providers stacked, per day, week or month."""
     with st.container(border=True):
-        heading = st.container(
-            horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
-        )
-        title_place = heading.container(width="content")
-        grain = _choose_grain(heading)
+        grain = GRAINS[_GRAIN.value()]
         frame = page.read(queries.usage_over_time, *page.days, grain).value
-        title = f"Usage per {grain}, {window(page.days)}"
-        title_place.markdown(f"## {title}  :small[:gray[{_measured(page, frame)}]]", width="content")
+        show_heading(
+            f"Usage per {grain}, {window(page.days)}", measured(page.measure, frame), beside=_choose_grain
+        )
         draw_amounts(
             frame,
             page.measure,
@@ -52,7 +50,7 @@ def read_call_sums(page: Page) -> CallSums:
 def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
     """Hours of the client's clock by weekdays."""
     with st.container(border=True, height="stretch"):
-        st.markdown(f"## Hours of the week, {window(page.days)}  :small[:gray[{_measured(page, frame)}]]")
+        show_heading(f"Hours of the week, {window(page.days)}", measured(page.measure, frame))
         draw_amounts(
             frame,
             page.measure,
@@ -66,8 +64,7 @@ def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
 def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
     """Chat, embeddings, transcription and whatever else the calls say that they were, the largest first."""
     with st.container(border=True, height="stretch"):
-        measured = _measured(page, frame)
-        st.markdown(f"## Calls by operation, {window(page.days)}  :small[:gray[{measured}]]")
+        show_heading(f"Calls by operation, {window(page.days)}", measured(page.measure, frame))
         if frame["operation"].isna().all():
             st.info("**No call of these days says what it was for.**", icon=":material/label_off:")
         else:
@@ -85,12 +82,8 @@ def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
         )
 
 
-def _choose_grain(place: "st.delta_generator.DeltaGenerator") -> Grain:
-    with place:
-        name = _GRAIN.choose(
-            st.segmented_control, "Per", list(GRAINS), required=True, label_visibility="collapsed"
-        )
-    return GRAINS[name]
+def _choose_grain() -> None:
+    _GRAIN.choose(st.segmented_control, "Per", list(GRAINS), required=True, label_visibility="collapsed")
 
 
 def _parse(asked: str) -> str:
@@ -101,12 +94,6 @@ def _parse(asked: str) -> str:
 
 
 _GRAIN = Part(name="grain", parse=_parse, default="Day")
-
-
-def _measured(page: Page, frame: pd.DataFrame) -> str:
-    """What is charted, and whether some of it is not known."""
-    has_unknown = page.measure.unit == "cost" and frame["unpriced_count"].any()
-    return f"{page.measure.title}{', without calls that have no price' if has_unknown else ''}"
 
 
 def _partial(frame: pd.DataFrame, grain: Grain, page: Page) -> list[str]:

@@ -15,6 +15,7 @@ from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
+from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import model_name, show_text_table
 
 ROUNDING_USD = Decimal("1e-9")
@@ -25,7 +26,7 @@ def show_what_if(page: Page, parts: pd.DataFrame) -> None:
     """What the tokens and seconds of the period (queries.call_sums().parts) would have cost elsewhere."""
     known = page.read(listed_prices).value
     with st.container(border=True):
-        st.markdown(f"## What if, {window(page.days)}  :small[:gray[the same usage on another model]]")
+        show_heading(f"What if, {window(page.days)}", "the same usage on another model")
         label = _choose_target(page, parts, known)
         target = Target.parse(label)
         answer = what_if(parts, target, known.prices, page.now, page.client.id)
