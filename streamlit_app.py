@@ -9,24 +9,24 @@ if __name__ == "__main__":
     from analytics import ui
 
     page = ui.begin_page("Usage overview", icon="📈")
-    shown = ui.read_overview(
+    overview = ui.read_overview(
         page.database, page.client, page.period, page.measure.unit, page.now, sees_phones=page.sees_phones
     )
 
-    ui.show_freshness(shown, also=lambda: ui.show_downloads(page, shown))
-    if not shown.value.summary["request_count"].any():
+    ui.show_freshness(overview, also=lambda: ui.show_downloads(page, overview))
+    if not overview.value.summary["request_count"].any():
         ui.show_no_usage(page)
 
-    ui.show_summary_cards(shown.value)
+    ui.show_summary_cards(overview.value)
 
     weekly, daily = st.columns(2, gap="small")
     with weekly:
-        ui.show_weekly_evolution(page, shown)
+        ui.show_weekly_evolution(page, overview)
     with daily:
-        ui.show_daily_usage(page, shown)
+        ui.show_daily_usage(page, overview)
 
-    ui.show_model_comparison(page, shown)
-    ui.show_top_conversations(page, shown)
+    ui.show_model_comparison(page, overview)
+    ui.show_top_conversations(page, overview)
 else:
     import sys
     from contextlib import asynccontextmanager

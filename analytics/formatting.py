@@ -1,4 +1,4 @@
-"""Numbers, money and ages as people read them. Pure; no number is ever parted from its unit."""
+"""Numbers, money and ages as people read them. Pure; a number and its unit never break apart."""
 
 import re
 import unicodedata
@@ -51,15 +51,15 @@ def exact_usd(amount: Decimal) -> str:
 
 
 def cost(
-    amount: Decimal, unpriced_count: int, request_count: int, shown: Callable[[Decimal], str] = usd
+    amount: Decimal, unpriced_count: int, request_count: int, text_of: Callable[[Decimal], str] = usd
 ) -> str:
     """`$1.50`; `≥ $1.50` where some of the calls have no price, `cost unknown` where none has one.
 
-    `shown` writes the amount.
+    `text_of` formats the amount.
     """
     if unpriced_count and unpriced_count == request_count:
         return "cost unknown"
-    return f"≥{NO_BREAK_SPACE}{shown(amount)}" if unpriced_count else shown(amount)
+    return f"≥{NO_BREAK_SPACE}{text_of(amount)}" if unpriced_count else text_of(amount)
 
 
 def coverage(request_count: int, unpriced_count: int) -> str:
@@ -179,8 +179,8 @@ def folded(text: str) -> str:
     return _MARKS.sub("", decomposed).translate(_AS_TYPED)
 
 
-def fits_search(search: str, *texts: str | None) -> bool:
-    """Whether one of the texts holds what is searched for; an empty search fits all."""
+def matches_search(search: str, *texts: str | None) -> bool:
+    """Whether one of the texts contains the search; an empty search matches all."""
     # A lone accent folds to nothing, which would be in every text.
-    sought = folded(search) or search.lower()
-    return not sought or any(sought in folded(text) for text in texts if text is not None)
+    needle = folded(search) or search.lower()
+    return not needle or any(needle in folded(text) for text in texts if text is not None)

@@ -3,8 +3,8 @@
 from analytics import ui
 
 page = ui.begin_page("Clients", icon="🏢", has_client=False, has_measure=False, needs_calls=False)
-shown = ui.read_clients(page)
+clients = ui.read_clients(page)
 
-ui.show_freshness(shown)
-ui.show_clients_total(page, shown)
-ui.show_clients(page, shown)
+ui.show_freshness(clients)
+ui.show_clients_total(page, clients)
+ui.show_clients(page, clients)

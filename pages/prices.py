@@ -3,12 +3,12 @@
 from analytics import ui
 
 page = ui.begin_page("Prices", icon="🏷️", has_measure=False, needs_calls=False)
-shown = ui.read_prices(page)
+prices = ui.read_prices(page)
 
-ui.show_freshness(shown)
-ui.show_unpriced_models(shown)
-ui.show_used_models(page, shown)
-ui.show_list_switch(page, shown)
-ui.show_price_list(page, shown)
-ui.show_price_forms(page, shown)
+ui.show_freshness(prices)
+ui.show_unpriced_models(prices)
+ui.show_used_models(page, prices)
+ui.show_list_switch(page, prices)
+ui.show_price_list(page, prices)
+ui.show_price_forms(page, prices)
 ui.show_repricing(page)

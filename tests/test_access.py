@@ -410,7 +410,7 @@ def test_a_page_without_access_shows_no_number_and_says_what_to_do(
         assert not page.metric
         assert not page.dataframe
     text = text_of(page).replace("\\", "")
-    assert "Nobody has said who may look." in text
+    assert "Access is not set up." in text
     for remedy in ("[auth]", 'public_client = "..."', "local = true", "--server.address localhost"):
         assert remedy in text
 

@@ -364,7 +364,7 @@ def outcome_of(page: AppTest) -> str:
     if "For members only" in text:
         outcome = "sign in"
     elif page.error:
-        assert "that you could see here" in page.error[0].value
+        assert "or you may not see it" in page.error[0].value
         outcome = "refused"
     elif client_choices := [box.options for box in page.selectbox if box.label == "Client"]:
         outcome = "both" if client_choices == [["Acme", "Umbra"]] else "?"

@@ -11,7 +11,7 @@ import pytest
 from analytics import queries
 from analytics.database import Database
 from analytics.errors import DataRefused
-from analytics.formatting import fits_search, folded
+from analytics.formatting import folded, matches_search
 from tests import factories
 from tests.factories import NOW, call, insert_usage, usage_log
 
@@ -133,8 +133,8 @@ def test_a_search_ignores_accents_and_case(database: Database, acme: UUID, name:
     assert _names(database, acme, search=search) == [(name, None)]
     # In Python it is the same, where a page searches what it has.
     assert call(database, "folded", "folded", name) == [(folded(name),)]
-    assert fits_search(search, None, name)
-    assert not fits_search(search, "another", None)
+    assert matches_search(search, None, name)
+    assert not matches_search(search, "another", None)
 
 
 @pytest.mark.parametrize("search", ["%", "_", "\\", "\u0301", "a.*", "(", "jo_o", "j%o"])
@@ -142,7 +142,7 @@ def test_no_sign_of_a_search_stands_for_others(database: Database, acme: UUID, s
     factories.conversation(database, acme, id=ADA, phone=None, name="João")
     insert_usage(database, usage_log(acme, conversation_id=ADA, phone=None))
     assert _names(database, acme, search=search) == []
-    assert not fits_search(search, "João")
+    assert not matches_search(search, "João")
 
 
 @pytest.mark.parametrize(

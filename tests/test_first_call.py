@@ -104,6 +104,6 @@ def test_migrate_says_what_comes_next(database: Database) -> None:
 
 def test_who_may_look_is_told_with_the_lines_to_write(database: Database, acme: UUID) -> None:
     page = open_page(secrets={})
-    assert "Nobody has said who may look." in text_of(page)
+    assert "Access is not set up." in text_of(page)
     assert not page.error
     assert "[access]\nlocal = true" in page.code[0].value

@@ -161,7 +161,7 @@ def test_a_page_out_of_sight_asks_nothing(database: Database, tmp_path: Path) ->
         _await_round_trips(socket, proxy, 2)
 
         _show(page, "hidden")
-        expect(page.get_by_text("Waiting out of sight")).to_be_visible()
+        expect(page.get_by_text("Paused while this tab is hidden")).to_be_visible()
         asked = proxy.round_trips
         for _ in range(3):
             # The page goes on calling, and the server has nothing to ask.

@@ -173,8 +173,8 @@ def test_the_first_visit_is_to_a_client_with_calls(configured: Database) -> None
         ({"days": "2026-03-31..2026-03-01"}, "2026-03-31 is after 2026-03-01: give the earlier day first"),
         ({"days": "2026-02-30..2026-03-01"}, f'{DAYS_REMEDY}, not "2026-02-30..2026-03-01"'),
         ({"show": "<b>"}, 'show must be one of Tokens, Cost, not "<b>"'),
-        ({"client": "nobody"}, 'no client "nobody" that you could see here'),
-        ({"client": str(uuid4())}, "that you could see here"),
+        ({"client": "nobody"}, 'no client is called "nobody", or you may not see it'),
+        ({"client": str(uuid4())}, "or you may not see it"),
     ],
 )
 def test_a_link_that_does_not_work_says_why(configured: Database, link: dict[str, str], message: str) -> None:
@@ -294,7 +294,9 @@ def test_a_client_that_disappears_from_an_open_page_leaves_a_way_out(configured:
         connection.execute("delete from clients where id = %s", [gone])
 
     button(page, "Refresh").click().run()
-    assert 'no client "beta" that you could see here' in page.error[0].value.replace("\\", "").lower()
+    assert (
+        'no client is called "beta", or you may not see it' in page.error[0].value.replace("\\", "").lower()
+    )
 
     page.button[0].click().run()
     assert not page.exception

@@ -158,7 +158,7 @@ def test_the_public_list_is_used_after_a_preview_and_the_guides_again(database: 
 
     text = text_of(page).replace("\\", "")
     assert "## The guide's list is in use" in text
-    assert "**Groq is free in it: that is its free plan.**" in text
+    assert "**Groq is free in it, as on Groq's free plan.**" in text
     # gpt-3.5-turbo was booked with gpt-4's price.
     assert "**$0.00035 at list prices**, booked with **$0.0093**" in text
     lines = page.dataframe[1].value.set_index("Model")
@@ -173,7 +173,7 @@ def test_the_public_list_is_used_after_a_preview_and_the_guides_again(database: 
     button(page, "Use the public list").click()
     page.run()
     assert not page.exception
-    assert "on the public list decides" in page.success[0].value
+    assert "on, the public list applies" in page.success[0].value
     assert "## The public list is in use" in text_of(page)
     assert page.dataframe[0].value.set_index("Model").loc["gpt-4", "Price list"] == "Public"
     assert _booked(database) == booked
@@ -190,7 +190,7 @@ def test_the_public_list_is_used_after_a_preview_and_the_guides_again(database: 
 def test_viewers_see_all_and_change_nothing(acme: UUID) -> None:
     page = open_page(PAGE, secrets=PUBLIC)
 
-    assert "Prices are changed by administrators" in text_of(page)
+    assert "Only administrators of this client can change prices" in text_of(page)
     assert [button.label for button in page.button if "price" in button.label.lower()] == []
     assert not {"Preview the effect", "Preview the switch"} & {button.label for button in page.button}
     assert "## The guide's list is in use" in text_of(page)

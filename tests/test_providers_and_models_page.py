@@ -92,8 +92,8 @@ def test_what_is_measured_ranks_providers_models_and_operations(database: Databa
     assert [row[:2] for row in table(by_cost, 2)] == [
         *(["dear", "$200,000.00"], ["long", "$1.00"], ["(not logged)", "$0.10"])
     ]
-    assert "the most tokens first" in text_of(by_tokens)
-    assert "the highest known cost first" in text_of(by_cost)
+    assert "most tokens first" in text_of(by_tokens)
+    assert "highest known cost first" in text_of(by_cost)
 
 
 def test_a_cost_that_is_not_known_is_no_zero_and_has_no_change(database: Database, client_id: UUID) -> None:
@@ -158,24 +158,24 @@ def test_any_two_days_can_be_picked_to_compare_with(database: Database, client_i
     assert "compared with 2 to 3 Jan 2026" in text_of(page)
     assert page.query_params["with"] == "2026-01-02..2026-01-03"
     assert table(page)[0][2] == "1 | 1"
-    assert "No change is told: data begin on 2 Jan 2026." in text_of(page)
+    assert "No change is shown: data begin on 2 Jan 2026." in text_of(page)
 
 
 def test_days_that_both_periods_have_are_told(database: Database, client_id: UUID) -> None:
     use(database, client_id, date(2026, 3, 5))
     overlapping = open_march(**{"with": "2026-03-31..2026-03-31"})
-    assert "The two share days" in text_of(overlapping)
-    assert "The two share days" not in text_of(open_march(**{"with": "2026-02-01..2026-02-28"}))
+    assert "The two periods overlap" in text_of(overlapping)
+    assert "The two periods overlap" not in text_of(open_march(**{"with": "2026-02-01..2026-02-28"}))
 
 
 @pytest.mark.parametrize(
     ("link", "message"),
     [
-        ({"with": "nonsense"}, 'the days to compare with must be Days before, Same days last month, or'),
+        ({"with": "nonsense"}, 'with must be Days before, Same days last month or'),
         ({"with": "2026-03-31..2026-03-01"}, "2026-03-31 is after 2026-03-01: give the earlier day first"),
         ({"with": "2026-02-30..2026-03-01"}, 'not "2026-02-30..2026-03-01"'),
         ({"grain": "hour"}, 'grain must be one of Day, Week, Month, not "hour"'),
-        ({"target": "acme/<b>"}, 'no model with a price is called "acme/<b>": choose one of the list'),
+        ({"target": "acme/<b>"}, 'no model with a price is called "acme/<b>"; choose one from the list'),
     ],
 )  # fmt: skip
 def test_a_link_that_does_not_work_says_why(
@@ -241,7 +241,7 @@ def test_what_if_everything_ran_on_one_model(database: Database, client_id: UUID
     text = text_of(page).replace("\\", "").replace(MINUS, "-")
     assert "**$0.0093** at openai/gpt-4 instead of **$0.010** as booked: -$0.00070 (-7.0%)" in text
     assert "By the installation's price of gpt-4." in text
-    assert f"Left out, and in no sum above: 2{BLANK}calls, booked with ≥ $0.0030." in text
+    assert f"Left out of all sums above: 2{BLANK}calls, booked with ≥ $0.0030." in text
     assert (
         f"**OpenAI own**: none of its calls has a booked cost :gray[(1{BLANK}call, at unknown cost)]" in text
     )
@@ -292,7 +292,7 @@ def test_hours_are_those_of_the_client(database: Database, client_id: UUID) -> N
     use(database, client_id, date(2026, 3, 5))
     use(database, client_id, date(2026, 3, 6), prompt_tokens=1)
     text = text_of(open_march())
-    assert f"Strongest: Thu 17:00 with 230{BLANK}tokens. Hours are those of Asia/Kolkata." in text
+    assert f"Busiest: Thu 17:00 with 230{BLANK}tokens. Hours are in Asia/Kolkata." in text
     assert "Sums, not averages: Sun to Tue occur 5 times, the others 4." in text
 
 
@@ -309,7 +309,7 @@ def test_calls_by_operation(database: Database, client_id: UUID) -> None:
 def test_that_no_call_says_its_operation_is_told(database: Database, client_id: UUID) -> None:
     use(database, client_id, date(2026, 3, 5))
     page = open_march()
-    assert "No call of these days says what it was for." in text_of(page)
+    assert "No call of these days has an operation." in text_of(page)
     assert len(page.table) == 2
 
 

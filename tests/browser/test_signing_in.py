@@ -266,7 +266,7 @@ def test_a_local_server_refuses_whoever_comes_by_a_proxy(
         for header in PROXIES:
             with ReverseProxy(address, header) as proxy, visitor(browser) as page:
                 page.goto(proxy.address)
-                expect(page.get_by_text("Nobody has said who may look")).to_be_visible()
+                expect(page.get_by_text("Access is not set up")).to_be_visible()
                 expect_no_data(page)
 
 
@@ -285,7 +285,7 @@ def test_a_local_server_refuses_other_names_of_this_machine(
     ):
         page = rebound.new_page()
         page.goto(address.replace("127.0.0.1", "rebound.example"))
-        expect(page.get_by_text("Nobody has said who may look")).to_be_visible()
+        expect(page.get_by_text("Access is not set up")).to_be_visible()
         expect_no_data(page)
 
 

@@ -16,7 +16,7 @@ from analytics.ui.frame.address import Part
 from analytics.ui.frame.links import open_overview
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.parts.cards import Card, cards, changed, coverage_line
+from analytics.ui.parts.cards import Card, changed, coverage_line, show_cards
 from analytics.ui.parts.empty import show_no_match
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import COST_COLUMN, harmless, marked_bounds, selected, show_table
@@ -40,16 +40,16 @@ def read_clients(page: Page) -> Reading[pd.DataFrame]:
     )
 
 
-def show_clients_total(page: Page, shown: Reading[pd.DataFrame]) -> None:
+def show_clients_total(page: Page, reading: Reading[pd.DataFrame]) -> None:
     """Cost, tokens, requests and coverage of all of them together, which is what the rows add up to."""
-    frame = shown.value
+    frame = reading.value
     total = _total(frame)
     requests, unpriced, cost = total["request_count"], total["unpriced_count"], total["total_cost"]
     days = f"Compared with {_before(page)}."
     if total["no_comparison"] is not None:
         days = f"Not compared: {total['no_comparison']}."
     used = int((frame["request_count"] > 0).sum())
-    cards(
+    show_cards(
         [
             Card(
                 label="Total cost",
@@ -79,16 +79,16 @@ def show_clients_total(page: Page, shown: Reading[pd.DataFrame]) -> None:
                 label="Clients",
                 value=formatting.count(len(frame)),
                 lines=[f"{used} with calls in these days"],
-                explanation="All that you may see.",
+                explanation="All clients that you may see.",
             ),
         ],
         key="totals",
     )
 
 
-def show_clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
+def show_clients(page: Page, reading: Reading[pd.DataFrame]) -> None:
     """A row per client that fits the search, the largest spend first; a click on one opens its Overview."""
-    everybody = shown.value
+    everybody = reading.value
     with st.container(border=True):
         heading = st.container()
         search = _SEARCH.fill_in(
@@ -102,12 +102,12 @@ def show_clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
             width=300,
             label_visibility="collapsed",
         ).strip()
-        fits = [formatting.fits_search(search, name) for name in _names(everybody)]
+        fits = [formatting.matches_search(search, name) for name in _names(everybody)]
         frame = everybody[fits].reset_index(drop=True)
         count = formatting.plural(len(everybody), "client")
         count = f"{formatting.count(len(frame))} of {count}" if search else count
         with heading:
-            show_heading(f"Clients, {page.period}", f"{count}, the highest known cost first")
+            show_heading(f"Clients, {page.period}", f"{count}, highest known cost first")
         if frame.empty:
             show_no_match("client", search, "name", page)
             return
@@ -124,8 +124,8 @@ def show_clients(page: Page, shown: Reading[pd.DataFrame]) -> None:
         )
         more = " Scroll in the table for more." if len(frame) > MAX_ROWS else ""
         st.caption(
-            "Click a client to open its Overview, a heading to sort. Each client's days are those of its own "
-            f"time zone.{more}"
+            "Click a client to open its Overview, a heading to sort. Days are in each client's own time zone."
+            f"{more}"
         )
 
 
@@ -149,9 +149,9 @@ def _total(frame: pd.DataFrame) -> dict[str, Any]:
 
 def _before(page: Page) -> str:
     """The days that those of the page are compared with; a running one until the same time of day."""
-    days = f"the {formatting.plural(page.period.days, 'day')} just before"
+    days = f"the {formatting.plural(page.period.days, 'day')} before"
     is_running = page.period.last is None or page.period.last >= page.client.today(page.now)
-    return f"{days}, as far as the last one had come by the time that it is now" if is_running else days
+    return f"{days}, up to the same time of day" if is_running else days
 
 
 def _table(frame: pd.DataFrame, now: datetime) -> pd.DataFrame:
@@ -202,29 +202,29 @@ def _percent(change: object) -> str:
     return formatting.change(Decimal(repr(change)) + 1, 1) or ""
 
 
-_AGAINST = (
-    "against as many days just before, today until the same time; a dash where data begin only within them"
+_COMPARED = (
+    "compared with as many days before, up to the same time of day; a dash where data begin within them"
 )
 _COLUMNS = {
     "Client": st.column_config.TextColumn(width="medium", help="Click to open its Overview."),
     "Cost": COST_COLUMN,
     "Cost change": st.column_config.NumberColumn(
-        "Change", help=f"Of the cost, {_AGAINST}, or some cost is not known."
+        "Change", help=f"Cost {_COMPARED}, or where some cost is unknown."
     ),
-    "Tokens change": st.column_config.NumberColumn("Change ", help=f"Of the tokens, {_AGAINST}."),
+    "Tokens change": st.column_config.NumberColumn("Change ", help=f"Tokens {_COMPARED}."),
     "Priced": st.column_config.NumberColumn(
         "Priced", format="percent", help="Share of the requests whose cost is known."
     ),
     "Last call": st.column_config.DatetimeColumn(
-        format="distance", help="The last call of all, in these days or not."
+        format="distance", help="The client's last call, even outside these days."
     ),
 }
 
 
-def _parse_search(asked: str) -> str:
-    if len(asked) > MAX_SEARCH:
-        raise InvalidInput(f"q must be at most {MAX_SEARCH} characters long, not {len(asked)}")
-    return asked
+def _parse_search(value: str) -> str:
+    if len(value) > MAX_SEARCH:
+        raise InvalidInput(f"q must be at most {MAX_SEARCH} characters long, not {len(value)}")
+    return value
 
 
 _SEARCH = Part(name="q", parse=_parse_search, default="")

@@ -12,7 +12,7 @@ from analytics.ui.frame.links import LinkedConversation, close_conversation
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
 from analytics.ui.parts import tables
-from analytics.ui.parts.cards import Card, cards
+from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.vega import draw
@@ -22,11 +22,11 @@ NARROW_METADATA = 120  # pixels; with them all columns fit at 1440
 MAX_MODELS = 10  # in sight
 
 
-def show_conversation_heading(page: Page, opened: LinkedConversation, shown: Timeline) -> None:
+def show_conversation_heading(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
     """The way back, and which conversation this is; ends the page where it has no calls."""
     st.button("All conversations", icon=":material/arrow_back:", type="tertiary", on_click=close_conversation)
-    if shown.calls.empty:
-        named = f" `{opened.conversation_id}`" if opened.conversation_id else ""
+    if timeline.calls.empty:
+        named = f" `{link.conversation_id}`" if link.conversation_id else ""
         show_empty(
             f"No calls, {page.period}",
             f"{escaped(page.client.name)} has no conversation{named} with calls in these days. "
@@ -34,26 +34,28 @@ def show_conversation_heading(page: Page, opened: LinkedConversation, shown: Tim
             icon=":material/search_off:",
         )
         st.stop()
-    show_heading(_name(opened, shown), beside=page.choose_phones)
+    show_heading(_name(link, timeline), beside=page.choose_phones)
     first_at, last_at = (
-        _clock(shown.calls["created_at"].iloc[place], page.client.timezone) for place in (0, -1)
+        _clock(timeline.calls["created_at"].iloc[place], page.client.timezone) for place in (0, -1)
     )
-    parts = [f"id `{opened.conversation_id}`"] if opened.conversation_id else []
-    if not shown.conversation.empty and (phone := shown.conversation["phone"].iloc[0]):
+    parts = [f"id `{link.conversation_id}`"] if link.conversation_id else []
+    if not timeline.conversation.empty and (phone := timeline.conversation["phone"].iloc[0]):
         parts.append(f"phone {escaped(phone)}")
-    until = f"last one {last_at}" if not _is_cut(shown) else f"{_cut(shown)}, up to {last_at}"
+    until = (
+        f"last one {last_at}" if not _is_truncated(timeline) else f"{_first_of(timeline)}, up to {last_at}"
+    )
     st.caption(" · ".join([*parts, f"first call {first_at}", until]))
 
 
-def show_conversation_cards(shown: Timeline) -> None:
+def show_conversation_cards(timeline: Timeline) -> None:
     """Cost, tokens and calls of the whole conversation in the period."""
-    total = _total(shown)
+    total = _total(timeline)
     priced_count = int(total["request_count"] - total["unpriced_count"])
     exact = formatting.exact_usd(total["total_cost"])
     if total["unpriced_count"]:
         exact = f"{exact}; {formatting.plural(total['unpriced_count'], 'call')} without a price"
     per_call = total["total_cost"] / Decimal(priced_count) if priced_count else None
-    cards(
+    show_cards(
         [
             Card(
                 label="Cost",
@@ -73,7 +75,7 @@ def show_conversation_cards(shown: Timeline) -> None:
             Card(
                 label="Calls",
                 value=formatting.count(total["request_count"]),
-                explanation="Requests of the period",
+                explanation="Calls in the period",
             ),
             Card(
                 label="Cost per call",
@@ -85,10 +87,10 @@ def show_conversation_cards(shown: Timeline) -> None:
     )
 
 
-def show_conversation_charts(page: Page, shown: Timeline) -> None:
+def show_conversation_charts(page: Page, timeline: Timeline) -> None:
     """Tokens of each call and the cost so far over time, and beside them the models used."""
-    calls = shown.calls
-    note = f"{_cut(shown)}, " if _is_cut(shown) else ""
+    calls = timeline.calls
+    note = f"{_first_of(timeline)}, " if _is_truncated(timeline) else ""
     chart, models = st.columns([1.25, 1], gap="small")
     with chart, st.container(border=True, height="stretch"):
         show_heading(f"Calls over time, {page.period}", f"{note}Tokens and cost so far")
@@ -97,15 +99,15 @@ def show_conversation_charts(page: Page, shown: Timeline) -> None:
             alt="Points: tokens of each call over time, by provider. Line: the cost so far",
             key="timeline chart",
         )
-        st.caption(f"Times are those of {page.client.timezone}.")
+        st.caption(f"Times are in {page.client.timezone}.")
     with models, st.container(border=True, height="stretch"):
-        show_heading(f"Models used, {page.period}", f"{note}The most tokens first")
+        show_heading(f"Models used, {page.period}", f"{note}Most tokens first")
         _models(calls)
 
 
-def show_conversation_calls(page: Page, opened: LinkedConversation, shown: Timeline) -> None:
+def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
     """Every call, the oldest first, with what was logged beside it."""
-    calls = shown.calls
+    calls = timeline.calls
     unpriced = calls["cost_basis"] == "unpriced"
     so_far = pd.DataFrame(
         {
@@ -132,8 +134,8 @@ def show_conversation_calls(page: Page, opened: LinkedConversation, shown: Timel
     if not calls["metadata"].notna().any():
         table = table.drop(columns="Metadata")
     with st.container(border=True):
-        title = f"First {len(calls):,} of {_count(shown):,} calls" if _is_cut(shown) else "Calls"
-        show_heading(f"{title}, {page.period}", "The oldest first")
+        title = f"First {len(calls):,} of {_count(timeline):,} calls" if _is_truncated(timeline) else "Calls"
+        show_heading(f"{title}, {page.period}", "Oldest first")
         tables.show_table(
             tables.readable(table, **{"Running cost": partly_known(so_far)}),
             len(table),
@@ -148,12 +150,12 @@ def show_conversation_calls(page: Page, opened: LinkedConversation, shown: Timel
                     "Tokens so far", help="Of this call and those before it in the period."
                 ),
                 "Basis": st.column_config.TextColumn(
-                    help="priced: by a price list. given: by whoever logged it. "
+                    help="priced: by a price list. given: logged with the call. "
                     "estimated: tokens were estimated. unpriced: no price is known."
                 ),
                 "Metadata": st.column_config.JsonColumn(
                     width=NARROW_METADATA,
-                    help="What the application logged beside the call. Click to unfold.",
+                    help="Extra data that the application logged with the call. Click to expand.",
                 ),
             },
             key="calls table",
@@ -193,11 +195,11 @@ def _models(calls: pd.DataFrame) -> None:
     )
 
 
-def _total(shown: Timeline) -> dict[str, Any]:
-    """Sums of the conversation; of the calls that are shown where only they are known."""
-    if not shown.conversation.empty:
-        return dict(shown.conversation.iloc[0])
-    calls = shown.calls
+def _total(timeline: Timeline) -> dict[str, Any]:
+    """Sums of the conversation; of the calls that are timeline where only they are known."""
+    if not timeline.conversation.empty:
+        return dict(timeline.conversation.iloc[0])
+    calls = timeline.calls
     return {
         "total_tokens": int(calls["running_tokens"].iloc[-1]),
         "total_cost": calls["running_cost"].iloc[-1],
@@ -206,22 +208,22 @@ def _total(shown: Timeline) -> dict[str, Any]:
     }
 
 
-def _count(shown: Timeline) -> int:
-    return int(shown.calls["call_count"].iloc[0])
+def _count(timeline: Timeline) -> int:
+    return int(timeline.calls["call_count"].iloc[0])
 
 
-def _is_cut(shown: Timeline) -> bool:
-    return _count(shown) > len(shown.calls)
+def _is_truncated(timeline: Timeline) -> bool:
+    return _count(timeline) > len(timeline.calls)
 
 
-def _cut(shown: Timeline) -> str:
-    return f"first {formatting.count(len(shown.calls))} of {formatting.plural(_count(shown), 'call')}"
+def _first_of(timeline: Timeline) -> str:
+    return f"first {formatting.count(len(timeline.calls))} of {formatting.plural(_count(timeline), 'call')}"
 
 
-def _name(opened: LinkedConversation, shown: Timeline) -> str:
-    if shown.conversation.empty:
-        return escaped(tables.NO_CONVERSATION if opened.phone_handle is None else tables.UNNAMED)
-    return escaped(tables.conversation_names(shown.conversation)[0])
+def _name(link: LinkedConversation, timeline: Timeline) -> str:
+    if timeline.conversation.empty:
+        return escaped(tables.NO_CONVERSATION if link.phone_handle is None else tables.UNNAMED)
+    return escaped(tables.conversation_names(timeline.conversation)[0])
 
 
 def _clock(moment: pd.Timestamp, timezone: str) -> str:

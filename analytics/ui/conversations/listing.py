@@ -37,10 +37,10 @@ _PHONE = re.compile(r"[\d\s().+-]*\d{5}[\d\s().+-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskedConversations:
+class ConversationSearch:
     """Which conversations are listed: those that fit the search, in this order, on this page."""
 
-    search: str
+    text: str
     order: str
     number: int
     """Of the page, from 1."""
@@ -50,7 +50,7 @@ class AskedConversations:
         """Arguments of queries.found_conversations()."""
         sort, descending = ORDERS[self.order]
         return {
-            "search": self.search,
+            "search": self.text,
             "sort": sort,
             "descending": descending,
             "limit": CONVERSATIONS_PER_PAGE,
@@ -63,11 +63,11 @@ class AskedConversations:
         return (self.number - 1) * CONVERSATIONS_PER_PAGE
 
 
-def choose_conversations(page: Page) -> AskedConversations:
+def choose_conversations(page: Page) -> ConversationSearch:
     """The search and the order with their controls, and the page."""
     number = _NUMBER.value()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="search and order"):
-        search = _SEARCH.fill_in(
+        text = _SEARCH.fill_in(
             st.text_input,
             "Search",
             max_chars=MAX_SEARCH,
@@ -83,46 +83,46 @@ def choose_conversations(page: Page) -> AskedConversations:
             list(_BY_SLUG),
             format_func=_BY_SLUG.__getitem__,
             width=190,
-            help="Sorts all conversations. The heads of the table's columns sort the rows in sight.",
+            help="Sorts all conversations. The headings of the table sort only the rows of this page.",
         )
-    return AskedConversations(search=search.strip(), order=_BY_SLUG[sort], number=number)
+    return ConversationSearch(text=text.strip(), order=_BY_SLUG[sort], number=number)
 
 
-def show_conversation_list(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
+def show_conversation_list(page: Page, search: ConversationSearch, listed: pd.DataFrame) -> None:
     """A page of conversations with ways to the others, or why there are none."""
-    if found.empty:
-        _show_none(page, asked)
+    if listed.empty:
+        _show_none(page, search)
         return
     with st.container(border=True):
-        show_heading(f"Conversations, {page.period}", asked.order, beside=page.choose_phones)
-        _paging(asked, found)
-        _table(page, asked, found)
+        show_heading(f"Conversations, {page.period}", search.order, beside=page.choose_phones)
+        _paging(search, listed)
+        _table(page, search, listed)
 
 
-def _table(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
+def _table(page: Page, search: ConversationSearch, listed: pd.DataFrame) -> None:
     table = pd.DataFrame(
         {
-            "Conversation": tables.conversation_names(found),
-            "Cost": known_costs(found),
-            "Tokens": found["total_tokens"],
-            "Requests": found["request_count"],
-            "OpenAI": found["openai_tokens"],
-            "Groq": found["groq_tokens"],
-            "Other": found["other_tokens"],
-            "No price": found["unpriced_count"],
-            "First used": found["first_date"],
-            "Last used": found["last_date"],
-            "Phone": tables.phones(found),
+            "Conversation": tables.conversation_names(listed),
+            "Cost": known_costs(listed),
+            "Tokens": listed["total_tokens"],
+            "Requests": listed["request_count"],
+            "OpenAI": listed["openai_tokens"],
+            "Groq": listed["groq_tokens"],
+            "Other": listed["other_tokens"],
+            "No price": listed["unpriced_count"],
+            "First used": listed["first_date"],
+            "Last used": listed["last_date"],
+            "Phone": tables.phones(listed),
         }
     )
     # What they are sorted by is beside the names, in sight on a phone, too.
-    sort, _ = ORDERS[asked.order]
+    sort, _ = ORDERS[search.order]
     first = {"tokens": "Tokens", "requests": "Requests", "last": "Last used"}.get(sort, "Cost")
     table.insert(1, first, table.pop(first))
     # Another page of rows is another widget: the row that was ticked before is not ticked in it.
-    key = f"conversations {page.client.id} {page.days} {asked}"
+    key = f"conversations {page.client.id} {page.days} {search}"
     tables.show_table(
-        tables.readable(tables.without_zeros(table, "Other", "No price"), Cost=partly_known(found)),
+        tables.readable(tables.without_zeros(table, "Other", "No price"), Cost=partly_known(listed)),
         len(table),
         columns={
             "Conversation": st.column_config.TextColumn(pinned=True, width="medium"),
@@ -133,19 +133,19 @@ def _table(page: Page, asked: AskedConversations, found: pd.DataFrame) -> None:
         },
         key=key,
         selection_mode=["single-row", "single-cell"],
-        on_select=lambda: _open_selected(key, found),
+        on_select=lambda: _open_selected(key, listed),
     )
 
 
-def _open_selected(key: str, found: pd.DataFrame) -> None:
-    row = tables.selected(key, found)
+def _open_selected(key: str, listed: pd.DataFrame) -> None:
+    row = tables.selected(key, listed)
     if row is not None:
         show_calls_of(row)
 
 
-def _paging(asked: AskedConversations, found: pd.DataFrame) -> None:
-    matched = int(found["matched_count"].iloc[0])
-    first, last = asked.offset + 1, asked.offset + len(found)
+def _paging(search: ConversationSearch, listed: pd.DataFrame) -> None:
+    matched = int(listed["matched_count"].iloc[0])
+    first, last = search.offset + 1, search.offset + len(listed)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="paging"):
         st.caption(
             f"{formatting.count(first)}\N{EN DASH}{formatting.count(last)} of {formatting.count(matched)}. "
@@ -154,29 +154,29 @@ def _paging(asked: AskedConversations, found: pd.DataFrame) -> None:
         )
         if matched > CONVERSATIONS_PER_PAGE:
             for label, icon, number, is_there in (
-                ("Previous", ":material/chevron_left:", asked.number - 1, asked.number > 1),
-                ("Next", ":material/chevron_right:", asked.number + 1, last < matched),
+                ("Previous", ":material/chevron_left:", search.number - 1, search.number > 1),
+                ("Next", ":material/chevron_right:", search.number + 1, last < matched),
             ):
                 st.button(label, icon=icon, disabled=not is_there, on_click=_turn_to, args=[number])
 
 
-def _show_none(page: Page, asked: AskedConversations) -> None:
-    if asked.number > 1:
+def _show_none(page: Page, search: ConversationSearch) -> None:
+    if search.number > 1:
         show_empty(
-            f"There is no page {formatting.count(asked.number)}",
+            f"There is no page {formatting.count(search.number)}",
             "The list is shorter.",
             icon=":material/last_page:",
         )
         st.button("Go to the first page", type="primary", on_click=_turn_to, args=[1])
-    elif asked.search:
-        show_no_match("conversation", asked.search, f"name, {_phone_part(page)} or start of id", page)
+    elif search.text:
+        show_no_match("conversation", search.text, f"name, {_phone_part(page)} or start of id", page)
         st.button("Show all conversations", type="primary", on_click=_clear_search)
     else:
         show_no_usage(page)
 
 
 def _phone_part(page: Page) -> str:
-    """What of a phone it can be found by."""
+    """What of a phone it can be listed by."""
     return "phone" if page.viewer.may_see_phones(page.client) else "last four digits"
 
 
@@ -188,8 +188,8 @@ def _clear_search() -> None:
     address.put(**_SEARCH.changes(""))
 
 
-def _parse_search(asked: str) -> str:
-    search = unlinked.found(asked)
+def _parse_search(value: str) -> str:
+    search = unlinked.reveal(value)
     if search is None:
         raise InvalidInput("a phone number that was searched for is not in the link: type it once more")
     if len(search) > MAX_SEARCH:
@@ -198,19 +198,19 @@ def _parse_search(asked: str) -> str:
 
 
 def _spell_search(search: str) -> str:
-    return unlinked.kept(search) if _PHONE.fullmatch(search) else search
+    return unlinked.hide(search) if _PHONE.fullmatch(search) else search
 
 
-def _parse_sort(asked: str) -> str:
-    if asked not in _BY_SLUG:
-        raise InvalidInput(f'sort must be one of {", ".join(_BY_SLUG)}, not "{asked[:MAX_SEARCH]}"')
-    return asked
+def _parse_sort(value: str) -> str:
+    if value not in _BY_SLUG:
+        raise InvalidInput(f'sort must be one of {", ".join(_BY_SLUG)}, not "{value[:MAX_SEARCH]}"')
+    return value
 
 
-def _parse_number(asked: str) -> int:
-    if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:10]) <= MAX_PAGE):
-        raise InvalidInput(f'page must be a whole number from 1 to {MAX_PAGE:,}, not "{asked[:MAX_SEARCH]}"')
-    return int(asked)
+def _parse_number(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:10]) <= MAX_PAGE):
+        raise InvalidInput(f'page must be a whole number from 1 to {MAX_PAGE:,}, not "{value[:MAX_SEARCH]}"')
+    return int(value)
 
 
 def _slug(order: str) -> str:

@@ -52,11 +52,11 @@ class Part(Generic[Value]):
 
     def value(self) -> Value:
         """As the address has it; ends the page with a sentence and a way on where it cannot be had."""
-        asked = session().address.query.get(self.name)
-        if asked is None:
+        text = session().address.query.get(self.name)
+        if text is None:
             return self.default
         try:
-            return self.parse(asked)
+            return self.parse(text)
         except InvalidInput as error:
             self.refuse(error)
 

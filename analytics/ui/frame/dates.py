@@ -15,7 +15,7 @@ Days = tuple[date, date]
 """A first and a last day."""
 DEFAULT_PERIOD = Period(days=30)
 DAYS = Part(
-    name="days", parse=lambda asked: Period.parse(asked).label, default=DEFAULT_PERIOD.label, resets=("page",)
+    name="days", parse=lambda value: Period.parse(value).label, default=DEFAULT_PERIOD.label, resets=("page",)
 )
 
 

@@ -1,4 +1,4 @@
-"""How a client's first call is logged: shown until there is one."""
+"""How to log a client's first call: what all pages say until there is one."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def snippets(client: Client, now: datetime, address: str) -> dict[str, str]:
-    """What to run in a shell, per way: each logs one call of now. `address` is the API's."""
+    """Shell commands by way of logging: each logs one call at `now`. `address` is the API's."""
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     key = f'export USAGE_KEY="$(python -m analytics keys create --client {client.id} --scope write)"\n'
     record = {
@@ -58,28 +58,26 @@ def snippets(client: Client, now: datetime, address: str) -> dict[str, str]:
 
 
 def await_first_call(database: Database, client: Client, now: datetime) -> None:
-    """Ends the page with how to log a call, as long as the client has none; then it goes on by itself."""
+    """Ends the page with how to log a call while the client has none; it goes on by itself."""
     if client.first_day is None and not _has_calls(database, client):
         _show(database, client, now)
 
 
 def _show(database: Database, client: Client, now: datetime) -> NoReturn:
     st.info(
-        f"**No calls yet.** {escaped(client.name)} has none. Log the first one in one of these ways, and "
-        "this page shows it within seconds, by itself.",
+        f"**No calls yet.** Log the first call of {escaped(client.name)} in one of these ways. This page "
+        "then shows it by itself, within seconds.",
         icon=":material/rocket_launch:",
     )
     address = _address()
-    shown = snippets(client, now, address)
-    where = (
-        "In a shell, in the dashboard's directory, with its `DATABASE_URL`; `python` is the one that runs it."
-    )
+    commands = snippets(client, now, address)
+    where = "Run it in a shell in the dashboard's directory, with its `DATABASE_URL` and its `python`."
     served = (
-        f"{where} The API answers at {escaped(address)} where it is served: "
+        f"{where} The API answers at {escaped(address)} if the server was started with "
         "`streamlit run analytics/server.py` instead of `streamlit_app.py`. "
-        "The key may write for this client only."
+        "The key can only write, and only for this client."
     )
-    for tab, text in zip(st.tabs(list(shown)), shown.values(), strict=True):
+    for tab, text in zip(st.tabs(list(commands)), commands.values(), strict=True):
         with tab:
             st.code(text, language="bash", wrap_lines=True)
             st.caption(served if "USAGE_KEY" in text else where)
@@ -89,33 +87,33 @@ def _show(database: Database, client: Client, now: datetime) -> NoReturn:
 
 
 def _has_calls(database: Database, client: Client) -> bool:
-    known = _with_calls()
+    with_calls = _clients_with_calls()
     try:
-        if client.id in known or queries.has_calls(database, client.id):
-            known.add(client.id)
+        if client.id in with_calls or queries.has_calls(database, client.id):
+            with_calls.add(client.id)
             return True
     except DatabaseError as error:
-        # The page's own numbers say it, or are the last good ones.
-        log.warning("whether %s has calls is not known: %s", client.id, error)
+        # The page says so itself, or shows its last good numbers.
+        log.warning("cannot tell whether %s has calls: %s", client.id, error)
         return True
     return False
 
 
 @st.cache_resource
-def _with_calls() -> set[UUID]:
-    """Clients that have made a call: asked once, as nobody takes the first one back."""
+def _clients_with_calls() -> set[UUID]:
+    """Clients with calls: asked only once, as a first call stays."""
     return set()
 
 
 def _address() -> str:
-    """Of this server, as the browser knows it."""
+    """This server's address, as the browser knows it."""
     parts = urlsplit(st.context.url or "http://localhost:8501")
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _spans(now: datetime) -> dict[str, object]:
     end = int(now.timestamp()) * 1_000_000_000
-    said = {
+    attributes = {
         "gen_ai.operation.name": "chat",
         "gen_ai.system": "openai",
         "gen_ai.request.model": "gpt-4",
@@ -134,7 +132,7 @@ def _spans(now: datetime) -> dict[str, object]:
                 "key": key,
                 "value": {"stringValue": value} if isinstance(value, str) else {"intValue": str(value)},
             }
-            for key, value in said.items()
+            for key, value in attributes.items()
         ],
     }
     return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}

@@ -83,14 +83,14 @@ def _spell_conversation(row: "pd.Series[Any]") -> str:
     return str(row["conversation_id"] or row["phone_handle"] or _NO_CONVERSATION)
 
 
-def _parse_conversation(asked: str) -> str:
-    if asked == _NO_CONVERSATION or _HANDLE.fullmatch(asked):
-        return asked
+def _parse_conversation(value: str) -> str:
+    if value == _NO_CONVERSATION or _HANDLE.fullmatch(value):
+        return value
     try:
-        return str(UUID(asked))
+        return str(UUID(value))
     except ValueError:
         raise InvalidInput(
-            f'conversation must be an id such as {UUID(int=0)}, not "{asked[:_MAX_QUOTED]}"'
+            f'conversation must be an id such as {UUID(int=0)}, not "{value[:_MAX_QUOTED]}"'
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The states in which a page has nothing to show: each says what is wrong and what to do."""
+"""Messages of pages that cannot show numbers: each says what is wrong and what to do."""
 
 import logging
 import re
@@ -21,23 +21,23 @@ FIRST_CLIENT = (
     "python -c \"from analytics import log_openai_usage; log_openai_usage('$CLIENT', None, '5511999999999', "
     "'gpt-4', {'prompt_tokens': 150, 'completion_tokens': 80})\""
 )
-"""What makes a client and logs its first call, in a shell."""
-WHO_MAY_LOOK = """\
+"""Shell commands that create a client and log its first call."""
+ACCESS_SETTINGS = """\
 # .streamlit/secrets.toml: one of these, then open the page again
 
 [access]
-local = true                # all, to whoever sits at this machine: start with --server.address localhost
+local = true                # everything, for people at this machine: start with --server.address localhost
 
 [access]
-public_client = "..."       # this one client, by its name, to everybody who can reach the page
+public_client = "..."       # only this client, by its name, for everybody who can open the page
 
-[auth]                      # people sign in, and see what they are members of: docs/deploy.md
+[auth]                      # people sign in and see the clients they are members of: docs/deploy.md
 redirect_uri = "https://usage.example.com/oauth2callback"
 """
 
 log = logging.getLogger(__name__)
 
-# Streamlit looks for these in a text whose escapes are undone already. A sign without width parts them.
+# Streamlit looks for these after it undoes escapes. A sign without width breaks them up.
 _JOINER = "\N{WORD JOINER}"
 _ADDRESS = re.compile(r"(https?:(?=//)|www(?=\.)|@(?=[-\w]+\.))", re.IGNORECASE)
 _DOLLAR = re.compile(r"(?<!\\)\$")
@@ -46,7 +46,7 @@ _SIGN = re.compile(r"(?<!\S)(<-|[-<>~])([->=])(?!\S)")  # -- -> <- <-> >= <= ~=
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turns an error of ours into a sentence on the page and a way on, and ends the page."""
+    """Turns an error of ours into a message with a button to go on, and ends the page."""
     try:
         yield
     except InvalidInput as error:
@@ -60,27 +60,27 @@ def explained() -> Iterator[None]:
 
 
 def look_again(is_due: Callable[[], bool] = lambda: True) -> None:
-    """Runs the page again by itself, every few seconds as long as it shows this, where `is_due` says so."""
+    """Runs the page again every few seconds, as long as it shows this and whenever `is_due` says so."""
     _look_again(time.monotonic(), is_due)
 
 
 @st.fragment(run_every=LOOK_EVERY_SECONDS)
 def _look_again(drawn_at: float, is_due: Callable[[], bool]) -> None:
-    # Not with the page that draws it.
+    # Not in the run that draws the page.
     if time.monotonic() - drawn_at > LOOK_EVERY_SECONDS / 2 and is_due():
         st.rerun()
 
 
-def no_clients() -> NoReturn:
-    """The database is there, but empty."""
+def show_no_clients() -> NoReturn:
+    """Says how to log a first call where the database has no clients; ends the page."""
     st.info(
-        "**No calls yet.** This database has no client. These two lines make one and log a call, and this "
-        "page shows it within seconds, by itself. Run them in the dashboard's directory, with its "
-        "`DATABASE_URL`:",
+        "**No calls yet.** This database has no clients. Run these two lines in the dashboard's directory, "
+        "with its `DATABASE_URL`. They create a client and log a call; this page then shows it by itself, "
+        "within seconds:",
         icon=":material/rocket_launch:",
     )
     st.code(FIRST_CLIENT, language="bash", wrap_lines=True)
-    st.caption("Or import a log of calls, or look around in demo data:")
+    st.caption("Or import a file of calls, or look around in demo data:")
     st.code(
         "python -m analytics import calls.csv --client Acme --source openai --model gpt-4o-mini\n"
         "python -m analytics demo",
@@ -91,25 +91,35 @@ def no_clients() -> NoReturn:
     st.stop()
 
 
-def in_dollars(markdown: str) -> str:
-    """Markdown of ours in which a dollar sign begins no formula; one that is escaped already stays so."""
+def with_dollars(markdown: str) -> str:
+    """Our Markdown with its dollar signs escaped, as two would make a formula; escaped ones stay as they "
+    "are."""
     return _DOLLAR.sub(r"\\$", markdown)
 
 
 def escaped(text: str) -> str:
-    """`text` as it is, on one line: no sign in it is Markdown, LaTeX, HTML, an address or an arrow."""
+    """`text` as it is, on one line: nothing in it becomes Markdown, LaTeX, HTML, a link or an arrow."""
     line = _SIGN.sub(rf"\1{_JOINER}\2", _ADDRESS.sub(rf"\1{_JOINER}", " ".join(text.split())))
     return "".join(f"\\{sign}" if sign in string.punctuation else sign for sign in line)
 
 
 def sentence(error: AnalyticsError) -> str:
-    """An error's message as it stands in running text: all of it for whoever runs the installation."""
+    """An error's message as a sentence: in full for whoever runs the installation."""
     return _sentence(str(error) if session().is_operator else error.for_everybody)
 
 
 def reason(failure: str) -> str:
-    """Why the database does not answer, for whoever runs the installation; nothing for all others."""
+    """Why the database does not answer, for whoever runs the installation; empty for all others."""
     return _sentence(failure) if session().is_operator else ""
+
+
+def warn_of_last_numbers(read_at: str, failure: str) -> None:
+    """The page shows numbers of an earlier moment, as the database does not answer."""
+    st.warning(
+        f"**The database does not answer.** These are the last good numbers, from {read_at}. "
+        f"The page keeps trying. {reason(failure)}",
+        icon=":material/cloud_off:",
+    )
 
 
 def _sentence(text: str) -> str:
@@ -118,10 +128,10 @@ def _sentence(text: str) -> str:
 
 
 def _access_not_set_up(error: AccessNotSetUp) -> NoReturn:
-    """The last step of setting up."""
+    """Says how to give people access; ends the page."""
     log.error("%s", error)
-    st.info(f"**Nobody has said who may look.** {sentence(error)}", icon=":material/lock:")
-    st.code(WHO_MAY_LOOK, language="toml", wrap_lines=True)
+    st.info(f"**Access is not set up.** {sentence(error)}", icon=":material/lock:")
+    st.code(ACCESS_SETTINGS, language="toml", wrap_lines=True)
     look_again()
     st.stop()
 

@@ -17,7 +17,7 @@ from analytics.ui.frame import address, reads, sign_in
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
 from analytics.ui.frame.first_call import await_first_call
-from analytics.ui.frame.messages import escaped, explained, no_clients
+from analytics.ui.frame.messages import escaped, explained, show_no_clients
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.sidebar import close_sidebar_on_phone
 from analytics.ui.frame.state import session, value_of
@@ -59,7 +59,7 @@ class Page:
 
     @property
     def sees_phones(self) -> bool:
-        """Whether phones are read whole: who may see them asked for it."""
+        """Whether phones are read whole: a viewer who may see them turned them on."""
         return self.viewer.may_see_phones(self.client) and bool(value_of(_PHONES))
 
     def choose_phones(self) -> None:
@@ -100,7 +100,7 @@ def begin_page(
         viewer = _viewer(database)
         labels = client_labels(viewer.clients)
         if not labels:
-            no_clients()
+            show_no_clients()
         session().sees_several_clients = len(labels) > 1
         with clients_link:
             _link_to_clients(title)
@@ -138,9 +138,9 @@ def _viewer(database: Database) -> Viewer:
     """Who is looking; ends the page where they may see nothing."""
     try:
         viewer = reads.current_viewer(database)
-        asked = st.query_params.get("client")
+        value = st.query_params.get("client")
         if not viewer.clients or (
-            asked is not None and _find_client(asked, client_labels(viewer.clients)) is None
+            value is not None and _find_client(value, client_labels(viewer.clients)) is None
         ):
             # Somebody may just have made the first client, or the one of the link.
             reads.forget_viewers()
@@ -223,10 +223,10 @@ def client_labels(clients: Sequence[Client]) -> dict[str, Client]:
 def _client_part(labels: dict[str, Client]) -> Part[str]:
     """The first visit is to the first client with calls."""
 
-    def parse(asked: str) -> str:
-        label = _find_client(asked, labels)
+    def parse(value: str) -> str:
+        label = _find_client(value, labels)
         if label is None:
-            raise UnknownClient(f'no client "{asked[:MAX_NAME]}" that you could see here')
+            raise UnknownClient(f'no client is called "{value[:MAX_NAME]}", or you may not see it')
         return label
 
     first = next((label for label, client in labels.items() if client.first_day), next(iter(labels)))
@@ -235,18 +235,18 @@ def _client_part(labels: dict[str, Client]) -> Part[str]:
     )
 
 
-def _find_client(asked: str, labels: dict[str, Client]) -> str | None:
+def _find_client(value: str, labels: dict[str, Client]) -> str | None:
     """The label of the client that a link names by label or id."""
-    if asked in labels:
-        return asked
+    if value in labels:
+        return value
     by_id = {str(client.id): label for label, client in labels.items()}
-    return by_id.get(asked.lower())
+    return by_id.get(value.lower())
 
 
-def _parse_measure(asked: str) -> str:
-    name = asked.capitalize()
+def _parse_measure(value: str) -> str:
+    name = value.capitalize()
     if name not in MEASURES:
-        raise InvalidInput(f'show must be one of {", ".join(MEASURES)}, not "{asked[:MAX_NAME]}"')
+        raise InvalidInput(f'show must be one of {", ".join(MEASURES)}, not "{value[:MAX_NAME]}"')
     return name
 
 

@@ -52,13 +52,13 @@ class Reading(Generic[Answer]):
 
 def open_database(now: datetime) -> Database:
     """Opens the configured database, or else the embedded one, migrated and filled with demo data."""
-    found = secrets()
-    settings = config.access_settings(found)
+    values = secrets()
+    settings = config.access_settings(values)
     # Before the database says who is looking, which it may not: whoever sits here runs it.
     is_operator = sign_in.is_at_this_machine() and (settings.is_local or settings.is_embedded)
     session().is_operator = is_operator
-    url = config.configured_database_url(found)
-    return _opened(url.render_as_string(hide_password=False) if url else EMBEDDED, found, now)
+    url = config.configured_database_url(values)
+    return _opened(url.render_as_string(hide_password=False) if url else EMBEDDED, values, now)
 
 
 def current_viewer(database: Database) -> Viewer:
@@ -93,7 +93,7 @@ def read(
     """
     with explained():
         (value, loaded_at), failure = _or_last_good(
-            (_place(database), *view), lambda: _kept(_place(database), view, load, now)
+            (_place(database), *view), lambda: _cached(_place(database), view, load, now)
         )
     return Reading(
         value=value,
@@ -105,7 +105,7 @@ def read(
 
 def forget() -> None:
     """The next reads ask the database."""
-    _kept.clear()
+    _cached.clear()
     forget_viewers()
 
 
@@ -116,7 +116,7 @@ def forget_viewers() -> None:
 
 @st.cache_resource(
     on_release=Database.close,
-    show_spinner="Starting the embedded database. The first start also makes demo data: some 15 seconds.",
+    show_spinner="Starting the embedded database. The first start creates demo data, in about 15 seconds.",
 )
 def _opened(url: str, _secrets: dict[str, Any] | None, _now: datetime) -> Database:
     opened = open_ready_database(_secrets, report=log.info)
@@ -171,9 +171,9 @@ def _viewer(
     ttl=CACHE_SECONDS,
     refresh_mode="background",
     max_entries=CACHED_VIEWS,
-    show_spinner="Adding up the usage",
+    show_spinner="Adding up usage",
 )
-def _kept(
+def _cached(
     place: str, view: tuple[Hashable, ...], _load: Callable[[datetime], Any], _now: datetime
 ) -> tuple[Any, datetime]:
     return _load(_now), _now
@@ -194,24 +194,24 @@ def _keep_hours_once(place: str, client_id: UUID, days: tuple[date, date], _data
 
 def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tuple[Answer, str | None]:
     """What load() answers, or what it answered last and why it does not now. Raises if it never did."""
-    kept = _last_good()
+    last_good = _last_good()
     try:
         answer = load()
     except DatabaseError as error:
-        if view not in kept:
+        if view not in last_good:
             raise
         log.warning("the last good numbers stay on screen: %s", error)
-        return kept[view], str(error)
+        return last_good[view], str(error)
     except Exception:
         # Whoever is no member any more must not become one again when the database goes away.
         with _remembering:
-            kept.pop(view, None)
+            last_good.pop(view, None)
         raise
     with _remembering:
-        kept[view] = answer
-        kept.move_to_end(view)
-        while len(kept) > CACHED_VIEWS:
-            kept.popitem(last=False)
+        last_good[view] = answer
+        last_good.move_to_end(view)
+        while len(last_good) > CACHED_VIEWS:
+            last_good.popitem(last=False)
     return answer, None
 
 

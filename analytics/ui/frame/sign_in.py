@@ -75,10 +75,10 @@ def is_at_this_machine() -> bool:
 
 def _host(netloc: str) -> str | None:
     try:
-        found = urlsplit(f"//{netloc}")
+        parts = urlsplit(f"//{netloc}")
     except ValueError:
         return None
-    return None if found.username is not None else found.hostname
+    return None if parts.username is not None else parts.hostname
 
 
 def ask_to_sign_in(auth: Mapping[str, Any]) -> None:
@@ -110,7 +110,7 @@ def account(auth: Mapping[str, Any]) -> None:
         return
     with st.container(gap=None):
         st.caption("Signed in as")
-        st.text(who.email or "somebody without an email address")
+        st.text(who.email or "an account without an email address")
     if st.button("Sign out", icon=":material/logout:", type="tertiary"):
         st.logout()
 

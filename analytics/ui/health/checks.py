@@ -38,15 +38,15 @@ class _SumsCheck:
 def read_client_checks(page: Page) -> Reading[Sequence[Check]]:
     """How the calls of the page's client and period stand."""
     first, last = page.days
-    shown = reads.read(
+    reading = reads.read(
         page.database,
         ("client checks", page.client.id, first, last),
         lambda moment: client_checks(page.database, page.client.id, first, last, moment),
         page.now,
     )
-    if shown.failure is None:
+    if reading.failure is None:
         reads.keep_hours(page.database, page.client, page.days)
-    return shown
+    return reading
 
 
 def read_installation_checks(page: Page) -> Reading[Sequence[Check]] | None:
@@ -66,14 +66,14 @@ def show_health_summary(*parts: Reading[Sequence[Check]] | None) -> None:
     """One sentence: whether there is anything to do."""
     states = [check.state for part in parts if part is not None for check in part.value]
     failed, warned = states.count("fail"), states.count("warn")
-    looked = formatting.plural(len(states), "check")
+    checks = formatting.plural(len(states), "check")
     if failed:
-        to_see = f", {warned} more to look at" if warned else ""
-        st.error(f"**{failed} of {looked} failed**{to_see}.", icon=":material/error:")
+        to_see = f"; {warned} more to look at" if warned else ""
+        st.error(f"**{failed} of {checks} failed**{to_see}.", icon=":material/error:")
     elif warned:
-        st.warning(f"**{warned} of {looked} to look at**; nothing failed.", icon=":material/warning:")
+        st.warning(f"**{warned} of {checks} to look at**; nothing failed.", icon=":material/warning:")
     else:
-        st.success(f"**All is well**: {looked}, nothing to do.", icon=":material/check_circle:")
+        st.success(f"**All is well**: {checks}, nothing to do.", icon=":material/check_circle:")
 
 
 def show_checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
@@ -92,8 +92,8 @@ def show_sums_check(page: Page) -> None:
     with st.container(border=True, gap="small", key="sums"):
         show_heading("Sums against the calls")
         st.caption(
-            "All pages show sums that are kept up to date with each call. This adds up every call of the "
-            "period again and compares. It reads them all, so it may take a while."
+            "All pages show sums that each call updates. This adds up every call of the period again and "
+            "compares. It reads them all, so it may take a while."
         )
         if st.button("Compare now", icon=":material/rule:"):
             with explained(), st.spinner("Adding up every call"):
@@ -106,12 +106,12 @@ def show_sums_check(page: Page) -> None:
 
 
 def _check(check: Check) -> None:
-    name, found = st.columns([1, 3], gap="xxsmall")
+    name, finding = st.columns([1, 3], gap="xxsmall")
     name.markdown(f"{_ICONS[check.state]} **{escaped(check.name)}**")
     remedy = (
         f"  \n:gray[:material/subdirectory_arrow_right: {_sentence(check.remedy)}]" if check.remedy else ""
     )
-    found.markdown(f"{_sentence(check.found)}{remedy}")
+    finding.markdown(f"{_sentence(check.found)}{remedy}")
 
 
 def _sentence(text: str) -> str:

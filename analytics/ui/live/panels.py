@@ -12,12 +12,12 @@ from analytics import charts, formatting
 from analytics.database import Database
 from analytics.errors import DatabaseError
 from analytics.ui.frame.links import open_conversation
-from analytics.ui.frame.messages import escaped, explained, reason
+from analytics.ui.frame.messages import escaped, explained, warn_of_last_numbers
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.state import recall, remember, take
 from analytics.ui.live.feed import HOUR, MINUTE, Feed, read_feed, renew_feed
 from analytics.ui.parts import tables
-from analytics.ui.parts.cards import Card, cards
+from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.vega import draw_amounts
@@ -37,7 +37,7 @@ class _Leaving:
     """A click opened another page: only a run of the whole page leaves this one."""
 
 
-# Streamlit itself does not know whether its tab is in sight.
+# Streamlit does not know whether its tab is visible.
 _tab = st.components.v2.component(
     "usage_tab",
     js="""
@@ -53,13 +53,13 @@ export default function ({ parentElement, setStateValue }) {
 
 
 def follow_calls(page: Page) -> Feed:
-    """The feed as of now, unless nobody looks; ends the page where there is nothing to show yet."""
+    """Draws the state of the feed and returns it, renewed unless it is paused or its tab is hidden."""
     now = datetime.now(UTC)
     if take(_Leaving) or now - page.now >= RECHECK_ACCESS_EVERY:
         st.rerun()
     is_in_sight = _tab(key="tab", default={"visible": True}, on_visible_change=lambda: None).visible
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="freshness"):
-        is_paused = st.toggle("Pause", key="paused", help="Stops asking the database, and the list moving.")
+        is_paused = st.toggle("Pause", key="paused", help="Stops reading the database and updating the list.")
         state = st.empty()
     feed = recall(Feed)
     if feed is None or (feed.client_id, feed.sees_phones) != (page.client.id, page.sees_phones):
@@ -69,15 +69,11 @@ def follow_calls(page: Page) -> Feed:
         feed = _renewed_or_kept(feed, page.database, now)
     remember(feed)
     read_at = f"{feed.read_at.astimezone(ZoneInfo(page.client.timezone)):%H:%M:%S}"
-    pace = f"Every {LIVE_SECONDS} seconds" if is_in_sight else "Waiting out of sight"
+    pace = f"Every {LIVE_SECONDS} seconds" if is_in_sight else "Paused while this tab is hidden"
     pace = "Paused" if is_paused else pace
     state.caption(f"{pace} · as of {read_at}, {page.client.timezone}", width="content")
     if feed.failure:
-        st.warning(
-            f"**The database does not answer.** These are the last good numbers, of {read_at}. "
-            f"The page goes on trying. {reason(feed.failure)}",
-            icon=":material/cloud_off:",
-        )
+        warn_of_last_numbers(read_at, feed.failure)
     if feed.calls.empty:
         show_empty(
             "No calls in the last 24 hours",
@@ -97,18 +93,18 @@ def _renewed_or_kept(feed: Feed, database: Database, now: datetime) -> Feed:
 
 
 def show_live_cards(feed: Feed) -> None:
-    """Requests and tokens per minute, what an hour costs at this rate, and calls that tell too little."""
+    """Requests and tokens per minute, the cost per hour at this rate, and calls without price or usage."""
     last, mean, hour = feed.last_minutes(1), feed.last_minutes(MEAN_MINUTES), feed.hour()
     counted = (mean["unpriced_count"], mean["request_count"])
     per_hour = mean["total_cost"] * (HOUR // MINUTE) / MEAN_MINUTES
     unpriced, without_usage = hour["unpriced_count"], hour["zero_token_count"]
-    cards(
+    show_cards(
         [
             Card(
                 label="Requests / min",
                 value=formatting.count(last["request_count"]),
                 lines=[f"{MEAN_MINUTES}-minute mean {mean['request_count'] / MEAN_MINUTES:,.1f}"],
-                explanation="In the last minute that is over.",
+                explanation="In the last full minute.",
             ),
             Card(
                 label="Tokens / min",
@@ -116,8 +112,7 @@ def show_live_cards(feed: Feed) -> None:
                 lines=[
                     f"{MEAN_MINUTES}-minute mean {formatting.compact(mean['total_tokens'] / MEAN_MINUTES)}"
                 ],
-                explanation="In the last minute that is over: "
-                f"{formatting.plural(last['total_tokens'], 'token')}.",
+                explanation=f"In the last full minute: {formatting.plural(last['total_tokens'], 'token')}.",
             ),
             Card(
                 label="Cost / hour",
@@ -126,7 +121,7 @@ def show_live_cards(feed: Feed) -> None:
                     f"{formatting.cost(hour['total_cost'], unpriced, hour['request_count'])} in the last hour"
                 ],
                 explanation=f"{formatting.exact_usd(per_hour)}, at the rate of the last {MEAN_MINUTES} "
-                "minutes that are over.",
+                "full minutes.",
             ),
             Card(
                 label="Without price",
@@ -135,7 +130,7 @@ def show_live_cards(feed: Feed) -> None:
                     f"of {formatting.plural(hour['request_count'], 'call')} in the last hour, "
                     f"{formatting.count(without_usage)} without tokens"
                 ],
-                explanation="Calls whose cost is not known, and calls that tell no usage.",
+                explanation="Calls with unknown cost, and calls without usage.",
             ),
         ]
     )
@@ -158,7 +153,7 @@ def show_live_minutes(page: Page, feed: Feed) -> None:
             alt=f"Stacked bars: {page.measure.title} per minute of the last hour, by provider",
             key="minutes chart",
         )
-        st.caption(f"Times are those of {page.client.timezone}. The last minute is not over.")
+        st.caption(f"Times are in {page.client.timezone}. The last minute is not over.")
 
 
 def show_live_calls(page: Page, feed: Feed) -> None:
@@ -169,7 +164,7 @@ def show_live_calls(page: Page, feed: Feed) -> None:
     with st.container(border=True):
         show_heading(
             f"Last {formatting.plural(len(calls), 'call')} within a day",
-            "The newest first",
+            "Newest first",
             beside=page.choose_phones,
         )
         by_cost = page.measure.unit == "cost"
@@ -205,7 +200,7 @@ def show_live_calls(page: Page, feed: Feed) -> None:
 
 
 def _open_selected(page: Page) -> None:
-    """What was clicked is a row of what was drawn last."""
+    """The click was on a row of the feed that was drawn last."""
     feed = recall(Feed)
     row = None if feed is None else tables.selected(_TABLE, feed.calls)
     if row is not None:

@@ -1,4 +1,4 @@
-"""Taking the numbers of a period away: as a statement, as calls, and for FinOps tools."""
+"""Downloads of a period: a statement, every call, and costs for FinOps tools."""
 
 from functools import partial
 
@@ -13,15 +13,15 @@ from analytics.queries import Overview, load_overview
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 
-# A browser's download is made in memory, some 300 bytes a call; the command line streams.
+# A browser's download is built in memory, about 300 bytes a call; the command line streams.
 MAX_CALLS = 200_000
 
 
-def show_downloads(page: Page, shown: Reading[Overview]) -> None:
-    """A menu of files, each made when it is clicked. Phones are masked; who may see them may have them."""
-    overview = shown.value
+def show_downloads(page: Page, reading: Reading[Overview]) -> None:
+    """A menu of files, each made on click. Phones are masked, unless a viewer who may see them wants them."""
+    overview = reading.value
     first, last = overview.first_day, overview.last_day
-    with st.popover("Download", icon=":material/download:", help="Files of these days"):
+    with st.popover("Download", icon=":material/download:", help="Files for these days"):
         is_unmasked = page.viewer.may_see_phones(page.client) and st.toggle(
             "With phone numbers", key="unmasked"
         )
@@ -46,7 +46,7 @@ def show_downloads(page: Page, shown: Reading[Overview]) -> None:
                 on_click="ignore",
             )
         else:
-            st.caption(f"{calls:,} calls are too many for a browser. On the command line:")
+            st.caption(f"{calls:,} calls are too many to download in a browser. Use the command line:")
             st.code(
                 f"python -m analytics export --client {page.client.id} --from {first} --to {last} "
                 "--format csv --output calls.csv",

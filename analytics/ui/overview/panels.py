@@ -1,4 +1,4 @@
-"""The Overview's panels: a heading that states the window, and the chart or table below it."""
+"""The Overview's panels: a heading that states the days, and a chart or table below it."""
 
 from datetime import timedelta
 
@@ -13,48 +13,48 @@ from analytics.ui.parts.headings import measured, show_heading
 from analytics.ui.parts.vega import draw, draw_amounts, is_unknown
 
 
-def show_weekly_evolution(page: Page, shown: Reading[Overview]) -> None:
+def show_weekly_evolution(page: Page, reading: Reading[Overview]) -> None:
     """Twelve weeks of OpenAI, Groq and the total; more where the period lies in more."""
-    period = shown.value.period
-    count = len(shown.value.weekly)
+    period = reading.value.period
+    count = len(reading.value.weekly)
     weeks = f"last {count} weeks"
     if period.last is not None:
         weeks = f"{count} weeks to {formatting.day(period.last)}"
     with st.container(border=True, height="stretch"):
-        show_heading(f"Weekly evolution, {weeks}", measured(page.measure, shown.value.weekly))
+        show_heading(f"Weekly evolution, {weeks}", measured(page.measure, reading.value.weekly))
         draw_amounts(
-            shown.value.weekly,
+            reading.value.weekly,
             page.measure,
-            lambda: charts.weekly_evolution(shown.value.weekly, page.measure, shown.value.first_day),
+            lambda: charts.weekly_evolution(reading.value.weekly, page.measure, reading.value.first_day),
             alt=f"Line chart: {page.measure.title} per week, {weeks}, for OpenAI, Groq and in total",
             key="weekly chart",
         )
-        begin = shown.value.weekly["week_start"].min().date()
+        begin = reading.value.weekly["week_start"].min().date()
         st.caption(
-            "Weeks begin on Monday. Hollow points: the last week, as far as it is counted."
-            + _pale("weeks", period, begin + timedelta(days=6) < shown.value.first_day)
+            "Weeks begin on Monday. Hollow points: the last week, which may not be complete."
+            + _pale("weeks", period, begin + timedelta(days=6) < reading.value.first_day)
         )
 
 
-def show_daily_usage(page: Page, shown: Reading[Overview]) -> None:
+def show_daily_usage(page: Page, reading: Reading[Overview]) -> None:
     """Thirty days, or the period's where those are more, stacked by provider."""
-    period = shown.value.period
+    period = reading.value.period
     days = formatting.window(period.chart_days, period.last)
     with st.container(border=True, height="stretch"):
-        show_heading(f"Daily usage, {days}", measured(page.measure, shown.value.daily))
+        show_heading(f"Daily usage, {days}", measured(page.measure, reading.value.daily))
         draw_amounts(
-            shown.value.daily,
+            reading.value.daily,
             page.measure,
             lambda: charts.daily_usage(
-                shown.value.daily, page.measure, period.chart_days, shown.value.first_day
+                reading.value.daily, page.measure, period.chart_days, reading.value.first_day
             ),
             alt=f"Stacked bars: {page.measure.title} per day, {days}, by provider",
             key="daily chart",
         )
-        last_day = formatting.day(shown.value.last_day)
-        is_running = shown.value.last_day == page.client.today(page.now)
+        last_day = formatting.day(reading.value.last_day)
+        is_running = reading.value.last_day == page.client.today(page.now)
         st.caption(
-            f"Days are those of {shown.value.client.timezone}"
+            f"Days are in {reading.value.client.timezone}"
             f"{f'; today, {last_day}, is not over' if is_running else ''}."
             + _pale("days", period, period.chart_days > period.days)
         )
@@ -67,9 +67,9 @@ def _pale(what: str, period: Period, are_some: bool) -> str:
     return f" Pale: {what} before {'the ' if period.last is None else ''}{period}."
 
 
-def show_model_comparison(page: Page, shown: Reading[Overview]) -> None:
+def show_model_comparison(page: Page, reading: Reading[Overview]) -> None:
     """OpenAI against Groq and the rest as a pie, and every model in a table."""
-    overview = shown.value
+    overview = reading.value
     with st.container(border=True):
         show_heading(f"Model comparison, {overview.period}", measured(page.measure, overview.models))
         pie, table = st.columns([1, 3], gap="small", vertical_alignment="center")
@@ -95,9 +95,9 @@ def show_model_comparison(page: Page, shown: Reading[Overview]) -> None:
             show_models(overview)
 
 
-def show_top_conversations(page: Page, shown: Reading[Overview]) -> None:
+def show_top_conversations(page: Page, reading: Reading[Overview]) -> None:
     """The twenty conversations with the most of what is measured."""
-    overview = shown.value
+    overview = reading.value
     with st.container(border=True):
         show_heading(
             f"Top {TOP_CONVERSATIONS} conversations by {page.measure.unit}, {overview.period}",

@@ -12,19 +12,19 @@ def read_overview(
     database: Database, client: Client, period: Period, order: Unit, now: datetime, *, sees_phones: bool
 ) -> Reading[Overview]:
     """The Overview's numbers, as read() has them. Folds behind them where much is pending."""
-    shown = reads.read(
+    reading = reads.read(
         database,
         ("overview", client.id, period, order, sees_phones),
         lambda moment: load_overview(database, client.id, period, moment, order, sees_phones=sees_phones),
         now,
     )
-    if shown.value.has_many_pending and shown.failure is None:
-        reads.fold(database, shown.loaded_at)
-    if shown.failure is None and not all(line.is_exact for line in shown.value.own_priced):
+    if reading.value.has_many_pending and reading.failure is None:
+        reads.fold(database, reading.loaded_at)
+    if reading.failure is None and not all(line.is_exact for line in reading.value.own_priced):
         # What was cached, and how long audio was, is known of the days that are kept.
-        reads.keep_hours(database, client, (shown.value.first_day, shown.value.last_day))
-    compared = shown.value.compared
-    if shown.failure is None and compared.until_at is not None:
+        reads.keep_hours(database, client, (reading.value.first_day, reading.value.last_day))
+    compared = reading.value.compared
+    if reading.failure is None and compared.until_at is not None:
         # Of that day only a part is read: by its hours, once they are kept.
         reads.keep_hours(database, client, (compared.last_date, compared.last_date))
-    return shown
+    return reading

@@ -10,21 +10,21 @@ from analytics import charts, formatting
 from analytics.charts import Chart
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.queries import Overview, Unit, total_change
-from analytics.ui.parts.cards import Card, cards, changed, compared_with, coverage_line
+from analytics.ui.parts.cards import Card, changed, compared_with, coverage_line, show_cards
 
 PROVIDERS = ("openai", "groq", "other")
 
 
 def show_summary_cards(overview: Overview) -> None:
-    """Total tokens and cost, OpenAI, Groq, and Other unless it is zero; the parts add up to the total.
+    """Total tokens and cost, OpenAI, Groq, and Other where it was used; the parts add up to the total.
 
-    Providers show what is measured.
+    The cards of providers show the measure of the page.
     """
     by_provider: dict[Any, dict[Any, Any]] = overview.summary.set_index("provider").to_dict("index")
     trends = charts.trends(overview.daily, overview.period.days)
     total = by_provider["total"]
     requests = formatting.plural(total["request_count"], "request")
-    shown = [
+    row_of_cards = [
         _tokens_card(
             overview, "Total tokens", total, _trend(trends, "Total", "tokens"), [requests, _split(total)]
         ),
@@ -49,21 +49,21 @@ def show_summary_cards(overview: Overview) -> None:
         if overview.order == "cost":
             share = formatting.share(row["total_cost"], total["total_cost"])
             tokens = f"{formatting.compact(row['total_tokens'])}{formatting.NO_BREAK_SPACE}tokens"
-            known = "known " if total["unpriced_count"] else ""
+            cost = "known cost" if total["unpriced_count"] else "cost"
             lines = [
                 f"{tokens} · {requests}",
                 _at_list(overview, row, provider),
-                "" if not total["total_cost"] or _is_unknown(row) else f"{share} of all {known}cost",
+                "" if not total["total_cost"] or _is_unknown(row) else f"{share} of all {cost}",
             ]
-            shown.append(_cost_card(overview, name, row, _trend(trends, name, "cost"), lines))
+            row_of_cards.append(_cost_card(overview, name, row, _trend(trends, name, "cost"), lines))
         else:
             share = formatting.share(row["total_tokens"], total["total_tokens"])
             cost = formatting.cost(
                 row["total_cost"], row["unpriced_count"], row["request_count"], formatting.compact_usd
             )
             lines = [f"{cost} · {requests}", _at_list(overview, row, provider), f"{share} of all tokens"]
-            shown.append(_tokens_card(overview, name, row, _trend(trends, name, "tokens"), lines))
-    cards(shown)
+            row_of_cards.append(_tokens_card(overview, name, row, _trend(trends, name, "tokens"), lines))
+    show_cards(row_of_cards)
 
 
 def _trend(trends: dict[str, pd.DataFrame], name: str, unit: Unit) -> Chart:
@@ -72,7 +72,7 @@ def _trend(trends: dict[str, pd.DataFrame], name: str, unit: Unit) -> Chart:
 
 
 def _is_unknown(row: dict[Any, Any]) -> bool:
-    """Whether there were calls, and none of them has a price."""
+    """Whether there were calls, and none has a price."""
     return bool(row["unpriced_count"]) and bool(row["unpriced_count"] == row["request_count"])
 
 
@@ -109,7 +109,7 @@ def _cost_card(
             total_change(row, "total_cost", overview.compared.no_comparison),
             formatting.compact_usd(row["previous_total_cost"]),
         ),
-        # A course at 0 would pass for free.
+        # A line at 0 would look as if it were free.
         trend=None if _is_unknown(row) else trend,
         lines=lines,
         warning=coverage_line(row["request_count"], row["unpriced_count"]) if row["unpriced_count"] else "",
@@ -119,13 +119,13 @@ def _cost_card(
 def _explanation(overview: Overview, exact: str) -> str:
     first, last = formatting.day(overview.first_day), formatting.day(overview.last_day)
     return (
-        f"{exact} from {first} to {last}, days of {overview.client.timezone}. "
+        f"{exact} from {first} to {last}, days in {overview.client.timezone}. "
         f"{compared_with(overview.compared, overview.client.timezone)}"
     )
 
 
 def _split(row: dict[str, Any]) -> str:
-    """`8.1M prompt + 2.2M completion`, and what no call divided, so that the parts add up to the total."""
+    """`8.1M prompt + 2.2M completion`, and undivided tokens, so that the parts add up to the total."""
     undivided = row["total_tokens"] - row["prompt_tokens"] - row["completion_tokens"]
     parts = {"prompt": row["prompt_tokens"], "completion": row["completion_tokens"], "undivided": undivided}
     return " + ".join(
@@ -145,8 +145,8 @@ def _per_request(row: dict[str, Any]) -> str:
 
 
 def _at_list(overview: Overview, row: dict[str, Any], provider: str | None = None) -> str:
-    """What it would cost by the public list, where some of it has another price."""
-    found = at_list_prices(
+    """The cost by the public list, where some calls have another price."""
+    at_list = at_list_prices(
         overview.own_priced, row["total_cost"], provider=provider, unpriced_count=row["unpriced_count"]
     )
-    return "" if found is None else str(found)
+    return "" if at_list is None else str(at_list)

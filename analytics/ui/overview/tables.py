@@ -36,13 +36,13 @@ def show_models(overview: Overview) -> None:
         "per request": frame["tokens_per_request"],
         "No price": frame["unpriced_count"],
     }
-    shown = {
+    names = {
         "cost": ("Model", "Cost", "Provider", "per 1K tokens", "Tokens", "Requests", "No price"),
         "tokens": (
             *("Model", "Tokens", "Provider", "Prompt", "Completion", "Requests", "per request", "Cost"),
         ),
     }[overview.order]
-    table = without_zeros(pd.DataFrame({name: columns[name] for name in shown}), "No price")
+    table = without_zeros(pd.DataFrame({name: columns[name] for name in names}), "No price")
     show_table(
         readable(table, Cost=partly_known(frame)),
         len(table),
@@ -76,14 +76,14 @@ def show_conversations(overview: Overview) -> None:
         "No price": frame["unpriced_count"],
         "Phone": phones(frame),
     }
-    shown = {
+    names = {
         "cost": ("Conversation", "Cost", "Share", "Requests", "No price", "Tokens", "Phone"),
         "tokens": (
             *("Conversation", "Tokens", "Share", "OpenAI", "Groq", "Other", "Requests", "Cost", "No price"),
             "Phone",
         ),
     }[overview.order]
-    table = pd.DataFrame({name: columns[name] for name in shown})
+    table = pd.DataFrame({name: columns[name] for name in names})
     table = without_zeros(table, "Other", "No price")
     largest = float(table["Share"].max()) if table["Share"].notna().any() else 0.0
     show_table(

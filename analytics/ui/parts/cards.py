@@ -1,4 +1,4 @@
-"""The cards of all pages: a number with its change and its course. None is ever cut off."""
+"""Cards: a number with its change and a small trend. No text is ever cut off."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import streamlit as st
 from analytics import formatting
 from analytics.charts import Chart
 from analytics.queries import Change, ComparedDays
-from analytics.ui.frame.messages import in_dollars
+from analytics.ui.frame.messages import with_dollars
 from analytics.ui.parts.vega import draw
 
 NARROWEST_CARD = 166  # pixels: two side by side on a phone, five on a laptop
@@ -31,39 +31,39 @@ class Card:
     explanation: str
     """What the tooltip says: the exact number first."""
     change: str | None = None
-    """formatting.change(); None where none is told."""
+    """formatting.change(); None where no change is shown."""
     beside_change: str = ""
-    """What it was before, or why no change is told."""
+    """What it was before, or why no change is shown."""
     lines: Sequence[str] = ()
     warning: str = ""
     trend: Chart | None = None
-    """Its course over the days, small."""
+    """A small chart of its days."""
 
 
-def cards(shown: Sequence[Card], key: str = "cards") -> None:
-    """A row of cards as wide as the page, in as many lines as they need; a click on `?` has the exact number.
+def show_cards(row: Sequence[Card], key: str = "cards") -> None:
+    """Cards across the page, in as many lines as they need; a click on `?` shows the exact number.
 
-    All numbers of a row have the size in which the longest of them has room.
+    All numbers have the font size in which the longest one fits.
     """
-    longest = max(len(card.value) for card in shown)
+    longest = max(len(card.value) for card in row)
     st.html(
         f"<style>.st-key-{key} [data-testid=stMetricValue] "
         f"{{ font-size: min(2.25rem, 100cqi / {longest * _WIDEST_SIGN:.2f}); }}</style>"
     )
-    with st.grid(len(shown), min_column_width=NARROWEST_CARD, gap="small", key=key):
-        for card in shown:
-            _card(card)
+    with st.grid(len(row), min_column_width=NARROWEST_CARD, gap="small", key=key):
+        for card in row:
+            _show_card(card)
 
 
 def changed(change: Change, before: str) -> _Changed:
-    """`change` and `beside_change` of a card: the change and what it was before, or why none is told."""
+    """`change` and `beside_change` of a card: the change and the value before, or why there is no change."""
     if change.why_not:
         return {"change": None, "beside_change": change.why_not}
     return {"change": change.text, "beside_change": f"vs {before}"}
 
 
 def compared_with(compared: ComparedDays, timezone: str) -> str:
-    """The sentence of a tooltip that says what a card compares."""
+    """The sentence of a tooltip that says which days a card compares with."""
     if compared.no_comparison is not None:
         return f"Not compared: {compared.no_comparison}."
     return f"Compared with {compared.described(timezone)}."
@@ -77,7 +77,7 @@ def coverage_line(request_count: int, unpriced_count: int) -> str:
     return f"{formatting.share(request_count - unpriced_count, request_count)} priced, {coverage}"
 
 
-def _card(card: Card) -> None:
+def _show_card(card: Card) -> None:
     with st.container(border=True, height="stretch", gap="xxsmall", key=f"card {card.label}"):
         st.metric(
             card.label,
@@ -90,17 +90,17 @@ def _card(card: Card) -> None:
             help=card.explanation,
         )
         if card.trend:
-            # Not st.metric's own: its tooltip has the place of the day and a bare number.
+            # Not st.metric's own chart: its tooltip has no dates and no units.
             draw(card.trend, alt=f"Course of {card.label} per day", key=f"trend {card.label}")
         if card.lines:
-            st.caption(in_dollars("  \n".join(filter(None, card.lines))))
+            st.caption(with_dollars("  \n".join(filter(None, card.lines))))
         if card.warning:
-            # Not in the caption, where colours are pale.
+            # Not in the caption, which is too pale for colours.
             st.markdown(f":small[:orange[{card.warning}]]")
 
 
 def _arrow(change: str | None) -> Literal["up", "down", "off"]:
     if not change or change == "0%":
         return "off"
-    # A factor, as a change that is huge is told, is one upwards.
+    # A huge change is a factor, which is upwards.
     return _ARROWS.get(change[0], "up")

@@ -1,4 +1,4 @@
-"""Tables as people read them: numbers stay numbers, so that columns sort, and are shown with their units."""
+"""Tables. Values stay numeric, so that columns sort; only their texts have units and separators."""
 
 import re
 from collections.abc import Hashable, Mapping
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"\+?[\d\s().-]+")
 MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost")
 COST_COLUMN = st.column_config.NumberColumn(
     "Cost (USD)",
-    help="≥: of the calls with a known price, as some have none. A dash: unknown, as none has one.",
+    help="≥: of the calls with a price, as others have none. A dash: no call has a price.",
 )
 NO_PRICE_COLUMN = st.column_config.NumberColumn(help="Requests whose cost is not known.")
 
@@ -50,24 +50,24 @@ def show_table(
 
 
 def selected(key: str, frame: pd.DataFrame) -> "pd.Series[Any] | None":
-    """The row of `frame` that was ticked, or clicked into, in the table of this key; in a callback."""
+    """The row of `frame` that a visitor selected in the table of this key; in a callback."""
     selection = value_of(key).selection
     rows = [*selection.rows, *(row for row, _ in selection.cells)]
     return frame.iloc[rows[0]] if rows and rows[0] < len(frame) else None
 
 
 def phones(frame: pd.DataFrame) -> pd.Series:
-    """The phones of `frame`, as they were read: whole or masked; a dash where there is none."""
+    """The phones of `frame` as they were read, whole or masked; a dash where there is none."""
     return frame["phone"].fillna(formatting.MISSING)
 
 
 def without_zeros(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The table without those of `columns` that say nothing."""
+    """The table without those of `columns` that are zero throughout."""
     return table.drop(columns=[name for name in columns if name in table and not table[name].any()])
 
 
 def conversation_names(frame: pd.DataFrame) -> list[str]:
-    """What people know each conversation by: its name, the beginning of its id, or that it has none."""
+    """What to call each conversation: its name, else the start of its id, else that it has none."""
     names = []
     for name, phone, conversation_id in zip(
         frame["conversation_name"], frame["phone"], frame["conversation_id"], strict=True
@@ -83,9 +83,9 @@ def conversation_names(frame: pd.DataFrame) -> list[str]:
 
 
 def harmless(table: pd.DataFrame) -> pd.DataFrame:
-    """The table, of whose texts no spreadsheet makes a formula: any table can be downloaded by its corner.
+    """The table with texts that no spreadsheet takes for formulas, as any table can be downloaded.
 
-    A sign without width stands before those that begin like one; phones, which are numbers, are left alone.
+    A sign without width goes before texts that begin like a formula; phones, being numbers, stay as they are.
     """
     texts = {
         name: column.map(_harmless)
@@ -101,9 +101,9 @@ def _harmless(value: Any) -> Any:
 
 
 def readable(table: pd.DataFrame, **partly: "pd.Series[bool]") -> Styler:
-    """The table with its numbers as text for the eye, while columns go on sorting by value.
+    """The table with formatted numbers; columns still sort by value.
 
-    `partly` says of columns of costs in which rows they are lower bounds; `Cost=partly_known(frame)`.
+    `partly` has, per column of costs, the rows that are lower bounds: `Cost=partly_known(frame)`.
     """
     table = harmless(table)
     counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
@@ -116,7 +116,7 @@ def readable(table: pd.DataFrame, **partly: "pd.Series[bool]") -> Styler:
 
 
 def marked_bounds(styler: Styler, table: pd.DataFrame, partly: "Mapping[str, pd.Series[bool]]") -> Styler:
-    """The costs with a ≥ in those rows of their columns in which they are lower bounds."""
+    """Puts a ≥ before costs that are lower bounds, by column and row."""
     for name, rows in partly.items():
         bounds = table.index[rows.to_numpy(bool)]
         if name in table and len(bounds):
@@ -133,7 +133,7 @@ def _at_least(amount: object) -> str:
 
 
 def show_text_table(rows: list[dict[str, str]], *, text_columns: int, key: str) -> None:
-    """Rows of Markdown, whose cells line up on the right from the column `text_columns` on."""
+    """A table of Markdown cells; from the column `text_columns` on they are aligned right."""
     with st.container(key=key):
         # st.table aligns text to the left, by a style of each cell, and breaks a model's name at its hyphens.
         cells = f".st-key-{key.replace(' ', '-')} :is(th, td)"

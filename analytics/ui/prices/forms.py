@@ -46,21 +46,21 @@ class _Notice:
     text: str
 
 
-def show_price_forms(page: Page, shown: Reading[PriceBook]) -> None:
+def show_price_forms(page: Page, reading: Reading[PriceBook]) -> None:
     """Two forms for administrators; for others who may change what."""
     with st.container(border=True, key="new price"):
-        show_heading("Change the list")
+        show_heading("Change prices")
         if notice := take(_Notice):
             st.success(notice.text, icon=":material/check_circle:")
         owners = _owners(page)
         if not owners:
-            st.caption("Prices are changed by administrators of this client.")
+            st.caption("Only administrators of this client can change prices.")
             return
-        add, end = st.tabs(["Put a price on a model", "End a price"])
+        add, end = st.tabs(["Add a price", "End a price"])
         with add:
-            _add(page, shown.value, owners)
+            _add(page, reading.value, owners)
         with end:
-            _end(page, shown.value, owners)
+            _end(page, reading.value, owners)
 
 
 def _owners(page: Page) -> dict[str, UUID | None]:
@@ -77,7 +77,7 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
     named = [(used.source, used.model) for used in book.used if used.model]
     labels = {f"{charts.source_name(source)} · {model}": (source, model) for source, model in named}
     left, right = st.columns(2, gap="medium")
-    label = left.selectbox("Model", [*labels, _ANOTHER], help="Those without a price come first.")
+    label = left.selectbox("Model", [*labels, _ANOTHER], help="Models without a price come first.")
     owner = right.segmented_control("For", list(owners), default=next(iter(owners)), required=True)
     source, model = labels.get(label, ("", ""))
     if label == _ANOTHER:
@@ -95,7 +95,7 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
         cached_usd = amounts[1].text_input("Cached input, USD", placeholder="as input")
         output_usd = amounts[2].text_input("Output, USD", placeholder="0.60")
     left, right = st.columns(2, gap="medium")
-    reference = left.text_input("Source", placeholder="a contract, an address", max_chars=200)
+    reference = left.text_input("Source", placeholder="a contract or a link", max_chars=200)
     note = right.text_input("Note", placeholder="optional", max_chars=200)
     if st.button("Preview the effect", icon=":material/visibility:"):
         client_id = owners[owner]
@@ -154,14 +154,14 @@ def _show_draft(page: Page, draft: _Draft, owners: dict[str, UUID | None]) -> No
 
 def _show_effect(page: Page, price: ListedPrice, effect: Repricing) -> None:
     st.caption(
-        f"What it would make of the calls of {escaped(page.client.name)}, {page.period}. They keep what they "
-        "are booked with until somebody reprices them; calls that are logged from now on get this price."
-        + (" Other clients' calls are not looked at here." if price.client_id is None else "")
+        f"Its effect on the calls of {escaped(page.client.name)}, {page.period}. They keep their booked cost "
+        "until somebody reprices them; new calls get this price."
+        + (" Calls of other clients are not included." if price.client_id is None else "")
     )
     if price.client_id is None and (dated := listed_snapshots(price.source, price.model)):
         st.caption(
-            "Snapshots that the public list has by their own names keep its price: "
-            f"{escaped(', '.join(dated))}. Put a price on each of them where theirs is another, too."
+            "Dated snapshots that are in the public list keep their price there: "
+            f"{escaped(', '.join(dated))}. Add a price for each that has another one."
         )
     show_repriced(effect, only_changed=True)
 
@@ -173,13 +173,13 @@ def _end(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
         if state == "In force" and _owner(entry) in owners.values()
     }
     if not open_ended:
-        st.caption("No price is in force that you may end.")
+        st.caption("There is no price in force that you may end.")
         return
     label = st.selectbox("Price", list(open_ended), index=None, placeholder="Choose a price")
-    end = st.date_input("It no longer holds from the beginning of", page.client.today(page.now))
+    end = st.date_input("It ends at the beginning of", page.client.today(page.now))
     st.caption(
-        "The price stays in the list for the time before. From then on the next list decides; calls that "
-        "none has a price for are unpriced."
+        "The price stays in the list for earlier calls. Later calls take their price from the next list; "
+        "they are unpriced if none has one."
     )
     if st.button("End this price", disabled=label is None, icon=":material/event_busy:") and label:
         entry = open_ended[label]

@@ -19,10 +19,11 @@ from analytics.pricing.entries import Entry
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import Days
-from analytics.ui.frame.messages import escaped, explained, in_dollars
+from analytics.ui.frame.messages import escaped, explained, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import forget, recall, remember
+from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import harmless, marked_bounds, show_table
 
@@ -30,7 +31,15 @@ MAX_ROWS = 12  # in sight
 _LISTS = {"client": "This client's", "installation": "Installation's"}
 
 # Columns that are hidden where they are empty or zero.
-_HIDE_WHEN_EMPTY = ("No price", "Still none", "Cost given", "Note", "State", "Cached input", "Ours / public")
+_HIDE_WHEN_EMPTY = (
+    "No price",
+    "Still no price",
+    "Cost given",
+    "Note",
+    "State",
+    "Cached input",
+    "Ours / public",
+)
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -43,10 +52,10 @@ class _RepricedDays:
     costs: Repricing
 
 
-def _parse_prices(asked: str) -> bool:
-    if asked not in ("now", "all"):
-        raise InvalidInput(f'prices must be now or all, not "{asked[:40]}"')
-    return asked == "all"
+def _parse_prices(value: str) -> bool:
+    if value not in ("now", "all"):
+        raise InvalidInput(f'prices must be now or all, not "{value[:40]}"')
+    return value == "all"
 
 
 _ALL = Part(
@@ -65,26 +74,26 @@ def read_prices(page: Page) -> Reading[PriceBook]:
     )
 
 
-def show_unpriced_models(shown: Reading[PriceBook]) -> None:
+def show_unpriced_models(reading: Reading[PriceBook]) -> None:
     """A warning where calls of the period have no price."""
-    missing = [used for used in shown.value.used if used.unpriced_count]
+    missing = [used for used in reading.value.used if used.unpriced_count]
     if not missing:
         return
     names = ", ".join(f"{each.source} {each.model or formatting.NO_MODEL}" for each in missing[:3])
     calls = formatting.plural(sum(each.unpriced_count for each in missing), "call")
     wholly = [each for each in missing if each.unpriced_count == each.request_count]
     tokens = formatting.plural(sum(each.total_tokens for each in wholly), "token")
-    more = f" Models of which no call has a price used {tokens}." if wholly else ""
+    more = f" Models without any price used {tokens}." if wholly else ""
     st.warning(
         f"**{calls} without a price**: {escaped(names)}{', ...' if len(missing) > 3 else ''}. "
-        f"What these calls cost is in no sum.{more}",
+        f"Their cost is missing from all sums.{more}",
         icon=":material/sell:",
     )
 
 
-def show_used_models(page: Page, shown: Reading[PriceBook]) -> None:
+def show_used_models(page: Page, reading: Reading[PriceBook]) -> None:
     """What each model in use costs now, from which list, and the public price where ours is another."""
-    used = shown.value.used
+    used = reading.value.used
     with st.container(border=True, key="used models"):
         show_heading(f"Models in use, {page.period}", "US dollars, by today's lists")
         if not used:
@@ -93,13 +102,12 @@ def show_used_models(page: Page, shown: Reading[PriceBook]) -> None:
         price_table([_used_row(each) for each in used], ("Input", "Output", "Public input", "Public output"))
         if any(each.differs for each in used):
             st.caption(
-                "*Ours / public* is how many times the public price ours is, for input / output where they "
-                "differ. The public list is that of genai-prices; it decides only where no other list has a "
-                "price."
+                "*Ours / public*: our price divided by the public one, for input / output where they "
+                "differ. The public list is genai-prices; it applies only where no other list has a price."
             )
 
 
-def show_price_list(page: Page, shown: Reading[PriceBook]) -> None:
+def show_price_list(page: Page, reading: Reading[PriceBook]) -> None:
     """The prices of this client and of the installation that hold now, and on request all."""
     with st.container(border=True, key="price list"):
         shows_all = _ALL.value()
@@ -108,16 +116,16 @@ def show_price_list(page: Page, shown: Reading[PriceBook]) -> None:
         )
         rows = [
             _entry_row(entry, state if shows_all else None, page)
-            for entry, state in states(shown.value.entries, page.now)
+            for entry, state in states(reading.value.entries, page.now)
             if shows_all or state == "In force"
         ]
         if rows:
             price_table(rows, ("Input", "Cached input", "Output"))
         else:
-            st.caption("No price of one's own: the public list decides.")
+            st.caption("No own prices; the public list applies.")
         st.caption(
-            "The client's own prices go before the installation's, and both before the public list. "
-            "*\\** is all models of the provider. Prices are ended, not deleted: what they were stays known."
+            "Client prices win over installation prices, and both over the public list. *\\** stands for all "
+            "models of a provider. Old prices are kept."
         )
 
 
@@ -126,8 +134,8 @@ def show_repricing(page: Page) -> None:
     with st.container(border=True, key="repricing"):
         show_heading(f"Booked costs and today's prices, {page.period}")
         st.caption(
-            "Calls keep the cost that they were logged with: nothing on this page changes it. This compares "
-            "it with what they would cost by the lists as they are now. It reads every call of the period."
+            "Calls keep the cost that they were logged with; nothing on this page changes it. This "
+            "compares it with their cost at today's prices. It reads every call of the period."
         )
         if st.button("Compare now", icon=":material/compare_arrows:"):
             with explained(), st.spinner("Pricing every call"):
@@ -154,12 +162,12 @@ def show_repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
     ]
     total = repricing.total
     if not rows:
-        st.info("No call of these days would cost anything else.", icon=":material/check:")
+        show_empty("All calls of these days would cost the same", icon=":material/check:")
         return
-    shown = [costs for costs in repricing.by_model.values() if costs.changed_count or not only_changed]
+    listed = [costs for costs in repricing.by_model.values() if costs.changed_count or not only_changed]
     at_least = {
-        "Booked": [bool(costs.unpriced_before) for costs in shown],
-        "Repriced": [bool(costs.unpriced_after) for costs in shown],
+        "Booked": [bool(costs.unpriced_before) for costs in listed],
+        "Repriced": [bool(costs.unpriced_after) for costs in listed],
     }
     price_table(rows, ("Booked", "Repriced", "Difference"), is_cost=True, at_least=at_least)
     calls = formatting.plural(total.changed_count, "call")
@@ -169,7 +177,7 @@ def show_repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
     line = f"Booked {total.booked}, repriced {total.repriced}{difference}"
     if total.unpriced_after:
         line += f" {formatting.plural(total.unpriced_after, 'call')} would still have no price."
-    st.markdown(in_dollars(line))
+    st.markdown(with_dollars(line))
 
 
 def states(entries: Sequence[Entry], now: datetime) -> list[tuple[Entry, str]]:
@@ -180,7 +188,7 @@ def states(entries: Sequence[Entry], now: datetime) -> list[tuple[Entry, str]]:
         # Those of one name come with the last one first.
         if entry.price.holds_at(now):
             latest.setdefault(key, entry)
-    found = []
+    result = []
     for entry in entries:
         begins, ends = entry.price.effective_from, entry.price.effective_until
         if any(entry is each for each in latest.values()):
@@ -189,8 +197,8 @@ def states(entries: Sequence[Entry], now: datetime) -> list[tuple[Entry, str]]:
             state = "To come"
         else:
             state = "Ended" if ends is not None and ends <= now else "Replaced"
-        found.append((entry, state))
-    return found
+        result.append((entry, state))
+    return result
 
 
 def exact(amount: Decimal) -> str:
@@ -204,7 +212,7 @@ def _how_to_correct(page: Page, repricing: Repricing) -> None:
     first, last = page.days
     if not repricing.total.changed_count:
         return
-    st.caption("To correct what was booked, with who, when and why on record, and a way to undo it:")
+    st.caption("To correct booked costs (the correction records who, when and why, and can be undone):")
     st.code(
         f"python -m analytics reprice --client {page.client.id} --from {first} --to {last} --apply "
         '--reason "..."',
@@ -283,7 +291,7 @@ def _repriced_row(source: str, model: str | None, costs: ModelCosts) -> dict[str
         "Difference": costs.difference_usd if costs.has_difference else None,
         "To correct": costs.changed_count,
         "No price": costs.unpriced_before,
-        "Still none": costs.unpriced_after,
+        "Still no price": costs.unpriced_after,
         "Cost given": costs.given_count,
     }
 
@@ -309,9 +317,9 @@ def price_table(
     for name in amounts:
         table[name] = table[name].astype("float64")
     counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
-    shown = formatting.usd if is_cost else exact
+    text_of = formatting.usd if is_cost else exact
     styler: Styler = table.style.format("{:,}", subset=counts)
-    styler = styler.format(lambda amount: shown(Decimal(repr(amount))), subset=amounts, na_rep="")
+    styler = styler.format(lambda amount: text_of(Decimal(repr(amount))), subset=amounts, na_rep="")
     styler = marked_bounds(styler, table, {name: pd.Series(rows) for name, rows in (at_least or {}).items()})
     show_table(
         styler,

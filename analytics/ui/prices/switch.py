@@ -48,15 +48,15 @@ class _Notice:
     text: str
 
 
-def show_list_switch(page: Page, shown: Reading[PriceBook]) -> None:
+def show_list_switch(page: Page, reading: Reading[PriceBook]) -> None:
     """What list decides since when; a form to switch it, where the viewer administers all clients."""
-    in_use = list_in_use(shown.value.entries, page.now)
+    in_use = list_in_use(reading.value.entries, page.now)
     with st.container(border=True, key="list in use"):
         show_heading(f"{_LISTS[in_use.name].capitalize()} is in use")
         if notice := take(_Notice):
             st.success(notice.text, icon=":material/check_circle:")
         st.markdown(_state(in_use))
-        _beside_public_list(page, shown.value.own_priced)
+        _beside_public_list(page, reading.value.own_priced)
         if page.viewer.sees_all_clients:
             _switch(page, _OTHER[in_use.name])
 
@@ -73,8 +73,8 @@ def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
     )
     price_table([_own_priced_row(line) for line in lines], texts=("At list prices", "Booked"))
     st.caption(
-        "Each day at the public price of that day, for the average call and without discounts of tiers. "
-        "*About*: parts of it are not known, such as what was cached today."
+        "Each day is priced at the public price of that day, for the average call and without tier "
+        "discounts. *About*: some parts are unknown, such as what was cached today."
     )
 
 
@@ -93,13 +93,13 @@ def _state(in_use: ListInUse) -> str:
     if in_use.name == "guide":
         names = ", ".join(_name(price) for price in in_use.guide)
         text = (
-            f"A new installation begins with the prices of the original guide: {escaped(names)}. "
-            f"All others are those of the public list, {list_name()}."
+            f"A new installation starts with the prices of the original guide: {escaped(names)}. "
+            f"All other prices come from the public list, {list_name()}."
         )
         if any(price.model == ALL_MODELS and not price.input_usd for price in in_use.guide):
-            text += " **Groq is free in it: that is its free plan.** On the paid one use the public list."
+            text += " **Groq is free in it, as on Groq's free plan.** On the paid plan, use the public list."
     else:
-        text = f"Prices are those of {list_name()}, but for the ones that this installation entered itself."
+        text = f"Prices come from {list_name()}, except those that this installation entered itself."
     if in_use.since:
         text += f" In use since {_moment(in_use.since)}."
     if in_use.until:
@@ -126,9 +126,9 @@ def _switch(page: Page, to: ListName) -> None:
         ):
             return
         st.caption(
-            f"What {_LISTS[to]} would make of the calls of {escaped(page.client.name)}, {page.period}. They "
-            "keep what they are booked with until somebody reprices them; calls that are logged from now on "
-            "get its prices. The list is that of all clients; other clients' calls are not looked at here."
+            f"The effect of {_LISTS[to]} on the calls of {escaped(page.client.name)}, {page.period}. They "
+            "keep their booked cost until somebody reprices them; new calls get the list's prices. The "
+            "list applies to all clients; calls of other clients are not included here."
         )
         show_repriced(preview.effect, only_changed=True)
         if st.button(f"Use {_LISTS[to]}", type="primary", icon=":material/swap_horiz:"):
@@ -145,8 +145,8 @@ def _done(to: ListName, at: datetime) -> None:
     forget_repriced()
     reads.forget()
     text = (
-        f"From {_moment(at)} on {_LISTS[to]} decides. Booked costs are as they were; *Booked costs and "
-        "today's prices* below says how to correct them. To undo it, use "
+        f"From {_moment(at)} on, {_LISTS[to]} applies. Booked costs stay as they are; *Booked costs and "
+        "today's prices* below says how to correct them. To undo this, use "
         f"{_LISTS[_OTHER[to]]} from the same day."
     )
     remember(_Notice(text=text))

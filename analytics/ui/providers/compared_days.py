@@ -41,21 +41,21 @@ def choose_compared_days(page: Page) -> Days:
 
 
 def _part(page: Page) -> Part[str]:
-    return Part(name="with", parse=lambda asked: _parse(asked, page.days)[0], default=DAYS_BEFORE)
+    return Part(name="with", parse=lambda value: _parse(value, page.days)[0], default=DAYS_BEFORE)
 
 
-def _parse(asked: str, days: Days) -> tuple[str, Days]:
-    """The label and the days that `asked` stands for, next to the `days` of the page.
+def _parse(value: str, days: Days) -> tuple[str, Days]:
+    """The label and the days that `value` stands for, next to the `days` of the page.
 
     Raises:
         InvalidInput: it stands for none.
     """
-    text = asked.strip().lower()
-    if text == DAYS_BEFORE.lower():
+    name = value.strip().lower()
+    if name == DAYS_BEFORE.lower():
         return DAYS_BEFORE, _before(days)
-    if text == MONTH_BEFORE.lower():
+    if name == MONTH_BEFORE.lower():
         return MONTH_BEFORE, _a_month_before(days)
-    first, between, last = text.partition("..")
+    first, between, last = name.partition("..")
     if between:
         try:
             period = Period.between(date.fromisoformat(first), date.fromisoformat(last))
@@ -63,8 +63,8 @@ def _parse(asked: str, days: Days) -> tuple[str, Days]:
         except ValueError:
             pass  # said below
     raise InvalidInput(
-        f"the days to compare with must be {DAYS_BEFORE}, {MONTH_BEFORE}, or two days such as "
-        f'2026-03-01..2026-03-31, not "{asked[:40]}"'
+        f"with must be {DAYS_BEFORE}, {MONTH_BEFORE} or two days such as "
+        f'2026-03-01..2026-03-31, not "{value[:40]}"'
     )
 
 

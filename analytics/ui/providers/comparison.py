@@ -13,7 +13,7 @@ from analytics import charts, formatting, queries
 from analytics.queries import Change, ComparedDays, Comparison, Unit
 from analytics.ui.frame import reads
 from analytics.ui.frame.dates import Days, count, window
-from analytics.ui.frame.messages import escaped, in_dollars
+from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.parts.headings import show_heading
@@ -21,8 +21,8 @@ from analytics.ui.parts.tables import model_name, show_text_table
 
 MISSING = formatting.MISSING
 _RANKED: dict[Unit, str] = {
-    "tokens": "the most tokens first",
-    "cost": "the highest known cost first",
+    "tokens": "most tokens first",
+    "cost": "highest known cost first",
 }
 _COLUMNS: dict[Unit, tuple[str, ...]] = {
     "tokens": ("Tokens", "Requests", "Tokens per request", "Cost", "Cost per 1K tokens"),
@@ -57,13 +57,13 @@ def show_comparison(page: Page, compared: Comparison, other: Days) -> None:
             f"{_until(days, page.client.timezone)}) and the change."
         ]
         if days.no_comparison is not None:
-            notes.append(f"No change is told: {days.no_comparison}.")
+            notes.append(f"No change is shown: {days.no_comparison}.")
         elif not days.is_equal:
-            notes.append("As the two are not equally long, changes are those of the mean of a day.")
+            notes.append("The two periods differ in length, so changes compare daily averages.")
         if other[0] <= page.days[1] and page.days[0] <= other[1]:
-            notes.append("The two share days, which count in both.")
+            notes.append("The two periods overlap; shared days count in both.")
         if frame["unpriced_count"].any() or frame["previous_unpriced_count"].any():
-            notes.append("≥: some calls have no price. No change is told where a cost is not known.")
+            notes.append("≥: some calls have no price. No change is shown where a cost is unknown.")
         st.caption(" ".join(notes))
 
 
@@ -71,7 +71,7 @@ def _until(days: ComparedDays, timezone: str) -> str:
     if days.until_at is None:
         return ""
     at = days.until_at.astimezone(ZoneInfo(timezone))
-    return f", until {at:%H:%M} on {formatting.day(at)}, as it is now"
+    return f", until {at:%H:%M} on {formatting.day(at)}, the time it is now"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ def _row(name: str, more: str, now: _Sums, then: _Sums, unit: Unit, days: Compar
     def cell(now_text: str, then_text: str, change: str) -> str:
         strong = f"**{now_text}**" if name.startswith("**") else now_text
         before = f"{then_text} {change}".strip().replace(" ", formatting.NO_BREAK_SPACE)
-        return in_dollars(f"{strong}  \n:small[:gray[{before}]]")
+        return with_dollars(f"{strong}  \n:small[:gray[{before}]]")
 
     def amount(sums: _Sums) -> str:
         return formatting.cost(sums.cost_usd, sums.unpriced, sums.requests) if sums.requests else MISSING

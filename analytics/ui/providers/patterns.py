@@ -8,9 +8,10 @@ from analytics.errors import InvalidInput
 from analytics.queries import CallSums, Grain, Unit
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import Days, count, window
-from analytics.ui.frame.messages import escaped, in_dollars
+from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import keep_hours
+from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import measured, show_heading
 from analytics.ui.parts.tables import show_text_table
 from analytics.ui.parts.vega import draw_amounts, is_unknown
@@ -41,10 +42,10 @@ def show_usage_over_time(page: Page) -> None:
 
 def read_call_sums(page: Page) -> CallSums:
     """What only the calls themselves know; days that are over are kept behind it, for the next time."""
-    shown = page.read(queries.call_sums, *page.days)
-    if shown.failure is None:
+    reading = page.read(queries.call_sums, *page.days)
+    if reading.failure is None:
         keep_hours(page.database, page.client, page.days)
-    return shown.value
+    return reading.value
 
 
 def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
@@ -58,7 +59,7 @@ def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
             alt=f"Heatmap: {page.measure.title} by hour of the day and weekday, {window(page.days)}",
             key="hours chart",
         )
-        st.caption(f"{_busiest(frame, page)} Hours are those of {page.client.timezone}.{_uneven(page.days)}")
+        st.caption(f"{_busiest(frame, page)} Hours are in {page.client.timezone}.{_uneven(page.days)}")
 
 
 def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
@@ -66,7 +67,7 @@ def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
     with st.container(border=True, height="stretch"):
         show_heading(f"Calls by operation, {window(page.days)}", measured(page.measure, frame))
         if frame["operation"].isna().all():
-            st.info("**No call of these days says what it was for.**", icon=":material/label_off:")
+            show_empty("No call of these days has an operation", icon=":material/label_off:")
         else:
             show_text_table(
                 [
@@ -77,7 +78,7 @@ def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
                 key="operations table",
             )
         st.caption(
-            "Logged by itself with transcriptions and with spans of OpenTelemetry; in other calls give "
+            "Transcriptions and OpenTelemetry spans log their operation. For other calls pass "
             '`metadata={"operation": "chat"}`.'
         )
 
@@ -86,10 +87,10 @@ def _choose_grain() -> None:
     _GRAIN.choose(st.segmented_control, "Per", list(GRAINS), required=True, label_visibility="collapsed")
 
 
-def _parse(asked: str) -> str:
-    name = asked.strip().capitalize()
+def _parse(value: str) -> str:
+    name = value.strip().capitalize()
     if name not in GRAINS:
-        raise InvalidInput(f'grain must be one of {", ".join(GRAINS)}, not "{asked[:40]}"')
+        raise InvalidInput(f'grain must be one of {", ".join(GRAINS)}, not "{value[:40]}"')
     return name
 
 
@@ -122,12 +123,12 @@ def _busiest(frame: pd.DataFrame, page: Page) -> str:
     if not top[column]:
         return f"No {page.measure.unit} in these days."
     amount = (
-        in_dollars(formatting.usd(top[column]))
+        with_dollars(formatting.usd(top[column]))
         if page.measure.unit == "cost"
         else formatting.plural(top[column], "token")
     )
     day = charts.WEEKDAYS[top["weekday"] - 1]
-    return f"Strongest: {day} {top['hour']:02}:00 with {amount}."
+    return f"Busiest: {day} {top['hour']:02}:00 with {amount}."
 
 
 def _uneven(days: Days) -> str:
@@ -150,13 +151,13 @@ def _operation_row(row: dict[object, object], frame: pd.DataFrame, unit: Unit) -
     operation = row["operation"]
     amounts = {
         "tokens": {"Tokens": formatting.count(tokens)},
-        "cost": {"Cost": in_dollars(formatting.cost(row["total_cost"], unpriced, requests))},  # type: ignore[arg-type]
+        "cost": {"Cost": with_dollars(formatting.cost(row["total_cost"], unpriced, requests))},  # type: ignore[arg-type]
     }
     return {
         "Operation": f":gray[{escaped(NOT_LOGGED)}]" if operation is None else escaped(str(operation)),
         **amounts[unit],
         "Requests": formatting.count(requests),
-        "of all": formatting.share(requests, int(frame["request_count"].sum())),
+        "Share": formatting.share(requests, int(frame["request_count"].sum())),
         **amounts["tokens"],
         **amounts["cost"],
     }

@@ -15,6 +15,7 @@ from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
+from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import model_name, show_text_table
 
@@ -24,39 +25,38 @@ ROUNDING_USD = Decimal("1e-9")
 
 def show_what_if(page: Page, parts: pd.DataFrame) -> None:
     """What the tokens and seconds of the period (queries.call_sums().parts) would have cost elsewhere."""
-    known = page.read(listed_prices).value
+    listed = page.read(listed_prices).value
     with st.container(border=True):
         show_heading(f"What if, {window(page.days)}", "the same usage on another model")
-        label = _choose_target(page, parts, known)
+        label = _choose_target(page, parts, listed)
         target = Target.parse(label)
-        answer = what_if(parts, target, known.prices, page.now, page.client.id)
+        answer = what_if(parts, target, listed.prices, page.now, page.client.id)
         if answer.compared:
             st.markdown(_verdict(answer, target))
             show_text_table(list(_what_if_rows(answer, target)), text_columns=1, key="what if table")
         else:
-            st.info(f"Nothing used in these days has a price at {escaped(label)}.", icon=":material/block:")
+            show_empty(f"Nothing used in these days has a price at {escaped(label)}", icon=":material/block:")
         if answer.not_comparable:
             st.markdown(_not_comparable(answer))
         st.caption(
-            "Only calls of the kind that the model does are compared. Assumes the same numbers of tokens "
-            "and seconds, at today's price for them, without discounts of batches or tiers. Another model "
-            "cuts text into other tokens and answers at another length: neither is considered. Cached input "
-            "stays cached where the other model has a price for it; audio and pictures among the tokens, and "
-            "what writing to a cache costs, count as plain text. Where a price depends on a prompt's length, "
-            "that of the average call counts."
+            "Compares only calls of a kind that the model handles. Assumes the same tokens and seconds at "
+            "today's prices, without batch or tier discounts. Another model splits text into other tokens "
+            "and answers at another length; neither is considered. Cached input stays cached where the "
+            "other model has a price for it; audio, images and cache writes count as plain text. Where a "
+            "price depends on the length of a prompt, the average call decides."
         )
 
 
-def _choose_target(page: Page, parts: pd.DataFrame, known: ListedPrices) -> str:
+def _choose_target(page: Page, parts: pd.DataFrame, listed: ListedPrices) -> str:
     """Any model with a price; at first the one that is used most of those that cost something."""
-    labels = targets(known.models, page.now.date())
+    labels = targets(listed.models, page.now.date())
     paid = parts[parts["total_cost"] > 0]
     used = [Target(source, model) for source, model in zip(paid["source"], paid["model"], strict=True)]
     # Most of what there is to compare is text.
-    used.sort(key=lambda each: kind_of_model(each.source, each.model, page.now, known.prices) != "text")
+    used.sort(key=lambda each: kind_of_model(each.source, each.model, page.now, listed.prices) != "text")
     target = Part(
         name="target",
-        parse=lambda asked: _known_target(asked, labels),
+        parse=lambda value: _parse_target(value, labels),
         default=next((each.label for each in used if each.label in labels), labels[0]),
         is_always_written=True,
     )
@@ -69,10 +69,10 @@ def _choose_target(page: Page, parts: pd.DataFrame, known: ListedPrices) -> str:
     )
 
 
-def _known_target(asked: str, labels: list[str]) -> str:
-    if asked.lower() in labels:
-        return asked.lower()
-    raise InvalidInput(f'no model with a price is called "{asked}": choose one of the list')
+def _parse_target(value: str, labels: list[str]) -> str:
+    if value.lower() in labels:
+        return value.lower()
+    raise InvalidInput(f'no model with a price is called "{value}"; choose one from the list')
 
 
 def _verdict(answer: WhatIf, target: Target) -> str:
@@ -91,15 +91,15 @@ def _not_comparable(answer: WhatIf) -> str:
         f":gray[({_left_out(lines)})]"
         for reason, lines in by_reason.items()
     ]
-    return "\n".join([f"Left out, and in no sum above: {_left_out(answer.not_comparable)}.", *bullets])
+    return "\n".join([f"Left out of all sums above: {_left_out(answer.not_comparable)}.", *bullets])
 
 
 def _left_out(lines: Sequence[NotComparable]) -> str:
     """`12 calls, booked with $1.50`."""
     requests, unpriced = sum(line.request_count for line in lines), sum(line.unpriced_count for line in lines)
     booked = formatting.cost(sum((line.booked_usd for line in lines), Decimal(0)), unpriced, requests)
-    known = "at unknown cost" if requests == unpriced else f"booked with {escaped(booked)}"
-    return f"{formatting.plural(requests, 'call')}, {known}"
+    cost = "at unknown cost" if requests == unpriced else f"booked with {escaped(booked)}"
+    return f"{formatting.plural(requests, 'call')}, {cost}"
 
 
 def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, str]]:
