@@ -1,4 +1,4 @@
-"""What each number means, and how it comes about."""
+"""What each number means, and where it comes from."""
 
 import streamlit as st
 
@@ -10,49 +10,49 @@ st.markdown(
     """
 ## Days and weeks
 A call counts on the day it was made **in its client's own time zone**, whoever looks and wherever they are.
-*Last 30 days* is today and the 29 days before it. Weeks run from Monday to Sunday. Today and the current week
-are not over, so they are usually lower.
+*Last 30 days* is today and the 29 days before it. Weeks run from Monday to Sunday. Today and the current
+week are not over, so they are usually lower.
 
 ## Tokens
-*Total tokens* is what the log of each call says. Calls that log a total without dividing it into prompt and
-completion (audio, for instance) appear as *undivided*, so that the parts always add up.
+*Total tokens* are what each call logged. Calls that log only a total, without prompt and completion (audio,
+for instance), appear as *undivided*, so that the parts always add up.
 
 ## OpenAI, Groq, Other
-The provider is the one that was logged. On cards and charts *Other* is everything else, Whisper included; the
-table of models names each.
+The provider is the one that was logged. On cards and charts *Other* is everything else, Whisper included;
+the table of models names each.
 
 ## Change
-The small percentage compares with **as long a time just before**: the last 30 days with the 30 days before
-those. While today runs, the days before count up to the same time of day. From 1,000 percent on it says
-how many times as much it is. Where the two are not equally long, it is the change of the mean of a day.
+The small percentage compares with **the same number of days just before**: the last 30 days with the 30
+days before them. While today is not over, the days before count up to the same time of day. From 1,000
+percent on it is a factor. Where two periods differ in length, it compares daily averages.
 
-No change is shown where it would mislead: where the client's data begin only within the days before, and, for
-a cost, where a call of either time has no price. The card says which.
+No change is shown where it would mislead: where the client's data begin within the days before, and, for a
+cost, where a call in either period has no price. The card says which.
 
 ## Cost
-Each call keeps the cost that was put on it when it was logged; a price that changes later does not change it.
-Where no price is known the cost is **unknown, not zero**: the call is counted under *No price*, cards mark
-sums that miss it with ≥, and a row of which no call has a price shows a dash.
+Each call keeps the cost that it was logged with; a later change of prices does not change it. Where no
+price is known, the cost is **unknown, not zero**: the call counts under *No price*, cards mark sums without
+it with ≥, and a row without any price shows a dash.
 
 ## Prices
-A call costs what its model cost **at the time of the call**. The first of these lists that has a price for
-that moment decides: the client's own prices, this installation's, then the public list of
-[genai-prices](https://github.com/pydantic/genai-prices). A dated snapshot, such as
-*gpt-3.5-turbo-0125*, costs what its base name does where no list has it by its own name. A client's own price
-of the base name covers its snapshots; the installation's covers only those that the public list has no price
-of their own for. Any other name that merely looks alike is another model. Audio sold by the minute goes by
-its length, never by tokens. A call that no list covers has no price, and is never shown as free.
+A call costs what its model cost **at the time of the call**. The first of these lists with a price for that
+moment applies: the client's own prices, this installation's, then the public list of
+[genai-prices](https://github.com/pydantic/genai-prices). A dated snapshot, such as *gpt-3.5-turbo-0125*,
+costs as much as its base name where no list has it by its own name. A client's own price of the base name
+covers its snapshots; the installation's covers only those without a price of their own in the public list.
+Any other name that looks alike is another model. Audio sold by the minute is priced by its length, never by
+tokens. A call that no list covers has no price, and never shows as free.
 
-A new installation has the original guide's prices, in which **Groq is free**: that is its free plan. Where a
-price is free or another than the public one, cards also say what the same usage costs **at list prices**.
-Administrators switch to the public list on the page Prices; calls that are booked keep their cost.
+A new installation has the original guide's prices, in which **Groq is free**, as on Groq's free plan. Where
+a price is free or differs from the public one, cards also show the cost of the same usage **at list
+prices**. Administrators switch to the public list on the page Prices; booked calls keep their cost.
 
 ## Conversations
-Calls belong to the conversation that they name, or else to the one with their phone number. All that name
-neither are one line, *(calls without a conversation)*, so that nothing goes missing.
+Calls belong to the conversation that they name, or else to the one with their phone number. Calls with
+neither share one line, *(calls without a conversation)*, so that nothing is missing.
 
 ## How fresh
-Numbers are read at most once a minute, all of a page in one moment, so that its parts agree with each other.
-If the database goes away, the last good numbers stay, with their time and a warning.
+Numbers are read at most once a minute, all of a page at one moment, so that its parts agree with each
+other. If the database does not answer, the last good numbers stay, with their time and a warning.
 """
 )

@@ -41,7 +41,7 @@ def read_clients(page: Page) -> Reading[pd.DataFrame]:
 
 
 def show_clients_total(page: Page, reading: Reading[pd.DataFrame]) -> None:
-    """Cost, tokens, requests and coverage of all of them together, which is what the rows add up to."""
+    """Cost, tokens, requests and coverage of all clients together, as the rows add up."""
     frame = reading.value
     total = _total(frame)
     requests, unpriced, cost = total["request_count"], total["unpriced_count"], total["total_cost"]
@@ -87,7 +87,7 @@ def show_clients_total(page: Page, reading: Reading[pd.DataFrame]) -> None:
 
 
 def show_clients(page: Page, reading: Reading[pd.DataFrame]) -> None:
-    """A row per client that fits the search, the largest spend first; a click on one opens its Overview."""
+    """A row per client that matches the search, highest cost first; a click on one opens its Overview."""
     everybody = reading.value
     with st.container(border=True):
         heading = st.container()
@@ -102,8 +102,8 @@ def show_clients(page: Page, reading: Reading[pd.DataFrame]) -> None:
             width=300,
             label_visibility="collapsed",
         ).strip()
-        fits = [formatting.matches_search(search, name) for name in _names(everybody)]
-        frame = everybody[fits].reset_index(drop=True)
+        matches = [formatting.matches_search(search, name) for name in _names(everybody)]
+        frame = everybody[matches].reset_index(drop=True)
         count = formatting.plural(len(everybody), "client")
         count = f"{formatting.count(len(frame))} of {count}" if search else count
         with heading:
@@ -111,7 +111,7 @@ def show_clients(page: Page, reading: Reading[pd.DataFrame]) -> None:
         if frame.empty:
             show_no_match("client", search, "name", page)
             return
-        # Other rows are another table: what was clicked in the one before is not clicked in it.
+        # Other rows are another widget: it has no earlier clicks.
         key = f"clients table {search}"
         show_table(
             _styled(harmless(_table(frame, page.now)), frame),
@@ -136,7 +136,7 @@ def _open_selected(key: str, page: Page, frame: pd.DataFrame) -> None:
 
 
 def _total(frame: pd.DataFrame) -> dict[str, Any]:
-    """The sums of all clients. They compare where any client's do: what a newer one uses is growth."""
+    """The sums of all clients. They compare as soon as one client does: usage of newer ones is growth."""
     counts = ("total_tokens", "request_count", "unpriced_count")
     reasons = list(frame["no_comparison"])
     return {
@@ -148,7 +148,7 @@ def _total(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _before(page: Page) -> str:
-    """The days that those of the page are compared with; a running one until the same time of day."""
+    """The days to compare with; up to the same time of day where the period is not over."""
     days = f"the {formatting.plural(page.period.days, 'day')} before"
     is_running = page.period.last is None or page.period.last >= page.client.today(page.now)
     return f"{days}, up to the same time of day" if is_running else days
@@ -172,14 +172,14 @@ def _table(frame: pd.DataFrame, now: datetime) -> pd.DataFrame:
 
 
 def _changes(frame: pd.DataFrame, name: str) -> "pd.Series[float]":
-    """For each row 1 where it is twice as much; missing where no change is told."""
+    """The change of each row: 1 for twice as much; missing where there is none to show."""
     changes = []
     for row in frame.to_dict("records"):
         now, before = row[name], row[f"previous_{name}"]
-        is_told = total_change(row, name, row["no_comparison"]).text is not None
-        # What is left of something is never nothing, whatever a float makes of it.
+        is_shown = total_change(row, name, row["no_comparison"]).text is not None
+        # A rest of something is never -100%, whatever a float makes of it.
         least = MIN_RATIO if now else Decimal(0)
-        changes.append(float(max(Decimal(now) / before, least) - 1) if is_told else None)
+        changes.append(float(max(Decimal(now) / before, least) - 1) if is_shown else None)
     return pd.Series(changes, index=frame.index, dtype="float64")
 
 

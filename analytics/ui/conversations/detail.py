@@ -1,4 +1,4 @@
-"""One conversation: its heading, numbers, course over time, and calls."""
+"""One conversation: its heading, cards, charts and calls."""
 
 from decimal import Decimal
 from typing import Any
@@ -23,7 +23,7 @@ MAX_MODELS = 10  # in sight
 
 
 def show_conversation_heading(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
-    """The way back, and which conversation this is; ends the page where it has no calls."""
+    """A button back to the list, and name, id and phone; ends the page where there are no calls."""
     st.button("All conversations", icon=":material/arrow_back:", type="tertiary", on_click=close_conversation)
     if timeline.calls.empty:
         named = f" `{link.conversation_id}`" if link.conversation_id else ""
@@ -106,7 +106,7 @@ def show_conversation_charts(page: Page, timeline: Timeline) -> None:
 
 
 def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
-    """Every call, the oldest first, with what was logged beside it."""
+    """Every call, oldest first, with its metadata."""
     calls = timeline.calls
     unpriced = calls["cost_basis"] == "unpriced"
     so_far = pd.DataFrame(
@@ -196,7 +196,7 @@ def _models(calls: pd.DataFrame) -> None:
 
 
 def _total(timeline: Timeline) -> dict[str, Any]:
-    """Sums of the conversation; of the calls that are timeline where only they are known."""
+    """The sums of the conversation, or of the calls on the page where it has no row."""
     if not timeline.conversation.empty:
         return dict(timeline.conversation.iloc[0])
     calls = timeline.calls

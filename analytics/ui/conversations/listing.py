@@ -38,12 +38,12 @@ _PHONE = re.compile(r"[\d\s().+-]*\d{5}[\d\s().+-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class ConversationSearch:
-    """Which conversations are listed: those that fit the search, in this order, on this page."""
+    """What the list shows: matches of a text, in this order, on this page."""
 
     text: str
     order: str
     number: int
-    """Of the page, from 1."""
+    """The number of the page, from 1."""
 
     @property
     def query(self) -> dict[str, Hashable]:
@@ -59,12 +59,12 @@ class ConversationSearch:
 
     @property
     def offset(self) -> int:
-        """How many conversations are on the pages before."""
+        """The number of conversations on earlier pages."""
         return (self.number - 1) * CONVERSATIONS_PER_PAGE
 
 
 def choose_conversations(page: Page) -> ConversationSearch:
-    """The search and the order with their controls, and the page."""
+    """Draws the controls of search and order; returns them with the page."""
     number = _NUMBER.value()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="search and order"):
         text = _SEARCH.fill_in(
@@ -89,7 +89,7 @@ def choose_conversations(page: Page) -> ConversationSearch:
 
 
 def show_conversation_list(page: Page, search: ConversationSearch, listed: pd.DataFrame) -> None:
-    """A page of conversations with ways to the others, or why there are none."""
+    """A page of conversations with buttons to the others, or why there are none."""
     if listed.empty:
         _show_none(page, search)
         return
@@ -115,11 +115,11 @@ def _table(page: Page, search: ConversationSearch, listed: pd.DataFrame) -> None
             "Phone": tables.phones(listed),
         }
     )
-    # What they are sorted by is beside the names, in sight on a phone, too.
+    # The column of the order is beside the names, visible on a phone, too.
     sort, _ = ORDERS[search.order]
     first = {"tokens": "Tokens", "requests": "Requests", "last": "Last used"}.get(sort, "Cost")
     table.insert(1, first, table.pop(first))
-    # Another page of rows is another widget: the row that was ticked before is not ticked in it.
+    # Another page of rows is another widget: it has no earlier selection.
     key = f"conversations {page.client.id} {page.days} {search}"
     tables.show_table(
         tables.readable(tables.without_zeros(table, "Other", "No price"), Cost=partly_known(listed)),
@@ -176,7 +176,7 @@ def _show_none(page: Page, search: ConversationSearch) -> None:
 
 
 def _phone_part(page: Page) -> str:
-    """What of a phone it can be listed by."""
+    """The part of a phone that the search compares."""
     return "phone" if page.viewer.may_see_phones(page.client) else "last four digits"
 
 

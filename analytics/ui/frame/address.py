@@ -1,4 +1,4 @@
-"""The address: it alone says what is looked at. Controls are drawn as it has them, and a change writes it.
+"""The address: it alone says what a page shows. Controls show what it says, and a change writes it.
 
 A change of a control is one entry of the browser's history. Links, Back, Forward and a reload reach the
 script with the whole address, as no control is bound to a part of it: Streamlit takes bound parts out when it
@@ -20,9 +20,9 @@ from analytics.ui.frame.messages import sentence
 from analytics.ui.frame.state import session, value_of
 
 SHARED = ("client", "days", "show")
-"""The parts that go along to all pages, and stand first."""
-_ANEW = "anew"
-"""In the link to the page that one is on already: Streamlit does not write the address for it."""
+"""Parts that all pages share; they stand first."""
+_SAME_PAGE = "anew"
+"""Marks a link to the current page, for which Streamlit does not write the address."""
 
 Value = TypeVar("Value")
 
@@ -38,20 +38,20 @@ class Part(Generic[Value]):
     """A part of the address with the control that chooses it."""
 
     name: str
-    """Of the parameter."""
+    """The name of the parameter."""
     parse: Callable[[str], Value]
-    """The value that a spelling stands for; raises InvalidInput, which says which there are."""
+    """Parses a text; raises InvalidInput with the allowed values."""
     default: Value
-    """Is not written."""
+    """This value is left out of the address."""
     spell: Callable[[Value], str] = str
-    """How a value is spelled in the address."""
+    """Formats a value for the address."""
     resets: Sequence[str] = ()
-    """Parts that mean nothing any more when this one changes."""
+    """Parts that a change of this one removes."""
     is_always_written: bool = False
-    """Once it was chosen: the default may be another one tomorrow."""
+    """Writes the default, too, once it was chosen: tomorrow it may be another one."""
 
     def value(self) -> Value:
-        """As the address has it; ends the page with a sentence and a way on where it cannot be had."""
+        """The value in the address; where it is not valid, ends the page with a message and a way on."""
         text = session().address.query.get(self.name)
         if text is None:
             return self.default
@@ -61,21 +61,21 @@ class Part(Generic[Value]):
             self.refuse(error)
 
     def refuse(self, error: InvalidInput) -> NoReturn:
-        """Ends the page with a sentence on what the address asks for, and a way on without that."""
+        """Ends the page with a message on this part, and a button to go on without it."""
         log.warning("a link does not work: %s", error)
         st.error(f"**This link does not work.** {sentence(error)}", icon=":material/link_off:")
         st.button("Go on without it", type="primary", on_click=put, kwargs={self.name: None})
         st.stop()
 
     def choose(self, control: Callable[..., Any], label: str, options: Sequence[Value], **look: Any) -> Value:
-        """The value, with st.selectbox or st.segmented_control to choose another one."""
+        """Draws st.selectbox or st.segmented_control to change the value; returns it."""
         value = self.value()
         first = {"index": options.index(value)} if control is st.selectbox else {"default": value}
         self._draw(control, value, label, options, **first, **look)
         return value
 
     def fill_in(self, control: Callable[..., Any], label: str, **look: Any) -> Value:
-        """The value, with st.text_input or st.toggle for another one."""
+        """Draws st.text_input or st.toggle to change the value; returns it."""
         value = self.value()
         self._draw(control, value, label, value, **look)
         return value
@@ -84,7 +84,7 @@ class Part(Generic[Value]):
         state = session().address
         key = state.key(self.name, value)
         if control(*arguments, **look, key=key, on_change=self._changed, args=[key]) != value:
-            # Changed while the server was away, for instance.
+            # Somebody changed it while the server was away, for instance.
             state.redrawn[self.name] += 1
             st.rerun()
 
@@ -98,23 +98,23 @@ class Part(Generic[Value]):
             state.redrawn[self.name] += 1
 
     def changes(self, value: Value) -> dict[str, str | None]:
-        """What another value of it changes in the address."""
+        """The changes of the address that another value makes."""
         is_written = self.is_always_written or value != self.default
         return {self.name: self.spell(value) if is_written else None, **dict.fromkeys(self.resets)}
 
 
 def begin(page: str, pages: Sequence[str]) -> None:
-    """Takes note of the address of this run, and lets the browser compare it with its own.
+    """Reads the address of this run, and lets the browser compare it with its own.
 
     `page` is one of the paths of all `pages`.
     """
     query = st.query_params.to_dict()
-    if query.pop(_ANEW, None) is not None:
+    if query.pop(_SAME_PAGE, None) is not None:
         st.query_params.from_dict(query)
     state = session().address
     if (page, query) != (state.page, state.query):
         state.come_to(page, query)
-    # Of another run, even with the same address: the browser's may have changed.
+    # Each run is another, even with the same address: the browser's may have changed.
     _browser(
         key="browser",
         data={
@@ -128,14 +128,14 @@ def begin(page: str, pages: Sequence[str]) -> None:
 
 
 def shared(*, is_this_page: bool = False) -> dict[str, str]:
-    """What goes along to all pages, as a link to one."""
+    """The parts that all pages share, for a link to one."""
     query = session().address.query
     link = {name: query[name] for name in SHARED if name in query}
-    return link | ({_ANEW: "1"} if is_this_page and link != query else {})
+    return link | ({_SAME_PAGE: "1"} if is_this_page and link != query else {})
 
 
 def put(**changes: str | None) -> None:
-    """Changes parts of the address in a callback; None takes one out."""
+    """Changes parts of the address in a callback; None removes one."""
     _write(changes)
 
 
@@ -159,6 +159,6 @@ def _write(changes: dict[str, str | None]) -> bool:
 
 
 def _in_order(query: Mapping[str, str | None]) -> dict[str, str]:
-    """The same parts make the same address, whichever was chosen first."""
+    """The parts in a fixed order, so that equal parts make equal addresses."""
     names = [*SHARED, *sorted({*query} - {*SHARED})]
     return {name: value for name in names if (value := query.get(name)) is not None}

@@ -1,4 +1,4 @@
-"""Choosing the days: the last 7, 30, 60 or 90, or any two; always in the link."""
+"""Choosing days: the last 7, 30, 60 or 90, or any two; always in the link."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -20,7 +20,7 @@ DAYS = Part(
 
 
 def choose_period(client: Client, now: datetime) -> None:
-    """The selector of usual periods, and beside it a calendar for any other days of this client's usage."""
+    """Draws the selector of usual periods, and a calendar for any other days of this client's usage."""
     chosen = DAYS.value()
     labels = [Period(days=days).label for days in queries.PERIOD_DAYS]
     DAYS.choose(
@@ -44,7 +44,7 @@ def choose_period(client: Client, now: datetime) -> None:
 
 
 def spelled(label: str) -> str:
-    """`30d` as it is, two days as headings have them."""
+    """`30d` as it is, two days as in headings."""
     period = Period.parse(label)
     return label if period.last is None else str(period)
 

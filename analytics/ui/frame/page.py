@@ -1,4 +1,4 @@
-"""What a page begins with: setup, sidebar, heading, and the controls, which live in the link."""
+"""What a page begins with: setup, sidebar, heading, and the controls of the address."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ PAGES = (
     ("pages/about_the_numbers.py", "About the numbers", ":material/calculate:"),
 )
 CLIENTS_PAGE = "pages/clients.py"
-"""Only for those who see more than one."""
+"""Only for viewers of more than one client."""
 Answer = TypeVar("Answer")
 SIDEBAR_WIDTH = 244  # pixels
 STYLE = Path(__file__).with_name("style.css")
@@ -43,7 +43,7 @@ _PHONES = "phones"
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Who looks at what, when: the client and period, what charts show, the moment of the visit."""
+    """A visit: who looks at which client and days, what charts show, and when."""
 
     database: Database
     viewer: Viewer
@@ -63,12 +63,12 @@ class Page:
         return self.viewer.may_see_phones(self.client) and bool(value_of(_PHONES))
 
     def choose_phones(self) -> None:
-        """A toggle for those who may see phones. The next run reads them: nobody else's ever holds them."""
+        """A toggle for those who may see phones. The next run reads them; runs of others never do."""
         if self.viewer.may_see_phones(self.client):
             st.toggle("Show phone numbers", key=_PHONES)
 
     def read(self, load: Callable[..., Answer], *arguments: Hashable, **named: Hashable) -> Reading[Answer]:
-        """What load(database, client id, *arguments) says, at most a minute old; see reads.read()."""
+        """What load(database, client id, *arguments) returns, at most a minute old; see reads.read()."""
         view = (load.__qualname__, self.client.id, arguments, tuple(sorted(named.items())))
         return reads.read(
             self.database,
@@ -105,7 +105,7 @@ def begin_page(
         with clients_link:
             _link_to_clients(title)
         client_part = _client_part(labels)
-        # Before any control: of a part that cannot be had the page says so, and shows nothing else.
+        # Before any control: a part that is not valid ends the page with a message.
         client = labels[client_part.value()]
         period = Period.parse(DAYS.value())
         measure = MEASURE.value()
@@ -142,7 +142,7 @@ def _viewer(database: Database) -> Viewer:
         if not viewer.clients or (
             value is not None and _find_client(value, client_labels(viewer.clients)) is None
         ):
-            # Somebody may just have made the first client, or the one of the link.
+            # Somebody may just have created the first client, or the one in the link.
             reads.forget_viewers()
             viewer = reads.current_viewer(database)
     except SignInNeeded:
@@ -175,7 +175,7 @@ def _begin(
     st.html(STYLE)
     address.begin(_path(_file(title)), [_path(file) for file, _, _ in PAGES])
     with st.sidebar:
-        # Not a heading: the page's own is the first.
+        # Not a heading: that of the page is the first.
         st.markdown("**:material/monitoring: Usage & cost**")
         for file, label, page_icon in PAGES:
             if file == CLIENTS_PAGE:
@@ -189,23 +189,23 @@ def _begin(
 
 
 def _file(title: str) -> str:
-    """Of the page with this heading. The first one's is not what the sidebar calls it."""
+    """The file of the page with this heading. The sidebar has another name for the first one."""
     return next((file for file, label, _ in PAGES if label == title), PAGES[0][0])
 
 
 def _path(file: str) -> str:
-    """Of a page, in the address; the first has none."""
+    """The path of a page in the address; the first has none."""
     return "" if file == PAGES[0][0] else Path(file).stem
 
 
 def _link_to(file: str, label: str, icon: str, title: str) -> None:
-    """Client, period and measure go along."""
+    """A link of the sidebar; it keeps client, period and measure."""
     link = address.shared(is_this_page=file == _file(title))
     st.page_link(file, label=label, icon=icon, query_params=link)
 
 
 def _link_to_clients(title: str) -> None:
-    """Once it is known that this visitor sees several."""
+    """For visitors who see several clients, which may only be known later in the run."""
     if session().sees_several_clients:
         [clients_page] = [each for each in PAGES if each[0] == CLIENTS_PAGE]
         _link_to(*clients_page, title)
@@ -221,7 +221,7 @@ def client_labels(clients: Sequence[Client]) -> dict[str, Client]:
 
 
 def _client_part(labels: dict[str, Client]) -> Part[str]:
-    """The first visit is to the first client with calls."""
+    """The client in the address; by default the first one with calls."""
 
     def parse(value: str) -> str:
         label = _find_client(value, labels)

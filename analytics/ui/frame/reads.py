@@ -35,26 +35,26 @@ Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
-_remembering = threading.Lock()
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading(Generic[Answer]):
-    """Numbers for a page."""
+    """An answer of the database for a page."""
 
     value: Answer
     loaded_at: datetime
     failure: str | None
-    """Why they could not be renewed; None where they could."""
+    """Why the value could not be renewed; None where it could."""
     renew: Callable[[datetime], "Reading[Answer]"]
-    """The same question at a later moment: the same numbers until they are a minute old."""
+    """Reads again at a later moment: the same value until it is a minute old."""
 
 
 def open_database(now: datetime) -> Database:
     """Opens the configured database, or else the embedded one, migrated and filled with demo data."""
     values = secrets()
     settings = config.access_settings(values)
-    # Before the database says who is looking, which it may not: whoever sits here runs it.
+    # Set before the database says who is looking, as it may not answer: people at this machine run it.
     is_operator = sign_in.is_at_this_machine() and (settings.is_local or settings.is_embedded)
     session().is_operator = is_operator
     url = config.configured_database_url(values)
@@ -62,10 +62,10 @@ def open_database(now: datetime) -> Database:
 
 
 def current_viewer(database: Database) -> Viewer:
-    """Who is looking and what they may see, at most a minute old.
+    """The viewer and what they may see, at most a minute old.
 
     Raises:
-        AccessRefused: they may see nothing.
+        AccessRefused: they may not see anything.
     """
     settings = config.access_settings(secrets())
     decided = _viewer(_place(database), settings, sign_in.identity(), sign_in.is_at_this_machine(), database)
@@ -74,19 +74,19 @@ def current_viewer(database: Database) -> Viewer:
 
 
 def fold(database: Database, loaded_at: datetime) -> None:
-    """Folds behind the page: once, however many visitors see numbers of this moment."""
+    """Folds in the background: once, however many visitors see numbers of this moment."""
     _fold_once(_place(database), loaded_at, database)
 
 
 def keep_hours(database: Database, client: Client, days: tuple[date, date]) -> None:
-    """Keeps the sums per hour of the days that are over, behind the page; at most once a minute."""
+    """Stores hourly sums of past days in the background; at most once a minute."""
     _keep_hours_once(_place(database), client.id, days, database)
 
 
 def read(
     database: Database, view: tuple[Hashable, ...], load: Callable[[datetime], Answer], now: datetime
 ) -> Reading[Answer]:
-    """What load(now) says, at most a minute old while the database answers; `view` names the question.
+    """What load(now) returns, at most a minute old while the database answers; `view` is its cache key.
 
     Ends the page with an explanation where there is no answer. Numbers that are young enough are shown with a
     failure, too, where the database has gone away since.
@@ -104,13 +104,13 @@ def read(
 
 
 def forget() -> None:
-    """The next reads ask the database."""
+    """Clears the cache, so that the next reads ask the database."""
     _cached.clear()
     forget_viewers()
 
 
 def forget_viewers() -> None:
-    """The next decision who may see what asks the database."""
+    """Clears the viewers, so that the next decision who may see what asks the database."""
     _viewer.clear()
 
 
@@ -140,20 +140,20 @@ def _fill_with_demo_data(opened: Database, now: datetime) -> None:
 
 
 def secrets() -> dict[str, Any] | None:
-    """Streamlit's secrets; None where there are none, or they cannot be read."""
+    """Streamlit's secrets; None where there are none, or they are not readable."""
     try:
         return st.secrets.to_dict()
     except StreamlitSecretNotFoundError:
-        # config.py tells one from the other.
+        # config.py tells the two apart.
         return None
 
 
 def _place(database: Database) -> str:
-    """Tells databases apart in a cache's key."""
+    """The part of a cache key that tells databases apart."""
     return database.url.render_as_string(hide_password=True)
 
 
-# Not renewed in the background: whoever is no member any more sees nothing after a minute.
+# Not renewed in the background: former members see nothing after a minute.
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
 def _viewer(
     place: str, settings: AccessSettings, who: Identity | None, is_at_this_machine: bool, _database: Database
@@ -165,8 +165,8 @@ def _viewer(
     return decided
 
 
-# An expired value is shown at once and renewed behind it; one that expired a minute ago is waited for.
-# A failure is not kept: as soon as the database is back there are numbers.
+# An expired value is returned at once and renewed in the background; after another minute it is read first.
+# Failures are not cached: as soon as the database is back, there are numbers.
 @st.cache_data(
     ttl=CACHE_SECONDS,
     refresh_mode="background",
@@ -179,7 +179,7 @@ def _cached(
     return _load(_now), _now
 
 
-# Of many visitors who see the same numbers the first folds.
+# The first of many visitors who see the same numbers folds.
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
 def _fold_once(place: str, loaded_at: datetime, _database: Database) -> None:
     threading.Thread(target=_fold, args=[_database], name="keep sums", daemon=True).start()
@@ -193,7 +193,7 @@ def _keep_hours_once(place: str, client_id: UUID, days: tuple[date, date], _data
 
 
 def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tuple[Answer, str | None]:
-    """What load() answers, or what it answered last and why it does not now. Raises if it never did."""
+    """What load() returns; where it fails, its last answer and the reason. Raises if there is none."""
     last_good = _last_good()
     try:
         answer = load()
@@ -203,11 +203,11 @@ def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tup
         log.warning("the last good numbers stay on screen: %s", error)
         return last_good[view], str(error)
     except Exception:
-        # Whoever is no member any more must not become one again when the database goes away.
-        with _remembering:
+        # A former member must not become one again when the database goes away.
+        with _lock:
             last_good.pop(view, None)
         raise
-    with _remembering:
+    with _lock:
         last_good[view] = answer
         last_good.move_to_end(view)
         while len(last_good) > CACHED_VIEWS:
@@ -217,7 +217,7 @@ def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tup
 
 @st.cache_resource
 def _last_good() -> "OrderedDict[tuple[Hashable, ...], Any]":
-    """What each view showed last, for the time when the database is away."""
+    """The last answer of each view, for when the database does not answer."""
     return OrderedDict()
 
 

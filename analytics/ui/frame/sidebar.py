@@ -1,8 +1,8 @@
-"""What the sidebar does on a phone, where it lies above the page."""
+"""Closes the sidebar on phones, where it covers the page."""
 
 import streamlit as st
 
-# Streamlit closes the sidebar behind its own list of pages, not behind links of ours.
+# Streamlit closes the sidebar after a click in its own list of pages, not after links of ours.
 _closing = st.components.v2.component(
     "usage_closing",
     js="""
@@ -17,5 +17,5 @@ export default function ({ data }) {
 
 
 def close_sidebar_on_phone(title: str) -> None:
-    """Closes the sidebar of a phone when another page was chosen in it."""
+    """Closes it after a visitor has chosen another page in it."""
     _closing(key="closes sidebar", data={"page": title})

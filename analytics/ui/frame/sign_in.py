@@ -1,4 +1,4 @@
-"""Who is at the other end of this session: signing in and out, and whether they sit at this machine."""
+"""Signing in and out, and whether a visitor sits at this machine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from analytics.access.viewer import Identity
 from analytics.errors import NotAMember
 
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
-# Put there by a proxy in front, whose visitors may come from anywhere; and all that begin with X-Forwarded.
+# Headers that a proxy adds, whose visitors may come from anywhere; also all that begin with X-Forwarded.
 _FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
 _CARD_WIDTH = 440  # pixels, and less on a phone
 
 
 def identity() -> Identity | None:
-    """Whom the identity provider says that this visitor is; None where nobody has signed in."""
+    """Who this visitor is, says the identity provider; None where nobody has signed in."""
     user = st.user.to_dict()
     if not user.get("is_logged_in"):
         return None
@@ -36,18 +36,18 @@ class Handshake:
     """How a visitor's browser opened its connection."""
 
     headers: Mapping[str, Sequence[str]]
-    """By their names in lower case."""
+    """By name in lower case."""
     address: str | None
-    """Of its machine; None where that is this one."""
+    """The address of its machine; None for this one."""
 
     def only(self, name: str) -> str | None:
-        """The header, where it is there once."""
+        """The header of this name; None where it is missing or repeated."""
         values = self.headers.get(name, ())
         return values[0] if len(values) == 1 else None
 
 
 def handshake() -> Handshake:
-    """That of this session. Without any headers where the visitor has gone."""
+    """The handshake of this session; without headers where the visitor has left."""
     headers = st.context.headers
     return Handshake(
         headers={name.lower(): headers.get_all(name) for name in headers}, address=st.context.ip_address
@@ -55,14 +55,14 @@ def handshake() -> Handshake:
 
 
 def is_at_this_machine() -> bool:
-    """Whether the server listens to this machine only, and a browser here shows a page of ours.
+    """Whether the server listens only to this machine, and a browser here shows a page of ours.
 
-    What does not say which page it is of is no browser: any program may connect here, for anybody.
+    A client that names no page is not a browser: any program may connect here, for anybody.
     """
     came = handshake()
     host, origin = came.only("host"), came.only("origin")
-    # A proxy that says nothing of itself, and a page of somebody else's that makes the browser ask us by
-    # another name, are known by the addresses that the browser went by.
+    # The addresses that the browser used reveal a proxy that adds no header, and a foreign page that sends
+    # the browser here by another name.
     return (
         st.get_option("server.address") in _THIS_MACHINE
         and came.address is None
@@ -82,7 +82,7 @@ def _host(netloc: str) -> str | None:
 
 
 def ask_to_sign_in(auth: Mapping[str, Any]) -> None:
-    """The page of somebody who has not signed in yet: a button per identity provider."""
+    """The page for visitors who have not signed in: a button per identity provider."""
     with st.container(border=True, width=_CARD_WIDTH, key="sign-in"):
         st.markdown("## :material/lock: For members only", width="content")
         st.markdown("Sign in to see the usage and cost of your clients.")
@@ -90,7 +90,7 @@ def ask_to_sign_in(auth: Mapping[str, Any]) -> None:
 
 
 def refuse(error: NotAMember) -> None:
-    """The page of somebody who has signed in and is no member."""
+    """The page for visitors who have signed in but are not members."""
     message = str(error)
     with st.container(border=True, width=_CARD_WIDTH, key="not-a-member"):
         st.markdown("## :material/lock: You are not a member yet", width="content")
@@ -100,7 +100,7 @@ def refuse(error: NotAMember) -> None:
 
 
 def account(auth: Mapping[str, Any]) -> None:
-    """In the sidebar: as whom this visitor is signed in and a way out, or a way in, where there is [auth]."""
+    """In the sidebar: the account with a button to sign out, or buttons to sign in, where there is [auth]."""
     if not auth:
         return
     who = identity()
@@ -127,7 +127,7 @@ def _sign_in_buttons(
 
 
 def _providers(auth: Mapping[str, Any]) -> dict[str | None, str]:
-    """What st.login() calls each provider, and what its button says."""
+    """The name of each provider for st.login(), and the label of its button."""
     names = config.providers(auth)
     if names == [config.UNNAMED_PROVIDER]:
         return {None: "Sign in"}

@@ -36,7 +36,7 @@ class _SumsCheck:
 
 
 def read_client_checks(page: Page) -> Reading[Sequence[Check]]:
-    """How the calls of the page's client and period stand."""
+    """Checks of the calls of the page's client and period."""
     first, last = page.days
     reading = reads.read(
         page.database,
@@ -50,7 +50,7 @@ def read_client_checks(page: Page) -> Reading[Sequence[Check]]:
 
 
 def read_installation_checks(page: Page) -> Reading[Sequence[Check]] | None:
-    """How that stands which all clients share; None for those who may not see them all."""
+    """Checks of the installation; None for viewers who may not see all clients."""
     if not page.viewer.sees_all_clients:
         return None
     first, last = page.days
@@ -63,7 +63,7 @@ def read_installation_checks(page: Page) -> Reading[Sequence[Check]] | None:
 
 
 def show_health_summary(*parts: Reading[Sequence[Check]] | None) -> None:
-    """One sentence: whether there is anything to do."""
+    """One sentence: whether something needs attention."""
     states = [check.state for part in parts if part is not None for check in part.value]
     failed, warned = states.count("fail"), states.count("warn")
     checks = formatting.plural(len(states), "check")
@@ -77,7 +77,7 @@ def show_health_summary(*parts: Reading[Sequence[Check]] | None) -> None:
 
 
 def show_checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
-    """A panel of checks, those that need somebody first."""
+    """A panel of checks, the worst first."""
     if part is None:
         return
     order: tuple[State, ...] = ("fail", "warn", "unknown", "ok")
@@ -88,7 +88,7 @@ def show_checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
 
 
 def show_sums_check(page: Page) -> None:
-    """Compares the sums with every call of the period, when somebody asks for it."""
+    """A button that compares the sums with every call of the period."""
     with st.container(border=True, gap="small", key="sums"):
         show_heading("Sums against the calls")
         st.caption(

@@ -1,8 +1,8 @@
-"""Following a client's calls: what an open page has seen, and what is new, in one round trip per refresh.
+"""The live feed of a client's calls: each refresh reads only what is new, in one round trip.
 
-An open page keeps what it has read. From then on it asks for calls and minutes since a little before the
-newest that it has, as calls may arrive late; every few minutes it reads all again, so that those which came
-very late, were changed or deleted are right, too. While its tab is hidden or it is paused it asks nothing.
+An open page keeps its feed. A refresh reads calls and minutes from a little before its newest call, as calls
+may arrive late; every few minutes it reads all again, so that very late, changed and deleted calls are right,
+too.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ MAX_CALLS = 50
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 ARRIVAL_SLACK = MINUTE
-"""How much later than its moment a call may arrive and still be seen at once."""
+"""A call that arrives up to this much late appears at once."""
 ARRIVAL_SLACK_MINUTES = 2
 CALLS_WITHIN = timedelta(days=1)
 FULL_REFRESH_EVERY = timedelta(minutes=5)
@@ -29,19 +29,19 @@ FULL_REFRESH_EVERY = timedelta(minutes=5)
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """What an open page has seen of one client by a moment."""
+    """The calls and minutes of one client that an open page has at a moment."""
 
     client_id: UUID
     calls: pd.DataFrame
-    """The newest of queries.calls_since(), the newest first."""
+    """The newest calls, newest first; see queries.live_usage()."""
     minutes: pd.DataFrame
-    """queries.usage_by_minute() of the last hour."""
+    """The minutes of the last hour; see queries.live_usage()."""
     read_at: datetime
     all_read_at: datetime
-    """When all of it was read, and not only what was new."""
+    """The last full refresh."""
     sees_phones: bool = False
     failure: str | None = None
-    """Why it could not be renewed; None where it could."""
+    """Why the last refresh failed; None where it did not."""
 
     @property
     def this_minute(self) -> datetime:
@@ -65,7 +65,7 @@ class Feed:
 
 
 def read_feed(database: Database, client_id: UUID, now: datetime, *, sees_phones: bool = False) -> Feed:
-    """All that the page shows."""
+    """Reads the whole feed."""
     calls, minutes = queries.live_usage(
         database,
         client_id,
@@ -86,7 +86,7 @@ def read_feed(database: Database, client_id: UUID, now: datetime, *, sees_phones
 
 
 def renew_feed(feed: Feed, database: Database, now: datetime) -> Feed:
-    """The feed at a later moment, of which only what may be new is read."""
+    """The feed at a later moment; reads only what may be new."""
     if now - feed.all_read_at >= FULL_REFRESH_EVERY:
         return read_feed(database, feed.client_id, now, sees_phones=feed.sees_phones)
     # A writer whose clock is ahead must not hide the calls of the others.
@@ -102,14 +102,14 @@ def renew_feed(feed: Feed, database: Database, now: datetime) -> Feed:
         sees_phones=feed.sees_phones,
     )
     hour_begin = _minute(now) - HOUR + MINUTE
-    known = feed.minutes
-    known = known[(known["minute_at"] >= hour_begin) & (known["minute_at"] < begin)]
+    earlier = feed.minutes
+    earlier = earlier[(earlier["minute_at"] >= hour_begin) & (earlier["minute_at"] < begin)]
     newest = _joined([calls, feed.calls]).drop_duplicates("id")
     newest = newest.sort_values(["created_at", "id"], ascending=False).head(MAX_CALLS)
     return replace(
         feed,
         calls=newest.reset_index(drop=True),
-        minutes=_joined([known, minutes]).reset_index(drop=True),
+        minutes=_joined([earlier, minutes]).reset_index(drop=True),
         read_at=now,
         failure=None,
     )

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Leaving:
-    """A click opened another page: only a run of the whole page leaves this one."""
+    """A click opens another page, which only a run of the whole page can do."""
 
 
 # Streamlit does not know whether its tab is visible.
@@ -157,7 +157,7 @@ def show_live_minutes(page: Page, feed: Feed) -> None:
 
 
 def show_live_calls(page: Page, feed: Feed) -> None:
-    """The last calls, the newest first."""
+    """The last calls, newest first."""
     calls = feed.calls
     if calls.empty:
         return

@@ -1,1 +1,1 @@
-"""The Overview page: cards, panels, downloads, and the first call."""
+"""The Overview page: cards, panels, tables and downloads."""

@@ -14,7 +14,7 @@ from analytics.ui.parts.vega import draw, draw_amounts, is_unknown
 
 
 def show_weekly_evolution(page: Page, reading: Reading[Overview]) -> None:
-    """Twelve weeks of OpenAI, Groq and the total; more where the period lies in more."""
+    """Twelve weeks of OpenAI, Groq and the total; more where the period is longer."""
     period = reading.value.period
     count = len(reading.value.weekly)
     weeks = f"last {count} weeks"
@@ -37,7 +37,7 @@ def show_weekly_evolution(page: Page, reading: Reading[Overview]) -> None:
 
 
 def show_daily_usage(page: Page, reading: Reading[Overview]) -> None:
-    """Thirty days, or the period's where those are more, stacked by provider."""
+    """Thirty days, or all of a longer period, stacked by provider."""
     period = reading.value.period
     days = formatting.window(period.chart_days, period.last)
     with st.container(border=True, height="stretch"):
@@ -61,14 +61,14 @@ def show_daily_usage(page: Page, reading: Reading[Overview]) -> None:
 
 
 def _pale(what: str, period: Period, are_some: bool) -> str:
-    """What the pale parts of a chart are, where it has some."""
+    """A sentence on the pale parts of a chart, where it has some."""
     if not are_some:
         return ""
     return f" Pale: {what} before {'the ' if period.last is None else ''}{period}."
 
 
 def show_model_comparison(page: Page, reading: Reading[Overview]) -> None:
-    """OpenAI against Groq and the rest as a pie, and every model in a table."""
+    """OpenAI, Groq and Other as a pie, and every model in a table."""
     overview = reading.value
     with st.container(border=True):
         show_heading(f"Model comparison, {overview.period}", measured(page.measure, overview.models))
@@ -96,7 +96,7 @@ def show_model_comparison(page: Page, reading: Reading[Overview]) -> None:
 
 
 def show_top_conversations(page: Page, reading: Reading[Overview]) -> None:
-    """The twenty conversations with the most of what is measured."""
+    """The top twenty conversations by tokens or cost."""
     overview = reading.value
     with st.container(border=True):
         show_heading(

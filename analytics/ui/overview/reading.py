@@ -11,7 +11,7 @@ from analytics.ui.frame.reads import Reading
 def read_overview(
     database: Database, client: Client, period: Period, order: Unit, now: datetime, *, sees_phones: bool
 ) -> Reading[Overview]:
-    """The Overview's numbers, as read() has them. Folds behind them where much is pending."""
+    """The Overview's numbers, by reads.read(). Folds in the background where much is pending."""
     reading = reads.read(
         database,
         ("overview", client.id, period, order, sees_phones),
@@ -21,10 +21,10 @@ def read_overview(
     if reading.value.has_many_pending and reading.failure is None:
         reads.fold(database, reading.loaded_at)
     if reading.failure is None and not all(line.is_exact for line in reading.value.own_priced):
-        # What was cached, and how long audio was, is known of the days that are kept.
+        # Hourly sums tell what was cached, and how long audio was.
         reads.keep_hours(database, client, (reading.value.first_day, reading.value.last_day))
     compared = reading.value.compared
     if reading.failure is None and compared.until_at is not None:
-        # Of that day only a part is read: by its hours, once they are kept.
+        # Only a part of that day is compared: hourly sums make it fast.
         reads.keep_hours(database, client, (compared.last_date, compared.last_date))
     return reading

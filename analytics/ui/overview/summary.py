@@ -136,7 +136,7 @@ def _split(row: dict[str, Any]) -> str:
 
 
 def _per_request(row: dict[str, Any]) -> str:
-    """What a request with a price costs."""
+    """The mean cost of requests with a price."""
     priced_count = row["request_count"] - row["unpriced_count"]
     if not priced_count:
         return "no request with a price"

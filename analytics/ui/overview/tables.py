@@ -19,9 +19,9 @@ MAX_MODELS = 12  # in sight
 
 
 def show_models(overview: Overview) -> None:
-    """One row per provider and model, the first one by what is measured, with what belongs to that.
+    """One row per provider and model, by tokens or cost as the page measures.
 
-    As many columns as fit beside the pie; those of the other measure are one click away.
+    It has as many columns as fit beside the pie; the other measure has its own.
     """
     frame = overview.models
     columns = {
@@ -61,7 +61,7 @@ def show_models(overview: Overview) -> None:
 
 
 def show_conversations(overview: Overview) -> None:
-    """The first conversations by what is measured; phones as they were read."""
+    """The top conversations by tokens or cost; phones as they were read."""
     frame = overview.conversations
     by_cost = overview.order == "cost"
     columns = {
@@ -108,7 +108,7 @@ def show_conversations(overview: Overview) -> None:
 
 
 def _shares_of_cost(overview: Overview) -> "pd.Series[float]":
-    """The share of each conversation in the period's known cost, in percent; missing where its cost is."""
+    """Each conversation's share in the period's known cost, in percent; missing where its cost is unknown."""
     summary = overview.summary
     total = float(summary.loc[summary["provider"] == "total", "total_cost"].iloc[0])
     return 100 * known_costs(overview.conversations) / (total or 1.0)

@@ -1,1 +1,1 @@
-"""What pages are made of: cards, tables and drawn charts."""
+"""What pages are made of: headings, cards, tables, charts and empty messages."""

@@ -24,16 +24,16 @@ class _Changed(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One of a row of cards; texts are plain, not Markdown."""
+    """A card; its texts are plain, not Markdown."""
 
     label: str
     value: str
     explanation: str
-    """What the tooltip says: the exact number first."""
+    """The tooltip: the exact number first."""
     change: str | None = None
     """formatting.change(); None where no change is shown."""
     beside_change: str = ""
-    """What it was before, or why no change is shown."""
+    """The value before, or why no change is shown."""
     lines: Sequence[str] = ()
     warning: str = ""
     trend: Chart | None = None

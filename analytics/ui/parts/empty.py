@@ -1,4 +1,4 @@
-"""What stands where there is nothing to show: what was looked for, and what to do."""
+"""Messages where there is nothing to show: what is missing, and what to do."""
 
 import streamlit as st
 
@@ -8,12 +8,12 @@ from analytics.ui.frame.page import Page
 
 
 def show_empty(title: str, text: str = "", *, icon: str = ":material/hourglass_empty:") -> None:
-    """A message; both texts are Markdown."""
+    """Shows a message; both texts are Markdown."""
     st.info(f"**{title}.** {text}", icon=icon)
 
 
 def show_no_usage(page: Page) -> None:
-    """The client made no call in the days of the page."""
+    """Says that the client made no calls in the days of the page."""
     first, last = (formatting.day(day) for day in page.days)
     show_empty(
         f"No usage, {page.period}",
@@ -23,7 +23,7 @@ def show_no_usage(page: Page) -> None:
 
 
 def show_no_match(noun: str, search: str, fields: str, page: Page) -> None:
-    """A search matches nothing; `fields` are those that it looks into."""
+    """Says that a search matches nothing; `fields` are those that it compares."""
     st.info(
         f"**No {noun} matches “{escaped(search)}”** ({fields}), {page.period}.", icon=":material/search_off:"
     )

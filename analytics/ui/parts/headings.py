@@ -9,7 +9,7 @@ from analytics.charts import Measure
 
 
 def show_heading(title: str, note: str = "", *, beside: Callable[[], object] | None = None) -> None:
-    """Both texts are Markdown; `beside` draws at the right end of the line."""
+    """Shows a heading; both texts are Markdown. `beside` draws at the right end of the line."""
     text = f"## {title}" + (f"  :small[:gray[{note}]]" if note else "")
     if beside is None:
         st.markdown(text)
@@ -20,7 +20,7 @@ def show_heading(title: str, note: str = "", *, beside: Callable[[], object] | N
 
 
 def measured(measure: Measure, frame: pd.DataFrame, *, is_titled: bool = False) -> str:
-    """A note: what a panel measures, unless its title says so, and whether some of the cost is unknown."""
+    """A note: the measure of a panel, unless its title names it, and whether some cost is unknown."""
     has_unknown = measure.unit == "cost" and frame["unpriced_count"].any()
     return ", ".join(
         filter(

@@ -34,7 +34,7 @@ def show_table(
     columns: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> None:
-    """A table as high as its rows, of which at most `max_rows` are in sight; the others are scrolled to.
+    """Shows a table as high as its rows, or as `max_rows`; then it scrolls.
 
     `columns` are st.column_config, `options` further arguments of st.dataframe().
     """
@@ -75,7 +75,7 @@ def conversation_names(frame: pd.DataFrame) -> list[str]:
         if name:
             names.append(name)
         elif phone or conversation_id:
-            # The phone has its own, masked column; an id is no secret.
+            # The phone has a column of its own, which is masked; an id is no secret.
             names.append(f"{str(conversation_id)[:8]}…" if conversation_id else UNNAMED)
         else:
             names.append(NO_CONVERSATION)
@@ -133,9 +133,9 @@ def _at_least(amount: object) -> str:
 
 
 def show_text_table(rows: list[dict[str, str]], *, text_columns: int, key: str) -> None:
-    """A table of Markdown cells; from the column `text_columns` on they are aligned right."""
+    """Shows a table of Markdown cells; from the column `text_columns` on they are aligned right."""
     with st.container(key=key):
-        # st.table aligns text to the left, by a style of each cell, and breaks a model's name at its hyphens.
+        # st.table aligns text left, by a style of each cell, and breaks model names at hyphens.
         cells = f".st-key-{key.replace(' ', '-')} :is(th, td)"
         st.html(
             f"<style>{cells}, {cells} p {{ white-space: nowrap !important; }} "

@@ -1,4 +1,4 @@
-"""Charts on a page."""
+"""Drawing charts on a page."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from analytics.charts import Chart, Measure
 
 
 def draw(chart: Chart, *, alt: str, key: str) -> None:
-    """Draws the chart as wide as its place; `alt` says in words what can be seen on it."""
+    """Draws the chart as wide as its container; `alt` describes it in words."""
     # The data goes to the browser as Arrow, not as records: st.vega_lite_chart takes frames here.
     specification = json.loads(chart.specification) | {"datasets": dict(chart.datasets)}
     st.vega_lite_chart(spec=specification, alt=alt, key=key)
@@ -19,7 +19,7 @@ def draw(chart: Chart, *, alt: str, key: str) -> None:
 def draw_amounts(
     frame: pd.DataFrame, measure: Measure, chart: Callable[[], Chart], *, alt: str, key: str
 ) -> None:
-    """Draws the chart of a frame of sums, unless it would be of costs of which none is known."""
+    """Draws the chart of a frame of sums, or a message where it measures costs and none is known."""
     if is_unknown(frame, measure):
         st.info("**The cost is not known**: no call of these days has a price.", icon=":material/sell:")
     else:
@@ -27,6 +27,6 @@ def draw_amounts(
 
 
 def is_unknown(frame: pd.DataFrame, measure: Measure) -> bool:
-    """Whether costs are measured, and no call has one."""
+    """Whether the measure is cost, and no call has a price."""
     unpriced, requests = frame["unpriced_count"].sum(), frame["request_count"].sum()
     return measure.unit == "cost" and bool(unpriced) and bool(unpriced == requests)

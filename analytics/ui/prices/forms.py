@@ -1,4 +1,4 @@
-"""Changing the price list: a new price and its effect before it is saved, and the end of one."""
+"""Forms to change prices: add one, after a preview of its effect, and end one."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -29,7 +29,7 @@ _ANOTHER = "Another model"
 
 @dataclass(frozen=True, kw_only=True)
 class _Draft:
-    """A price whose effect was previewed; saving takes exactly this."""
+    """A price whose effect was previewed; exactly this is saved."""
 
     client_id: UUID
     days: Days
@@ -41,13 +41,13 @@ class _Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class _Notice:
-    """What was changed; shown once."""
+    """A message about a change; shown once."""
 
     text: str
 
 
 def show_price_forms(page: Page, reading: Reading[PriceBook]) -> None:
-    """Two forms for administrators; for others who may change what."""
+    """Two forms for administrators; for others a note on who can change prices."""
     with st.container(border=True, key="new price"):
         show_heading("Change prices")
         if notice := take(_Notice):
@@ -64,7 +64,7 @@ def show_price_forms(page: Page, reading: Reading[PriceBook]) -> None:
 
 
 def _owners(page: Page) -> dict[str, UUID | None]:
-    """Whose prices this viewer may change, by what the form calls them."""
+    """The owners whose prices this viewer may change, by label."""
     owners: dict[str, UUID | None] = {}
     if page.viewer.administers(page.client):
         owners[f"Only {escaped(page.client.name)}"] = page.client.id
@@ -204,7 +204,7 @@ def _owner(entry: Entry) -> UUID | None:
 
 
 def _moment(page: Page, day: date, client_id: UUID | None) -> datetime:
-    """The day's beginning: a client's in its own zone, the installation's in UTC."""
+    """The start of the day: in the client's time zone, or in UTC for the installation."""
     return datetime.combine(day, time.min, ZoneInfo(page.client.timezone if client_id else "UTC"))
 
 

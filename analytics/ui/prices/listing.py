@@ -1,4 +1,4 @@
-"""Prices: what applies to the models in use, the price list, and what booked costs would be by it."""
+"""Prices: those of the models in use, the price list, and booked costs at today's prices."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ _ALL = Part(
 
 
 def read_prices(page: Page) -> Reading[PriceBook]:
-    """The lists that hold for the page's client, and its models of the period."""
+    """The price lists of the page's client, and its models in the period."""
     first, last = page.days
     return reads.read(
         page.database,
@@ -92,7 +92,7 @@ def show_unpriced_models(reading: Reading[PriceBook]) -> None:
 
 
 def show_used_models(page: Page, reading: Reading[PriceBook]) -> None:
-    """What each model in use costs now, from which list, and the public price where ours is another."""
+    """The price of each model in use with its list, and the public price where it differs."""
     used = reading.value.used
     with st.container(border=True, key="used models"):
         show_heading(f"Models in use, {page.period}", "US dollars, by today's lists")
@@ -108,7 +108,7 @@ def show_used_models(page: Page, reading: Reading[PriceBook]) -> None:
 
 
 def show_price_list(page: Page, reading: Reading[PriceBook]) -> None:
-    """The prices of this client and of the installation that hold now, and on request all."""
+    """The prices of this client and of the installation that are in force, or all of them."""
     with st.container(border=True, key="price list"):
         shows_all = _ALL.value()
         show_heading(
@@ -130,7 +130,7 @@ def show_price_list(page: Page, reading: Reading[PriceBook]) -> None:
 
 
 def show_repricing(page: Page) -> None:
-    """What the calls of the period are booked with beside what they would cost now, when somebody asks."""
+    """A button that compares booked costs of the period with costs at today's prices."""
     with st.container(border=True, key="repricing"):
         show_heading(f"Booked costs and today's prices, {page.period}")
         st.caption(
@@ -149,12 +149,12 @@ def show_repricing(page: Page) -> None:
 
 
 def forget_repriced() -> None:
-    """After a price has changed."""
+    """Drops the comparison, as a price has changed."""
     forget(_RepricedDays)
 
 
 def show_repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
-    """A table by model of booked and repriced costs, and their sums."""
+    """A table of booked and repriced costs by model, and their sums."""
     rows = [
         _repriced_row(source, model, costs)
         for (source, model), costs in repricing.by_model.items()
@@ -181,11 +181,11 @@ def show_repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
 
 
 def states(entries: Sequence[Entry], now: datetime) -> list[tuple[Entry, str]]:
-    """Each entry with how it stands: of those of one name that hold, the one that began last is in force."""
+    """Each entry with its state. Of several for one model, the one that began last is in force."""
     latest: dict[tuple[str | None, str, str], Entry] = {}
     for entry in entries:
         key = (entry.price.client_id, entry.price.source, entry.price.model)
-        # Those of one name come with the last one first.
+        # Entries for one model are ordered with the last one first.
         if entry.price.holds_at(now):
             latest.setdefault(key, entry)
     result = []
@@ -304,14 +304,14 @@ def price_table(
     at_least: Mapping[str, Sequence[bool]] | None = None,
     texts: Sequence[str] = (),
 ) -> None:
-    """A table with exact prices, or rounded costs, in the columns `money`; what says nothing is left out.
+    """A table with exact prices, or rounded costs, in the columns `money`; empty columns are hidden.
 
-    `at_least` says of columns of costs in which rows they are lower bounds. Amounts with words in them are in
-    the columns `texts`.
+    `at_least` has, per column of costs, the rows that are lower bounds. The columns `texts` have amounts with
+    words.
     """
     table = harmless(pd.DataFrame(rows))
     table = table.drop(
-        columns=[name for name in _HIDE_WHEN_EMPTY if name in table and not _says_something(table[name])]
+        columns=[name for name in _HIDE_WHEN_EMPTY if name in table and not _has_values(table[name])]
     )
     amounts: list[Hashable] = [name for name in money if name in table]
     for name in amounts:
@@ -329,5 +329,5 @@ def price_table(
     )
 
 
-def _says_something(column: "pd.Series[Any]") -> bool:
+def _has_values(column: "pd.Series[Any]") -> bool:
     return any(value is not None and value == value and value != 0 for value in column)

@@ -1,4 +1,4 @@
-"""Which list the installation goes by, and for its administrators: switching it."""
+"""The price list of the installation, and its switch for administrators."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _LISTS: dict[ListName, str] = {"guide": "the guide's list", "public": "the publi
 
 @dataclass(frozen=True, kw_only=True)
 class _Preview:
-    """What a switch would change."""
+    """The effect of a switch."""
 
     client_id: UUID
     days: Days
@@ -43,13 +43,13 @@ class _Preview:
 
 @dataclass(frozen=True, kw_only=True)
 class _Notice:
-    """That the list was switched; shown once."""
+    """A message that the list was switched; shown once."""
 
     text: str
 
 
 def show_list_switch(page: Page, reading: Reading[PriceBook]) -> None:
-    """What list decides since when; a form to switch it, where the viewer administers all clients."""
+    """The list in use and since when; a form to switch it for administrators of all clients."""
     in_use = list_in_use(reading.value.entries, page.now)
     with st.container(border=True, key="list in use"):
         show_heading(f"{_LISTS[in_use.name].capitalize()} is in use")
@@ -62,7 +62,7 @@ def show_list_switch(page: Page, reading: Reading[PriceBook]) -> None:
 
 
 def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
-    """What the period's calls with another price than the public one would cost by that."""
+    """The cost at public prices of the period's calls with another price."""
     whole = at_list_prices(lines)
     if whole is None:
         return

@@ -1,4 +1,4 @@
-"""Choosing the days that a period is compared with; always in the link."""
+"""Choosing the days to compare with; always in the link."""
 
 from calendar import monthrange
 from datetime import date, timedelta
@@ -16,7 +16,7 @@ MONTH_BEFORE = "Same days last month"
 
 
 def choose_compared_days(page: Page) -> Days:
-    """As many days just before, the same days of the month before, or any two."""
+    """Draws the choice: as many days before, the same days last month, or any two days."""
     part = _part(page)
     labels = [DAYS_BEFORE, MONTH_BEFORE]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="compared days"):
@@ -45,10 +45,10 @@ def _part(page: Page) -> Part[str]:
 
 
 def _parse(value: str, days: Days) -> tuple[str, Days]:
-    """The label and the days that `value` stands for, next to the `days` of the page.
+    """The label and the days that `value` means, for the `days` of the page.
 
     Raises:
-        InvalidInput: it stands for none.
+        InvalidInput: it means none.
     """
     name = value.strip().lower()
     if name == DAYS_BEFORE.lower():
@@ -70,12 +70,12 @@ def _parse(value: str, days: Days) -> tuple[str, Days]:
 
 def _before(days: Days) -> Days:
     first = days[0].toordinal()
-    # There is no day before the calendar's first.
+    # The calendar has no day before its first.
     return date.fromordinal(max(first - count(days), 1)), date.fromordinal(max(first - 1, 1))
 
 
 def _a_month_before(days: Days) -> Days:
-    """Whole months stay whole: March is compared with all of February."""
+    """Whole months stay whole: March compares with all of February."""
     first, last = days
     is_to_the_end = last.day == monthrange(last.year, last.month)[1] and first.day == 1
     return _in_month_before(first), _in_month_before(last, to_the_end=is_to_the_end)

@@ -31,7 +31,7 @@ _COLUMNS: dict[Unit, tuple[str, ...]] = {
 
 
 def read_comparison(page: Page, other: Days) -> Reading[Comparison]:
-    """The page's days beside other ones."""
+    """Usage in the page's days and in those to compare with."""
     return reads.read(
         page.database,
         ("comparison", page.client.id, page.days, other),
@@ -45,7 +45,7 @@ def read_comparison(page: Page, other: Days) -> Reading[Comparison]:
 def show_comparison(page: Page, compared: Comparison, other: Days) -> None:
     """Every model with its provider's sums and the total: now, before, and the change.
 
-    The first ones have the most of what is measured, which is the first column of numbers.
+    Rows are sorted by tokens or cost, as the page measures, which is the first column of numbers.
     """
     unit, frame, days = page.measure.unit, compared.models, compared.days
     with st.container(border=True):
@@ -101,7 +101,7 @@ class _Sums:
 
 
 def _rows(frame: pd.DataFrame, unit: Unit, days: ComparedDays) -> Iterator[dict[str, str]]:
-    """The total, then the providers, the largest first, each with its models below where it has several."""
+    """The total, then providers, largest first, each with its models below where it has several."""
     records = frame.to_dict("records")
     by_source: dict[str, list[tuple[str | None, _Sums, _Sums]]] = {}
     for row in records:
@@ -128,7 +128,7 @@ def _rows(frame: pd.DataFrame, unit: Unit, days: ComparedDays) -> Iterator[dict[
 
 
 def _most_first(now: _Sums, then: _Sums, unit: Unit) -> tuple[Decimal, ...]:
-    """What to sort by, so that whoever has the most now, or else before, comes first."""
+    """The sort key: most now first, then most before."""
     if unit == "cost":
         return (-now.cost_usd, -then.cost_usd, Decimal(-now.tokens), Decimal(-then.tokens))
     return (Decimal(-now.tokens), Decimal(-then.tokens), -now.cost_usd, -then.cost_usd)
@@ -144,7 +144,7 @@ def _sums(row: dict[Any, Any], prefix: str) -> _Sums:
 
 
 def _row(name: str, more: str, now: _Sums, then: _Sums, unit: Unit, days: ComparedDays) -> dict[str, str]:
-    """`name` is bold where it is a sum of others; `more` stands below it."""
+    """`name` is bold for a sum; `more` stands below it."""
 
     def cell(now_text: str, then_text: str, change: str) -> str:
         strong = f"**{now_text}**" if name.startswith("**") else now_text
@@ -192,7 +192,7 @@ def _change(now: int, then: int, days: ComparedDays) -> str:
 
 
 def _cost_change(now: _Sums, then: _Sums, days: ComparedDays) -> str:
-    """Nothing where there were no calls: what they would have cost is not known."""
+    """Empty where there were no calls, as their cost would be unknown."""
     if not now.requests or not then.requests:
         return ""
     change = days.cost_change(
@@ -205,14 +205,14 @@ def _cost_change(now: _Sums, then: _Sums, days: ComparedDays) -> str:
 
 
 def _mean_change(now: Decimal | None, then: Decimal | None, days: ComparedDays) -> str:
-    """Of what is not more because the days are; nothing where it is not known in both."""
+    """The change of a mean, which does not grow with the days; empty where one is unknown."""
     if now is None or then is None:
         return ""
     return _marked(days.mean_change(now, then), now, then)
 
 
 def _marked(change: Change, now: Decimal | int, then: Decimal | int) -> str:
-    """`▲ +12.3%`, `▼ -4.5%`, `new`, `gone`; nothing where both are zero, or no change is told."""
+    """`▲ +12.3%`, `▼ -4.5%`, `new`, `gone`; empty where both are zero, or there is no change to show."""
     if change.why_not:
         return ""
     if not then:

@@ -1,4 +1,4 @@
-"""When and for what the period's calls were made: over time, by the hour, by operation."""
+"""Usage over time, by hour of the week, and by operation."""
 
 import pandas as pd
 import streamlit as st
@@ -41,7 +41,7 @@ def show_usage_over_time(page: Page) -> None:
 
 
 def read_call_sums(page: Page) -> CallSums:
-    """What only the calls themselves know; days that are over are kept behind it, for the next time."""
+    """Sums that only the calls have; stores hourly sums of past days in the background."""
     reading = page.read(queries.call_sums, *page.days)
     if reading.failure is None:
         keep_hours(page.database, page.client, page.days)
@@ -49,7 +49,7 @@ def read_call_sums(page: Page) -> CallSums:
 
 
 def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
-    """Hours of the client's clock by weekdays."""
+    """A heatmap of hours by weekday, in the client's time zone."""
     with st.container(border=True, height="stretch"):
         show_heading(f"Hours of the week, {window(page.days)}", measured(page.measure, frame))
         draw_amounts(
@@ -63,7 +63,7 @@ def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
 
 
 def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
-    """Chat, embeddings, transcription and whatever else the calls say that they were, the largest first."""
+    """A row per operation (chat, embeddings, transcription, ...), largest first."""
     with st.container(border=True, height="stretch"):
         show_heading(f"Calls by operation, {window(page.days)}", measured(page.measure, frame))
         if frame["operation"].isna().all():
@@ -98,7 +98,7 @@ _GRAIN = Part(name="grain", parse=_parse, default="Day")
 
 
 def _partial(frame: pd.DataFrame, grain: Grain, page: Page) -> list[str]:
-    """Which of the outer buckets are not whole."""
+    """Notes on incomplete first and last buckets."""
     first, last = frame.iloc[0], frame.iloc[-1]
     last_day = last["bucket_date"].to_period(FREQUENCIES[grain]).end_time.normalize()
     begins_late, ends_early = first["first_date"] > first["bucket_date"], last["last_date"] < last_day
@@ -132,7 +132,7 @@ def _busiest(frame: pd.DataFrame, page: Page) -> str:
 
 
 def _uneven(days: Days) -> str:
-    """That some weekdays occur more often than others, where they do."""
+    """A note where some weekdays occur more often than others."""
     weeks, more = divmod(count(days), 7)
     if not more or not weeks:
         return ""

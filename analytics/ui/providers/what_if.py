@@ -1,4 +1,4 @@
-"""The period's usage as another model would have cost it."""
+"""What the period's usage would have cost on another model."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -20,11 +20,11 @@ from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import model_name, show_text_table
 
 ROUNDING_USD = Decimal("1e-9")
-"""Less than this may come of costs that have no end, and are rounded call by call."""
+"""Smaller differences may come from rounding costs call by call."""
 
 
 def show_what_if(page: Page, parts: pd.DataFrame) -> None:
-    """What the tokens and seconds of the period (queries.call_sums().parts) would have cost elsewhere."""
+    """The cost of the period's tokens and seconds on another model; `parts` is queries.call_sums().parts."""
     listed = page.read(listed_prices).value
     with st.container(border=True):
         show_heading(f"What if, {window(page.days)}", "the same usage on another model")
@@ -48,11 +48,11 @@ def show_what_if(page: Page, parts: pd.DataFrame) -> None:
 
 
 def _choose_target(page: Page, parts: pd.DataFrame, listed: ListedPrices) -> str:
-    """Any model with a price; at first the one that is used most of those that cost something."""
+    """Draws the choice of a model with a price; by default the most used one that costs something."""
     labels = targets(listed.models, page.now.date())
     paid = parts[parts["total_cost"] > 0]
     used = [Target(source, model) for source, model in zip(paid["source"], paid["model"], strict=True)]
-    # Most of what there is to compare is text.
+    # Most usage is text.
     used.sort(key=lambda each: kind_of_model(each.source, each.model, page.now, listed.prices) != "text")
     target = Part(
         name="target",
