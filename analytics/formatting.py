@@ -103,7 +103,7 @@ def spaced(text: str) -> str:
 
 
 def window(days: int, last: date | None) -> str:
-    """The days that numbers are of: `last 30 days`, or `1 to 31 Mar 2026` where `last` is given."""
+    """A span of days: `last 30 days`, or `1 to 31 Mar 2026` where `last` is given."""
     if last is None:
         return f"last {days} days"
     first = last - timedelta(days=days - 1)

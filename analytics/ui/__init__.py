@@ -44,10 +44,10 @@ from analytics.ui.prices.forms import show_price_forms
 from analytics.ui.prices.listing import (
     read_prices,
     show_price_list,
-    show_repricing,
     show_unpriced_models,
     show_used_models,
 )
+from analytics.ui.prices.repricing import show_repricing
 from analytics.ui.prices.switch import show_list_switch
 from analytics.ui.providers.compared_days import choose_compared_days
 from analytics.ui.providers.comparison import read_comparison, show_comparison

@@ -108,6 +108,11 @@ def sentence(error: AnalyticsError) -> str:
     return _sentence(str(error) if session().is_operator else error.for_everybody)
 
 
+def show_refusal(error: AnalyticsError) -> None:
+    """Says why an input was not saved."""
+    st.error(sentence(error), icon=":material/edit_off:")
+
+
 def reason(failure: str) -> str:
     """Why the database does not answer, for whoever runs the installation; empty for all others."""
     return _sentence(failure) if session().is_operator else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,12 +15,12 @@ from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClie
 from analytics.queries import Client, Period
 from analytics.ui.frame import address, reads, sign_in
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
+from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, Days, choose_period
 from analytics.ui.frame.first_call import await_first_call
 from analytics.ui.frame.messages import escaped, explained, show_no_clients
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.sidebar import close_sidebar_on_phone
-from analytics.ui.frame.state import session, value_of
+from analytics.ui.frame.state import Scope, session, value_of
 
 PAGES = (
     ("streamlit_app.py", "Overview", ":material/dashboard:"),
@@ -53,9 +53,14 @@ class Page:
     now: datetime
 
     @property
-    def days(self) -> tuple[date, date]:
+    def days(self) -> Days:
         """The first and the last day of the period."""
         return self.period.range(self.client.today(self.now))
+
+    @property
+    def scope(self) -> Scope:
+        """What a result of this page is about, to tell whether it still fits."""
+        return Scope(client_id=self.client.id, days=self.days)
 
     @property
     def sees_phones(self) -> bool:

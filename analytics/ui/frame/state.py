@@ -5,7 +5,9 @@ Nothing else uses `st.session_state` (tests/test_architecture.py holds that).
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, TypeVar
+from uuid import UUID
 
 import streamlit as st
 
@@ -41,6 +43,14 @@ class AddressState:
     def current_key(self, name: str) -> str:
         """The key that the control has now."""
         return f"{name} {self.redrawn[name]}" if self.redrawn[name] else name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """The client and the days that a kept result is about."""
+
+    client_id: UUID
+    days: tuple[date, date]
 
 
 @dataclass(kw_only=True)

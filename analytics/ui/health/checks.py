@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 import streamlit as st
 
 from analytics import formatting
 from analytics.health import Check, State, client_checks, installation_checks, sums_check
 from analytics.ui.frame import reads
-from analytics.ui.frame.dates import Days
 from analytics.ui.frame.messages import escaped, explained
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.state import recall, remember
+from analytics.ui.frame.state import Scope, recall, remember
 from analytics.ui.parts.headings import show_heading
 
 _ICONS: dict[State, str] = {
@@ -29,8 +27,7 @@ _ICONS: dict[State, str] = {
 class _SumsCheck:
     """A comparison of sums with calls, for the page that asked for it."""
 
-    client_id: UUID
-    days: Days
+    scope: Scope
     check: Check
     at: datetime
 
@@ -98,9 +95,9 @@ def show_sums_check(page: Page) -> None:
         if st.button("Compare now", icon=":material/rule:"):
             with explained(), st.spinner("Adding up every call"):
                 check = sums_check(page.database, page.client.id, *page.days)
-            remember(_SumsCheck(client_id=page.client.id, days=page.days, check=check, at=page.now))
+            remember(_SumsCheck(scope=page.scope, check=check, at=page.now))
         last = recall(_SumsCheck)
-        if last is not None and (last.client_id, last.days) == (page.client.id, page.days):
+        if last is not None and last.scope == page.scope:
             _check(last.check)
             st.caption(f"Compared at {last.at:%H:%M:%S} UTC.")
 

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from analytics.charts import Chart, Measure
+from analytics.ui.parts.empty import show_empty
 
 
 def draw(chart: Chart, *, alt: str, key: str) -> None:
@@ -21,7 +22,7 @@ def draw_amounts(
 ) -> None:
     """Draws the chart of a frame of sums, or a message where it measures costs and none is known."""
     if is_unknown(frame, measure):
-        st.info("**The cost is not known**: no call of these days has a price.", icon=":material/sell:")
+        show_empty("The cost is unknown", "No call of these days has a price.", icon=":material/sell:")
     else:
         draw(chart(), alt=alt, key=key)
 

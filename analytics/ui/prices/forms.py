@@ -16,13 +16,14 @@ from analytics.pricing.entries import Entry
 from analytics.pricing.price_list import ALL_MODELS, ListedPrice, Unit
 from analytics.pricing.public_list import listed_snapshots
 from analytics.ui.frame import reads
-from analytics.ui.frame.dates import Days
-from analytics.ui.frame.messages import escaped, explained, sentence
+from analytics.ui.frame.messages import escaped, explained, show_refusal
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.state import forget, recall, remember, take
+from analytics.ui.frame.state import Scope, forget, recall, remember, take
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.prices.listing import exact, forget_repriced, show_repriced, states
+from analytics.ui.prices.listing import states
+from analytics.ui.prices.repricing import forget_repriced, show_repriced
+from analytics.ui.prices.tables import exact
 
 _ANOTHER = "Another model"
 
@@ -31,8 +32,7 @@ _ANOTHER = "Another model"
 class _Draft:
     """A price whose effect was previewed; exactly this is saved."""
 
-    client_id: UUID
-    days: Days
+    scope: Scope
     price: ListedPrice
     reference: str
     note: str
@@ -112,7 +112,7 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
             )
         except AnalyticsError as error:
             forget(_Draft)
-            st.error(sentence(error), icon=":material/edit_off:")
+            show_refusal(error)
             return
         with explained(), st.spinner("Pricing every call"):
             effect = preview_price(page.database, page.client.id, price, *page.days)
@@ -120,8 +120,7 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
         notes = "; ".join(filter(None, (note.strip(), by)))
         remember(
             _Draft(
-                client_id=page.client.id,
-                days=page.days,
+                scope=page.scope,
                 price=price,
                 reference=reference,
                 note=notes,
@@ -129,7 +128,7 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
             )
         )
     draft = recall(_Draft)
-    if draft is not None and (draft.client_id, draft.days) == (page.client.id, page.days):
+    if draft is not None and draft.scope == page.scope:
         _show_draft(page, draft, owners)
 
 
@@ -146,7 +145,7 @@ def _show_draft(page: Page, draft: _Draft, owners: dict[str, UUID | None]) -> No
         try:
             add_price(page.database, price, reference=draft.reference, note=draft.note)
         except AnalyticsError as error:
-            st.error(sentence(error), icon=":material/edit_off:")
+            show_refusal(error)
             return
         forget(_Draft)
         _done(f"Saved: {_words(price)}.")
@@ -187,7 +186,7 @@ def _end(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
         try:
             end_price(page.database, entry.id, at, client_id=_owner(entry))
         except AnalyticsError as error:
-            st.error(sentence(error), icon=":material/edit_off:")
+            show_refusal(error)
             return
         _done(f"Ended at {at:%Y-%m-%d %H:%M} {at.tzinfo}: {label}.")
 

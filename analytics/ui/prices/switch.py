@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import streamlit as st
 
@@ -18,13 +17,13 @@ from analytics.pricing.price_list import ALL_MODELS, ListedPrice
 from analytics.pricing.public_list import list_name
 from analytics.pricing.switch import ListInUse, ListName, list_in_use, preview_switch, use_list
 from analytics.ui.frame import reads
-from analytics.ui.frame.dates import Days
-from analytics.ui.frame.messages import escaped, explained, sentence
+from analytics.ui.frame.messages import escaped, explained, show_refusal
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.state import forget, recall, remember, take
+from analytics.ui.frame.state import Scope, forget, recall, remember, take
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.prices.listing import forget_repriced, price_table, show_repriced
+from analytics.ui.prices.repricing import forget_repriced, show_repriced
+from analytics.ui.prices.tables import price_table
 
 _OTHER: dict[ListName, ListName] = {"guide": "public", "public": "guide"}
 _LISTS: dict[ListName, str] = {"guide": "the guide's list", "public": "the public list"}
@@ -34,8 +33,7 @@ _LISTS: dict[ListName, str] = {"guide": "the guide's list", "public": "the publi
 class _Preview:
     """The effect of a switch."""
 
-    client_id: UUID
-    days: Days
+    scope: Scope
     to: ListName
     at: datetime
     effect: Repricing
@@ -119,11 +117,9 @@ def _switch(page: Page, to: ListName) -> None:
         if st.button("Preview the switch", key="preview list", icon=":material/visibility:"):
             with explained(), st.spinner("Pricing every call"):
                 effect = preview_switch(page.database, page.client.id, to, at, *page.days)
-            remember(_Preview(client_id=page.client.id, days=page.days, to=to, at=at, effect=effect))
+            remember(_Preview(scope=page.scope, to=to, at=at, effect=effect))
         preview = recall(_Preview)
-        if preview is None or (preview.client_id, preview.days, preview.to, preview.at) != (
-            *(page.client.id, page.days, to, at),
-        ):
+        if preview is None or (preview.scope, preview.to, preview.at) != (page.scope, to, at):
             return
         st.caption(
             f"The effect of {_LISTS[to]} on the calls of {escaped(page.client.name)}, {page.period}. They "
@@ -135,7 +131,7 @@ def _switch(page: Page, to: ListName) -> None:
             try:
                 use_list(page.database, to, at, by=page.viewer.email or "the dashboard")
             except AnalyticsError as error:
-                st.error(sentence(error), icon=":material/edit_off:")
+                show_refusal(error)
                 return
             _done(to, at)
 

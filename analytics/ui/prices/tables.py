@@ -1,0 +1,68 @@
+"""Tables of prices and costs with exact amounts."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from pandas.io.formats.style import Styler
+
+from analytics import formatting
+from analytics.ui.parts.tables import harmless, marked_bounds, show_table
+
+MAX_ROWS = 12  # in sight
+# Columns that are hidden where they are empty or zero.
+_HIDE_WHEN_EMPTY = (
+    "No price",
+    "Still no price",
+    "Cost given",
+    "Note",
+    "State",
+    "Cached input",
+    "Ours / public",
+)
+
+
+def exact(amount: Decimal) -> str:
+    """`$0.15`, `$0.0375`: a price with all its digits, and never fewer than the cents."""
+    text = f"{amount.normalize():f}"
+    whole, _, digits = text.partition(".")
+    return f"${int(whole):,}.{digits:0<2}"
+
+
+def price_table(
+    rows: Sequence[Mapping[str, Any]],
+    money: Sequence[str] = (),
+    *,
+    is_cost: bool = False,
+    at_least: Mapping[str, Sequence[bool]] | None = None,
+    texts: Sequence[str] = (),
+) -> None:
+    """A table with exact prices, or rounded costs, in the columns `money`; empty columns are hidden.
+
+    `at_least` has, per column of costs, the rows that are lower bounds. The columns `texts` have amounts with
+    words.
+    """
+    table = harmless(pd.DataFrame(rows))
+    table = table.drop(
+        columns=[name for name in _HIDE_WHEN_EMPTY if name in table and not _has_values(table[name])]
+    )
+    amounts: list[Hashable] = [name for name in money if name in table]
+    for name in amounts:
+        table[name] = table[name].astype("float64")
+    counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
+    text_of = formatting.usd if is_cost else exact
+    styler: Styler = table.style.format("{:,}", subset=counts)
+    styler = styler.format(lambda amount: text_of(Decimal(repr(amount))), subset=amounts, na_rep="")
+    styler = marked_bounds(styler, table, {name: pd.Series(rows) for name, rows in (at_least or {}).items()})
+    show_table(
+        styler,
+        len(table),
+        max_rows=MAX_ROWS,
+        columns={name: st.column_config.TextColumn(name, alignment="right") for name in texts},
+    )
+
+
+def _has_values(column: "pd.Series[Any]") -> bool:
+    return any(value is not None and value == value and value != 0 for value in column)
