@@ -1,9 +1,9 @@
-// Compares the address of the run with the browser's, goes to other pages, and keeps the history as it was made.
+// Compares the address of a run with the browser's, opens other pages, and keeps the history in order.
 //
-// Streamlit writes the address while a run begins, and the browser may have gone on by then: what it sends until it
-// hears of that has the address before, and what it hears after a Back is of the page before. Here, where the real
-// address is known, runs of another one are told of it ("popstate" is how Streamlit learns of an address), and
-// nothing is written from a Back until its page is there or something is clicked.
+// Streamlit writes the address when a run begins. The browser may have moved on by then: until it hears of the change
+// it sends the address before, and after a Back it hears of the page before. This script knows the real address: it
+// sends it to runs of another one (Streamlit learns of an address by "popstate"), and blocks all writes from a Back
+// until its page is drawn or something is clicked.
 
 const seen = (window.usageAddress ??= {});
 
@@ -36,10 +36,10 @@ export default function ({ data }) {
   } else if (isSame && page === data.page) {
     seen.isAwaited = false;
     seen.told = null;
-    // For tests: what the page that is being drawn is about.
+    // For tests: the address that the page draws.
     document.documentElement.dataset.shown = location.pathname + location.search;
   } else if (seen.told !== location.href) {
-    // Once: where the two can never agree, the page stays as it is.
+    // Only once: where the two cannot agree, the page stays as it is.
     seen.told = location.href;
     tell();
   }
