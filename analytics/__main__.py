@@ -25,7 +25,7 @@ from analytics.database import Database, open_database
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.formatting import counted
 from analytics.importing import TARGETS, ImportReport, import_file, plan_import
-from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations, open_ready_database
+from analytics.migrations import apply_migrations, as_one_text, open_ready_database
 
 
 class Commands(click.Group):
@@ -56,15 +56,20 @@ main.add_command(prices)
 
 
 @main.command()
-def migrate() -> None:
+@click.option(
+    "--print", "prints", is_flag=True, help="All SQL as one text for an SQL editor; nothing is changed."
+)
+def migrate(prints: bool) -> None:
     """Brings the database up to date; safe to repeat and to run twice at once."""
+    if prints:
+        click.echo(as_one_text(), nl=False)
+        return
     with closing(open_database()) as database:
         applied = apply_migrations(database, report=click.echo)
     if applied:
-        click.echo(f"applied {counted(len(applied), 'migration')}")
+        click.echo(f"applied {counted(len(applied), 'file')} of sql/")
     else:
-        known = len(list(MIGRATIONS_DIRECTORY.glob("*.sql")))
-        click.echo(f"nothing to do: {counted(known, 'migration')} applied already")
+        click.echo("nothing to do: all files of sql/ are applied")
     with closing(open_database()) as database:
         for line in _next_step(database):
             click.echo(line)

@@ -5,12 +5,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from analytics import locks
 from analytics.calls.row import is_uuid
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
-
-# Whoever looks for a client by name, to create it when it is missing, holds this lock.
-CLIENT_LOCK = 7511
 
 _NAMES_SHOWN = 10
 
@@ -59,7 +57,7 @@ def find_or_create_client(database: Database, name_or_id: str, *, timezone: str 
     """
     name = _checked(name_or_id)
     with database.transaction() as connection:
-        connection.execute("select pg_advisory_xact_lock(%s)", [CLIENT_LOCK])
+        connection.execute("select pg_advisory_xact_lock(%s)", [locks.CLIENTS])
         found = _find(connection, name)
         if found is not None:
             return found.id, False

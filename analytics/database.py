@@ -51,7 +51,7 @@ READER_ROLE = "analytics_reader"
 STREAM_BATCH_ROWS = 2_000
 
 _Phones = Literal["masked", "findable", "whole"]
-"""What migration 018 makes of phones."""
+"""What sql/functions/phones.sql makes of phones."""
 
 log = logging.getLogger(__name__)
 

@@ -1,72 +1,111 @@
-"""Applies `sql/migrations` in order, once each, whoever else is at it."""
+"""Applies the files of `sql/`: migrations once each, functions when they change, whoever else is at it.
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+`migrations/` are tables, indexes, constraints, roles, policies and data, in the order of their numbers.
+`functions/` are functions, views and triggers by topic, each applied whole whenever its text is another, or
+something that it makes is gone. `adopt_original.sql` runs only where the tables of the guide's original are.
+The table applied_sql (`bookkeeping.sql`) keeps what was applied.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.errors import Diagnostic
-from sqlalchemy.engine import URL
-from yoyo import default_migration_table, read_migrations
-from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
-from yoyo.connections import parse_uri
 
+from analytics import locks
 from analytics.config import PROJECT_DIRECTORY, configured_database_url
-from analytics.database import Database, connect_arguments, open_database
+from analytics.database import Database, Query, connect_arguments, open_database
 from analytics.errors import DatabaseError
 
 # In a clone beside the package, in an installed package inside it.
-MIGRATIONS_DIRECTORY = (
-    next(
-        (
-            directory
-            for directory in (PROJECT_DIRECTORY / "sql", PROJECT_DIRECTORY / "analytics" / "sql")
-            if directory.is_dir()
-        ),
-        PROJECT_DIRECTORY / "sql",
-    )
-    / "migrations"
+SQL_DIRECTORY = next(
+    (
+        directory
+        for directory in (PROJECT_DIRECTORY / "sql", PROJECT_DIRECTORY / "analytics" / "sql")
+        if directory.is_dir()
+    ),
+    PROJECT_DIRECTORY / "sql",
 )
 
-# Supabase grants its visitors every new table, yoyo's among them: who may write there can mark a migration as
-# applied. Whoever is not the owner has nothing to close; nor is there anything to do a second time.
-_CLOSE_BOOKKEEPING = """
-    do $$
-    declare
-        item record;
-        visitor text;
-    begin
-        for item in
-            select
-                oid::regclass as name,
-                relrowsecurity as is_closed,
-                array(
-                    select distinct case when grantee = 0 then 'public' else grantee::regrole::text end
-                    from aclexplode(relacl)
-                    where grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated')
-                ) as visitors
-            from pg_class
-            where
-                oid in (
-                    to_regclass('_yoyo_log'), to_regclass('_yoyo_migration'), to_regclass('_yoyo_version'),
-                    to_regclass('yoyo_lock')
-                )
-                and pg_has_role(relowner, 'usage')
-        loop
-            if not item.is_closed then
-                execute format('alter table %s enable row level security', item.name);
-            end if;
-            foreach visitor in array item.visitors loop
-                execute format('revoke all on %s from %s', item.name, visitor);
-            end loop;
-        end loop;
-    end
-    $$
-"""
+_TOOLS = "functions/migrating"
+"""What migrations call: the first of all files."""
+_ACCESS = "functions/access"
+"""Closes to visitors what is new: the last file of each transaction."""
+_ADOPTION = "adopt_original"
+_ADOPTED_WITH = ("011_analytics_usage_tracking", "functions/sums", _ADOPTION)
+"""One transaction: what the adoption needs, and the adoption."""
+_LOCKING = ("functions/views", "functions/triggers")
+"""Besides migrations, what locks tables that writers are at."""
 
-# Anything that all runs agree on: the holder may migrate, the others wait until it is through.
-MIGRATION_LOCK = 7500
+_LOCK_TABLES = "lock_tables"
+_BOOKKEEPING = "bookkeeping"
+# Functions may stand in any order in any file; _ACCESS looks at their bodies when all are there.
+_BODIES_LATER = "set local check_function_bodies = off"
+_RECORD = "call record_applied_sql({}, {})"
+
+_IS_ORIGINAL = """
+    select to_regclass('public.usage_logs') is not null and not exists (
+        select from pg_attribute where attrelid = to_regclass('public.usage_logs') and attname = 'cost_basis'
+    )
+"""
+_IS_RECORDED = """
+    select to_regclass('public.applied_sql') is not null, to_regclass('public._yoyo_migration') is not null
+"""
+_APPLIED = """
+    select
+        name,
+        sha256,
+        array(
+            select unnest(makes)
+            except
+            (
+                select proname || '(' || oidvectortypes(proargtypes) || ')'
+                from pg_proc
+                where pronamespace = 'public'::regnamespace
+                union
+                select relname from pg_class where relnamespace = 'public'::regnamespace
+            )
+        ) as missing
+    from applied_sql
+"""
+_APPLIED_BY_YOYO = "select migration_id, null, '{}'::text[] from _yoyo_migration"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqlFile:
+    """One file of `sql/`: its path there without `.sql`, for migrations without their directory."""
+
+    name: str
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.text.encode()).hexdigest()
+
+    @property
+    def is_migration(self) -> bool:
+        return self.name[:3].isdigit()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """What a database says of one file: the hash of its text (None: not known), and what it lacks of it."""
+
+    sha256: str | None
+    missing: Sequence[str] = ()
+
+
+def sql_files() -> Sequence[SqlFile]:
+    """All files in the order in which they are applied; the adoption has its place among them."""
+    migrations = [path.stem for path in sorted((SQL_DIRECTORY / "migrations").glob("*.sql"))]
+    functions = [f"functions/{path.stem}" for path in sorted((SQL_DIRECTORY / "functions").glob("*.sql"))]
+    first = [name for name in migrations if name <= _ADOPTED_WITH[0]]
+    names = dict.fromkeys([_TOOLS, *first, *_ADOPTED_WITH, *migrations, *functions])
+    del names[_ACCESS]
+    return [_file(name) for name in (*names, _ACCESS)]
 
 
 def open_ready_database(
@@ -87,62 +126,119 @@ def open_ready_database(
     return database
 
 
+def applied_files(database: Database) -> Mapping[str, Applied]:
+    """What the database says of the files that were applied to it, by name; nothing is changed.
+
+    Raises:
+        DatabaseUnavailable, DatabaseError
+    """
+    [(is_recorded, is_yoyos)] = database.read(Query(statement=_IS_RECORDED))[0].records
+    if is_recorded:
+        return _by_name(database.read(Query(statement=_APPLIED))[0].records)
+    if is_yoyos:
+        return _by_name(database.read(Query(statement=_APPLIED_BY_YOYO))[0].records)
+    return {}
+
+
+def pending_files(applied: Mapping[str, Applied]) -> list[SqlFile]:
+    """What a database lacks to which these were applied, or has in another form, in order; no adoption."""
+    numbers = {name[:3] for name in applied if name[:3].isdigit()}
+
+    def is_pending(file: SqlFile) -> bool:
+        if file.is_migration:
+            return file.name[:3] not in numbers
+        known = applied.get(file.name)
+        return known is None or known.sha256 != file.sha256 or bool(known.missing)
+
+    return [file for file in sql_files() if file.name != _ADOPTION and is_pending(file)]
+
+
 def pending_migrations(database: Database) -> list[str]:
-    """Names of the migrations that the database does not have yet, in order."""
-    with _backend(database.url) as backend:
-        return [migration.id for migration in _pending(backend)]
+    """Names of the files that the database does not have yet, or not as they are now, in order."""
+    return [file.name for file in pending_files(applied_files(database))]
 
 
 def apply_migrations(database: Database, report: Callable[[str], object] = lambda line: None) -> list[str]:
-    """Brings the database up to date; the names of the migrations that were applied, in order.
+    """Brings the database up to date; the names of the files that were applied, in order.
 
-    Each file is one transaction: it is applied whole or not at all. Runs at the same time wait for each
-    other. `report` receives each step, and the notices of long ones, as a line for a person.
+    One transaction applies all or nothing. With the original's tables there are three, as the first and the
+    last keep writers waiting: what comes before the adoption, the adoption, and the rest. Runs at the same
+    time wait for each other. `report` receives each step, and the notices of long ones, as a line each.
 
     Raises:
         DatabaseUnavailable: the database cannot be reached.
-        DatabaseError: a migration was refused; the message says why.
+        DatabaseError: a file was refused; the message says why.
     """
     applied: list[str] = []
     # The lock lives on a connection and in a transaction of its own: a transaction-mode pooler keeps the two
-    # together, and a run that was killed leaves no lock behind, as yoyo's own lock table would.
+    # together, and a run that was killed leaves no lock behind.
     with database.transaction() as lock:
-        lock.execute("select pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
-        with _backend(database.url, report) as backend:
-            for migration in _pending(backend):
-                report(f"applying {migration.id}")
-                backend.apply_one(migration)
-                applied.append(migration.id)
+        lock.execute("select pg_advisory_xact_lock(%s)", [locks.MIGRATIONS])
+        with psycopg.connect(
+            **connect_arguments(database.url), autocommit=True, prepare_threshold=None
+        ) as connection:
+            connection.add_notice_handler(lambda notice: _report_notice(notice, report))
+            connection.execute(_file(_BOOKKEEPING).text.encode())
+            for step in _steps(connection):
+                with connection.transaction():
+                    for statement in _statements(step, report):
+                        connection.execute(statement.encode())
+                applied += [file.name for file in step]
     return applied
 
 
-def _pending(backend: Any) -> Iterable[Any]:
-    pending: Iterable[Any] = backend.to_apply(read_migrations(str(MIGRATIONS_DIRECTORY)))
-    return pending
+def as_one_text() -> str:
+    """All files as one text, for an SQL editor that sends it as one query; safe to repeat.
+
+    For an empty database, the original's tables, and any database that was made by these files.
+    """
+    head = "-- All of sql/ as one text, made by: python -m analytics migrate --print"
+    statements = [statement.strip().removesuffix(";") for statement in _statements(sql_files())]
+    return ";\n\n".join([f"{head}\n\n{_file(_BOOKKEEPING).text.strip().removesuffix(';')}", *statements, ""])
 
 
-@contextmanager
-def _backend(url: URL, report: Callable[[str], object] = lambda line: None) -> Iterator[Any]:
-    parameters = connect_arguments(url)
+def _file(name: str) -> SqlFile:
+    path = SQL_DIRECTORY / ("migrations" if name[:3].isdigit() else "") / f"{name}.sql"
+    return SqlFile(name=name, text=path.read_text(encoding="utf-8"))
 
-    def connect(*_: object) -> "psycopg.Connection[Any]":
-        connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
-        connection.add_notice_handler(lambda notice: _report_notice(notice, report))
-        return connection
 
-    # yoyo runs each migration on a further connection that it makes itself: a class of our own is the way to
-    # have a say in those too, and to spare the URL a second reading.
-    backend_class = type("Backend", (PostgresqlPsycopgBackend,), {"connect": connect})
-    backend = backend_class(parse_uri("postgresql+psycopg:///"), default_migration_table)
-    # yoyo logs each statement's failure itself; ours is the one message.
-    logging.getLogger("yoyo.migrations").setLevel(logging.ERROR)
-    try:
-        backend.init_database()
-        backend.ensure_internal_schema_updated()
-        backend.connection.execute(_CLOSE_BOOKKEEPING)
-        yield backend
-    finally:
-        backend.connection.close()
+def _by_name(records: Iterable[tuple[Any, ...]]) -> Mapping[str, Applied]:
+    return {name: Applied(sha256=digest, missing=missing) for name, digest, missing in records}
+
+
+def _steps(connection: "psycopg.Connection[Any]") -> Iterator[Sequence[SqlFile]]:
+    """The files to be applied, one transaction's after the other's."""
+    pending = pending_files(_by_name(connection.execute(_APPLIED).fetchall()))
+    if not pending:
+        return
+    [(is_original,)] = connection.execute(_IS_ORIGINAL).fetchall()
+    if is_original:
+        if before := [file for file in pending if file.name == _TOOLS or _is_before_adoption(file)]:
+            yield before
+        yield [_file(name) for name in _ADOPTED_WITH]
+        pending = [file for file in pending if file not in before and file.name not in _ADOPTED_WITH]
+    yield [*(file for file in pending if file.name != _ACCESS), _file(_ACCESS)]
+
+
+def _is_before_adoption(file: SqlFile) -> bool:
+    return file.is_migration and file.name < _ADOPTED_WITH[0]
+
+
+def _statements(
+    step: Sequence[SqlFile], report: Callable[[str], object] = lambda line: None
+) -> Iterator[str]:
+    """What applies the files of one transaction, and notes that they were."""
+    yield _BODIES_LATER
+    # The adoption keeps writers waiting only at its end.
+    is_adoption_alone = [file.name for file in step] == list(_ADOPTED_WITH)
+    is_to_lock = not is_adoption_alone and any(file.is_migration or file.name in _LOCKING for file in step)
+    for file in step:
+        if is_to_lock and file.name != _TOOLS:
+            yield _file(_LOCK_TABLES).text
+            is_to_lock = False
+        report(f"applying {file.name}")
+        yield file.text
+        yield _RECORD.format(sql.Literal(file.name).as_string(), sql.Literal(file.sha256).as_string())
 
 
 def _report_notice(notice: Diagnostic, report: Callable[[str], object]) -> None:

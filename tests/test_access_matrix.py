@@ -103,6 +103,7 @@ function keep_timezones             same       same      same      same      sam
 function unassigned_client_id       same       same      same      same      same      same      same      same      same     -
 
 function lock_in_bites              refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function record_applied_sql         refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function read_one_client_only       refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function check_client_timezone      refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function complete_usage_log         refused    refused   refused   refused   refused   refused   refused   refused   refused  -
@@ -213,6 +214,7 @@ STATEMENTS = {
     "timezone_lock": "select timezone_lock(%(acme)s)",
     "keep_timezones": "select keep_timezones(array[%(acme)s])",
     "lock_in_bites": "call lock_in_bites('{usage_logs}')",
+    "record_applied_sql": "call record_applied_sql('x', 'x')",
     "read_one_client_only": "call read_one_client_only('usage_logs', 'client_id')",
 }
 CALL = {"source": "openai", "model": "gpt-4", "cost_usd": 1}

@@ -14,7 +14,7 @@ from tests import legacy
 from tests.factories import NOW
 from tests.legacy import ACME, CONVERSATION, OLD, OTHERS_CONVERSATION, insert, row_of
 from tests.naive import Usage, wrong_sums
-from tests.test_migrations import MIGRATIONS
+from tests.test_migrations import FILES_AND_ADOPTION
 
 NO_CLIENT = UUID(int=0)
 
@@ -179,7 +179,7 @@ def test_limits_that_made_inserts_fail_are_gone(
 def test_an_installation_without_rows_is_adopted_too(
     installation: "psycopg.Connection[Any]", empty_database: Database
 ) -> None:
-    assert apply_migrations(empty_database) == MIGRATIONS
+    assert apply_migrations(empty_database) == FILES_AND_ADOPTION
 
     insert(installation, client_id=ACME, total_tokens=5)
     assert wrong_sums(installation) == []

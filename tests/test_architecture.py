@@ -13,7 +13,7 @@ from analytics.config import PROJECT_DIRECTORY
 
 # From the ground up. A module may import from its own layer and from those before it.
 LAYERS = (
-    {"errors", "config", "bounded_json"},
+    {"errors", "config", "bounded_json", "locks"},
     {"api_client", "embedded", "pulse"},
     {"database", "formatting", "migrations", "serving"},
     {"pricing", "calls", "clients", "queries", "corrections"},

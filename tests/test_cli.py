@@ -41,10 +41,10 @@ def test_migrate(empty_database: Database) -> None:
     second = run(empty_database, "migrate")
 
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert "applying 010_tenants\n" in first.output
-    assert f"applied {len(MIGRATIONS)} migrations" in first.output
+    assert "applying 010_clients\n" in first.output
+    assert f"applied {len(MIGRATIONS)} files of sql/" in first.output
     assert second.output.splitlines() == [
-        f"nothing to do: {len(MIGRATIONS)} migrations applied already",
+        "nothing to do: all files of sql/ are applied",
         "next: python -m analytics client Acme    # makes a client and prints its id",
     ]
 

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
+from click.testing import CliRunner
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -27,13 +29,14 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
+from analytics.__main__ import main
 from analytics.access.keys import create_key
 from analytics.access.members import member_lines
 from analytics.api import PATHS
 from analytics.api.bodies import MAX_BODY_BYTES
 from analytics.config import PROJECT_DIRECTORY, access_settings
 from analytics.database import Database
-from analytics.migrations import MIGRATIONS_DIRECTORY
+from analytics.migrations import pending_migrations
 from tests import factories, nginx
 from tests.connections import dsn
 from tests.documents import blocks, document
@@ -317,10 +320,14 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
-def test_the_guide_runs_all_migrations_in_order() -> None:
-    named = re.findall(r"sql/migrations/(\w+\.sql)", GUIDE.read_text(encoding="utf-8"))
+def test_what_the_guide_has_people_paste_makes_all_tables(empty_database: Database) -> None:
+    assert "python -m analytics migrate --print\n" in blocks(GUIDE, "bash")
+    printed = CliRunner().invoke(main, ["migrate", "--print"]).output
 
-    assert named == sorted(path.name for path in MIGRATIONS_DIRECTORY.glob("*.sql"))
+    with psycopg.connect(dsn(empty_database.url), autocommit=True) as connection:
+        connection.execute(printed.encode())
+
+    assert pending_migrations(empty_database) == []
 
 
 def test_the_sql_of_the_guide_makes_the_first_admin(database: Database) -> None:

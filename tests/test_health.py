@@ -8,20 +8,22 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg import sql
 
 import analytics
 from analytics import health
 from analytics.config import tracker_settings
 from analytics.database import Database
 from analytics.health import Check
-from analytics.health.installation import INDEXES
-from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations
+from analytics.health.installation import INDEXES, TABLES
+from analytics.migrations import apply_migrations, as_one_text
 from analytics.pricing.editing import add_price, checked_price
 from analytics.pricing.switch import use_list
 from analytics.tracking.spool import Spool
 from tests import factories
 from tests.connections import dsn
 from tests.factories import NOW
+from tests.test_migrations import install_first_main
 
 TODAY = NOW.date()
 FIRST = TODAY - timedelta(days=29)
@@ -230,13 +232,12 @@ def test_with_the_public_list_in_use_no_price_is_another(database: Database, acm
 
 def test_migrations_pasted_by_hand_are_fine(empty_database: Database) -> None:
     with psycopg.connect(dsn(empty_database.url), autocommit=True) as connection:
-        for path in sorted(MIGRATIONS_DIRECTORY.glob("*.sql")):
-            connection.execute(path.read_bytes())
+        connection.execute(as_one_text().encode())
 
     check = of_installation(empty_database)["Database and migrations"]
 
     assert check.state == "ok"
-    assert "migrations applied by hand" in check.found
+    assert check.found.endswith(": all migrations applied")
 
 
 def test_missing_migrations_are_named_and_nothing_else_is_asked(empty_database: Database) -> None:
@@ -244,7 +245,7 @@ def test_missing_migrations_are_named_and_nothing_else_is_asked(empty_database: 
 
     migrations = checks["Database and migrations"]
     assert migrations.state == "fail"
-    assert "lacks 010_tenants, 011_analytics_usage_tracking, 012_prices" in migrations.found
+    assert "lacks 010_clients, 011_analytics_usage_tracking, 012_prices_and_corrections" in migrations.found
     assert "python -m analytics migrate" in migrations.remedy
     assert "Indexes" not in checks
 
@@ -252,13 +253,66 @@ def test_missing_migrations_are_named_and_nothing_else_is_asked(empty_database: 
     assert of_installation(empty_database)["Database and migrations"].state == "ok"
 
 
-def test_one_function_that_is_missing_is_enough(database: Database) -> None:
-    execute(database, "drop function get_usage_over_time")
+@pytest.mark.parametrize(
+    ("gone", "name"),
+    [
+        ("function get_usage_over_time", "get_usage_over_time(uuid, date, date, text)"),
+        ("view usage_conversation", "usage_conversation"),
+        ("table usage_hourly_days", "usage_hourly_days"),
+    ],
+)
+def test_one_thing_that_is_missing_is_enough(database: Database, gone: str, name: str) -> None:
+    execute(database, f"drop {gone}")
 
     check = of_installation(database)["Database and migrations"]
 
     assert check.state == "fail"
-    assert check.found.endswith("lacks 014_reports")
+    assert check.found.endswith(f" lacks {name}")
+
+
+def test_the_tables_that_must_be_there_are_all_there_are(database: Database) -> None:
+    with database.transaction() as connection:
+        tables = connection.execute(
+            "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+        ).fetchall()
+
+    assert {*TABLES, "applied_sql"} == {name for (name,) in tables}
+
+
+def test_a_database_of_another_version_is_said(database: Database) -> None:
+    execute(database, "update applied_sql set sha256 = 'x' where name = 'functions/live'")
+
+    check = of_installation(database)["Database and migrations"]
+
+    assert check.state == "warn"
+    assert check.found.endswith(": functions/live applied as of another version")
+    assert "python -m analytics migrate" in check.remedy
+
+
+def test_what_the_first_main_made_lacks_what_came_since(empty_database: Database) -> None:
+    install_first_main(empty_database)
+
+    check = of_installation(empty_database)["Database and migrations"]
+
+    assert check.state == "fail"
+    assert check.found.endswith(" lacks 021_name_not_null_constraints")
+
+
+def test_who_may_not_know_what_is_applied_is_told_so(role: sql.Identifier, database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(sql.SQL("alter role {} login").format(role))
+    stranger = Database(database.url.set(username=role.as_string().strip('"')))
+    try:
+        check = of_installation(stranger)["Database and migrations"]
+        assert check.state == "unknown"
+        assert "grant analytics_reader" in check.remedy
+
+        with database.transaction() as connection:
+            connection.execute(sql.SQL("grant analytics_reader to {}").format(role))
+        check = of_installation(stranger)["Database and migrations"]
+        assert check.found.endswith(": all migrations applied")
+    finally:
+        stranger.close()
 
 
 def test_a_database_that_is_away_fails(database: Database) -> None:

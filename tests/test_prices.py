@@ -11,7 +11,7 @@ from psycopg import sql
 
 from analytics.database import Database
 from analytics.errors import DatabaseError
-from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations
+from analytics.migrations import SQL_DIRECTORY, apply_migrations
 from analytics.pricing.price_list import DEFAULT_PRICES, Cost, PriceList, Usage
 from analytics.pricing.stored import load_price_list
 from tests import factories, repricing
@@ -123,7 +123,10 @@ def test_what_somebody_removed_or_changed_stays_so_when_the_migration_runs_again
 
     apply_migrations(database)
     # As somebody who pastes it into Supabase's editor once more; apply_migrations knows what it did.
-    execute(database, (MIGRATIONS_DIRECTORY / "012_prices.sql").read_text(encoding="utf-8"))
+    execute(
+        database,
+        (SQL_DIRECTORY / "migrations" / "012_prices_and_corrections.sql").read_text(encoding="utf-8"),
+    )
 
     assert (stored_prices(database), revision(database)) == before
 

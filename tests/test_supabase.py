@@ -11,11 +11,12 @@ from psycopg import sql
 from analytics.access.keys import create_key
 from analytics.access.members import add_member
 from analytics.database import Database
-from analytics.migrations import MIGRATIONS_DIRECTORY, apply_migrations, pending_migrations
+from analytics.migrations import apply_migrations, as_one_text, pending_migrations
 from analytics.pricing.editing import add_price, checked_price
 from tests import factories, legacy, repricing
 from tests.connections import dsn
 from tests.test_access_matrix import PARAMETERS, STATEMENTS
+from tests.test_migrations import install_first_main
 
 VISITORS = ("anon", "authenticated")
 ROLES = (*VISITORS, "service_role")
@@ -79,9 +80,7 @@ def relations(connection: "psycopg.Connection[Any]") -> list[tuple[str, str]]:
         where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'm', 'p', 'f', 'S')
         order by 1
     """).fetchall()
-    assert {"_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock", "usage_logs", "usage_daily"} <= {
-        name for name, _ in found
-    }
+    assert {"applied_sql", "usage_logs", "usage_daily"} <= {name for name, _ in found}
     return found
 
 
@@ -174,16 +173,14 @@ def test_visitors_get_nothing_of_a_new_database(
     assert_no_function_helps(supabase)
 
 
-def test_visitors_get_nothing_of_one_whose_files_were_pasted(
+def test_visitors_get_nothing_of_one_into_which_it_was_pasted(
     supabase: "psycopg.Connection[Any]", empty_database: Database
 ) -> None:
-    for file in sorted(MIGRATIONS_DIRECTORY.glob("*.sql")):
-        supabase.execute(file.read_bytes())
-    # Asking is enough to make the bookkeeping; by migrate it is filled.
-    assert pending_migrations(empty_database)
+    supabase.execute(as_one_text().encode())
+    assert pending_migrations(empty_database) == []
     assert_closed(supabase)
 
-    assert apply_migrations(empty_database)
+    assert apply_migrations(empty_database) == []
     use(empty_database)
     assert_closed(supabase)
     assert_no_function_helps(supabase)
@@ -192,19 +189,44 @@ def test_visitors_get_nothing_of_one_whose_files_were_pasted(
 def test_bookkeeping_that_was_open_is_closed_by_the_next_migrate(
     supabase: "psycopg.Connection[Any]", empty_database: Database
 ) -> None:
-    """As the versions before left it."""
     apply_migrations(empty_database)
-    for table in ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"):
-        name = sql.Identifier(table)
-        supabase.execute(sql.SQL("alter table {} disable row level security").format(name))
-        supabase.execute(sql.SQL("grant all on {} to anon, authenticated").format(name))
-    marked = "insert into _yoyo_migration values ('x', '999_x', now())"
+    supabase.execute("alter table applied_sql disable row level security")
+    supabase.execute("grant all on applied_sql to anon, authenticated")
+    marked = "insert into applied_sql (name) values ('999_x')"
     assert gains(supabase, "anon", marked) == 1
 
     assert apply_migrations(empty_database) == []
 
     assert gains(supabase, "anon", marked) == 0
     assert_closed(supabase)
+
+
+def test_the_open_bookkeeping_of_the_first_main_is_gone(
+    supabase: "psycopg.Connection[Any]", empty_database: Database
+) -> None:
+    install_first_main(empty_database)
+    for table in ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"):
+        name = sql.Identifier(table)
+        supabase.execute(sql.SQL("alter table {} disable row level security").format(name))
+        supabase.execute(sql.SQL("grant all on {} to anon, authenticated").format(name))
+
+    apply_migrations(empty_database)
+    use(empty_database)
+
+    assert not any("yoyo" in name for name, _ in relations(supabase))
+    assert_closed(supabase)
+    assert_no_function_helps(supabase)
+
+
+def test_a_function_that_comes_later_is_no_visitors_either(
+    supabase: "psycopg.Connection[Any]", empty_database: Database
+) -> None:
+    apply_migrations(empty_database)
+    supabase.execute("drop function fold_usage")
+
+    assert apply_migrations(empty_database) == ["functions/sums", "functions/access"]
+
+    assert_no_function_helps(supabase)
 
 
 def test_an_adopted_application_keeps_its_own_policies_and_no_more(

@@ -10,15 +10,13 @@ from uuid import UUID
 
 import psycopg
 
+from analytics import locks
 from analytics.clients import find_client
 from analytics.database import Database
 from analytics.errors import DatabaseError, InvalidInput
 
 # A statement of these takes a second or two, which no statement_timeout in use minds.
 BATCH_ROWS = 10_000
-
-# Whoever corrects or undoes holds this lock, salted with the client's id.
-CORRECTION_LOCK = 7514
 
 # Read committed, or the trigger of usage_logs would refuse to go on while somebody changes the client.
 _BEGIN = "set transaction isolation level read committed"
@@ -88,7 +86,7 @@ def begin(connection: "psycopg.Connection[Any]") -> None:
 
 def wait_for_others(connection: "psycopg.Connection[Any]", client_id: UUID) -> None:
     """Until the transaction ends nobody else corrects or undoes anything of the client."""
-    connection.execute(_LOCK, [str(client_id), CORRECTION_LOCK])
+    connection.execute(_LOCK, [str(client_id), locks.CORRECTIONS])
 
 
 def run_batches(

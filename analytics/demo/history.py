@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
+from analytics import locks
 from analytics.database import Database
 from analytics.demo.profiles import DEMO_CLIENTS, DemoClient, ModelUse
 from analytics.errors import InvalidInput
@@ -24,9 +25,6 @@ from analytics.pricing.price_list import calculate_cost
 
 DEFAULT_SEED = 2026
 DEFAULT_WEEKS = 26
-
-# Whoever fills a demo holds this lock until the commit.
-DEMO_LOCK = 7510
 
 _LOG_COLUMNS = (
     "client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens, "
@@ -77,7 +75,7 @@ def fill(
         raise InvalidInput(f"weeks must be 1 or more, not {weeks}")
     conversations = calls = 0
     with database.transaction() as connection:
-        connection.execute("select pg_advisory_xact_lock(%s)", [DEMO_LOCK])
+        connection.execute("select pg_advisory_xact_lock(%s)", [locks.DEMO])
         if not force:
             _refuse_real_clients(connection, database)
         connection.execute("delete from clients where is_demo")

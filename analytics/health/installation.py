@@ -1,6 +1,5 @@
 """Checks of the database, of this machine's waiting calls, and of the price list."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -13,10 +12,10 @@ from psycopg import sql
 from analytics import config, tracking
 from analytics.calls.row import row_of
 from analytics.database import Database, Query
-from analytics.errors import AnalyticsError, DatabaseError, SchemaMissing
+from analytics.errors import AnalyticsError, DatabaseError
 from analytics.formatting import counted, day
 from analytics.health.checks import Check, ago, span
-from analytics.migrations import MIGRATIONS_DIRECTORY, pending_migrations
+from analytics.migrations import Applied, applied_files, pending_files
 from analytics.tracking.spool import Spool
 
 MANY_PENDING = 100_000
@@ -35,16 +34,18 @@ INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
     "usage_conversation_rollup": [("client_id", "last_date")],
 }
 
-_MADE_BY_MIGRATION = re.compile(
-    r"^create (?:or replace )?(?P<kind>function|procedure|view|table) (?:if not exists )?(?P<name>\w+)", re.M
+TABLES = (
+    *("api_keys", "clients", "conversations", "cost_correction_items", "cost_corrections", "members"),
+    *("model_prices", "phone_secret", "price_list", "usage_conversation_daily_rollup"),
+    *("usage_conversation_rollup", "usage_daily_rollup", "usage_hourly_days", "usage_hourly_rollup"),
+    *("usage_logs", "usage_pending"),
 )
-# Migration 011 makes it and gives it its name at the end.
-_RENAMED = {"usage_logs_adopted": "usage_logs"}
 
-_KNOWN_NAMES = """
-    select proname::text from pg_proc where pronamespace = 'public'::regnamespace
-    union
-    select relname::text from pg_class where relnamespace = 'public'::regnamespace
+_MISSING_TABLES = """
+    select unnest(%(tables)s::text[])
+    except
+    select relname from pg_class where relnamespace = 'public'::regnamespace
+    order by 1
 """
 _PENDING = "select count(*) from (select from usage_pending limit %(many)s + 1) as pending"
 _UNASSIGNED = """
@@ -109,14 +110,11 @@ def _or_failed(name: str, look: Callable[[], Check]) -> Check:
 def _migrations(database: Database) -> Check:
     name = "Database and migrations"
     try:
-        version_of, names = database.read(
-            Query(statement="select current_setting('server_version')"), Query(statement=_KNOWN_NAMES)
+        version_of, missing_tables = database.read(
+            Query(statement="select current_setting('server_version')"),
+            Query(statement=_MISSING_TABLES, parameters={"tables": list(TABLES)}),
         )
-        known = {each for (each,) in names.records}
-        lacking = [
-            path for path in sorted(MIGRATIONS_DIRECTORY.glob("*.sql")) if _makes(path.read_text()) - known
-        ]
-        recorded = _unrecorded(database)
+        applied = _applied(database)
     except AnalyticsError as error:
         return Check(
             name=name,
@@ -126,34 +124,51 @@ def _migrations(database: Database) -> Check:
             "empty one up",
         )
     server = f"PostgreSQL {version_of.records[0][0].split()[0]}, {database.place}"
+    tables = [table for (table,) in missing_tables.records]
+    if applied is None and not tables:
+        return Check(
+            name=name,
+            state="unknown",
+            found=f"{server}: all tables are there; this user may not read which files of sql/ were applied",
+            remedy="grant analytics_reader to it",
+        )
+    lacking, changed = _differences(applied or {}, tables)
     if lacking:
         return Check(
             name=name,
             state="fail",
-            found=f"{server} lacks {', '.join(path.stem for path in lacking)}",
-            remedy='run "python -m analytics migrate", or paste these files of sql/migrations into the SQL '
-            "editor, in order",
+            found=f"{server} lacks {', '.join(lacking)}",
+            remedy='run "python -m analytics migrate", or paste what "python -m analytics migrate --print" '
+            "prints into the SQL editor",
         )
-    if recorded:
-        by_hand = f"all is there; {counted(len(recorded), 'migration')} applied by hand, or changed since"
-        return Check(name=name, state="ok", found=f"{server}: {by_hand}")
+    if changed:
+        return Check(
+            name=name,
+            state="warn",
+            found=f"{server}: {', '.join(changed)} applied as of another version",
+            remedy='run "python -m analytics migrate", unless the database is the newer one',
+        )
     return Check(name=name, state="ok", found=f"{server}: all migrations applied")
 
 
-def _makes(migration: str) -> set[str]:
-    """What has to be there once this migration was applied."""
-    return {_RENAMED.get(made["name"], made["name"]) for made in _MADE_BY_MIGRATION.finditer(migration)}
-
-
-def _unrecorded(database: Database) -> list[str]:
+def _applied(database: Database) -> Mapping[str, Applied] | None:
+    """What is known of the files that were applied; None where this user may not know."""
     try:
-        return pending_migrations(database)
-    except psycopg.Error as error:
-        # Whoever may not keep a record of migrations has not applied them this way either.
-        explained = database.explain(error)
-        if isinstance(explained, SchemaMissing) or isinstance(error, psycopg.errors.InsufficientPrivilege):
-            return [path.stem for path in sorted(MIGRATIONS_DIRECTORY.glob("*.sql"))]
-        raise explained from error
+        return applied_files(database)
+    except DatabaseError as error:
+        if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
+            return None
+        raise
+
+
+def _differences(applied: Mapping[str, Applied], tables: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is not there: files, or what is gone of those that were applied; and files that are other ones."""
+    pending = pending_files(applied)
+    never = [file.name for file in pending if file.name not in applied]
+    gone = [*tables, *(name for known in applied.values() for name in known.missing)]
+    # Without their tables functions are not worth a word.
+    migrations = [file.name for file in pending if file.is_migration]
+    return migrations or [*never, *gone], [file.name for file in pending if file.name not in never]
 
 
 def _pending(database: Database) -> Check:

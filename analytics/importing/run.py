@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 from uuid import UUID
 
+from analytics import locks
 from analytics.calls.make import Call, make_call
 from analytics.calls.row import moved_line
 from analytics.calls.store import store_lines
@@ -25,9 +26,6 @@ from analytics.pricing.price_list import PriceList
 from analytics.pricing.stored import load_price_list
 
 BATCH_ROWS = 10_000
-
-# Whoever stores a batch holds this one, salted with the client's id.
-IMPORT_LOCK = 7512
 
 _MAX_ORIGINAL_BYTES = 10_000
 
@@ -154,7 +152,8 @@ class _Import:
         with self._database.transaction() as connection:
             # Imports for the same client take turns: in two orders of the same rows they could deadlock.
             connection.execute(
-                "select pg_advisory_xact_lock(hashtextextended(%s, %s))", [str(self._client_id), IMPORT_LOCK]
+                "select pg_advisory_xact_lock(hashtextextended(%s, %s))",
+                [str(self._client_id), locks.IMPORTS],
             )
             result = store_lines(connection, batch)
         if result.unknown_clients:

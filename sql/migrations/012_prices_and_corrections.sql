@@ -1,14 +1,6 @@
--- What calls cost: prices with their dates, and corrections of costs that were booked. Needs 011.
+-- What calls cost: prices with their dates, and corrections of costs that were booked.
 --
---   1  prices            model_prices; price_list says when they changed
---   2  corrections       cost_corrections and their items: who, when, why, before, after
---   3  access            row-level security, the reader's grants
---
--- Units: *_usd are US dollars, in model_prices per its unit; *_at moments. Safe to run again, and safe to
--- paste into Supabase's SQL editor.
-
-
--- 1  Prices ----------------------------------------------------------------------------------------
+-- Units: *_usd are US dollars, in model_prices per its unit; *_at moments.
 
 -- One row per price: what a model costs from one moment until another. A client's own price goes before the
 -- installation's (client_id null), the model's own name before the base name of its dated snapshots before
@@ -31,7 +23,9 @@ create table if not exists model_prices (
     constraint model_prices_one_price_at_a_time
         unique nulls not distinct (client_id, source, model, effective_from),
     constraint model_prices_names_are_lower_case
-        check (source = lower(btrim(source)) and model = lower(btrim(model)) and source <> '' and model <> ''),
+        check (
+            source = lower(btrim(source)) and model = lower(btrim(model)) and source <> '' and model <> ''
+        ),
     constraint model_prices_ends_after_it_begins check (effective_from < effective_until),
     constraint model_prices_unit_is_known check (unit in ('1M tokens', 'minute')),
     constraint model_prices_are_amounts check (
@@ -48,21 +42,6 @@ create table if not exists price_list (
     revision uuid not null default gen_random_uuid()
 );
 
-create or replace function renew_price_list() returns trigger
-    language plpgsql
-    security definer
-    set search_path = public, pg_temp
-as $$
-begin
-    update price_list set revision = gen_random_uuid();
-    return null;
-end
-$$;
-
-create or replace trigger renew_price_list
-    after insert or update or delete or truncate on model_prices
-    for each statement execute function renew_price_list();
-
 -- The list of the guide, which an installation begins with. Only once: what was removed stays away.
 do $$
 begin
@@ -77,9 +56,6 @@ begin
     end if;
 end
 $$;
-
-
--- 2  Corrections -----------------------------------------------------------------------------------
 
 -- One row per correction of booked costs. Sums are over the calls that it changed.
 create table if not exists cost_corrections (
@@ -119,9 +95,6 @@ create table if not exists cost_correction_items (
     primary key (client_id, correction_id, usage_log_id),
     foreign key (client_id, correction_id) references cost_corrections (client_id, id) on delete cascade
 );
-
-
--- 3  Access ----------------------------------------------------------------------------------------
 
 -- A reader sees the installation's prices and those of its one client.
 alter table model_prices enable row level security;

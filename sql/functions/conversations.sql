@@ -1,18 +1,60 @@
--- The conversations that cost the most, as exactly and as fast as those with the most tokens, and the names of the
--- conversations that the live view's calls belong to. Needs 011 and 014.
---
--- Units: *_cost and cost_usd are US dollars. All run with the rights of who calls them, so that a reader sees its one
--- client. Safe to run again, and safe to paste into Supabase's SQL editor.
+-- The conversations with the most tokens, or that cost the most. *_cost and cost_usd are US dollars.
+-- All run with the rights of who calls them, so that a reader sees its one client.
 
 
--- One row per conversation with use in the period, the p_limit first ones by p_order: 'tokens' or 'cost', the most
--- first. Calls that name no conversation count for the one with their phone, else for their phone alone; calls with
--- neither are one row of nulls. openai + groq + other = total. share_of_tokens is of all the client's tokens in the
--- period, 0 to 1. A cost is that of the calls whose price is known: where unpriced_count is not 0 it is the least
--- that the conversation cost, and by that it has its place. Among equal costs the one with more tokens is first.
+-- What one conversation (as get_usage_by_conversation() tells them apart) used in a period, as far as folded.
+-- Three branches instead of one "or": each is one short range of the same index.
+create or replace function folded_conversation_usage(
+    p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date
+)
+    returns table (
+        total_tokens numeric, openai_tokens numeric, groq_tokens numeric, cost_usd numeric,
+        request_count numeric, unpriced_count numeric
+    )
+    language sql stable
+as $$
+    select
+        coalesce(sum(total_tokens), 0),
+        coalesce(sum(openai_tokens), 0),
+        coalesce(sum(groq_tokens), 0),
+        coalesce(sum(cost_usd), 0),
+        coalesce(sum(request_count), 0),
+        coalesce(sum(unpriced_count), 0)
+    from (
+        select total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        from usage_conversation_daily_rollup
+        where
+            client_id = p_client_id
+            and usage_date between p_first_date and p_last_date
+            and conversation_id = p_conversation_id
+        union all
+        select total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        from usage_conversation_daily_rollup
+        where
+            client_id = p_client_id
+            and usage_date between p_first_date and p_last_date
+            and conversation_id is null and phone = p_phone
+        union all
+        select total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        from usage_conversation_daily_rollup
+        where
+            client_id = p_client_id
+            and usage_date between p_first_date and p_last_date
+            and conversation_id is null and phone is null
+            and p_conversation_id is null and p_phone is null
+    ) as days
+$$;
+
+-- One row per conversation with use in the period, the p_limit first ones by p_order: 'tokens' or 'cost',
+-- the most first. Calls that name no conversation count for the one with their phone, else for their phone
+-- alone; calls with neither are one row of nulls. openai + groq + other = total. share_of_tokens is of all
+-- the client's tokens in the period, 0 to 1. A cost is that of the calls whose price is known: where
+-- unpriced_count is not 0 it is the least that the conversation cost, and by that it has its place. Among
+-- equal costs the one with more tokens is first.
 --
--- Adding up every conversation's days would be dear, so only those are added up that can be among the first: none
--- has more in the period than in its lifetime, and the p_limit-th best of what has been counted sets the bar.
+-- Adding up every conversation's days would be dear, so only those are added up that can be among the
+-- first: none has more in the period than in its lifetime, and the p_limit-th best of what has been counted
+-- sets the bar.
 --
 -- A second function of this name, without defaults: whoever gives fewer arguments means the guide's, below.
 create or replace function get_usage_by_conversation(
@@ -54,9 +96,9 @@ begin
     select first_date, last_date into v_first, v_last from usage_window(p_client_id, p_days, p_now);
 
     return query
-    -- Pending sums have their date, so what is in the period counts as it is. Nobody joins conversations as a
-    -- whole here or below: they are looked up one by one, where a log does not name its own. amount is what the
-    -- order goes by, here and below.
+    -- Pending sums have their date, so what is in the period counts as it is. Nobody joins conversations as
+    -- a whole here or below: they are looked up one by one, where a log does not name its own. amount is
+    -- what the order goes by, here and below.
     with pending as materialized (
         select
             resolved.id,
@@ -87,8 +129,8 @@ begin
         where client_id = p_client_id and last_date >= v_first and first_date <= v_last
     ),
 
-    -- One row per conversation as logged, and per pending row: the most that it can have in the period, and how
-    -- much is likely.
+    -- One row per conversation as logged, and per pending row: the most that it can have in the period, and
+    -- how much is likely.
     logged as (
         select
             conversation_id as id, null::text as lone_phone, amount as at_most, likely
@@ -112,9 +154,9 @@ begin
         group by id, lone_phone
     ),
 
-    -- The most promising ones are counted first; the p_limit-th best of them is the bar for all others. Pending
-    -- rows without an id stay in here and below: alone they are less than their whole, so they raise no bar too
-    -- high, and those of a conversation below the bar are below it too.
+    -- The most promising ones are counted first; the p_limit-th best of them is the bar for all others.
+    -- Pending rows without an id stay in here and below: alone they are less than their whole, so they
+    -- raise no bar too high, and those of a conversation below the bar are below it too.
     probes as materialized (
         select candidate.id, candidate.lone_phone, days.*
         from (select * from candidates order by likely desc limit 3 * p_limit) as candidate
@@ -129,7 +171,8 @@ begin
     bar as materialized (
         select sum(amount) as amount
         from (
-            select id, lone_phone, case when v_by_cost then cost_usd else total_tokens end as amount from probes
+            select id, lone_phone, case when v_by_cost then cost_usd else total_tokens end as amount
+            from probes
             union all
             select id, lone_phone, amount
             from pending
@@ -174,7 +217,8 @@ begin
             sum(unpriced_count) as unpriced_count
         from (
             select
-                id, lone_phone, total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+                id, lone_phone, total_tokens, openai_tokens, groq_tokens, cost_usd, request_count,
+                unpriced_count
             from folded
             union all
             select
@@ -223,7 +267,8 @@ begin
 end
 $$;
 
--- The same, the most tokens first: the guide's function, whose callers and whatever depends on it see no change.
+-- The same, the most tokens first: the guide's function, whose callers and whatever depends on it see no
+-- change.
 create or replace function get_usage_by_conversation(
     p_client_id uuid, p_days integer default 30, p_limit integer default 20, p_now timestamptz default now()
 )
@@ -236,41 +281,8 @@ create or replace function get_usage_by_conversation(
     set search_path = public, pg_temp
 as $$
     select
-        phone, conversation_name, total_tokens, total_cost, request_count, openai_tokens, groq_tokens, other_tokens,
+        phone, conversation_name, total_tokens, total_cost, request_count, openai_tokens, groq_tokens,
+        other_tokens,
         unpriced_count, conversation_id, share_of_tokens
     from get_usage_by_conversation(p_client_id, p_days, p_limit, p_now, 'tokens')
-$$;
-
-
--- One row per call that was made since a moment, the newest first, with the name of its conversation: the one it
--- names, or else the one with its phone.
-create or replace function get_named_calls_since(
-    p_client_id uuid, p_since timestamptz, p_limit integer default 5000
-)
-    returns table (
-        created_at timestamptz, id uuid, conversation_id uuid, phone text, conversation_name text, source text,
-        model text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric,
-        cost_basis text
-    )
-    language sql stable
-    set search_path = public, pg_temp
-as $$
-    select
-        call.created_at,
-        call.id,
-        coalesce(call.conversation_id, by_phone.id) as conversation_id,
-        call.phone,
-        coalesce(by_id.name, by_phone.name) as conversation_name,
-        call.source,
-        call.model,
-        call.prompt_tokens,
-        call.completion_tokens,
-        call.total_tokens,
-        call.cost_usd,
-        call.cost_basis
-    from get_calls_since(p_client_id, p_since, p_limit) as call
-    left join conversations as by_id on by_id.client_id = p_client_id and by_id.id = call.conversation_id
-    left join conversations as by_phone
-        on call.conversation_id is null and by_phone.client_id = p_client_id and by_phone.phone = call.phone
-    order by call.created_at desc, call.id desc
 $$;

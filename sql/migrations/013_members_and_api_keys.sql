@@ -1,13 +1,7 @@
--- Who may see what: people (members) and programs (API keys). Needs 011.
---
---   1  members           which person sees which client
---   2  api_keys          which program reads or writes for which client
+-- Who may see what: people (members) and programs (API keys).
 --
 -- Neither is for the dashboard's reader: who is looking is decided before anything is read as a client.
--- *_at are moments. Safe to run again, and safe to paste into Supabase's SQL editor.
-
-
--- 1  Members ---------------------------------------------------------------------------------------
+-- *_at are moments.
 
 -- One row per person and client; client_id null is every client, those that will come included, and only an
 -- administrator's. Emails are lower case, as sign-in compares them.
@@ -19,15 +13,15 @@ create table if not exists members (
     created_at timestamptz not null default now(),
     constraint members_once_per_client unique nulls not distinct (email, client_id),
     constraint members_email_is_lower_case
-        check (email = lower(btrim(email)) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$' and length(email) <= 320),
+        check (
+            email = lower(btrim(email)) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'
+            and length(email) <= 320
+        ),
     constraint members_role_is_known check (role in ('viewer', 'admin')),
     constraint members_of_all_clients_are_admins check (client_id is not null or role = 'admin')
 );
 
 create index if not exists members_client_id_idx on members (client_id);
-
-
--- 2  API keys --------------------------------------------------------------------------------------
 
 -- One row per key, of which only the SHA-256 hash is kept: a random key needs no slower one, and nobody who
 -- reads this table can use a key. Revoked ones stay, so that it is known what they were for.
@@ -47,20 +41,7 @@ create table if not exists api_keys (
 
 create index if not exists api_keys_client_id_idx on api_keys (client_id);
 
-
--- Access -------------------------------------------------------------------------------------------
-
--- No policy: only the owner and who bypasses row-level security. Supabase grants its visitors every new
--- table, so the grants are taken back, too.
+-- No policy: only the owner and who bypasses row-level security.
 alter table members enable row level security;
 alter table api_keys enable row level security;
 revoke all on members, api_keys from public;
-do $$
-declare
-    visitor name;
-begin
-    for visitor in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
-        execute format('revoke all on members, api_keys from %I', visitor);
-    end loop;
-end
-$$;

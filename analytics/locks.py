@@ -1,0 +1,20 @@
+"""Every advisory lock of the project, those of the database's functions included.
+
+CORRECTIONS, IMPORTS and TIMEZONE are a lock per client: the number is hashed with the client's id. All end with
+their transaction. Whoever takes several takes TIMEZONE before ROLLUPS.
+"""
+
+MIGRATIONS = 7500
+"""Whoever applies the files of sql/: one run at a time."""
+TIMEZONE = 7501
+"""timezone_lock() in sql/functions/sums.sql: a client's writers share it, a new time zone has it alone."""
+ROLLUPS = 7502
+"""rollup_lock() in sql/functions/sums.sql: whoever writes to the rollups."""
+DEMO = 7510
+"""Whoever fills a demo, until the commit."""
+CLIENTS = 7511
+"""Whoever looks for a client by name, to create it when it is missing."""
+IMPORTS = 7512
+"""Whoever stores a batch of an import: in two orders of the same rows two could deadlock."""
+CORRECTIONS = 7514
+"""Whoever corrects costs or undoes a correction."""

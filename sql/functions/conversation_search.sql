@@ -1,0 +1,201 @@
+-- Conversations are found by what of them is seen (see functions/phones.sql). A name without its accents is
+-- taken for the name, and neither a superuser nor an extension is needed for that, nor a collation of the
+-- server's: `unaccent` and ICU are not everywhere.
+
+
+-- The text as a search compares it, on both sides: without case, accents and marks (composed or not), with
+-- ligatures and full-width letters taken apart, and letters that Unicode does not decompose as people type
+-- them (a sharp s as ss, a stroked o as o, a dotless i as i). analytics.formatting.folded() does the same
+-- in Python. Only Unicode can be taken apart: in a database of another encoding case is all that goes. Some
+-- 0.01 ms for a name that is not ASCII.
+create or replace function folded(p_text text) returns text
+    -- Without a search_path of its own, which would take as long as the work: search_conversations() sets
+    -- one.
+    language plpgsql immutable strict parallel safe
+as $$
+declare
+    folded text;
+begin
+    if octet_length(p_text) = length(p_text) or getdatabaseencoding() <> 'UTF8' then
+        return lower(p_text);
+    end if;
+    folded := regexp_replace(
+        lower(normalize(p_text, nfkd)),
+        -- Marks of Latin, Greek and Cyrillic; Hebrew points; Arabic signs; what has no width.
+        '[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7'
+            || '\u0610-\u061a\u0640\u064b-\u065f\u0670'
+            || '\u00ad\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff]',
+        '', 'g'
+    );
+    if octet_length(folded) = length(folded) then
+        return folded;
+    end if;
+    -- Looked for first, as translate() is slow. Some servers' lower() knows only ASCII, hence the capitals.
+    if folded ~ '[\u0391-\u03a9\u0402-\u042f\u0531-\u0556]' then
+        folded := translate(
+            folded,
+            U&'\0391\0392\0393\0394\0395\0396\0397\0398\0399\039a\039b\039c\039d\039e\039f\03a0'
+            || U&'\03a1\03a3\03a4\03a5\03a6\03a7\03a8\03a9\0410\0411\0412\0413\0414\0415\0416\0417'
+            || U&'\0418\041a\041b\041c\041d\041e\041f\0420\0421\0422\0423\0424\0425\0426\0427\0428'
+            || U&'\0429\042a\042b\042c\042d\042e\042f\0402\0404\0405\0406\0408\0409\040a\040b\040f'
+            || U&'\0531\0532\0533\0534\0535\0536\0537\0538\0539\053a\053b\053c\053d\053e\053f\0540'
+            || U&'\0541\0542\0543\0544\0545\0546\0547\0548\0549\054a\054b\054c\054d\054e\054f\0550'
+            || U&'\0551\0552\0553\0554\0555\0556',
+            U&'\03b1\03b2\03b3\03b4\03b5\03b6\03b7\03b8\03b9\03ba\03bb\03bc\03bd\03be\03bf\03c0'
+            || U&'\03c1\03c3\03c4\03c5\03c6\03c7\03c8\03c9\0430\0431\0432\0433\0434\0435\0436\0437'
+            || U&'\0438\043a\043b\043c\043d\043e\043f\0440\0441\0442\0443\0444\0445\0446\0447\0448'
+            || U&'\0449\044a\044b\044c\044d\044e\044f\0452\0454\0455\0456\0458\0459\045a\045b\045f'
+            || U&'\0561\0562\0563\0564\0565\0566\0567\0568\0569\056a\056b\056c\056d\056e\056f\0570'
+            || U&'\0571\0572\0573\0574\0575\0576\0577\0578\0579\057a\057b\057c\057d\057e\057f\0580'
+            || U&'\0581\0582\0583\0584\0585\0586'
+        );
+    end if;
+    if folded ~ ('[\u00f8\u0142\u0111\u00f0\u0127\u0167\u014b\u0138\u0131\u03c2\u2019\u2018\u2010\u2011\u2013'
+        || '\u2014\u1e9e\u00c6\u0152\u00de\u00d8\u0141\u0110\u00d0\u0126\u0166\u014a\u00df\u00e6\u0153'
+        || '\u00fe]')
+    then
+        folded := translate(
+            folded,
+            U&'\00f8\0142\0111\00f0\0127\0167\014b\0138\0131\03c2\2019\2018\2010\2011\2013\2014'
+            || U&'\1e9e\00c6\0152\00de\00d8\0141\0110\00d0\0126\0166\014a',
+            U&'olddhtnki\03c3''''----'
+            || U&'\00df\00e6\0153\00feolddhtn'
+        );
+        folded := replace(replace(folded, U&'\00df', 'ss'), U&'\00e6', 'ae');
+        folded := replace(replace(folded, U&'\0153', 'oe'), U&'\00fe', 'th');
+    end if;
+    return folded;
+end
+$$;
+
+-- One row per conversation with use in the period that fits the search, a page of them in the order asked
+-- for. matched_count says how many there are in all. Conversations are told apart as
+-- get_usage_by_conversation() does. p_search is a part of the name or the phone, or what the id begins
+-- with, as folded() takes them (no sign in it stands for others), or a handle; p_sort one of tokens, cost,
+-- requests, name, last. Names and phones are looked for and sorted by as whoever asks may see them: who may
+-- not see a phone cannot find out whether it is there, either.
+create or replace function search_conversations(
+    p_client_id uuid, p_first_date date, p_last_date date, p_search text default '',
+    p_sort text default 'tokens',
+    p_descending boolean default true, p_limit integer default 50, p_offset integer default 0
+)
+    returns table (
+        conversation_id uuid, phone text, conversation_name text, first_date date, last_date date,
+        total_tokens bigint, openai_tokens bigint, groq_tokens bigint, other_tokens bigint,
+        total_cost numeric,
+        request_count bigint, unpriced_count bigint, matched_count bigint
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    -- A lone accent folds to nothing, which would be in every name.
+    sought constant text := coalesce(nullif(folded(p_search), ''), lower(p_search), '');
+begin
+    if p_sort is null or p_sort not in ('tokens', 'cost', 'requests', 'name', 'last') then
+        raise exception 'sort must be tokens, cost, requests, name or last, not %', coalesce(p_sort, 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if p_limit is null or p_limit not between 1 and 1000 or p_offset is null or p_offset < 0 then
+        raise exception 'a page has 1 to 1000 conversations and begins at 0 or later'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    return query
+    -- One row per conversation as logged.
+    with logged as materialized (
+        select
+            conversation_id, phone,
+            min(usage_date) as first_date,
+            max(usage_date) as last_date,
+            sum(total_tokens) as total_tokens,
+            sum(openai_tokens) as openai_tokens,
+            sum(groq_tokens) as groq_tokens,
+            sum(cost_usd) as cost_usd,
+            sum(request_count) as request_count,
+            sum(unpriced_count) as unpriced_count
+        from usage_conversation_daily
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        group by conversation_id, phone
+    ),
+
+    resolved as (
+        select
+            logged.*,
+            coalesce(logged.conversation_id, known.id) as id,
+            case when coalesce(logged.conversation_id, known.id) is null then logged.phone end as lone_phone
+        from logged
+        left join conversations as known
+            on logged.conversation_id is null and known.client_id = p_client_id and known.phone = logged.phone
+    ),
+
+    counted as (
+        select
+            id, lone_phone,
+            min(first_date) as first_date,
+            max(last_date) as last_date,
+            sum(total_tokens) as total_tokens,
+            sum(openai_tokens) as openai_tokens,
+            sum(groq_tokens) as groq_tokens,
+            sum(cost_usd) as cost_usd,
+            sum(request_count) as request_count,
+            sum(unpriced_count) as unpriced_count
+        from resolved
+        group by id, lone_phone
+    ),
+
+    named as (
+        select counted.*, coalesce(known.phone, counted.lone_phone) as phone, known.name
+        from counted
+        left join conversations as known on known.client_id = p_client_id and known.id = counted.id
+    ),
+
+    fitting as (
+        select *, count(*) over () as matched_count
+        from named
+        where
+            sought = ''
+            or strpos(folded(found_name(name, phone)), sought) > 0
+            or strpos(folded(found_phone(phone)), sought) > 0
+            -- However the digits are set apart: "+55 11 98765-4321" finds 5511987654321.
+            or sought ~ '^[-0-9 ().+]*[0-9]{2}[-0-9 ().+]*$'
+                and strpos(
+                    regexp_replace(found_phone(phone), '[^0-9]', '', 'g'),
+                    regexp_replace(sought, '[^0-9]', '', 'g')
+                ) > 0
+            or starts_with(id::text, sought)
+            or p_search ~ '^p[0-9a-f]{32}$'
+                and phone_handle(read_phone_secret(), p_client_id, lone_phone) = p_search
+    )
+
+    select
+        id, phone, name, first_date, last_date, total_tokens::bigint, openai_tokens::bigint,
+        groq_tokens::bigint, (total_tokens - openai_tokens - groq_tokens)::bigint, cost_usd,
+        request_count::bigint, unpriced_count::bigint, matched_count
+    from fitting
+    order by
+        -- One of them is a number, a day or a name; the others are null for all.
+        case when p_descending then
+            case p_sort
+                when 'tokens' then total_tokens when 'cost' then cost_usd when 'requests' then request_count
+            end
+        end desc nulls last,
+        case when not p_descending then
+            case p_sort
+                when 'tokens' then total_tokens when 'cost' then cost_usd when 'requests' then request_count
+            end
+        end,
+        case when p_descending and p_sort = 'last' then last_date end desc nulls last,
+        case when not p_descending and p_sort = 'last' then last_date end,
+        case when p_descending and p_sort = 'name' then
+            lower(coalesce(found_name(name, phone), found_phone(phone)))
+        end desc nulls last,
+        case when not p_descending and p_sort = 'name' then
+            lower(coalesce(found_name(name, phone), found_phone(phone)))
+        end nulls last,
+        total_tokens desc, found_phone(phone) nulls last, id nulls last, md5(phone)
+    limit p_limit
+    offset p_offset;
+end
+$$;

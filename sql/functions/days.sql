@@ -1,0 +1,55 @@
+-- Periods as days of the client, first and last included, and as moments.
+
+
+-- p_days whole days of the client, the day of p_now included. No row for a client that is not there (or that
+-- the reader may not see).
+create or replace function usage_window(p_client_id uuid, p_days integer, p_now timestamptz)
+    returns table (first_date date, last_date date)
+    language plpgsql stable
+    rows 1
+    set search_path = public, pg_temp
+as $$
+begin
+    if p_days is null or p_days not between 1 and 3660 then
+        raise exception 'days must be between 1 and 3660, not %', coalesce(p_days::text, 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    return query
+    select (p_now at time zone timezone)::date - (p_days - 1), (p_now at time zone timezone)::date
+    from clients
+    where id = p_client_id;
+end
+$$;
+
+-- The moments in which these days of the client begin and are over. No row for a client that is not there (or
+-- that the reader may not see).
+create or replace function moments_of_days(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (first_at timestamptz, end_at timestamptz, timezone text)
+    language sql stable
+    rows 1
+    set search_path = public, pg_temp
+as $$
+    select
+        p_first_date::timestamp at time zone timezone,
+        (p_last_date + 1)::timestamp at time zone timezone,
+        timezone
+    from clients
+    where id = p_client_id
+$$;
+
+create or replace function days_of_weeks(p_weeks integer) returns integer
+    language plpgsql immutable parallel safe
+as $$
+begin
+    if p_weeks is null or p_weeks not between 1 and 520 then
+        raise exception 'weeks must be between 1 and 520, not %', coalesce(p_weeks::text, 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    return 7 * p_weeks;
+end
+$$;
+
+-- The cards tell OpenAI and Groq from everything else.
+create or replace function usage_provider(p_source text) returns text
+    language sql immutable parallel safe
+    return case when p_source in ('openai', 'groq') then p_source else 'other' end;

@@ -1,0 +1,78 @@
+-- What Data health asks: whether the sums are those of the calls, and which calls tell little.
+-- All run with the rights of who calls them, so that a reader sees its one client.
+
+
+-- One row per day, source and model whose sums differ from the calls themselves; none, unless somebody
+-- changed the sums by hand or dropped old calls. Reads all calls of the period.
+create or replace function check_usage_sums(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        usage_date date, source text, model text, summed_tokens bigint, logged_tokens bigint,
+        summed_cost numeric, logged_cost numeric, summed_count bigint, logged_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    with logged as (
+        select
+            (log.created_at at time zone period.timezone)::date as usage_date,
+            log.source,
+            log.model,
+            sum(log.total_tokens)::bigint as total_tokens,
+            sum(log.cost_usd) as cost_usd,
+            count(*) as request_count
+        from moments_of_days(p_client_id, p_first_date, p_last_date) as period
+        inner join usage_logs as log
+            on log.client_id = p_client_id
+            and log.created_at >= period.first_at
+            and log.created_at < period.end_at
+        group by (log.created_at at time zone period.timezone)::date, log.source, log.model
+    ),
+
+    summed as (
+        select usage_date, source, model, total_tokens, cost_usd, request_count
+        from usage_daily
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+    )
+
+    select
+        coalesce(summed.usage_date, logged.usage_date) as usage_date,
+        coalesce(summed.source, logged.source) as source,
+        coalesce(summed.model, logged.model) as model,
+        coalesce(summed.total_tokens, 0),
+        coalesce(logged.total_tokens, 0),
+        coalesce(summed.cost_usd, 0),
+        coalesce(logged.cost_usd, 0),
+        coalesce(summed.request_count, 0),
+        coalesce(logged.request_count, 0)
+    from summed
+    full join logged
+        on logged.usage_date = summed.usage_date
+        and logged.source = summed.source
+        -- Nothing in place of null, as a full join needs equality; no model has this name.
+        and coalesce(logged.model, E'\x01') = coalesce(summed.model, E'\x01')
+    where
+        (summed.total_tokens, summed.cost_usd, summed.request_count)
+        is distinct from (logged.total_tokens, logged.cost_usd, logged.request_count)
+    order by usage_date, source, model
+$$;
+
+-- One row per source with use in the period: the last call, and calls that tell little.
+create or replace function get_usage_gaps(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        source text, last_call_at timestamptz, request_count bigint, unpriced_count bigint,
+        zero_token_count bigint, without_conversation_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        source,
+        max(last_call_at) as last_call_at,
+        sum(request_count)::bigint as request_count,
+        sum(unpriced_count)::bigint as unpriced_count,
+        sum(zero_token_count)::bigint as zero_token_count,
+        sum(without_conversation_count)::bigint as without_conversation_count
+    from usage_hourly_between(p_client_id, p_first_date, p_last_date)
+    group by source
+    order by request_count desc, source
+$$;

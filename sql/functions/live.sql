@@ -1,0 +1,80 @@
+-- The calls of the last minutes, read from usage_logs itself. *_cost and cost_usd are US dollars.
+-- All run with the rights of who calls them, so that a reader sees its one client.
+
+
+-- One row per call that was made since a moment, the newest first.
+create or replace function get_calls_since(
+    p_client_id uuid, p_since timestamptz, p_limit integer default 5000
+)
+    returns table (
+        created_at timestamptz, id uuid, conversation_id uuid, phone text, source text, model text,
+        prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric, cost_basis text
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        created_at, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,
+        cost_usd, cost_basis
+    from usage_logs
+    where client_id = p_client_id and created_at >= p_since
+    order by created_at desc, id desc
+    limit p_limit
+$$;
+
+-- One row per call that was made since a moment, the newest first, with the name of its conversation: the
+-- one it names, or else the one with its phone.
+create or replace function get_named_calls_since(
+    p_client_id uuid, p_since timestamptz, p_limit integer default 5000
+)
+    returns table (
+        created_at timestamptz, id uuid, conversation_id uuid, phone text, conversation_name text,
+        source text,
+        model text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric,
+        cost_basis text
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        call.created_at,
+        call.id,
+        coalesce(call.conversation_id, by_phone.id) as conversation_id,
+        call.phone,
+        coalesce(by_id.name, by_phone.name) as conversation_name,
+        call.source,
+        call.model,
+        call.prompt_tokens,
+        call.completion_tokens,
+        call.total_tokens,
+        call.cost_usd,
+        call.cost_basis
+    from get_calls_since(p_client_id, p_since, p_limit) as call
+    left join conversations as by_id on by_id.client_id = p_client_id and by_id.id = call.conversation_id
+    left join conversations as by_phone
+        on call.conversation_id is null and by_phone.client_id = p_client_id and by_phone.phone = call.phone
+    order by call.created_at desc, call.id desc
+$$;
+
+-- One row per minute and source with calls since a moment. zero_token_count are calls that tell no usage.
+create or replace function get_usage_by_minute(p_client_id uuid, p_since timestamptz, p_until timestamptz)
+    returns table (
+        minute_at timestamptz, source text, total_tokens bigint, total_cost numeric, request_count bigint,
+        unpriced_count bigint, zero_token_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        date_trunc('minute', created_at) as minute_at,
+        source,
+        sum(total_tokens)::bigint as total_tokens,
+        sum(cost_usd) as total_cost,
+        count(*) as request_count,
+        count(*) filter (where cost_basis = 'unpriced') as unpriced_count,
+        count(*) filter (where total_tokens = 0) as zero_token_count
+    from usage_logs
+    where client_id = p_client_id and created_at >= p_since and created_at < p_until
+    group by date_trunc('minute', created_at), source
+    order by minute_at, source
+$$;

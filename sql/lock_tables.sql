@@ -1,0 +1,25 @@
+-- Locks all tables and views that there are, at once: what follows in the same transaction may then be at
+-- them in any order, and no writer waits for it in a circle.
+
+do $$
+declare
+    standing constant regclass[] := array(
+        select oid
+        from pg_class
+        where
+            relnamespace = 'public'::regnamespace
+            and relname in (
+                'api_keys', 'clients', 'conversations', 'cost_correction_items', 'cost_corrections',
+                'members', 'model_prices', 'phone_secret', 'price_list', 'usage_conversation',
+                'usage_conversation_daily',
+                'usage_conversation_daily_rollup', 'usage_conversation_rollup', 'usage_daily',
+                'usage_daily_rollup', 'usage_hourly_days', 'usage_hourly_rollup', 'usage_logs',
+                'usage_pending'
+            )
+    );
+begin
+    if standing <> '{}' then
+        call lock_in_bites(standing);
+    end if;
+end
+$$;
