@@ -28,6 +28,7 @@ test: .venv/dev ## run all tests; those in a browser need Chromium
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: .venv/dev ## lint, formatting and types
+	$(BIN)/sqlfluff lint --nocolor sql
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -1,7 +1,7 @@
 """Every advisory lock of the project, those of the database's functions included.
 
-CORRECTIONS, IMPORTS and TIMEZONE are a lock per client: the number is hashed with the client's id. All end with
-their transaction. Whoever takes several takes TIMEZONE before ROLLUPS.
+CORRECTIONS, IMPORTS and TIMEZONE are a lock per client: the number is hashed with the client's id. All end
+with their transaction. Whoever takes several takes TIMEZONE before ROLLUPS.
 """
 
 MIGRATIONS = 7500
