@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
@@ -167,6 +167,11 @@ def age(moment: datetime, now: datetime) -> str:
 def day(value: date) -> str:
     """`22 Nov 2026`."""
     return f"{value.day} {value:%b %Y}"
+
+
+def utc_moment(value: datetime) -> str:
+    """`2026-03-18 12:00 UTC`."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def folded(text: str) -> str:

@@ -90,7 +90,10 @@ def code_spans(texts: str | list[str]) -> list[str]:
 def commands(command: click.Command, *names: str) -> Iterator[tuple[str, click.Command]]:
     """Each command with its name, such as "members add"."""
     if isinstance(command, click.Group):
-        for name, below in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
             yield from commands(below, *names, name)
     else:
         yield " ".join(names), command

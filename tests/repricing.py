@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from analytics.corrections import Correction, Outcome, Selection, correct, select_calls
+from analytics.corrections import Correction, CorrectionResult, Selection, apply_correction, select_calls
 from analytics.database import Database
 from tests import factories
 from tests.factories import NOW
@@ -41,8 +41,8 @@ def calls(
     return select_calls(database, str(client), first, last, **only)
 
 
-def apply(database: Database, client: object, **only: Any) -> Outcome:
-    return correct(database, calls(database, client, **only), by="ana", reason="the new contract")
+def apply(database: Database, client: object, **only: Any) -> CorrectionResult:
+    return apply_correction(database, calls(database, client, **only), by="ana", reason="the new contract")
 
 
 def corrected(database: Database, client: object, **only: Any) -> Correction:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,12 @@ LAYERS = (
     {"errors", "config", "bounded_json", "locks"},
     {"api_client", "embedded", "pulse"},
     {"database", "formatting", "migrations", "serving"},
-    {"pricing", "calls", "clients", "queries", "corrections"},
-    {"charts", "importing", "demo", "tracking", "exports"},
+    {"pricing"},
+    {"calls"},
+    {"clients"},
+    {"queries", "corrections", "demo", "importing", "tracking"},
+    {"charts"},
+    {"exports"},
     {"health", "access"},
     {"ui", "commands", "api"},
     {"__main__"},
@@ -51,6 +56,9 @@ def _imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        # What is imported when it is first used is named by a text.
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names |= set(re.findall(r"^(analytics\.[\w.]+)(?::\w+)?$", node.value))
     return names
 
 
@@ -82,6 +90,15 @@ def test_folders_of_pages_do_not_import_each_other() -> None:
 def test_only_one_module_uses_the_session_state() -> None:
     using = [path.name for path in SOURCES if "session_state" in path.read_text(encoding="utf-8")]
     assert using == ["state.py"]
+
+
+def test_no_room_imports_itself_by_way_of_others() -> None:
+    imports: dict[str, set[str]] = {}
+    for room, imported in _imports_of_rooms():
+        if room != imported:
+            imports.setdefault(room, set()).add(imported)
+
+    TopologicalSorter(imports).prepare()  # raises CycleError, with the rooms that it goes through
 
 
 @pytest.mark.parametrize(

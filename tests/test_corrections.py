@@ -10,7 +10,14 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from analytics.corrections import ModelCosts, list_corrections, preview, record, survey_costs, undo
+from analytics.corrections import (
+    ModelCosts,
+    list_corrections,
+    preview,
+    preview_costs,
+    record,
+    undo_correction,
+)
 from analytics.database import Database, Query
 from analytics.errors import DataRefused, InvalidInput
 from tests import factories
@@ -73,7 +80,7 @@ def test_a_correction_does_what_the_preview_promised_and_leaves_nothing_to_do(
 ) -> None:
     factories.insert_usage(database, log(acme), log(acme, cost_usd=Decimal(0), cost_basis="unpriced"))
 
-    promised = survey_costs(database, calls(database, acme))
+    promised = preview_costs(database, calls(database, acme))
     outcome = apply(database, acme)
     again = apply(database, acme)
 
@@ -108,7 +115,7 @@ def test_undoing_restores_each_call_as_it_was_written(
     correction = corrected(database, acme)
     assert list(map(Decimal, costs(connection, booked, unpriced))) == [Decimal("0.0093")] * 2
 
-    undoing = undo(database, str(correction.id), by="bob")
+    undoing = undo_correction(database, str(correction.id), by="bob")
 
     assert stored(connection, booked["id"], unpriced["id"]) == before
     assert (undoing.restored_count, undoing.changed_count, undoing.deleted_count) == (2, 0, 0)
@@ -132,17 +139,17 @@ def test_corrections_of_the_same_calls_are_undone_backwards(
     another = corrected(database, acme)
 
     with pytest.raises(InvalidInput, match=f"{both.id} cannot be undone: correction {another.id} of "):
-        undo(database, str(both.id), by="bob")
+        undo_correction(database, str(both.id), by="bob")
     # The two of different calls do not stand on each other.
-    undo(database, str(one.id).upper(), by="bob")
+    undo_correction(database, str(one.id).upper(), by="bob")
     with pytest.raises(InvalidInput, match=r'\("the new contract"\) changed some of .*: undo that one first'):
-        undo(database, str(both.id), by="bob")
-    undo(database, str(another.id), by="bob")
-    undo(database, str(both.id), by="bob")
+        undo_correction(database, str(both.id), by="bob")
+    undo_correction(database, str(another.id), by="bob")
+    undo_correction(database, str(both.id), by="bob")
 
     assert stored(connection, first_call["id"], second_call["id"]) == before
     with pytest.raises(InvalidInput, match=f"correction {both.id} was undone by bob at .*: there is nothing"):
-        undo(database, str(both.id), by="bob")
+        undo_correction(database, str(both.id), by="bob")
 
 
 def test_undoing_leaves_calls_that_were_changed_or_deleted_since(
@@ -161,7 +168,7 @@ def test_undoing_leaves_calls_that_were_changed_or_deleted_since(
     connection.execute("delete from usage_logs where id = %s", [ids[4]])
     since = stored(connection, *ids[:3])
 
-    undoing = undo(database, str(correction.id), by="bob")
+    undoing = undo_correction(database, str(correction.id), by="bob")
 
     assert (undoing.restored_count, undoing.changed_count, undoing.deleted_count) == (2, 3, 1)
     assert stored(connection, *ids) == [
@@ -175,7 +182,7 @@ def test_undoing_leaves_calls_that_were_changed_or_deleted_since(
 @pytest.mark.parametrize("correction_id", ["abc", "", str(UUID(int=5)), "' or true --"])
 def test_undoing_what_is_no_correction(database: Database, correction_id: str) -> None:
     with pytest.raises(InvalidInput, match=f'no correction has the id "{correction_id}" in .* lists them'):
-        undo(database, correction_id, by="bob")
+        undo_correction(database, correction_id, by="bob")
 
 
 def test_corrections_are_listed_newest_first(
@@ -205,7 +212,7 @@ def test_many_batches_are_one_correction(
     assert (correction.request_count, correction.cost_after_usd) == (12, 12 * Decimal("0.0093"))
     assert set(map(Decimal, costs(connection, *rows))) == {Decimal("0.0093")}
     assert wrong_sums(connection) == []
-    assert undo(database, str(correction.id), by="bob").restored_count == 12
+    assert undo_correction(database, str(correction.id), by="bob").restored_count == 12
     assert stored(connection, *(row["id"] for row in rows)) == before
     assert wrong_sums(connection) == []
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from analytics.corrections import list_corrections, undo
+from analytics.corrections import list_corrections, undo_correction
 from analytics.database import Database
 from analytics.errors import InvalidInput
 from tests import factories
@@ -72,7 +72,7 @@ def test_undoings_at_once_are_one(
 
     def try_to_undo(_connection: object) -> int | str:
         try:
-            return undo(database, str(correction.id), by="bob").restored_count
+            return undo_correction(database, str(correction.id), by="bob").restored_count
         except InvalidInput as error:
             return str(error)
 
@@ -148,12 +148,12 @@ def test_a_call_that_changes_while_it_is_undone_stays_as_it_was_changed(
 ) -> None:
     changed, other = log(acme), log(acme)
     factories.insert_usage(database, changed, other)
-    correction = corrected(database, acme)
+    correction_id = str(corrected(database, acme).id)
 
     with ThreadPoolExecutor(1) as thread:
         with psycopg.connect(dsn(database.url)) as writer:
             writer.execute("update usage_logs set cost_usd = 9 where id = %s", [changed["id"]])
-            waiting = started(thread, connection, lambda: undo(database, str(correction.id), by="bob"))
+            waiting = started(thread, connection, lambda: undo_correction(database, correction_id, by="bob"))
         undoing = waiting.result()
 
     assert (undoing.restored_count, undoing.changed_count) == (1, 1)

@@ -31,7 +31,7 @@ from websockets.typing import Origin, Subprotocol
 
 from analytics.__main__ import main
 from analytics.access.keys import create_key
-from analytics.access.members import member_lines
+from analytics.access.members import list_members
 from analytics.api import PATHS
 from analytics.api.bodies import MAX_BODY_BYTES
 from analytics.config import PROJECT_DIRECTORY, access_settings
@@ -335,9 +335,9 @@ def test_the_sql_of_the_guide_makes_the_first_admin(database: Database) -> None:
         for statements in blocks(GUIDE, "sql"):
             connection.execute(statements.encode())
 
-    assert list(member_lines(database)) == [
-        "ada@example.com  admin  all clients",
-        "grace@example.com  viewer  Acme",
+    assert list_members(database) == [
+        ("ada@example.com", "admin", None),
+        ("grace@example.com", "viewer", "Acme"),
     ]
 
 

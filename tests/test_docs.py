@@ -103,8 +103,9 @@ def test_each_command_of_the_documents_is_one(path: Path) -> None:
         command: click.Command = main
         for word in shlex.split(words, comments=True):
             if isinstance(command, click.Group) and not word.startswith("-"):
-                assert word in command.commands, f"python -m analytics{words}: no command {word}"
-                command = command.commands[word]
+                below = command.get_command(click.Context(command), word)
+                assert below is not None, f"python -m analytics{words}: no command {word}"
+                command = below
             elif word.startswith("--"):
                 assert word in _options(command), f"python -m analytics{words}: no option {word}"
 

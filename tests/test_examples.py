@@ -226,7 +226,9 @@ def _run_ours(arguments: list[str], database: Database) -> None:
 def _parse(command: click.Command, arguments: list[str]) -> None:
     """Raises where click would refuse the arguments."""
     while isinstance(command, click.Group):
-        command, arguments = command.commands[arguments[0]], arguments[1:]
+        below = command.get_command(click.Context(command), arguments[0])
+        assert below is not None
+        command, arguments = below, arguments[1:]
     command.make_context("documented", list(arguments))
 
 

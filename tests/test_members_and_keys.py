@@ -83,7 +83,10 @@ def test_members_are_removed_from_one_client_or_from_all(database: Database, acm
         (["add", "ada @example.com", "--client", "Acme"], "an email address is needed"),
         (["add", "ada\0@example.com", "--client", "Acme"], "an email address is needed"),
         (["add", f"{'a' * 320}@example.com", "--client", "Acme"], "an email address is needed"),
-        (["add", "ada@example.com"], "name one with --client, or add --role admin"),
+        (
+            ["add", "ada@example.com"],
+            "only an admin may see all clients: name a client for a viewer, or give the role admin",
+        ),
         (["add", "ada@example.com", "--client", "Nobody"], 'no client is called "Nobody"'),
         (["remove", "ada@example.com"], "ada@example.com is no member of any client"),
         (["remove", "ada@example.com", "--client", "Acme"], "ada@example.com is no member of Acme"),

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from analytics.corrections import select_calls, survey_costs
+from analytics.corrections import preview_costs, select_calls
+from analytics.corrections.price_changes import preview_price
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
 from analytics.pricing.editing import (
@@ -18,7 +19,6 @@ from analytics.pricing.editing import (
     checked_price,
     end_price,
     load_price_book,
-    preview_price,
 )
 from analytics.pricing.price_list import ListedPrice
 from tests import factories
@@ -238,7 +238,8 @@ def test_a_preview_is_what_repricing_finds_once_it_is_saved(database: Database, 
 
     add_price(database, price())
 
-    assert survey_costs(database, select_calls(database, str(acme), TODAY, TODAY)).by_model == effect.by_model
+    today = select_calls(database, str(acme), TODAY, TODAY)
+    assert preview_costs(database, today).by_model == effect.by_model
     assert effect.total.changed_count == 2
 
 

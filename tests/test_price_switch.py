@@ -8,19 +8,17 @@ from uuid import UUID
 
 import pytest
 
-from analytics.corrections import correct, select_calls, undo
+from analytics.corrections import apply_correction, select_calls, undo_correction
+from analytics.corrections.price_changes import preview_days, preview_switch
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
 from analytics.pricing.editing import add_price, checked_price
-from analytics.pricing.entries import read_entries
 from analytics.pricing.price_list import GUIDE_PRICES, PriceList, Usage
-from analytics.pricing.stored import load_price_list
+from analytics.pricing.stored import load_price_list, read_entries
 from analytics.pricing.switch import (
     ListInUse,
     ListName,
     list_in_use,
-    preview_days,
-    preview_switch,
     use_list,
 )
 from tests import factories
@@ -198,13 +196,13 @@ def test_the_preview_says_what_repricing_then_books_and_all_of_it_is_undone(
 
     use_list(database, "public", midnight, by="ana")
     assert database.read(calls_statement)[0].records == booked.records
-    outcome = correct(
+    outcome = apply_correction(
         database, select_calls(database, str(acme), TODAY - DAY, TODAY), by="ana", reason="paid plan"
     )
     assert outcome.repricing.total == preview.total
 
     assert outcome.correction is not None
-    undo(database, str(outcome.correction.id), by="ana")
+    undo_correction(database, str(outcome.correction.id), by="ana")
     use_list(database, "guide", midnight, by="ana")
     assert database.read(calls_statement)[0].records == booked.records
     assert rows(database) == prices

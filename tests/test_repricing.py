@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from analytics.corrections import ModelCosts, list_corrections, survey_costs
+from analytics.corrections import ModelCosts, list_corrections, preview_costs
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
 from tests import factories
@@ -46,7 +46,7 @@ def test_a_preview_shows_booked_and_repriced_costs_and_changes_nothing(
     )
     before = rows_with_their_versions()
 
-    repricing = survey_costs(database, calls(database, acme))
+    repricing = preview_costs(database, calls(database, acme))
 
     # The largest difference first.
     assert list(repricing.by_model.items()) == [
@@ -229,9 +229,9 @@ def test_metadata_that_means_something_else_is_passed_over(
 @pytest.mark.parametrize(
     ("first", "last", "message"),
     [
-        (date(2026, 3, 19), TODAY, "--from 2026-03-19 is after --to 2026-03-18: give the earlier day first"),
-        (date(1999, 12, 31), TODAY, "--from must be in one of the years 2000 to 2099, not 1999-12-31"),
-        (TODAY, date(9999, 12, 31), "--to must be in one of the years 2000 to 2099, not 9999-12-31"),
+        (date(2026, 3, 19), TODAY, "the first day, 2026-03-19, is after the last one, 2026-03-18"),
+        (date(1999, 12, 31), TODAY, "days must lie in 2000 to 2099, not on 1999-12-31"),
+        (TODAY, date(9999, 12, 31), "days must lie in 2000 to 2099, not on 9999-12-31"),
     ],
 )
 def test_impossible_days(database: Database, acme: UUID, first: date, last: date, message: str) -> None:
@@ -250,7 +250,7 @@ def test_clients_that_cannot_be_meant(database: Database, acme: UUID) -> None:
 def test_no_calls_to_price(database: Database, acme: UUID) -> None:
     def error(**only: Any) -> str:
         with pytest.raises(InvalidInput) as found:
-            survey_costs(database, calls(database, acme, **only))
+            preview_costs(database, calls(database, acme, **only))
         return str(found.value)
 
     assert error() == '"Acme" has no calls: log or import some first'

@@ -142,9 +142,15 @@ def test_no_corrections_yet(database: Database) -> None:
         ),
         (("--from", "2026-03-19", "--to", "2026-03-18"), "--from 2026-03-19 is after --to 2026-03-18"),
         ((*THIS_DAY, "--apply"), '--apply needs --reason "why", which is kept with the correction'),
-        ((*THIS_DAY, "--apply", "--reason", " "), "--reason needs a text: it is kept with the correction"),
-        ((*THIS_DAY, "--apply", "--reason", "typo", "--by", ""), "--by needs a text"),
-        ((*THIS_DAY, "--model", " "), "--model needs a name: leave it out for all of them"),
+        (
+            (*THIS_DAY, "--apply", "--reason", " "),
+            "a correction is kept with a reason: give one that",
+        ),
+        (
+            (*THIS_DAY, "--apply", "--reason", "typo", "--by", ""),
+            "a correction is kept with the name of who makes it: give one that",
+        ),
+        ((*THIS_DAY, "--model", " "), "the model must be a name, not ' ': leave it out for all of them"),
         (THIS_DAY, '"Acme" has no calls: log or import some first'),
     ],
 )

@@ -11,8 +11,8 @@ import pytest
 from analytics.database import Database
 from analytics.pricing.model_kinds import kind_of_model
 from analytics.pricing.price_list import ListedPrice, PriceList
+from analytics.pricing.stored import listed_prices
 from analytics.pricing.what_if import NotComparable, Target, WhatIf, targets, what_if
-from analytics.queries.listed_prices import listed_prices
 from tests import factories
 
 AT = datetime(2026, 3, 18, 12, tzinfo=UTC)

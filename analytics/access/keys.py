@@ -2,10 +2,9 @@
 
 import hmac
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 from uuid import UUID, uuid4
 
 from analytics.calls.row import is_uuid
@@ -46,6 +45,17 @@ class Key:
     id: UUID
     client_id: UUID
     scope: Scope
+
+
+class ListedKey(NamedTuple):
+    """A key as lists name it, without its secret."""
+
+    id: UUID
+    name: str
+    scope: str
+    client_name: str
+    state: str
+    """When it was revoked or last used, such as `last used 2026-03-18 12:00 UTC`."""
 
 
 def create_key(database: Database, client: str, scope: str, name: str) -> str:
@@ -112,14 +122,10 @@ def revoke_key(database: Database, key_id: str) -> None:
             raise InvalidInput(f'no valid key has the id "{text[:60]}": see python -m analytics keys list')
 
 
-def key_lines(database: Database) -> Iterator[str]:
-    """All keys, those that were revoked included, a line each."""
+def list_keys(database: Database) -> list[ListedKey]:
+    """All keys, revoked ones included, by client and age."""
     with database.transaction() as connection:
-        rows = connection.execute(_LIST).fetchall()
-    if not rows:
-        yield "no keys yet: make one with python -m analytics keys create --client Acme --scope read"
-    for key_id, name, scope, client, state in rows:
-        yield f"{key_id}  {client}  {scope}  {name}  {state}"
+        return [ListedKey(*row) for row in connection.execute(_LIST)]
 
 
 def _id_in(text: str) -> UUID | None:

@@ -1,6 +1,6 @@
-"""Who is a member of which client: what `python -m analytics members` shows and changes."""
+"""Members: which person may see which client."""
 
-from collections.abc import Iterator
+from typing import NamedTuple
 
 from analytics.calls.row import UNASSIGNED_CLIENT
 from analytics.clients import find_client
@@ -10,7 +10,6 @@ from analytics.errors import InvalidInput
 ROLES = ("viewer", "admin")
 # Emails are compared in lower case, and are no longer than this by RFC 5321.
 MAX_EMAIL = 320
-ALL_CLIENTS = "all clients"
 
 _LIST = """
     select members.email, members.role, clients.name
@@ -22,6 +21,15 @@ _ADD = """
     insert into members (email, client_id, role) values (%s, %s, %s)
     on conflict on constraint members_once_per_client do update set role = excluded.role
 """
+
+
+class Member(NamedTuple):
+    """A person and a client that they may see."""
+
+    email: str
+    role: str
+    client_name: str | None
+    """None: all clients."""
 
 
 def add_member(database: Database, email: str, client: str | None, role: str) -> str:
@@ -38,7 +46,9 @@ def add_member(database: Database, email: str, client: str | None, role: str) ->
     if role not in ROLES:
         raise InvalidInput(f'role must be one of {", ".join(ROLES)}, not "{role}"')
     if client is None and role != "admin":
-        raise InvalidInput("only an admin sees all clients: name one with --client, or add --role admin")
+        raise InvalidInput(
+            f"only an admin may see all clients: name a client for a {role}, or give the role admin"
+        )
     client_id = None if client is None else find_client(database, client).id
     if client_id == UNASSIGNED_CLIENT:
         raise InvalidInput(
@@ -69,14 +79,10 @@ def remove_member(database: Database, email: str, client: str | None) -> int:
     return removed
 
 
-def member_lines(database: Database) -> Iterator[str]:
-    """All members, a line each."""
+def list_members(database: Database) -> list[Member]:
+    """All members, by email."""
     with database.transaction() as connection:
-        rows = connection.execute(_LIST).fetchall()
-    if not rows:
-        yield "no members yet: add one with python -m analytics members add ada@example.com --client Acme"
-    for email, role, client in rows:
-        yield f"{email}  {role}  {client or ALL_CLIENTS}"
+        return [Member(*row) for row in connection.execute(_LIST)]
 
 
 def checked_email(email: str) -> str:

@@ -4,8 +4,8 @@ from contextlib import closing
 
 import click
 
-from analytics.access.keys import SCOPES, create_key, key_lines, revoke_key
-from analytics.access.members import ROLES, add_member, member_lines, remove_member
+from analytics.access.keys import SCOPES, create_key, list_keys, revoke_key
+from analytics.access.members import ROLES, add_member, list_members, remove_member
 from analytics.migrations import open_ready_database
 
 
@@ -36,11 +36,16 @@ def remove(email: str, client: str | None) -> None:
 
 
 @members.command("list")
-def list_members() -> None:
+def show_members() -> None:
     """Shows all members."""
     with closing(open_ready_database()) as database:
-        for line in member_lines(database):
-            click.echo(line)
+        listed = list_members(database)
+    if not listed:
+        click.echo(
+            "no members yet: add one with python -m analytics members add ada@example.com --client Acme"
+        )
+    for member in listed:
+        click.echo(f"{member.email}  {member.role}  {member.client_name or 'all clients'}")
 
 
 @click.group()
@@ -70,8 +75,11 @@ def revoke(key_id: str) -> None:
 
 
 @keys.command("list")
-def list_keys() -> None:
+def show_keys() -> None:
     """Shows all keys without their secrets."""
     with closing(open_ready_database()) as database:
-        for line in key_lines(database):
-            click.echo(line)
+        listed = list_keys(database)
+    if not listed:
+        click.echo("no keys yet: make one with python -m analytics keys create --client Acme --scope read")
+    for key in listed:
+        click.echo(f"{key.id}  {key.client_name}  {key.scope}  {key.name}  {key.state}")

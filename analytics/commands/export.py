@@ -11,6 +11,7 @@ from typing import BinaryIO
 import click
 
 from analytics.clients import FoundClient, find_client
+from analytics.commands.terminal import days_of
 from analytics.database import Database
 from analytics.errors import InvalidInput
 from analytics.exports.calls import calls_csv, count_calls
@@ -41,9 +42,7 @@ def export(
     client: str, first_date: str, last_date: str, kind: str, output: Path | None, unmasked: bool
 ) -> None:
     """Writes a client's calls, sums or statement of the days from --from to --to."""
-    first, last = _day("--from", first_date), _day("--to", last_date)
-    if first > last:
-        raise InvalidInput(f"--from {first} is after --to {last}: give the earlier day first")
+    first, last = days_of(first_date, last_date)
     if kind == "pdf" and output is None:
         raise InvalidInput("a PDF needs a file: give --output FILE.pdf")
     with closing(open_ready_database()) as database:
@@ -116,10 +115,3 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
         raise InvalidInput(f"cannot write {output}: {error.strerror or error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _day(option: str, text: str) -> date:
-    try:
-        return date.fromisoformat(text.strip())
-    except ValueError:
-        raise InvalidInput(f'{option} must be a day such as 2026-03-18, not "{text}"') from None

@@ -10,22 +10,20 @@ import click
 from analytics.clients import FoundClient, find_client
 from analytics.commands.terminal import person, printable
 from analytics.corrections.preview import ModelCosts
-from analytics.corrections.record import moment
+from analytics.corrections.price_changes import preview_days, preview_switch
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
-from analytics.formatting import counted, spaced, usd
+from analytics.formatting import counted, spaced, usd, utc_moment
 from analytics.migrations import open_ready_database
-from analytics.pricing.entries import read_entries
 from analytics.pricing.price_list import ListedPrice
 from analytics.pricing.public_list import list_name
+from analytics.pricing.stored import read_entries
 from analytics.pricing.switch import (
     ListInUse,
     ListName,
     Switch,
     list_in_use,
     plan_switch,
-    preview_days,
-    preview_switch,
     use_list,
 )
 
@@ -109,16 +107,16 @@ def _costs(total: ModelCosts) -> str:
 
 def _plan_lines(switch: Switch) -> Iterator[str]:
     if not switch.changes:
-        yield f"the {_list(switch.to)} decides from {moment(switch.at)} on already"
+        yield f"the {_list(switch.to)} decides from {utc_moment(switch.at)} on already"
     else:
         yield f"nothing was changed: the same again without --preview switches {_names(switch)}"
 
 
 def _done_lines(switch: Switch, days: tuple[date, date] | None) -> Iterator[str]:
     if not switch.changes:
-        yield f"the {_list(switch.to)} decides from {moment(switch.at)} on already: nothing was changed"
+        yield f"the {_list(switch.to)} decides from {utc_moment(switch.at)} on already: nothing was changed"
         return
-    yield f"from {moment(switch.at)} on the {_list(switch.to)} decides about {_names(switch)}"
+    yield f"from {utc_moment(switch.at)} on the {_list(switch.to)} decides about {_names(switch)}"
     if switch.own:
         yield f"the installation's own prices stay: {', '.join(map(_name, switch.own))}"
     undo = f"python -m analytics prices use {_OTHER[switch.to]} --from {switch.at.isoformat()}"
@@ -133,8 +131,8 @@ def _done_lines(switch: Switch, days: tuple[date, date] | None) -> Iterator[str]
 
 
 def _state_lines(in_use: ListInUse) -> Iterator[str]:
-    since = "always" if in_use.since is None else moment(in_use.since)
-    until = "" if in_use.until is None else f", until {moment(in_use.until)}"
+    since = "always" if in_use.since is None else utc_moment(in_use.since)
+    until = "" if in_use.until is None else f", until {utc_moment(in_use.until)}"
     yield f"the {_list(in_use.name)} decides, since {since}{until}"
     for price in in_use.guide:
         yield f"  {_price(price)}"

@@ -1,4 +1,4 @@
-"""What `python -m analytics spool` shows and does."""
+"""`spool`: the calls of this machine that are not in the database yet."""
 
 import shutil
 import sqlite3
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import chain, islice
 from pathlib import Path
+
+import click
 
 from analytics import config
 from analytics.calls.row import row_of
@@ -24,6 +26,19 @@ from analytics.tracking.spool_file import (
     readable,
     readable_set_aside,
 )
+
+
+@click.command()
+@click.option("--replay", is_flag=True, help="Ships it now, and again what was set aside.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Another spool than that of the configured database, such as that of one which has moved.",
+)
+def spool(replay: bool, file: Path | None) -> None:
+    """Shows the calls of this machine that are not in the database yet."""
+    for line in replay_lines(file) if replay else spool_lines(file):
+        click.echo(line)
 
 
 def spool_lines(file: Path | None) -> Iterator[str]:

@@ -1,6 +1,7 @@
-"""Who is at the command line, and what it may be shown."""
+"""What commands have in common: who is at the terminal, days in options, and text that is safe to print."""
 
 import getpass
+from datetime import date
 
 from analytics.errors import InvalidInput
 
@@ -22,3 +23,27 @@ def person(by: str | None) -> str:
 def printable(text: str) -> str:
     """The text without what a terminal would obey: names come from whoever logs calls."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def day_of(option: str, text: str) -> date:
+    """The day that an option names.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise InvalidInput(f'{option} must be a day such as 2026-03-18, not "{text}"') from None
+
+
+def days_of(first: str, last: str) -> tuple[date, date]:
+    """The days of --from and --to.
+
+    Raises:
+        InvalidInput: one of them is none, or they are in the wrong order.
+    """
+    days = day_of("--from", first), day_of("--to", last)
+    if days[0] > days[1]:
+        raise InvalidInput(f"--from {days[0]} is after --to {days[1]}: give the earlier day first")
+    return days

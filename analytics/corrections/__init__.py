@@ -1,26 +1,26 @@
-"""Booked costs against what the calls would cost by the lists as they are now; corrections and their undoing.
+"""Booked costs beside what the calls cost by today's price lists; corrections of them, recorded and undoable.
 
 calls = select_calls(database, "Acme", date(2026, 3, 1), date(2026, 3, 31))
-survey_costs(database, calls)  # changes nothing
-correct(database, calls, by="ana", reason="the new contract")
+preview_costs(database, calls)  # changes nothing
+apply_correction(database, calls, by="ana", reason="the new contract")
 """
 
-from analytics.corrections.apply import Outcome, correct
-from analytics.corrections.preview import ModelCosts, Repricing, survey_costs
+from analytics.corrections.apply import CorrectionResult, apply_correction
+from analytics.corrections.preview import ModelCosts, Repricing, preview_costs
 from analytics.corrections.record import Correction, list_corrections
 from analytics.corrections.selection import Selection, select_calls
-from analytics.corrections.undo import Undoing, undo
+from analytics.corrections.undo import UndoResult, undo_correction
 
 __all__ = [
     "Correction",
+    "CorrectionResult",
     "ModelCosts",
-    "Outcome",
     "Repricing",
     "Selection",
-    "Undoing",
-    "correct",
+    "UndoResult",
+    "apply_correction",
     "list_corrections",
+    "preview_costs",
     "select_calls",
-    "survey_costs",
-    "undo",
+    "undo_correction",
 ]

@@ -1,6 +1,6 @@
-"""Books calls with what they cost by the price lists as they are now: all of them or none.
+"""Books calls with what they cost by today's price lists: all of them or none.
 
-Each call's change is recorded. What others do to a call meanwhile is left as they did it.
+Each change is recorded. A call that somebody else changes at the same time stays as they left it.
 """
 
 import json
@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 
 from analytics.corrections import record
-from analytics.corrections.preview import Change, Repricing, Survey
+from analytics.corrections.preview import Change, Repricing, RepricingPass
 from analytics.corrections.record import Correction
-from analytics.corrections.selection import Selection
+from analytics.corrections.selection import Selection, no_calls
 from analytics.database import Database
 
 _CREATE_REPRICED = """
@@ -41,7 +41,7 @@ _INSERT_CORRECTION = """
     returning id
 """
 
-# One batch in key order. A row that has another version by now was changed since it was priced.
+# One batch in key order. A row with another version was changed after it was priced.
 _CORRECT_BATCH = """
     with batch as materialized (
         select id, version, cost_usd, cost_basis, price
@@ -120,37 +120,39 @@ _FORGET_CORRECTION = "delete from cost_corrections where client_id = %(client_id
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What correct() found and did."""
+class CorrectionResult:
+    """What the calls cost, and the correction that was made of them."""
 
     repricing: Repricing
     correction: Correction | None
     """None: there was nothing to correct."""
     skipped_count: int
-    """Calls that changed or went away while this was at work: they are as somebody else left them."""
+    """Calls that were changed or deleted at the same time: they stay as somebody else left them."""
 
 
-def correct(database: Database, selection: Selection, *, by: str, reason: str) -> Outcome:
-    """Books the calls with what they cost by the price lists as they are now, and records what it changed.
+def apply_correction(database: Database, selection: Selection, *, by: str, reason: str) -> CorrectionResult:
+    """Books the calls with what they cost by today's price lists, and records each change.
 
-    All or nothing, in one transaction. A call whose cost its writer gave, and one for which no price is known
-    now, keep the cost they have.
+    All or nothing, in one transaction. A call keeps its cost if its writer gave it, or if no list has a price
+    for it now.
 
     Raises:
         InvalidInput: there are no such calls, or who or why is missing.
         DatabaseError: nothing was changed.
     """
-    by, reason = record.text_of("--by", by), record.text_of("--reason", reason)
+    by, reason = record.name_of(by), record.reason_of(reason)
     with database.transaction() as connection:
         record.begin(connection)
         record.wait_for_others(connection, selection.client_id)
-        survey = Survey(selection)
+        repricing_pass = RepricingPass(selection)
         connection.execute(_CREATE_REPRICED)
-        with closing(survey.changes(connection)) as changes:
+        with closing(repricing_pass.changes(connection)) as changes:
             for lines in _batches(map(_line, changes)):
                 with connection.cursor().copy(_COPY_REPRICED) as copy:
                     copy.write("".join(lines))
-        repricing = survey.result(connection)
+        repricing = repricing_pass.result()
+        if not repricing.by_model:
+            raise no_calls(connection, selection)
         correction, skipped_count = None, 0
         if changed_count := repricing.total.changed_count:
             connection.execute(_INDEX_REPRICED)
@@ -158,13 +160,13 @@ def correct(database: Database, selection: Selection, *, by: str, reason: str) -
             correction = _record(connection, selection, by, reason)
             skipped_count = changed_count - (correction.request_count if correction else 0)
     record.fold(database)
-    return Outcome(repricing=repricing, correction=correction, skipped_count=skipped_count)
+    return CorrectionResult(repricing=repricing, correction=correction, skipped_count=skipped_count)
 
 
 def _record(
     connection: "psycopg.Connection[Any]", selection: Selection, by: str, reason: str
 ) -> Correction | None:
-    """Corrects the calls of repriced_usage; None if not one was left as it had been priced."""
+    """Corrects the calls of repriced_usage; None if all of them were changed since they were priced."""
     inserted = connection.execute(
         _INSERT_CORRECTION, {**vars(selection), "by": by, "reason": reason}
     ).fetchone()

@@ -1,7 +1,7 @@
 """What each call is booked with, and what it would cost by the price lists as they are now."""
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from decimal import Context, Decimal
 from typing import Any, NamedTuple, Self
@@ -11,7 +11,7 @@ import psycopg
 
 from analytics import formatting
 from analytics.calls.row import price_of_row
-from analytics.corrections.selection import Selection, nothing_selected
+from analytics.corrections.selection import Selection, no_calls
 from analytics.database import Database
 from analytics.pricing.price_list import COST_DECIMALS, Cost, PriceList, unpriced
 from analytics.pricing.stored import load_price_list
@@ -35,9 +35,9 @@ _CALLS = """
         and (%(model)s::text is null or model = %(model)s)
 """
 
-# Sums of many amounts have more digits than Decimal keeps unasked.
+# Sums of many amounts have more digits than Decimal keeps by default.
 _add = Context(prec=80).add
-# Beyond the digits that are stored of a cost two ways to calculate the same amount may differ.
+# Two ways to calculate the same amount may differ beyond the digits that are stored.
 _SAME_USD = Decimal(1).scaleb(-COST_DECIMALS)
 
 
@@ -109,32 +109,46 @@ class Change(NamedTuple):
     cost: Cost
 
 
-def survey_costs(database: Database, selection: Selection) -> Repricing:
+def preview_costs(database: Database, selection: Selection) -> Repricing:
     """What the calls would cost by the lists as they are now. Changes nothing.
 
     Raises:
         InvalidInput: there are no such calls.
         DatabaseError
     """
-    survey = Survey(selection)
+    with read_snapshot(database) as connection:
+        repricing = RepricingPass(selection).run(connection)
+        if not repricing.by_model:
+            raise no_calls(connection, selection)
+    return repricing
+
+
+@contextmanager
+def read_snapshot(database: Database) -> Iterator["psycopg.Connection[Any]"]:
+    """A transaction that sees price list and calls as they are at one moment, and changes nothing."""
     with database.transaction() as connection:
-        # The price list and the calls of one moment.
         connection.execute("set transaction isolation level repeatable read, read only")
-        for _change in survey.changes(connection):
-            pass
-        return survey.result(connection)
+        yield connection
 
 
-class Survey:
+class RepricingPass:
     """One pass over the selected calls, in bounded memory."""
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, prices: PriceList | None = None) -> None:
+        """`prices` instead of the lists of the database."""
         self._selection = selection
+        self._prices = prices
         self._by_model: dict[tuple[str, str | None], ModelCosts] = {}
 
+    def run(self, connection: "psycopg.Connection[Any]") -> Repricing:
+        """The costs of the calls; no model without calls."""
+        for _change in self.changes(connection):
+            pass
+        return self.result()
+
     def changes(self, connection: "psycopg.Connection[Any]") -> Generator[Change, None, None]:
-        """Those of the calls that change, all as of the moment at which this begins; counts each call."""
-        prices = load_price_list(connection)
+        """The calls that change, as they are when this begins. Counts each call."""
+        prices = load_price_list(connection) if self._prices is None else self._prices
         with closing(connection.cursor("repriced_calls")) as calls:
             calls.itersize = FETCHED_ROWS
             calls.execute(_CALLS, vars(self._selection))
@@ -146,7 +160,7 @@ class Survey:
                     costs.given_count += 1
                     costs.count(booked_usd, booked_usd)
                     continue
-                cost = self._price(prices, source, model, usage, basis, metadata, created_at)
+                cost = self._cost(prices, source, model, usage, basis, metadata, created_at)
                 was_unpriced, is_unpriced = basis == "unpriced", cost.basis == "unpriced"
                 if is_unpriced:
                     costs.count(booked_usd, booked_usd)
@@ -162,7 +176,7 @@ class Survey:
                 costs.count(booked_usd, cost.amount_usd)
                 yield Change(call_id, version, cost)
 
-    def _price(
+    def _cost(
         self,
         prices: PriceList,
         source: str,
@@ -192,14 +206,8 @@ class Survey:
             created_at=created_at,
         )
 
-    def result(self, connection: "psycopg.Connection[Any]") -> Repricing:
-        """What was counted.
-
-        Raises:
-            InvalidInput: nothing, as there are no such calls.
-        """
-        if not self._by_model:
-            raise nothing_selected(connection, self._selection)
+    def result(self) -> Repricing:
+        """The costs of all calls that changes() went over."""
         by_model = sorted(
             self._by_model.items(),
             key=lambda item: (-abs(item[1].difference_usd), item[0][0], item[0][1] or ""),

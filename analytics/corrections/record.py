@@ -1,9 +1,9 @@
-"""Corrections as they were recorded, and what applying and undoing them have in common."""
+"""Recorded corrections, and the steps that applying and undoing them share."""
 
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, LiteralString
 from uuid import UUID
@@ -15,7 +15,7 @@ from analytics.clients import find_client
 from analytics.database import Database
 from analytics.errors import DatabaseError, InvalidInput
 
-# A statement of these takes a second or two, which no statement_timeout in use minds.
+# A statement for this many takes a second or two, which is below any usual statement_timeout.
 BATCH_ROWS = 10_000
 
 # Read committed, or the trigger of usage_logs would refuse to go on while somebody changes the client.
@@ -50,7 +50,7 @@ class Correction:
     last_date: date
     timezone: str
     source: str | None
-    """What it was limited to; None: all. The same holds for the model."""
+    """Only calls of this source; None: of all. The same holds for the model."""
     model: str | None
     request_count: int
     cost_before_usd: Decimal
@@ -80,19 +80,19 @@ def find_corrections(
 
 
 def begin(connection: "psycopg.Connection[Any]") -> None:
-    """To be called before anything else in the transaction."""
+    """Call it before anything else in the transaction."""
     connection.execute(_BEGIN)
 
 
 def wait_for_others(connection: "psycopg.Connection[Any]", client_id: UUID) -> None:
-    """Until the transaction ends nobody else corrects or undoes anything of the client."""
+    """Waits for the client's other corrections; until the transaction ends no further one begins."""
     connection.execute(_LOCK, [str(client_id), locks.CORRECTIONS])
 
 
 def run_batches(
     connection: "psycopg.Connection[Any]", statement: LiteralString, parameters: dict[str, Any]
 ) -> Iterator[tuple[int, ...]]:
-    """The counts of each batch of a statement that goes on after the last id of the batch before."""
+    """Runs the statement batch by batch, each after the last id of the one before; the counts of each."""
     after: UUID | None = None
     while True:
         row = connection.execute(
@@ -106,20 +106,32 @@ def run_batches(
 
 
 def fold(database: Database) -> None:
-    """To be called when all is committed."""
-    # Numbers are right without it, and what was done is done.
+    """Call it after the commit."""
+    # Sums are exact without it, and the correction is made.
     with suppress(DatabaseError):
         database.fold()
 
 
-def text_of(option: str, value: str) -> str:
-    """The option's text in one line, wherever it will be shown."""
-    text = " ".join(value.split())
-    if not text or "\0" in text:
-        raise InvalidInput(f"{option} needs a text: it is kept with the correction")
-    return text
+def name_of(by: str) -> str:
+    """Who makes or undoes a correction, in one line.
+
+    Raises:
+        InvalidInput: it is empty, or holds a NUL character.
+    """
+    return _line("the name of who makes it", by)
 
 
-def moment(value: datetime) -> str:
-    """`2026-03-18 12:00 UTC`."""
-    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def reason_of(reason: str) -> str:
+    """Why a correction is made, in one line.
+
+    Raises:
+        InvalidInput: it is empty, or holds a NUL character.
+    """
+    return _line("a reason", reason)
+
+
+def _line(what: str, text: str) -> str:
+    line = " ".join(text.split())
+    if not line or "\0" in line:
+        raise InvalidInput(f"a correction is kept with {what}: give one that is not empty, not {text!r}")
+    return line

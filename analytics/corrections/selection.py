@@ -1,4 +1,4 @@
-"""Which calls: those of one client on some of its days."""
+"""Selects calls: those of one client on some of its days."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +13,7 @@ from analytics.database import Database
 from analytics.errors import InvalidInput
 from analytics.formatting import NO_MODEL
 
-_NAMES_SHOWN = 10
+_MAX_NAMES = 10
 
 _FIRST_AND_LAST_DAY = """
     select
@@ -40,7 +40,7 @@ class Selection:
     first_date: date
     last_date: date
     source: str | None
-    """Only those of this one; None: all. The same holds for the model."""
+    """Only calls of this source; None: of all. The same holds for the model."""
     model: str | None
 
 
@@ -59,16 +59,14 @@ def select_calls(
         UnknownClient: no client has it.
         InvalidInput: several clients have this name, or the days or names cannot be.
     """
-    for option, day in (("--from", first_date), ("--to", last_date)):
+    for day in (first_date, last_date):
         if not EARLIEST.year <= day.year < LATEST.year:
-            raise InvalidInput(
-                f"{option} must be in one of the years {EARLIEST.year} to {LATEST.year - 1}, not {day}"
-            )
+            raise InvalidInput(f"days must lie in {EARLIEST.year} to {LATEST.year - 1}, not on {day}")
     if first_date > last_date:
-        raise InvalidInput(f"--from {first_date} is after --to {last_date}: give the earlier day first")
-    for option, name in (("--source", source), ("--model", model)):
+        raise InvalidInput(f"the first day, {first_date}, is after the last one, {last_date}")
+    for part, name in (("source", source), ("model", model)):
         if name is not None and (not name.strip() or "\0" in name):
-            raise InvalidInput(f"{option} needs a name: leave it out for all of them")
+            raise InvalidInput(f"the {part} must be a name, not {name!r}: leave it out for all of them")
     client_id, client_name, timezone = find_client(database, client)
     return Selection(
         client_id=client_id,
@@ -81,7 +79,7 @@ def select_calls(
     )
 
 
-def nothing_selected(connection: "psycopg.Connection[Any]", selection: Selection) -> InvalidInput:
+def no_calls(connection: "psycopg.Connection[Any]", selection: Selection) -> InvalidInput:
     """The error that says why there are no such calls, and which there are."""
     parameters = vars(selection)
     days = f"from {selection.first_date} to {selection.last_date}"
@@ -89,7 +87,7 @@ def nothing_selected(connection: "psycopg.Connection[Any]", selection: Selection
     models = connection.execute(_MODELS_OF_THESE_DAYS, parameters).fetchall()
     if models:
         wanted = " ".join(name for name in (selection.source, selection.model) if name)
-        names = ", ".join(f"{source} {model or NO_MODEL}" for source, model in models[:_NAMES_SHOWN])
+        names = ", ".join(f"{source} {model or NO_MODEL}" for source, model in models[:_MAX_NAMES])
         return InvalidInput(f"{here} of {wanted}: it has some of {names}")
     first, last = connection.execute(_FIRST_AND_LAST_DAY, parameters).fetchone() or (None, None)
     if first is None:

@@ -1,4 +1,4 @@
-"""Gives the calls of a correction back what they had before it."""
+"""Gives the calls of a correction the costs back that they had before it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +8,13 @@ import psycopg
 
 from analytics.calls.row import is_uuid
 from analytics.corrections import record
-from analytics.corrections.record import Correction, moment
+from analytics.corrections.record import Correction
 from analytics.database import Database
 from analytics.errors import InvalidInput
+from analytics.formatting import utc_moment
 
-# The last of those that stand on what this one wrote.
-_STANDING_ON = """
+# The last of the corrections that changed some of its calls again.
+_LATER_CORRECTIONS = """
     select later.id, later.corrected_at, later.reason
     from cost_corrections as later
     where
@@ -89,31 +90,31 @@ _MARK_UNDONE = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Undoing:
+class UndoResult:
     """What became of the calls of a correction that was undone."""
 
     correction: Correction
     restored_count: int
     changed_count: int
-    """Calls that were changed since, and stay so."""
+    """Calls that were changed after the correction, and stay as they are."""
     deleted_count: int
 
 
-def undo(database: Database, correction_id: str, *, by: str) -> Undoing:
-    """Gives back the calls of this correction the cost, basis and metadata.price that they had before it.
+def undo_correction(database: Database, correction_id: str, *, by: str) -> UndoResult:
+    """Gives the calls of this correction the cost, basis and metadata.price back that they had before it.
 
-    All or nothing, in one transaction; calls that were changed or deleted since stay so.
+    All or nothing, in one transaction. Calls that were changed or deleted after the correction stay so.
 
     Raises:
-        InvalidInput: there is no such correction, it was undone before, or a later one stands on it.
+        InvalidInput: there is no such correction, it was undone, or a later one changed its calls again.
         DatabaseError: nothing was changed.
     """
-    by, correction_id = record.text_of("--by", by), correction_id.strip()
+    by, correction_id = record.name_of(by), correction_id.strip()
     with database.transaction() as connection:
         record.begin(connection)
         correction = _find(connection, database, correction_id)
         record.wait_for_others(connection, correction.client_id)
-        # Again, now that nobody else is at it.
+        # Again, now that nobody else can change it.
         correction = _find(connection, database, correction_id)
         parameters = {"client_id": correction.client_id, "correction_id": correction.id, "by": by}
         _require_undoable(connection, correction)
@@ -124,7 +125,7 @@ def undo(database: Database, correction_id: str, *, by: str) -> Undoing:
             restored_count += restored
         connection.execute(_MARK_UNDONE, parameters)
     record.fold(database)
-    return Undoing(
+    return UndoResult(
         correction=correction,
         restored_count=restored_count,
         changed_count=present_count - restored_count,
@@ -136,10 +137,10 @@ def _require_undoable(connection: "psycopg.Connection[Any]", correction: Correct
     if correction.undone_at is not None:
         raise InvalidInput(
             f"correction {correction.id} was undone by {correction.undone_by} at "
-            f"{moment(correction.undone_at)}: there is nothing left to undo"
+            f"{utc_moment(correction.undone_at)}: there is nothing left to undo"
         )
     later = connection.execute(
-        _STANDING_ON,
+        _LATER_CORRECTIONS,
         {
             "client_id": correction.client_id,
             "correction_id": correction.id,
@@ -149,7 +150,7 @@ def _require_undoable(connection: "psycopg.Connection[Any]", correction: Correct
     if later is not None:
         later_id, later_at, reason = later
         raise InvalidInput(
-            f"correction {correction.id} cannot be undone: correction {later_id} of {moment(later_at)} "
+            f"correction {correction.id} cannot be undone: correction {later_id} of {utc_moment(later_at)} "
             f'("{reason}") changed some of its calls again: undo that one first'
         )
 

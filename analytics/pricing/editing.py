@@ -1,6 +1,6 @@
 """The price lists to look at and to change: what holds, beside the public list, and what a new price does.
 
-Nothing here touches what calls are booked with: that is repricing's, and is done in the open.
+Nothing here touches what calls are booked with: corrections do that, in the open.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,11 @@ from uuid import UUID
 
 import psycopg
 
-from analytics.corrections import Repricing
 from analytics.database import Database, Query
 from analytics.errors import InvalidInput
 from analytics.pricing.at_list_prices import USAGE, OwnPriced, own_priced
-from analytics.pricing.entries import ENTRIES, Entry, entry_of, preview
 from analytics.pricing.price_list import ListedPrice, PriceList, Unit, Usage
+from analytics.pricing.stored import LOAD, Entry, entries_of
 
 MAX_TEXT = 500
 # Of tokens at a time: few enough not to meet the prices of long prompts.
@@ -116,10 +115,10 @@ def load_price_book(
     """
     asked = {"client_id": client_id, "first": first, "last": last}
     entries, used, days_of_models = database.read(
-        *(Query(statement=text, parameters=asked) for text in (ENTRIES, _USED, USAGE)),
+        *(Query(statement=text, parameters=asked) for text in (LOAD, _USED, USAGE)),
         client_id=client_id,
     )
-    book = [entry_of(record) for record in entries.records]
+    book = list(entries_of(entries.records))
     ours, public = PriceList(entry.price for entry in book), PriceList()
     used_models = []
     for source, model, request_count, total_tokens, unpriced_count in used.records:
@@ -208,20 +207,6 @@ def checked_price(
         output_usd=Decimal(0) if unit == "minute" else _amount("output", output_usd),
         client_id=None if client_id is None else str(client_id),
         effective_from=effective_from,
-    )
-
-
-def preview_price(
-    database: Database, client_id: UUID, price: ListedPrice, first: date, last: date
-) -> Repricing:
-    """What the calls of this client and the price's source would cost with it, as preview() has it."""
-    return preview(
-        database,
-        client_id,
-        lambda entries: [*(entry.price for entry in entries), price],
-        first,
-        last,
-        source=price.source,
     )
 
 

@@ -2,25 +2,22 @@
 
 The guide's prices are rows of model_prices like all others. The public list is used where they have ended,
 and the guide's again where they hold again. What the installation or a client has put a price on itself
-stays. So does what calls are booked with: that is repricing's.
+stays. So does what calls are booked with.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from analytics.corrections import Repricing
 from analytics.database import Database
 from analytics.errors import InvalidInput
-from analytics.pricing.entries import Entry, preview, read_entries
 from analytics.pricing.price_list import GUIDE_PRICES, ListedPrice
+from analytics.pricing.stored import Entry, read_entries
 
 ListName = Literal["guide", "public"]
 
-PREVIEW_DAYS = 30
 REFERENCE = "usage tracking guide"
 
 _LOCK = "lock table model_prices in share row exclusive mode"
@@ -151,36 +148,6 @@ def use_list(database: Database, to: ListName, at: datetime, *, by: str) -> Swit
                 note = f"{'ended' if until else 'used again'} by {by}"
                 connection.execute(_SET_END, {"id": change.id, "until": until, "note": note})
     return switch
-
-
-def preview_days(at: datetime, timezone: str, now: datetime) -> tuple[date, date, datetime]:
-    """The client's days that a switch concerns, up to today, and from when on to take it for done in them.
-
-    One that is yet to come concerns none: the last 30, as if it had been done before them.
-    """
-    zone = ZoneInfo(timezone)
-    today = now.astimezone(zone).date()
-    if at < now:
-        return at.astimezone(zone).date(), today, at
-    first = today - timedelta(days=PREVIEW_DAYS - 1)
-    return first, today, datetime.combine(first, time.min, zone)
-
-
-def preview_switch(
-    database: Database, client_id: UUID, to: ListName, at: datetime, first: date, last: date
-) -> Repricing:
-    """What the calls of a client would cost by this list, held it from `at` on. Changes nothing.
-
-    Raises:
-        DatabaseUnavailable, SchemaMissing, DatabaseError
-    """
-    return preview(
-        database,
-        client_id,
-        lambda entries: prices_after(entries, plan_switch(entries, to, at)),
-        first,
-        last,
-    )
 
 
 def _endings(guide: Iterable[Entry], at: datetime) -> Iterator[Change]:

@@ -10,11 +10,12 @@ import streamlit as st
 
 from analytics import charts, formatting
 from analytics.corrections import Repricing
+from analytics.corrections.price_changes import preview_price
 from analytics.errors import AnalyticsError
-from analytics.pricing.editing import PriceBook, add_price, checked_price, end_price, preview_price
-from analytics.pricing.entries import Entry
+from analytics.pricing.editing import PriceBook, add_price, checked_price, end_price
 from analytics.pricing.price_list import ALL_MODELS, ListedPrice, Unit
 from analytics.pricing.public_list import listed_snapshots
+from analytics.pricing.stored import Entry
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, explained, show_refusal
 from analytics.ui.frame.page import Page

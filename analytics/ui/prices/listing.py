@@ -10,7 +10,7 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.errors import InvalidInput
 from analytics.pricing.editing import PriceBook, Quote, UsedModel, load_price_book
-from analytics.pricing.entries import Entry
+from analytics.pricing.stored import Entry
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.messages import escaped

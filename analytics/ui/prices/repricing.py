@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from analytics import charts, formatting
-from analytics.corrections import ModelCosts, Repricing, select_calls, survey_costs
+from analytics.corrections import ModelCosts, Repricing, preview_costs, select_calls
 from analytics.ui.frame.messages import explained, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.state import Scope, forget, recall, remember
@@ -34,7 +34,7 @@ def show_repricing(page: Page) -> None:
         if st.button("Compare now", icon=":material/compare_arrows:"):
             with explained(), st.spinner("Pricing every call"):
                 calls = select_calls(page.database, str(page.client.id), *page.days)
-                costs = survey_costs(page.database, calls)
+                costs = preview_costs(page.database, calls)
             remember(_RepricedDays(scope=page.scope, costs=costs))
         last = recall(_RepricedDays)
         if last is not None and last.scope == page.scope:

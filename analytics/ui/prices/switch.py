@@ -10,12 +10,13 @@ import streamlit as st
 
 from analytics import charts, formatting
 from analytics.corrections import Repricing
+from analytics.corrections.price_changes import preview_switch
 from analytics.errors import AnalyticsError
 from analytics.pricing.at_list_prices import OwnPriced, at_list_prices
 from analytics.pricing.editing import PriceBook
 from analytics.pricing.price_list import ALL_MODELS, ListedPrice
 from analytics.pricing.public_list import list_name
-from analytics.pricing.switch import ListInUse, ListName, list_in_use, preview_switch, use_list
+from analytics.pricing.switch import ListInUse, ListName, list_in_use, use_list
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, explained, show_refusal
 from analytics.ui.frame.page import Page

@@ -9,8 +9,8 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.errors import InvalidInput
 from analytics.pricing.model_kinds import kind_of_model
+from analytics.pricing.stored import ListedPrices, listed_prices
 from analytics.pricing.what_if import Compared, NotComparable, Target, WhatIf, targets, what_if
-from analytics.queries.listed_prices import ListedPrices, listed_prices
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped
