@@ -180,7 +180,7 @@ def _pending(database: Database) -> Check:
         name="Pending sums",
         state="warn" if is_many else "ok",
         found=f"{found} to be folded; numbers are right either way",
-        remedy='reads get slower: run "python -m analytics fold", and see docs/design.md for pg_cron'
+        remedy='reads get slower: run "python -m analytics fold", and see docs/sums.md for pg_cron'
         if is_many
         else "",
     )
