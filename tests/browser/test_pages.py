@@ -15,6 +15,7 @@ from tests.browser.demo import CLIENT, LIVE, LIVE_CALLS, QUIET, THREAD, Demo
 from tests.browser.visits import (
     PLACES,
     await_place,
+    await_rest,
     choose,
     choose_client,
     click_row,
@@ -93,6 +94,7 @@ def test_providers_and_models(browser: Browser, shown: Demo, chosen: dict[str, s
         expect(page.get_by_role("heading", name="Usage per month")).to_be_visible()
         assert over_time["total_tokens"].sum() == expected.tokens
 
+        await_rest(page)  # what is drawn anew closes its list
         page.get_by_role("combobox", name="Everything on").click()
         page.get_by_role("combobox", name="Everything on").fill("gpt-4.1-nano")
         page.get_by_role("option", name="openai/gpt-4.1-nano", exact=True).click()
