@@ -52,8 +52,9 @@ begin
             '•••• \1\2\3\4', 'g'
         );
     end if;
-    -- What is shorter, or longer.
-    if length(v_own) between 7 and 20 then
+    -- What is shorter, or longer. Whether its digits are there at all is asked first: an expression for each
+    -- phone would have to be compiled anew for each call.
+    if length(v_own) between 7 and 20 and strpos(regexp_replace(v_text, '[^0-9]', '', 'g'), v_own) > 0 then
         v_text := regexp_replace(
             v_text,
             '\+?\(?' || array_to_string(string_to_array(v_own, null), v_apart) || '(@[\w.-]+)?',
