@@ -29,7 +29,7 @@ test: .venv/dev ## run all tests; those in a browser need Chromium
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 10
 
 check: .venv/dev ## lint, formatting and types
-	$(BIN)/sqlfluff lint --nocolor sql
+	$(BIN)/python -m tests.lint_sql
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -153,7 +153,7 @@ begin
                 from usage_logs
                 where ctid >= ''(%1$s,0)''::tid and ctid < ''(%2$s,0)''::tid
             ),
-            remembered as (insert into usage_logs_copied select id, copied_version from batch)
+            remembered as (insert into usage_logs_copied (id, version) select id, copied_version from batch)
             insert into usage_logs_adopted (%3$s) select %3$s from batch',
             block,
             case when block + blocks_per_step > blocks then 4294967295 else block + blocks_per_step end,
@@ -208,7 +208,7 @@ begin
                         from usage_logs as log
                         inner join usage_logs_recent as recent on recent.id = log.id
                     ),
-                    remembered as (insert into usage_logs_copied select id, copied_version from batch)
+                    remembered as (insert into usage_logs_copied (id, version) select id, copied_version from batch)
                     insert into usage_logs_adopted (%1$s) select %1$s from batch',
                     shared_columns
                 );
@@ -235,7 +235,7 @@ begin
         if not is_locked
             or (select count(*) from usage_logs_copied) <> (select count(*) from usage_logs)
         then
-            insert into usage_logs_stale
+            insert into usage_logs_stale (id)
             select seen.id
             from usage_logs_copied as seen
             where not exists (

@@ -180,8 +180,8 @@ begin
         ) as parts
         group by id, lone_phone
         order by sum(amount) desc
-        offset greatest(p_limit - 1, 0)
         limit 1
+        offset greatest(p_limit - 1, 0)
     ),
 
     folded as materialized (
