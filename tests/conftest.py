@@ -24,7 +24,7 @@ from tests import factories, legacy
 from tests.clones import Clones
 from tests.connections import dsn
 
-ROOM_BYTES = 4 << 30
+ROOM_BYTES = 2 << 30
 """More than all workers' databases have at a time."""
 LONG = ("browser", "test_tracking_faults.py", "test_rollups.py", "test_api_pressure.py", "test_deployment.py")
 """Files and folders of the longest tests. They come first: a long one at the end would run alone."""
@@ -58,6 +58,7 @@ def server_url() -> Iterator[URL]:
             # What the tests write need not survive a power cut.
             connection.execute("alter system set fsync = off")
             connection.execute("alter system set full_page_writes = off")
+            connection.execute("alter system set max_wal_size = '256MB'")
             connection.execute("select pg_reload_conf()")
         yield url
         server.cleanup()
