@@ -65,12 +65,18 @@ def show_health_summary(*parts: Reading[Sequence[Check]] | None) -> None:
     failed, warned = states.count("fail"), states.count("warn")
     checks = formatting.plural(len(states), "check")
     if failed:
-        to_see = f"; {warned} more to look at" if warned else ""
+        to_see = f"; {warned} more {_needs(warned)} attention" if warned else ""
         st.error(f"**{failed} of {checks} failed**{to_see}.", icon=":material/error:")
     elif warned:
-        st.warning(f"**{warned} of {checks} to look at**; nothing failed.", icon=":material/warning:")
+        st.warning(
+            f"**{warned} of {checks} {_needs(warned)} attention**; nothing failed.", icon=":material/warning:"
+        )
     else:
         st.success(f"**All is well**: {checks}, nothing to do.", icon=":material/check_circle:")
+
+
+def _needs(count: int) -> str:
+    return "needs" if count == 1 else "need"
 
 
 def show_checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
