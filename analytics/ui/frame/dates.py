@@ -27,7 +27,7 @@ def choose_period(client: Client, now: datetime) -> None:
         st.segmented_control,
         "Period",
         labels if chosen in labels else [*labels, chosen],
-        format_func=spelled,
+        format_func=period_name,
         required=True,
     )
     today = client.today(now)
@@ -43,7 +43,7 @@ def choose_period(client: Client, now: datetime) -> None:
         )
 
 
-def spelled(label: str) -> str:
+def period_name(label: str) -> str:
     """`30d` as it is, two days as in headings."""
     period = Period.parse(label)
     return label if period.last is None else str(period)

@@ -85,7 +85,7 @@ def show_checks(title: str, part: Reading[Sequence[Check]] | None) -> None:
         return
     order: tuple[State, ...] = ("fail", "warn", "unknown", "ok")
     with st.container(border=True, gap="small", key=f"checks {title}"):
-        show_heading(f"{escaped(title)}")
+        show_heading(escaped(title))
         for check in sorted(part.value, key=lambda check: order.index(check.state)):
             _check(check)
 

@@ -8,7 +8,7 @@ import streamlit as st
 from analytics.errors import InvalidInput
 from analytics.queries import Period
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.dates import Days, choose_any_days, count, spelled
+from analytics.ui.frame.dates import Days, choose_any_days, count, period_name
 from analytics.ui.frame.page import Page
 
 DAYS_BEFORE = "Days before"
@@ -25,7 +25,7 @@ def choose_compared_days(page: Page) -> Days:
             st.segmented_control,
             "Compare with",
             labels if chosen in labels else [*labels, chosen],
-            format_func=lambda label: label if label in labels else spelled(label),
+            format_func=lambda label: label if label in labels else period_name(label),
             required=True,
         )
         _, compared = _parse(chosen, page.days)
