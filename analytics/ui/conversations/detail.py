@@ -42,7 +42,7 @@ def show_conversation_heading(page: Page, link: LinkedConversation, timeline: Ti
     if not timeline.conversation.empty and (phone := timeline.conversation["phone"].iloc[0]):
         parts.append(f"phone {escaped(phone)}")
     until = (
-        f"last one {last_at}" if not _is_truncated(timeline) else f"{_first_of(timeline)}, up to {last_at}"
+        f"last call {last_at}" if not _is_truncated(timeline) else f"{_first_of(timeline)}, up to {last_at}"
     )
     st.caption(" · ".join([*parts, f"first call {first_at}", until]))
 
