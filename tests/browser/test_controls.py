@@ -185,7 +185,7 @@ def test_clients_are_counted_searched_and_opened(browser: Browser, shown: Demo) 
                 [shown.first, shown.last],
             ).fetchall()
         heading = page.get_by_role("heading", name="Clients, ")
-        expect(heading).to_contain_text(f"{formatting.plural(len(ranked), 'client')}, the highest known cost")
+        expect(heading).to_contain_text(f"{formatting.plural(len(ranked), 'client')}, highest known cost")
         expect_table(page, 0, lambda rows: len(rows), len(ranked))
         expect_table(page, 0, lambda rows: rows[0]["Client"], ranked[0][0])
 
