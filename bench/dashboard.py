@@ -27,6 +27,7 @@ from urllib.parse import urlencode
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from analytics.database import Database
 from bench.api import cpu_seconds
@@ -168,7 +169,10 @@ async def _visit(address: str, query: str, page: str = "") -> Visit:
 async def _draw(address: str, query: str, page: str, drawn: dict[tuple[int, ...], str]) -> str | None:
     """Puts the kinds of elements by their places into `drawn`; returns what went wrong."""
     stream = f"{address.replace('http', 'ws')}/_stcore/stream"
-    async with connect(stream, max_size=None, subprotocols=["streamlit"]) as connection:  # type: ignore[list-item]
+    # As a browser at this machine: who sends no origin is none, and sees nothing.
+    async with connect(
+        stream, origin=Origin(address), max_size=None, subprotocols=[Subprotocol("streamlit")]
+    ) as connection:
         request = BackMsg()
         request.rerun_script.query_string = query
         request.rerun_script.page_name = page
