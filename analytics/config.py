@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from platformdirs import user_data_path
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from typing import TYPE_CHECKING, Any
 
 from analytics.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 
@@ -32,7 +31,7 @@ _NO_PROVIDERS = frozenset({"client_kwargs"})
 class TrackerSettings:
     """How calls are tracked."""
 
-    database_url: URL | None
+    database_url: "URL | None"
     """None: the configured database, or the embedded one."""
     spool_path: Path
     spool_max_calls: int
@@ -71,6 +70,8 @@ def data_directory() -> Path:
     in_clone = PROJECT_DIRECTORY / ".data"
     if (PROJECT_DIRECTORY / "pyproject.toml").is_file() and _is_ours(in_clone):
         return in_clone
+    from platformdirs import user_data_path
+
     return user_data_path("usage-analytics")
 
 
@@ -114,7 +115,7 @@ def tracker_settings(
     )
 
 
-def _spool_name(given: URL | None) -> str:
+def _spool_name(given: "URL | None") -> str:
     try:
         url = given or configured_database_url()
     except ConfigurationError:
@@ -143,7 +144,7 @@ def _positive_integer(name: str, default: int) -> int:
     return int(text)
 
 
-def configured_database_url(secrets: Mapping[str, Any] | None = None) -> URL | None:
+def configured_database_url(secrets: Mapping[str, Any] | None = None) -> "URL | None":
     """The URL that somebody configured, or None: then the embedded PostgreSQL serves.
 
     DATABASE_URL wins over `[connections.usage] url` of the secrets. `secrets` are Streamlit's; without
@@ -224,8 +225,12 @@ def _providers(trusted: Sequence[Any], auth: Mapping[str, Any]) -> tuple[str, ..
     return tuple(trusted)
 
 
-def postgresql_url(text: str, *, origin: str) -> URL:
+def postgresql_url(text: str, *, origin: str) -> "URL":
     """`text` as a URL for SQLAlchemy with psycopg; `origin` names the setting in the error."""
+    # Imported here: it takes longer than all else that an application imports to track its calls.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     remedy = 'expected something like "postgresql://user:password@host:5432/database"'
     try:
         url = make_url(text.strip())

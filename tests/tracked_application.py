@@ -23,8 +23,8 @@ from uuid import UUID
 from sqlalchemy.engine import URL
 
 import analytics
-from analytics import tracking
 from analytics.config import PROJECT_DIRECTORY, data_directory
+from analytics.tracking import process
 from analytics.tracking.spool import Spool
 from tests import small_disk
 from tests.tracked_calls import log_call
@@ -269,8 +269,8 @@ class _Inside:
 
 def _spool() -> Spool:
     """That of this process's tracker."""
-    assert tracking._current is not None
-    spool = tracking._current._shipper.spool
+    assert process.current is not None
+    spool = process.current._shipper.spool
     assert spool is not None
     return spool
 

@@ -16,7 +16,7 @@ from analytics import queries
 from analytics.access.keys import Key, find_key
 from analytics.api.answers import Asked, answer_question
 from analytics.calls.make import make_call
-from analytics.calls.store import halved, store_lines
+from analytics.calls.store import store_bisecting, store_lines
 from analytics.database import Database, Query
 from analytics.errors import AnalyticsError, DatabaseUnavailable, DataRefused, InvalidInput, SchemaMissing
 from analytics.exports.calls import calls_csv
@@ -194,7 +194,7 @@ class Service:
                 self._mark_duplicates(outcomes, list(lines), set(stored.known_before))
             return stored
 
-        for numbers, result in halved(range(len(described)), store):
+        for numbers, result in store_bisecting(range(len(described)), store):
             if isinstance(result, DataRefused):
                 # Which database it was is nobody's business.
                 reason = str(result).partition(": ")[2]

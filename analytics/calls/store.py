@@ -6,12 +6,13 @@ inserts from there what is new. store_new_lines() is faster, and only for calls 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString, TypeVar
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 from uuid import UUID
 
-import psycopg
-
 from analytics.errors import DataRefused
+
+if TYPE_CHECKING:
+    import psycopg
 
 Item = TypeVar("Item")
 
@@ -204,12 +205,13 @@ def _receive(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> Non
         copy.write("".join(lines))
 
 
-def halved(
+def store_bisecting(
     items: Sequence[Item], store: Callable[[Sequence[Item]], Stored]
 ) -> Iterator[tuple[Sequence[Item], Stored | DataRefused]]:
-    """Stores the items, all at once if that works.
+    """Stores the items, all at once if the database takes them.
 
-    A batch that is refused is halved until what is at fault stands alone, with the error.
+    A batch that is refused is split in half again and again, until the items at fault stand alone, each
+    with its error.
     """
     try:
         yield items, store(items)
@@ -218,5 +220,5 @@ def halved(
             yield items, error
         else:
             middle = len(items) // 2
-            yield from halved(items[:middle], store)
-            yield from halved(items[middle:], store)
+            yield from store_bisecting(items[:middle], store)
+            yield from store_bisecting(items[middle:], store)

@@ -289,15 +289,13 @@ def _spool(now: datetime) -> Check:
 
 def _duplicates() -> Check:
     name = "Duplicates refused"
-    # Asking tracking.stats() would begin a tracker, where this process has none.
-    tracker = tracking._current
-    if tracker is None:
+    stats = tracking.current_stats()
+    if stats is None:
         return Check(
             name=name,
             state="unknown",
             found="only a process that tracks calls counts them: analytics.stats().already_there tells it",
         )
-    stats = tracker.stats()
     return Check(
         name=name,
         state="fail" if stats.lost else "ok",

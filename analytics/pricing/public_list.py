@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -120,6 +119,9 @@ class PublicPrice(NamedTuple):
 @cache
 def list_name() -> str:
     """The list with its version, as metadata.price keeps it."""
+    # Imported here: to log calls that have prices of their own it is not needed.
+    from importlib.metadata import version
+
     return f"genai-prices {version('genai-prices')}"
 
 

@@ -4,10 +4,6 @@ A background thread brings the calls to PostgreSQL. Nothing here raises because 
 waits for it, but in synchronous mode.
 """
 
-import atexit
-import logging
-import os
-import threading
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -17,16 +13,17 @@ from uuid import UUID
 
 from analytics import config
 from analytics.calls.make import make_call
-from analytics.database import stop_embedded_postgresql
-from analytics.errors import ConfigurationError
 from analytics.pricing.price_list import Usage
+from analytics.tracking import process
 from analytics.tracking.context import NO_CONTEXT, UsageContext, current_context, usage_context, within
-from analytics.tracking.tracker import Tracker, TrackerStats
+from analytics.tracking.process import EXIT_SECONDS
+from analytics.tracking.tracker import TrackerStats
 
 __all__ = [
     "TrackerStats",
     "close",
     "configure",
+    "current_stats",
     "flush",
     "log_groq_usage",
     "log_openai_usage",
@@ -35,11 +32,6 @@ __all__ = [
     "stats",
     "usage_context",
 ]
-
-# How long the end of the application waits for what is still to be shipped.
-EXIT_SECONDS = 2.0
-
-log = logging.getLogger("analytics.tracking")
 
 
 def log_openai_usage(
@@ -177,7 +169,7 @@ def log_usage(
     Raises:
         InvalidInput: an argument is impossible, and the tracker is strict.
     """
-    tracker = _current or _tracker()
+    tracker = process.current or process.begin()
     try:
         if client_id is None or conversation_id is None or phone is None:
             context = current_context()
@@ -209,7 +201,7 @@ def log_usage(
         return None
     while not tracker.append(call.line, price_revision=prices.revision, is_unpriced=call.is_unpriced):
         # Another thread closed it in the meantime.
-        tracker = _tracker()
+        tracker = process.begin()
     return call.id
 
 
@@ -229,7 +221,6 @@ def configure(
     Raises:
         ConfigurationError: a setting cannot be used.
     """
-    global _current
     settings = config.tracker_settings(
         database_url=database_url,
         directory=directory,
@@ -237,21 +228,22 @@ def configure(
         synchronous=synchronous,
         strict=strict,
     )
-    # Not closed first: what other threads log meanwhile must not go to where the environment says.
-    with _making:
-        ended, _current = _current, Tracker(settings, on_open=_exit_before_others)
-    if ended is not None:
-        ended.close(EXIT_SECONDS)
+    process.replace(settings)
 
 
 def flush(timeout_seconds: float = 10.0) -> bool:
     """Waits until all that was logged before is in PostgreSQL; False if that takes longer than this."""
-    return _tracker().flush(timeout_seconds)
+    return process.begin().flush(timeout_seconds)
 
 
 def stats() -> TrackerStats:
     """What the tracker of this process did, and what is waiting."""
-    return _tracker().stats()
+    return process.begin().stats()
+
+
+def current_stats() -> TrackerStats | None:
+    """stats(), or None in a process without a tracker: unlike stats() it begins none."""
+    return None if process.current is None else process.current.stats()
 
 
 def close(timeout_seconds: float = EXIT_SECONDS) -> None:
@@ -259,71 +251,4 @@ def close(timeout_seconds: float = EXIT_SECONDS) -> None:
 
     Runs by itself when the application ends.
     """
-    global _current
-    with _making:
-        ended, _current = _current, None
-    if ended is not None:
-        ended.close(timeout_seconds)
-
-
-_current: Tracker | None = None
-_making = threading.Lock()
-# Of the parent process: only keeping them alive keeps them from being closed, which the parent would feel.
-_inherited: list[Tracker | None] = []
-
-
-def _tracker() -> Tracker:
-    global _current
-    with _making:
-        if _current is None:
-            try:
-                settings = config.tracker_settings()
-            except ConfigurationError as error:
-                log.error("%s: going on without this setting", error)
-                settings = config.tracker_settings(
-                    spool_max_calls=config.SPOOL_MAX_CALLS, synchronous=False, strict=False
-                )
-            _current = Tracker(settings, on_open=_exit_before_others)
-        return _current
-
-
-def _before_fork() -> None:
-    _making.acquire()
-    if _current is not None:
-        _current.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    if _current is not None:
-        _current.after_fork()
-    _making.release()
-
-
-def _after_fork_in_child() -> None:
-    global _current, _making
-    if _current is not None:
-        settings = _current.settings
-        _inherited.append(_current)
-        _current = Tracker(settings, on_open=_exit_before_others)
-    _making = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
-
-
-def _exit_before_others() -> None:
-    # The embedded server ends at exit, too. What registered last runs first.
-    atexit.unregister(_at_exit)
-    atexit.register(_at_exit)
-
-
-def _at_exit() -> None:
-    close()
-    # It would stop by itself, but not where it only just started for what was shipped above.
-    stop_embedded_postgresql()
-
-
-atexit.register(_at_exit)
+    process.end(timeout_seconds)

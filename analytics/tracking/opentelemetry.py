@@ -14,6 +14,7 @@ from contextvars import Context
 from typing import Any
 
 from analytics import tracking
+from analytics.tracking import process
 from analytics.tracking.context import UsageContext, current_context, within
 from analytics.tracking.spans import (
     CLIENT_ATTRIBUTE,
@@ -76,7 +77,7 @@ class UsageSpanExporter(SpanExporter):
 
     def shutdown(self) -> None:
         """Waits a moment for what was logged to be stored; the tracker goes on, for it has other users."""
-        tracking.flush(tracking.EXIT_SECONDS)
+        tracking.flush(process.EXIT_SECONDS)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return tracking.flush(timeout_millis / 1000)

@@ -1,4 +1,4 @@
-"""From the spool into PostgreSQL: batches, each one transaction, and what to do when one is refused."""
+"""From the spool to PostgreSQL, batch by batch: what is read, delivered, marked and set aside."""
 
 import logging
 import sqlite3
@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import TYPE_CHECKING, TypeVar
 
-import psycopg
-
-from analytics.calls.row import Row, repriced_line, row_of
-from analytics.calls.store import Stored, halved, store_lines, store_new_lines
-from analytics.database import Database
-from analytics.errors import DatabaseError, DatabaseUnavailable, DataRefused, SchemaMissing
-from analytics.pricing.price_list import DEFAULT_PRICES
-from analytics.pricing.stored import load_price_list
+from analytics.calls.row import Row, row_of
+from analytics.errors import DatabaseError
+from analytics.pricing.price_list import DEFAULT_PRICES, PriceList
 from analytics.tracking.spool import Spool, SpoolFull, SpoolGone
 from analytics.tracking.spool_file import PlainCall
+
+if TYPE_CHECKING:
+    from analytics.database import Database
+    from analytics.tracking.delivery import Delivery
 
 BATCH_CALLS = 5_000
 # How many calls are kept in memory while the spool takes none.
@@ -49,17 +47,15 @@ class Shipped:
 class Shipper:
     """Brings what waits to the database. One thread at a time may ship."""
 
-    def __init__(self, spool: Spool | None, open_database: Callable[[], Database]) -> None:
+    def __init__(self, spool: Spool | None, open_database: "Callable[[], Database]") -> None:
         self.spool = spool
         self.in_memory: deque[tuple[str, str]] = deque()
         """Price revision and line of calls that the spool did not take."""
-        self.prices = DEFAULT_PRICES
-        """As of the last batch; callers price with it, and what it made wrong is put right in the batch."""
         self.shipped = Shipped()
         self.spool_error: str | None = None
         """Why there is no file to keep calls in, where the last one is gone."""
         self._open_database = open_database
-        self._database: Database | None = None
+        self._delivery: Delivery | None = None
         self._folded_at = 0.0
         self._unfolded = 0
 
@@ -197,56 +193,14 @@ class Shipper:
 
     def _store(self, calls: Sequence[PlainCall]) -> list[tuple[PlainCall, str]]:
         """Stores the calls; those that the database refused, and why."""
-        refused = []
-        for part, stored in halved(calls, self._store_batch):
-            if isinstance(stored, DataRefused):
-                refused.append((part[0], str(stored)))
-                continue
-            self.shipped.stored += stored.stored
-            self.shipped.already_there += len(part) - stored.stored - len(stored.unknown_clients)
-            self.shipped.last_stored_at = datetime.now(UTC)
-            self._unfolded += stored.stored
-            refused += self._without_client(part, set(stored.unknown_clients))
-        return refused
-
-    def _store_batch(self, calls: Sequence[PlainCall]) -> Stored:
-        try:
-            return self._store_by(store_new_lines, calls)
-        except (DatabaseUnavailable, SchemaMissing):
-            raise
-        except DatabaseError:
-            # Seldom: some are there already, or their client is not, or one of them is refused.
-            return self._store_by(store_lines, calls)
-
-    def _store_by(
-        self, store: Callable[["psycopg.Connection[Any]", list[str]], Stored], calls: Sequence[PlainCall]
-    ) -> Stored:
-        with self.database.transaction() as connection:
-            found = connection.execute("select revision::text from price_list").fetchone()
-            if found is None or found[0] != self.prices.revision:
-                self.prices = load_price_list(connection)
-            return store(
-                connection,
-                [
-                    line if revision == self.prices.revision else repriced_line(line, self.prices)
-                    for _, revision, line in calls
-                ],
-            )
-
-    def _without_client(
-        self, calls: Sequence[PlainCall], unknown: set[tuple[UUID, UUID]]
-    ) -> list[tuple[PlainCall, str]]:
-        refused = []
-        for call in calls if unknown else ():
-            row = _row(call)
-            if row.client_id and (UUID(row.client_id), UUID(row.id)) in unknown:
-                refused.append(
-                    (
-                        call,
-                        f"no client has the id {row.client_id} in {self.database.place}: create it, then "
-                        'run "python -m analytics spool --replay"',
-                    )
-                )
+        refused: list[tuple[PlainCall, str]] = []
+        for part in self.delivery.store(calls):
+            self.shipped.stored += part.stored
+            self.shipped.already_there += part.already_there
+            if part.stored or part.already_there:
+                self.shipped.last_stored_at = datetime.now(UTC)
+            self._unfolded += part.stored
+            refused += part.refused
         return refused
 
     def fold(self) -> None:
@@ -254,21 +208,29 @@ class Shipper:
         if not self._unfolded:
             return
         try:
-            self.database.fold()
+            self.delivery.database.fold()
         except DatabaseError as error:
             log.debug("could not fold: %s", error)
         self._unfolded = 0
         self._folded_at = time.monotonic()
 
     @property
-    def database(self) -> Database:
-        if self._database is None:
-            self._database = self._open_database()
-        return self._database
+    def prices(self) -> PriceList:
+        """The list to price calls with, as of the last batch; calls priced with an older one are repriced."""
+        return DEFAULT_PRICES if self._delivery is None else self._delivery.prices
+
+    @property
+    def delivery(self) -> "Delivery":
+        """The way to the database, which is opened at the first use."""
+        if self._delivery is None:
+            from analytics.tracking.delivery import Delivery
+
+            self._delivery = Delivery(self._open_database())
+        return self._delivery
 
     def close(self) -> None:
-        if self._database is not None:
-            self._database.close()
+        if self._delivery is not None:
+            self._delivery.database.close()
         if self.spool is not None:
             self.spool.close()
 

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tenacity import RetryCallState, Retrying, stop_when_event_set, wait_exponential_jitter
 
 from analytics import config
-from analytics.database import Database
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.pricing.price_list import PriceList
+from analytics.tracking import loading
 from analytics.tracking.shipping import MEMORY_CALLS, Shipper
 from analytics.tracking.spool import Spool, SpoolFull, SpoolGone
 
@@ -31,6 +32,9 @@ POLL_SECONDS = 0.05
 LOOK_SECONDS = 1.0
 # An outage is in the log when it begins, and again after as long as this.
 REPORT_AGAIN_SECONDS = 300.0
+
+if TYPE_CHECKING:
+    from analytics.database import Database
 
 log = logging.getLogger("analytics.tracking")
 
@@ -95,7 +99,7 @@ class Tracker:
         return self._shipper.prices
 
     def append(self, line: str, *, price_revision: str, is_unpriced: bool) -> bool:
-        """Takes one call: a line of records.copy_line(). Raises nothing.
+        """Takes one call: a line of row.copy_line(). Raises nothing.
 
         False where it was not taken because this tracker was closed: the next one must.
         """
@@ -221,6 +225,9 @@ class Tracker:
 
     def close(self, timeout_seconds: float) -> None:
         """Ships for as long as this, then stops. What is still waiting stays in the spool."""
+        if self._thread is not None:
+            # Not within the time: a short run would end while its thread still imports what ships.
+            loading.load()
         is_shipped = self.flush(timeout_seconds)
         self._stop.set()
         self._hurry.set()
@@ -272,10 +279,12 @@ class Tracker:
         if self._shipper.spool_error is not None:
             self._report("new spool", f"{self._shipper.spool_error}: calls wait in memory")
 
-    def _open_database(self) -> Database:
+    def _open_database(self) -> "Database":
+        loading.load()
+        from analytics.database import Database
+
         if self.settings.database_url is not None:
             return Database(self.settings.database_url)
-        # Imported here: only what starts the embedded database needs it.
         from analytics.migrations import open_ready_database
 
         opened = open_ready_database()
@@ -297,6 +306,7 @@ class Tracker:
         return True
 
     def _run(self) -> None:
+        loading.load()
         retrying = Retrying(
             sleep=self._pause,
             wait=wait_exponential_jitter(multiplier=FIRST_RETRY_SECONDS, max=LAST_RETRY_SECONDS),
