@@ -17,7 +17,7 @@ from typing import Any
 from analytics.errors import AnalyticsError, ConfigurationError
 
 TIMEOUT_SECONDS = 15.0
-# After a failure it is asked again this soon at the earliest, so that a page does not wait at each run.
+# The pause after a failure, so that a page does not wait at each run.
 RETRY_SECONDS = 5.0
 
 
@@ -26,12 +26,12 @@ class RemoteAnalytics:
     """The last good answer, and why there is no newer one."""
 
     analytics: Mapping[str, Any] | None
-    """As GET /api/analytics answers, money as Decimal; None before the first good answer."""
+    """The answer of GET /api/analytics, money as Decimal; None before the first good answer."""
     period: Mapping[str, Any] | None
     loaded_at: datetime | None
     """When the numbers were read from the database."""
     error: str | None
-    """Why the last attempt to renew them failed; None where it did not."""
+    """Why the last request failed; None if it did not."""
 
     @property
     def age_seconds(self) -> float | None:
@@ -52,24 +52,24 @@ def use_analytics(
     url: str | None = None,
     api_key: str | None = None,
 ) -> RemoteAnalytics:
-    """The numbers of the key's client, asked for again once they are `refresh_seconds` old.
+    """The numbers of the key's client, at most `refresh_seconds` old.
 
-    Called again with the same arguments it answers from memory until then, and keeps the last good answer
-    when the server is away: a Streamlit app may call it at every run.
+    The same call answers from memory until then, and keeps the last good answer while the server does not
+    answer: a Streamlit app may call it at every run.
 
     Args:
         days: whole days up to today, 30 if left out; or `first` and `last` day.
         type: "all", "daily", "weekly", "monthly" or "conversation".
         month: of the monthly numbers, as "2026-03".
-        limit: how many conversations.
-        order: which of them, by "tokens" or "cost".
+        limit: number of conversations.
+        order: sorted by "tokens" or "cost".
         url: of the server, such as "https://usage.example.com"; USAGE_URL if left out.
         api_key: one that may read; USAGE_API_KEY if left out.
 
     Raises:
-        ConfigurationError: there is no address or no key, or the package httpx is missing.
+        ConfigurationError: the address or key is missing, or the package httpx.
     """
-    asked = {
+    given = {
         "days": days,
         "type": type,
         "from": first,
@@ -78,7 +78,7 @@ def use_analytics(
         "limit": limit,
         "order": order,
     }
-    parameters = {name: str(value) for name, value in asked.items() if value is not None}
+    parameters = {name: str(value) for name, value in given.items() if value is not None}
     address = _setting("url", url, "USAGE_URL").rstrip("/")
     key = _setting("api_key", api_key, "USAGE_API_KEY")
     with _making:
@@ -87,13 +87,13 @@ def use_analytics(
 
 
 def forget() -> None:
-    """The next use_analytics() asks the server, and knows no earlier answer."""
+    """Forgets all answers: the next use_analytics() asks the server."""
     with _making:
         _sources.clear()
 
 
 class _Source:
-    """One question to one server, and what it answered last."""
+    """One request to one server, and its last answer."""
 
     def __init__(self, address: str, key: str, parameters: Mapping[str, str]) -> None:
         self._address = address
@@ -102,18 +102,18 @@ class _Source:
         self._asking = threading.Lock()
         self._asked_at: float | None = None
         self._etag = ""
-        self._kept = RemoteAnalytics(analytics=None, period=None, loaded_at=None, error=None)
+        self._last = RemoteAnalytics(analytics=None, period=None, loaded_at=None, error=None)
 
     def renewed(self, refresh_seconds: float) -> RemoteAnalytics:
         with self._asking:
-            wait = refresh_seconds if self._kept.error is None else min(refresh_seconds, RETRY_SECONDS)
+            wait = refresh_seconds if self._last.error is None else min(refresh_seconds, RETRY_SECONDS)
             if self._asked_at is None or time.monotonic() - self._asked_at >= wait:
                 self._asked_at = time.monotonic()
                 try:
-                    self._kept = self._ask()
+                    self._last = self._ask()
                 except AnalyticsError as error:
-                    self._kept = _with_error(self._kept, str(error))
-            return self._kept
+                    self._last = _with_error(self._last, str(error))
+            return self._last
 
     def _ask(self) -> RemoteAnalytics:
         httpx = _httpx()
@@ -130,7 +130,7 @@ class _Source:
         loaded_at = datetime.now(UTC) - timedelta(seconds=_age(answer.headers.get("Age", "0")))
         if answer.status_code == 304:
             return RemoteAnalytics(
-                analytics=self._kept.analytics, period=self._kept.period, loaded_at=loaded_at, error=None
+                analytics=self._last.analytics, period=self._last.period, loaded_at=loaded_at, error=None
             )
         try:
             content = json.loads(answer.content, parse_float=Decimal)
@@ -139,7 +139,7 @@ class _Source:
             numbers, period = content["analytics"], content["period"]
         except (ValueError, KeyError, TypeError) as error:
             raise AnalyticsError(
-                f"{self._address} answered {answer.status_code}, and not as this API does: check the address"
+                f"{self._address} answered {answer.status_code}, but not like this API: check the address"
             ) from error
         self._etag = answer.headers.get("ETag", "")
         return RemoteAnalytics(analytics=numbers, period=period, loaded_at=loaded_at, error=None)
@@ -149,9 +149,9 @@ _making = threading.Lock()
 _sources: dict[tuple[Any, ...], _Source] = {}
 
 
-def _with_error(kept: RemoteAnalytics, error: str) -> RemoteAnalytics:
+def _with_error(last: RemoteAnalytics, error: str) -> RemoteAnalytics:
     return RemoteAnalytics(
-        analytics=kept.analytics, period=kept.period, loaded_at=kept.loaded_at, error=error
+        analytics=last.analytics, period=last.period, loaded_at=last.loaded_at, error=error
     )
 
 

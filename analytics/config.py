@@ -1,4 +1,4 @@
-"""Where the database and the spool are: environment, then secrets, then what needs no setting."""
+"""Settings: environment first, then secrets, then defaults."""
 
 import hashlib
 import os
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 
 SPOOL_MAX_CALLS = 1_000_000  # some 400 MB
-API_REQUESTS_PER_MINUTE = 600  # of a key
+API_REQUESTS_PER_MINUTE = 600  # per key
 
 UNNAMED_PROVIDER = "default"
-"""What the one provider is called whose settings stand in [auth] itself. (Streamlit calls it so, too.)"""
-# [auth] holds them beside its providers, each of which is a section of its own.
+"""The name of the provider whose settings are in [auth] itself, as Streamlit calls it."""
+# Sections of [auth] that are not providers.
 _NO_PROVIDERS = frozenset({"client_kwargs"})
 
 
@@ -36,31 +36,31 @@ class TrackerSettings:
     spool_path: Path
     spool_max_calls: int
     synchronous: bool
-    """Each call is shipped before logging it returns: for functions that are frozen between requests."""
+    """log_*() ships each call before it returns: for functions that are frozen between requests."""
     strict: bool
-    """A call with impossible arguments raises, instead of being counted and reported."""
+    """A call with invalid arguments raises; else it is counted and reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccessSettings:
-    """Who may look at the dashboard, as far as the secrets say."""
+    """Who may look at the dashboard, by the secrets."""
 
     is_embedded: bool
-    """No database is configured, so the embedded one serves, which nobody else can reach."""
+    """No database is configured: the embedded one is used, which nobody else can reach."""
     signs_in: bool
-    """There is an [auth] section: people sign in, and see what they are members of."""
+    """There is an [auth] section: people sign in, and see the clients of which they are members."""
     public_client: str | None = None
-    """Name or id of the one client that everybody may see."""
+    """Name or id of the client that everybody may see."""
     is_local: bool = False
-    """Whoever sits at this machine may see everything."""
+    """Visitors from this machine may see everything."""
     contact: str | None = None
     """Whom to ask for membership."""
     trust_unverified_email: tuple[str, ...] = ()
-    """Providers whose email addresses count although they do not say that they verified them."""
+    """Providers whose email addresses are trusted without a verification."""
 
 
 def data_directory() -> Path:
-    """Where files that outlive a process are kept.
+    """The directory for files that outlive a process.
 
     USAGE_DATA_DIR; or else `.data` in a clone of the project that is this user's, and the user's directory
     for application data where the package is installed or the clone is somebody else's.
@@ -84,7 +84,7 @@ def _is_ours(directory: Path) -> bool:
 
 
 def spool_directory() -> Path:
-    """Where the calls are kept that are not in PostgreSQL yet."""
+    """The directory of the spool: calls that are not in PostgreSQL yet."""
     return data_directory() / "spool"
 
 
@@ -101,7 +101,7 @@ def tracker_settings(
     Each database has its own file in `directory`: no call ever goes to another one than it was logged for.
 
     Raises:
-        ConfigurationError: a setting cannot be used.
+        ConfigurationError: a setting is not valid.
     """
     given = postgresql_url(database_url, origin="database_url") if database_url else None
     if spool_max_calls is None:
@@ -119,7 +119,7 @@ def _spool_name(given: "URL | None") -> str:
     try:
         url = given or configured_database_url()
     except ConfigurationError:
-        # Who ships from there will say what is wrong. Until then the calls are safe.
+        # Shipping will report the setting. Until then the calls are safe in the spool.
         return "misconfigured"
     if url is None:
         return "embedded"
@@ -145,55 +145,57 @@ def _positive_integer(name: str, default: int) -> int:
 
 
 def configured_database_url(secrets: Mapping[str, Any] | None = None) -> "URL | None":
-    """The URL that somebody configured, or None: then the embedded PostgreSQL serves.
+    """The configured URL, or None for the embedded PostgreSQL.
 
     DATABASE_URL wins over `[connections.usage] url` of the secrets. `secrets` are Streamlit's; without
     them the project's and then the user's `.streamlit/secrets.toml` are read.
 
     Raises:
-        ConfigurationError: the URL is not one of PostgreSQL's, or a secrets file is not TOML.
+        ConfigurationError: the URL is not a PostgreSQL URL, or a secrets file is not TOML.
     """
     if url := os.environ.get("DATABASE_URL"):
         return postgresql_url(url, origin="DATABASE_URL")
     if secrets is None:
         secrets = _secrets_files()
-    found: Any = secrets
+    setting: Any = secrets
     for name in ("connections", "usage", "url"):
-        if not isinstance(found, Mapping):
+        if not isinstance(setting, Mapping):
             raise ConfigurationError(
                 'the secrets need [connections.usage] with url = "postgresql://..." in it'
             )
-        found = found.get(name, {} if name != "url" else None)
-    return postgresql_url(str(found), origin="[connections.usage] url in the secrets") if found else None
+        setting = setting.get(name, {} if name != "url" else None)
+    return postgresql_url(str(setting), origin="[connections.usage] url in the secrets") if setting else None
 
 
 def api_requests_per_minute() -> int:
     """How many requests a minute an API key may make: USAGE_API_REQUESTS_PER_MINUTE.
 
     Raises:
-        ConfigurationError: it is no number.
+        ConfigurationError: it is not a number.
     """
     return _positive_integer("USAGE_API_REQUESTS_PER_MINUTE", API_REQUESTS_PER_MINUTE)
 
 
 def access_settings(secrets: Mapping[str, Any] | None = None) -> AccessSettings:
-    """What `[auth]` and `[access]` of the secrets say about who may look.
+    """The access settings of `[auth]` and `[access]` in the secrets.
 
     Raises:
-        ConfigurationError: [access] has something that it does not know, or of another type.
+        ConfigurationError: a setting is unknown or of another type.
     """
     is_embedded = configured_database_url(secrets) is None
-    found = _secrets_files() if secrets is None else secrets
-    access = found.get("access", {})
+    every = _secrets_files() if secrets is None else secrets
+    access = every.get("access", {})
     if not isinstance(access, Mapping):
         raise ConfigurationError("[access] in the secrets must be a section, such as [access] local = true")
-    auth = found.get("auth", {})
+    auth = every.get("auth", {})
     if not isinstance(auth, Mapping):
         raise ConfigurationError("[auth] in the secrets must be a section, with redirect_uri and the rest")
     kinds = {"public_client": str, "local": bool, "contact": str, "trust_unverified_email": list}
     for name, value in access.items():
         if name not in kinds:
-            raise ConfigurationError(f'[access] in the secrets knows {", ".join(kinds)}, not "{name}"')
+            raise ConfigurationError(
+                f'unknown setting "{name}" in [access] of the secrets; allowed: {", ".join(kinds)}'
+            )
         if not isinstance(value, kinds[name]):
             raise ConfigurationError(f"[access] {name} must be a {kinds[name].__name__}, not {value!r}")
     return AccessSettings(
@@ -207,20 +209,20 @@ def access_settings(secrets: Mapping[str, Any] | None = None) -> AccessSettings:
 
 
 def providers(auth: Mapping[str, Any]) -> list[str]:
-    """The identity providers of [auth]: each that has a section, or the one without a name."""
+    """The identity providers of [auth]: one per section, or the unnamed one."""
     named = [name for name, value in auth.items() if isinstance(value, Mapping) and name not in _NO_PROVIDERS]
     return named if named and "client_id" not in auth else [UNNAMED_PROVIDER]
 
 
 def _providers(trusted: Sequence[Any], auth: Mapping[str, Any]) -> tuple[str, ...]:
-    known = providers(auth)
+    names = providers(auth)
     for name in trusted:
-        # A name that is misspelt would look as if it did something.
-        if name not in known:
+        # A misspelt name would be ignored in silence.
+        if name not in names:
             raise ConfigurationError(
-                f"[access] trust_unverified_email: [auth] has {', '.join(known)}, not {name!r}"
+                f"[access] trust_unverified_email: [auth] has {', '.join(names)}, not {name!r}"
                 if auth
-                else "[access] trust_unverified_email is of no use without [auth]"
+                else "[access] trust_unverified_email needs [auth]"
             )
     return tuple(trusted)
 
@@ -238,7 +240,7 @@ def postgresql_url(text: str, *, origin: str) -> "URL":
         # The text may hold a password, so the message never repeats it.
         raise ConfigurationError(f"{origin} is not a database URL: {remedy}") from None
     if "@" in f"{url.host}{url.database}":
-        # Part of a password, which would otherwise show in every message that names the server.
+        # Part of a password: it would be in every message that names the server.
         raise ConfigurationError(f"{origin}: write @ : / # in a password as %40 %3A %2F %23")
     if url.get_backend_name() not in ("postgresql", "postgres"):
         raise ConfigurationError(
@@ -254,7 +256,7 @@ def _secrets_files() -> Mapping[str, Any]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            # That of the home directory may be another user's, where HOME is. The project's is meant for us.
+            # The file in HOME may be another user's. The project's is ours.
             if PROJECT_DIRECTORY not in path.parents:
                 continue
             raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,8 +1,8 @@
-"""Whether a database answers, and an end to waiting for one that does not.
+"""Whether a database answers; ends the waiting for one that does not.
 
-A server that falls silent leaves a statement waiting for ever, as the kernel at the other end may well be
-alive. So where something has waited for a while, the database is asked for a connection. Where it grants none
-within seconds, all waiting is over; as long as it grants one, a statement may take the time that it needs.
+A statement waits for ever for a server that has fallen silent, as the other kernel may still be alive. So
+when a statement has waited for a while, a connection is tried. If the server grants none within seconds, all
+waiting ends; as long as it grants one, a statement may take its time.
 """
 
 import os
@@ -17,13 +17,13 @@ from typing import Any
 import psycopg
 
 PATIENCE_SECONDS = 3
-"""How long something waits before the database is asked whether it is there."""
+"""How long a statement waits before a connection is tried."""
 SILENCE_SECONDS = 5
-"""After how long without an answer it is not."""
+"""How long a try may take before the database counts as unavailable."""
 ASK_EVERY_SECONDS = 3
-"""How old an answer may be, as long as somebody wants to know."""
+"""How old the result of a try may be while somebody asks."""
 FORGET_AFTER_SECONDS = 15
-"""When nobody has wanted to know for so long, what was known is worth nothing."""
+"""How old a result may be when nobody has asked meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class _Waiting:
 
 
 class Pulse:
-    """What is known of one database: `ask` returns when it is there, and raises the driver's error if not."""
+    """The state of one database: `ask` tries it, and raises the driver's error if it does not answer."""
 
     def __init__(self, ask: Callable[[], None]) -> None:
         self._ask = ask
@@ -49,7 +49,7 @@ class Pulse:
         with self._changed:
             now = time.monotonic()
             if self._asking_since is not None and now - self._asking_since >= SILENCE_SECONDS:
-                # What is asked now may still get its answer; nobody waits for that.
+                # The try may still end; nobody waits for it.
                 self._asking_since = None
                 self._failure, self._known_at = _silence(), now
             if self._asking_since is None and now - self._known_at >= ASK_EVERY_SECONDS:
@@ -60,7 +60,7 @@ class Pulse:
             return self._failure if now - self._known_at < FORGET_AFTER_SECONDS else None
 
     def check(self) -> None:
-        """Raises where the database was silent a moment ago: to try again would take as long."""
+        """Raises if the database was silent a moment ago: another try would take as long."""
         with self._changed:
             now = time.monotonic()
             is_silent = isinstance(self._failure, psycopg.errors.ConnectionTimeout)
@@ -72,19 +72,19 @@ class Pulse:
         self._note(None)
 
     def lost(self, error: Exception) -> None:
-        """The database has just not been there."""
+        """The database has just failed to answer."""
         self._note(error)
 
     @contextmanager
     def waiting(self, connection: "psycopg.Connection[Any]") -> Iterator[None]:
-        """Around what may have to wait for the database; it is cut off where that does not answer."""
+        """Around a statement, which is cut off if the database does not answer."""
         key = id(connection)
         with self._changed:
             self._waiting[key] = _Waiting(connection, time.monotonic())
-            # A thread of a parent does not live in its fork.
+            # Threads do not survive a fork.
             if self._watcher is None or not self._watcher.is_alive():
                 watcher = threading.Thread(target=self._watch, name="database pulse", daemon=True)
-                # Where no thread can be started, nobody cuts it off: that is no reason not to ask.
+                # Without a thread nobody cuts the statement off; it runs all the same.
                 with suppress(RuntimeError):
                     watcher.start()
                     self._watcher = watcher
@@ -101,7 +101,7 @@ class Pulse:
         except Exception as error:  # whatever a driver or the embedded server's start may raise
             failure = error
         with self._changed:
-            # Not where another one was begun meanwhile, as this took too long.
+            # Unless this took too long and another try has begun.
             if self._asking_since == began:
                 self._asking_since = None
                 self._failure, self._known_at = failure, time.monotonic()
@@ -129,7 +129,7 @@ class Pulse:
         if not overdue or self.failure() is None:
             return
         with self._changed:
-            # Those that are through meanwhile belong to somebody else now.
+            # A connection whose statement has ended meanwhile belongs to somebody else.
             for each in overdue:
                 if self._waiting.get(id(each.connection)) is each:
                     _cut(each.connection)
@@ -140,6 +140,6 @@ def _silence() -> psycopg.OperationalError:
 
 
 def _cut(connection: "psycopg.Connection[Any]") -> None:
-    """Wakes whoever waits for the connection: it is over."""
+    """Ends the waiting on this connection."""
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
         end.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""What every way of starting the server has in common: what visitors cannot do, and how many get in."""
+"""Limits of every server: what visitors may send, and how many get in."""
 
 import logging
 import os
@@ -21,17 +21,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.database import end_embedded_postgresql
 
-MOST_VISITORS = 1_000
+MAX_VISITORS = 1_000
 """Open pages. Each takes Streamlit a websocket and an event loop: four file descriptors."""
 SHARE_FOR_NEWCOMERS = 0.8
-"""Of the process's descriptors: past that nobody new comes in."""
+"""Of the process's descriptors: past that, no new visitor gets in."""
 SHARE_FOR_ALL = 0.95
-"""Past that no page is opened at all, and what is left is for the database and for files."""
+"""Past that no page opens; the rest is for the database and for files."""
 ENOUGH_DESCRIPTORS = 65_536
 
 MESSAGES_AT_ONCE = 60
 MESSAGES_A_SECOND = 3
-"""From one page: each makes the server run it. Who sends more is cut off; a browser then connects again."""
+"""From one page: the server runs it for each. A page that sends more is cut off; a browser reconnects."""
 
 _RETRY_SECONDS = 20
 _COOKIE = "usage_visitor"
@@ -63,9 +63,9 @@ log = logging.getLogger(__name__)
 
 
 class Walls:
-    """Around the dashboard: nothing can be sent to it but what a page asks, and only so many come in.
+    """Around the dashboard: only requests of its pages, of a limited number of visitors, get in.
 
-    `writable` are beginnings of paths that are not the dashboard's and look after themselves.
+    `writable` are prefixes of paths that are not the dashboard's and have limits of their own.
     """
 
     def __init__(self, app: ASGIApp, *, writable: tuple[str, ...] = ()) -> None:
@@ -84,10 +84,10 @@ class Walls:
 
     async def _dashboard(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _UPLOADS in scope["path"]:
-            # Streamlit keeps what is sent there in memory, for anybody who has a page open.
+            # Streamlit keeps uploads in memory, and takes them from every open page.
             await _refusal(403, "this dashboard takes no files")(scope, receive, send)
         elif scope["method"] not in _READING:
-            await _refusal(405, "a dashboard is only read: ask with GET")(scope, receive, send)
+            await _refusal(405, "the dashboard only answers GET")(scope, receive, send)
         elif not _opens_a_page(scope):
             await self._app(scope, receive, send)
         elif self._is_full(visitor := _visitor(scope)):
@@ -112,11 +112,11 @@ class Walls:
                 del self._inside[visitor]
 
     def _is_full(self, visitor: str) -> bool:
-        """Whether there is no room for a page of this visitor; for one who is inside there is longer."""
+        """Whether there is no room for a page of this visitor; one with an open page has more room."""
         is_known = bool(visitor) and visitor in self._inside
         share, most = (SHARE_FOR_ALL, 1.25) if is_known else (SHARE_FOR_NEWCOMERS, 1)
         limit = descriptor_limit()
-        is_full = self._inside.total() >= most * MOST_VISITORS or (
+        is_full = self._inside.total() >= most * MAX_VISITORS or (
             limit is not None and _open_descriptors() >= share * limit
         )
         if is_full and not self._was_full:
@@ -131,34 +131,34 @@ class Walls:
 
 @asynccontextmanager
 async def prepared(_: Any = None) -> AsyncIterator[Mapping[str, Any] | None]:
-    """Around a server's life: what it needs of the operating system is there."""
+    """Around a server's life: prepares the process, and ends the embedded database with it."""
     raise_descriptor_limit()
     _answer_at_once()
     yield None
-    # Uvicorn ends the process by the signal that told it to, and Python's own end never comes.
+    # Uvicorn ends the process by the signal that it received: no exit handler of Python runs.
     await run_in_threadpool(end_embedded_postgresql)
 
 
 def open_browser(url: str) -> None:
-    """Shows the address to whoever sits here. Does not wait for the browser, nor fail without one."""
+    """Opens the address in the browser of this machine. Does not wait for it, nor fail without one."""
     threading.Thread(target=click.launch, args=[url], name="browser", daemon=True).start()
 
 
 def raise_descriptor_limit() -> None:
-    """As many file descriptors as this process may have, up to ENOUGH_DESCRIPTORS."""
+    """Raises the limit of file descriptors as far as allowed, up to ENOUGH_DESCRIPTORS."""
     with suppress(ImportError):  # Windows has no such limit
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = ENOUGH_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_DESCRIPTORS)
         if soft != resource.RLIM_INFINITY and soft < wanted:
-            # macOS has another limit above this one, and says so only here.
+            # macOS has another limit, which only shows here.
             with suppress(ValueError, OSError):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def descriptor_limit() -> int | None:
-    """How many file descriptors this process may have open; None where there is no limit."""
+    """How many file descriptors this process may have open; None: no limit."""
     try:
         import resource
     except ImportError:
@@ -175,7 +175,7 @@ def _open_descriptors() -> int:
 
 
 def _answer_at_once() -> None:
-    """Sets TCP_NODELAY on the sockets that this process listens to, of which all connections inherit it.
+    """Sets TCP_NODELAY on the listening sockets of this process; all connections inherit it.
 
     Streamlit makes them in a way that asyncio does not recognise as TCP, and an answer in two pieces then
     waits 40 ms for the other side to acknowledge the first.
@@ -192,12 +192,12 @@ def _answer_at_once() -> None:
 
 
 def _opens_a_page(scope: Scope) -> bool:
-    """Whether a browser asks for a page, and not for what a page is made of."""
+    """Whether a browser asks for a page, not for a part of one."""
     return scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", "")
 
 
 def _visitor(scope: Scope) -> str:
-    """What this browser was given with its first page; nothing where it was given none."""
+    """The cookie that this browser got with its first page, or an empty text."""
     try:
         cookie = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(_COOKIE)
     except CookieError:
@@ -206,7 +206,7 @@ def _visitor(scope: Scope) -> str:
 
 
 def _bounded(receive: Receive, send: Send) -> Receive:
-    """Receives as much as a page may send, and then that the connection has ended."""
+    """Receives as many messages as a page may send, then a disconnect."""
     ahead = MESSAGES_AT_ONCE / MESSAGES_A_SECOND
     due = 0.0
 
@@ -237,7 +237,7 @@ def _marking(send: Send, scope: Scope) -> Send:
 
 
 def _refusal(status: int, reason: str) -> Response:
-    # What is still to come of a body is not waited for.
+    # Does not wait for the rest of a body.
     return PlainTextResponse(f"{reason}\n", status, {"Connection": "close"})
 
 

@@ -9,13 +9,13 @@ from uuid import UUID
 
 import pytest
 
-from analytics import queries, use_analytics
+from analytics import use_analytics
 from analytics.access.keys import create_key
 from analytics.api_client import forget
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
 from analytics.errors import ConfigurationError
-from tests import factories
+from tests import factories, sql_functions
 from tests.api import serving
 from tests.llm_server import LLMServer
 
@@ -55,7 +55,7 @@ def test_days_and_kind_are_those_asked_for(database: Database, acme: UUID, key: 
     with serving(database) as address:
         usage = use_analytics(type="daily", first=day, last=day, url=f"{address}/", api_key=key)
 
-    expected = queries.daily_usage(database, acme, 1, now=factories.NOW)
+    expected = sql_functions.daily_usage(database, acme, 1, now=factories.NOW)
     assert usage.analytics is not None
     assert list(usage.analytics) == ["daily"]
     assert [row["total_tokens"] for row in usage.analytics["daily"]] == expected["total_tokens"].tolist()
@@ -117,7 +117,7 @@ def test_another_server_is_told_from_ours() -> None:
         usage = use_analytics(url=server.openai_url, api_key="usage_x")
 
     assert usage.error is not None
-    assert "not as this API does: check the address" in usage.error
+    assert "but not like this API: check the address" in usage.error
 
 
 @pytest.mark.parametrize(
