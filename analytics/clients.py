@@ -1,27 +1,91 @@
-"""The clients of an installation, found by name or id."""
+"""The clients of an installation: all of them, one by id, and one by its name or id."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import psycopg
 
 from analytics import locks
-from analytics.calls.row import is_uuid
-from analytics.database import Database
+from analytics.calls.row import UNASSIGNED_CLIENT, is_uuid
+from analytics.database import Database, Query
 from analytics.errors import InvalidInput, UnknownClient
 
-_NAMES_SHOWN = 10
+_MAX_NAMES = 10
 
 
-class FoundClient(NamedTuple):
-    """A client that is there; `timezone` is the one in which its days begin."""
+CLIENT_COLUMNS = (
+    "id, name, timezone, is_demo,"
+    " (select min(usage_date) from usage_daily_rollup where client_id = clients.id) as first_day"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """A client. `timezone` is the IANA zone in which its days begin."""
 
     id: UUID
     name: str
     timezone: str
+    is_demo: bool
+    first_day: date | None
+    """Of its usage, as far as it is folded; None where there is none."""
+
+    def today(self, now: datetime) -> date:
+        """The client's own day at this moment."""
+        return now.astimezone(ZoneInfo(self.timezone)).date()
 
 
-def find_client(database: Database, name_or_id: str) -> FoundClient:
+def list_clients(database: Database, *, with_unassigned: bool = False) -> list[Client]:
+    """All clients by name; with the one that keeps the calls without a client last, if that is wanted."""
+    [rows] = database.read(
+        Query(
+            statement=f"select {CLIENT_COLUMNS} from clients"  # noqa: S608
+            " order by id = %(unassigned)s, lower(name), id",
+            parameters={"unassigned": UNASSIGNED_CLIENT},
+        )
+    )
+    known = map(client_of, rows.records)
+    return [client for client in known if with_unassigned or client.id != UNASSIGNED_CLIENT]
+
+
+def read_client(database: Database, client_id: UUID) -> Client:
+    """The client with this id, as only that client sees it.
+
+    Raises:
+        UnknownClient: there is no such client.
+    """
+    [rows] = database.read(
+        Query(
+            statement=f"select {CLIENT_COLUMNS} from clients where id = %(client_id)s",  # noqa: S608
+            parameters={"client_id": client_id},
+        ),
+        client_id=client_id,
+    )
+    if not rows.records:
+        raise UnknownClient(f"no client has the id {client_id}")
+    return client_of(rows.records[0])
+
+
+def has_calls(database: Database, client_id: UUID) -> bool:
+    """Whether the client has made any call, ever."""
+    statement = "select exists (select from usage_logs where client_id = %(client_id)s)"
+    [rows] = database.read(
+        Query(statement=statement, parameters={"client_id": client_id}), client_id=client_id
+    )
+    return bool(rows.records[0][0])
+
+
+def client_of(record: Sequence[Any]) -> Client:
+    """The client of a row of CLIENT_COLUMNS."""
+    client_id, name, timezone, is_demo, first_day = record
+    return Client(id=client_id, name=name, timezone=timezone, is_demo=is_demo, first_day=first_day)
+
+
+def find_client(database: Database, name_or_id: str) -> Client:
     """The client with this id or name.
 
     Raises:
@@ -34,7 +98,7 @@ def find_client(database: Database, name_or_id: str) -> FoundClient:
         if found is not None:
             return found
         others = connection.execute(
-            "select name from clients order by created_at desc limit %s", [_NAMES_SHOWN]
+            "select name from clients order by created_at desc limit %s", [_MAX_NAMES]
         ).fetchall()
     names = ", ".join(f'"{other}"' for (other,) in others) or "none yet"
     raise UnknownClient(f'no client is called "{name}" in {database.place}: the clients there are {names}')
@@ -77,13 +141,13 @@ def _checked(name_or_id: str) -> str:
     return name
 
 
-def _find(connection: "psycopg.Connection[Any]", name: str) -> FoundClient | None:
+def _find(connection: "psycopg.Connection[Any]", name: str) -> Client | None:
     known = connection.execute(
-        "select id, name, timezone from clients"
+        f"select {CLIENT_COLUMNS} from clients"  # noqa: S608
         " where id::text = lower(%(name)s) or name = %(name)s order by id",
         {"name": name},
     ).fetchall()
     if len(known) > 1:
         ids = " or ".join(str(client_id) for client_id, *_ in known)
         raise InvalidInput(f'{len(known)} clients are called "{name}": give the id instead, {ids}')
-    return FoundClient(*known[0]) if known else None
+    return client_of(known[0]) if known else None

@@ -1,8 +1,9 @@
 """The one door to PostgreSQL: the engine, the embedded server, reads in one round trip.
 
-A read sends everything that it needs in a single psycopg pipeline: the transaction's start, the tenant and
-role settings, each query, and the commit. So a page costs one network round trip, sees one snapshot, and
-leaves nothing behind on a connection that a transaction-mode pooler hands to the next user.
+A read sends all that it needs as one text of several statements: the transaction's begin, the settings of
+client and role, each query, and the commit. So a page costs one network round trip, sees one snapshot, and
+leaves nothing behind on a connection that a transaction-mode pooler hands to the next user. PostgreSQL takes
+no parameters beside such a text: psycopg's ClientCursor writes each value into it as a literal.
 """
 
 import logging
@@ -11,7 +12,6 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from analytics import config
+from analytics.days import Days
 from analytics.errors import (
     ConfigurationError,
     DatabaseError,
@@ -125,17 +126,18 @@ class Database:
 
     def _read_once(self, queries: Sequence[Query], client_id: UUID | None, phones: _Phones) -> list[Rows]:
         with self._connection() as connection:
+            cursor = psycopg.ClientCursor(connection)
+            begin = _begin(cursor, client_id, phones)
+            statements = [_bound(cursor, query) for query in queries]
             try:
-                with connection.pipeline() as pipeline:
-                    # Its own end sends a flush after the sync. Where that is the slower one, PgBouncer takes
-                    # it for the next transaction's beginning, and the server connection stays taken.
-                    pipeline._exit_gen = pipeline._sync_gen  # type: ignore[method-assign]
-                    _begin(connection, client_id, phones)
-                    cursors = [
-                        connection.execute(cast(Any, query.statement), query.parameters) for query in queries
-                    ]
-                    connection.execute("commit")
-                return [_rows(cursor) for cursor in cursors]
+                _execute(cursor, [*begin, *statements, "commit"])
+                answers = [_rows(cursor)]
+                while cursor.nextset():
+                    answers.append(_rows(cursor))
+                if len(answers) != len(begin) + len(statements) + 1:
+                    # Else the answers would not be those of their queries.
+                    raise psycopg.ProgrammingError("each query of a read must be exactly one statement")
+                return answers[len(begin) : -1]
             except psycopg.Error:
                 if not connection.broken:
                     # Else the failed transaction would meet the pool's next user.
@@ -167,19 +169,31 @@ class Database:
             raise self.explain(error) from error
 
     @contextmanager
-    def _snapshot(self, client_id: UUID, phones: _Phones) -> Iterator[psycopg.Connection[Any]]:
-        """A connection inside a transaction that only reads, and only this client; it never commits."""
+    def snapshot(self, client_id: UUID | None = None) -> Iterator[psycopg.Connection[Any]]:
+        """A connection inside a transaction that reads as read() does, for several statements in turn.
+
+        Raises:
+            DatabaseUnavailable, SchemaMissing, DatabaseError
+        """
+        try:
+            with self._snapshot(client_id, "masked") as connection:
+                yield connection
+        except (psycopg.Error, DBAPIError, PoolTimeout) as error:
+            raise self.explain(error) from error
+
+    @contextmanager
+    def _snapshot(self, client_id: UUID | None, phones: _Phones) -> Iterator[psycopg.Connection[Any]]:
         with ExitStack() as stack:
             connection = stack.enter_context(self._connection())
             try:
-                _begin(connection, client_id, phones)
+                _open_snapshot(connection, client_id, phones)
             except psycopg.Error as error:
                 if not _is_disconnected(error):
                     raise
                 stack.close()
                 self.engine.dispose()
                 connection = stack.enter_context(self._connection())
-                _begin(connection, client_id, phones)
+                _open_snapshot(connection, client_id, phones)
             try:
                 yield connection
             finally:
@@ -255,7 +269,7 @@ class Database:
             assert row is not None
             return int(row[0])
 
-    def keep_hours(self, client_id: UUID, first: date, last: date) -> int:
+    def keep_hours(self, client_id: UUID, days: Days) -> int:
         """Keeps the sums per hour of the client's days that are over; the number of days kept.
 
         A week at a time, so that folding waits for no more than that. Never needed for right numbers: what is
@@ -265,7 +279,7 @@ class Database:
         while True:
             with self.transaction() as connection:
                 row = connection.execute(
-                    "select keep_hourly_usage(%s, %s, %s)", [client_id, first, last]
+                    "select keep_hourly_usage(%s, %s, %s)", [client_id, days.first, days.last]
                 ).fetchone()
             assert row is not None
             if not row[0]:
@@ -388,15 +402,34 @@ def _create_embedded_database(maintenance_url: URL) -> None:
                 log.debug("another process created the embedded database first")
 
 
-def _begin(connection: psycopg.Connection[Any], client_id: UUID | None, phones: _Phones) -> None:
+def _begin(cursor: "psycopg.ClientCursor[Any]", client_id: UUID | None, phones: _Phones) -> list[str]:
     """Opens a transaction that only reads; with `client_id` as the reader, who sees that client only."""
-    connection.execute("begin isolation level repeatable read read only")
-    connection.execute("select set_config('app.phones', %s, true)", [phones])
+    statements = [
+        "begin isolation level repeatable read read only",
+        cursor.mogrify("select set_config('app.phones', %s, true)", [phones]),
+    ]
     if client_id is not None:
-        connection.execute(
-            "select set_config('app.client_id', %s, true), set_config('role', %s, true)",
-            [str(client_id), READER_ROLE],
+        statements.append(
+            cursor.mogrify(
+                "select set_config('app.client_id', %s, true), set_config('role', %s, true)",
+                [str(client_id), READER_ROLE],
+            )
         )
+    return statements
+
+
+def _open_snapshot(connection: psycopg.Connection[Any], client_id: UUID | None, phones: _Phones) -> None:
+    cursor = psycopg.ClientCursor(connection)
+    _execute(cursor, _begin(cursor, client_id, phones))
+
+
+def _bound(cursor: "psycopg.ClientCursor[Any]", query: Query) -> str:
+    return cursor.mogrify(cast(Any, query.statement), query.parameters)
+
+
+def _execute(cursor: "psycopg.ClientCursor[Any]", statements: Sequence[str]) -> None:
+    # A statement may end with a comment.
+    cursor.execute(cast(Any, "\n;\n".join(statements)))
 
 
 def _rows(cursor: psycopg.Cursor[Any]) -> Rows:

@@ -1,17 +1,17 @@
 """Errors that a user may meet; each names the value, the object and the remedy.
 
 AnalyticsError
-├── InvalidInput            a value that was given cannot be used
+├── InvalidInput            a value is not valid
 │   └── UnknownClient       no such client
-├── ConfigurationError      the settings cannot be used
-├── AccessRefused           who is looking may not see this
-│   ├── SignInNeeded        nobody has signed in
-│   ├── NotAMember          whoever has signed in is no member
-│   └── AccessNotSetUp      nobody said who may look
+├── ConfigurationError      a setting is not valid
+├── AccessRefused           the visitor may not see this
+│   ├── SignInNeeded        the visitor has not signed in
+│   ├── NotAMember          the visitor is not a member
+│   └── AccessNotSetUp      access is not configured
 └── DatabaseError           the database answered with an error
-    ├── DatabaseUnavailable it did not answer at all
-    ├── DataRefused         it answered that the data cannot be stored
-    └── SchemaMissing       it lacks (part of) our migrations
+    ├── DatabaseUnavailable it did not answer
+    ├── DataRefused         it cannot store the data
+    └── SchemaMissing       a migration is not applied
 """
 
 from collections.abc import Callable
@@ -22,40 +22,44 @@ class AnalyticsError(Exception):
 
     @property
     def for_everybody(self) -> str:
-        """What of the message is for those, too, who do not run the installation."""
+        """The part of the message that also people may read who do not run the installation."""
         return str(self)
 
 
 class InvalidInput(AnalyticsError):
-    """A value that was given cannot be used; the message says which would do."""
+    """A value is not valid; the message says which values are."""
+
+    def named(self, option: str) -> "InvalidInput":
+        """The same, with the option's name in front, as the command line, the API or a page calls it."""
+        return InvalidInput(f"{option}: {self}")
 
 
 class UnknownClient(InvalidInput):
-    """No client has the id or name that was asked for."""
+    """No client has this id or name."""
 
 
 class ConfigurationError(AnalyticsError):
-    """The settings (secrets, environment) cannot be used as they stand."""
+    """A setting (secrets, environment) is not valid."""
 
 
 class AccessRefused(AnalyticsError):
-    """Who is looking may not see this."""
+    """The visitor may not see this."""
 
 
 class SignInNeeded(AccessRefused):
-    """Nobody has signed in, and only members may look."""
+    """The visitor has not signed in, and only members may look."""
 
 
 class NotAMember(AccessRefused):
-    """Whoever has signed in is a member of nothing here."""
+    """The visitor has signed in and is not a member of any client."""
 
 
 class AccessNotSetUp(AccessRefused):
-    """There are real numbers, and nobody said who may look at them."""
+    """There are real numbers, and access to them is not configured."""
 
 
 class DatabaseError(AnalyticsError):
-    """The database refused a statement. The message says where it is, which is not for everybody."""
+    """The database refused a statement. The message has its address, which is not for everybody."""
 
     @property
     def for_everybody(self) -> str:
@@ -63,7 +67,7 @@ class DatabaseError(AnalyticsError):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """The database could not be reached, or went away. `is_back` tells, without waiting, when it is over."""
+    """The database does not answer. `is_back` says, without waiting, whether it answers again."""
 
     def __init__(self, message: str, is_back: Callable[[], bool] | None = None) -> None:
         super().__init__(message)
@@ -71,7 +75,7 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class DataRefused(DatabaseError):
-    """The database refused the data itself: sent again, they would be refused again."""
+    """The database refused the data: sent again, it would refuse it again."""
 
     @property
     def for_everybody(self) -> str:
@@ -79,7 +83,7 @@ class DataRefused(DatabaseError):
 
 
 class SchemaMissing(DatabaseError):
-    """A table or function of ours is not there: the migrations were not applied."""
+    """A table or function is missing: a migration is not applied."""
 
     @property
     def for_everybody(self) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 
 from analytics.config import PROJECT_DIRECTORY, postgresql_url
 from analytics.database import Database
+from analytics.days import Days
 from analytics.exports.calls import calls_csv, count_calls
 from bench.data import DAYS, LARGEST_CLIENT, NOW
 
@@ -102,7 +103,7 @@ def _export(url: URL, days: int, path: Path) -> dict[str, float]:
     """In the process that is measured: the last `days` days, or nothing but what idling needs."""
     database = Database(url)
     last = NOW.date()
-    count_calls(database, LARGEST_CLIENT, last, last)
+    count_calls(database, LARGEST_CLIENT, Days(last, last))
     rows = 0
 
     def count(batch: int) -> None:
@@ -113,7 +114,9 @@ def _export(url: URL, days: int, path: Path) -> dict[str, float]:
     with path.open("wb") as file:
         if days:
             first = last - timedelta(days=days - 1)
-            for piece in calls_csv(database, LARGEST_CLIENT, first, last, is_unmasked=False, progress=count):
+            for piece in calls_csv(
+                database, LARGEST_CLIENT, Days(first, last), is_unmasked=False, progress=count
+            ):
                 file.write(piece)
     seconds = time.perf_counter() - start
     database.close()

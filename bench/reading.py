@@ -11,6 +11,7 @@ import duckdb
 import psycopg
 
 from analytics.database import Database
+from analytics.days import Days
 from analytics.queries import CallSums, call_sums
 from bench.data import LARGEST_CLIENT, NOW, add_pending
 from bench.questions import (
@@ -143,12 +144,12 @@ def _measure_hours(database: Database, rounds: int) -> dict[str, float]:
     first = last - timedelta(days=HOURS_DAYS - 1)
 
     def ask() -> CallSums:
-        return call_sums(database, LARGEST_CLIENT, first, last)
+        return call_sums(database, LARGEST_CLIENT, Days(first, last))
 
     expected = ask()
     from_calls = _medians({"hours_from_calls": ask}, min(rounds, 3))
     # The last day stands for today, which is not over.
-    database.keep_hours(LARGEST_CLIENT, first, last - timedelta(days=1))
+    database.keep_hours(LARGEST_CLIENT, Days(first, last - timedelta(days=1)))
     kept = ask()
     for name in ("parts", "by_hour", "by_operation"):
         assert getattr(kept, name).equals(getattr(expected, name)), name

@@ -9,7 +9,7 @@ if link is None:
     search = ui.choose_conversations(page)
     listed = page.read(
         queries.found_conversations,
-        *page.days,
+        page.days,
         **search.query,
         sees_phones=page.sees_phones,
         finds_phones=page.viewer.may_see_phones(page.client),
@@ -17,9 +17,7 @@ if link is None:
     ui.show_freshness(listed)
     ui.show_conversation_list(page, search, listed.value)
 else:
-    timeline = page.read(
-        queries.conversation_timeline, *page.days, **link.query, sees_phones=page.sees_phones
-    )
+    timeline = page.read(queries.conversation_timeline, page.days, **link.query, sees_phones=page.sees_phones)
     ui.show_freshness(timeline)
     ui.show_conversation_heading(page, link, timeline.value)
     ui.show_conversation_cards(timeline.value)

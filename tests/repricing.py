@@ -9,6 +9,7 @@ import psycopg
 
 from analytics.corrections import Correction, CorrectionResult, Selection, apply_correction, select_calls
 from analytics.database import Database
+from analytics.days import Days
 from tests import factories
 from tests.factories import NOW
 
@@ -38,7 +39,7 @@ def add_price(
 def calls(
     database: Database, client: object, first: date = TODAY, last: date = TODAY, **only: Any
 ) -> Selection:
-    return select_calls(database, str(client), first, last, **only)
+    return select_calls(database, str(client), Days(first, last), **only)
 
 
 def apply(database: Database, client: object, **only: Any) -> CorrectionResult:

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from fastapi.testclient import TestClient
 
+from analytics import queries
 from analytics.database import Database
-from analytics.queries import sql_function
 from tests import factories
 from tests.api import bearer, exact, open_api
 
@@ -64,12 +64,12 @@ def ask(api: TestClient, headers: dict[str, str], **parameters: Any) -> Any:
     return exact(response.content)
 
 
-def in_sql(database: Database, topic: sql_function.Topic, *arguments: Any) -> list[dict[str, Any]]:
-    """What the topic's SQL function says, as JSON has it: a cost of which nothing is known is null."""
-    rows = factories.call(database, ", ".join(topic.columns), topic.function, *arguments)
+def in_sql(database: Database, function: queries.SqlFunction, *arguments: Any) -> list[dict[str, Any]]:
+    """What the SQL function says, as JSON has it: a cost of which nothing is known is null."""
+    rows = factories.call(database, ", ".join(function.columns), function.function, *arguments)
     told = []
     for row in rows:
-        columns = dict(zip(topic.columns, row, strict=True))
+        columns = dict(zip(function.columns, row, strict=True))
         for name in columns:
             whose = name.removesuffix("total_cost").removesuffix("cost")
             unpriced = columns.get(f"{whose}unpriced_count")
@@ -82,7 +82,7 @@ def in_sql(database: Database, topic: sql_function.Topic, *arguments: Any) -> li
 
 
 def summary_in_sql(database: Database, client_id: UUID, days: int, now: datetime) -> dict[str, Any]:
-    total, *parts = in_sql(database, sql_function.SUMMARY, client_id, days, now)
+    total, *parts = in_sql(database, queries.USAGE_SUMMARY, client_id, days, now)
     assert total.pop("provider") == "total"
     compared = {"from": "2026-01-18", "to": "2026-02-16", "is_running": False, "no_comparison": None}
     return total | {"compared_with": compared, "by_provider": parts}
@@ -99,10 +99,10 @@ def masked(conversations: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def all_in_sql(database: Database, client_id: UUID, days: int, now: datetime) -> dict[str, Any]:
     """What `analytics` must be, with the last 12 weeks and the month of the last day."""
     return {
-        "daily": in_sql(database, sql_function.DAILY, client_id, days, now),
-        "weekly": in_sql(database, sql_function.WEEKLY, client_id, 12, now),
-        "monthly": in_sql(database, sql_function.MONTHLY, client_id, now.year, now.month, now),
-        "byConversation": masked(in_sql(database, sql_function.BY_CONVERSATION, client_id, days, 20, now)),
+        "daily": in_sql(database, queries.DAILY_USAGE, client_id, days, now),
+        "weekly": in_sql(database, queries.WEEKLY_EVOLUTION, client_id, 12, now),
+        "monthly": in_sql(database, queries.MONTHLY_SUMMARY, client_id, now.year, now.month, now),
+        "byConversation": masked(in_sql(database, queries.USAGE_BY_CONVERSATION, client_id, days, 20, now)),
         "summary": summary_in_sql(database, client_id, days, now),
     }
 
@@ -272,7 +272,7 @@ def test_another_month(database: Database, api: TestClient, used: UUID) -> None:
     answer = ask(api, bearer(database, used), type="monthly", month="2026-02", **MARCH_18)
     assert answer["period"]["month"] == "2026-02"
     assert answer["analytics"]["monthly"] == in_sql(
-        database, sql_function.MONTHLY, used, 2026, 2, factories.NOW
+        database, queries.MONTHLY_SUMMARY, used, 2026, 2, factories.NOW
     )
     assert len(answer["analytics"]["monthly"]) == 1
 
@@ -280,7 +280,7 @@ def test_another_month(database: Database, api: TestClient, used: UUID) -> None:
 @pytest.mark.parametrize("limit", [1, 2, 1000])
 def test_a_limit_of_conversations(database: Database, api: TestClient, used: UUID, limit: int) -> None:
     answer = ask(api, bearer(database, used), type="conversation", limit=limit, **MARCH_18)
-    everything = masked(in_sql(database, sql_function.BY_CONVERSATION, used, 30, 1000, factories.NOW))
+    everything = masked(in_sql(database, queries.USAGE_BY_CONVERSATION, used, 30, 1000, factories.NOW))
     assert answer["analytics"]["byConversation"] == everything[:limit]
     assert len(everything) == 4
 
@@ -320,8 +320,8 @@ REFUSED: Sequence[tuple[dict[str, str], str]] = [
     ({"month": "1999-12"}, "month: "),
     ({"from": "2026-03-01"}, "from and to go together"),
     ({"to": "2026-03-01"}, "from and to go together"),
-    ({"from": "2026-03-02", "to": "2026-03-01"}, "from 2026-03-02 to 2026-03-01 are 0 days"),
-    ({"from": "2024-01-01", "to": "2025-01-01"}, "are 367 days: give the first one first, at most 366"),
+    ({"from": "2026-03-02", "to": "2026-03-01"}, "from and to: 2026-03-02 is after 2026-03-01"),
+    ({"from": "2024-01-01", "to": "2025-01-01"}, "are 367 days: at most 366 are allowed"),
     ({"from": "2026-02-30", "to": "2026-03-01"}, 'from must be a day such as 2026-03-18, not "2026-02-30"'),
     ({"from": "2026-03-01", "to": "2026-02-30"}, "to must be a day"),
     ({"from": "-4713-11-24", "to": "2026-03-01"}, "from: "),
@@ -329,8 +329,8 @@ REFUSED: Sequence[tuple[dict[str, str], str]] = [
     ({"from": "infinity", "to": "infinity"}, "from: "),
     ({"from": "2026-03-01\n", "to": "2026-03-01"}, "from: "),
     ({"days": "30", **MARCH_18}, "give days, or from and to, not both"),
-    ({"day": "3"}, "day is no parameter: those are days, from, to, type, month, limit"),
-    ({"client_id": "x"}, "client_id is no parameter"),
+    ({"day": "3"}, 'unknown parameter "day"; allowed: days, from, to, type, month, limit'),
+    ({"client_id": "x"}, 'unknown parameter "client_id"'),
 ]
 
 
@@ -354,10 +354,25 @@ def test_a_key_never_sees_another_clients_numbers(database: Database, api: TestC
     )
     expected = all_in_sql(database, other, 30, factories.NOW)
 
-    # Asked after the first client's answer is remembered, by the same server.
+    # AnalyticsRequest after the first client's answer is remembered, by the same server.
     ask(api, bearer(database, used), **MARCH_18)
     answer = ask(api, bearer(database, other), **MARCH_18)
 
     assert answer["analytics"] == expected
     assert answer["analytics"]["summary"]["request_count"] == 1
     assert [row["phone"] for row in answer["analytics"]["byConversation"]] == ["••••"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "error"),
+    [
+        ("GET", "/api/nothing", 404, "no route /api/nothing: see /api/docs"),
+        ("POST", "/api/analytics", 405, "method POST is not allowed for /api/analytics: see /api/docs"),
+        ("GET", "/api/usage", 405, "method GET is not allowed for /api/usage: see /api/docs"),
+    ],
+)
+def test_a_route_or_method_that_is_not_there_is_named(
+    api: TestClient, method: str, path: str, status: int, error: str
+) -> None:
+    response = api.request(method, path)
+    assert (response.status_code, response.json()) == (status, {"error": error})

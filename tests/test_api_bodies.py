@@ -19,7 +19,7 @@ from tests.api import bearer, logged, open_api, serving
 
 CALL = {"source": "openai", "model": "gpt-4", "cost_usd": 1}
 JSON = {"Content-Type": "application/json"}
-TOO_LARGE = {"error": "a body may have 8,000,000 bytes, unpacked: send less at once"}
+TOO_LARGE = {"error": "a body may have at most 8,000,000 bytes, decompressed: send less at once"}
 
 
 @pytest.fixture
@@ -100,10 +100,10 @@ PACKED = gzip.compress(json.dumps(CALL).encode(), mtime=0)
 @pytest.mark.parametrize(
     ("encoding", "content", "status", "reason"),
     [
-        ("gzip", b"{}", 400, "the body cannot be unpacked: "),
-        ("gzip", b"", 400, "the body cannot be unpacked: it ends too early"),
-        ("gzip", PACKED[:-10], 400, "the body cannot be unpacked: it ends too early"),
-        ("gzip", PACKED + PACKED, 400, "the body cannot be unpacked: something follows its end"),
+        ("gzip", b"{}", 400, "the body cannot be decompressed: "),
+        ("gzip", b"", 400, "the body cannot be decompressed: it ends too early"),
+        ("gzip", PACKED[:-10], 400, "the body cannot be decompressed: it ends too early"),
+        ("gzip", PACKED + PACKED, 400, "the body cannot be decompressed: data follows its end"),
         ("br", b"{}", 415, 'content-encoding must be gzip, deflate or identity, not "br"'),
         ("gzip, gzip", b"{}", 415, "content-encoding must be gzip"),
     ],
@@ -139,7 +139,7 @@ def test_no_json(
 ) -> None:
     response = api.post(path, content=content, headers=writer | JSON)
     assert response.status_code == 400
-    assert response.json()["error"].startswith("the body is no ")
+    assert response.json()["error"].startswith("the body is not ")
     assert len(response.text) < 500
     assert logged(database) == []
 

@@ -23,12 +23,13 @@ import pytest
 from sqlalchemy import event
 
 from analytics.api import exports
+from analytics.clients import read_client
 from analytics.database import STREAM_BATCH_ROWS, Database
+from analytics.days import Days
 from analytics.exports.calls import calls_csv
 from analytics.exports.days import daily_usage_by_model
 from analytics.exports.files import CONTENT_TYPES, Format, file_name
 from analytics.exports.focus import focus_csv
-from analytics.queries import read_client
 from tests import factories
 from tests.api import bearer, open_api, serving
 from tests.connections import dsn
@@ -152,7 +153,7 @@ needs_pdftotext = pytest.mark.skipif(
 def test_calls_are_those_of_the_export_command(database: Database, used: UUID) -> None:
     response = export(database, used, "csv")
 
-    assert response.content == b"".join(calls_csv(database, used, FIRST, LAST, is_unmasked=False))
+    assert response.content == b"".join(calls_csv(database, used, Days(FIRST, LAST), is_unmasked=False))
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert response.headers["Transfer-Encoding"] == "chunked"
 
@@ -186,7 +187,7 @@ def test_phones_are_masked(database: Database, used: UUID) -> None:
 def test_focus(database: Database, used: UUID) -> None:
     response = export(database, used, "focus")
 
-    daily = daily_usage_by_model(database, used, FIRST, LAST)
+    daily = daily_usage_by_model(database, used, Days(FIRST, LAST))
     assert response.content == focus_csv(daily, read_client(database, used))
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     charges = list(csv.DictReader(io.StringIO(response.text, newline="")))
@@ -227,7 +228,7 @@ def test_another_clients_calls_are_never_in_it(database: Database, used: UUID, f
 def test_headers(database: Database, used: UUID, format: Format) -> None:
     headers = export(database, used, format).headers
 
-    name = file_name(format, "Acme", FIRST, LAST)
+    name = file_name(format, "Acme", Days(FIRST, LAST))
     assert headers["Content-Disposition"] == f'attachment; filename="{name}"'
     assert headers["Cache-Control"] == "private, no-store"
 
@@ -246,11 +247,11 @@ def test_headers(database: Database, used: UUID, format: Format) -> None:
     ],
 )
 def test_a_name_that_every_file_system_takes(format: Format, client: str, name: str) -> None:
-    assert file_name(format, client, FIRST, LAST) == name
+    assert file_name(format, client, Days(FIRST, LAST)) == name
 
 
 def test_a_long_name_is_no_longer_than_a_file_system_takes() -> None:
-    assert len(file_name("pdf", "\N{CJK UNIFIED IDEOGRAPH-20BB7}" * 300, FIRST, LAST).encode()) < 255
+    assert len(file_name("pdf", "\N{CJK UNIFIED IDEOGRAPH-20BB7}" * 300, Days(FIRST, LAST)).encode()) < 255
 
 
 def test_a_name_of_other_letters_is_in_the_header_as_rfc_6266_has_it(database: Database) -> None:
@@ -282,7 +283,7 @@ def test_thirty_days_of_calls_up_to_today_are_what_is_not_said(database: Databas
 
     for answer, days in zip(answers, (30, 7), strict=True):
         assert answer.headers["Content-Disposition"] in {
-            f'attachment; filename="{file_name("csv", "Far away", last - timedelta(days=days - 1), last)}"'
+            f'attachment; filename="{file_name("csv", "Far away", Days.until(last, days))}"'
             for last in (before, after)
         }
 
@@ -308,12 +309,12 @@ REFUSED: Sequence[tuple[dict[str, str], str]] = [
     ({"days": "0"}, "days: input should be greater than or equal to 1, not '0'"),
     ({"days": "366"}, "days: input should be less than or equal to 365, not '366'"),
     ({"from": "2026-03-01"}, "from and to go together"),
-    ({"from": "2026-03-02", "to": "2026-03-01"}, "from 2026-03-02 to 2026-03-01 are 0 days"),
-    ({"from": "2024-01-01", "to": "2025-01-01"}, "are 367 days: give the first one first, at most 366"),
+    ({"from": "2026-03-02", "to": "2026-03-01"}, "from and to: 2026-03-02 is after 2026-03-01"),
+    ({"from": "2024-01-01", "to": "2025-01-01"}, "are 367 days: at most 366 are allowed"),
     ({"from": "2026-02-30", "to": "2026-03-01"}, 'from must be a day such as 2026-03-18, not "2026-02-30"'),
     ({"days": "30", **MARCH}, "give days, or from and to, not both"),
-    ({"unmasked": "true"}, "unmasked is no parameter: those are days, from, to, format"),
-    ({"client_id": "x"}, "client_id is no parameter"),
+    ({"unmasked": "true"}, 'unknown parameter "unmasked"; allowed: days, from, to, format'),
+    ({"client_id": "x"}, 'unknown parameter "client_id"'),
 ]
 
 

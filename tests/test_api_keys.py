@@ -68,7 +68,7 @@ def test_a_key_of_another_scope(
     response = api.request(method, path, headers=bearer(database, acme, scope))
     needed = "read" if scope == "write" else "write"
     assert response.status_code == 403
-    assert response.json() == {"error": f"this key may {scope}, and a key that may {needed} is needed"}
+    assert response.json() == {"error": f'this key has scope "{scope}"; scope "{needed}" is required'}
 
 
 def test_the_name_of_the_scheme_is_in_any_case(database: Database, api: TestClient, acme: UUID) -> None:
@@ -116,7 +116,7 @@ def test_a_key_has_a_rate_of_its_own(database: Database, acme: UUID) -> None:
     response = api.get("/api/analytics", headers=hasty)
     assert response.status_code == 429
     assert 1 <= int(response.headers["Retry-After"]) <= 120
-    assert response.json()["error"].startswith("this key may make 3 requests a minute: try again in ")
+    assert response.json()["error"].startswith("this key is limited to 3 requests a minute: try again in ")
     assert api.get("/api/analytics", headers=other).status_code == 200
     # Nobody's rate.
     assert api.get("/healthz").status_code == 200

@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 
 from analytics.api import auth, work
 from analytics.api.bodies import MAX_BODY_BYTES
-from analytics.api.cache import Remembered
+from analytics.api.cache import SingleFlightCache
 from analytics.api.models import MAX_RECORDS
 from analytics.database import Database
 from tests import factories
@@ -255,7 +255,7 @@ def test_half_sent_bodies_keep_out_nobody_else(
         refused = httpx.post(f"{address}/api/usage", json=CALL, headers=slow)
         stored = httpx.post(f"{address}/api/usage", json=CALL, headers=other)
     assert refused.status_code == 429
-    assert refused.json()["error"].startswith(f"this key has {work.AT_ONCE} requests running")
+    assert refused.json()["error"].startswith(f"this key has {work.AT_ONCE} long requests running")
     assert refused.headers["Retry-After"] == "1"
     assert stored.status_code == 200
     assert len(logged(database)) == 1
@@ -291,7 +291,7 @@ def test_a_key_has_so_many_seconds(database: Database, acme: UUID, monkeypatch: 
     assert api.get("/api/analytics", headers=reader).status_code == 200
     refused = api.get("/api/analytics", params={"days": 7}, headers=reader)
     assert refused.status_code == 429
-    assert refused.json()["error"].startswith("this key kept the server busy for ")
+    assert refused.json()["error"].startswith("this key has used its ")
     assert int(refused.headers["Retry-After"]) > 0
     assert api.get("/api/analytics", params={"days": 7}, headers=other).status_code == 200
 
@@ -316,8 +316,8 @@ def test_guessed_keys_are_looked_up_only_so_often(
 
 def test_answers_are_kept_up_to_so_many_bytes() -> None:
     async def kept() -> list[bytes | None]:
-        answers: Remembered[bytes] = Remembered(
-            seconds=60, most=10_000, threads=anyio.CapacityLimiter(1), size=len
+        answers: SingleFlightCache[bytes] = SingleFlightCache(
+            seconds=60, capacity=10_000, threads=anyio.CapacityLimiter(1), size=len
         )
         for number in range(50):
             await answers.ask(number, lambda: b"x" * 1_000)

@@ -286,7 +286,7 @@ def test_calls_that_failed_are_no_calls(database: Database, server: str, writer:
 def test_broken_protobuf(api: TestClient, writer: dict[str, str], content: bytes) -> None:
     response = api.post("/v1/traces", content=content, headers=writer | PROTOBUF)
     assert response.status_code == 400
-    assert response.json()["error"].startswith("the body is no OTLP export of traces: ")
+    assert response.json()["error"].startswith("the body is not an OTLP trace export: ")
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_broken_protobuf(api: TestClient, writer: dict[str, str], content: bytes
 def test_json_that_is_no_export(api: TestClient, writer: dict[str, str], body: Any) -> None:
     response = api.post("/v1/traces", content=json.dumps(body), headers=writer | JSON)
     assert response.status_code == 400
-    assert response.json()["error"].startswith("the body is no OTLP export of traces: ")
+    assert response.json()["error"].startswith("the body is not an OTLP trace export: ")
 
 
 @pytest.fixture

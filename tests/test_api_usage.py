@@ -89,7 +89,7 @@ def test_good_ones_are_stored_among_bad_ones_in_order(
     assert reasons[2].startswith("prompt_tokens must be a whole number between 0 and")
     assert reasons[4] == "a record must be a JSON object"
     assert reasons[5].startswith("cost_usd must be a number")
-    assert reasons[6].startswith("prompt is nothing that a call has, which is source, model,")
+    assert reasons[6].startswith('unknown field "prompt"; allowed: source, model,')
     assert len(logged(database)) == 2
 
 

@@ -1,6 +1,9 @@
 """Imports go down only, and only what is a page's business imports streamlit."""
 
 import ast
+import importlib
+import inspect
+import pkgutil
 import re
 import subprocess
 import sys
@@ -10,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+import analytics
 from analytics.config import PROJECT_DIRECTORY
 
 # From the ground up. A module may import from its own layer and from those before it.
 LAYERS = (
-    {"errors", "config", "bounded_json", "locks"},
+    {"errors", "days", "config", "bounded_json", "locks"},
     {"api_client", "embedded", "pulse"},
     {"database", "formatting", "migrations", "serving"},
     {"pricing"},
@@ -121,6 +125,16 @@ def test_what_logs_calls_its_commands_and_the_api_need_no_dashboard(
         [sys.executable, "-c", code], cwd=PROJECT_DIRECTORY, capture_output=True, text=True, check=True
     )
     assert loaded.stdout.strip() == "set()"
+
+
+def test_no_function_hides_a_module() -> None:
+    """`import analytics.x.y` is the module, in each package, and never something of the same name."""
+    hidden = []
+    for module in pkgutil.walk_packages(analytics.__path__, "analytics."):
+        package, _, name = module.name.rpartition(".")
+        if name != "__main__" and not inspect.ismodule(vars(importlib.import_module(package)).get(name, sys)):
+            hidden.append(module.name)
+    assert hidden == []
 
 
 def test_requirements_are_those_of_the_package() -> None:

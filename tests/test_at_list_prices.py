@@ -10,6 +10,7 @@ import pytest
 
 from analytics.calls.row import price_of_row
 from analytics.database import Database
+from analytics.days import Days
 from analytics.pricing.at_list_prices import AtListPrices, OwnPriced, at_list_prices
 from analytics.pricing.editing import load_price_book
 from analytics.pricing.price_list import PriceList
@@ -45,12 +46,12 @@ def cost_by(prices: PriceList, client_id: UUID, log: dict[str, Any]) -> Any:
 def keep(database: Database, client_id: UUID) -> None:
     """Knows the parts of all days that are over."""
     database.fold()
-    database.keep_hours(client_id, TODAY - 30 * DAY, TODAY)
+    database.keep_hours(client_id, Days(TODAY - 30 * DAY, TODAY))
 
 
 def lines(database: Database, client_id: UUID, days: int = 30) -> dict[str | None, OwnPriced]:
     shown = load_overview(database, client_id, Period(days=days, last=TODAY), NOW).own_priced
-    book = load_price_book(database, client_id, TODAY - (days - 1) * DAY, TODAY, now=NOW)
+    book = load_price_book(database, client_id, Days(TODAY - (days - 1) * DAY, TODAY), now=NOW)
     # One way to count.
     assert book.own_priced == shown
     return {line.model: line for line in shown}

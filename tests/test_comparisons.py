@@ -8,6 +8,7 @@ import pytest
 
 from analytics import queries
 from analytics.database import Database
+from analytics.days import Days
 from analytics.queries import ComparedDays, Period, load_overview, total_change
 from tests import factories
 from tests.api import bearer, open_api
@@ -31,11 +32,8 @@ def told(
     [total] = overview.summary[overview.summary["provider"] == "total"].to_dict("records")
     on_overview = {name: total_change(total, name, overview.compared.no_comparison) for name in names}
 
-    first, last = period.range(TODAY)
-    before = first - timedelta(days=period.days)
-    comparison = queries.usage_comparison(
-        database, client_id, first, last, before, first - timedelta(days=1), now=now
-    )
+    days = period.range(TODAY)
+    comparison = queries.usage_comparison(database, client_id, days, days.before, now=now)
     sums = comparison.models.drop(columns=["source", "model"]).sum().to_dict()
     assert (
         comparison.days.change(sums["total_tokens"], sums["previous_total_tokens"])
@@ -66,13 +64,13 @@ def test_a_day_that_runs_is_compared_until_the_same_time(database: Database, acm
     for is_kept in (False, True):
         if is_kept:
             database.fold()
-            database.keep_hours(acme, TODAY - timedelta(days=19), TODAY - timedelta(days=1))
+            database.keep_hours(acme, Days(TODAY - timedelta(days=19), TODAY - timedelta(days=1)))
         for days in (1, 7):
             changes = told(database, acme, Period(days=days))
             assert changes == dict.fromkeys(changes, ("0%", ""))
 
     # Yesterday is over: all of it counts, as does all of the day before.
-    yesterday = Period.between(TODAY - timedelta(days=1), TODAY - timedelta(days=1))
+    yesterday = Period.of(Days(TODAY - timedelta(days=1), TODAY - timedelta(days=1)))
     assert told(database, acme, yesterday)["total_tokens"] == ("0%", "")
 
 
@@ -141,7 +139,9 @@ def test_months_of_other_lengths_compare_by_the_day(
     later = datetime(2026, 5, 1, tzinfo=UTC)
     for days_ago in range(1, 125):
         call_at(database, acme, later - timedelta(days=days_ago))
-    found = queries.usage_comparison(database, acme, first, last, before_first, before_last, now=later)
+    found = queries.usage_comparison(
+        database, acme, Days(first, last), Days(before_first, before_last), now=later
+    )
 
     sums = found.models[["total_tokens", "previous_total_tokens"]].sum()
     assert found.days.change(*map(int, sums)).text == expected
@@ -150,7 +150,11 @@ def test_months_of_other_lengths_compare_by_the_day(
 def test_days_that_are_not_over_are_nothing_to_compare_with(database: Database, acme: UUID) -> None:
     call_at(database, acme, NOW - timedelta(days=60))
     found = queries.usage_comparison(
-        database, acme, TODAY - timedelta(days=9), TODAY - timedelta(days=5), TODAY, TODAY, now=NOW
+        database,
+        acme,
+        Days(TODAY - timedelta(days=9), TODAY - timedelta(days=5)),
+        Days(TODAY, TODAY),
+        now=NOW,
     )
     assert found.days.no_comparison == "the days compared with are not over"
 

@@ -10,9 +10,10 @@ import pytest
 
 from analytics import queries
 from analytics.database import Database
+from analytics.days import Days
 from analytics.errors import DataRefused
 from analytics.formatting import folded, matches_search
-from tests import factories
+from tests import factories, sql_functions
 from tests.factories import NOW, call, insert_usage, usage_log
 
 ADA, BOB, GONE = UUID(int=101), UUID(int=102), UUID(int=103)
@@ -23,7 +24,7 @@ UNPRICED: dict[str, Any] = {"cost_usd": Decimal(0), "cost_basis": "unpriced"}
 
 def _names(database: Database, client_id: UUID, **asked: Any) -> list[tuple[str | None, str | None]]:
     asked = {"sees_phones": True} | asked
-    found = queries.found_conversations(database, client_id, TODAY, TODAY, **asked)
+    found = queries.found_conversations(database, client_id, Days(TODAY, TODAY), **asked)
     return list(zip(found["conversation_name"], found["phone"], strict=True))
 
 
@@ -59,7 +60,7 @@ def test_one_conversation_is_one_row(database: Database, acme: UUID, is_folded: 
     if is_folded:
         database.fold()
 
-    found = queries.found_conversations(database, acme, yesterday.date(), TODAY, sees_phones=True)
+    found = queries.found_conversations(database, acme, Days(yesterday.date(), TODAY), sees_phones=True)
     assert [tuple(row) for row in found.astype(object).itertuples(index=False)] == [
         (
             ADA, "551", None, "Ada", pd.Timestamp(yesterday.date()), MIDNIGHT, 1230, 1000, 200, 30,
@@ -173,8 +174,7 @@ def test_the_last_day_of_use_orders_too(database: Database, acme: UUID) -> None:
         found = queries.found_conversations(
             database,
             acme,
-            TODAY - timedelta(days=2),
-            TODAY,
+            Days(TODAY - timedelta(days=2), TODAY),
             sort="last",
             descending=descending,
             sees_phones=True,
@@ -186,7 +186,9 @@ def test_pages_are_all_conversations_once(database: Database, acme: UUID) -> Non
     # All the same in tokens, so that only a complete order keeps pages apart.
     insert_usage(database, *(usage_log(acme, phone=f"5511{number:03}") for number in range(7)))
     pages = [
-        queries.found_conversations(database, acme, TODAY, TODAY, limit=3, offset=offset, sees_phones=True)
+        queries.found_conversations(
+            database, acme, Days(TODAY, TODAY), limit=3, offset=offset, sees_phones=True
+        )
         for offset in (0, 3, 6, 9)
     ]
     assert [page["phone"].tolist() for page in pages] == [
@@ -200,7 +202,7 @@ def test_another_clients_conversations_are_not_found(database: Database, acme: U
     _three(database, other)
     assert _names(database, acme) == []
     timeline = queries.conversation_timeline(
-        database, acme, TODAY, TODAY, conversation_id=ADA, phone_handle=None
+        database, acme, Days(TODAY, TODAY), conversation_id=ADA, phone_handle=None
     )
     assert timeline.calls.empty
     assert timeline.conversation.empty
@@ -257,7 +259,7 @@ def test_calls_run_up_to_the_sums_of_their_conversation(database: Database, acme
         usage_log(acme, conversation_id=None, phone=None, created_at=at[0]),
     )
     timeline = queries.conversation_timeline(
-        database, acme, TODAY, TODAY, conversation_id=ADA, phone_handle=None
+        database, acme, Days(TODAY, TODAY), conversation_id=ADA, phone_handle=None
     )
     calls = timeline.calls
 
@@ -288,12 +290,12 @@ def test_calls_that_belong_to_no_known_conversation(
     )
     handles = {
         row["phone"]: row["phone_handle"]
-        for row in queries.found_conversations(database, acme, TODAY, TODAY, sees_phones=True).to_dict(
+        for row in queries.found_conversations(database, acme, Days(TODAY, TODAY), sees_phones=True).to_dict(
             "records"
         )
     }
     timeline = queries.conversation_timeline(
-        database, acme, TODAY, TODAY, conversation_id=conversation_id, phone_handle=handles[phone]
+        database, acme, Days(TODAY, TODAY), conversation_id=conversation_id, phone_handle=handles[phone]
     )
     assert timeline.calls["total_tokens"].tolist() == tokens
     assert timeline.conversation["total_tokens"].tolist() == tokens
@@ -303,10 +305,10 @@ def test_a_handle_that_stands_for_nothing_finds_nothing(database: Database, acme
     """Not the calls without a conversation, either; nor another client's."""
     other = factories.client(database, "Other")
     insert_usage(database, usage_log(acme, phone=None), usage_log(acme), usage_log(other))
-    [theirs] = queries.found_conversations(database, other, TODAY, TODAY)["phone_handle"]
+    [theirs] = queries.found_conversations(database, other, Days(TODAY, TODAY))["phone_handle"]
     for handle in (theirs, "p" + 32 * "0"):
         timeline = queries.conversation_timeline(
-            database, acme, TODAY, TODAY, conversation_id=None, phone_handle=handle
+            database, acme, Days(TODAY, TODAY), conversation_id=None, phone_handle=handle
         )
         assert timeline.calls.empty
         assert timeline.conversation.empty
@@ -317,8 +319,8 @@ def test_the_first_calls_say_how_many_there_are(database: Database, acme: UUID) 
         database,
         *(usage_log(acme, conversation_id=ADA, created_at=NOW + timedelta(seconds=s)) for s in range(3)),
     )
-    calls = queries.conversation_calls(
-        database, acme, TODAY, TODAY, conversation_id=ADA, phone_handle=None, limit=2
+    calls = sql_functions.conversation_calls(
+        database, acme, Days(TODAY, TODAY), conversation_id=ADA, phone_handle=None, limit=2
     )
     assert calls["running_tokens"].tolist() == [230, 460]
     assert calls["call_count"].tolist() == [3, 3]
@@ -335,7 +337,7 @@ def test_days_are_those_of_the_client(database: Database) -> None:
         ),
     )
     for day, tokens in ((date(2026, 3, 17), [2]), (date(2026, 3, 18), [1])):
-        calls = queries.conversation_calls(
-            database, client_id, day, day, conversation_id=ADA, phone_handle=None
+        calls = sql_functions.conversation_calls(
+            database, client_id, Days(day, day), conversation_id=ADA, phone_handle=None
         )
         assert calls["total_tokens"].tolist() == tokens

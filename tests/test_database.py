@@ -1,13 +1,18 @@
 """The door to PostgreSQL: one round trip, one snapshot, errors that a person can act on."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
+from psycopg import sql
+from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import make_url
 
 from analytics import queries
+from analytics.clients import list_clients
 from analytics.config import configured_database_url, postgresql_url
 from analytics.database import Database, Query
 from analytics.errors import ConfigurationError, DatabaseError, DatabaseUnavailable, SchemaMissing
@@ -121,7 +126,7 @@ def test_a_server_that_went_away_is_named(database: Database) -> None:
 
 def test_a_database_without_migrations_says_what_to_do(empty_database: Database) -> None:
     with pytest.raises(SchemaMissing, match='run "python -m analytics migrate"'):
-        queries.clients(empty_database)
+        list_clients(empty_database)
     with pytest.raises(SchemaMissing, match='run "python -m analytics migrate"'):
         queries.load_overview(empty_database, uuid4(), Period(), factories.NOW)
 
@@ -188,3 +193,105 @@ def test_the_environment_wins_over_the_secrets(monkeypatch: pytest.MonkeyPatch) 
     url = configured_database_url({"connections": {"usage": {"url": "postgresql://from-secrets/usage"}}})
     assert url is not None
     assert url.host == "from-environment"
+
+
+HOSTILE = (
+    "'; drop table usage_logs; --",
+    "\\'; select pg_sleep(0); --",
+    "\\",
+    "\\\\'",
+    "'' or 1 = 1",
+    "$$ $1 %(name)s %s %%",
+    "E'\\x27'",
+    "a\nb\r\n\t-- c /* d",
+    "\N{FULLWIDTH APOSTROPHE}\N{MODIFIER LETTER APOSTROPHE}",
+    "\u00bf\u005c\u0027\u00bf\u0027",
+    "\N{PILE OF POO}",
+)
+
+
+@pytest.mark.parametrize("setting", ["on", "off"])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_value_stays_a_value(database: Database, text: str, setting: str) -> None:
+    with database.transaction() as connection:
+        name = sql.Identifier(database.url.database or "")
+        connection.execute(
+            sql.SQL("alter database {} set standard_conforming_strings = {}").format(
+                name, sql.Literal(setting)
+            )
+        )
+    database.close()
+    [answer, after] = database.read(
+        Query(
+            statement="select %(text)s::text, %(texts)s::text[]", parameters={"text": text, "texts": [text]}
+        ),
+        ONE,
+    )
+    assert answer.records == [(text, [text])]
+    assert after.records == [(1,)]
+
+
+def test_a_text_that_postgresql_cannot_hold_is_refused(database: Database) -> None:
+    with pytest.raises(DatabaseError, match="NUL"):
+        database.read(Query(statement="select %(text)s::text", parameters={"text": "a\0b"}))
+    assert database.read(ONE)[0].records == [(1,)]
+
+
+def test_values_keep_their_types(database: Database) -> None:
+    values: dict[str, Any] = {
+        "numeric": Decimal("-12345678901234567890.000000000000000000010"),
+        "bigint": 1 - 2**63,
+        "boolean": True,
+        "date": date(2026, 3, 18),
+        "timestamptz": datetime(2026, 3, 18, 12, 0, 0, 1, tzinfo=UTC),
+        "interval": timedelta(days=-1, microseconds=1),
+        "uuid": uuid4(),
+        "text[]": ["a", None, 'b"'],
+    }
+    asked = [
+        Query(statement=f"select %(value)s::{kind}", parameters={"value": value})
+        for kind, value in values.items()
+    ]
+    assert [rows.records[0][0] for rows in database.read(*asked)] == list(values.values())
+    [document] = database.read(
+        Query(statement="select '{\"a\": [1, null]}'::jsonb, null::text, 1.10::numeric, 0.5::float8")
+    )
+    assert document.records == [({"a": [1, None]}, None, Decimal("1.10"), 0.5)]
+    assert str(document.records[0][2]) == "1.10"
+
+
+def test_each_query_has_its_own_values(database: Database) -> None:
+    answers = database.read(
+        *(
+            Query(statement="select %(x)s::integer, '%%' -- of %(x)s", parameters={"x": x})
+            for x in (1, -2, None)
+        )
+    )
+    assert [rows.records for rows in answers] == [[(1, "%")], [(-2, "%")], [(None, "%")]]
+
+
+@pytest.mark.parametrize("statement", ["select 1; select 2", "", ";", "-- nothing"])
+def test_a_query_is_one_statement(database: Database, statement: str) -> None:
+    with pytest.raises(DatabaseError, match="exactly one statement"):
+        database.read(ONE, Query(statement=statement), ONE)
+    assert database.read(ONE)[0].records == [(1,)]
+
+
+@pytest.mark.parametrize("statement", ["select 1 / 0", "nonsense", "insert into clients (name) values ('x')"])
+def test_a_failed_read_leaves_no_transaction_open(database: Database, statement: str) -> None:
+    with pytest.raises(DatabaseError):
+        database.read(ONE, Query(statement=statement), client_id=uuid4())
+    pooled = database.engine.raw_connection()
+    connection = cast(Any, pooled.driver_connection)
+    assert connection.info.transaction_status == TransactionStatus.IDLE
+    pooled.close()
+
+
+def test_a_snapshot_is_one_round_trip_to_open_and_writes_nothing(database: Database) -> None:
+    client_id = factories.client(database)
+    with database.snapshot(client_id) as connection:
+        who = connection.execute("select current_user::text, current_setting('app.client_id')").fetchone()
+        assert who == ("analytics_reader", str(client_id))
+    with pytest.raises(DatabaseError, match="read-only"), database.snapshot() as connection:
+        connection.execute("insert into clients (name) values ('x')")
+    assert database.read(ONE)[0].records == [(1,)]

@@ -101,7 +101,7 @@ def test_pdf(database: Database, acme: UUID, tmp_path: Path) -> None:
         ),
         (
             ("--client", "Acme", "--from", "2026-03-19", "--to", "2026-03-18"),
-            "--from 2026-03-19 is after --to 2026-03-18: give the earlier day first",
+            "--from and --to: 2026-03-19 is after 2026-03-18: give the earlier day first",
         ),
         (
             ("--client", "Acme", *DAYS, "--output", "/nowhere/calls.csv"),

@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.exports.calls import CALL_COLUMNS, calls_csv, count_calls
-from analytics.exports.cells import original_text, text_cell
-from analytics.exports.frames import frame_csv
+from analytics.exports.cells import BYTE_ORDER_MARK, csv_lines, number_cell, text_cell
 from tests import factories
+from tests.csv_cells import original_text
 from tests.factories import NOW
 
 DAY = NOW.date()
@@ -65,7 +66,7 @@ READERS = pytest.mark.parametrize("read", [by_pandas, by_duckdb])
 def exported(
     database: Database, client_id: UUID, first: date = DAY, last: date = DAY, *, is_unmasked: bool = True
 ) -> bytes:
-    return b"".join(calls_csv(database, client_id, first, last, is_unmasked=is_unmasked))
+    return b"".join(calls_csv(database, client_id, Days(first, last), is_unmasked=is_unmasked))
 
 
 @READERS
@@ -169,7 +170,7 @@ def test_a_json_number_is_no_formula(database: Database, acme: UUID, tmp_path: P
 
 
 def test_excel_reads_it() -> None:
-    content = frame_csv(pd.DataFrame({"Café": ["a\nb", 'say "x"']}))
+    content = BYTE_ORDER_MARK + csv_lines([["Café"], ["a\nb"], ['say "x"']])
 
     assert content == '\ufeffCafé\r\n"a\nb"\r\n"say ""x"""\r\n'.encode()
 
@@ -234,7 +235,7 @@ def test_a_day_is_one_of_the_client(database: Database, tmp_path: Path) -> None:
     assert [row["model"] for row in rows] == ["first half past midnight", "second half past midnight", "last"]
     assert {row["usage_date"] for row in rows} == {"2026-11-01"}
     assert rows[-1]["created_at"] == "2026-11-02T04:59:59.999999Z"
-    assert count_calls(database, havana, day, day) == 3
+    assert count_calls(database, havana, Days(day, day)) == 3
 
 
 def test_an_empty_period_is_a_header(database: Database, acme: UUID) -> None:
@@ -242,12 +243,12 @@ def test_an_empty_period_is_a_header(database: Database, acme: UUID) -> None:
     day = date(2020, 1, 1)
 
     assert exported(database, acme, day, day) == b"\xef\xbb\xbf" + ",".join(CALL_COLUMNS).encode() + b"\r\n"
-    assert count_calls(database, acme, day, day) == 0
+    assert count_calls(database, acme, Days(day, day)) == 0
 
 
 def test_days_in_the_wrong_order_are_refused_at_once(database: Database, acme: UUID) -> None:
     with pytest.raises(InvalidInput, match="2026-03-19 is after 2026-03-18"):
-        calls_csv(database, acme, date(2026, 3, 19), date(2026, 3, 18), is_unmasked=False)
+        calls_csv(database, acme, Days(date(2026, 3, 19), date(2026, 3, 18)), is_unmasked=False)
 
 
 def test_only_the_clients_own_calls(database: Database, acme: UUID, tmp_path: Path) -> None:
@@ -271,47 +272,26 @@ def test_progress_adds_up(database: Database, acme: UUID) -> None:
     factories.insert_usage(database, *(factories.usage_log(acme) for _ in range(3)))
     told: list[int] = []
 
-    pieces = list(calls_csv(database, acme, DAY, DAY, is_unmasked=False, progress=told.append))
+    pieces = list(calls_csv(database, acme, Days(DAY, DAY), is_unmasked=False, progress=told.append))
 
-    assert sum(told) == count_calls(database, acme, DAY, DAY) == 3
+    assert sum(told) == count_calls(database, acme, Days(DAY, DAY)) == 3
     assert len(pieces) == 1 + len(told)
 
 
-def test_a_frame_keeps_all_digits() -> None:
-    frame = pd.DataFrame(
-        {
-            "=text": pd.Series(["=1", None, "'x", "NA"], dtype=object),
-            "decimal": pd.Series(
-                [Decimal("-0.00000042"), Decimal("1E+3"), Decimal("12345678901234567890.123456789"), None],
-                dtype=object,
-            ),
-            "count": [10**18, -3, 0, 1],
-            "ratio": [1e-7, 0.1, float("nan"), -2.5],
-            "day": pd.to_datetime(["2026-03-18", None, "2026-03-19", "2026-03-20"]),
-            "moment": pd.to_datetime(["2026-03-18T12:00:00.5-03:00"] * 4, utc=True),
-            "id": [UUID(int=0)] * 4,
-            "is_on": [True, False, True, False],
-            "data": pd.Series([{"ä": [1]}, None, {}, None], dtype=object),
-        }
-    )
-    frame.index = pd.Index([5, 6, 7, 8])  # not shown, so not exported
-
-    rows = frame_csv(frame).decode("utf-8-sig").split("\r\n")
-
-    zero = "00000000-0000-0000-0000-000000000000"
-    assert rows == [
-        "'=text,decimal,count,ratio,day,moment,id,is_on,data",
-        "'=1,-0.00000042,1000000000000000000,0.0000001,2026-03-18,"
-        f'2026-03-18T15:00:00.500000Z,{zero},true,"{{""ä"": [1]}}"',
-        f",1000,-3,0.1,,2026-03-18T15:00:00.500000Z,{zero},false,",
-        f"''x,12345678901234567890.123456789,0,,2026-03-19,2026-03-18T15:00:00.500000Z,{zero},true,{{}}",
-        f"NA,,1,-2.5,2026-03-20,2026-03-18T15:00:00.500000Z,{zero},false,",
-        "",
-    ]
-
-
-def test_a_frame_without_rows_is_a_header() -> None:
-    assert frame_csv(pd.DataFrame({"a": [], "b": []})) == b"\xef\xbb\xbfa,b\r\n"
+@pytest.mark.parametrize(
+    ("number", "cell"),
+    [
+        (Decimal("-0.00000042"), "-0.00000042"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("12345678901234567890.123456789"), "12345678901234567890.123456789"),
+        (10**18, "1000000000000000000"),
+        (-3, "-3"),
+        (1e-7, "0.0000001"),
+        (-2.5, "-2.5"),
+    ],
+)
+def test_a_number_keeps_all_digits(number: Decimal | float, cell: str) -> None:
+    assert number_cell(number) == cell
 
 
 @pytest.mark.parametrize("text", [*FORMULAS, "'", "", "plain", "a=1", "''", " =1"])

@@ -15,13 +15,14 @@ from uuid import UUID
 
 import pytest
 
-from analytics.clients import FoundClient, find_client
+from analytics.clients import Client, find_client
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import InvalidInput
-from analytics.exports.cells import original_text
 from analytics.exports.days import daily_usage_by_model
 from analytics.exports.focus import focus_csv
 from tests import factories
+from tests.csv_cells import original_text
 from tests.factories import NOW
 
 # Of FOCUS 1.0: the columns that every dataset must have, those of them that may not be null, and the rest.
@@ -57,7 +58,7 @@ FIRST, LAST = date(2026, 3, 17), date(2026, 3, 18)
 
 
 @pytest.fixture
-def saopaulo(database: Database) -> FoundClient:
+def saopaulo(database: Database) -> Client:
     """A client with calls of two days, three sources and a model that no list prices."""
     client_id = factories.client(database, "=São Paulo", "America/Sao_Paulo")
     factories.insert_usage(
@@ -78,8 +79,8 @@ def saopaulo(database: Database) -> FoundClient:
     return find_client(database, str(client_id))
 
 
-def exported(database: Database, client: FoundClient) -> bytes:
-    return focus_csv(daily_usage_by_model(database, client.id, FIRST, LAST), client)
+def exported(database: Database, client: Client) -> bytes:
+    return focus_csv(daily_usage_by_model(database, client.id, Days(FIRST, LAST)), client)
 
 
 def rows_of(content: bytes) -> list[dict[str, str]]:
@@ -91,7 +92,7 @@ def priced(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return [row for row in rows if row["x_UnpricedRequestCount"] != row["x_RequestCount"]]
 
 
-def test_columns_of_the_specification(database: Database, saopaulo: FoundClient) -> None:
+def test_columns_of_the_specification(database: Database, saopaulo: Client) -> None:
     rows = rows_of(exported(database, saopaulo))
 
     assert {name for name in rows[0] if not name.startswith("x_")} == MANDATORY | OTHERS
@@ -104,7 +105,7 @@ def test_columns_of_the_specification(database: Database, saopaulo: FoundClient)
     assert {row["SubAccountId"] for row in rows} == {str(saopaulo.id)}
 
 
-def test_one_row(database: Database, saopaulo: FoundClient) -> None:
+def test_one_row(database: Database, saopaulo: Client) -> None:
     [row] = [row for row in rows_of(exported(database, saopaulo)) if row["x_Model"] == "gpt-4o"]
 
     given = {name: value for name, value in row.items() if value}
@@ -142,7 +143,7 @@ def test_one_row(database: Database, saopaulo: FoundClient) -> None:
     }
 
 
-def test_sums_equal_sql(database: Database, saopaulo: FoundClient) -> None:
+def test_sums_equal_sql(database: Database, saopaulo: Client) -> None:
     [sql] = database.read(
         Query(statement="select sum(cost_usd), sum(total_tokens), count(*) from usage_logs")
     )
@@ -156,7 +157,7 @@ def test_sums_equal_sql(database: Database, saopaulo: FoundClient) -> None:
     assert (sum(tokens), sum(int(row["x_RequestCount"]) for row in rows)) == sql.records[0][1:]
 
 
-def test_a_cost_that_is_not_known_is_not_free(database: Database, saopaulo: FoundClient) -> None:
+def test_a_cost_that_is_not_known_is_not_free(database: Database, saopaulo: Client) -> None:
     [row] = [row for row in rows_of(exported(database, saopaulo)) if row["x_UnpricedRequestCount"] == "1"]
 
     assert {row[name] for name in COSTS} == {""}
@@ -173,13 +174,13 @@ def test_a_cost_that_is_not_known_is_not_free(database: Database, saopaulo: Foun
     assert row["ChargeDescription"].endswith("the cost of 1 of them is not known and not included")
 
 
-def test_calls_without_tokens_are_counted_as_requests(database: Database, saopaulo: FoundClient) -> None:
+def test_calls_without_tokens_are_counted_as_requests(database: Database, saopaulo: Client) -> None:
     [row] = [row for row in rows_of(exported(database, saopaulo)) if row["x_Source"] == "whisper"]
 
     assert (row["ConsumedQuantity"], row["ConsumedUnit"], row["SkuId"]) == ("1.0", "Requests", "whisper")
 
 
-def test_no_text_begins_a_formula(database: Database, saopaulo: FoundClient) -> None:
+def test_no_text_begins_a_formula(database: Database, saopaulo: Client) -> None:
     rows = rows_of(exported(database, saopaulo))
 
     begins = {cell[0] for row in rows for cell in row.values() if cell}
@@ -188,7 +189,7 @@ def test_no_text_begins_a_formula(database: Database, saopaulo: FoundClient) -> 
     assert "+llama" in {original_text(row["x_Model"]) for row in rows}
 
 
-def test_another_client_is_not_in_it(database: Database, saopaulo: FoundClient, acme: UUID) -> None:
+def test_another_client_is_not_in_it(database: Database, saopaulo: Client, acme: UUID) -> None:
     before = exported(database, saopaulo)
     factories.insert_usage(database, factories.usage_log(acme, model="of Acme"))
 
@@ -204,7 +205,7 @@ def test_an_empty_period_is_a_header(database: Database, acme: UUID) -> None:
 
 def test_days_in_the_wrong_order_are_refused(database: Database, acme: UUID) -> None:
     with pytest.raises(InvalidInput, match="2026-03-18 is after 2026-03-17"):
-        daily_usage_by_model(database, acme, LAST, FIRST)
+        daily_usage_by_model(database, acme, Days(LAST, FIRST))
 
 
 @pytest.fixture(scope="session")
@@ -242,7 +243,7 @@ def validate() -> Callable[[bytes, Path], str]:
 
 
 def test_the_foundations_validator_passes_it(
-    database: Database, saopaulo: FoundClient, validate: Callable[[bytes, Path], str], tmp_path: Path
+    database: Database, saopaulo: Client, validate: Callable[[bytes, Path], str], tmp_path: Path
 ) -> None:
     said = validate(exported(database, saopaulo), tmp_path)
     # That a cost is not known is all that it misses: see analytics/exports/focus.py.
@@ -254,7 +255,7 @@ def test_the_foundations_validator_passes_it(
 
 
 def test_the_foundations_validator_would_notice(
-    database: Database, saopaulo: FoundClient, validate: Callable[[bytes, Path], str], tmp_path: Path
+    database: Database, saopaulo: Client, validate: Callable[[bytes, Path], str], tmp_path: Path
 ) -> None:
     with database.transaction() as connection:
         connection.execute("delete from usage_logs where cost_basis = 'unpriced'")

@@ -15,6 +15,7 @@ import pytest
 import typst
 
 from analytics.database import Database
+from analytics.days import Days
 from analytics.exports import statement
 from analytics.exports.statement import statement_pdf
 from analytics.queries import Overview, Period, load_overview
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 PHONE = "5511999991234"
-MARCH = Period.between(date(2026, 3, 1), date(2026, 3, 31))
+MARCH = Period.of(Days(date(2026, 3, 1), date(2026, 3, 31)))
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_phones_are_as_they_were_read(database: Database, acme: UUID, overview: 
 
 
 def test_a_period_without_usage_is_a_page(database: Database, acme: UUID) -> None:
-    empty = load_overview(database, acme, Period.between(date(2020, 1, 1), date(2020, 1, 31)), NOW)
+    empty = load_overview(database, acme, Period.of(Days(date(2020, 1, 1), date(2020, 1, 31))), NOW)
 
     [page] = pages_of(statement_pdf(empty, generated_at=NOW))
 

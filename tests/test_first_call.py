@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 from click.testing import CliRunner
 
-from analytics import queries
 from analytics.__main__ import main
+from analytics.clients import list_clients, read_client
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
 from analytics.ui.frame.first_call import snippets
@@ -59,7 +59,7 @@ def test_a_client_without_calls_sees_how_to_log_one(database: Database, acme: UU
 
 @pytest.mark.parametrize("way", ["Python", "curl", "OpenTelemetry", "Import"])
 def test_what_the_page_says_logs_a_call(database: Database, acme: UUID, way: str, tmp_path: Path) -> None:
-    client = queries.read_client(database, acme)
+    client = read_client(database, acme)
     with serving(database) as address:
         run_in_shell(snippets(client, datetime.now(UTC), address)[way], tmp_path)
 
@@ -84,7 +84,7 @@ def test_the_two_lines_for_an_empty_database_make_a_client_with_a_call(
     assert "This database has no client" in text_of(page)
     run_in_shell(page.code[0].value, tmp_path)
 
-    [client] = queries.clients(database)
+    [client] = list_clients(database)
     assert client.name == "Acme"
     assert [call["client_id"] for call in logged(database)] == [client.id]
     assert open_page().metric

@@ -14,6 +14,7 @@ import analytics
 from analytics import health
 from analytics.config import tracker_settings
 from analytics.database import Database
+from analytics.days import Days
 from analytics.health import Check
 from analytics.health.installation import INDEXES, TABLES
 from analytics.migrations import apply_migrations, as_one_text
@@ -36,11 +37,11 @@ def spool_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def of_client(database: Database, client_id: UUID, now: datetime = NOW) -> dict[str, Check]:
-    return by_name(health.client_checks(database, client_id, FIRST, TODAY, now))
+    return by_name(health.client_checks(database, client_id, Days(FIRST, TODAY), now))
 
 
 def of_installation(database: Database) -> dict[str, Check]:
-    return by_name(health.installation_checks(database, FIRST, TODAY, NOW))
+    return by_name(health.installation_checks(database, Days(FIRST, TODAY), NOW))
 
 
 def by_name(checks: Iterable[Check]) -> dict[str, Check]:
@@ -164,7 +165,7 @@ def test_sums_equal_the_calls(database: Database, acme: UUID) -> None:
     database.fold()
     hourly(database, acme, 2)
 
-    assert health.sums_check(database, acme, FIRST, TODAY).state == "ok"
+    assert health.sums_check(database, acme, Days(FIRST, TODAY)).state == "ok"
 
 
 def test_changed_sums_are_found_and_the_remedy_mends_them(database: Database, acme: UUID) -> None:
@@ -172,7 +173,7 @@ def test_changed_sums_are_found_and_the_remedy_mends_them(database: Database, ac
     database.fold()
     execute(database, "update usage_daily_rollup set request_count = 7, cost_usd = 1")
 
-    check = health.sums_check(database, acme, FIRST, TODAY)
+    check = health.sums_check(database, acme, Days(FIRST, TODAY))
 
     assert check.state == "fail"
     assert (
@@ -183,7 +184,7 @@ def test_changed_sums_are_found_and_the_remedy_mends_them(database: Database, ac
 
     execute(database, "update clients set timezone = 'Asia/Tokyo'", "update clients set timezone = 'UTC'")
 
-    assert health.sums_check(database, acme, FIRST, TODAY).state == "ok"
+    assert health.sums_check(database, acme, Days(FIRST, TODAY)).state == "ok"
 
 
 def test_a_healthy_installation(database: Database, acme: UUID, spool_directory: Path) -> None:
@@ -429,7 +430,7 @@ def test_duplicates_that_this_process_sent(database: Database, acme: UUID, track
 
 def test_an_old_price_list(database: Database) -> None:
     # As seen from long after the installed list was made.
-    checks = by_name(health.installation_checks(database, FIRST, TODAY, NOW + timedelta(days=3650)))
+    checks = by_name(health.installation_checks(database, Days(FIRST, TODAY), NOW + timedelta(days=3650)))
 
     assert checks["Public price list"].state == "warn"
     assert "pip install --upgrade genai-prices" in checks["Public price list"].remedy

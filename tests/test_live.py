@@ -7,10 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from analytics import queries
 from analytics.database import Database
 from analytics.ui.live.feed import FULL_REFRESH_EVERY, MAX_CALLS, Feed, read_feed, renew_feed
-from tests import factories
+from tests import factories, sql_functions
 from tests.factories import NOW
 from tests.tcp_proxy import TcpProxy
 
@@ -38,7 +37,7 @@ def test_calls_since_are_those_of_the_client_from_the_moment_on(database: Databa
     newest = _use(database, acme, NOW + timedelta(seconds=1), **UNPRICED)
     _use(database, other, NOW)
 
-    calls = queries.calls_since(database, acme, NOW)
+    calls = sql_functions.calls_since(database, acme, NOW)
     assert calls["id"].tolist() == [newest, same_moment, first]
     assert calls["created_at"].tolist()[1:] == [NOW, NOW]
     assert calls["model"].tolist() == ["gpt-4", "gpt-4", None]
@@ -46,7 +45,7 @@ def test_calls_since_are_those_of_the_client_from_the_moment_on(database: Databa
     assert calls["total_tokens"].tolist() == [230, 230, 230]
     assert calls["cost_usd"].tolist() == [Decimal(0), Decimal("0.0093"), Decimal("0.0093")]
     assert calls["cost_basis"].tolist() == ["unpriced", "priced", "priced"]
-    assert queries.calls_since(database, acme, NOW, limit=1)["id"].tolist() == [newest]
+    assert sql_functions.calls_since(database, acme, NOW, limit=1)["id"].tolist() == [newest]
 
 
 def test_calls_have_the_name_of_their_conversation_or_of_the_one_with_their_phone(
@@ -60,7 +59,7 @@ def test_calls_have_the_name_of_their_conversation_or_of_the_one_with_their_phon
     ):
         _use(database, acme, NOW, number=number, conversation_id=conversation_id, phone=phone)
 
-    calls = queries.calls_since(database, acme, NOW, sees_phones=True).sort_values("id")
+    calls = sql_functions.calls_since(database, acme, NOW, sees_phones=True).sort_values("id")
     assert calls["conversation_name"].tolist() == ["Ada", "Ada", "Ada", None, None]
     assert calls["conversation_id"].tolist() == [named, named, named, None, None]
     assert calls["phone"].tolist() == [None, "9", "551", "552", None]
@@ -73,12 +72,12 @@ def test_minutes_are_summed_by_source(database: Database, acme: UUID) -> None:
     _use(database, acme, NOW + timedelta(seconds=59), number=4, source="groq", cost_usd=Decimal(0))
     _use(database, acme, NOW + timedelta(minutes=1), number=5)
 
-    minutes = queries.usage_by_minute(database, acme, NOW, NOW + timedelta(minutes=1))
+    minutes = sql_functions.usage_by_minute(database, acme, NOW, NOW + timedelta(minutes=1))
     assert [tuple(row) for row in minutes.itertuples(index=False)] == [
         (NOW, "groq", 230, Decimal(0), 1, 0, 0),
         (NOW, "openai", 230, Decimal("0.0093"), 2, 1, 1),
     ]
-    assert queries.usage_by_minute(database, acme, NOW, NOW).empty
+    assert sql_functions.usage_by_minute(database, acme, NOW, NOW).empty
 
 
 def test_a_feed_sees_what_is_new_and_what_was_late(database: Database, acme: UUID) -> None:

@@ -170,7 +170,12 @@ def test_the_first_visit_is_to_a_client_with_calls(configured: Database) -> None
         ({"days": "abc"}, f'{DAYS_REMEDY}, not "abc"'),
         ({"days": "45d"}, f'{DAYS_REMEDY}, not "45d"'),
         ({"days": ""}, f'{DAYS_REMEDY}, not ""'),
-        ({"days": "2026-03-31..2026-03-01"}, "2026-03-31 is after 2026-03-01: give the earlier day first"),
+        (
+            {"days": "2026-03-31..2026-03-01"},
+            "days: 2026-03-31 is after 2026-03-01: give the earlier day first",
+        ),
+        ({"days": "1999-01-01..1999-12-31"}, "days: 1999-01-01 is not in the years 2000 to 2099"),
+        ({"days": "2026-03-31..2100-01-01"}, "days: 2100-01-01 is not in the years 2000 to 2099"),
         ({"days": "2026-02-30..2026-03-01"}, f'{DAYS_REMEDY}, not "2026-02-30..2026-03-01"'),
         ({"show": "<b>"}, 'show must be one of Tokens, Cost, not "<b>"'),
         ({"client": "nobody"}, 'no client is called "nobody", or you may not see it'),

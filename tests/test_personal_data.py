@@ -8,16 +8,17 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from analytics import queries
-from analytics.api.answers import Asked, answer_question
+from analytics.api.answers import AnalyticsRequest, analytics_json
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.exports.calls import calls_csv
 from analytics.queries import Period
-from tests import factories
+from tests import factories, sql_functions
 from tests.factories import NOW
 
 PHONE, OTHER_PHONE = "5511987654321", "5511900054321"
 TODAY = NOW.date()
-DAYS = (date(2026, 3, 1), date(2026, 3, 31))
+DAYS = Days(date(2026, 3, 1), date(2026, 3, 31))
 NAMED, LONE = UUID(int=101), UUID(int=102)
 METADATA: dict[str, Any] = {
     "phone": PHONE,
@@ -145,10 +146,10 @@ def assert_masked(told: object, *, is_shown: bool = False) -> None:
 def test_what_leaves_the_database(database: Database, acme: UUID, sees_phones: bool) -> None:
     """Each question that has a phone in its answer, asked by who may see it and by who may not."""
     asked: dict[str, Any] = {"sees_phones": sees_phones}
-    overview = queries.load_overview(database, acme, Period.between(*DAYS), NOW, **asked)
-    conversations = queries.usage_by_conversation(database, acme, 30, now=NOW, **asked)
-    found = queries.found_conversations(database, acme, *DAYS, **asked)
-    calls = queries.calls_since(database, acme, NOW, **asked)
+    overview = queries.load_overview(database, acme, Period.of(DAYS), NOW, **asked)
+    conversations = sql_functions.usage_by_conversation(database, acme, 30, now=NOW, **asked)
+    found = queries.found_conversations(database, acme, DAYS, **asked)
+    calls = sql_functions.calls_since(database, acme, NOW, **asked)
     live, _ = queries.live_usage(database, acme, calls_since=NOW, minutes_since=NOW, until=NOW, **asked)
     for frame in (overview.conversations, conversations, found, calls, live):
         text = frame.to_csv() + "447207946095"
@@ -159,18 +160,18 @@ def test_what_leaves_the_database(database: Database, acme: UUID, sees_phones: b
     [handle] = [handle for handle in found["phone_handle"] if handle]
     for which in ((NAMED, None), (None, handle)):
         timeline = queries.conversation_timeline(
-            database, acme, *DAYS, conversation_id=which[0], phone_handle=which[1], **asked
+            database, acme, DAYS, conversation_id=which[0], phone_handle=which[1], **asked
         )
         [metadata] = timeline.calls["metadata"]
         assert (metadata == METADATA) == sees_phones
         if not sees_phones:
             assert_masked([metadata, timeline.conversation.to_csv()])
-    content = b"".join(calls_csv(database, acme, *DAYS, is_unmasked=sees_phones)).decode()
+    content = b"".join(calls_csv(database, acme, DAYS, is_unmasked=sees_phones)).decode()
     assert (PHONE in content, "98765-4321" in content) == (sees_phones, sees_phones)
 
 
 def test_a_key_never_gets_a_phone(database: Database, acme: UUID) -> None:
-    answer = answer_question(database, acme, Asked(days=30, last_date=TODAY), NOW)
+    answer = analytics_json(database, acme, AnalyticsRequest(days=30, last_date=TODAY), NOW)
     assert_masked(answer.body.decode())
 
 
@@ -183,13 +184,13 @@ ORACLES = (
 
 def test_a_search_tells_nothing_that_is_not_seen(database: Database, acme: UUID) -> None:
     def found(search: str, **asked: Any) -> int:
-        return len(queries.found_conversations(database, acme, *DAYS, search=search, **asked))
+        return len(queries.found_conversations(database, acme, DAYS, search=search, **asked))
 
     assert {search: found(search) for search in ORACLES} == dict.fromkeys(ORACLES, 0)
     assert all(found(search, sees_phones=True) for search in (PHONE, "55 11 98765-4321", "98765", "+55"))
     assert all(found(search, finds_phones=True) for search in (PHONE, "55 11 98765-4321", "98765", "+55"))
     assert_masked(
-        queries.found_conversations(database, acme, *DAYS, search="4321", finds_phones=True).to_csv()
+        queries.found_conversations(database, acme, DAYS, search="4321", finds_phones=True).to_csv()
     )
     assert [found(search) for search in ("4321", "321", "43-21", "•••• 4321", str(NAMED))] == [2, 2, 2, 2, 1]
 
@@ -203,9 +204,7 @@ def test_an_order_tells_nothing_that_is_not_seen(database: Database) -> None:
     )
 
     def order(**asked: Any) -> list[str]:
-        found = queries.found_conversations(
-            database, client_id, *DAYS, sort="name", descending=False, **asked
-        )
+        found = queries.found_conversations(database, client_id, DAYS, sort="name", descending=False, **asked)
         return list(found["phone_handle"])
 
     assert order() != order(sees_phones=True)
@@ -220,7 +219,7 @@ def test_a_reader_who_says_nothing_sees_no_phones(database: Database, acme: UUID
         connection.execute("set local role analytics_reader")
         assert connection.execute("select shown_phone('5511987654321')").fetchone() == ("•••• 4321",)
         found = connection.execute(
-            "select count(*) from search_conversations(%s, %s, %s, %s)", [acme, *DAYS, PHONE]
+            "select count(*) from search_conversations(%s, %s, %s, %s)", [acme, DAYS.first, DAYS.last, PHONE]
         )
         assert found.fetchone() == (0,)
     # Nor is what one transaction may see left to the next one.

@@ -18,10 +18,12 @@ import pandas as pd
 import pytest
 
 from analytics import queries
-from analytics.api.answers import Asked, answer_question
+from analytics.api.answers import AnalyticsRequest, analytics_json
+from analytics.clients import has_calls, read_client
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import DatabaseError
-from analytics.queries import Period
+from analytics.queries import Period, SqlFunction
 from tests import factories, pgbouncer, repricing
 from tests.test_row_level_security import TABLES, VIEWS
 
@@ -35,17 +37,11 @@ TODAY = NOW.date()
 CONVERSATIONS = {"folded": UUID(int=8), "pending": UUID(int=9)}
 """Their ids by their phones; each client has them."""
 GIVEN: Mapping[str, Any] = {
-    "days": 7,
-    "weeks": 3,
-    "year": TODAY.year,
-    "month": TODAY.month,
     "now": NOW,
     "period": Period(days=7),
-    "asked": Asked(days=7),
-    "first": TODAY - timedelta(days=6),
-    "last": TODAY,
-    "previous_first": TODAY - timedelta(days=13),
-    "previous_last": TODAY - timedelta(days=7),
+    "request": AnalyticsRequest(days=7),
+    "days": Days.until(TODAY, 7),
+    "other": Days.until(TODAY, 7).before,
     "since": NOW - timedelta(hours=1),
     "calls_since": NOW - timedelta(hours=1),
     "minutes_since": NOW - timedelta(hours=1),
@@ -54,6 +50,25 @@ GIVEN: Mapping[str, Any] = {
     "phone_handle": None,
 }
 """What the query functions are asked for, by the names of their parameters."""
+OF_FUNCTIONS: Mapping[str, Any] = {
+    **{name: GIVEN[name] for name in ("now", "since", "until", "conversation_id", "phone_handle")},
+    "days": 7,
+    "weeks": 3,
+    "year": TODAY.year,
+    "month": TODAY.month,
+    "limit": 20,
+    "offset": 0,
+    "order": "tokens",
+    "sort": "tokens",
+    "descending": True,
+    "search": "",
+    "grain": "day",
+    "first_date": TODAY - timedelta(days=6),
+    "last_date": TODAY,
+    "previous_first_date": TODAY - timedelta(days=13),
+    "previous_last_date": TODAY - timedelta(days=7),
+}
+"""What the SQL functions are asked for, by the names of their arguments."""
 
 
 def query(function: Callable[..., Any]) -> Callable[[Database, UUID], Any]:
@@ -63,10 +78,24 @@ def query(function: Callable[..., Any]) -> Callable[[Database, UUID], Any]:
     return lambda database, client: function(database, client_id=client, **given)
 
 
+def ask(function: SqlFunction) -> Callable[[Database, UUID], Any]:
+    """The SQL function for any client."""
+    return lambda database, client: function.ask(database, client_id=client, **OF_FUNCTIONS)
+
+
+READERS = {
+    **vars(queries),
+    "has_calls": has_calls,
+    "read_client": read_client,
+    "analytics_json": analytics_json,
+}
 QUERIES = {
     name: query(function)
-    for name, function in {**vars(queries), "answer_question": answer_question}.items()
-    if inspect.isfunction(function) and "client_id" in inspect.signature(function).parameters
+    for name, function in READERS.items()
+    if inspect.isfunction(function) and {"database", "client_id"} <= {*inspect.signature(function).parameters}
+}
+FUNCTIONS = {
+    name: ask(function) for name, function in vars(queries).items() if isinstance(function, SqlFunction)
 }
 
 
@@ -76,7 +105,7 @@ def bare(relation: str) -> Callable[[Database, UUID], Any]:
     return lambda database, client: database.read(query, client_id=client)[0].records
 
 
-READS = {**QUERIES, **{f"all of {relation}": bare(relation) for relation in TABLES + VIEWS}}
+READS = {**QUERIES, **FUNCTIONS, **{f"all of {relation}": bare(relation) for relation in TABLES + VIEWS}}
 
 
 ACME, BETA, *OTHERS = (UUID(int=number) for number in range(1, 5))
@@ -91,7 +120,7 @@ def clients(database: Database) -> None:
         repricing.correct_a_call(database, client_id)
     database.fold()
     for number, client_id in enumerate((ACME, BETA, *OTHERS), start=1):
-        assert database.keep_hours(client_id, NOW.date(), NOW.date()) == 1
+        assert database.keep_hours(client_id, Days(NOW.date(), NOW.date())) == 1
         _use(database, client_id, phone="pending", calls=number)
     factories.insert_usage(database, factories.usage_log(None))  # type: ignore[arg-type]
 
@@ -147,7 +176,7 @@ def who(database: Database) -> tuple[Any, ...]:
 
 
 def test_the_query_layer_is_among_the_reads() -> None:
-    assert {"daily_usage", "usage_by_conversation", "load_overview", "answer_question"} <= set(READS)
+    assert {"DAILY_USAGE", "USAGE_BY_CONVERSATION", "load_overview", "analytics_json"} <= set(READS)
 
 
 @pytest.mark.usefixtures("clients")
@@ -169,7 +198,11 @@ def test_two_clients_take_turns_on_one_connection(
     of_acme, of_beta = read_all(database, ACME), read_all(database, BETA)
     # Nobody has tampered with the sums of either.
     # What both have alike: that there are calls.
-    assert {read for read in READS if of_acme[read] == of_beta[read]} <= {"has_calls", "sum_differences"}
+    assert {read for read in READS if of_acme[read] == of_beta[read]} <= {
+        "has_calls",
+        "SUM_DIFFERENCES",
+        "COMPARED_DAYS",
+    }
     user = database.url.username
     connections = set()
     for read, ask in READS.items():

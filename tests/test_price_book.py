@@ -10,6 +10,7 @@ import pytest
 from analytics.corrections import preview_costs, select_calls
 from analytics.corrections.price_changes import preview_price
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.pricing.editing import (
     PriceBook,
@@ -29,7 +30,7 @@ UNKNOWN = {"model": "new-1", "source": "own", "cost_basis": "unpriced", "cost_us
 
 
 def book_of(database: Database, client_id: UUID, now: datetime = NOW) -> PriceBook:
-    return load_price_book(database, client_id, TODAY, TODAY, now=now)
+    return load_price_book(database, client_id, Days(TODAY, TODAY), now=now)
 
 
 def used(database: Database, client_id: UUID, model: str | None, now: datetime = NOW) -> UsedModel:
@@ -217,7 +218,7 @@ def test_a_preview_shows_the_effect_and_changes_nothing(database: Database, acme
     before = booked(database)
     new = price(acme, effective_from=NOW - timedelta(minutes=30))
 
-    effect = preview_price(database, acme, new, TODAY, TODAY)
+    effect = preview_price(database, acme, new, Days(TODAY, TODAY))
 
     costs = effect.by_model["own", "new-1"]
     # 150 tokens for 2 and 80 for 3 dollars a million, of the one call after the price's beginning.
@@ -234,17 +235,17 @@ def test_a_preview_is_what_repricing_finds_once_it_is_saved(database: Database, 
         factories.usage_log(acme, **UNKNOWN),
         factories.usage_log(acme, **UNKNOWN | {"model": "new-1-0613"}),
     )
-    effect = preview_price(database, acme, price(), TODAY, TODAY)
+    effect = preview_price(database, acme, price(), Days(TODAY, TODAY))
 
     add_price(database, price())
 
-    today = select_calls(database, str(acme), TODAY, TODAY)
+    today = select_calls(database, str(acme), Days(TODAY, TODAY))
     assert preview_costs(database, today).by_model == effect.by_model
     assert effect.total.changed_count == 2
 
 
 def test_a_preview_without_such_calls(database: Database, acme: UUID) -> None:
-    assert preview_price(database, acme, price(), TODAY, TODAY).by_model == {}
+    assert preview_price(database, acme, price(), Days(TODAY, TODAY)).by_model == {}
 
 
 def test_an_ended_price_stays_for_the_time_before(database: Database, acme: UUID) -> None:

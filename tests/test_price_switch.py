@@ -11,6 +11,7 @@ import pytest
 from analytics.corrections import apply_correction, select_calls, undo_correction
 from analytics.corrections.price_changes import preview_days, preview_switch
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.pricing.editing import add_price, checked_price
 from analytics.pricing.price_list import GUIDE_PRICES, PriceList, Usage
@@ -188,7 +189,7 @@ def test_the_preview_says_what_repricing_then_books_and_all_of_it_is_undone(
     prices = rows(database)
 
     midnight = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC)
-    preview = preview_switch(database, acme, "public", midnight, TODAY - DAY, TODAY)
+    preview = preview_switch(database, acme, "public", midnight, Days(TODAY - DAY, TODAY))
     # 150 x 0.59 + 80 x 0.79, and 150 x 0.5 + 80 x 1.5, a million each; of one of the two days.
     assert preview.total.difference_usd == Decimal("0.0001517") + Decimal("0.000195") - Decimal("0.000385")
     assert preview.total.changed_count == 2
@@ -197,7 +198,7 @@ def test_the_preview_says_what_repricing_then_books_and_all_of_it_is_undone(
     use_list(database, "public", midnight, by="ana")
     assert database.read(calls_statement)[0].records == booked.records
     outcome = apply_correction(
-        database, select_calls(database, str(acme), TODAY - DAY, TODAY), by="ana", reason="paid plan"
+        database, select_calls(database, str(acme), Days(TODAY - DAY, TODAY)), by="ana", reason="paid plan"
     )
     assert outcome.repricing.total == preview.total
 
@@ -211,9 +212,9 @@ def test_the_preview_says_what_repricing_then_books_and_all_of_it_is_undone(
 @pytest.mark.parametrize(
     ("at", "expected"),
     [
-        (NOW - 3 * DAY, (TODAY - 3 * DAY, TODAY, NOW - 3 * DAY)),
-        (NOW, (TODAY - 29 * DAY, TODAY, datetime(2026, 2, 17, tzinfo=UTC))),
-        (NOW + DAY, (TODAY - 29 * DAY, TODAY, datetime(2026, 2, 17, tzinfo=UTC))),
+        (NOW - 3 * DAY, (Days(TODAY - 3 * DAY, TODAY), NOW - 3 * DAY)),
+        (NOW, (Days(TODAY - 29 * DAY, TODAY), datetime(2026, 2, 17, tzinfo=UTC))),
+        (NOW + DAY, (Days(TODAY - 29 * DAY, TODAY), datetime(2026, 2, 17, tzinfo=UTC))),
     ],
 )
 def test_the_days_that_a_switch_concerns(at: datetime, expected: tuple[Any, ...]) -> None:

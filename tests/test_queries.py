@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from analytics import queries
+from analytics.clients import list_clients
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
 from analytics.queries import Period
-from tests import factories
+from tests import factories, sql_functions
 from tests.factories import NOW
 
 
@@ -30,17 +31,17 @@ def acme(database: Database) -> UUID:
 
 def _questions(database: Database, client_id: UUID) -> dict[str, pd.DataFrame]:
     return {
-        "daily": queries.daily_usage(database, client_id, 2, now=NOW),
-        "weekly": queries.weekly_evolution(database, client_id, 2, now=NOW),
-        "monthly": queries.monthly_summary(database, client_id, now=NOW),
-        "summary": queries.usage_summary(database, client_id, 2, now=NOW),
-        "models": queries.usage_by_model(database, client_id, 2, now=NOW),
-        "conversations": queries.usage_by_conversation(database, client_id, 2, now=NOW),
+        "daily": sql_functions.daily_usage(database, client_id, 2, now=NOW),
+        "weekly": sql_functions.weekly_evolution(database, client_id, 2, now=NOW),
+        "monthly": sql_functions.monthly_summary(database, client_id, now=NOW),
+        "summary": sql_functions.usage_summary(database, client_id, 2, now=NOW),
+        "models": sql_functions.usage_by_model(database, client_id, 2, now=NOW),
+        "conversations": sql_functions.usage_by_conversation(database, client_id, 2, now=NOW),
     }
 
 
 def test_daily_usage(database: Database, acme: UUID) -> None:
-    daily = queries.daily_usage(database, acme, days=2, now=NOW)
+    daily = sql_functions.daily_usage(database, acme, days=2, now=NOW)
     expected = pd.DataFrame(
         {
             "date": pd.to_datetime(["2026-03-17"] * 3 + ["2026-03-18"] * 3).astype("datetime64[s]"),
@@ -55,7 +56,7 @@ def test_daily_usage(database: Database, acme: UUID) -> None:
 
 
 def test_cost_per_1k_tokens_is_missing_where_cost_is_unknown(database: Database, acme: UUID) -> None:
-    models = queries.usage_by_model(database, acme, days=2, now=NOW).set_index("source")
+    models = sql_functions.usage_by_model(database, acme, days=2, now=NOW).set_index("source")
     assert models.loc["openai", "cost_per_1k_tokens"] == pytest.approx(Decimal("0.0404347826"))
     assert models.loc["groq", "cost_per_1k_tokens"] == 0
     assert models.loc["meta", "cost_per_1k_tokens"] is None
@@ -83,11 +84,11 @@ def test_an_overview_has_what_the_single_functions_answer(database: Database, ac
     assert overview.first_day == date(2026, 1, 18)
     assert not overview.has_many_pending
     for frame, expected in (
-        (overview.summary, queries.usage_summary(database, acme, 60, now=NOW)),
-        (overview.daily, queries.daily_usage(database, acme, 60, now=NOW)),
-        (overview.weekly, queries.weekly_evolution(database, acme, 12, now=NOW)),
-        (overview.models, queries.usage_by_model(database, acme, 60, now=NOW)),
-        (overview.conversations, queries.usage_by_conversation(database, acme, 60, now=NOW)),
+        (overview.summary, sql_functions.usage_summary(database, acme, 60, now=NOW)),
+        (overview.daily, sql_functions.daily_usage(database, acme, 60, now=NOW)),
+        (overview.weekly, sql_functions.weekly_evolution(database, acme, 12, now=NOW)),
+        (overview.models, sql_functions.usage_by_model(database, acme, 60, now=NOW)),
+        (overview.conversations, sql_functions.usage_by_conversation(database, acme, 60, now=NOW)),
     ):
         pd.testing.assert_frame_equal(frame, expected)
 
@@ -107,7 +108,7 @@ def test_clients_are_listed_by_name_and_the_unassigned_last(database: Database) 
     for name in ("beta", "Alpha"):
         factories.client(database, name)
     factories.insert_usage(database, factories.usage_log(None))  # type: ignore[arg-type]
-    names = [client.name for client in queries.clients(database)]
+    names = [client.name for client in list_clients(database, with_unassigned=True)]
     assert names == ["Alpha", "beta", "Calls without a client"]
 
 

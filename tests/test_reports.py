@@ -10,12 +10,14 @@ import pytest
 
 from analytics import queries
 from analytics.database import Database
+from analytics.days import Days
 from analytics.errors import DatabaseError
 from tests import factories
 from tests.factories import NOW
 
 FIRST, LAST = date(2026, 3, 2), date(2026, 3, 18)
 BEFORE_FIRST, BEFORE_LAST = date(2026, 2, 1), date(2026, 2, 28)
+PERIOD, BEFORE = Days(FIRST, LAST), Days(BEFORE_FIRST, BEFORE_LAST)
 
 LATER = NOW + timedelta(days=30)
 """When all of these days are over."""
@@ -63,7 +65,7 @@ def assert_sums_equal_the_summary(database: Database, client_id: UUID, frame: pd
 
 def test_usage_comparison(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.usage_comparison(database, acme, FIRST, LAST, BEFORE_FIRST, BEFORE_LAST, now=LATER).models
+    frame = queries.usage_comparison(database, acme, PERIOD, BEFORE, now=LATER).models
     now_columns = ("source", "model", "total_tokens", "prompt_tokens", "completion_tokens", "total_cost")
     assert rows(frame, *now_columns, "request_count", "unpriced_count") == [
         ("openai", "gpt-4", 460, 300, 160, Decimal("0.0186"), 2, 0),
@@ -83,7 +85,7 @@ def test_usage_comparison(database: Database, acme: UUID) -> None:
 
 def test_periods_that_overlap_both_count_what_they_share(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.usage_comparison(database, acme, FIRST, LAST, LAST, date(2026, 3, 19), now=LATER).models
+    frame = queries.usage_comparison(database, acme, PERIOD, Days(LAST, date(2026, 3, 19)), now=LATER).models
     [gpt] = rows(frame[frame["source"] == "openai"], "request_count", "previous_request_count")
     assert gpt == (2, 2)
 
@@ -92,7 +94,7 @@ def test_usage_comparison_sees_what_is_folded_and_what_is_not(database: Database
     mixed_usage(database, acme)
     database.fold()
     mixed_usage(database, acme)
-    frame = queries.usage_comparison(database, acme, FIRST, LAST, BEFORE_FIRST, BEFORE_LAST, now=LATER).models
+    frame = queries.usage_comparison(database, acme, PERIOD, BEFORE, now=LATER).models
     assert frame["request_count"].tolist() == [4, 2, 2, 0]
     assert_sums_equal_the_summary(database, acme, frame)
 
@@ -116,7 +118,7 @@ def test_usage_over_time_counts_only_the_days_asked_for(
         factories.usage_log(acme, created_at=on(date(2026, 3, 11))),
         factories.usage_log(acme, created_at=on(date(2026, 3, 19))),
     )
-    frame = queries.usage_over_time(database, acme, date(2026, 3, 11), LAST, grain)
+    frame = queries.usage_over_time(database, acme, Days(date(2026, 3, 11), LAST), grain)
     assert [
         (bucket.date(), first.date(), last.date(), tokens)
         for bucket, first, last, tokens in rows(
@@ -127,7 +129,7 @@ def test_usage_over_time_counts_only_the_days_asked_for(
 
 def test_usage_over_time_has_every_day_of_every_source(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.usage_over_time(database, acme, FIRST, LAST)
+    frame = queries.usage_over_time(database, acme, PERIOD)
     assert len(frame) == 17 * 3
     assert frame["bucket_date"].is_monotonic_increasing
     used = frame[frame["request_count"] > 0]
@@ -138,18 +140,18 @@ def test_usage_over_time_has_every_day_of_every_source(database: Database, acme:
         (pd.Timestamp(LAST), "whisper", 40, Decimal("0.00305"), 0),
     ]
     for grain in ("day", "week", "month"):
-        of_grain = queries.usage_over_time(database, acme, FIRST, LAST, grain)  # type: ignore[arg-type]
+        of_grain = queries.usage_over_time(database, acme, PERIOD, grain)  # type: ignore[arg-type]
         assert_sums_equal_the_summary(database, acme, of_grain)
 
 
 def test_usage_over_time_refuses_another_grain(database: Database, acme: UUID) -> None:
     with pytest.raises(DatabaseError, match="grain must be day, week or month, not hour"):
-        queries.usage_over_time(database, acme, FIRST, LAST, "hour")  # type: ignore[arg-type]
+        queries.usage_over_time(database, acme, PERIOD, "hour")  # type: ignore[arg-type]
 
 
 def test_usage_parts(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.call_sums(database, acme, FIRST, LAST).parts
+    frame = queries.call_sums(database, acme, PERIOD).parts
     assert rows(
         frame, "source", "model", "operation", "request_count", "prompt_tokens", "completion_tokens",
         "total_tokens", "cached_tokens", "reasoning_tokens", "duration_seconds", "total_cost",
@@ -165,7 +167,7 @@ def test_usage_parts(database: Database, acme: UUID) -> None:
 
 def test_usage_by_hour(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.call_sums(database, acme, FIRST, LAST).by_hour
+    frame = queries.call_sums(database, acme, PERIOD).by_hour
     assert rows(frame, "weekday", "hour", "total_tokens", "total_cost", "request_count") == [
         (1, 12, 230, Decimal("0.0093"), 1),
         (3, 3, 40, Decimal("0.00305"), 1),
@@ -176,7 +178,7 @@ def test_usage_by_hour(database: Database, acme: UUID) -> None:
 
 def test_usage_by_operation(database: Database, acme: UUID) -> None:
     mixed_usage(database, acme)
-    frame = queries.call_sums(database, acme, FIRST, LAST).by_operation
+    frame = queries.call_sums(database, acme, PERIOD).by_operation
     assert rows(
         frame, "operation", "total_tokens", "total_cost", "request_count", "unpriced_count"
     ) == [
@@ -197,18 +199,19 @@ def test_days_and_hours_are_those_of_the_client(database: Database) -> None:
         factories.usage_log(berlin, created_at=datetime(2026, 3, 29, 22, 30, tzinfo=UTC)),
     )
     sunday, monday = date(2026, 3, 29), date(2026, 3, 30)
-    by_hour = queries.call_sums(database, berlin, date(2026, 3, 28), monday).by_hour
+    that_day, next_day = Days(sunday, sunday), Days(monday, monday)
+    by_hour = queries.call_sums(database, berlin, Days(date(2026, 3, 28), monday)).by_hour
     assert rows(by_hour, "weekday", "hour") == [
         (1, 0),
         (6, 23),
         (7, 23),
     ]
     for on_sunday in (
-        queries.call_sums(database, berlin, sunday, sunday).parts,
-        queries.call_sums(database, berlin, sunday, sunday).by_hour,
-        queries.call_sums(database, berlin, sunday, sunday).by_operation,
-        queries.usage_over_time(database, berlin, sunday, sunday),
-        queries.usage_comparison(database, berlin, sunday, sunday, monday, monday, now=LATER).models,
+        queries.call_sums(database, berlin, that_day).parts,
+        queries.call_sums(database, berlin, that_day).by_hour,
+        queries.call_sums(database, berlin, that_day).by_operation,
+        queries.usage_over_time(database, berlin, that_day),
+        queries.usage_comparison(database, berlin, that_day, next_day, now=LATER).models,
     ):
         assert on_sunday["request_count"].tolist() == [1]
 
@@ -217,11 +220,11 @@ def test_without_usage_there_are_no_rows(database: Database, acme: UUID) -> None
     other = factories.client(database, "Other Ltd")
     factories.insert_usage(database, factories.usage_log(other, created_at=NOW))
     frames = [
-        queries.usage_comparison(database, acme, FIRST, LAST, BEFORE_FIRST, BEFORE_LAST, now=LATER).models,
-        queries.usage_over_time(database, acme, FIRST, LAST),
-        queries.call_sums(database, acme, FIRST, LAST).parts,
-        queries.call_sums(database, acme, FIRST, LAST).by_hour,
-        queries.call_sums(database, acme, FIRST, LAST).by_operation,
+        queries.usage_comparison(database, acme, PERIOD, BEFORE, now=LATER).models,
+        queries.usage_over_time(database, acme, PERIOD),
+        queries.call_sums(database, acme, PERIOD).parts,
+        queries.call_sums(database, acme, PERIOD).by_hour,
+        queries.call_sums(database, acme, PERIOD).by_operation,
     ]
     assert [len(frame) for frame in frames] == [0, 0, 0, 0, 0]
     assert all(frame["total_tokens"].dtype == "int64" for frame in frames)

@@ -229,9 +229,9 @@ def test_metadata_that_means_something_else_is_passed_over(
 @pytest.mark.parametrize(
     ("first", "last", "message"),
     [
-        (date(2026, 3, 19), TODAY, "the first day, 2026-03-19, is after the last one, 2026-03-18"),
-        (date(1999, 12, 31), TODAY, "days must lie in 2000 to 2099, not on 1999-12-31"),
-        (TODAY, date(9999, 12, 31), "days must lie in 2000 to 2099, not on 9999-12-31"),
+        (date(2026, 3, 19), TODAY, "2026-03-19 is after 2026-03-18: give the earlier day first"),
+        (date(1999, 12, 31), TODAY, "^1999-12-31 is not in the years 2000 to 2099$"),
+        (TODAY, date(9999, 12, 31), "^9999-12-31 is not in the years 2000 to 2099$"),
     ],
 )
 def test_impossible_days(database: Database, acme: UUID, first: date, last: date, message: str) -> None:

@@ -140,7 +140,7 @@ def test_no_corrections_yet(database: Database) -> None:
             ("--from", "2026-03-18", "--to", "2026-02-30"),
             '--to must be a day such as 2026-03-18, not "2026-02-30"',
         ),
-        (("--from", "2026-03-19", "--to", "2026-03-18"), "--from 2026-03-19 is after --to 2026-03-18"),
+        (("--from", "2026-03-19", "--to", "2026-03-18"), "--from and --to: 2026-03-19 is after 2026-03-18"),
         ((*THIS_DAY, "--apply"), '--apply needs --reason "why", which is kept with the correction'),
         (
             (*THIS_DAY, "--apply", "--reason", " "),

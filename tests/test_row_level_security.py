@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import DatabaseError
 from tests import factories, repricing
 from tests.clones import Clones, make_read_only
@@ -60,7 +61,7 @@ def fill(database: Database) -> list[UUID]:
         repricing.correct_a_call(database, client_id)
     database.fold()
     for client_id in ids:
-        assert database.keep_hours(client_id, factories.NOW.date(), factories.NOW.date()) == 1
+        assert database.keep_hours(client_id, Days(factories.NOW.date(), factories.NOW.date())) == 1
     factories.insert_usage(database, *logs)
     return ids
 

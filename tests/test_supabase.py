@@ -11,6 +11,7 @@ from psycopg import sql
 from analytics.access.keys import create_key
 from analytics.access.members import add_member
 from analytics.database import Database
+from analytics.days import Days
 from analytics.migrations import apply_migrations, as_one_text, pending_migrations
 from analytics.pricing.editing import add_price, checked_price
 from tests import factories, legacy, repricing
@@ -58,7 +59,7 @@ def use(database: Database) -> None:
     factories.insert_usage(database, factories.usage_log(ACME))
     repricing.correct_a_call(database, ACME)
     database.fold()
-    assert database.keep_hours(ACME, factories.NOW.date(), factories.NOW.date()) == 1
+    assert database.keep_hours(ACME, Days(factories.NOW.date(), factories.NOW.date())) == 1
     factories.insert_usage(database, factories.usage_log(ACME))
     add_member(database, "ada@example.com", None, "admin")
     create_key(database, str(ACME), "read", "test")

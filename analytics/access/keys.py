@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, and kept as hashes."""
+"""API keys: created, shown once, stored as hashes."""
 
 import hmac
 import secrets
@@ -15,7 +15,7 @@ from analytics.errors import InvalidInput
 Scope = Literal["read", "write"]
 SCOPES: tuple[Scope, ...] = ("read", "write")
 
-# Tells a key from other secrets, for people and for those who look for leaked ones.
+# People and scanners for leaked secrets recognise a key by it.
 _PREFIX = "usage_"
 _SECRET_BYTES = 32
 _MAX_NAME = 200
@@ -40,7 +40,7 @@ _LIST = """
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """A key that is valid: what it may do, and for whom."""
+    """A valid key: its client and scope."""
 
     id: UUID
     client_id: UUID
@@ -59,7 +59,7 @@ class ListedKey(NamedTuple):
 
 
 def create_key(database: Database, client: str, scope: str, name: str) -> str:
-    """Makes a key for the client (name or id); the text to hand over, which is kept nowhere.
+    """Creates a key for the client (name or id). Returns its text, which is stored nowhere.
 
     Raises:
         InvalidInput: no such scope, or no name.
@@ -84,7 +84,7 @@ def create_key(database: Database, client: str, scope: str, name: str) -> str:
 
 
 def find_key(database: Database, text: str) -> Key | None:
-    """The valid key with this text, and None for any other text. Keeps that it was used.
+    """The valid key with this text, else None. Records that it was used.
 
     Raises:
         DatabaseUnavailable, SchemaMissing, DatabaseError
@@ -94,7 +94,7 @@ def find_key(database: Database, text: str) -> Key | None:
         return None
     with database.transaction() as connection:
         row = connection.execute(_FIND, [key_id]).fetchone()
-        # The part that was looked up is no secret; the whole is compared without telling how much of it fits.
+        # The id is no secret. The comparison takes the same time however much of the text is right.
         if row is None or not hmac.compare_digest(bytes(row[3]), _hash(text)):
             return None
         connection.execute("update api_keys set last_used_at = now() where id = %s", [key_id])
@@ -102,7 +102,7 @@ def find_key(database: Database, text: str) -> Key | None:
 
 
 def is_like_a_key(text: str) -> bool:
-    """Whether it could be one, as far as can be told without looking it up."""
+    """Whether the text has the form of a key. Reads nothing."""
     return _id_in(text) is not None
 
 
@@ -110,7 +110,7 @@ def revoke_key(database: Database, key_id: str) -> None:
     """Ends a key for good.
 
     Raises:
-        InvalidInput: no key that is still valid has this id.
+        InvalidInput: no valid key has this id.
     """
     text = key_id.strip()
     with database.transaction() as connection:
@@ -129,9 +129,9 @@ def list_keys(database: Database) -> list[ListedKey]:
 
 
 def _id_in(text: str) -> UUID | None:
-    prefix, found, rest = text.partition(_PREFIX)
+    before, prefix, rest = text.partition(_PREFIX)
     hexadecimal, _, secret = rest.partition("_")
-    is_key = found and not prefix and secret and len(hexadecimal) == 32 and is_uuid(hexadecimal)
+    is_key = prefix and not before and secret and len(hexadecimal) == 32 and is_uuid(hexadecimal)
     return UUID(hexadecimal) if is_key else None
 
 

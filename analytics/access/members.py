@@ -33,13 +33,13 @@ class Member(NamedTuple):
 
 
 def add_member(database: Database, email: str, client: str | None, role: str) -> str:
-    """Lets the person with this email see the client (name or id); None is every client, for an admin only.
+    """Lets the person with this email see the client (name or id), or every client (None, admins only).
 
-    Who is a member of it already gets the new role. Returns the address as it is kept.
+    A member gets the new role. Returns the address as it is stored.
 
     Raises:
-        InvalidInput: no email, no such role, or all clients for somebody who is no admin, or the calls
-            without a client.
+        InvalidInput: the email or role is not valid, somebody who is not an admin would see all clients, or
+            the client is the one of the calls without a client.
         UnknownClient: no client has this name or id.
     """
     email = checked_email(email)
@@ -60,7 +60,7 @@ def add_member(database: Database, email: str, client: str | None, role: str) ->
 
 
 def remove_member(database: Database, email: str, client: str | None) -> int:
-    """Ends memberships: the one of this client, or all that the person has; how many.
+    """Ends the membership in this client, or all of the person. Returns how many.
 
     Raises:
         InvalidInput: there is no such membership.
@@ -75,7 +75,7 @@ def remove_member(database: Database, email: str, client: str | None) -> int:
             {"email": email, "client_id": client_id},
         ).rowcount
     if not removed:
-        raise InvalidInput(f"{email} is no member of {client or 'any client'}")
+        raise InvalidInput(f"{email} is not a member of {client or 'any client'}")
     return removed
 
 
@@ -86,15 +86,15 @@ def list_members(database: Database) -> list[Member]:
 
 
 def checked_email(email: str) -> str:
-    """The email address as members keep it, in lower case.
+    """The email address as it is stored, in lower case.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it is not an email address.
     """
     text = email.strip().lower()
     name, at, domain = text.partition("@")
     has_odd_sign = any(sign.isspace() or not sign.isprintable() for sign in text)
-    # The Kelvin sign, for one, is a plain k in lower case: it would be taken for somebody else's address.
+    # The Kelvin sign, for one, becomes a plain k in lower case: that would be another person's address.
     has_odd_sign |= any(sign.lower().isascii() and not sign.isascii() for sign in email)
     if not (name and at and domain) or "@" in domain or has_odd_sign or len(text) > MAX_EMAIL:
         raise InvalidInput(f'an email address is needed, such as ada@example.com, not "{email[:60]}"')

@@ -2,7 +2,7 @@
 
 uvicorn --factory analytics.api:create_api
 
-Errors are {"error": "..."}. What a route takes and answers is at /api/docs.
+Errors are {"error": "..."}. /api/docs describes each route.
 """
 
 import logging
@@ -24,14 +24,14 @@ from analytics.api.auth import Guard
 from analytics.api.exports import CutShort
 from analytics.api.metrics import Metrics
 from analytics.api.routes import make_router
-from analytics.api.service import Away, Service
+from analytics.api.service import DatabaseAway, Service
 from analytics.api.work import Work
 from analytics.errors import AnalyticsError, InvalidInput
 
 __all__ = ["PATHS", "Service", "create_api"]
 
 PATHS = ("/api/{rest:path}", "/v1/traces", "/healthz", "/readyz", "/metrics")
-"""What the API serves, for the server that it is mounted in."""
+"""The paths of the API, for the server that mounts it."""
 
 _RETRY_SECONDS = 10
 
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 def create_api(service: Service | None = None, *, requests_per_minute: int | None = None) -> FastAPI:
     """The API over the configured database, or over `service`.
 
-    `requests_per_minute` of a key; USAGE_API_REQUESTS_PER_MINUTE if left out.
+    `requests_per_minute` is the limit of a key; USAGE_API_REQUESTS_PER_MINUTE if left out.
 
     Raises:
         ConfigurationError: the setting cannot be used.
@@ -69,18 +69,18 @@ def create_api(service: Service | None = None, *, requests_per_minute: int | Non
     )
     api.state.service = service
     api.include_router(make_router(service, guard, Work(), metrics))
-    api.add_middleware(_Measured, metrics=metrics)
+    api.add_middleware(MetricsMiddleware, metrics=metrics)
     api.add_exception_handler(HTTPException, _refused)
     api.add_exception_handler(InvalidInput, _bad_input)
-    api.add_exception_handler(Away, _away)
+    api.add_exception_handler(DatabaseAway, _away)
     api.add_exception_handler(AnalyticsError, _unavailable)
     api.add_exception_handler(Exception, _failed)
     api.openapi = lambda: _document(api)  # type: ignore[method-assign]
     return api
 
 
-class _Measured:
-    """Counts and times every request. By route, as paths would be endless."""
+class MetricsMiddleware:
+    """Counts and times every request, by route: paths would be endless."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -122,9 +122,9 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     message = str(error.detail)
     if error.status_code == 404:
-        message = f"nothing is at {request.url.path[:100]}: see /api/docs"
+        message = f"no route {request.url.path[:100]}: see /api/docs"
     elif error.status_code == 405:
-        message = f"{request.method} is not for {request.url.path[:100]}: see /api/docs"
+        message = f"method {request.method} is not allowed for {request.url.path[:100]}: see /api/docs"
     return _error(error.status_code, message, error.headers)
 
 
@@ -133,7 +133,7 @@ async def _bad_input(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _away(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Away)
+    assert isinstance(error, DatabaseAway)
     log.warning("no answer: %s", error)
     return _gone(error.last_good_at)
 
@@ -145,7 +145,7 @@ async def _unavailable(request: Request, error: Exception) -> JSONResponse:
 
 
 def _gone(last_good_at: datetime | None) -> JSONResponse:
-    # Where the database is and what it said is for the log.
+    # The address of the database and its message are for the log only.
     return _error(
         503,
         f"the database does not answer: try again in {_RETRY_SECONDS} seconds",
@@ -156,11 +156,11 @@ def _gone(last_good_at: datetime | None) -> JSONResponse:
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _error(500, "the server made a mistake, which is in its log")
+    return _error(500, "internal error; details are in the server log")
 
 
 def _document(api: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the record that the body of POST /api/usage is checked against by hand."""
+    """The OpenAPI document, with UsageRecord: the route checks the body of POST /api/usage itself."""
     if api.openapi_schema is None:
         document = get_openapi(title=api.title, version=api.version, description=__doc__, routes=api.routes)
         schemas = document["components"]["schemas"]

@@ -1,4 +1,4 @@
-"""What the HTTP API answers, as JSON that PostgreSQL itself wrote: no number is converted on its way."""
+"""The JSON of GET /api/analytics, written by PostgreSQL: no number is converted on the way."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,27 +8,36 @@ from uuid import UUID
 
 from analytics.database import Database, Query
 from analytics.errors import UnknownClient
-from analytics.queries.overview import MANY_PENDING, SUMMARY_DAYS, TOP_CONVERSATIONS
-from analytics.queries.periods import Period
-from analytics.queries.sql_function import BY_CONVERSATION, DAILY, MONTHLY, SUMMARY, WEEKLY, Topic, Unit
+from analytics.queries import (
+    DAILY_USAGE,
+    MANY_PENDING,
+    MONTHLY_SUMMARY,
+    TOP_CONVERSATIONS,
+    USAGE_BY_CONVERSATION,
+    USAGE_SUMMARY,
+    WEEKLY_EVOLUTION,
+    Period,
+    SqlFunction,
+    Unit,
+)
+from analytics.queries.overview import SUMMARY_DAYS
 
-Kind = Literal["all", "daily", "weekly", "monthly", "conversation"]
+Section = Literal["all", "daily", "weekly", "monthly", "conversation"]
 
-_KEYS: Mapping[Kind, tuple[str, ...]] = {
+_KEYS: Mapping[Section, tuple[str, ...]] = {
     "all": ("daily", "weekly", "monthly", "byConversation", "summary"),
     "daily": ("daily",),
     "weekly": ("weekly",),
     "monthly": ("monthly",),
     "conversation": ("byConversation",),
 }
-_TOPICS: Mapping[str, Topic] = {
-    "daily": DAILY,
-    "weekly": WEEKLY,
-    "monthly": MONTHLY,
-    "byConversation": BY_CONVERSATION,
+_FUNCTIONS: Mapping[str, SqlFunction] = {
+    "daily": DAILY_USAGE,
+    "weekly": WEEKLY_EVOLUTION,
+    "monthly": MONTHLY_SUMMARY,
+    "byConversation": USAGE_BY_CONVERSATION,
 }
-# The columns of the total, with the parts that add up to it, and what they are compared with. What cannot be
-# compared is null.
+# The columns of the total, its parts by provider, and the days before. Without a comparison those are null.
 _SUMMARY = """
     with answer as materialized ({summary}),
 
@@ -84,28 +93,28 @@ _PERIOD = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What an answer is about: `days` whole days up to `last_date`, which is today where it is None."""
+class AnalyticsRequest:
+    """A request for numbers: `days` whole days up to `last_date`, or up to today if that is None."""
 
-    kind: Kind = "all"
+    section: Section = "all"
     days: int = 30
     last_date: date | None = None
     month: date | None = None
-    """The first day of the month that `monthly` is of; that of the last day where it is None."""
+    """The first day of the month of `monthly`; None: the month of the last day."""
     limit: int = TOP_CONVERSATIONS
-    """Of `byConversation`, the first by `order`."""
+    """How many conversations, the first by `order`."""
     order: Unit = "tokens"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A whole answer in the guide's shape, and whether folding would make the next one faster."""
+    """A whole answer as JSON, and whether a fold would make the next one faster."""
 
     body: bytes
     has_many_pending: bool
 
 
-def answer_question(database: Database, client_id: UUID, asked: Asked, now: datetime) -> Answer:
+def analytics_json(database: Database, client_id: UUID, request: AnalyticsRequest, now: datetime) -> Answer:
     """{"analytics": {...}, "period": {...}}, in one network round trip and from one snapshot.
 
     Raises:
@@ -114,17 +123,17 @@ def answer_question(database: Database, client_id: UUID, asked: Asked, now: date
     """
     parameters: dict[str, Any] = {
         "client_id": client_id,
-        "days": asked.days,
-        "last_date": asked.last_date,
-        "weeks": Period(days=asked.days).weeks,
-        "year": asked.month.year if asked.month else None,
-        "month": asked.month.month if asked.month else None,
-        "limit": asked.limit,
-        "order": asked.order,
+        "days": request.days,
+        "last_date": request.last_date,
+        "weeks": Period(days=request.days).weeks,
+        "year": request.month.year if request.month else None,
+        "month": request.month.month if request.month else None,
+        "limit": request.limit,
+        "order": request.order,
         "now": now,
         "many": MANY_PENDING,
     }
-    keys = _KEYS[asked.kind]
+    keys = _KEYS[request.section]
     period, *parts = database.read(
         Query(statement=_PERIOD, parameters=parameters),
         *(_query(key, parameters) for key in keys),
@@ -140,6 +149,6 @@ def answer_question(database: Database, client_id: UUID, asked: Asked, now: date
 
 def _query(key: str, parameters: dict[str, Any]) -> Query:
     if key == "summary":
-        statement = _SUMMARY.format(summary=SUMMARY.known_statement(), days=SUMMARY_DAYS)
+        statement = _SUMMARY.format(summary=USAGE_SUMMARY.known_statement(), days=SUMMARY_DAYS)
         return Query(statement=statement, parameters=parameters)
-    return _TOPICS[key].json_query(**parameters)
+    return _FUNCTIONS[key].json_query(**parameters)

@@ -1,4 +1,4 @@
-"""Who may ask: keys, scopes, and how often."""
+"""API keys of requests: valid or not, their scope, and their rate."""
 
 import math
 import time
@@ -13,19 +13,19 @@ from fastapi import HTTPException, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from analytics.access.keys import Key, Scope, is_like_a_key
-from analytics.api.cache import Remembered
+from analytics.api.cache import SingleFlightCache
 from analytics.api.service import Service
 
 KEY_SECONDS = 60
-"""How long a key is taken for valid without asking: a revoked one works as long at the most."""
+"""How long a key counts as valid without a look-up: a revoked one works at most as long."""
 
 UNKNOWN_KEYS_A_MINUTE = 1_200
-"""Texts that were no valid key so far, of everybody together. Each has to be looked up."""
+"""Keys that this server has not seen valid yet, of all clients together. Each costs a look-up."""
 LOOK_UPS_AT_ONCE = 3
 
-_MOST_KEYS = 10_000
+_MAX_KEYS = 10_000
 _MAX_KEY_CHARACTERS = 200
-# What is found for a text that is no key: nothing, which is kept as well.
+# The cached answer for a text that is no key.
 _NO_KEY: tuple[()] = ()
 _EVERYBODY = UUID(int=0)
 
@@ -34,23 +34,23 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
 class Guard:
-    """Lets requests with a valid key of the right scope through, as many a minute as a key may make."""
+    """Lets requests through that have a valid key of the right scope, up to the key's rate."""
 
     def __init__(self, service: Service, requests_per_minute: int) -> None:
         self._service = service
-        self._keys: Remembered[Key | tuple[()]] = Remembered(
-            seconds=KEY_SECONDS, most=_MOST_KEYS, threads=anyio.CapacityLimiter(LOOK_UPS_AT_ONCE)
+        self._keys: SingleFlightCache[Key | tuple[()]] = SingleFlightCache(
+            seconds=KEY_SECONDS, capacity=_MAX_KEYS, threads=anyio.CapacityLimiter(LOOK_UPS_AT_ONCE)
         )
-        # Keys that were valid once: those who guess do not keep them out.
-        self._known: LRUCache[bytes, bool] = LRUCache(_MOST_KEYS)
+        # Keys that were valid once: whoever guesses keys does not lock them out.
+        self._known: LRUCache[bytes, bool] = LRUCache(_MAX_KEYS)
         self._rate = _Rate(requests_per_minute)
         self._unknown_rate = _Rate(UNKNOWN_KEYS_A_MINUTE)
 
     def key(self, scope: Scope) -> Callable[[HTTPAuthorizationCredentials | None], Awaitable[Key]]:
         """A dependency of FastAPI: the key of the request.
 
-        It raises HTTPException: 401 without a valid key, 403 with one of another scope, 429 with one that
-        asks too often, or is not known yet while many others are not.
+        It raises HTTPException: 401 without a valid key, 403 for another scope, 429 where a key makes too
+        many requests, or the server has seen too many unknown keys.
         """
 
         async def check(credentials: Credentials) -> Key:
@@ -58,14 +58,15 @@ class Guard:
             if key is None:
                 raise HTTPException(
                     401,
-                    "a valid API key is needed, as Authorization: Bearer usage_...: "
+                    "a valid API key is required, as Authorization: Bearer usage_...: "
                     'make one with "python -m analytics keys create"',
                     headers={"WWW-Authenticate": "Bearer"},
                 )
             if wait := self._rate.wait(key.id):
-                raise _too_many(f"this key may make {self._rate.requests_per_minute} requests a minute", wait)
+                limit = self._rate.requests_per_minute
+                raise _too_many(f"this key is limited to {limit} requests a minute", wait)
             if key.scope != scope:
-                raise HTTPException(403, f"this key may {key.scope}, and a key that may {scope} is needed")
+                raise HTTPException(403, f'this key has scope "{key.scope}"; scope "{scope}" is required')
             return key
 
         return check
@@ -73,12 +74,12 @@ class Guard:
     async def _find(self, text: str) -> Key | None:
         if len(text) > _MAX_KEY_CHARACTERS or not is_like_a_key(text):
             return None
-        # Not the key itself: what is kept in memory for long should be of no use to anybody.
+        # Not the key itself: memory should hold no secret for long.
         digest = sha256(text.encode("utf-8", "surrogatepass")).digest()
         found = self._keys.get(digest)
         if found is None:
             if digest not in self._known and (wait := self._unknown_rate.wait(_EVERYBODY)):
-                raise _too_many(f"more than {UNKNOWN_KEYS_A_MINUTE} keys a minute are none", wait)
+                raise _too_many(f"more than {UNKNOWN_KEYS_A_MINUTE} unknown keys a minute", wait)
             found = await self._keys.ask(digest, lambda: self._service.find_key(text) or _NO_KEY)
             if found:
                 self._known[digest] = True
@@ -86,21 +87,21 @@ class Guard:
 
 
 class _Rate:
-    """A bucket per key: a minute's requests at once, then as many as run out of it. For one event loop.
+    """A leaky bucket per key that holds one minute's requests. For one event loop.
 
-    Not of the package limits: its storage starts thread after thread, a quarter of what a request takes.
+    Not the package `limits`: its storage starts a thread each time, a quarter of a request's time.
     """
 
     def __init__(self, requests_per_minute: int) -> None:
         self.requests_per_minute = requests_per_minute
         self._seconds_each = 60 / requests_per_minute
-        self._empty_at: LRUCache[UUID, float] = LRUCache(_MOST_KEYS)
+        self._empty_at: LRUCache[UUID, float] = LRUCache(_MAX_KEYS)
 
     def wait(self, key_id: UUID) -> float:
-        """Counts a request and returns 0; else how many seconds it comes too early, and counts none."""
+        """0, and the request is counted; or the seconds to wait, and it is not counted."""
         now = time.monotonic()
         empty_at = max(now, self._empty_at.get(key_id, now)) + self._seconds_each
-        # What a sum of parts of a minute is off by must not cost the last request.
+        # A rounding error must not cost the last request of a minute.
         if (wait := empty_at - now - 60) > 1e-6:
             return wait
         self._empty_at[key_id] = empty_at

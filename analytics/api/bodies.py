@@ -1,4 +1,4 @@
-"""Bodies of requests: never larger than they may be, packed or not, and never all of memory at once."""
+"""Bodies of requests: limited in size, compressed or not, one by one and all together."""
 
 import asyncio
 import zlib
@@ -11,9 +11,9 @@ from starlette.requests import ClientDisconnect
 
 MAX_BODY_BYTES = 8_000_000
 MAX_BYTES_AT_ONCE = 200_000_000
-"""Of all bodies that are being received or wait to be read."""
+"""Of all bodies in memory."""
 PATIENCE_SECONDS = 60
-"""So long a body may take to arrive."""
+"""How long a body may take to arrive."""
 
 _RETRY_SECONDS = 10
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
@@ -22,33 +22,33 @@ _ENCODINGS = ("identity", "gzip", "deflate")
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """A body as it came."""
+    """A body as it was sent."""
 
     received: bytes
     encoding: str
 
     def unpacked(self) -> bytes:
-        """The body itself. Blocks for as long as eight megabytes take.
+        """The body, decompressed. Blocks.
 
         Raises:
-            HTTPException: 413 where it is larger than MAX_BODY_BYTES, 400 where it cannot be unpacked.
+            HTTPException: 413 if it is larger than MAX_BODY_BYTES, 400 if it cannot be decompressed.
         """
         return self.received if self.encoding == "identity" else _unpacked(self.received)
 
 
 class Bodies:
-    """All bodies that a server holds. For one event loop."""
+    """The bodies in memory. For one event loop."""
 
     def __init__(self) -> None:
         self._held = 0
 
     @asynccontextmanager
     async def received(self, request: Request) -> AsyncIterator[Body]:
-        """The body of the request, for as long as it is needed.
+        """The body of the request, in memory until the context ends.
 
         Raises:
-            HTTPException: 413 where it is larger than MAX_BODY_BYTES, 415 where it is packed otherwise, 408
-                where it does not arrive, 503 where too many others are being received.
+            HTTPException: 413 if it is larger than MAX_BODY_BYTES, 415 for another compression, 408 if it
+                does not arrive in time, 503 if too many others are in memory.
         """
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in _ENCODINGS:
@@ -82,18 +82,19 @@ class Bodies:
                 408, f"the body did not arrive within {PATIENCE_SECONDS} seconds", {"Connection": "close"}
             ) from None
         except ClientDisconnect:
-            # Nobody is there to read it; to the log and the metrics it is no mistake of the server's.
+            # Nobody reads the answer; log and metrics must not count it as the server's error.
             raise HTTPException(400, "the body ended too early") from None
 
 
 def _too_large() -> HTTPException:
-    return HTTPException(413, f"a body may have {MAX_BODY_BYTES:,} bytes, unpacked: send less at once")
+    limit = f"{MAX_BODY_BYTES:,} bytes, decompressed"
+    return HTTPException(413, f"a body may have at most {limit}: send less at once")
 
 
 def _too_many_at_once() -> HTTPException:
     return HTTPException(
         503,
-        f"the server holds as many bodies as it can: try again in {_RETRY_SECONDS} seconds",
+        f"the server holds too many bodies: try again in {_RETRY_SECONDS} seconds",
         {"Retry-After": str(_RETRY_SECONDS)},
     )
 
@@ -103,11 +104,11 @@ def _unpacked(body: bytes) -> bytes:
     try:
         unpacked = unpacker.decompress(body, MAX_BODY_BYTES)
     except zlib.error as error:
-        raise HTTPException(400, f"the body cannot be unpacked: {error}") from None
+        raise HTTPException(400, f"the body cannot be decompressed: {error}") from None
     if unpacker.unconsumed_tail or (len(unpacked) == MAX_BODY_BYTES and not unpacker.eof):
         raise _too_large()
     if not unpacker.eof:
-        raise HTTPException(400, "the body cannot be unpacked: it ends too early")
+        raise HTTPException(400, "the body cannot be decompressed: it ends too early")
     if unpacker.unused_data:
-        raise HTTPException(400, "the body cannot be unpacked: something follows its end")
+        raise HTTPException(400, "the body cannot be decompressed: data follows its end")
     return unpacked

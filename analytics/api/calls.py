@@ -1,4 +1,4 @@
-"""Calls as they come over the wire: records as JSON and spans, as the arguments of make_call()."""
+"""Calls of requests (JSON records and spans) as the arguments of make_call()."""
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,16 +16,16 @@ from analytics.tracking.spans import FinishedSpan, SeenCalls, record_of_span
 Described = Mapping[str, Any] | str
 """The arguments of make_call(), or why there are none."""
 
-_MOST_NAMES = 100
-_MOST_CLIENTS = 1_000
-_MOST_SPANS = 2_000  # of a client
+_MAX_NAMES = 100
+_MAX_CLIENTS = 1_000
+_MAX_SPANS = 2_000  # of a client
 
 
 def described_record(record: Any, client_id: UUID) -> Described:
     """A record of POST /api/usage, sent with a key of this client."""
-    if isinstance(record, dict) and len(record) > _MOST_NAMES:
-        # The model would find a fault in each.
-        return f"a record has {len(record):,} names, and a call only {', '.join(UsageRecord.model_fields)}"
+    if isinstance(record, dict) and len(record) > _MAX_NAMES:
+        # The model would report each.
+        return f"a record has {len(record):,} fields; allowed: {', '.join(UsageRecord.model_fields)}"
     try:
         checked = UsageRecord.model_validate(record, strict=True)
     except ValidationError as error:
@@ -50,8 +50,8 @@ class _ClientSpans:
     """
 
     def __init__(self) -> None:
-        self._calls = SeenCalls(_MOST_SPANS)
-        self._decided: LRUCache[tuple[str, str], bool] = LRUCache(_MOST_SPANS)
+        self._calls = SeenCalls(_MAX_SPANS)
+        self._decided: LRUCache[tuple[str, str], bool] = LRUCache(_MAX_SPANS)
 
     def is_repeat(self, span: FinishedSpan, arguments: Mapping[str, Any]) -> bool:
         name = span.trace_id, span.span_id
@@ -65,7 +65,7 @@ class DescribedSpans:
     """The calls among the spans that clients send; remembers them, as two instrumentors may see one call."""
 
     def __init__(self) -> None:
-        self._seen: LRUCache[UUID, _ClientSpans] = LRUCache(_MOST_CLIENTS)
+        self._seen: LRUCache[UUID, _ClientSpans] = LRUCache(_MAX_CLIENTS)
         self._lock = threading.Lock()
 
     def of(self, spans: Iterable[FinishedSpan], client_id: UUID) -> Iterator[Described]:
@@ -96,6 +96,6 @@ def _reason(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_context=False)[0]
     name = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        return f"{name[:60]} is nothing that a call has, which is {', '.join(UsageRecord.model_fields)}"
+        return f'unknown field "{name[:60]}"; allowed: {", ".join(UsageRecord.model_fields)}'
     message = problem["msg"]
     return f"{name}: {message[:1].lower()}{message[1:]}" if name else "a record must be a JSON object"

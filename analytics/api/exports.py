@@ -1,4 +1,4 @@
-"""GET /api/export: the files that a page offers, for whoever has a key that may read."""
+"""GET /api/export: the downloads of the Overview page, for a key with scope "read"."""
 
 import threading
 from collections import Counter
@@ -28,9 +28,9 @@ EXPORTS_OF_A_KEY = 2
 EXPORTS_AT_ONCE = 8
 """Of all keys: each may hold one of the 15 connections to the database for as long as its client reads."""
 STATEMENTS_AT_ONCE = 2
-"""Setting one takes a processor for a second; others wait for theirs without holding a thread."""
+"""Typesetting one takes a processor for a second; others wait without a thread."""
 PATIENCE_SECONDS = 60
-"""So long a client may take nothing of what is there for it."""
+"""How long a client may take nothing of an answer."""
 
 _RETRY_SECONDS = 10
 
@@ -40,7 +40,7 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
 def make_export_router(service: Service, guard: Guard, work: Work) -> APIRouter:
     """The route, over one service."""
     router = APIRouter()
-    places = _Places()
+    slots = ExportSlots()
     processors = anyio.CapacityLimiter(STATEMENTS_AT_ONCE)
     reader = Annotated[Key, Depends(guard.key("read"))]
 
@@ -55,47 +55,47 @@ def make_export_router(service: Service, guard: Guard, work: Work) -> APIRouter:
                 "content": dict.fromkeys(CONTENT_TYPES.values(), _FILE),
             },
             501: {"model": models.Error, "description": "The server lacks the packages for this format"},
-            505: {"model": models.Error, "description": "csv was asked for by HTTP/1.0"},
+            505: {"model": models.Error, "description": "csv needs HTTP/1.1"},
         },
         openapi_extra={"parameters": described(models.ExportQuery)},
     )
     async def export(request: Request, key: reader) -> Response:
-        """As things are at this moment. Phones are masked: no key has an administrator's rights.
+        """The data of this moment. Phones are masked: no key has an administrator's rights.
 
-        A key may have two exports at once; 429 also says that it has them.
+        A key may run two exports at once; a third is refused with 429.
         """
         asked = parameters(request, models.ExportQuery)
         period = asked.period()
         now = datetime.now(UTC)
         async with work.place(key.id):
             client = await work.ask_database(key.id, lambda: service.client(key.client_id))
-        first, last = period.range(client.today(now))
+        days = period.range(client.today(now))
         media_type = CONTENT_TYPES[asked.format]
         headers = {
-            "Content-Disposition": content_disposition(file_name(asked.format, client.name, first, last)),
+            "Content-Disposition": content_disposition(file_name(asked.format, client.name, days)),
             "Cache-Control": "private, no-store",
         }
 
         if asked.format == "csv":
             if request.scope["http_version"] == "1.0":
-                # Whose answers end where the connection does: a part would pass for the whole.
+                # HTTP/1.0 ends an answer with the connection: a part would look like the whole file.
                 raise HTTPException(505, "csv needs HTTP/1.1 (nginx: proxy_http_version 1.1), not HTTP/1.0")
 
             def pieces() -> Generator[bytes]:
-                with places.taken(key.id):
-                    yield from service.calls(client.id, first, last)
+                with slots.taken(key.id):
+                    yield from service.calls(client.id, days)
 
             stream = pieces()
-            # The header is there without the database, so two: what fails now still has a status of its own.
+            # The header needs no database, so two pieces: an error of the first batch still has a status.
             begin = await run_in_threadpool(lambda: next(stream) + next(stream, b""))
             return _Streamed(begin, stream, media_type=media_type, headers=headers)
 
         def file() -> bytes:
             if asked.format == "focus":
-                return service.focus(client, first, last)
-            return service.statement(client.id, first, last, now)
+                return service.focus(client, days)
+            return service.statement(client.id, days, now)
 
-        with places.taken(key.id):
+        with slots.taken(key.id):
             try:
                 content = await anyio.to_thread.run_sync(work.timed(key.id, file), limiter=processors)
             except ConfigurationError as error:
@@ -105,8 +105,8 @@ def make_export_router(service: Service, guard: Guard, work: Work) -> APIRouter:
     return router
 
 
-class _Places:
-    """How many exports run, of each key."""
+class ExportSlots:
+    """Limits how many exports run at once, per key and in all."""
 
     def __init__(self) -> None:
         self._running: Counter[UUID] = Counter()
@@ -114,10 +114,10 @@ class _Places:
 
     @contextmanager
     def taken(self, key_id: UUID) -> Iterator[None]:
-        """One of the key's places.
+        """One slot for the key.
 
         Raises:
-            HTTPException: 429, there is none.
+            HTTPException: 429, none is free.
         """
         with self._lock:
             if self._running[key_id] >= EXPORTS_OF_A_KEY:
@@ -140,11 +140,11 @@ def _too_many(what: str) -> HTTPException:
 
 
 class CutShort(Exception):
-    """An answer has begun and cannot be ended: the server cuts it off, so that it never looks whole."""
+    """An answer that has begun and failed: the server cuts the connection, so that it never looks whole."""
 
 
 class _Streamed(StreamingResponse):
-    """Pieces as they are made, one at a time, and what holds them let go however it ends."""
+    """Streams pieces one at a time, and closes their generator however it ends."""
 
     def __init__(self, begin: bytes, rest: Generator[bytes], **options: Any) -> None:
         super().__init__(chain([begin], rest), **options)
@@ -154,7 +154,7 @@ class _Streamed(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            # Also where the client has left, which cancels all that waits.
+            # Also when the client has disconnected, which cancels all that waits.
             with anyio.CancelScope(shield=True):
                 await run_in_threadpool(self._rest.close)
 

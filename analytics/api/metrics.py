@@ -1,4 +1,4 @@
-"""What Prometheus is told: how busy the server is and how well it does, and nothing about any tenant."""
+"""Metrics for Prometheus: load and errors of the server, without anything about a client."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -7,7 +7,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 class Metrics:
-    """The counters of one API, apart from those of others in the process."""
+    """The metrics of one API, in a registry of its own."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -22,17 +22,17 @@ class Metrics:
         )
         self.answers = Counter(
             "usage_api_answers",
-            "Answers, by where they came from",
+            "Answers, by origin",
             ["origin"],
             registry=self._registry,
         )
         self.calls = Counter(
             "usage_api_calls",
-            "Calls that were sent, by their fate",
+            "Calls in requests, by status",
             ["status"],
             registry=self._registry,
         )
 
     def text(self) -> bytes:
-        """As Prometheus reads it."""
+        """The metrics as text for Prometheus."""
         return generate_latest(self._registry)

@@ -1,11 +1,12 @@
-"""What goes over the wire, for the OpenAPI document; of what comes in, what is checked by it."""
+"""Requests and answers: what the OpenAPI document describes, and what requests are checked by."""
 
 from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from analytics.api.answers import Asked, Kind
+from analytics.api.answers import AnalyticsRequest, Section
+from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.exports.files import Format
 from analytics.queries import TOP_CONVERSATIONS, Period, Unit
@@ -18,7 +19,7 @@ MAX_RECORDS = 1_000
 _DAY = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _MONTH = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
 
-Usd = Annotated[float, Field(description="US dollars, with all digits that were booked")]
+Usd = Annotated[float, Field(description="US dollars, with all booked digits")]
 KnownUsd = Annotated[
     float | None,
     Field(description="US dollars of the calls with a price; null, not 0, where none of the calls has one"),
@@ -37,46 +38,51 @@ class DaysQuery(BaseModel):
     last: str | None = Field(None, alias="to", pattern=_DAY, description="Last day, included")
 
     def period(self) -> Period:
-        """The days that are asked for.
+        """The days of the request.
 
         Raises:
-            InvalidInput: they cannot be.
+            InvalidInput: they are not valid.
         """
         if self.first is None and self.last is None:
             return Period(days=self.days)
         if self.first is None or self.last is None:
-            raise InvalidInput("from and to go together: give both days, or days up to today")
+            raise InvalidInput("from and to go together: give both, or only days")
         if "days" in self.model_fields_set:
             raise InvalidInput("give days, or from and to, not both")
         first, last = _day("from", self.first), _day("to", self.last)
-        days = (last - first).days + 1
-        if not 1 <= days <= MAX_RANGE_DAYS:
+        try:
+            days = Days(first, last)
+        except InvalidInput as error:
+            raise error.named("from and to") from None
+        if len(days) > MAX_RANGE_DAYS:
             raise InvalidInput(
-                f"from {first} to {last} are {days} days: give the first one first, at most {MAX_RANGE_DAYS}"
+                f"from {first} to {last} are {len(days)} days: at most {MAX_RANGE_DAYS} are allowed"
             )
-        return Period(days=days, last=last)
+        return Period.of(days)
 
 
 class AnalyticsQuery(DaysQuery):
     """Which numbers, and of which days."""
 
-    type: Kind = "all"
+    type: Section = "all"
     month: str | None = Field(
-        None, pattern=_MONTH, description="Of `monthly`, as 2026-03; by default that of the last day"
+        None,
+        pattern=_MONTH,
+        description="Month of `monthly`, as 2026-03; by default that of the last day",
     )
-    limit: int = Field(TOP_CONVERSATIONS, ge=1, le=MAX_CONVERSATIONS, description="Of `byConversation`")
-    order: Unit = Field("tokens", description="What `byConversation` has the most of first")
+    limit: int = Field(TOP_CONVERSATIONS, ge=1, le=MAX_CONVERSATIONS, description="Rows of `byConversation`")
+    order: Unit = Field("tokens", description="What `byConversation` is sorted by, the most first")
 
-    def asked(self) -> Asked:
-        """The question that the database is asked.
+    def request(self) -> AnalyticsRequest:
+        """The request that the database answers.
 
         Raises:
-            InvalidInput: the days cannot be.
+            InvalidInput: the days are not valid.
         """
         month = None if self.month is None else date.fromisoformat(f"{self.month}-01")
         period = self.period()
-        return Asked(
-            kind=self.type,
+        return AnalyticsRequest(
+            section=self.type,
             days=period.days,
             last_date=period.last,
             month=month,
@@ -108,13 +114,13 @@ class Unavailable(Error):
 
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Error, "description": "What was asked for cannot be"},
+    400: {"model": Error, "description": "The request is not valid"},
     401: {"model": Error, "description": "No valid key"},
-    403: {"model": Error, "description": "A key of another scope"},
+    403: {"model": Error, "description": "The key has another scope"},
     429: {"model": Error, "description": "Too many requests"},
     503: {"model": Unavailable, "description": "The database is away"},
 }
-"""What every route with a key may say."""
+"""Errors of every route that needs a key."""
 
 
 class DailyUsage(BaseModel):
@@ -190,7 +196,7 @@ class Totals(BaseModel):
 
 
 class ComparedWith(BaseModel):
-    """The days before, of which as many count as of the period itself."""
+    """The days just before, as many as the period has."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -213,7 +219,7 @@ class Summary(Totals):
 
 
 class Analytics(BaseModel):
-    """Which keys there are says `type`."""
+    """`type` decides which keys there are."""
 
     daily: list[DailyUsage] = Field(default_factory=list)
     weekly: list[WeeklyUsage] = Field(default_factory=list)
@@ -238,7 +244,7 @@ class AnalyticsAnswer(BaseModel):
 
 
 class UsageRecord(BaseModel):
-    """One call, as log_usage() takes it; the client is that of the key."""
+    """One call, with the arguments of log_usage(); the client is that of the key."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["source"]})
 
@@ -249,12 +255,14 @@ class UsageRecord(BaseModel):
     usage: dict[str, Any] | None = Field(None, description="The usage object of the provider's response")
     duration_seconds: float | None = None
     tokens_estimated: bool = False
-    cost_usd: float | str | None = Field(None, description="If you know it better than the price lists")
-    id: str | None = Field(None, description="Sent twice under it, a call is stored once")
-    created_at: str | None = Field(None, description="With a time zone, as 2026-03-18T12:00:00Z; else now")
+    cost_usd: float | str | None = Field(None, description="If given, the price lists are not used")
+    id: str | None = Field(None, description="Idempotency key: sent twice, the call is stored once")
+    created_at: str | None = Field(
+        None, description="With a time zone, as 2026-03-18T12:00:00Z; default: now"
+    )
     service_tier: str | None = None
     metadata: dict[str, Any] | None = None
-    client_id: str | None = Field(None, description="Only ever the key's own")
+    client_id: str | None = Field(None, description="If given, that of the key")
 
 
 class RecordOutcome(BaseModel):
@@ -273,7 +281,7 @@ class UsageRefused(Error):
     """No record was stored."""
 
     results: list[RecordOutcome] = Field(
-        default_factory=list, description="Why each was rejected, where the body could be read"
+        default_factory=list, description="Why each was rejected, if the body was readable"
     )
 
 

@@ -1,4 +1,4 @@
-"""The routes: what each takes and answers. What they do is the service's."""
+"""The routes: parameters, status codes and headers. The work is done by Service."""
 
 import json
 from collections import Counter
@@ -14,12 +14,12 @@ from analytics.access.keys import Key
 from analytics.api import models, spans
 from analytics.api.auth import Guard
 from analytics.api.bodies import Bodies
-from analytics.api.cache import Remembered
+from analytics.api.cache import SingleFlightCache
 from analytics.api.calls import DescribedSpans, described_record
 from analytics.api.exports import make_export_router
 from analytics.api.metrics import CONTENT_TYPE, Metrics
 from analytics.api.parameters import described, parameters
-from analytics.api.service import Loaded, Outcome, Service
+from analytics.api.service import CachedAnswer, RecordResult, Service
 from analytics.api.work import Work
 
 ANSWER_SECONDS = 60
@@ -28,22 +28,23 @@ _JSON = "application/json"
 
 _REFUSED_BODIES: dict[int | str, dict[str, Any]] = models.REFUSALS | {
     413: {"model": models.Error, "description": "The body is too large"},
-    415: {"model": models.Error, "description": "The body is of another kind"},
+    415: {"model": models.Error, "description": "The body has another content type"},
 }
 
 
 def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) -> APIRouter:
-    """All routes, over one service."""
+    """All routes of one service."""
     router = APIRouter()
     bodies = Bodies()
-    answers: Remembered[Loaded] = Remembered(
+    answers: SingleFlightCache[CachedAnswer] = SingleFlightCache(
         seconds=ANSWER_SECONDS,
-        most=MAX_BYTES_OF_ANSWERS,
+        capacity=MAX_BYTES_OF_ANSWERS,
         threads=work.database_threads,
         size=lambda loaded: len(loaded.body),
     )
-    # Anybody may ask, as often as they like: one at a time asks the database, for all who ask meanwhile.
-    readiness: Remembered[str] = Remembered(seconds=0, most=1, threads=anyio.CapacityLimiter(1))
+    # Anybody may ask, without a key: one request at a time reads the database, for all that wait.
+    one_thread = anyio.CapacityLimiter(1)
+    readiness: SingleFlightCache[str] = SingleFlightCache(seconds=0, capacity=1, threads=one_thread)
     described_spans = DescribedSpans()
     reader = Annotated[Key, Depends(guard.key("read"))]
     writer = Annotated[Key, Depends(guard.key("write"))]
@@ -52,20 +53,20 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         "/api/analytics",
         summary="The numbers of the key's client",
         response_model=models.AnalyticsAnswer,
-        responses=models.REFUSALS | {304: {"description": "The numbers are those of If-None-Match"}},
+        responses=models.REFUSALS | {304: {"description": "Nothing has changed since If-None-Match"}},
         openapi_extra={"parameters": described(models.AnalyticsQuery)},
     )
     async def analytics(request: Request, key: reader) -> Response:
-        """At most a minute old; `Age` says how old. Empty is zero or `[]`; null is what is unknown."""
-        asked = parameters(request, models.AnalyticsQuery).asked()
-        wanted = key.client_id, asked
-        loaded = answers.get(wanted)
+        """At most a minute old; `Age` says how old. Nothing is zero or `[]`; unknown is null."""
+        question = parameters(request, models.AnalyticsQuery).request()
+        cache_key = key.client_id, question
+        loaded = answers.get(cache_key)
         metrics.answers.labels("database" if loaded is None else "cache").inc()
         if loaded is None:
-            ask = work.timed(key.id, lambda: service.answer(key.client_id, asked))
+            ask = work.timed(key.id, lambda: service.answer(key.client_id, question))
             async with work.place(key.id):
-                # Others may have asked the same meanwhile.
-                loaded = answers.get(wanted) or await answers.ask(wanted, ask)
+                # Another request may have loaded it meanwhile.
+                loaded = answers.get(cache_key) or await answers.ask(cache_key, ask)
         age = max(0, int((datetime.now(UTC) - loaded.loaded_at).total_seconds()))
         headers = {
             "Cache-Control": f"private, max-age={ANSWER_SECONDS}",
@@ -94,18 +95,18 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         openapi_extra={"requestBody": _usage_body()},
     )
     async def usage(request: Request, key: writer) -> Response:
-        """Stores all good records, whatever the others are; what came of each is in their order."""
+        """Stores every valid record. The results are in the order of the records."""
         _content_type(request, _JSON)
         async with work.place(key.id), bodies.received(request) as body:
             calls = await work.read_body(
                 key.id, lambda: [described_record(each, key.client_id) for each in _records(body.unpacked())]
             )
-            outcomes = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
-        _count(metrics, outcomes)
-        rejected = [outcome for outcome in outcomes if outcome.status == "rejected"]
-        content: dict[str, Any] = {"results": [_outcome(outcome) for outcome in outcomes]}
+            results = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
+        _count(metrics, results)
+        rejected = [result for result in results if result.status == "rejected"]
+        content: dict[str, Any] = {"results": [_result_json(result) for result in results]}
         status = 207 if rejected else 200
-        if outcomes and len(rejected) == len(outcomes):
+        if results and len(rejected) == len(results):
             status, content["error"] = 400, f"no record was stored: {rejected[0].reason}"
         return Response(json.dumps(content), status_code=status, media_type=_JSON)
 
@@ -120,7 +121,7 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         },
     )
     async def traces(request: Request, key: writer) -> Response:
-        """Spans of the GenAI conventions and of OpenInference; all others are passed over."""
+        """Spans of the GenAI conventions and of OpenInference; other spans are ignored."""
         content_type = _content_type(request, *spans.CONTENT_TYPES)
         async with work.place(key.id), bodies.received(request) as body:
             calls = await work.read_body(
@@ -129,9 +130,9 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
                     described_spans.of(spans.read_spans(body.unpacked(), content_type), key.client_id)
                 ),
             )
-            outcomes = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
-        _count(metrics, outcomes)
-        rejected = [outcome.reason for outcome in outcomes if outcome.status == "rejected"]
+            results = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
+        _count(metrics, results)
+        rejected = [result.reason for result in results if result.status == "rejected"]
         reason = rejected[0] if rejected else None
         return Response(spans.export_answer(content_type, len(rejected), reason), media_type=content_type)
 
@@ -168,26 +169,26 @@ def _records(body: bytes) -> Sequence[Any]:
     try:
         content = bounded_json.loads(body)
     except bounded_json.TooMuch as error:
-        raise HTTPException(413, f"the body is too much at once: {error}") from None
+        raise HTTPException(413, f"the body has too many values: {error}") from None
     except ValueError as error:
-        raise HTTPException(400, f"the body is no JSON that can be read: {error}") from None
+        raise HTTPException(400, f"the body is not valid JSON: {error}") from None
     records = content if isinstance(content, list) else [content]
     if len(records) > models.MAX_RECORDS:
         raise HTTPException(413, f"at most {models.MAX_RECORDS:,} records at once, not {len(records):,}")
     return records
 
 
-def _outcome(outcome: Outcome) -> dict[str, str]:
-    content: dict[str, str] = {"status": outcome.status}
-    if outcome.id is not None:
-        content["id"] = str(outcome.id)
-    if outcome.reason is not None:
-        content["reason"] = outcome.reason
+def _result_json(result: RecordResult) -> dict[str, str]:
+    content: dict[str, str] = {"status": result.status}
+    if result.id is not None:
+        content["id"] = str(result.id)
+    if result.reason is not None:
+        content["reason"] = result.reason
     return content
 
 
-def _count(metrics: Metrics, outcomes: Sequence[Outcome]) -> None:
-    for status, number in Counter(outcome.status for outcome in outcomes).items():
+def _count(metrics: Metrics, results: Sequence[RecordResult]) -> None:
+    for status, number in Counter(result.status for result in results).items():
         metrics.calls.labels(status).inc(number)
 
 

@@ -1,11 +1,11 @@
-"""What the API does, without HTTP: keys, answers, and calls to be stored."""
+"""The work of the API, without HTTP: keys, answers, exports, and storing calls."""
 
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal
 from uuid import UUID
@@ -14,28 +14,30 @@ from cachetools import LRUCache
 
 from analytics import queries
 from analytics.access.keys import Key, find_key
-from analytics.api.answers import Asked, answer_question
+from analytics.api.answers import AnalyticsRequest, analytics_json
 from analytics.calls.make import make_call
 from analytics.calls.store import store_bisecting, store_lines
+from analytics.clients import Client, read_client
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import AnalyticsError, DatabaseUnavailable, DataRefused, InvalidInput, SchemaMissing
 from analytics.exports.calls import calls_csv
 from analytics.exports.packages import dashboard_packages
 from analytics.migrations import open_ready_database
 from analytics.pricing.price_list import DEFAULT_PRICES, PriceList
 from analytics.pricing.stored import load_price_list
-from analytics.queries import Client, Period
+from analytics.queries import Period
 
 Status = Literal["stored", "duplicate", "rejected"]
 
-_MOST_CLIENTS = 10_000
+_MAX_CLIENTS = 10_000
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """An answer as it goes over the wire."""
+class CachedAnswer:
+    """An answer as bytes, with its ETag."""
 
     body: bytes
     etag: str
@@ -43,8 +45,8 @@ class Loaded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one call."""
+class RecordResult:
+    """What happened to one call."""
 
     status: Status
     id: UUID | None = None
@@ -53,8 +55,8 @@ class Outcome:
     """Why it was rejected."""
 
 
-class Away(DatabaseUnavailable):
-    """The database is away; when there were numbers last."""
+class DatabaseAway(DatabaseUnavailable):
+    """The database does not answer; `last_good_at` is when it last did."""
 
     def __init__(self, reason: str, last_good_at: datetime | None = None) -> None:
         super().__init__(reason)
@@ -69,7 +71,7 @@ class Service:
         self._database: Database | None = None
         self._opening = threading.Lock()
         self._prices: PriceList = DEFAULT_PRICES
-        self._last_good: LRUCache[UUID | None, datetime] = LRUCache(_MOST_CLIENTS)
+        self._last_good: LRUCache[UUID | None, datetime] = LRUCache(_MAX_CLIENTS)
 
     @property
     def database(self) -> Database:
@@ -87,86 +89,86 @@ class Service:
         """The valid key with this text, else None."""
         return find_key(self.database, text)
 
-    def answer(self, client_id: UUID, asked: Asked) -> Loaded:
-        """The numbers as they are now.
+    def answer(self, client_id: UUID, request: AnalyticsRequest) -> CachedAnswer:
+        """The current numbers of a client.
 
         Raises:
-            UnknownClient, Away, SchemaMissing, DatabaseError
+            UnknownClient, DatabaseAway, SchemaMissing, DatabaseError
         """
         now = datetime.now(UTC)
         with self._reading(client_id):
-            answer = answer_question(self.database, client_id, asked, now)
+            answer = analytics_json(self.database, client_id, request, now)
         self._last_good[client_id] = self._last_good[None] = now
         if answer.has_many_pending:
             threading.Thread(target=self.fold, daemon=True).start()
-        return Loaded(body=answer.body, etag=f'"{sha256(answer.body).hexdigest()[:32]}"', loaded_at=now)
+        return CachedAnswer(body=answer.body, etag=f'"{sha256(answer.body).hexdigest()[:32]}"', loaded_at=now)
 
     def client(self, client_id: UUID) -> Client:
         """The client of a key.
 
         Raises:
-            UnknownClient, Away, SchemaMissing, DatabaseError
+            UnknownClient, DatabaseAway, SchemaMissing, DatabaseError
         """
         with self._reading(client_id):
-            return queries.read_client(self.database, client_id)
+            return read_client(self.database, client_id)
 
-    def calls(self, client_id: UUID, first: date, last: date) -> Generator[bytes]:
+    def calls(self, client_id: UUID, days: Days) -> Generator[bytes]:
         """Pieces of a CSV of all calls, one batch in memory. Phones are masked, here as in statement().
 
         Raises:
-            Away, SchemaMissing, DatabaseError: while it is read.
+            DatabaseAway, SchemaMissing, DatabaseError: while it is read.
         """
         with self._reading(client_id):
-            yield from calls_csv(self.database, client_id, first, last, is_unmasked=False)
+            yield from calls_csv(self.database, client_id, days, is_unmasked=False)
 
-    def focus(self, client: Client, first: date, last: date) -> bytes:
+    def focus(self, client: Client, days: Days) -> bytes:
         """Costs per day, source and model, as a FOCUS file.
 
         Raises:
             ConfigurationError: a package is not installed.
-            Away, SchemaMissing, DatabaseError
+            DatabaseAway, SchemaMissing, DatabaseError
         """
         with dashboard_packages():
             from analytics.exports.days import daily_usage_by_model
             from analytics.exports.focus import focus_csv
         with self._reading(client.id):
-            return focus_csv(daily_usage_by_model(self.database, client.id, first, last), client)
+            return focus_csv(daily_usage_by_model(self.database, client.id, days), client)
 
-    def statement(self, client_id: UUID, first: date, last: date, now: datetime) -> bytes:
+    def statement(self, client_id: UUID, days: Days, now: datetime) -> bytes:
         """A statement as PDF.
 
         Raises:
             ConfigurationError: a package is not installed.
-            UnknownClient, Away, SchemaMissing, DatabaseError
+            UnknownClient, DatabaseAway, SchemaMissing, DatabaseError
         """
         with dashboard_packages():
             from analytics.exports.statement import statement_pdf
         with self._reading(client_id):
-            overview = queries.load_overview(self.database, client_id, Period.between(first, last), now)
+            overview = queries.load_overview(self.database, client_id, Period.of(days), now)
         return statement_pdf(overview, generated_at=now)
 
     @contextmanager
     def _reading(self, client_id: UUID) -> Iterator[None]:
-        """Around reads: that the database is away becomes Away."""
+        """Around reads: DatabaseUnavailable becomes DatabaseAway."""
         try:
             yield
         except DatabaseUnavailable as error:
-            raise Away(str(error), self.last_good_at(client_id)) from error
+            raise DatabaseAway(str(error), self.last_good_at(client_id)) from error
 
     def last_good_at(self, client_id: UUID | None = None) -> datetime | None:
-        """When this process last had numbers for the client; for any, where it is not known which asks."""
+        """When this process last read numbers of the client, or of any client."""
         return self._last_good.get(client_id)
 
-    def store(self, client_id: UUID, described: Sequence[Mapping[str, Any] | str]) -> list[Outcome]:
-        """Stores calls, each described by the arguments of make_call(), or by why it cannot be one.
+    def store(self, client_id: UUID, described: Sequence[Mapping[str, Any] | str]) -> list[RecordResult]:
+        """Stores calls: each the arguments of make_call(), or the reason why it is rejected.
 
-        The outcomes are in the order of the calls. All good ones are stored, whatever the others are.
+        The results are in the order of the calls. Every valid call is stored.
 
         Raises:
-            DatabaseUnavailable, SchemaMissing, DatabaseError: nothing, or not all, was stored; sent again
-                with the same ids nothing is stored twice.
+            DatabaseUnavailable, SchemaMissing, DatabaseError: not all calls were stored; sent again with the
+                same ids none is stored twice.
         """
-        outcomes: dict[int, Outcome] = {}
+        results: dict[int, RecordResult] = {}
         if not described:
             return []
 
@@ -181,34 +183,35 @@ class Service:
                             raise InvalidInput(arguments)
                         call = make_call(prices, client_id, **arguments)
                     except InvalidInput as error:
-                        outcomes[number] = Outcome(status="rejected", reason=str(error))
+                        results[number] = RecordResult(status="rejected", reason=str(error))
                     else:
                         lines[number] = call.line
-                        outcomes[number] = Outcome(status="stored", id=call.id)
+                        results[number] = RecordResult(status="stored", id=call.id)
                 stored = store_lines(connection, lines.values())
             if stored.unknown_clients:
-                # The key is remembered for a while longer than the client was there.
+                # The cache of keys outlives the client.
+                reason = f"no client has the id {client_id}"
                 for number in lines:
-                    outcomes[number] = Outcome(status="rejected", reason=f"no client has the id {client_id}")
+                    results[number] = RecordResult(status="rejected", reason=reason)
             else:
-                self._mark_duplicates(outcomes, list(lines), set(stored.known_before))
+                self._mark_duplicates(results, list(lines), set(stored.known_before))
             return stored
 
         for numbers, result in store_bisecting(range(len(described)), store):
             if isinstance(result, DataRefused):
-                # Which database it was is nobody's business.
-                reason = str(result).partition(": ")[2]
-                outcomes[numbers[0]] = Outcome(status="rejected", reason=f"the database refused it: {reason}")
-        return [outcomes[number] for number in range(len(described))]
+                # The address of the database is not for clients.
+                reason = f"the database refused it: {str(result).partition(': ')[2]}"
+                results[numbers[0]] = RecordResult(status="rejected", reason=reason)
+        return [results[number] for number in range(len(described))]
 
     def _mark_duplicates(
-        self, outcomes: dict[int, Outcome], numbers: Sequence[int], known_before: set[UUID]
+        self, results: dict[int, RecordResult], numbers: Sequence[int], known_before: set[UUID]
     ) -> None:
         seen: set[UUID | None] = set()
         for number in numbers:
-            call_id = outcomes[number].id
+            call_id = results[number].id
             if call_id in known_before or call_id in seen:
-                outcomes[number] = Outcome(status="duplicate", id=call_id)
+                results[number] = RecordResult(status="duplicate", id=call_id)
             seen.add(call_id)
 
     def _prices_in(self, connection: Any) -> PriceList:
@@ -218,16 +221,16 @@ class Service:
         return self._prices
 
     def fold(self) -> None:
-        """Folds what is pending. Numbers are right without it."""
+        """Folds pending sums. Numbers are right without it."""
         try:
             self.database.fold()
         except AnalyticsError as error:
             log.warning("could not fold; numbers stay right, reads get slower: %s", error)
 
     def not_ready(self) -> str | None:
-        """Why requests would fail now, in words that give nothing away; None where they would not."""
+        """Why requests would fail now, without details; None if they would not."""
         try:
-            # No row is asked for: whether it could be is what anybody may ask, as often as they like.
+            # Reads no row: anybody may ask this, as often as they like.
             self.database.read(Query(statement="select from api_keys, price_list, usage_daily limit 0"))
         except SchemaMissing:
             return 'the database is not set up: run "python -m analytics migrate"'

@@ -1,4 +1,4 @@
-"""OTLP over HTTP: spans of any language's instrumentation become the same calls as those of this process."""
+"""OTLP over HTTP: spans of any language's instrumentation as calls."""
 
 import base64
 import binascii
@@ -30,7 +30,7 @@ PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 CONTENT_TYPES = (PROTOBUF, JSON)
 
-# Whose calls they are may also be said once, for all that an application does.
+# These may also stand once in the resource, for all spans of an application.
 _OF_RESOURCE = (CLIENT_ATTRIBUTE, CONVERSATION_ATTRIBUTE, PHONE_ATTRIBUTE)
 # Ids in OTLP's JSON are hexadecimal, and base64 in protobuf's.
 _ID_LENGTHS = {"traceId": 16, "spanId": 8, "parentSpanId": 8}
@@ -39,10 +39,10 @@ _MAX_SCOPE_CHARACTERS = 200
 
 
 def read_spans(body: bytes, content_type: str) -> Iterator[FinishedSpan]:
-    """The finished spans in an export request, of one of CONTENT_TYPES.
+    """The finished spans in an export request with one of CONTENT_TYPES.
 
     Raises:
-        HTTPException: 400 where it is none, 413 where it has too many.
+        HTTPException: 400 if it is malformed, 413 if it has too many spans.
     """
     request = _request(body, content_type)
     for resource in request.resource_spans:
@@ -67,7 +67,7 @@ def read_spans(body: bytes, content_type: str) -> Iterator[FinishedSpan]:
 
 
 def export_answer(content_type: str, rejected: int, reason: str | None) -> bytes:
-    """The answer to an export request, in the format in which it came."""
+    """The answer to an export request, in the request's format."""
     answer = ExportTraceServiceResponse()
     if rejected:
         answer.partial_success.rejected_spans = rejected
@@ -86,7 +86,7 @@ def _request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
         else:
             content = bounded_json.loads(body)
             if not isinstance(content, dict):
-                raise ValueError("it is no JSON object")
+                raise ValueError("not a JSON object")
             _check_number(_spans_in(content))
             json_format.ParseDict(
                 _with_base64_ids(content),
@@ -95,7 +95,7 @@ def _request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
                 max_recursion_depth=bounded_json.MAX_DEPTH,
             )
     except bounded_json.TooMuch as error:
-        raise HTTPException(413, f"the body is too much at once: {error}") from None
+        raise HTTPException(413, f"the body has too many values: {error}") from None
     except (
         DecodeError,
         json_format.ParseError,
@@ -105,7 +105,7 @@ def _request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
         RecursionError,
     ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise HTTPException(400, f"the body is no OTLP export of traces: {reason}") from None
+        raise HTTPException(400, f"the body is not an OTLP trace export: {reason}") from None
     return request
 
 
@@ -124,7 +124,7 @@ def _check_number(spans: int) -> None:
 
 
 def _spans_in(value: Any) -> int:
-    """How many there are in OTLP's JSON, wherever: what is none of its fields is not told apart."""
+    """The number of spans in OTLP's JSON, also under unknown fields."""
     if isinstance(value, list):
         return sum(map(_spans_in, value))
     if not isinstance(value, dict):

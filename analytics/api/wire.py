@@ -1,6 +1,6 @@
-"""Protobuf's wire format: what is in a message can be counted before anything of it is built.
+"""Protobuf's wire format: counts the fields of a message before the parser builds it.
 
-Eight megabytes of empty spans are four million objects, and come as eight kilobytes of gzip.
+Eight megabytes of empty spans are four million objects, and eight kilobytes of gzip.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 
 
 def fields(body: bytes, root: Descriptor) -> Iterator[Descriptor | None]:
-    """All fields of the message and of those within it, in no order: what message each is, or None.
+    """All fields of the message and of its nested messages, in no order: the type of a message, else None.
 
-    Where the body is no such message, those before that come, which are what its parser would build.
+    Where the body is malformed, only the fields before that: those its parser would build.
     """
     within = [(0, len(body), root)]
     while within:
@@ -46,7 +46,7 @@ def _messages_in(kind: Descriptor) -> dict[int, Descriptor | None]:
 
 
 def _varint(body: bytes, position: int, end: int) -> tuple[int, int]:
-    """The number there, and where it ends."""
+    """The number at `position`, and the position after it."""
     value = shift = 0
     while position < end:
         byte = body[position]

@@ -1,7 +1,7 @@
-"""How much of the server a key may take: so many requests at once, and so many seconds of a minute.
+"""Limits of a key's load: requests at once, and seconds of work a minute.
 
-What is asked for a thousand times is cheap, and what is asked for once may not be: a limit of requests alone
-lets one key keep everybody else waiting.
+A thousand requests may be cheap and a single one expensive: with a limit of requests alone one key could keep
+all others waiting.
 """
 
 import asyncio
@@ -18,27 +18,27 @@ from cachetools import LRUCache
 from fastapi import HTTPException
 
 AT_ONCE = 4
-"""Requests of a key that are worked on; its others wait."""
+"""Requests of a key that run at the same time; its others wait."""
 PATIENCE_SECONDS = 10
-"""So long a request waits for its turn."""
+"""How long a request waits for its turn."""
 SECONDS_A_MINUTE = 30
-"""Of a thread's time; all of it may be taken at once."""
+"""Of a thread's time; a key may use all of it at once."""
 READERS_OF_BODIES = 2
-"""Threads in which bodies are unpacked and read: more would only take turns."""
+"""Threads that decompress and parse bodies: more would only take turns."""
 DATABASE_THREADS = 12
-"""Threads that wait for the database. It has 15 connections, and the dashboard's pages want some."""
+"""Threads that wait for the database. It has 15 connections; the dashboard's pages need some."""
 
-_MOST_KEYS = 10_000
+_MAX_KEYS = 10_000
 
 Result = TypeVar("Result")
 
 
 class Work:
-    """Places and seconds, of all keys. For one event loop."""
+    """Places and seconds of all keys. For one event loop."""
 
     def __init__(self) -> None:
-        self._places: LRUCache[UUID, asyncio.Semaphore] = LRUCache(_MOST_KEYS)
-        self._free_at: LRUCache[UUID, float] = LRUCache(_MOST_KEYS)
+        self._places: LRUCache[UUID, asyncio.Semaphore] = LRUCache(_MAX_KEYS)
+        self._free_at: LRUCache[UUID, float] = LRUCache(_MAX_KEYS)
         self._lock = threading.Lock()
         self._reading_bodies = anyio.CapacityLimiter(READERS_OF_BODIES)
         self.database_threads = anyio.CapacityLimiter(DATABASE_THREADS)
@@ -48,7 +48,7 @@ class Work:
         """One of the key's places.
 
         Raises:
-            HTTPException: 429, none became free, or the key's seconds are used up.
+            HTTPException: 429, no place became free, or the key has used up its seconds.
         """
         with self._lock:
             wait = self._free_at.get(key_id, 0) - time.monotonic() - 60
@@ -56,27 +56,27 @@ class Work:
             if places is None:
                 places = self._places[key_id] = asyncio.Semaphore(AT_ONCE)
         if wait > 0:
-            raise _too_much(f"this key kept the server busy for {SECONDS_A_MINUTE} seconds of a minute", wait)
+            raise _too_much(f"this key has used its {SECONDS_A_MINUTE} seconds of work a minute", wait)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await places.acquire()
         except TimeoutError:
-            raise _too_much(f"this key has {AT_ONCE} requests running, each for long", 1) from None
+            raise _too_much(f"this key has {AT_ONCE} long requests running", 1) from None
         try:
             yield
         finally:
             places.release()
 
     async def read_body(self, key_id: UUID, read: Callable[[], Result]) -> Result:
-        """What read() makes of a body."""
+        """The result of read(), which parses a body, in a thread."""
         return await anyio.to_thread.run_sync(self.timed(key_id, read), limiter=self._reading_bodies)
 
     async def ask_database(self, key_id: UUID, ask: Callable[[], Result]) -> Result:
-        """What ask() learns from the database."""
+        """The result of ask(), which reads or writes the database, in a thread."""
         return await anyio.to_thread.run_sync(self.timed(key_id, ask), limiter=self.database_threads)
 
     def timed(self, key_id: UUID, function: Callable[[], Result]) -> Callable[[], Result]:
-        """The function, whose seconds count as the key's."""
+        """The function, whose run time is counted for the key."""
 
         def counted() -> Result:
             begin = time.monotonic()
@@ -85,7 +85,7 @@ class Work:
             finally:
                 end = time.monotonic()
                 with self._lock:
-                    # A minute's seconds run back in within a minute.
+                    # All seconds are free again within a minute.
                     taken = (end - begin) * 60 / SECONDS_A_MINUTE
                     self._free_at[key_id] = max(end, self._free_at.get(key_id, 0)) + taken
 

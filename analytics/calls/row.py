@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
+from analytics.days import MAX_YEAR, MIN_YEAR
 from analytics.pricing.price_list import DETAILS, Cost, PriceList, Usage, unpriced
 
 MAX_TOKENS = 1_000_000_000_000  # usage_logs_tokens_are_not_negative
@@ -21,8 +22,8 @@ MAX_COST_USD = Decimal(1_000_000_000_000)
 MAX_SECONDS = Decimal(1_000_000_000)
 # An index entry must stay below 2,700 bytes, and one holds a source, a model and 4 bytes per character.
 MAX_TEXT = 200
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(MIN_YEAR, 1, 1, tzinfo=UTC)
+LATEST = datetime(MAX_YEAR + 1, 1, 1, tzinfo=UTC)
 
 USAGE_MISSING = "usage_missing"
 """In the metadata: why nothing is known of what the call used, so that no list ever takes it for nothing."""

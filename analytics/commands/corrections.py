@@ -62,7 +62,7 @@ def reprice(
     if is_applied and reason is None:
         raise InvalidInput('--apply needs --reason "why", which is kept with the correction')
     with closing(open_ready_database(report=click.echo)) as database:
-        calls = select_calls(database, client, *days, source=source, model=model)
+        calls = select_calls(database, client, days, source=source, model=model)
         if is_applied and reason is not None:
             lines = _result_lines(apply_correction(database, calls, by=person(by), reason=reason))
         else:

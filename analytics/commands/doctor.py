@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import click
 
-from analytics.clients import FoundClient, find_client
+from analytics.clients import Client, find_client, list_clients
 from analytics.commands.terminal import printable
-from analytics.database import Database, Query
+from analytics.database import Database
+from analytics.days import Days
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.health import Check, State, client_checks, installation_checks, sums_check, worst
 from analytics.migrations import open_ready_database
@@ -32,7 +33,7 @@ def doctor(context: click.Context, client: str | None, days: int) -> None:
         _show("Installation", checks)
         context.exit(1)
     with closing(opened) as database:
-        checks = list(installation_checks(database, now.date() - timedelta(days=days - 1), now.date(), now))
+        checks = list(installation_checks(database, Days.until(now.date(), days), now))
         _show("Installation", checks)
         for found in _clients(database, client, checks):
             of_client = list(_client_checks(database, found, days, now))
@@ -44,30 +45,24 @@ def doctor(context: click.Context, client: str | None, days: int) -> None:
         context.exit(1)
 
 
-def _clients(database: Database, client: str | None, checks: list[Check]) -> list[FoundClient]:
+def _clients(database: Database, client: str | None, checks: list[Check]) -> list[Client]:
     if checks[0].state == "fail":
         return []  # without tables there is nobody to find
     if client is not None:
         return [find_client(database, client)]
-    [rows] = database.read(
-        Query(
-            statement="select id, name, timezone from clients where id <> unassigned_client_id()"
-            " order by lower(name), id"
-        )
-    )
-    if not rows.records:
+    known = list_clients(database)
+    if not known:
         raise InvalidInput(
             'there is no client yet: "python -m analytics client NAME" makes one, "python -m analytics '
             'import" loads a log'
         )
-    return [FoundClient(*record) for record in rows.records]
+    return known
 
 
-def _client_checks(database: Database, client: FoundClient, days: int, now: datetime) -> Iterator[Check]:
-    last = now.astimezone(ZoneInfo(client.timezone)).date()
-    first = last - timedelta(days=days - 1)
-    yield from client_checks(database, client.id, first, last, now)
-    yield sums_check(database, client.id, first, last)
+def _client_checks(database: Database, client: Client, days: int, now: datetime) -> Iterator[Check]:
+    of_client = Days.until(now.astimezone(ZoneInfo(client.timezone)).date(), days)
+    yield from client_checks(database, client.id, of_client, now)
+    yield sums_check(database, client.id, of_client)
 
 
 def _show(heading: str, checks: Iterable[Check]) -> None:

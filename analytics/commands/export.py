@@ -4,15 +4,16 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
-from analytics.clients import FoundClient, find_client
+from analytics.clients import Client, find_client
 from analytics.commands.terminal import days_of
 from analytics.database import Database
+from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.exports.calls import calls_csv, count_calls
 from analytics.exports.files import CONTENT_TYPES
@@ -42,26 +43,25 @@ def export(
     client: str, first_date: str, last_date: str, kind: str, output: Path | None, unmasked: bool
 ) -> None:
     """Writes a client's calls, sums or statement of the days from --from to --to."""
-    first, last = days_of(first_date, last_date)
+    days = days_of(first_date, last_date)
     if kind == "pdf" and output is None:
         raise InvalidInput("a PDF needs a file: give --output FILE.pdf")
     with closing(open_ready_database()) as database:
         found = find_client(database, client)
         with _opened(output) as file:
             if kind == "csv":
-                written = _write_calls(database, found, first, last, file, is_unmasked=unmasked)
+                written = _write_calls(database, found, days, file, is_unmasked=unmasked)
             elif kind == "focus":
-                written = _write_focus(database, found, first, last, file)
+                written = _write_focus(database, found, days, file)
             else:
-                written = _write_statement(database, found, first, last, file, is_unmasked=unmasked)
+                written = _write_statement(database, found, days, file, is_unmasked=unmasked)
     if output is not None:
-        click.echo(f'{written} of "{found.name}" from {first} to {last} written to {output}', err=True)
+        of_days = f"from {days.first} to {days.last}"
+        click.echo(f'{written} of "{found.name}" {of_days} written to {output}', err=True)
 
 
-def _write_calls(
-    database: Database, client: FoundClient, first: date, last: date, file: BinaryIO, *, is_unmasked: bool
-) -> str:
-    length = count_calls(database, client.id, first, last)
+def _write_calls(database: Database, client: Client, days: Days, file: BinaryIO, *, is_unmasked: bool) -> str:
+    length = count_calls(database, client.id, days)
     calls = 0
     with click.progressbar(length=length, label=client.name, file=sys.stderr, hidden=length < LONG) as bar:
 
@@ -71,30 +71,30 @@ def _write_calls(
             bar.update(rows)
 
         pieces: Iterable[bytes] = calls_csv(
-            database, client.id, first, last, is_unmasked=is_unmasked, progress=progress
+            database, client.id, days, is_unmasked=is_unmasked, progress=progress
         )
         for piece in pieces:
             file.write(piece)
     return counted(calls, "call")
 
 
-def _write_focus(database: Database, client: FoundClient, first: date, last: date, file: BinaryIO) -> str:
+def _write_focus(database: Database, client: Client, days: Days, file: BinaryIO) -> str:
     with dashboard_packages():
         from analytics.exports.days import daily_usage_by_model
         from analytics.exports.focus import focus_csv
-    daily = daily_usage_by_model(database, client.id, first, last)
+    daily = daily_usage_by_model(database, client.id, days)
     file.write(focus_csv(daily, client))
     return counted(len(daily), "charge")
 
 
 def _write_statement(
-    database: Database, client: FoundClient, first: date, last: date, file: BinaryIO, *, is_unmasked: bool
+    database: Database, client: Client, days: Days, file: BinaryIO, *, is_unmasked: bool
 ) -> str:
     with dashboard_packages():
         from analytics.exports.statement import statement_pdf
         from analytics.queries import Period, load_overview
     now = datetime.now(UTC)
-    period = Period.between(first, last)
+    period = Period.of(days)
     overview = load_overview(database, client.id, period, now, sees_phones=is_unmasked)
     file.write(statement_pdf(overview, generated_at=now))
     return "statement"

@@ -7,11 +7,11 @@ from typing import get_args
 
 import click
 
-from analytics.clients import FoundClient, find_client
+from analytics.clients import Client, find_client, list_clients
 from analytics.commands.terminal import person, printable
 from analytics.corrections.preview import ModelCosts
 from analytics.corrections.price_changes import preview_days, preview_switch
-from analytics.database import Database, Query
+from analytics.database import Database
 from analytics.errors import InvalidInput
 from analytics.formatting import counted, spaced, usd, utc_moment
 from analytics.migrations import open_ready_database
@@ -29,9 +29,6 @@ from analytics.pricing.switch import (
 
 MIN_YEAR, MAX_YEAR = 2000, 9000
 _OTHER: dict[ListName, ListName] = {"guide": "public", "public": "guide"}
-_CLIENTS = (
-    "select id, name, timezone from clients where id <> unassigned_client_id() order by lower(name), id"
-)
 
 
 @click.group()
@@ -66,11 +63,12 @@ def use(name: ListName, begin: str | None, client: str | None, is_preview: bool,
     with closing(open_ready_database(report=click.echo)) as database:
         days = []
         for found in _clients(database, client):
-            first, last, held_from = preview_days(at, found.timezone, now)
-            total = preview_switch(database, found.id, name, held_from, first, last).total
+            previewed, held_from = preview_days(at, found.timezone, now)
+            total = preview_switch(database, found.id, name, held_from, previewed).total
             as_if = "" if held_from == at else ", had it held then"
-            click.echo(f"{printable(found.name)}, {first} to {last}{as_if}: {_costs(total)}")
-            days += [first, last]
+            of_days = f"{previewed.first} to {previewed.last}{as_if}"
+            click.echo(f"{printable(found.name)}, {of_days}: {_costs(total)}")
+            days += [previewed.first, previewed.last]
         if is_preview:
             with database.transaction() as connection:
                 switch = plan_switch(read_entries(connection), name, at)
@@ -85,11 +83,10 @@ def use(name: ListName, begin: str | None, client: str | None, is_preview: bool,
             click.echo(line)
 
 
-def _clients(database: Database, client: str | None) -> list[FoundClient]:
+def _clients(database: Database, client: str | None) -> list[Client]:
     if client is not None:
         return [find_client(database, client)]
-    [rows] = database.read(Query(statement=_CLIENTS))
-    return [FoundClient(*record) for record in rows.records]
+    return list_clients(database)
 
 
 def _costs(total: ModelCosts) -> str:

@@ -3,6 +3,7 @@
 import getpass
 from datetime import date
 
+from analytics.days import Days
 from analytics.errors import InvalidInput
 
 
@@ -37,13 +38,14 @@ def day_of(option: str, text: str) -> date:
         raise InvalidInput(f'{option} must be a day such as 2026-03-18, not "{text}"') from None
 
 
-def days_of(first: str, last: str) -> tuple[date, date]:
+def days_of(first: str, last: str) -> Days:
     """The days of --from and --to.
 
     Raises:
-        InvalidInput: one of them is none, or they are in the wrong order.
+        InvalidInput: one is not a day, or the two are not valid days together.
     """
     days = day_of("--from", first), day_of("--to", last)
-    if days[0] > days[1]:
-        raise InvalidInput(f"--from {days[0]} is after --to {days[1]}: give the earlier day first")
-    return days
+    try:
+        return Days(*days)
+    except InvalidInput as error:
+        raise error.named("--from and --to") from None

@@ -1,7 +1,7 @@
 """What each call is booked with, and what it would cost by the price lists as they are now."""
 
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, fields
 from decimal import Context, Decimal
 from typing import Any, NamedTuple, Self
@@ -116,19 +116,11 @@ def preview_costs(database: Database, selection: Selection) -> Repricing:
         InvalidInput: there are no such calls.
         DatabaseError
     """
-    with read_snapshot(database) as connection:
+    with database.snapshot() as connection:
         repricing = RepricingPass(selection).run(connection)
         if not repricing.by_model:
             raise no_calls(connection, selection)
     return repricing
-
-
-@contextmanager
-def read_snapshot(database: Database) -> Iterator["psycopg.Connection[Any]"]:
-    """A transaction that sees price list and calls as they are at one moment, and changes nothing."""
-    with database.transaction() as connection:
-        connection.execute("set transaction isolation level repeatable read, read only")
-        yield connection
 
 
 class RepricingPass:

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import psycopg
 
-from analytics.calls.row import EARLIEST, LATEST
 from analytics.clients import find_client
 from analytics.database import Database
+from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.formatting import NO_MODEL
 
@@ -47,8 +47,7 @@ class Selection:
 def select_calls(
     database: Database,
     client: str,
-    first_date: date,
-    last_date: date,
+    days: Days,
     *,
     source: str | None = None,
     model: str | None = None,
@@ -57,23 +56,18 @@ def select_calls(
 
     Raises:
         UnknownClient: no client has it.
-        InvalidInput: several clients have this name, or the days or names cannot be.
+        InvalidInput: several clients have this name, or a name is not valid.
     """
-    for day in (first_date, last_date):
-        if not EARLIEST.year <= day.year < LATEST.year:
-            raise InvalidInput(f"days must lie in {EARLIEST.year} to {LATEST.year - 1}, not on {day}")
-    if first_date > last_date:
-        raise InvalidInput(f"the first day, {first_date}, is after the last one, {last_date}")
     for part, name in (("source", source), ("model", model)):
         if name is not None and (not name.strip() or "\0" in name):
             raise InvalidInput(f"the {part} must be a name, not {name!r}: leave it out for all of them")
-    client_id, client_name, timezone = find_client(database, client)
+    owner = find_client(database, client)
     return Selection(
-        client_id=client_id,
-        client_name=client_name,
-        timezone=timezone,
-        first_date=first_date,
-        last_date=last_date,
+        client_id=owner.id,
+        client_name=owner.name,
+        timezone=owner.timezone,
+        first_date=days.first,
+        last_date=days.last,
         source=source.strip().lower() if source else None,
         model=model.strip() if model else None,
     )

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from datetime import date
 from typing import Any
 from uuid import UUID
 
 from analytics.database import Database, Query
-from analytics.errors import InvalidInput
+from analytics.days import Days
 from analytics.exports.cells import BYTE_ORDER_MARK, csv_lines, text_cell
 
 CALL_COLUMNS = (
@@ -67,13 +66,12 @@ _COUNT = """
 def calls_csv(
     database: Database,
     client_id: UUID,
-    first: date,
-    last: date,
+    days: Days,
     *,
     is_unmasked: bool,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> Generator[bytes]:
-    """The calls of the client's days from `first` to `last`, oldest first, as pieces of one CSV.
+    """The calls of these days of the client, oldest first, as pieces of one CSV.
 
     How to read it back: exports.cells. cost_usd has all its digits; it is empty where cost_basis says
     `unpriced`, as it is not known. metadata is JSON. Phones are masked unless `is_unmasked`, in names and
@@ -81,25 +79,22 @@ def calls_csv(
     The connection is given back with the last piece, or when the generator is closed.
 
     Raises:
-        InvalidInput: the first day is after the last.
         DatabaseUnavailable, SchemaMissing, DatabaseError: while it is read.
     """
-    query = Query(statement=_CALLS, parameters=_days(client_id, first, last))
+    query = Query(statement=_CALLS, parameters=_parameters(client_id, days))
     return _pieces(database.stream(query, client_id=client_id, sees_phones=is_unmasked), progress)
 
 
-def count_calls(database: Database, client_id: UUID, first: date, last: date) -> int:
+def count_calls(database: Database, client_id: UUID, days: Days) -> int:
     """How many calls calls_csv() is going to write, from the sums: fast, and exact at this moment."""
     [rows] = database.read(
-        Query(statement=_COUNT, parameters=_days(client_id, first, last)), client_id=client_id
+        Query(statement=_COUNT, parameters=_parameters(client_id, days)), client_id=client_id
     )
     return int(rows.records[0][0])
 
 
-def _days(client_id: UUID, first: date, last: date) -> dict[str, Any]:
-    if first > last:
-        raise InvalidInput(f"{first} is after {last}: give the earlier day first")
-    return {"client_id": client_id, "first": first, "last": last}
+def _parameters(client_id: UUID, days: Days) -> dict[str, Any]:
+    return {"client_id": client_id, "first": days.first, "last": days.last}
 
 
 def _pieces(

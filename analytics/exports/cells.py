@@ -3,7 +3,7 @@
 UTF-8 with a byte order mark, CRLF, a comma between cells, quotes by the csv module. A text that begins like a
 formula (`= + - @`, their full-width forms, tab, CR, LF) gets an apostrophe in front; so does one that begins
 with an apostrophe. Numbers never do, and are plain: no exponent, no rounding. So whoever reads takes one
-leading apostrophe off a text cell, as original_text() does, and has the value. Missing and empty text are
+leading apostrophe off a text cell and has the value. Missing and empty text are
 both an empty cell.
 
 With pandas: `read_csv(..., dtype=str, keep_default_na=False)`, or a model called "NA" would be missing.
@@ -24,11 +24,6 @@ _MARKED = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 def text_cell(text: str) -> str:
     """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
     return f"{_APOSTROPHE}{text}" if text.startswith(_MARKED) else text
-
-
-def original_text(cell: str) -> str:
-    """The text of which text_cell() made this cell."""
-    return cell.removeprefix(_APOSTROPHE)
 
 
 def number_cell(number: Decimal | int | float) -> str:

@@ -1,12 +1,11 @@
 """The sums that a FOCUS file has one line for each of."""
 
-from datetime import date
 from uuid import UUID
 
 import pandas as pd
 
 from analytics.database import Database, Query
-from analytics.errors import InvalidInput
+from analytics.days import Days
 
 _COLUMNS = {
     "usage_date": "object",
@@ -29,18 +28,13 @@ _DAYS = """
 """
 
 
-def daily_usage_by_model(database: Database, client_id: UUID, first: date, last: date) -> pd.DataFrame:
+def daily_usage_by_model(database: Database, client_id: UUID, days: Days) -> pd.DataFrame:
     """Usage per day of the client, source and model, the oldest first; days without use have no row.
 
     One row per (usage_date, source, model): usage_date date · source str · model str or None · prompt_tokens,
     completion_tokens, total_tokens, request_count, unpriced_count int64 · total_cost Decimal (USD).
-
-    Raises:
-        InvalidInput: the first day is after the last.
     """
-    if first > last:
-        raise InvalidInput(f"{first} is after {last}: give the earlier day first")
-    parameters = {"client_id": client_id, "first": first, "last": last}
+    parameters = {"client_id": client_id, "first": days.first, "last": days.last}
     [rows] = database.read(Query(statement=_DAYS, parameters=parameters), client_id=client_id)
     frame = pd.DataFrame(rows.records, columns=list(_COLUMNS), dtype=object)
     return frame.astype({name: dtype for name, dtype in _COLUMNS.items() if dtype != "object"})

@@ -3,10 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import date
 from typing import Literal
 from urllib.parse import quote
 
+from analytics.days import Days
 from analytics.formatting import folded
 
 Format = Literal["csv", "focus", "pdf"]
@@ -19,13 +19,13 @@ _ENDINGS: Mapping[Format, str] = {"csv": "csv", "focus": "csv", "pdf": "pdf"}
 _MAX_LETTERS, _MAX_BYTES = 60, 180
 
 
-def file_name(format: Format, client_name: str, first: date, last: date) -> str:
+def file_name(format: Format, client_name: str, days: Days) -> str:
     """A name that every file system takes: `calls-aurora-clinicas-2026-03-01-to-2026-03-31.csv`.
 
     Letters and digits of all scripts stay, in lower case and without their accents.
     """
     client = _hyphenated(client_name) or "client"
-    return f"{_CONTENTS[format]}-{client}-{first}-to-{last}.{_ENDINGS[format]}"
+    return f"{_CONTENTS[format]}-{client}-{days.first}-to-{days.last}.{_ENDINGS[format]}"
 
 
 def content_disposition(name: str) -> str:

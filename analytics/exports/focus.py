@@ -21,16 +21,14 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from analytics import charts, formatting
+from analytics.clients import Client
 from analytics.exports.cells import csv_lines, number_cell, text_cell
-
-FOCUS_VERSION = "1.0"
 
 _NULL_COLUMNS = (
     "AvailabilityZone",
@@ -48,17 +46,6 @@ _NULL_COLUMNS = (
     "ResourceName",
     "ResourceType",
 )
-
-
-class Client(Protocol):
-    """A tenant, as queries.Client and clients.FoundClient know it."""
-
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def timezone(self) -> str: ...
 
 
 def focus_csv(daily: pd.DataFrame, client: Client) -> bytes:

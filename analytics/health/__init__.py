@@ -1,7 +1,7 @@
 """Whether the numbers can be trusted: checks as data, for the page and `python -m analytics doctor` alike.
 
-client_checks(database, client_id, first, last, now)  # one client's calls
-installation_checks(database, first, last, now)  # the database, this machine, the price list
+client_checks(database, client_id, days, now)  # one client's calls
+installation_checks(database, days, now)  # the database, this machine, the price list
 sums_check(database, client_id, first, last)  # reads every call: for when somebody asks
 """
 

@@ -1,18 +1,19 @@
 """Checks of one client's calls; they see no other client's."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from analytics.database import Database, Query, Rows
+from analytics.days import Days
 from analytics.formatting import NO_BREAK_SPACE, NO_MODEL, counted, day, share, usd
 from analytics.health.checks import Check, ago, span
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.pricing.editing import PriceBook, load_price_book
 from analytics.pricing.switch import list_in_use
+from analytics.queries import SUM_DIFFERENCES, USAGE_GAPS, Period, overview_queries
 
 RHYTHM_DAYS = 28
 FEWEST_CALLS_FOR_A_RHYTHM = 10
@@ -21,7 +22,9 @@ SLOW_READ_SECONDS = 2.0
 _EVER = """
     select
         min(usage_date), max(usage_date),
-        coalesce(sum(request_count) filter (where usage_date between %(first)s and %(last)s), 0)::bigint
+        coalesce(
+            sum(request_count) filter (where usage_date between %(first_date)s and %(last_date)s), 0
+        )::bigint
     from usage_daily
     where client_id = %(client_id)s and request_count <> 0
 """
@@ -47,34 +50,15 @@ _UNPRICED = """
     select source, model, sum(unpriced_count)::bigint as unpriced_count
     from usage_daily
     where
-        client_id = %(client_id)s and usage_date between %(first)s and %(last)s and unpriced_count > 0
+        client_id = %(client_id)s
+        and usage_date between %(first_date)s and %(last_date)s
+        and unpriced_count > 0
     group by source, model
     order by unpriced_count desc, source, model
 """
-_GAPS = """
-    select source, request_count, zero_token_count
-    from get_usage_gaps(%(client_id)s, %(first)s, %(last)s)
-    where zero_token_count > 0
-"""
-# What the Overview asks.
-_OVERVIEW = (
-    "select count(*) from get_usage_summary(%(client_id)s, 30, %(now)s)",
-    "select count(*) from get_daily_usage(%(client_id)s, 30, %(now)s)",
-    "select count(*) from get_weekly_evolution(%(client_id)s, 12, %(now)s)",
-    "select count(*) from get_usage_by_model(%(client_id)s, 30, %(now)s)",
-    "select count(*) from get_usage_by_conversation(%(client_id)s, 30, 20, %(now)s)",
-    "select count(*) from usage_window(%(client_id)s, 30, %(now)s) cross join lateral"
-    " get_daily_usage_by_model(%(client_id)s, first_date, last_date)",
-)
-_DIFFERENCES = """
-    select usage_date, source, model, summed_count, logged_count, summed_cost, logged_cost
-    from check_usage_sums(%(client_id)s, %(first)s, %(last)s)
-"""
 
 
-def client_checks(
-    database: Database, client_id: UUID, first: date, last: date, now: datetime
-) -> Sequence[Check]:
+def client_checks(database: Database, client_id: UUID, days: Days, now: datetime) -> Sequence[Check]:
     """About the calls of one client, of these of its days.
 
     Raises:
@@ -82,41 +66,42 @@ def client_checks(
     """
     asked = {
         "client_id": client_id,
-        "first": first,
-        "last": last,
+        "first_date": days.first,
+        "last_date": days.last,
         "now": now,
         "rhythm": timedelta(days=RHYTHM_DAYS),
     }
     ever, rhythm, unpriced, gaps = database.read(
-        *(Query(statement=text, parameters=asked) for text in (_EVER, _RHYTHM, _UNPRICED, _GAPS)),
+        *(Query(statement=text, parameters=asked) for text in (_EVER, _RHYTHM, _UNPRICED)),
+        USAGE_GAPS.query(**asked),
         client_id=client_id,
     )
     first_day, last_day, request_count = ever.records[0]
     return [
-        _calls(client_id, first, last, first_day, last_day, request_count),
+        _calls(client_id, days, first_day, last_day, request_count),
         *_silences(rhythm, now),
         _unpriced(unpriced, request_count),
-        _beside_public_list(load_price_book(database, client_id, first, last, now=now), now),
+        _beside_public_list(load_price_book(database, client_id, days, now=now), now),
         _without_usage(gaps, request_count),
-        _speed(database, asked),
+        _speed(database, client_id, now),
     ]
 
 
-def sums_check(database: Database, client_id: UUID, first: date, last: date) -> Check:
+def sums_check(database: Database, client_id: UUID, days: Days) -> Check:
     """Whether the sums of these days equal the calls themselves. Reads all those."""
-    asked = {"client_id": client_id, "first": first, "last": last}
-    [rows] = database.read(Query(statement=_DIFFERENCES, parameters=asked), client_id=client_id)
+    query = SUM_DIFFERENCES.query(client_id=client_id, first_date=days.first, last_date=days.last)
+    [rows] = database.read(query, client_id=client_id)
     name = "Sums against the calls"
     if not rows.records:
-        return Check(name=name, state="ok", found=f"equal on each day from {day(first)} to {day(last)}")
-    usage_date, source, model, summed_count, logged_count, summed_cost, logged_cost = rows.records[0]
+        return Check(name=name, state="ok", found=f"equal on each day {_from_to(days)}")
+    first = next(SUM_DIFFERENCES.records(rows))
     return Check(
         name=name,
         state="fail",
-        found=f"{counted(len(rows.records), 'sum')} of a day and model differ. The first: {source} "
-        f"{model or NO_MODEL} on {day(usage_date)} is {counted(summed_count, 'call')} and "
-        f"{summed_cost.normalize():f} USD, while its calls are {logged_count:,} and "
-        f"{logged_cost.normalize():f} USD",
+        found=f"{counted(len(rows.records), 'sum')} of a day and model differ. The first: "
+        f"{first['source']} {first['model'] or NO_MODEL} on {day(first['usage_date'])} is "
+        f"{counted(first['summed_count'], 'call')} and {first['summed_cost'].normalize():f} USD, while its "
+        f"calls are {first['logged_count']:,} and {first['logged_cost'].normalize():f} USD",
         remedy="if old calls were dropped on purpose, all is well; else somebody changed the sums by hand. "
         "Another time zone, and then the client's own again, adds all calls up anew: "
         f"timezone of client {client_id} in the table clients",
@@ -125,8 +110,7 @@ def sums_check(database: Database, client_id: UUID, first: date, last: date) -> 
 
 def _calls(
     client_id: UUID,
-    first: date,
-    last: date,
+    days: Days,
     first_day: date | None,
     last_day: date | None,
     request_count: int,
@@ -145,16 +129,18 @@ def _calls(
         return Check(
             name=name,
             state="warn",
-            found=f"none from {day(first)} to {day(last)}; there are some from {day(first_day)} to "
-            f"{day(last_day)}",
+            found=f"none {_from_to(days)}; there are some from {day(first_day)} to {day(last_day)}",
             remedy="choose other days, or check that the application still tracks its calls",
         )
     return Check(
         name=name,
         state="ok",
-        found=f"{counted(request_count, 'call')} from {day(first)} to {day(last)}; the first of all is of "
-        f"{day(first_day)}",
+        found=f"{counted(request_count, 'call')} {_from_to(days)}; the first of all is of {day(first_day)}",
     )
+
+
+def _from_to(days: Days) -> str:
+    return f"from {day(days.first)} to {day(days.last)}"
 
 
 def _silences(rhythm: Rows, now: datetime) -> Iterator[Check]:
@@ -224,10 +210,11 @@ def _beside_public_list(book: PriceBook, now: datetime) -> Check:
 
 def _without_usage(gaps: Rows, request_count: int) -> Check:
     name = "Calls without usage"
-    total = sum(count for *_, count in gaps.records)
+    counts = {row["source"]: row["zero_token_count"] for row in USAGE_GAPS.records(gaps)}
+    total = sum(counts.values())
     if not total:
         return Check(name=name, state="ok", found="none: every call has tokens or a duration")
-    sources = ", ".join(f"{count:,} of {source}" for source, _, count in gaps.records)
+    sources = ", ".join(f"{count:,} of {source}" for source, count in counts.items() if count)
     return Check(
         name=name,
         state="warn",
@@ -238,22 +225,18 @@ def _without_usage(gaps: Rows, request_count: int) -> Check:
     )
 
 
-def _speed(database: Database, asked: dict[str, Any]) -> Check:
-    queries = [Query(statement=text, parameters=asked) for text in _OVERVIEW]
-    seconds = _timed(lambda: database.read(*queries, client_id=asked["client_id"]))
+def _speed(database: Database, client_id: UUID, now: datetime) -> Check:
+    questions = overview_queries(client_id, Period(days=30), now)
+    began = time.perf_counter()
+    database.read(*questions, client_id=client_id)
+    seconds = time.perf_counter() - began
     is_slow = seconds > SLOW_READ_SECONDS
     return Check(
         name="Reading the Overview",
         state="warn" if is_slow else "ok",
-        found=f"its {len(_OVERVIEW)} questions about 30 days took {seconds * 1000:,.0f} ms, network included",
+        found=f"its {len(questions)} questions about 30 days took {seconds * 1000:,.0f} ms, network included",
         remedy='run "python -m analytics fold"; look at the network, the indexes and the slowest queries; '
         "choose fewer days"
         if is_slow
         else "",
     )
-
-
-def _timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began

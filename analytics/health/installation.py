@@ -12,6 +12,7 @@ from psycopg import sql
 from analytics import config, tracking
 from analytics.calls.row import row_of
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import AnalyticsError, DatabaseError
 from analytics.formatting import counted, day
 from analytics.health.checks import Check, ago, span
@@ -81,13 +82,13 @@ _SLOWEST = """
 """
 
 
-def installation_checks(database: Database, first: date, last: date, now: datetime) -> Sequence[Check]:
+def installation_checks(database: Database, days: Days, now: datetime) -> Sequence[Check]:
     """About everything that all clients share. What cannot be looked at is a failed check, no error."""
     checks = [_migrations(database)]
     if checks[0].state != "fail":
         for name, look in (
             ("Pending sums", lambda: _pending(database)),
-            ("Calls without a client", lambda: _unassigned(database, first, last)),
+            ("Calls without a client", lambda: _unassigned(database, days)),
             ("Indexes", lambda: _indexes(database)),
             ("Slowest queries", lambda: _slowest(database)),
         ):
@@ -180,21 +181,22 @@ def _pending(database: Database) -> Check:
         name="Pending sums",
         state="warn" if is_many else "ok",
         found=f"{found} to be folded; numbers are right either way",
-        remedy='reads get slower: run "python -m analytics fold", and see docs/sums.md for pg_cron'
+        remedy='reads get slower: run "python -m analytics fold", and see docs/design.md for pg_cron'
         if is_many
         else "",
     )
 
 
-def _unassigned(database: Database, first: date, last: date) -> Check:
-    [rows] = database.read(Query(statement=_UNASSIGNED, parameters={"first": first, "last": last}))
+def _unassigned(database: Database, days: Days) -> Check:
+    [rows] = database.read(Query(statement=_UNASSIGNED, parameters={"first": days.first, "last": days.last}))
     count = rows.records[0][0]
     if not count:
         return Check(name="Calls without a client", state="ok", found="none: every call names its client")
     return Check(
         name="Calls without a client",
         state="warn",
-        found=f"{counted(count, 'call')} from {day(first)} to {day(last)}, which no client's page shows",
+        found=f"{counted(count, 'call')} from {day(days.first)} to {day(days.last)}, which no client's page "
+        "shows",
         remedy="find the application that logs them and give it a client_id; they are listed under the "
         "client that keeps the calls without one",
     )

@@ -5,13 +5,14 @@ Nothing here touches what calls are booked with: corrections do that, in the ope
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 import psycopg
 
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.pricing.at_list_prices import USAGE, OwnPriced, own_priced
 from analytics.pricing.price_list import ListedPrice, PriceList, Unit, Usage
@@ -105,15 +106,13 @@ class PriceBook:
     """Those of them whose calls would cost something else by the public list."""
 
 
-def load_price_book(
-    database: Database, client_id: UUID, first: date, last: date, *, now: datetime
-) -> PriceBook:
+def load_price_book(database: Database, client_id: UUID, days: Days, *, now: datetime) -> PriceBook:
     """The lists that hold for this client, and the models that it used on these days, unpriced ones first.
 
     Raises:
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
-    asked = {"client_id": client_id, "first": first, "last": last}
+    asked = {"client_id": client_id, "first": days.first, "last": days.last}
     entries, used, days_of_models = database.read(
         *(Query(statement=text, parameters=asked) for text in (LOAD, _USED, USAGE)),
         client_id=client_id,

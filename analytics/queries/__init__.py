@@ -1,4 +1,7 @@
-"""The read path: one typed function per SQL function, each a documented DataFrame.
+"""The read path: SQL functions and their readers, by topic.
+
+Each SQL function is described once, as a SqlFunction: its name, arguments and columns. The functions beside
+it read one or several of them in one network round trip, and are what pages, API, health and exports call.
 
 Money is `Decimal` (a column of dtype object) and becomes float only inside a chart. Text that may be missing
 is None. Dates are days in the client's own time zone. `now` is a UTC-aware moment that the caller has read
@@ -6,90 +9,97 @@ once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 """
 
 from analytics.queries.by_client import usage_by_client
-from analytics.queries.clients import UNASSIGNED_CLIENT_ID, Client, clients, has_calls, read_client
 from analytics.queries.comparisons import UNKNOWN_COST, Change, ComparedDays, total_change
-from analytics.queries.conversations import Timeline, conversation_timeline, live_usage
-from analytics.queries.costs import known_costs, partly_known
-from analytics.queries.models import (
+from analytics.queries.conversations import (
     CALLS_PER_TIMELINE,
+    CONVERSATION_CALLS,
+    CONVERSATIONS,
     CONVERSATIONS_PER_PAGE,
-    LIVE_CALLS,
+    Sort,
+    Timeline,
+    conversation_timeline,
+    found_conversations,
+)
+from analytics.queries.costs import known_costs, partly_known
+from analytics.queries.health import SUM_DIFFERENCES, USAGE_GAPS
+from analytics.queries.live import CALLS_SINCE, LIVE_CALLS, USAGE_BY_MINUTE, live_usage
+from analytics.queries.models import (
+    CALL_SUMS,
+    COMPARED_DAYS,
+    USAGE_COMPARISON,
+    USAGE_OVER_TIME,
     CallSums,
     Comparison,
     Grain,
-    Sort,
     call_sums,
-    calls_since,
-    conversation_calls,
-    found_conversations,
-    sum_differences,
-    usage_by_minute,
     usage_comparison,
     usage_over_time,
 )
 from analytics.queries.overview import (
+    DAILY_USAGE,
     MANY_PENDING,
+    MONTHLY_SUMMARY,
     TOP_CONVERSATIONS,
+    USAGE_BY_CONVERSATION,
+    USAGE_BY_MODEL,
+    USAGE_SUMMARY,
+    WEEKLY_EVOLUTION,
     Overview,
     by_amount,
     load_overview,
+    overview_queries,
 )
 from analytics.queries.periods import DAILY_CHART_DAYS, EVOLUTION_WEEKS, PERIOD_DAYS, Period
-from analytics.queries.sql_function import Unit
-from analytics.queries.usage import (
-    daily_usage,
-    monthly_summary,
-    usage_by_conversation,
-    usage_by_model,
-    usage_summary,
-    weekly_evolution,
-)
+from analytics.queries.sql_function import SqlFunction, Unit
 
 __all__ = [
     "CALLS_PER_TIMELINE",
+    "CALLS_SINCE",
+    "CALL_SUMS",
+    "COMPARED_DAYS",
+    "CONVERSATIONS",
     "CONVERSATIONS_PER_PAGE",
+    "CONVERSATION_CALLS",
     "DAILY_CHART_DAYS",
+    "DAILY_USAGE",
     "EVOLUTION_WEEKS",
     "LIVE_CALLS",
     "MANY_PENDING",
+    "MONTHLY_SUMMARY",
     "PERIOD_DAYS",
+    "SUM_DIFFERENCES",
     "TOP_CONVERSATIONS",
-    "UNASSIGNED_CLIENT_ID",
     "UNKNOWN_COST",
+    "USAGE_BY_CONVERSATION",
+    "USAGE_BY_MINUTE",
+    "USAGE_BY_MODEL",
+    "USAGE_COMPARISON",
+    "USAGE_GAPS",
+    "USAGE_OVER_TIME",
+    "USAGE_SUMMARY",
+    "WEEKLY_EVOLUTION",
     "CallSums",
     "Change",
-    "Client",
     "ComparedDays",
     "Comparison",
     "Grain",
     "Overview",
     "Period",
     "Sort",
+    "SqlFunction",
     "Timeline",
     "Unit",
     "by_amount",
     "call_sums",
-    "calls_since",
-    "clients",
-    "conversation_calls",
     "conversation_timeline",
-    "daily_usage",
     "found_conversations",
-    "has_calls",
     "known_costs",
     "live_usage",
     "load_overview",
-    "monthly_summary",
+    "overview_queries",
     "partly_known",
-    "read_client",
-    "sum_differences",
     "total_change",
     "usage_by_client",
-    "usage_by_conversation",
-    "usage_by_minute",
-    "usage_by_model",
     "usage_comparison",
     "usage_over_time",
-    "usage_summary",
-    "weekly_evolution",
 ]

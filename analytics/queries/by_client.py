@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import pandas as pd
-
 from analytics.database import Database, Query, Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Each client's days end with its own today, unless a last one was chosen. Who may see all clients reads them
 # all at once; under row-level security the same statement sees one.
@@ -98,7 +99,7 @@ def usage_by_client(
     last: date | None,
     *,
     now: datetime,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Usage of each client in its last `days` days up to `last` or its today, and in as many just before.
 
     While the last day runs, the days before count until the same time of day.
@@ -117,6 +118,8 @@ def usage_by_client(
         if client_ids is None
         else [database.read(query, client_id=client_id)[0] for client_id in client_ids]
     )
+    import pandas as pd  # see SqlFunction.frame()
+
     records: list[tuple[Any, ...]] = list(chain.from_iterable(answer.records for answer in answers))
     frame = pd.DataFrame(records, columns=list(COLUMNS), dtype=object)
     frame = frame.sort_values(

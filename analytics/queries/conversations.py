@@ -1,34 +1,125 @@
-"""What single calls are looked at by: one conversation's timeline, and the live view. One round trip each."""
+"""Conversations: a page of them, and one with all its calls. Each takes one network round trip."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
-import pandas as pd
-
 from analytics.database import Database
-from analytics.queries.models import CALLS_PER_TIMELINE, LIVE_CALLS
-from analytics.queries.sql_function import BY_MINUTE, CALLS_SINCE, CONVERSATION_CALLS, FOUND_CONVERSATIONS
+from analytics.days import Days
+from analytics.queries.sql_function import PHONE_HANDLE, SqlFunction
 
-# Among so many that a search for one conversation finds, it is.
-_MOST_NAMESAKES = 1_000
+if TYPE_CHECKING:
+    import pandas as pd
+
+Sort = Literal["tokens", "cost", "requests", "name", "last"]
+
+CONVERSATIONS_PER_PAGE = 50
+CALLS_PER_TIMELINE = 1_000
+# A search by id or handle also finds conversations that have it in their name: ours is among the first 1,000.
+_MAX_MATCHES = 1_000
+
+CONVERSATIONS = SqlFunction(
+    function="search_conversations",
+    arguments=("client_id", "first_date", "last_date", "search", "sort", "descending", "limit", "offset"),
+    columns={
+        "conversation_id": "object",
+        "phone": "object",
+        "phone_handle": "object",
+        "conversation_name": "object",
+        "first_date": "datetime64[s]",
+        "last_date": "datetime64[s]",
+        "total_tokens": "int64",
+        "openai_tokens": "int64",
+        "groq_tokens": "int64",
+        "other_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+        "matched_count": "int64",
+    },
+    expressions=PHONE_HANDLE,
+)
+"""A page of the conversations that match the search, in the order of `sort`.
+
+One row per conversation: conversation_id UUID or None · phone, conversation_name str or None ·
+phone_handle str (names the calls of a phone without a conversation) or None · first_date, last_date
+datetime64 (with use in the period) · total_tokens, openai_tokens, groq_tokens, other_tokens, request_count,
+unpriced_count, matched_count (in all) int64 · total_cost Decimal (USD).
+"""
+CONVERSATION_CALLS = SqlFunction(
+    function="get_conversation_calls",
+    arguments=("client_id", "conversation_id", "phone", "first_date", "last_date", "limit"),
+    columns={
+        "created_at": "datetime64[us, UTC]",
+        "id": "object",
+        "source": "object",
+        "model": "object",
+        "prompt_tokens": "int64",
+        "completion_tokens": "int64",
+        "total_tokens": "int64",
+        "cost_usd": "object",
+        "cost_basis": "object",
+        "metadata": "object",
+        "running_tokens": "int64",
+        "running_cost": "object",
+        "call_count": "int64",
+    },
+)
+"""The calls of one conversation (by id, by the handle of a phone, or neither), oldest first.
+
+One row per call: created_at datetime64 (UTC) · id UUID · source str · model str or None · prompt_tokens,
+completion_tokens, total_tokens int64 · cost_usd Decimal · cost_basis str · metadata dict or None ·
+running_tokens int64 and running_cost Decimal (up to this call) · call_count int64 (in all).
+"""
+
+
+def found_conversations(
+    database: Database,
+    client_id: UUID,
+    days: Days,
+    *,
+    search: str = "",
+    sort: Sort = "tokens",
+    descending: bool = True,
+    limit: int = CONVERSATIONS_PER_PAGE,
+    offset: int = 0,
+    sees_phones: bool = False,
+    finds_phones: bool = False,
+) -> "pd.DataFrame":
+    """A page of the conversations whose name, phone or id matches the search: CONVERSATIONS.
+
+    Whoever may not see phones searches what they see: a name, the last four digits. Whoever may, but looks at
+    masked ones, searches whole phones with `finds_phones`.
+    """
+    return CONVERSATIONS.ask(
+        database,
+        client_id=client_id,
+        first_date=days.first,
+        last_date=days.last,
+        search=search,
+        sort=sort,
+        descending=descending,
+        limit=limit,
+        offset=offset,
+        sees_phones=sees_phones,
+        finds_phones=finds_phones,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
     """One conversation and its calls, from one snapshot."""
 
-    conversation: pd.DataFrame
-    """Its row of found_conversations(); none where it was not used in the period."""
-    calls: pd.DataFrame
-    """Those of conversation_calls()."""
+    conversation: "pd.DataFrame"
+    """Its row of CONVERSATIONS; empty where it was not used in the period."""
+    calls: "pd.DataFrame"
+    """CONVERSATION_CALLS."""
 
 
 def conversation_timeline(
     database: Database,
     client_id: UUID,
-    first: date,
-    last: date,
+    days: Days,
     *,
     conversation_id: UUID | None,
     phone_handle: str | None,
@@ -36,45 +127,25 @@ def conversation_timeline(
     sees_phones: bool = False,
 ) -> Timeline:
     """One conversation: by its id, by the handle of the phone of calls that have none, or by neither."""
-    days = {"client_id": client_id, "first_date": first, "last_date": last}
-    found_rows, call_rows = database.read(
-        FOUND_CONVERSATIONS.query(
-            **days,
+    asked = {"client_id": client_id, "first_date": days.first, "last_date": days.last}
+    conversation_rows, call_rows = database.read(
+        CONVERSATIONS.query(
+            **asked,
             search=str(conversation_id or phone_handle or ""),
             sort="tokens",
             descending=True,
-            limit=_MOST_NAMESAKES,
+            limit=_MAX_MATCHES,
             offset=0,
         ),
         CONVERSATION_CALLS.query(
-            **days, conversation_id=conversation_id, phone_handle=phone_handle, limit=limit
+            **asked, conversation_id=conversation_id, phone_handle=phone_handle, limit=limit
         ),
         client_id=client_id,
         sees_phones=sees_phones,
     )
-    found = FOUND_CONVERSATIONS.frame(found_rows)
+    matches = CONVERSATIONS.frame(conversation_rows)
     is_it = [
-        (found_id, found_handle) == (conversation_id, phone_handle)
-        for found_id, found_handle in zip(found["conversation_id"], found["phone_handle"], strict=True)
+        identity == (conversation_id, phone_handle)
+        for identity in zip(matches["conversation_id"], matches["phone_handle"], strict=True)
     ]
-    return Timeline(conversation=found[is_it], calls=CONVERSATION_CALLS.frame(call_rows))
-
-
-def live_usage(
-    database: Database,
-    client_id: UUID,
-    *,
-    calls_since: datetime,
-    minutes_since: datetime,
-    until: datetime,
-    limit: int = LIVE_CALLS,
-    sees_phones: bool = False,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """calls_since() and, up to `until`, usage_by_minute(), from one snapshot."""
-    call_rows, minute_rows = database.read(
-        CALLS_SINCE.query(client_id=client_id, since=calls_since, limit=limit),
-        BY_MINUTE.query(client_id=client_id, since=minutes_since, until=until),
-        client_id=client_id,
-        sees_phones=sees_phones,
-    )
-    return CALLS_SINCE.frame(call_rows), BY_MINUTE.frame(minute_rows)
+    return Timeline(conversation=matches[is_it], calls=CONVERSATION_CALLS.frame(call_rows))

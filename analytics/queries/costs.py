@@ -1,10 +1,13 @@
 """What is known of sums of costs: a call without a price adds nothing to one, which makes it no smaller."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def known_costs(
-    frame: pd.DataFrame,
+    frame: "pd.DataFrame",
     cost: str = "total_cost",
     unpriced: str = "unpriced_count",
     requests: str = "request_count",
@@ -14,7 +17,7 @@ def known_costs(
     return frame[cost].astype("float64").mask(unknown)
 
 
-def partly_known(frame: pd.DataFrame) -> "pd.Series[bool]":
+def partly_known(frame: "pd.DataFrame") -> "pd.Series[bool]":
     """Where a cost is only a lower bound, as some of the calls have no price."""
     partly: pd.Series[bool] = (frame["unpriced_count"] > 0) & (
         frame["unpriced_count"] < frame["request_count"]

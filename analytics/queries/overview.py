@@ -1,26 +1,156 @@
 """The Overview page's numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import pandas as pd
-
+from analytics.clients import CLIENT_COLUMNS, Client, client_of
 from analytics.database import Database, Query
 from analytics.errors import UnknownClient
 from analytics.pricing import stored
 from analytics.pricing.at_list_prices import OwnPriced, own_priced
-from analytics.queries.clients import CLIENT_COLUMNS, Client, client_of
 from analytics.queries.comparisons import ComparedDays
 from analytics.queries.periods import EVOLUTION_WEEKS, Period
-from analytics.queries.sql_function import BY_CONVERSATION, BY_MODEL, DAILY, MOMENT, SUMMARY, WEEKLY, Unit
+from analytics.queries.sql_function import MOMENT, SqlFunction, Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TOP_CONVERSATIONS = 20
 
 # More pending rows than this cost a read more than folding them is worth.
 MANY_PENDING = 1_000
+
+_MODEL_COLUMNS = {
+    "source": "object",
+    "model": "object",
+    "total_tokens": "int64",
+    "prompt_tokens": "int64",
+    "completion_tokens": "int64",
+    "total_cost": "object",
+    "request_count": "int64",
+    "unpriced_count": "int64",
+    "cost_per_1k_tokens": "object",
+    "tokens_per_request": "float64",
+}
+
+DAILY_USAGE = SqlFunction(
+    function="get_daily_usage",
+    arguments=("client_id", "days", "now"),
+    columns={
+        "date": "datetime64[s]",
+        "source": "object",
+        "total_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+    },
+)
+"""Usage per day and source, zero-filled, the last `days` days.
+
+One row per (date, source), newest last; openai and groq always have rows: date datetime64 · source str ·
+total_tokens int64 · total_cost Decimal (USD) · request_count int64 · unpriced_count int64.
+"""
+
+WEEKLY_EVOLUTION = SqlFunction(
+    function="get_weekly_evolution",
+    arguments=("client_id", "weeks", "now"),
+    columns={
+        "week_start": "datetime64[s]",
+        "week_number": "int64",
+        "total_tokens": "int64",
+        "openai_tokens": "int64",
+        "groq_tokens": "int64",
+        "total_cost": "object",
+        "other_tokens": "int64",
+        "openai_cost": "object",
+        "groq_cost": "object",
+        "other_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+        "openai_request_count": "int64",
+        "groq_request_count": "int64",
+        "other_request_count": "int64",
+        "openai_unpriced_count": "int64",
+        "groq_unpriced_count": "int64",
+        "other_unpriced_count": "int64",
+    },
+)
+"""Usage per week from Monday, zero-filled, the current week last; openai + groq + other = total.
+
+One row per week: week_start datetime64 · week_number int64 (ISO) · total_tokens, openai_tokens,
+groq_tokens, other_tokens int64 · total_cost, openai_cost, groq_cost, other_cost Decimal (USD) ·
+request_count int64 · unpriced_count int64, both also per provider (openai_request_count, ...).
+"""
+
+MONTHLY_SUMMARY = SqlFunction(
+    function="get_monthly_summary",
+    arguments=("client_id", "year", "month", "now"),
+    columns=_MODEL_COLUMNS,
+)
+"""Usage per source and model in a calendar month, by default the client's current one.
+
+One row per (source, model) with use, most tokens first: source str · model str or None · total_tokens,
+prompt_tokens, completion_tokens int64 · total_cost Decimal (USD) · request_count, unpriced_count int64 ·
+cost_per_1k_tokens Decimal (USD), None where some of the cost is unknown · tokens_per_request float64.
+"""
+
+USAGE_SUMMARY = SqlFunction(
+    function="get_usage_summary",
+    arguments=("client_id", "days", "asked_at", "last_date"),
+    columns={
+        "provider": "object",
+        "total_tokens": "int64",
+        "prompt_tokens": "int64",
+        "completion_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+        "previous_total_tokens": "int64",
+        "previous_total_cost": "object",
+        "previous_request_count": "int64",
+        "previous_unpriced_count": "int64",
+    },
+)
+"""The sums of the last `days` days, and of as many just before them.
+
+Four rows, provider total, openai, groq, other: total_tokens, prompt_tokens, completion_tokens int64 ·
+total_cost Decimal (USD) · request_count, unpriced_count int64 · previous_total_tokens int64 ·
+previous_total_cost Decimal (USD) · previous_request_count, previous_unpriced_count int64. The last three
+rows add up to the first. While the last day runs, the days before count until the same time of day.
+"""
+
+USAGE_BY_MODEL = SqlFunction(
+    function="get_usage_by_model", arguments=("client_id", "days", "now"), columns=_MODEL_COLUMNS
+)
+"""Usage per source and model in the last `days` days; columns as MONTHLY_SUMMARY."""
+
+USAGE_BY_CONVERSATION = SqlFunction(
+    function="get_usage_by_conversation",
+    arguments=("client_id", "days", "limit", "now", "order"),
+    columns={
+        "phone": "object",
+        "conversation_name": "object",
+        "total_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "openai_tokens": "int64",
+        "groq_tokens": "int64",
+        "other_tokens": "int64",
+        "unpriced_count": "int64",
+        "conversation_id": "object",
+        "share_of_tokens": "float64",
+    },
+)
+"""The `limit` conversations with the most tokens, or the highest known cost, in the last `days` days.
+
+One row per conversation, ordered by `order`: phone, conversation_name str or None · total_tokens int64 ·
+total_cost Decimal (USD) · request_count, openai_tokens, groq_tokens, other_tokens, unpriced_count int64 ·
+conversation_id UUID or None · share_of_tokens float64 (0 to 1, of all the client's tokens in these days).
+"""
+
 # The period and as many days just before it: those that get_usage_summary() compares.
 SUMMARY_DAYS = """
     select
@@ -59,11 +189,11 @@ class Overview:
     """What `models` and `conversations` are the first by."""
     compared: ComparedDays
     """With which days the summary compares them."""
-    summary: pd.DataFrame
-    daily: pd.DataFrame
-    weekly: pd.DataFrame
-    models: pd.DataFrame
-    conversations: pd.DataFrame
+    summary: "pd.DataFrame"
+    daily: "pd.DataFrame"
+    weekly: "pd.DataFrame"
+    models: "pd.DataFrame"
+    conversations: "pd.DataFrame"
     own_priced: Sequence[OwnPriced]
     """The models that cost something else by the public list."""
     has_many_pending: bool
@@ -74,6 +204,43 @@ class Overview:
     def first_day(self) -> date:
         """The first of the period's days."""
         return self.last_day - timedelta(days=self.period.days - 1)
+
+
+def overview_queries(client_id: UUID, period: Period, now: datetime, order: Unit = "tokens") -> list[Query]:
+    """All that load_overview() asks."""
+    asked = _asked(client_id, period, now)
+    functions = _functions(client_id, period, now, order)
+    return [
+        Query(
+            statement=f"select {CLIENT_COLUMNS},"  # noqa: S608
+            " coalesce(%(last_date)s, (%(now)s at time zone timezone)::date),"
+            " (select count(*) from (select from usage_pending limit %(many)s + 1) as few) > %(many)s"
+            " from clients where id = %(client_id)s",
+            parameters=asked | {"many": MANY_PENDING},
+        ),
+        Query(statement=SUMMARY_DAYS, parameters=asked),
+        Query(statement=_USAGE, parameters=asked),
+        Query(statement=stored.LOAD),
+        *(function.query(**parameters) for function, parameters in functions.values()),
+    ]
+
+
+def _asked(client_id: UUID, period: Period, now: datetime) -> dict[str, Any]:
+    return {"client_id": client_id, "days": period.days, "last_date": period.last, "now": now}
+
+
+def _functions(
+    client_id: UUID, period: Period, now: datetime, order: Unit
+) -> Mapping[str, tuple[SqlFunction, dict[str, Any]]]:
+    """The frames of an Overview: the function of each, and its parameters."""
+    asked = _asked(client_id, period, now)
+    return {
+        "summary": (USAGE_SUMMARY, asked),
+        "daily": (DAILY_USAGE, asked | {"days": period.chart_days}),
+        "weekly": (WEEKLY_EVOLUTION, asked | {"weeks": period.weeks}),
+        "models": (USAGE_BY_MODEL, asked),
+        "conversations": (USAGE_BY_CONVERSATION, asked | {"limit": TOP_CONVERSATIONS, "order": order}),
+    }
 
 
 def load_overview(
@@ -92,31 +259,9 @@ def load_overview(
     Raises:
         UnknownClient: there is no such client.
     """
-    asked: dict[str, Any] = {
-        "client_id": client_id,
-        "days": period.days,
-        "last_date": period.last,
-        "now": now,
-    }
-    topics = {
-        "summary": (SUMMARY, asked),
-        "daily": (DAILY, asked | {"days": period.chart_days}),
-        "weekly": (WEEKLY, asked | {"weeks": period.weeks}),
-        "models": (BY_MODEL, asked),
-        "conversations": (BY_CONVERSATION, asked | {"limit": TOP_CONVERSATIONS, "order": order}),
-    }
+    functions = _functions(client_id, period, now, order)
     who, compared, days_of_models, price_rows, *answers = database.read(
-        Query(
-            statement=f"select {CLIENT_COLUMNS},"  # noqa: S608
-            " coalesce(%(last_date)s, (%(now)s at time zone timezone)::date),"
-            " (select count(*) from (select from usage_pending limit %(many)s + 1) as few) > %(many)s"
-            " from clients where id = %(client_id)s",
-            parameters=asked | {"many": MANY_PENDING},
-        ),
-        Query(statement=SUMMARY_DAYS, parameters=asked),
-        Query(statement=_USAGE, parameters=asked),
-        Query(statement=stored.LOAD),
-        *(topic.query(**parameters) for topic, parameters in topics.values()),
+        *overview_queries(client_id, period, now, order),
         client_id=client_id,
         sees_phones=sees_phones,
     )
@@ -124,7 +269,8 @@ def load_overview(
         raise UnknownClient(f"no client has the id {client_id}")
     *identity, last_day, has_many_pending = who.records[0]
     frames = {
-        name: topic.frame(rows) for (name, (topic, _)), rows in zip(topics.items(), answers, strict=True)
+        name: function.frame(rows)
+        for (name, (function, _)), rows in zip(functions.items(), answers, strict=True)
     }
     frames["weekly"] = _weeks_of(frames["weekly"], last_day - timedelta(days=period.days - 1))
     frames["models"] = by_amount(frames["models"], order)
@@ -142,13 +288,15 @@ def load_overview(
     )
 
 
-def by_amount(frame: pd.DataFrame, order: Unit) -> pd.DataFrame:
+def by_amount(frame: "pd.DataFrame", order: Unit) -> "pd.DataFrame":
     """The rows with the most tokens, or the highest known cost, first; where they tie the other decides."""
     columns = ["total_cost", "total_tokens"] if order == "cost" else ["total_tokens", "total_cost"]
     return frame.sort_values(columns, ascending=False, kind="stable", ignore_index=True)
 
 
-def _weeks_of(weekly: pd.DataFrame, first_day: date) -> pd.DataFrame:
+def _weeks_of(weekly: "pd.DataFrame", first_day: date) -> "pd.DataFrame":
     """The last twelve weeks, or those that the period lies in where they are more."""
+    import pandas as pd  # see SqlFunction.frame()
+
     is_of_period = weekly["week_start"] > pd.Timestamp(first_day) - pd.Timedelta(days=7)
     return weekly.tail(max(EVOLUTION_WEEKS, int(is_of_period.sum()))).reset_index(drop=True)

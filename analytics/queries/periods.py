@@ -1,16 +1,16 @@
 """The days that a page or an answer is about."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from analytics import formatting
+from analytics.days import Days
 from analytics.errors import InvalidInput
 
 PERIOD_DAYS = (7, 30, 60, 90)
 DAILY_CHART_DAYS = 30
 EVOLUTION_WEEKS = 12
 
-_BETWEEN = ".."
 _MAX_LABEL = 40
 
 
@@ -22,22 +22,16 @@ class Period:
     last: date | None = None
 
     @classmethod
-    def between(cls, first: date, last: date) -> "Period":
-        """The days from `first` to `last`, both included.
-
-        Raises:
-            InvalidInput: the first day is after the last.
-        """
-        if first > last:
-            raise InvalidInput(f"{first} is after {last}: give the earlier day first")
-        return cls(days=(last - first).days + 1, last=last)
+    def of(cls, days: Days) -> "Period":
+        """Exactly these days."""
+        return cls(days=len(days), last=days.last)
 
     @property
     def label(self) -> str:
         """As it stands in the selector and in a link: `30d`, or `2026-03-01..2026-03-31`."""
         if self.last is None:
             return f"{self.days}d"
-        return f"{self.last - timedelta(days=self.days - 1)}{_BETWEEN}{self.last}"
+        return str(self.range(self.last))
 
     def __str__(self) -> str:
         """As it stands in a heading: `last 30 days`, or `1 to 31 Mar 2026`."""
@@ -56,10 +50,9 @@ class Period:
         """How many days its daily chart has: a month, or its own where those are more."""
         return max(DAILY_CHART_DAYS, self.days)
 
-    def range(self, today: date) -> tuple[date, date]:
-        """Its first and last day, where `today` is the client's."""
-        last = self.last or today
-        return last - timedelta(days=self.days - 1), last
+    def range(self, today: date) -> Days:
+        """Its days, where `today` is the client's."""
+        return Days.until(self.last or today, self.days)
 
     @classmethod
     def parse(cls, label: str) -> "Period":
@@ -69,16 +62,15 @@ class Period:
             InvalidInput: no such period; the message lists those there are.
         """
         text = label.strip().lower()
-        for days in PERIOD_DAYS:
-            if text in (f"{days}d", str(days)):
-                return cls(days=days)
-        first, between, last = text.partition(_BETWEEN)
-        if between:
-            try:
-                return cls.between(date.fromisoformat(first), date.fromisoformat(last))
-            except ValueError:
-                pass  # said below
-        choices = ", ".join(f"{days}d" for days in PERIOD_DAYS)
+        for length in PERIOD_DAYS:
+            if text in (f"{length}d", str(length)):
+                return cls(days=length)
+        try:
+            if days := Days.parse(text):
+                return cls.of(days)
+        except InvalidInput as error:
+            raise error.named("days") from None
+        choices = ", ".join(f"{length}d" for length in PERIOD_DAYS)
         raise InvalidInput(
             f"days must be one of {choices}, or two days such as 2026-03-01..2026-03-31, "
             f'not "{label[:_MAX_LABEL]}"'

@@ -9,7 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from analytics import queries
+from analytics.clients import list_clients
 from analytics.database import Database
+from analytics.days import Days
 from analytics.pricing.editing import add_price, checked_price
 from tests import factories
 from tests.browser import dashboard
@@ -144,10 +146,10 @@ def test_each_page_shows_stored_values_as_they_are(page: Page, address: str, har
 def test_a_conversation_shows_stored_values_as_they_are(
     page: Page, address: str, hostile_database: Database, harm: list[str]
 ) -> None:
-    client = next(client for client in queries.clients(hostile_database) if client.name == VALUES[0])
+    client = next(client for client in list_clients(hostile_database) if client.name == VALUES[0])
     today = client.today(datetime.now(UTC))
     days = today - timedelta(days=1), today
-    found = queries.found_conversations(hostile_database, client.id, *days, sees_phones=True)
+    found = queries.found_conversations(hostile_database, client.id, Days(*days), sees_phones=True)
     assert sorted(found["conversation_name"]) == sorted(VALUES)
     for name, conversation_id in zip(found["conversation_name"], found["conversation_id"], strict=True):
         if name not in VALUES[1:8:3]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from analytics import formatting, queries
+from analytics import formatting
+from tests import sql_functions
 from tests.browser.dashboard import LOAD_TIMEOUT_MS
 from tests.browser.demo import CLIENT, Demo
 from tests.browser.visits import PLACES, await_rest, choose, metrics, open_place, visitor
@@ -13,7 +14,7 @@ from tests.browser.visits import PLACES, await_rest, choose, metrics, open_place
 
 def _cards_in_sql(shown: Demo, days: int) -> dict[str, str]:
     client = shown.client()
-    summary = queries.usage_summary(shown.database, client.id, days, now=datetime.now(UTC))
+    summary = sql_functions.usage_summary(shown.database, client.id, days, now=datetime.now(UTC))
     by_provider = summary.set_index("provider")
     tokens = {
         label: formatting.compact(by_provider.loc[provider, "total_tokens"])

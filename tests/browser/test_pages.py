@@ -7,10 +7,12 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from analytics import formatting, queries
+from analytics.days import Days
 from analytics.health import sums_check
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.pricing.editing import load_price_book
 from analytics.queries import Period
+from tests import sql_functions
 from tests.browser.demo import CLIENT, LIVE, LIVE_CALLS, QUIET, THREAD, Demo
 from tests.browser.visits import (
     PLACES,
@@ -38,7 +40,7 @@ def chosen(shown: Demo) -> dict[str, str]:
 
 def test_overview(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
     client = shown.client()
-    period = Period.between(shown.first, shown.last)
+    period = Period.of(Days(shown.first, shown.last))
     overview = queries.load_overview(shown.database, client.id, period, datetime.now(UTC))
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["Overview"], **chosen)
@@ -74,7 +76,7 @@ def test_providers_and_models(browser: Browser, shown: Demo, chosen: dict[str, s
     first, last = shown.first, shown.last
     expected = shown.sums(CLIENT, first, last)
     client = shown.client()
-    over_time = queries.usage_over_time(shown.database, client.id, first, last, "month")
+    over_time = queries.usage_over_time(shown.database, client.id, Days(first, last), "month")
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["Providers and models"], **chosen)
         sums_row = page.locator(".st-key-comparison-table").get_by_role("row", name="Total")
@@ -111,7 +113,7 @@ def test_providers_and_models(browser: Browser, shown: Demo, chosen: dict[str, s
 def test_conversations(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
     client = shown.client()
     days = (shown.first, shown.last)
-    fewest = queries.found_conversations(shown.database, client.id, *days, descending=False)
+    fewest = queries.found_conversations(shown.database, client.id, Days(*days), descending=False)
     with shown.database.transaction() as connection:
         [(count, most)] = connection.execute(
             """
@@ -162,7 +164,7 @@ def test_one_conversation(browser: Browser, shown: Demo) -> None:
             [acme.id, THREAD],
         )
     timeline = queries.conversation_timeline(
-        shown.database, acme.id, *shown.seven_days(LIVE), conversation_id=THREAD, phone_handle=None
+        shown.database, acme.id, Days(*shown.seven_days(LIVE)), conversation_id=THREAD, phone_handle=None
     )
     with visitor(browser) as page:
         open_place(
@@ -185,7 +187,7 @@ def test_one_conversation(browser: Browser, shown: Demo) -> None:
 def test_live(browser: Browser, shown: Demo) -> None:
     acme = shown.client(LIVE)
     expected = shown.sums(LIVE, *shown.seven_days(LIVE))
-    calls = queries.calls_since(shown.database, acme.id, datetime.now(UTC) - timedelta(days=1))
+    calls = sql_functions.calls_since(shown.database, acme.id, datetime.now(UTC) - timedelta(days=1))
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["Live"], client=LIVE)
         assert metrics(page)["Without price"] == str(expected.unpriced)
@@ -215,7 +217,9 @@ def test_prices(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
         expect_table(page, 0, lambda rows: total(rows, "Tokens"), expected.tokens)
         expect_table(page, 0, lambda rows: total(rows, "No price"), expected.unpriced)
         client = shown.client()
-        book = load_price_book(shown.database, client.id, shown.first, shown.last, now=datetime.now(UTC))
+        book = load_price_book(
+            shown.database, client.id, Days(shown.first, shown.last), now=datetime.now(UTC)
+        )
         expect_table(page, 0, lambda rows: [row["Model"] for row in rows], [each.model for each in book.used])
 
         # What is free by the guide's list, at list prices; and what the public list would make of these days.
@@ -262,7 +266,7 @@ def test_data_health(browser: Browser, shown: Demo, chosen: dict[str, str]) -> N
         page.get_by_role("button", name="Compare now").click()
         expect(page.get_by_text("Compared at")).to_be_visible()
         client = shown.client()
-        assert sums_check(shown.database, client.id, shown.first, shown.last).state == "ok"
+        assert sums_check(shown.database, client.id, Days(shown.first, shown.last)).state == "ok"
         expect(page.locator(".st-key-sums")).to_contain_text("check_circle")
 
         choose(page, "Period", "7d")

@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from analytics import formatting, queries
+from analytics.calls.row import UNASSIGNED_CLIENT
 from analytics.errors import InvalidInput
-from analytics.queries import UNASSIGNED_CLIENT_ID, known_costs, partly_known, total_change
+from analytics.queries import known_costs, partly_known, total_change
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.links import open_overview
@@ -184,7 +185,7 @@ def _changes(frame: pd.DataFrame, name: str) -> "pd.Series[float]":
 
 
 def _names(frame: pd.DataFrame) -> "pd.Series[str]":
-    return frame["client_name"].where(frame["client_id"] != UNASSIGNED_CLIENT_ID, "(calls without a client)")
+    return frame["client_name"].where(frame["client_id"] != UNASSIGNED_CLIENT, "(calls without a client)")
 
 
 def _styled(table: pd.DataFrame, frame: pd.DataFrame) -> Any:

@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 import streamlit as st
 
 from analytics import formatting, queries
-from analytics.queries import Client, Period
+from analytics.clients import Client
+from analytics.days import Days
+from analytics.queries import Period
 from analytics.ui.frame import address
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.state import value_of
 
-Days = tuple[date, date]
-"""A first and a last day."""
 DEFAULT_PERIOD = Period(days=30)
 DAYS = Part(
     name="days", parse=lambda value: Period.parse(value).label, default=DEFAULT_PERIOD.label, resets=("page",)
@@ -51,11 +51,7 @@ def period_name(label: str) -> str:
 
 def window(days: Days) -> str:
     """`1 to 31 Mar 2026`."""
-    return formatting.window(count(days), days[1])
-
-
-def count(days: Days) -> int:
-    return (days[1] - days[0]).days + 1
+    return formatting.window(len(days), days.last)
 
 
 def choose_any_days(
@@ -73,7 +69,7 @@ def choose_any_days(
     `label` is on its button, `title` above the calendar.
     """
     first_day = min(client.first_day or today, today)
-    first, last = (min(max(day, first_day), today) for day in days)
+    first, last = (min(max(day, first_day), today) for day in (days.first, days.last))
     # For other days both are other widgets: the popover is closed, and the calendar has no earlier choice.
     suffix = f"{part.name} {client.id} {part.value()} {first} {last}"
     with st.popover(label, icon=":material/calendar_month:", help=title, key=f"popover {suffix}"):
@@ -87,14 +83,14 @@ def choose_any_days(
             on_change=_take_calendar,
             args=[part, key],
         )
-        for name, (begin, end) in (presets or {}).items():
+        for name, preset in (presets or {}).items():
             st.button(
                 name,
                 type="tertiary",
-                disabled=end < first_day,
+                disabled=preset.last < first_day,
                 key=f"preset {name}",
                 on_click=_take,
-                args=[part, begin, min(end, today)],
+                args=[part, preset],
             )
 
 
@@ -102,11 +98,11 @@ def _take_calendar(part: Part[str], key: str) -> None:
     # While only one of the two is chosen the page stays as it is.
     days = value_of(key)
     if isinstance(days, tuple) and len(days) == 2:
-        _take(part, *days)
+        _take(part, Days(*days))
 
 
-def _take(part: Part[str], first: date, last: date) -> None:
-    address.put(**part.changes(Period.between(first, last).label))
+def _take(part: Part[str], days: Days) -> None:
+    address.put(**part.changes(str(days)))
 
 
 def _presets(today: date) -> dict[str, Days]:
@@ -116,8 +112,8 @@ def _presets(today: date) -> dict[str, Days]:
     last_quarter_end = this_quarter - timedelta(days=1)
     last_quarter = last_quarter_end.replace(month=last_quarter_end.month - 2, day=1)
     return {
-        "This month": (this_month, today),
-        "Last month": (last_month, this_month - timedelta(days=1)),
-        "This quarter": (this_quarter, today),
-        "Last quarter": (last_quarter, last_quarter_end),
+        "This month": Days(this_month, today),
+        "Last month": Days(last_month, this_month - timedelta(days=1)),
+        "This quarter": Days(this_quarter, today),
+        "Last quarter": Days(last_quarter, last_quarter_end),
     }

@@ -9,10 +9,9 @@ from uuid import UUID
 
 import streamlit as st
 
-from analytics import queries
+from analytics.clients import Client, has_calls
 from analytics.database import Database
 from analytics.errors import DatabaseError
-from analytics.queries import Client
 from analytics.ui.frame.messages import escaped, look_again
 
 PHONE = "5511999999999"
@@ -89,7 +88,7 @@ def _show(database: Database, client: Client, now: datetime) -> NoReturn:
 def _has_calls(database: Database, client: Client) -> bool:
     with_calls = _clients_with_calls()
     try:
-        if client.id in with_calls or queries.has_calls(database, client.id):
+        if client.id in with_calls or has_calls(database, client.id):
             with_calls.add(client.id)
             return True
     except DatabaseError as error:

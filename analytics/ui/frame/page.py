@@ -10,12 +10,14 @@ import streamlit as st
 
 from analytics.access.viewer import Viewer
 from analytics.charts import MEASURES, Measure
+from analytics.clients import Client
 from analytics.database import Database
+from analytics.days import Days
 from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClient
-from analytics.queries import Client, Period
+from analytics.queries import Period
 from analytics.ui.frame import address, reads, sign_in
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, Days, choose_period
+from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
 from analytics.ui.frame.first_call import await_first_call
 from analytics.ui.frame.messages import escaped, explained, show_no_clients
 from analytics.ui.frame.reads import Reading

@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -18,11 +18,12 @@ from streamlit.errors import StreamlitSecretNotFoundError
 
 from analytics import config, demo
 from analytics.access.viewer import Identity, Viewer, decide_viewer
+from analytics.clients import Client
 from analytics.config import AccessSettings
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import DatabaseError
 from analytics.migrations import open_ready_database
-from analytics.queries import Client
 from analytics.ui.frame import sign_in
 from analytics.ui.frame.messages import explained
 from analytics.ui.frame.state import session
@@ -78,7 +79,7 @@ def fold(database: Database, loaded_at: datetime) -> None:
     _fold_once(_place(database), loaded_at, database)
 
 
-def keep_hours(database: Database, client: Client, days: tuple[date, date]) -> None:
+def keep_hours(database: Database, client: Client, days: Days) -> None:
     """Stores hourly sums of past days in the background; at most once a minute."""
     _keep_hours_once(_place(database), client.id, days, database)
 
@@ -186,7 +187,7 @@ def _fold_once(place: str, loaded_at: datetime, _database: Database) -> None:
 
 
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
-def _keep_hours_once(place: str, client_id: UUID, days: tuple[date, date], _database: Database) -> None:
+def _keep_hours_once(place: str, client_id: UUID, days: Days, _database: Database) -> None:
     threading.Thread(
         target=_keep_hours, args=[_database, client_id, days], name="keep hours", daemon=True
     ).start()
@@ -228,8 +229,8 @@ def _fold(database: Database) -> None:
         log.warning("could not fold; numbers stay right, reads get slower: %s", error)
 
 
-def _keep_hours(database: Database, client_id: UUID, days: tuple[date, date]) -> None:
+def _keep_hours(database: Database, client_id: UUID, days: Days) -> None:
     try:
-        database.keep_hours(client_id, *days)
+        database.keep_hours(client_id, days)
     except DatabaseError as error:
         log.warning("could not keep the sums per hour; numbers stay right, reads get slower: %s", error)

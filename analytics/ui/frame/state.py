@@ -5,11 +5,12 @@ Nothing else uses `st.session_state` (tests/test_architecture.py holds that).
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, TypeVar
 from uuid import UUID
 
 import streamlit as st
+
+from analytics.days import Days
 
 Value = TypeVar("Value")
 _KEY = "session"
@@ -50,7 +51,7 @@ class Scope:
     """The client and the days that a kept result is about."""
 
     client_id: UUID
-    days: tuple[date, date]
+    days: Days
 
 
 @dataclass(kw_only=True)

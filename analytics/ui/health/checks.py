@@ -34,11 +34,10 @@ class _SumsCheck:
 
 def read_client_checks(page: Page) -> Reading[Sequence[Check]]:
     """Checks of the calls of the page's client and period."""
-    first, last = page.days
     reading = reads.read(
         page.database,
-        ("client checks", page.client.id, first, last),
-        lambda moment: client_checks(page.database, page.client.id, first, last, moment),
+        ("client checks", page.client.id, page.days),
+        lambda moment: client_checks(page.database, page.client.id, page.days, moment),
         page.now,
     )
     if reading.failure is None:
@@ -50,11 +49,10 @@ def read_installation_checks(page: Page) -> Reading[Sequence[Check]] | None:
     """Checks of the installation; None for viewers who may not see all clients."""
     if not page.viewer.sees_all_clients:
         return None
-    first, last = page.days
     return reads.read(
         page.database,
-        ("installation checks", first, last),
-        lambda moment: installation_checks(page.database, first, last, moment),
+        ("installation checks", page.days),
+        lambda moment: installation_checks(page.database, page.days, moment),
         page.now,
     )
 
@@ -100,7 +98,7 @@ def show_sums_check(page: Page) -> None:
         )
         if st.button("Compare now", icon=":material/rule:"):
             with explained(), st.spinner("Adding up every call"):
-                check = sums_check(page.database, page.client.id, *page.days)
+                check = sums_check(page.database, page.client.id, page.days)
             remember(_SumsCheck(scope=page.scope, check=check, at=page.now))
         last = recall(_SumsCheck)
         if last is not None and last.scope == page.scope:

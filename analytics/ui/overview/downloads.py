@@ -4,6 +4,7 @@ from functools import partial
 
 import streamlit as st
 
+from analytics.days import Days
 from analytics.exports.calls import calls_csv
 from analytics.exports.days import daily_usage_by_model
 from analytics.exports.files import CONTENT_TYPES, file_name
@@ -20,7 +21,7 @@ MAX_CALLS = 200_000
 def show_downloads(page: Page, reading: Reading[Overview]) -> None:
     """A menu of files, each made on click. Phones are masked, unless a viewer who may see them wants them."""
     overview = reading.value
-    first, last = overview.first_day, overview.last_day
+    days = Days(overview.first_day, overview.last_day)
     with st.popover("Download", icon=":material/download:", help="Files for these days"):
         is_unmasked = page.viewer.may_see_phones(page.client) and st.toggle(
             "With phone numbers", key="unmasked"
@@ -28,7 +29,7 @@ def show_downloads(page: Page, reading: Reading[Overview]) -> None:
         st.download_button(
             "Statement (PDF)",
             partial(_statement, page, overview, sees_phones=is_unmasked),
-            file_name("pdf", page.client.name, first, last),
+            file_name("pdf", page.client.name, days),
             CONTENT_TYPES["pdf"],
             icon=":material/picture_as_pdf:",
             on_click="ignore",
@@ -37,10 +38,8 @@ def show_downloads(page: Page, reading: Reading[Overview]) -> None:
         if calls <= MAX_CALLS:
             st.download_button(
                 "Every call (CSV)",
-                lambda: b"".join(
-                    calls_csv(page.database, page.client.id, first, last, is_unmasked=is_unmasked)
-                ),
-                file_name("csv", page.client.name, first, last),
+                lambda: b"".join(calls_csv(page.database, page.client.id, days, is_unmasked=is_unmasked)),
+                file_name("csv", page.client.name, days),
                 CONTENT_TYPES["csv"],
                 icon=":material/table_rows:",
                 on_click="ignore",
@@ -48,14 +47,14 @@ def show_downloads(page: Page, reading: Reading[Overview]) -> None:
         else:
             st.caption(f"{calls:,} calls are too many to download in a browser. Use the command line:")
             st.code(
-                f"python -m analytics export --client {page.client.id} --from {first} --to {last} "
+                f"python -m analytics export --client {page.client.id} --from {days.first} --to {days.last} "
                 "--format csv --output calls.csv",
                 language="bash",
             )
         st.download_button(
             "Costs per day and model (FOCUS)",
-            lambda: focus_csv(daily_usage_by_model(page.database, page.client.id, first, last), page.client),
-            file_name("focus", page.client.name, first, last),
+            lambda: focus_csv(daily_usage_by_model(page.database, page.client.id, days), page.client),
+            file_name("focus", page.client.name, days),
             CONTENT_TYPES["focus"],
             icon=":material/account_balance:",
             on_click="ignore",

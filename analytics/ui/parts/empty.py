@@ -14,7 +14,7 @@ def show_empty(title: str, text: str = "", *, icon: str = ":material/hourglass_e
 
 def show_no_usage(page: Page) -> None:
     """Says that the client made no calls in the days of the page."""
-    first, last = (formatting.day(day) for day in page.days)
+    first, last = map(formatting.day, (page.days.first, page.days.last))
     show_empty(
         f"No usage, {page.period}",
         f"{escaped(page.client.name)} made no calls from {first} to {last}. Choose other days, or check that "

@@ -87,8 +87,9 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
     unit: Unit = (
         left.segmented_control("Per", get_args(Unit), default="1M tokens", required=True) or "1M tokens"
     )
-    first, _ = page.days
-    begin = right.date_input("From the beginning of", first, help="Calls before that day keep their price.")
+    begin = right.date_input(
+        "From the beginning of", page.days.first, help="Calls before that day keep their price."
+    )
     amounts = st.columns(3, gap="medium")
     input_usd = amounts[0].text_input("Input, USD" if unit == "1M tokens" else "USD", placeholder="0.15")
     cached_usd = output_usd = ""
@@ -116,7 +117,7 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
             show_refusal(error)
             return
         with explained(), st.spinner("Pricing every call"):
-            effect = preview_price(page.database, page.client.id, price, *page.days)
+            effect = preview_price(page.database, page.client.id, price, page.days)
         by = f"entered by {page.viewer.email}" if page.viewer.email else ""
         notes = "; ".join(filter(None, (note.strip(), by)))
         remember(

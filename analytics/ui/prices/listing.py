@@ -37,11 +37,10 @@ _ALL = Part(
 
 def read_prices(page: Page) -> Reading[PriceBook]:
     """The price lists of the page's client, and its models in the period."""
-    first, last = page.days
     return reads.read(
         page.database,
-        ("prices", page.client.id, first, last),
-        lambda moment: load_price_book(page.database, page.client.id, first, last, now=moment),
+        ("prices", page.client.id, page.days),
+        lambda moment: load_price_book(page.database, page.client.id, page.days, now=moment),
         page.now,
     )
 

@@ -33,7 +33,7 @@ def show_repricing(page: Page) -> None:
         )
         if st.button("Compare now", icon=":material/compare_arrows:"):
             with explained(), st.spinner("Pricing every call"):
-                calls = select_calls(page.database, str(page.client.id), *page.days)
+                calls = select_calls(page.database, str(page.client.id), page.days)
                 costs = preview_costs(page.database, calls)
             remember(_RepricedDays(scope=page.scope, costs=costs))
         last = recall(_RepricedDays)
@@ -75,13 +75,12 @@ def show_repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
 
 
 def _how_to_correct(page: Page, repricing: Repricing) -> None:
-    first, last = page.days
     if not repricing.total.changed_count:
         return
     st.caption("To correct booked costs (the correction records who, when and why, and can be undone):")
     st.code(
-        f"python -m analytics reprice --client {page.client.id} --from {first} --to {last} --apply "
-        '--reason "..."',
+        f"python -m analytics reprice --client {page.client.id} --from {page.days.first} "
+        f'--to {page.days.last} --apply --reason "..."',
         language="bash",
         wrap_lines=True,
     )

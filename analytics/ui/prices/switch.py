@@ -110,14 +110,14 @@ def _switch(page: Page, to: ListName) -> None:
     with st.expander(f"Use {_LISTS[to]} instead", icon=":material/swap_horiz:"):
         begin = st.date_input(
             "From the beginning of",
-            page.days[0],
+            page.days.first,
             key="list from",
             help="In UTC. Calls before that day keep their price.",
         )
         at = datetime.combine(begin, time.min, UTC)
         if st.button("Preview the switch", key="preview list", icon=":material/visibility:"):
             with explained(), st.spinner("Pricing every call"):
-                effect = preview_switch(page.database, page.client.id, to, at, *page.days)
+                effect = preview_switch(page.database, page.client.id, to, at, page.days)
             remember(_Preview(scope=page.scope, to=to, at=at, effect=effect))
         preview = recall(_Preview)
         if preview is None or (preview.scope, preview.to, preview.at) != (page.scope, to, at):

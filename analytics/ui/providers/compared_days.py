@@ -1,14 +1,11 @@
 """Choosing the days to compare with; always in the link."""
 
-from calendar import monthrange
-from datetime import date, timedelta
-
 import streamlit as st
 
+from analytics.days import Days
 from analytics.errors import InvalidInput
-from analytics.queries import Period
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.dates import Days, choose_any_days, count, period_name
+from analytics.ui.frame.dates import choose_any_days, period_name
 from analytics.ui.frame.page import Page
 
 DAYS_BEFORE = "Days before"
@@ -52,37 +49,15 @@ def _parse(value: str, days: Days) -> tuple[str, Days]:
     """
     name = value.strip().lower()
     if name == DAYS_BEFORE.lower():
-        return DAYS_BEFORE, _before(days)
+        return DAYS_BEFORE, days.before
     if name == MONTH_BEFORE.lower():
-        return MONTH_BEFORE, _a_month_before(days)
-    first, between, last = name.partition("..")
-    if between:
-        try:
-            period = Period.between(date.fromisoformat(first), date.fromisoformat(last))
-            return period.label, period.range(period.last or days[1])
-        except ValueError:
-            pass  # said below
+        return MONTH_BEFORE, days.a_month_before
+    try:
+        if compared := Days.parse(name):
+            return str(compared), compared
+    except InvalidInput as error:
+        raise error.named("with") from None
     raise InvalidInput(
         f"with must be {DAYS_BEFORE}, {MONTH_BEFORE} or two days such as "
         f'2026-03-01..2026-03-31, not "{value[:40]}"'
     )
-
-
-def _before(days: Days) -> Days:
-    first = days[0].toordinal()
-    # The calendar has no day before its first.
-    return date.fromordinal(max(first - count(days), 1)), date.fromordinal(max(first - 1, 1))
-
-
-def _a_month_before(days: Days) -> Days:
-    """Whole months stay whole: March compares with all of February."""
-    first, last = days
-    is_to_the_end = last.day == monthrange(last.year, last.month)[1] and first.day == 1
-    return _in_month_before(first), _in_month_before(last, to_the_end=is_to_the_end)
-
-
-def _in_month_before(day: date, *, to_the_end: bool = False) -> date:
-    if (day.year, day.month) == (1, 1):
-        return date.min
-    end = day.replace(day=1) - timedelta(days=1)
-    return end if to_the_end else end.replace(day=min(day.day, end.day))

@@ -10,9 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting, queries
+from analytics.days import Days
 from analytics.queries import Change, ComparedDays, Comparison, Unit
 from analytics.ui.frame import reads
-from analytics.ui.frame.dates import Days, count, window
+from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
@@ -21,8 +22,8 @@ from analytics.ui.parts.tables import model_name, show_text_table
 
 MISSING = formatting.MISSING
 _RANKED: dict[Unit, str] = {
-    "tokens": "Most tokens first",
-    "cost": "Highest known cost first",
+    "tokens": "most tokens first",
+    "cost": "highest known cost first",
 }
 _COLUMNS: dict[Unit, tuple[str, ...]] = {
     "tokens": ("Tokens", "Requests", "Tokens per request", "Cost", "Cost per 1K tokens"),
@@ -35,9 +36,7 @@ def read_comparison(page: Page, other: Days) -> Reading[Comparison]:
     return reads.read(
         page.database,
         ("comparison", page.client.id, page.days, other),
-        lambda moment: queries.usage_comparison(
-            page.database, page.client.id, *page.days, *other, now=moment
-        ),
+        lambda moment: queries.usage_comparison(page.database, page.client.id, page.days, other, now=moment),
         page.now,
     )
 
@@ -52,15 +51,15 @@ def show_comparison(page: Page, compared: Comparison, other: Days) -> None:
         show_heading(f"{window(page.days)} compared with {window(other)}", f"{_RANKED[unit]}")
         show_text_table(list(_rows(frame, unit, days)), text_columns=1, key="comparison table")
         notes = [
-            f"Upper numbers: {window(page.days)} ({formatting.plural(count(page.days), 'day')}). "
-            f"Lower numbers: {window(other)} ({formatting.plural(count(other), 'day')}"
+            f"Upper numbers: {window(page.days)} ({formatting.plural(len(page.days), 'day')}). "
+            f"Lower numbers: {window(other)} ({formatting.plural(len(other), 'day')}"
             f"{_until(days, page.client.timezone)}) and the change."
         ]
         if days.no_comparison is not None:
             notes.append(f"No change is shown: {days.no_comparison}.")
         elif not days.is_equal:
             notes.append("The two periods differ in length, so changes compare daily averages.")
-        if other[0] <= page.days[1] and page.days[0] <= other[1]:
+        if page.days.overlaps(other):
             notes.append("The two periods overlap; shared days count in both.")
         if frame["unpriced_count"].any() or frame["previous_unpriced_count"].any():
             notes.append("≥: some calls have no price. No change is shown where a cost is unknown.")

@@ -4,10 +4,11 @@ import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting, queries
+from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.queries import CallSums, Grain, Unit
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.dates import Days, count, window
+from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import keep_hours
@@ -25,7 +26,7 @@ def show_usage_over_time(page: Page) -> None:
     """Providers stacked, per day, week or month."""
     with st.container(border=True):
         grain = GRAINS[_GRAIN.value()]
-        frame = page.read(queries.usage_over_time, *page.days, grain).value
+        frame = page.read(queries.usage_over_time, page.days, grain).value
         show_heading(
             f"Usage per {grain}, {window(page.days)}", measured(page.measure, frame), beside=_choose_grain
         )
@@ -42,7 +43,7 @@ def show_usage_over_time(page: Page) -> None:
 
 def read_call_sums(page: Page) -> CallSums:
     """Sums that only the calls have; stores hourly sums of past days in the background."""
-    reading = page.read(queries.call_sums, *page.days)
+    reading = page.read(queries.call_sums, page.days)
     if reading.failure is None:
         keep_hours(page.database, page.client, page.days)
     return reading.value
@@ -110,7 +111,7 @@ def _partial(frame: pd.DataFrame, grain: Grain, page: Page) -> list[str]:
             notes.append(f"The first {grain} counts only from {formatting.day(first['first_date'])}.")
         if ends_early:
             notes.append(f"The last {grain} counts only up to {formatting.day(last['last_date'])}.")
-    if page.days[1] == page.client.today(page.now):
+    if page.days.last == page.client.today(page.now):
         notes.append("Today is not over.")
     return notes
 
@@ -133,10 +134,10 @@ def _busiest(frame: pd.DataFrame, page: Page) -> str:
 
 def _uneven(days: Days) -> str:
     """A note where some weekdays occur more often than others."""
-    weeks, more = divmod(count(days), 7)
+    weeks, more = divmod(len(days), 7)
     if not more or not weeks:
         return ""
-    first = days[0].weekday()
+    first = days.first.weekday()
     names = [charts.WEEKDAYS[(first + day) % 7] for day in range(more)]
     span = names[0] if more == 1 else f"{names[0]} to {names[-1]}"
     return (
