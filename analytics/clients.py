@@ -48,8 +48,8 @@ def list_clients(database: Database, *, with_unassigned: bool = False) -> list[C
             parameters={"unassigned": UNASSIGNED_CLIENT},
         )
     )
-    known = map(client_of, rows.records)
-    return [client for client in known if with_unassigned or client.id != UNASSIGNED_CLIENT]
+    everyone = map(client_of, rows.records)
+    return [client for client in everyone if with_unassigned or client.id != UNASSIGNED_CLIENT]
 
 
 def read_client(database: Database, client_id: UUID) -> Client:
@@ -94,9 +94,9 @@ def find_client(database: Database, name_or_id: str) -> Client:
     """
     name = _checked(name_or_id)
     with database.transaction() as connection:
-        found = _find(connection, name)
-        if found is not None:
-            return found
+        client = _find(connection, name)
+        if client is not None:
+            return client
         others = connection.execute(
             "select name from clients order by created_at desc limit %s", [_MAX_NAMES]
         ).fetchall()
@@ -105,10 +105,10 @@ def find_client(database: Database, name_or_id: str) -> Client:
 
 
 def has_clients(database: Database) -> bool:
-    """Whether there is any client but the one that keeps the calls without a client."""
+    """Whether there is a client besides the one that keeps the calls without a client."""
     with database.transaction() as connection:
-        found = connection.execute("select exists (select from clients where id <> unassigned_client_id())")
-        [(is_there,)] = found.fetchall()
+        rows = connection.execute("select exists (select from clients where id <> unassigned_client_id())")
+        [(is_there,)] = rows.fetchall()
     return bool(is_there)
 
 
@@ -122,9 +122,9 @@ def find_or_create_client(database: Database, name_or_id: str, *, timezone: str 
     name = _checked(name_or_id)
     with database.transaction() as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", [locks.CLIENTS])
-        found = _find(connection, name)
-        if found is not None:
-            return found.id, False
+        client = _find(connection, name)
+        if client is not None:
+            return client.id, False
         if is_uuid(name):
             raise UnknownClient(f"no client has the id {name} in {database.place}: give a name to create one")
         client_id = uuid4()
@@ -142,12 +142,12 @@ def _checked(name_or_id: str) -> str:
 
 
 def _find(connection: "psycopg.Connection[Any]", name: str) -> Client | None:
-    known = connection.execute(
+    matches = connection.execute(
         f"select {CLIENT_COLUMNS} from clients"  # noqa: S608
         " where id::text = lower(%(name)s) or name = %(name)s order by id",
         {"name": name},
     ).fetchall()
-    if len(known) > 1:
-        ids = " or ".join(str(client_id) for client_id, *_ in known)
-        raise InvalidInput(f'{len(known)} clients are called "{name}": give the id instead, {ids}')
-    return client_of(known[0]) if known else None
+    if len(matches) > 1:
+        ids = " or ".join(str(client_id) for client_id, *_ in matches)
+        raise InvalidInput(f'{len(matches)} clients are called "{name}": give the id instead, {ids}')
+    return client_of(matches[0]) if matches else None

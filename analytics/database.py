@@ -67,7 +67,7 @@ class Query:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """What one query answered: column names, and a tuple per row."""
+    """The answer to a query: column names, and a tuple per row."""
 
     columns: Sequence[str]
     records: Sequence[tuple[Any, ...]]
@@ -77,7 +77,7 @@ class Database:
     """A pool of connections to one PostgreSQL database. Connects on first use, not before."""
 
     def __init__(self, url: URL, restart: Callable[[], URL] | None = None) -> None:
-        """`restart` starts a server that has died, where nobody else does, and returns its URL."""
+        """`restart` starts a server that has died, and returns its URL."""
         self.url = url
         self._restart = restart
         self._pulse = Pulse(self._ask)
@@ -105,8 +105,8 @@ class Database:
         """Answers of all `queries`, in order, from one snapshot and in one network round trip.
 
         With `client_id` they run as `analytics_reader` under row-level security and can see only that
-        client. Phones come masked, unless `sees_phones`, and with `finds_phones` a search finds them all the
-        same: access.Viewer knows who may. A connection that died while idle is replaced once.
+        client. Phones are masked unless `sees_phones`; with `finds_phones` a search still matches whole
+        phones. access.Viewer decides who may. A connection that died while idle is replaced once.
 
         Raises:
             DatabaseUnavailable, SchemaMissing, DatabaseError
@@ -118,7 +118,7 @@ class Database:
             except psycopg.Error as error:
                 if not _is_disconnected(error):
                     raise
-                # After a restart of the server every idle connection is dead, so none is kept.
+                # After a restart of the server every idle connection is dead.
                 self.engine.dispose()
                 return self._read_once(queries, client_id, phones)
         except (psycopg.Error, DBAPIError, PoolTimeout) as error:
@@ -152,9 +152,9 @@ class Database:
         sees_phones: bool = False,
         batch_rows: int = STREAM_BATCH_ROWS,
     ) -> Generator[Sequence[tuple[Any, ...]]]:
-        """The rows of `query` in batches, as read() with `client_id` sees them: for more than memory holds.
+        """The rows of `query` in batches, read as read() does: for results larger than memory.
 
-        One snapshot, on a connection of its own until the last batch is taken or the generator is closed.
+        One snapshot, on its own connection until the last batch or until the generator is closed.
 
         Raises:
             DatabaseUnavailable, SchemaMissing, DatabaseError
@@ -275,7 +275,7 @@ class Database:
         A week at a time, so that folding waits for no more than that. Never needed for right numbers: what is
         not kept is read from the calls themselves.
         """
-        kept = 0
+        days_kept = 0
         while True:
             with self.transaction() as connection:
                 row = connection.execute(
@@ -283,8 +283,8 @@ class Database:
                 ).fetchone()
             assert row is not None
             if not row[0]:
-                return kept
-            kept += int(row[0])
+                return days_kept
+            days_kept += int(row[0])
 
     def close(self) -> None:
         """Closes the idle connections, and those in use as soon as they are free.
@@ -355,7 +355,7 @@ def start_embedded_postgresql() -> URL:
     try:
         from analytics import embedded
 
-        # A server that is just dying is found alive, and gone when it is asked.
+        # A server that is shutting down may still look alive at first.
         for attempt in Retrying(
             retry=retry_if_exception_type(psycopg.OperationalError),
             stop=stop_after_delay(EMBEDDED_RETRY_SECONDS),

@@ -68,7 +68,7 @@ def execute(database: Database, *statements: str) -> None:
 def test_a_client_without_calls_fails_and_says_what_to_do(database: Database, acme: UUID) -> None:
     check = of_client(database, acme)["Calls in these days"]
 
-    assert (check.state, check.found) == ("fail", "this client has no call at all")
+    assert (check.state, check.finding) == ("fail", "this client has no calls")
     assert str(acme) in check.remedy
 
 
@@ -79,7 +79,8 @@ def test_calls_of_other_days_are_told(database: Database, acme: UUID) -> None:
 
     assert check.state == "warn"
     assert (
-        check.found == "none from 17 Feb 2026 to 18 Mar 2026; there are some from 17 Jan 2026 to 17 Jan 2026"
+        check.finding
+        == "none from 17 Feb 2026 to 18 Mar 2026; there are some from 17 Jan 2026 to 17 Jan 2026"
     )
 
 
@@ -90,8 +91,8 @@ def test_a_healthy_client(database: Database, acme: UUID) -> None:
 
     assert {check.state for check in checks.values()} == {"ok"}
     assert not any(check.remedy for check in checks.values())
-    assert checks["Calls in these days"].found.startswith("20 calls from 17 Feb 2026 to 18 Mar 2026")
-    assert checks["Last call of openai"].found == (
+    assert checks["Calls in these days"].finding.startswith("20 calls from 17 Feb 2026 to 18 Mar 2026")
+    assert checks["Last call of openai"].finding == (
         "1 h ago, 18 Mar, 11:00 UTC; its longest pause in 28 days was 1 h"
     )
 
@@ -124,7 +125,7 @@ def test_a_few_calls_have_no_rhythm(database: Database, acme: UUID) -> None:
     check = of_client(database, acme, NOW + timedelta(days=5))["Last call of openai"]
 
     assert check.state == "ok"
-    assert "9 calls in 28 days: too few" in check.found
+    assert "9 calls in 28 days: too few" in check.finding
 
 
 def test_unpriced_calls_name_their_models(database: Database, acme: UUID) -> None:
@@ -140,7 +141,7 @@ def test_unpriced_calls_name_their_models(database: Database, acme: UUID) -> Non
     check = of_client(database, acme)["Calls without a price"]
 
     assert check.state == "warn"
-    assert check.found.startswith("3 calls, 75.0% of all: openai new-1, openai (no model).")
+    assert check.finding.startswith("3 calls, 75.0% of all: openai new-1, openai (no model).")
 
 
 def test_calls_that_tell_no_usage(database: Database, acme: UUID) -> None:
@@ -156,8 +157,8 @@ def test_calls_that_tell_no_usage(database: Database, acme: UUID) -> None:
     check = of_client(database, acme)["Calls without usage"]
 
     assert check.state == "warn"
-    assert "1 call, 33.3% of all" in check.found
-    assert check.found.endswith(": 1 of openai")
+    assert "1 call, 33.3% of all" in check.finding
+    assert check.finding.endswith(": 1 of openai")
 
 
 def test_sums_equal_the_calls(database: Database, acme: UUID) -> None:
@@ -178,7 +179,7 @@ def test_changed_sums_are_found_and_the_remedy_mends_them(database: Database, ac
     assert check.state == "fail"
     assert (
         "openai gpt-4 on 18 Mar 2026 is 7 calls and 1 USD, while its calls are 3 and 0.0279 USD"
-        in check.found
+        in check.finding
     )
     assert f"timezone of client {acme}" in check.remedy
 
@@ -195,8 +196,8 @@ def test_a_healthy_installation(database: Database, acme: UUID, spool_directory:
         "Duplicates refused": "unknown",
         "Slowest queries": "unknown",
     }
-    assert checks["Database and migrations"].found.endswith(": all migrations applied")
-    assert checks["Pending sums"].found.startswith("1 row to be folded")
+    assert checks["Database and migrations"].finding.endswith(": all migrations applied")
+    assert checks["Pending sums"].finding.startswith("1 row to be folded")
 
 
 def test_a_price_that_is_a_plan_is_said_until_somebody_decides(database: Database, acme: UUID) -> None:
@@ -206,7 +207,7 @@ def test_a_price_that_is_a_plan_is_said_until_somebody_decides(database: Databas
 
     check = of_client(database, acme)[name]
     assert check.state == "warn"
-    assert check.found == (
+    assert check.finding == (
         "1 call of groq llama-3.3-70b-versatile with another price: booked with $0.00, $0.00015 at list "
         "prices. The guide's list says that Groq is free: that is its free plan"
     )
@@ -218,7 +219,7 @@ def test_a_price_that_is_a_plan_is_said_until_somebody_decides(database: Databas
     )  # fmt: skip
     add_price(database, meant, note="we are on the free plan")
     assert of_client(database, acme)[name].state == "ok"
-    assert "$0.00015 at list prices" in of_client(database, acme)[name].found
+    assert "$0.00015 at list prices" in of_client(database, acme)[name].finding
 
 
 def test_with_the_public_list_in_use_no_price_is_another(database: Database, acme: UUID) -> None:
@@ -228,7 +229,7 @@ def test_with_the_public_list_in_use_no_price_is_another(database: Database, acm
 
     check = of_client(database, acme)["Prices beside the public list"]
     assert (check.state, check.remedy) == ("ok", "")
-    assert check.found == "no call of these days has another price than the public one"
+    assert check.finding == "no call of these days has another price than the public one"
 
 
 def test_migrations_pasted_by_hand_are_fine(empty_database: Database) -> None:
@@ -238,7 +239,7 @@ def test_migrations_pasted_by_hand_are_fine(empty_database: Database) -> None:
     check = of_installation(empty_database)["Database and migrations"]
 
     assert check.state == "ok"
-    assert check.found.endswith(": all migrations applied")
+    assert check.finding.endswith(": all migrations applied")
 
 
 def test_missing_migrations_are_named_and_nothing_else_is_asked(empty_database: Database) -> None:
@@ -246,7 +247,7 @@ def test_missing_migrations_are_named_and_nothing_else_is_asked(empty_database: 
 
     migrations = checks["Database and migrations"]
     assert migrations.state == "fail"
-    assert "lacks 010_clients, 011_analytics_usage_tracking, 012_prices_and_corrections" in migrations.found
+    assert "lacks 010_clients, 011_analytics_usage_tracking, 012_prices_and_corrections" in migrations.finding
     assert "python -m analytics migrate" in migrations.remedy
     assert "Indexes" not in checks
 
@@ -268,7 +269,7 @@ def test_one_thing_that_is_missing_is_enough(database: Database, gone: str, name
     check = of_installation(database)["Database and migrations"]
 
     assert check.state == "fail"
-    assert check.found.endswith(f" lacks {name}")
+    assert check.finding.endswith(f" lacks {name}")
 
 
 def test_the_tables_that_must_be_there_are_all_there_are(database: Database) -> None:
@@ -286,7 +287,7 @@ def test_a_database_of_another_version_is_said(database: Database) -> None:
     check = of_installation(database)["Database and migrations"]
 
     assert check.state == "warn"
-    assert check.found.endswith(": functions/live applied as of another version")
+    assert check.finding.endswith(": functions/live applied as of another version")
     assert "python -m analytics migrate" in check.remedy
 
 
@@ -296,7 +297,7 @@ def test_what_the_first_main_made_lacks_what_came_since(empty_database: Database
     check = of_installation(empty_database)["Database and migrations"]
 
     assert check.state == "fail"
-    assert check.found.endswith(" lacks 021_name_not_null_constraints")
+    assert check.finding.endswith(" lacks 021_name_not_null_constraints")
 
 
 def test_who_may_not_know_what_is_applied_is_told_so(role: sql.Identifier, database: Database) -> None:
@@ -311,7 +312,7 @@ def test_who_may_not_know_what_is_applied_is_told_so(role: sql.Identifier, datab
         with database.transaction() as connection:
             connection.execute(sql.SQL("grant analytics_reader to {}").format(role))
         check = of_installation(stranger)["Database and migrations"]
-        assert check.found.endswith(": all migrations applied")
+        assert check.finding.endswith(": all migrations applied")
     finally:
         stranger.close()
 
@@ -322,7 +323,7 @@ def test_a_database_that_is_away_fails(database: Database) -> None:
     check = of_installation(away)["Database and migrations"]
 
     assert check.state == "fail"
-    assert "cannot reach" in check.found
+    assert "cannot reach" in check.finding
 
 
 def test_much_that_is_pending(database: Database, acme: UUID) -> None:
@@ -336,7 +337,7 @@ def test_much_that_is_pending(database: Database, acme: UUID) -> None:
     check = of_installation(database)["Pending sums"]
 
     assert check.state == "warn"
-    assert check.found.startswith("more than 100,000 rows to be folded")
+    assert check.finding.startswith("more than 100,000 rows to be folded")
 
 
 def test_calls_without_a_client(database: Database) -> None:
@@ -344,9 +345,9 @@ def test_calls_without_a_client(database: Database) -> None:
 
     check = of_installation(database)["Calls without a client"]
 
-    assert (check.state, check.found) == (
+    assert (check.state, check.finding) == (
         "warn",
-        "1 call from 17 Feb 2026 to 18 Mar 2026, which no client's page shows",
+        "1 call from 17 Feb 2026 to 18 Mar 2026, which no page of a client shows",
     )
 
 
@@ -367,7 +368,7 @@ def test_each_index_is_missed_and_its_remedy_is_right(database: Database, table:
     check = of_installation(database)["Indexes"]
 
     assert check.state == "fail"
-    assert table in check.found
+    assert table in check.finding
     for statement in check.remedy.split("; "):
         execute(database, statement.replace(" concurrently", ""))
     assert of_installation(database)["Indexes"].state == "ok"
@@ -384,7 +385,7 @@ def test_slowest_queries_where_the_server_keeps_them(database: Database) -> None
 
     check = of_installation(database)["Slowest queries"]
 
-    assert (check.state, check.found) == ("warn", "1,500 ms on average of 3 calls: select get_x()")
+    assert (check.state, check.finding) == ("warn", "1,500 ms on average of 3 calls: select get_x()")
 
 
 def test_calls_that_wait_on_this_machine(database: Database, acme: UUID, spool_directory: Path) -> None:
@@ -399,7 +400,7 @@ def test_calls_that_wait_on_this_machine(database: Database, acme: UUID, spool_d
 
     check = of_installation(database)["Calls waiting on this machine"]
 
-    assert check.found.startswith("1 waiting, the oldest made ")
+    assert check.finding.startswith("1 waiting, the oldest made ")
 
 
 def waiting_line(directory: Path) -> str:
@@ -422,7 +423,7 @@ def test_duplicates_that_this_process_sent(database: Database, acme: UUID, track
 
     check = of_installation(database)["Duplicates refused"]
 
-    assert (check.state, check.found) == (
+    assert (check.state, check.finding) == (
         "ok",
         "1 call sent again and stored once, of 2 that this process logged",
     )
@@ -438,7 +439,7 @@ def test_an_old_price_list(database: Database) -> None:
 
 def test_the_worst_decides() -> None:
     ok, warn, fail, unknown = (
-        Check(name="a", state=state, found="b") for state in ("ok", "warn", "fail", "unknown")
+        Check(name="a", state=state, finding="b") for state in ("ok", "warn", "fail", "unknown")
     )  # type: ignore[arg-type]
     assert health.worst([ok, warn, fail]) == "fail"
     assert health.worst([warn, unknown, ok]) == "warn"

@@ -29,7 +29,7 @@ def doctor(context: click.Context, client: str | None, days: int) -> None:
     try:
         opened = open_ready_database()
     except AnalyticsError as error:
-        checks = [Check(name="Database", state="fail", found=str(error), remedy="see docs/data.md")]
+        checks = [Check(name="Database", state="fail", finding=str(error), remedy="see docs/data.md")]
         _show("Installation", checks)
         context.exit(1)
     with closing(opened) as database:
@@ -69,7 +69,7 @@ def _show(heading: str, checks: Iterable[Check]) -> None:
     click.echo(click.style(heading, bold=True))
     for check in checks:
         label = click.style(f"{check.state:<{LABEL_WIDTH}}", fg=_COLORS[check.state])
-        click.echo(f"  {label} {check.name}: {printable(check.found)}")
+        click.echo(f"  {label} {check.name}: {printable(check.finding)}")
         if check.remedy:
             click.echo(f"  {'':{LABEL_WIDTH}}   -> {printable(check.remedy)}")
     click.echo()

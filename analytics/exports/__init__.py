@@ -1,4 +1,4 @@
-"""What can be taken away: CSV, FOCUS and PDF.
+"""Downloads: CSV, FOCUS and PDF.
 
-Nothing is imported here: calls need no more than the tracker has, the rest needs the dashboard's packages.
+This module imports nothing: the CSV needs only the tracker's packages, the others need the dashboard's.
 """

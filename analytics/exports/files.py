@@ -1,4 +1,4 @@
-"""What the files are called, wherever they are taken from."""
+"""Names and content types of exported files."""
 
 import re
 import unicodedata
@@ -41,6 +41,6 @@ def _hyphenated(text: str) -> str:
     # Composed again, as what folding leaves is letters and their signs apart (Hangul, kana).
     letters = unicodedata.normalize("NFC", folded(text))
     # Letters, digits, and the signs that belong to a letter, as in Hindi.
-    kept = "".join(letter if unicodedata.category(letter)[0] in "LNM" else "-" for letter in letters)
-    short = re.sub("-+", "-", kept).strip("-")[:_MAX_LETTERS]
+    hyphenated = "".join(letter if unicodedata.category(letter)[0] in "LNM" else "-" for letter in letters)
+    short = re.sub("-+", "-", hyphenated).strip("-")[:_MAX_LETTERS]
     return short.encode()[:_MAX_BYTES].decode(errors="ignore").strip("-")

@@ -11,7 +11,7 @@ _PACKAGES = ("manimgx_fonts", "manimgx_fonts_cjk")
 @cache
 def font_paths() -> list[Path]:
     """Directories for typst; without the packages such letters are boxes."""
-    found = [find_spec(package) for package in _PACKAGES]
+    specs = [find_spec(package) for package in _PACKAGES]
     return [
-        Path(place) for spec in found if spec is not None for place in spec.submodule_search_locations or ()
+        Path(place) for spec in specs if spec is not None for place in spec.submodule_search_locations or ()
     ]

@@ -1,4 +1,4 @@
-"""Which exports need more than the tracker has."""
+"""Imports that need the packages of the dashboard."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from analytics.errors import ConfigurationError
 
 @contextmanager
 def dashboard_packages() -> Iterator[None]:
-    """Around imports that need the extra: raw calls, and all other commands, do without pandas.
+    """Around imports that need the extra "dashboard". The CSV of calls and other commands need no pandas.
 
     Raises:
         ConfigurationError: a package is not there; the message names it and the extra.

@@ -30,7 +30,7 @@ Row = dict[Any, Any]
 def statement_pdf(overview: Overview, *, generated_at: datetime) -> bytes:
     """The statement of the overview's client and period; phones are as the overview has them.
 
-    `generated_at` is shown, and is the file's date: the same overview at the same moment is the same bytes.
+    `generated_at` is printed, and is the file's date: the same overview at the same moment is the same bytes.
     """
     data = json.dumps(_data(overview, generated_at), ensure_ascii=False)
     return typst.compile(
@@ -70,7 +70,7 @@ def _cards(overview: Overview, total: Row) -> Iterator[dict[str, str]]:
     requests, unpriced = total["request_count"], total["unpriced_count"]
     is_unknown = bool(unpriced) and unpriced == requests
     at_least = "at least " if unpriced else ""
-    for label, name, value, exact, shown in (
+    for label, name, value, exact, spell in (
         (
             "Total tokens",
             "total_tokens",
@@ -96,7 +96,7 @@ def _cards(overview: Overview, total: Row) -> Iterator[dict[str, str]]:
         ),
     ):
         change = total_change(total, name, overview.compared.no_comparison)
-        before = f"vs {shown(total[f'previous_{name}'])} in {_before(overview)}"
+        before = f"vs {spell(total[f'previous_{name}'])} in {_before(overview)}"
         yield {
             "label": label,
             "value": value,

@@ -28,7 +28,7 @@ _EVER = """
     from usage_daily
     where client_id = %(client_id)s and request_count <> 0
 """
-# A source that was given up goes silent, too: after RHYTHM_DAYS it is none of the client's any more.
+# An abandoned source goes silent, too: after RHYTHM_DAYS it is not checked any more.
 _RHYTHM = """
     with calls as (
         select
@@ -59,12 +59,12 @@ _UNPRICED = """
 
 
 def client_checks(database: Database, client_id: UUID, days: Days, now: datetime) -> Sequence[Check]:
-    """About the calls of one client, of these of its days.
+    """Checks of one client's calls on these days.
 
     Raises:
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
-    asked = {
+    parameters = {
         "client_id": client_id,
         "first_date": days.first,
         "last_date": days.last,
@@ -72,8 +72,8 @@ def client_checks(database: Database, client_id: UUID, days: Days, now: datetime
         "rhythm": timedelta(days=RHYTHM_DAYS),
     }
     ever, rhythm, unpriced, gaps = database.read(
-        *(Query(statement=text, parameters=asked) for text in (_EVER, _RHYTHM, _UNPRICED)),
-        USAGE_GAPS.query(**asked),
+        *(Query(statement=text, parameters=parameters) for text in (_EVER, _RHYTHM, _UNPRICED)),
+        USAGE_GAPS.query(**parameters),
         client_id=client_id,
     )
     first_day, last_day, request_count = ever.records[0]
@@ -88,17 +88,17 @@ def client_checks(database: Database, client_id: UUID, days: Days, now: datetime
 
 
 def sums_check(database: Database, client_id: UUID, days: Days) -> Check:
-    """Whether the sums of these days equal the calls themselves. Reads all those."""
+    """Whether the sums of these days equal their calls. Reads all calls."""
     query = SUM_DIFFERENCES.query(client_id=client_id, first_date=days.first, last_date=days.last)
     [rows] = database.read(query, client_id=client_id)
     name = "Sums against the calls"
     if not rows.records:
-        return Check(name=name, state="ok", found=f"equal on each day {_from_to(days)}")
+        return Check(name=name, state="ok", finding=f"equal on each day {_from_to(days)}")
     first = next(SUM_DIFFERENCES.records(rows))
     return Check(
         name=name,
         state="fail",
-        found=f"{counted(len(rows.records), 'sum')} of a day and model differ. The first: "
+        finding=f"{counted(len(rows.records), 'sum')} of a day and model differ. The first: "
         f"{first['source']} {first['model'] or NO_MODEL} on {day(first['usage_date'])} is "
         f"{counted(first['summed_count'], 'call')} and {first['summed_cost'].normalize():f} USD, while its "
         f"calls are {first['logged_count']:,} and {first['logged_cost'].normalize():f} USD",
@@ -120,7 +120,7 @@ def _calls(
         return Check(
             name=name,
             state="fail",
-            found="this client has no call at all",
+            finding="this client has no calls",
             remedy="check that the application tracks its calls, with log_openai_usage(...) after each of "
             f"them, that it gives this client's id, {client_id}, and that it has the DATABASE_URL of this "
             'database; "python -m analytics spool" shows the calls that wait on this machine',
@@ -129,13 +129,13 @@ def _calls(
         return Check(
             name=name,
             state="warn",
-            found=f"none {_from_to(days)}; there are some from {day(first_day)} to {day(last_day)}",
+            finding=f"none {_from_to(days)}; there are some from {day(first_day)} to {day(last_day)}",
             remedy="choose other days, or check that the application still tracks its calls",
         )
     return Check(
         name=name,
         state="ok",
-        found=f"{counted(request_count, 'call')} {_from_to(days)}; the first of all is of {day(first_day)}",
+        finding=f"{counted(request_count, 'call')} {_from_to(days)}; the first one is of {day(first_day)}",
     )
 
 
@@ -146,17 +146,17 @@ def _from_to(days: Days) -> str:
 def _silences(rhythm: Rows, now: datetime) -> Iterator[Check]:
     for source, last_call_at, request_count, longest_pause in rhythm.records:
         silence = now - last_call_at
-        found = f"{ago(last_call_at, now)}, {last_call_at.astimezone(UTC):%d %b, %H:%M} UTC"
+        finding = f"{ago(last_call_at, now)}, {last_call_at.astimezone(UTC):%d %b, %H:%M} UTC"
         if request_count < FEWEST_CALLS_FOR_A_RHYTHM or not longest_pause:
-            known = f"{counted(request_count, 'call')} in {RHYTHM_DAYS} days: too few to tell what is usual"
-            yield Check(name=f"Last call of {source}", state="ok", found=f"{found}; {known}")
+            reason = f"{counted(request_count, 'call')} in {RHYTHM_DAYS} days: too few to tell what is usual"
+            yield Check(name=f"Last call of {source}", state="ok", finding=f"{finding}; {reason}")
             continue
-        found += f"; its longest pause in {RHYTHM_DAYS} days was {span(longest_pause)}"
+        finding += f"; its longest pause in {RHYTHM_DAYS} days was {span(longest_pause)}"
         is_silent = silence > 2 * longest_pause
         yield Check(
             name=f"Last call of {source}",
             state="warn" if is_silent else "ok",
-            found=found,
+            finding=finding,
             remedy=f"silent for much longer than usual: check that the application still calls {source} and "
             'tracks it, and look at "python -m analytics spool" on its machine'
             if is_silent
@@ -168,12 +168,12 @@ def _unpriced(unpriced: Rows, request_count: int) -> Check:
     name = "Calls without a price"
     total = sum(count for *_, count in unpriced.records)
     if not total:
-        return Check(name=name, state="ok", found="none: the cost of every call is known")
+        return Check(name=name, state="ok", finding="none: the cost of every call is known")
     models = ", ".join(f"{source} {model or NO_MODEL}" for source, model, _ in unpriced.records[:3])
     return Check(
         name=name,
         state="warn",
-        found=f"{counted(total, 'call')}, {share(total, request_count)} of all: {models}"
+        finding=f"{counted(total, 'call')}, {share(total, request_count)} of all: {models}"
         f"{', ...' if len(unpriced.records) > 3 else ''}. Their cost is unknown, and in no sum",
         remedy='put a price on the page "Prices", then "python -m analytics reprice" for the calls that were '
         "made before; check that the name of the model is what the provider calls it",
@@ -184,11 +184,11 @@ def _beside_public_list(book: PriceBook, now: datetime) -> Check:
     name = "Prices beside the public list"
     if not (at_list := at_list_prices(book.own_priced)):
         return Check(
-            name=name, state="ok", found="no call of these days has another price than the public one"
+            name=name, state="ok", finding="no call of these days has another price than the public one"
         )
     booked_usd = sum((line.booked_usd for line in book.own_priced), Decimal(0))
     names = [f"{line.source} {line.model or NO_MODEL}" for line in book.own_priced]
-    found = (
+    finding = (
         f"{counted(sum(line.request_count for line in book.own_priced), 'call')} of {', '.join(names[:3])}"
         f"{', ...' if len(names) > 3 else ''} with another price: booked with {usd(booked_usd)}, "
         f"{at_list.amount.replace(NO_BREAK_SPACE, ' ')} at list prices"
@@ -196,11 +196,11 @@ def _beside_public_list(book: PriceBook, now: datetime) -> Check:
     free = [price.source for price in list_in_use(book.entries, now).guide if not price.input_usd]
     is_by_guide = any(line.is_free and line.source in free for line in book.own_priced)
     if is_by_guide:
-        found += ". The guide's list says that Groq is free: that is its free plan"
+        finding += ". The guide's list says that Groq is free: that is its free plan"
     return Check(
         name=name,
         state="warn" if is_by_guide else "ok",
-        found=found,
+        finding=finding,
         remedy='on a paid plan: "python -m analytics prices use public", or the page "Prices"; on the free '
         "one put a price of 0 of your own on all models of groq there, which says that it is meant"
         if is_by_guide
@@ -213,12 +213,12 @@ def _without_usage(gaps: Rows, request_count: int) -> Check:
     counts = {row["source"]: row["zero_token_count"] for row in USAGE_GAPS.records(gaps)}
     total = sum(counts.values())
     if not total:
-        return Check(name=name, state="ok", found="none: every call has tokens or a duration")
+        return Check(name=name, state="ok", finding="none: every call has tokens or a duration")
     sources = ", ".join(f"{count:,} of {source}" for source, count in counts.items() if count)
     return Check(
         name=name,
         state="warn",
-        found=f"{counted(total, 'call')}, {share(total, request_count)} of all, have neither tokens nor a "
+        finding=f"{counted(total, 'call')}, {share(total, request_count)} of all, have neither tokens nor a "
         f"duration: {sources}",
         remedy="log response.usage as the provider answers it; streams tell it only with "
         'stream_options={"include_usage": True}',
@@ -234,7 +234,7 @@ def _speed(database: Database, client_id: UUID, now: datetime) -> Check:
     return Check(
         name="Reading the Overview",
         state="warn" if is_slow else "ok",
-        found=f"its {len(questions)} questions about 30 days took {seconds * 1000:,.0f} ms, network included",
+        finding=f"its {len(questions)} queries of 30 days took {seconds * 1000:,.0f} ms, network included",
         remedy='run "python -m analytics fold"; look at the network, the indexes and the slowest queries; '
         "choose fewer days"
         if is_slow

@@ -1,4 +1,4 @@
-"""What a check answers."""
+"""The result of a check."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from typing import Literal
 from analytics.formatting import NO_BREAK_SPACE, age
 
 State = Literal["ok", "warn", "fail", "unknown"]
-"""ok: as it should be · warn: look at it · fail: numbers are missing or wrong · unknown: not known here."""
+"""ok: as it should be · warn: look at it · fail: numbers are missing or wrong · unknown: cannot tell."""
 
 _WORST_FIRST: tuple[State, ...] = ("fail", "warn", "ok", "unknown")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What was looked at, how it stands, what was found, and what to do unless it is ok."""
+    """A check: its name, its state, the finding, and the remedy unless it is ok."""
 
     name: str
     state: State
-    found: str
+    finding: str
     remedy: str = ""
 
 
 def worst(checks: Iterable[Check]) -> State:
-    """The state of them all: that of the worst."""
+    """The worst state of all checks."""
     states = {check.state for check in checks}
     return next((state for state in _WORST_FIRST if state in states), "ok")
 

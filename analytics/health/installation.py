@@ -83,7 +83,7 @@ _SLOWEST = """
 
 
 def installation_checks(database: Database, days: Days, now: datetime) -> Sequence[Check]:
-    """About everything that all clients share. What cannot be looked at is a failed check, no error."""
+    """Checks of all that clients share. A check that cannot run fails; it raises no error."""
     checks = [_migrations(database)]
     if checks[0].state != "fail":
         for name, look in (
@@ -105,7 +105,7 @@ def _or_failed(name: str, look: Callable[[], Check]) -> Check:
     try:
         return look()
     except AnalyticsError as error:
-        return Check(name=name, state="fail", found=str(error), remedy="see the message")
+        return Check(name=name, state="fail", finding=str(error), remedy="see the message")
 
 
 def _migrations(database: Database) -> Check:
@@ -120,7 +120,7 @@ def _migrations(database: Database) -> Check:
         return Check(
             name=name,
             state="fail",
-            found=str(error),
+            finding=str(error),
             remedy='check DATABASE_URL, and that the server runs; "python -m analytics migrate" sets an '
             "empty one up",
         )
@@ -130,7 +130,7 @@ def _migrations(database: Database) -> Check:
         return Check(
             name=name,
             state="unknown",
-            found=f"{server}: all tables are there; this user may not read which files of sql/ were applied",
+            finding=f"{server}: all tables exist; this user may not read which files of sql/ are applied",
             remedy="grant analytics_reader to it",
         )
     lacking, changed = _differences(applied or {}, tables)
@@ -138,7 +138,7 @@ def _migrations(database: Database) -> Check:
         return Check(
             name=name,
             state="fail",
-            found=f"{server} lacks {', '.join(lacking)}",
+            finding=f"{server} lacks {', '.join(lacking)}",
             remedy='run "python -m analytics migrate", or paste what "python -m analytics migrate --print" '
             "prints into the SQL editor",
         )
@@ -146,10 +146,10 @@ def _migrations(database: Database) -> Check:
         return Check(
             name=name,
             state="warn",
-            found=f"{server}: {', '.join(changed)} applied as of another version",
+            finding=f"{server}: {', '.join(changed)} applied as of another version",
             remedy='run "python -m analytics migrate", unless the database is the newer one',
         )
-    return Check(name=name, state="ok", found=f"{server}: all migrations applied")
+    return Check(name=name, state="ok", finding=f"{server}: all migrations applied")
 
 
 def _applied(database: Database) -> Mapping[str, Applied] | None:
@@ -176,11 +176,11 @@ def _pending(database: Database) -> Check:
     [rows] = database.read(Query(statement=_PENDING, parameters={"many": MANY_PENDING}))
     count = rows.records[0][0]
     is_many = count > MANY_PENDING
-    found = f"more than {MANY_PENDING:,} rows" if is_many else counted(count, "row")
+    finding = f"more than {MANY_PENDING:,} rows" if is_many else counted(count, "row")
     return Check(
         name="Pending sums",
         state="warn" if is_many else "ok",
-        found=f"{found} to be folded; numbers are right either way",
+        finding=f"{finding} to be folded; numbers are right either way",
         remedy='reads get slower: run "python -m analytics fold", and see docs/design.md for pg_cron'
         if is_many
         else "",
@@ -191,12 +191,12 @@ def _unassigned(database: Database, days: Days) -> Check:
     [rows] = database.read(Query(statement=_UNASSIGNED, parameters={"first": days.first, "last": days.last}))
     count = rows.records[0][0]
     if not count:
-        return Check(name="Calls without a client", state="ok", found="none: every call names its client")
+        return Check(name="Calls without a client", state="ok", finding="none: every call names its client")
     return Check(
         name="Calls without a client",
         state="warn",
-        found=f"{counted(count, 'call')} from {day(days.first)} to {day(days.last)}, which no client's page "
-        "shows",
+        finding=f"{counted(count, 'call')} from {day(days.first)} to {day(days.last)}, which no page of a "
+        "client shows",
         remedy="find the application that logs them and give it a client_id; they are listed under the "
         "client that keeps the calls without one",
     )
@@ -211,11 +211,11 @@ def _indexes(database: Database) -> Check:
         if not any(name == table and tuple(there[: len(columns)]) == columns for name, there in rows.records)
     ]
     if not missing:
-        return Check(name="Indexes", state="ok", found=f"all there, on {counted(len(INDEXES), 'table')}")
+        return Check(name="Indexes", state="ok", finding=f"all there, on {counted(len(INDEXES), 'table')}")
     return Check(
         name="Indexes",
         state="fail",
-        found="missing on " + " and ".join(f"{table} ({', '.join(columns)})" for table, columns in missing),
+        finding="missing on " + " and ".join(f"{table} ({', '.join(columns)})" for table, columns in missing),
         remedy="; ".join(
             f"create index concurrently on {table} ({', '.join(cols)})" for table, cols in missing
         ),
@@ -229,7 +229,7 @@ def _slowest(database: Database) -> Check:
         return Check(
             name=name,
             state="unknown",
-            found='the extension pg_stat_statements is not here; "Reading the Overview" is our own measure',
+            finding='the extension pg_stat_statements is not here; "Reading the Overview" is our own measure',
             remedy="create extension pg_stat_statements, on a server that loads it (Supabase does)",
         )
     schema = sql.Identifier(places.records[0][0])
@@ -238,13 +238,13 @@ def _slowest(database: Database) -> Check:
         [rows] = database.read(Query(statement=statement))
     except DatabaseError as error:
         return Check(
-            name=name, state="unknown", found=f"the extension pg_stat_statements does not tell: {error}"
+            name=name, state="unknown", finding=f"the extension pg_stat_statements cannot be read: {error}"
         )
     is_slow = any(milliseconds > SLOW_QUERY_MS for *_, milliseconds in rows.records)
     return Check(
         name=name,
         state="warn" if is_slow else "ok",
-        found="; ".join(
+        finding="; ".join(
             f"{milliseconds:,.0f} ms on average of {counted(calls, 'call')}: {' '.join(query.split())[:60]}"
             for query, calls, milliseconds in rows.records
         )
@@ -261,7 +261,7 @@ def _spool(now: datetime) -> Check:
     path = settings.spool_path
     if not path.exists():
         return Check(
-            name=name, state="ok", found="none: nothing was tracked on this machine for this database"
+            name=name, state="ok", finding="none: nothing was tracked on this machine for this database"
         )
     try:
         with closing(Spool(path, max_calls=settings.spool_max_calls)) as spool:
@@ -270,19 +270,19 @@ def _spool(now: datetime) -> Check:
         return Check(
             name=name,
             state="fail",
-            found=f"{path} cannot be read: {error}",
+            finding=f"{path} cannot be read: {error}",
             remedy="see docs/tracking.md",
         )
     made_at = row_of(oldest[0].line).created_at if oldest else now
-    found = f"{waiting:,} waiting" + (f", the oldest made {ago(made_at, now)}" if oldest else "")
+    finding = f"{waiting:,} waiting" + (f", the oldest made {ago(made_at, now)}" if oldest else "")
     if set_aside:
-        found += f"; {set_aside:,} set aside, as the database refused them"
+        finding += f"; {set_aside:,} set aside, as the database refused them"
     is_full = waiting >= NEARLY_FULL * settings.spool_max_calls
     is_stuck = set_aside > 0 or now - made_at > WAITING_TOO_LONG
     return Check(
         name=name,
         state="fail" if is_full else "warn" if is_stuck else "ok",
-        found=found,
+        finding=finding,
         remedy='"python -m analytics spool" says why, "python -m analytics spool --replay" ships them'
         if is_full or is_stuck
         else "",
@@ -296,28 +296,28 @@ def _duplicates() -> Check:
         return Check(
             name=name,
             state="unknown",
-            found="only a process that tracks calls counts them: analytics.stats().already_there tells it",
+            finding="only a process that tracks calls counts them, in analytics.stats().already_there",
         )
     return Check(
         name=name,
         state="fail" if stats.lost else "ok",
-        found=f"{counted(stats.already_there, 'call')} sent again and stored once, of {stats.logged:,} that "
-        f"this process logged{f'; {stats.lost:,} lost' if stats.lost else ''}",
+        finding=f"{counted(stats.already_there, 'call')} sent again and stored once, of {stats.logged:,} "
+        f"that this process logged{f'; {stats.lost:,} lost' if stats.lost else ''}",
         remedy="analytics.stats().last_error says what is wrong with the spool" if stats.lost else "",
     )
 
 
 def _public_list(now: datetime) -> Check:
     changed = max((date_of for date_of in _price_changes() if date_of <= now.date()), default=None)
-    found = f"version {version('genai-prices')} of genai-prices"
+    finding = f"version {version('genai-prices')} of genai-prices"
     if changed is None:
-        return Check(name="Public price list", state="unknown", found=f"{found} does not tell of when it is")
+        return Check(name="Public price list", state="unknown", finding=f"{finding} has no date")
     age_of = now - datetime.combine(changed, datetime.min.time(), UTC)
     is_old = age_of > OLD_LIST
     return Check(
         name="Public price list",
         state="warn" if is_old else "ok",
-        found=f"{found}; the last price change that it knows is of {day(changed)}, {span(age_of)} ago",
+        finding=f"{finding}; its last price change is of {day(changed)}, {span(age_of)} ago",
         remedy="models that are newer have no price: pip install --upgrade genai-prices" if is_old else "",
     )
 

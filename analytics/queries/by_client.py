@@ -11,8 +11,8 @@ from analytics.database import Database, Query, Rows
 if TYPE_CHECKING:
     import pandas as pd
 
-# Each client's days end with its own today, unless a last one was chosen. Who may see all clients reads them
-# all at once; under row-level security the same statement sees one.
+# Each client's days end with its own today, or with `last_date`. Who may see all clients reads them at once;
+# under row-level security the same statement sees one.
 _CLIENTS = """
     select
         clients.id as client_id,
@@ -104,13 +104,13 @@ def usage_by_client(
 
     While the last day runs, the days before count until the same time of day.
 
-    `client_ids` None is all clients, read at once as the connection's owner: only for who may see them all.
-    Others are read one by one under row-level security.
+    `client_ids` None reads all clients at once as the connection's owner: only for who may see them all.
+    Otherwise each client is read under row-level security.
 
     One row per client, the largest spend first: client_id UUID · client_name, timezone str · is_demo bool ·
     first_date, last_date datetime64 · total_tokens, request_count, unpriced_count int64 · total_cost Decimal
     (USD) · previous_total_tokens, previous_unpriced_count int64 · previous_total_cost Decimal (USD) ·
-    no_comparison str or None (why no change may be told) · last_call_at datetime64 (UTC) or NaT.
+    no_comparison str or None (why changes are withheld) · last_call_at datetime64 (UTC) or NaT.
     """
     query = Query(statement=_CLIENTS, parameters={"days": days, "last_date": last, "now": now})
     answers: list[Rows] = (

@@ -1,6 +1,6 @@
-"""The one rule by which a change is told, or why it is not, for all pages and statements.
+"""Changes between two periods, or why there is none: one rule for all pages and statements.
 
-Which days compare is decided in SQL, by compared_days(); what may be said of a number of theirs, here.
+The SQL function compared_days() decides which days compare; this module, which changes can be given.
 """
 
 from collections.abc import Mapping
@@ -16,36 +16,36 @@ UNKNOWN_COST = "the cost of some calls is not known"
 
 
 class Change(NamedTuple):
-    """What may be told of a number beside what it was before."""
+    """The change of a number, or why it is withheld."""
 
     text: str | None
-    """formatting.change(); None where none is told."""
+    """formatting.change(); None if it is withheld."""
     why_not: str
-    """Why none is told; empty where one is, or where there simply was nothing before."""
+    """Why it is withheld; empty if it is not, or if there was nothing before."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedDays:
-    """How a period compares with an earlier one: see compared_days() in SQL."""
+    """The part of an earlier period that compares with the later one: compared_days() in SQL."""
 
     first_date: date
     last_date: date
     """The first and the last day of the earlier one that count."""
     until_at: datetime | None
-    """Until when, on the last day; None where all of it counts."""
+    """Until when the last day counts; None: all of it."""
     day_count: Decimal
     previous_day_count: Decimal
-    """How many days count of each, the running ones in part."""
+    """How many days of each count; a running day counts in part."""
     no_comparison: str | None
-    """Why nothing may be compared, as the end of a sentence; None where it may."""
+    """Why nothing compares, as the end of a sentence; None if it does."""
 
     @property
     def is_equal(self) -> bool:
-        """Whether both count as many days; else a change is one of the mean of a day."""
+        """Whether both have as many days; else changes are those of the daily mean."""
         return self.day_count == self.previous_day_count
 
     def change(self, current: Decimal | int, previous: Decimal | int) -> Change:
-        """Of a sum of the two periods; where one is longer, of what comes to a day."""
+        """The change of a sum; of its daily mean, if one period is longer."""
         if self.no_comparison is None and not self.is_equal:
             text = formatting.change(current / self.day_count, previous / self.previous_day_count)
             return Change(text and f"{text} a day", "")
@@ -59,13 +59,13 @@ class ComparedDays:
         unpriced_count: int,
         previous_unpriced_count: int,
     ) -> Change:
-        """change(), of costs: withheld where a call of either period has no price."""
+        """The change of a cost; withheld if a call of either period has no price."""
         if self.no_comparison is None and (unpriced_count or previous_unpriced_count):
             return _withheld(UNKNOWN_COST)
         return self.change(current, previous)
 
     def mean_change(self, current: Decimal, previous: Decimal) -> Change:
-        """Of what does not grow with the days, such as the cost of 1,000 tokens."""
+        """The change of a ratio, such as the cost of 1,000 tokens."""
         if self.no_comparison is not None:
             return _withheld(self.no_comparison)
         return Change(formatting.change(current, previous), "")
@@ -80,7 +80,7 @@ class ComparedDays:
 
 
 def total_change(row: Mapping[Any, Any], name: str, no_comparison: str | None) -> Change:
-    """Of a row with `name`, `previous_<name>` and both counts of calls without a price; days are as many."""
+    """The change of a row's `name` from `previous_<name>`, between periods of equal length."""
     if no_comparison is not None:
         return _withheld(no_comparison)
     if name == "total_cost" and (row["unpriced_count"] or row["previous_unpriced_count"]):

@@ -127,10 +127,10 @@ def conversation_timeline(
     sees_phones: bool = False,
 ) -> Timeline:
     """One conversation: by its id, by the handle of the phone of calls that have none, or by neither."""
-    asked = {"client_id": client_id, "first_date": days.first, "last_date": days.last}
+    parameters = {"client_id": client_id, "first_date": days.first, "last_date": days.last}
     conversation_rows, call_rows = database.read(
         CONVERSATIONS.query(
-            **asked,
+            **parameters,
             search=str(conversation_id or phone_handle or ""),
             sort="tokens",
             descending=True,
@@ -138,7 +138,7 @@ def conversation_timeline(
             offset=0,
         ),
         CONVERSATION_CALLS.query(
-            **asked, conversation_id=conversation_id, phone_handle=phone_handle, limit=limit
+            **parameters, conversation_id=conversation_id, phone_handle=phone_handle, limit=limit
         ),
         client_id=client_id,
         sees_phones=sees_phones,

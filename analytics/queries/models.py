@@ -123,7 +123,7 @@ def usage_comparison(
     Raises:
         UnknownClient: there is no such client.
     """
-    asked = {
+    parameters = {
         "client_id": client_id,
         "first_date": days.first,
         "last_date": days.last,
@@ -132,7 +132,7 @@ def usage_comparison(
         "now": now,
     }
     compared, models = database.read(
-        COMPARED_DAYS.query(**asked), USAGE_COMPARISON.query(**asked), client_id=client_id
+        COMPARED_DAYS.query(**parameters), USAGE_COMPARISON.query(**parameters), client_id=client_id
     )
     if not compared.records:
         raise UnknownClient(f"no client has the id {client_id}")

@@ -178,7 +178,7 @@ _USAGE = f"""
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """All that the Overview page shows, from one snapshot of the database."""
+    """The numbers of the Overview page, from one snapshot of the database."""
 
     client: Client
     period: Period
@@ -186,16 +186,16 @@ class Overview:
     last_day: date
     """Of the period; today, unless other days were chosen."""
     order: Unit
-    """What `models` and `conversations` are the first by."""
+    """What `models` and `conversations` are sorted by."""
     compared: ComparedDays
-    """With which days the summary compares them."""
+    """The days that the summary compares with."""
     summary: "pd.DataFrame"
     daily: "pd.DataFrame"
     weekly: "pd.DataFrame"
     models: "pd.DataFrame"
     conversations: "pd.DataFrame"
     own_priced: Sequence[OwnPriced]
-    """The models that cost something else by the public list."""
+    """Models whose cost by the public list is another."""
     has_many_pending: bool
     sees_phones: bool = False
     """Whether phones and names are whole, or masked."""
@@ -208,7 +208,7 @@ class Overview:
 
 def overview_queries(client_id: UUID, period: Period, now: datetime, order: Unit = "tokens") -> list[Query]:
     """All that load_overview() asks."""
-    asked = _asked(client_id, period, now)
+    common = _parameters(client_id, period, now)
     functions = _functions(client_id, period, now, order)
     return [
         Query(
@@ -216,16 +216,16 @@ def overview_queries(client_id: UUID, period: Period, now: datetime, order: Unit
             " coalesce(%(last_date)s, (%(now)s at time zone timezone)::date),"
             " (select count(*) from (select from usage_pending limit %(many)s + 1) as few) > %(many)s"
             " from clients where id = %(client_id)s",
-            parameters=asked | {"many": MANY_PENDING},
+            parameters=common | {"many": MANY_PENDING},
         ),
-        Query(statement=SUMMARY_DAYS, parameters=asked),
-        Query(statement=_USAGE, parameters=asked),
+        Query(statement=SUMMARY_DAYS, parameters=common),
+        Query(statement=_USAGE, parameters=common),
         Query(statement=stored.LOAD),
         *(function.query(**parameters) for function, parameters in functions.values()),
     ]
 
 
-def _asked(client_id: UUID, period: Period, now: datetime) -> dict[str, Any]:
+def _parameters(client_id: UUID, period: Period, now: datetime) -> dict[str, Any]:
     return {"client_id": client_id, "days": period.days, "last_date": period.last, "now": now}
 
 
@@ -233,13 +233,13 @@ def _functions(
     client_id: UUID, period: Period, now: datetime, order: Unit
 ) -> Mapping[str, tuple[SqlFunction, dict[str, Any]]]:
     """The frames of an Overview: the function of each, and its parameters."""
-    asked = _asked(client_id, period, now)
+    common = _parameters(client_id, period, now)
     return {
-        "summary": (USAGE_SUMMARY, asked),
-        "daily": (DAILY_USAGE, asked | {"days": period.chart_days}),
-        "weekly": (WEEKLY_EVOLUTION, asked | {"weeks": period.weeks}),
-        "models": (USAGE_BY_MODEL, asked),
-        "conversations": (USAGE_BY_CONVERSATION, asked | {"limit": TOP_CONVERSATIONS, "order": order}),
+        "summary": (USAGE_SUMMARY, common),
+        "daily": (DAILY_USAGE, common | {"days": period.chart_days}),
+        "weekly": (WEEKLY_EVOLUTION, common | {"weeks": period.weeks}),
+        "models": (USAGE_BY_MODEL, common),
+        "conversations": (USAGE_BY_CONVERSATION, common | {"limit": TOP_CONVERSATIONS, "order": order}),
     }
 
 
@@ -252,7 +252,7 @@ def load_overview(
     *,
     sees_phones: bool = False,
 ) -> Overview:
-    """All that the Overview page needs, in one network round trip and from one snapshot.
+    """Reads the Overview page in one network round trip, from one snapshot.
 
     `daily` and `weekly` end with the period, and begin before it where it is shorter than their charts.
 
@@ -289,7 +289,7 @@ def load_overview(
 
 
 def by_amount(frame: "pd.DataFrame", order: Unit) -> "pd.DataFrame":
-    """The rows with the most tokens, or the highest known cost, first; where they tie the other decides."""
+    """Sorts by tokens or known cost, the most first; the other one breaks ties."""
     columns = ["total_cost", "total_tokens"] if order == "cost" else ["total_tokens", "total_cost"]
     return frame.sort_values(columns, ascending=False, kind="stable", ignore_index=True)
 

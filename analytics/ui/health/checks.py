@@ -112,7 +112,7 @@ def _check(check: Check) -> None:
     remedy = (
         f"  \n:gray[:material/subdirectory_arrow_right: {_sentence(check.remedy)}]" if check.remedy else ""
     )
-    finding.markdown(f"{_sentence(check.found)}{remedy}")
+    finding.markdown(f"{_sentence(check.finding)}{remedy}")
 
 
 def _sentence(text: str) -> str:
