@@ -38,7 +38,7 @@ def test_a_client_without_calls_fails_with_a_remedy(database: Database) -> None:
     result = run(database, "doctor", "--client", "Acme")
 
     assert result.exit_code == 1
-    assert "fail    Calls in these days: this client has no call at all" in result.output
+    assert "fail    Calls in these days: this client has no calls" in result.output
     assert "-> check that the application tracks its calls" in result.output
     assert str(client_id) in result.output
     assert "Bolt" not in result.output
