@@ -291,6 +291,12 @@ def test_a_database_of_another_version_is_said(database: Database) -> None:
     assert "python -m analytics migrate" in check.remedy
 
 
+def test_what_a_file_made_that_is_no_more_may_be_gone(database: Database) -> None:
+    execute(database, "insert into applied_sql (name, makes) values ('functions/earlier', '{earlier()}')")
+
+    assert of_installation(database)["Database and migrations"].state == "ok"
+
+
 def test_what_the_first_main_made_lacks_what_came_since(empty_database: Database) -> None:
     install_first_main(empty_database)
 

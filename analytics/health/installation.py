@@ -166,7 +166,10 @@ def _differences(applied: Mapping[str, Applied], tables: Sequence[str]) -> tuple
     """What is not there: files, or what is gone of those that were applied; and files that are other ones."""
     pending = pending_files(applied)
     never = [file.name for file in pending if file.name not in applied]
-    gone = [*tables, *(name for known in applied.values() for name in known.missing)]
+    gone = [
+        *tables,
+        *(name for file in pending if file.name in applied for name in applied[file.name].missing),
+    ]
     # Without their tables functions are not worth a word.
     migrations = [file.name for file in pending if file.is_migration]
     return migrations or [*never, *gone], [file.name for file in pending if file.name not in never]
