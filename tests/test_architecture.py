@@ -93,6 +93,17 @@ def test_folders_of_pages_do_not_import_each_other() -> None:
         assert imported <= allowed, f"{path} imports {imported - allowed}"
 
 
+def test_no_name_of_a_package_hides_one_of_its_modules() -> None:
+    for facade in PROJECT_DIRECTORY.glob("analytics/**/__init__.py"):
+        package = ".".join(facade.parent.relative_to(PROJECT_DIRECTORY).parts)
+        modules = {path.stem for path in facade.parent.glob("*.py")}
+        modules |= {path.parent.name for path in facade.parent.glob("*/__init__.py")}
+        for node in ast.walk(ast.parse(facade.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module != package:
+                names = {alias.asname or alias.name for alias in node.names}
+                assert not names & modules, f"{package}: {names & modules}"
+
+
 def test_only_one_module_uses_the_session_state() -> None:
     using = [path.name for path in SOURCES if "session_state" in path.read_text(encoding="utf-8")]
     assert using == ["state.py"]
