@@ -245,13 +245,13 @@ def whole_phones(kind: str, name: str) -> str:
 
 
 @pytest.fixture
-def tenants(configured: Database) -> Database:
+def populated(configured: Database) -> Database:
     fill(configured)
     return configured
 
 
 @pytest.fixture(scope="module")
-def tenants_to_read(clones: Clones, migrated_template: str) -> Iterator[Database]:
+def populated_to_read(clones: Clones, migrated_template: str) -> Iterator[Database]:
     """One for all tests that only read."""
     with clones.copy(migrated_template) as database:
         fill(database)
@@ -279,16 +279,16 @@ def fill(database: Database) -> None:
 
 
 @pytest.fixture
-def headers(tenants: Database) -> dict[str, dict[str, str]]:
+def headers(populated: Database) -> dict[str, dict[str, str]]:
     """What each of WHO sends along."""
     keys = {
-        "revoked key": create_key(tenants, "Acme", "read", "test"),
-        "read key": create_key(tenants, "Acme", "read", "test"),
-        "write key": create_key(tenants, "Acme", "write", "test"),
-        "other's read key": create_key(tenants, "Umbra", "read", "test"),
-        "other's write key": create_key(tenants, "Umbra", "write", "test"),
+        "revoked key": create_key(populated, "Acme", "read", "test"),
+        "read key": create_key(populated, "Acme", "read", "test"),
+        "write key": create_key(populated, "Acme", "write", "test"),
+        "other's read key": create_key(populated, "Umbra", "read", "test"),
+        "other's write key": create_key(populated, "Umbra", "write", "test"),
     }
-    revoke_key(tenants, keys["revoked key"].split("_")[1])
+    revoke_key(populated, keys["revoked key"].split("_")[1])
     people = {
         who: {"Cookie": f"_streamlit_user={email}", "X-Forwarded-Email": email}
         for who, email in EMAILS.items()
@@ -325,7 +325,7 @@ def declared_routes(router: Any) -> Iterator[Route | APIRoute]:
 
 
 @pytest.mark.parametrize("name", cells("page"))
-def test_pages(tenants: Database, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_pages(populated: Database, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     path, _, link = name.partition("?")
 
     def seen_by(who: str) -> str:
@@ -416,19 +416,19 @@ def ask(api: TestClient, database: Database, name: str, headers: Mapping[str, st
 
 
 @pytest.mark.parametrize("name", cells("route"))
-def test_routes(tenants: Database, headers: dict[str, dict[str, str]], name: str) -> None:
-    api = open_api(tenants)
-    assert {who: ask(api, tenants, name, headers[who]) for who in WHO} == dict(
+def test_routes(populated: Database, headers: dict[str, dict[str, str]], name: str) -> None:
+    api = open_api(populated)
+    assert {who: ask(api, populated, name, headers[who]) for who in WHO} == dict(
         zip(WHO, cells("route")[name], strict=True)
     )
 
 
 @pytest.mark.parametrize("name", cells("function"))
-def test_functions(tenants_to_read: Database, name: str) -> None:
+def test_functions(populated_to_read: Database, name: str) -> None:
     statement = STATEMENTS.get(name, f"select {name}()")
 
     def rows(client_id: UUID | None, role: str | None) -> list[tuple[Any, ...]] | None:
-        with psycopg.connect(dsn(tenants_to_read.url)) as connection:
+        with psycopg.connect(dsn(populated_to_read.url)) as connection:
             # Some write; all is taken back.
             connection.execute("set transaction read write")
             # As for a key; else the owner, with whom all are compared, would see more of a row than others.

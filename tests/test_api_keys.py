@@ -185,7 +185,7 @@ def test_not_ready_while_the_database_is_away(database: Database) -> None:
         far.close()
 
 
-def test_metrics_count_and_name_no_tenant(database: Database, api: TestClient) -> None:
+def test_metrics_count_and_name_no_client(database: Database, api: TestClient) -> None:
     client_id = factories.client(database, "Initech")
     reader, writer = bearer(database, client_id), bearer(database, client_id, "write")
     for _ in range(2):

@@ -105,7 +105,7 @@ def test_a_refusal_is_told_in_the_servers_words(database: Database, key: str) ->
         both = use_analytics(days=3, first=date(2026, 3, 1), url=address, api_key=key)
 
     assert refused.error is not None
-    assert "answered 401: a valid API key is needed" in refused.error
+    assert "answered 401: a valid API key is required" in refused.error
     assert wrong.error is not None
     assert "answered 400: days: " in wrong.error
     assert both.error is not None

@@ -35,7 +35,7 @@ START_SECONDS = 60
 """How long a start may take, the recovery after a crash included."""
 STOP_SECONDS = 20
 LOOK_EVERY_SECONDS = 0.05
-MOST_SOCKET_BYTES = 103
+MAX_SOCKET_BYTES = 103
 """Of a socket's path, wherever we run: macOS has 103, Linux 107."""
 
 log = logging.getLogger(__name__)
@@ -317,7 +317,7 @@ def _fits(directory: Path) -> bool:
         path = str(_socket(directory)).encode()
     except UnicodeEncodeError:
         return False
-    return len(path) <= MOST_SOCKET_BYTES and b"," not in path and b"\n" not in path
+    return len(path) <= MAX_SOCKET_BYTES and b"," not in path and b"\n" not in path
 
 
 def _places() -> Iterator[Path]:
