@@ -547,8 +547,8 @@ def test_conversations_get_a_row_with_their_name_and_phone(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"columns": {"tokens": "model"}}, 'there is no "tokens" to fill: there are id, created_at,'),
-        ({"constants": {"price": "1"}}, 'there is no "price" to fill'),
+        ({"columns": {"tokens": "model"}}, 'unknown field "tokens"; allowed: id, created_at,'),
+        ({"constants": {"price": "1"}}, 'unknown field "price"; allowed: id, created_at'),
         ({"columns": {"phone": "Phone"}}, 'has no column "Phone" for phone: it has "created_at", "source"'),
         ({"timezone": "Mars/Base"}, 'unknown time zone "Mars/Base"'),
         ({"timezone": "America"}, 'unknown time zone "America"'),
@@ -569,8 +569,8 @@ def test_options_that_cannot_be(log: Path, options: dict[str, Any], message: str
     [
         ("", "is empty"),
         ("\n \n", "is empty"),
-        ("source,model\nopenai,gpt-4\n", "nothing says what created_at is"),
-        ("created_at,model\n2025-03-18,gpt-4\n", "nothing says what source is"),
+        ("source,model\nopenai,gpt-4\n", "no column fills created_at"),
+        ("created_at,model\n2025-03-18,gpt-4\n", "no column fills source"),
         ("created_at,source,source\n2025-03-18,a,b\n", 'more than one column "source"'),
         ("created_at,source\n2025-03-18,openai\n", "nothing says how much was used"),
         ('created_at,"source\n', "the header of"),

@@ -68,7 +68,7 @@ def test_the_command_shows_then_corrects_then_undoes(database: Database, acme: U
         result = run(database, "reprice", "--client", "Acme", *THIS_DAY, *again)
         assert result.exit_code == 0
         assert result.output.splitlines()[-1] == (
-            "nothing to correct: each call costs what it is booked with, or keeps it"
+            "nothing to correct: each call costs what it is booked with, or keeps its cost"
         )
 
     listed = run(database, "corrections", "--client", "Acme")

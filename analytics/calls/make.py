@@ -1,7 +1,6 @@
 """One call as an application describes it, checked and priced: the line that becomes its row.
 
-Whoever takes calls (log_usage() in the application, the API over HTTP) makes them here, so that a call is the
-same row whichever way it came.
+The tracker, the API and the import make their calls here, so a call is the same row whichever way it comes.
 """
 
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ from analytics.calls.validation import (
 )
 from analytics.pricing.price_list import PriceList, unpriced
 
-# Of a cost that was given: no list is behind it.
+# The price of a cost that the application gave: no list is behind it.
 _NO_PRICE: Mapping[str, str] = {}
 
 
@@ -33,7 +32,7 @@ class Call(NamedTuple):
 
     id: UUID
     line: str
-    """As records.copy_line() writes it."""
+    """As row.copy_line() writes it."""
     is_unpriced: bool
 
 
@@ -62,32 +61,32 @@ def make_call(
     client, source, model, names = checked_names(client_id, conversation_id, phone, source, model)
     at = datetime.now(UTC) if created_at is None else checked_instant(created_at)
     call_id = new_id() if id is None else checked_id(client, id)
-    used, kept, missing = read_usage(usage)
+    amounts, extra, missing = read_usage(usage)
     if metadata is not None:
-        kept = {**checked_metadata(metadata), **kept}
+        extra = {**checked_metadata(metadata), **extra}
     if duration_seconds is not None:
-        used = used._replace(
+        amounts = amounts._replace(
             duration_seconds=checked_amount("duration_seconds", duration_seconds, MAX_SECONDS)
         )
-    if used.duration_seconds is not None:
-        kept = {**kept, "duration_seconds": json_number(used.duration_seconds)}
+    if amounts.duration_seconds is not None:
+        extra = {**extra, "duration_seconds": json_number(amounts.duration_seconds)}
         missing = None
     if tokens_estimated:
-        kept = {**kept, "tokens_estimated": True}
+        extra = {**extra, "tokens_estimated": True}
     if service_tier is not None:
-        kept = {**kept, "service_tier": checked_text("service_tier", service_tier)}
+        extra = {**extra, "service_tier": checked_text("service_tier", service_tier)}
     if cost_usd is not None:
         amount, basis, price = checked_amount("cost_usd", cost_usd, MAX_COST_USD), "given", _NO_PRICE
     else:
         if missing is not None:
-            kept = {**kept, USAGE_MISSING: missing}
+            extra = {**extra, USAGE_MISSING: missing}
             cost = unpriced(missing)
         else:
             cost = prices.cost(
                 source=source,
                 model=model,
                 at=at,
-                usage=used,
+                usage=amounts,
                 client_id=client,
                 tokens_estimated=tokens_estimated,
                 service_tier=service_tier,
@@ -96,12 +95,12 @@ def make_call(
     line = copy_line(
         call_id.hex,
         at,
-        used.prompt_tokens,
-        used.completion_tokens,
-        used.total_tokens,
+        amounts.prompt_tokens,
+        amounts.completion_tokens,
+        amounts.total_tokens,
         amount,
         basis,
-        checked_json(kept, used.details, price),
+        checked_json(extra, amounts.details, price),
         names,
     )
     return Call(call_id, line, basis == "unpriced")

@@ -1,8 +1,6 @@
 """One row of usage_logs, before it is one: its limits, its ids, and its line for COPY.
 
-Whoever writes calls (the tracker, the import, the API) makes the same line, so that a call is the same row
-whichever way it came. What PostgreSQL or one of our constraints would refuse is refused here, row by row: one
-bad row never takes its batch with it.
+The tracker, the API and the import all make this line, so a call is the same row whichever way it comes.
 """
 
 import json
@@ -26,10 +24,10 @@ EARLIEST = datetime(MIN_YEAR, 1, 1, tzinfo=UTC)
 LATEST = datetime(MAX_YEAR + 1, 1, 1, tzinfo=UTC)
 
 USAGE_MISSING = "usage_missing"
-"""In the metadata: why nothing is known of what the call used, so that no list ever takes it for nothing."""
+"""Key of the metadata: why the usage of a call is unknown. Such a call is unpriced, not free."""
 
 UNASSIGNED_CLIENT = UUID(int=0)
-"""Of calls that name no client: unassigned_client_id() of the database."""
+"""The client of calls that name none: unassigned_client_id() of the database."""
 
 _NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -54,11 +52,11 @@ class Row(NamedTuple):
     source: str
     model: str | None
     client_id: str | None
-    """None where the database is to put the unassigned client."""
+    """None: the database puts the unassigned client there."""
     conversation_id: str | None
     phone: str | None
     conversation_name: str | None
-    """Where that is what the application calls it by."""
+    """The application's own name of the conversation, where that is no UUID."""
 
 
 def copy_line(
@@ -79,7 +77,7 @@ def copy_line(
     """
     if metadata is None:
         metadata = _NULL
-    elif "\\" in metadata:  # all that needs escaping in JSON, which writes its control characters with one
+    elif "\\" in metadata:  # JSON has no other character that COPY escapes
         metadata = metadata.replace("\\", r"\\")
     return (
         f"{call_id}\t{created_at.isoformat()}\t{prompt_tokens}\t{completion_tokens}\t{total_tokens}\t"
@@ -96,13 +94,13 @@ def copy_names(
     phone: str | None,
     conversation_name: str | None,
 ) -> str:
-    """What a line says of a call beside its numbers."""
+    """The fields of a line that name things: source, model, client, conversation, phone."""
     texts = (source, model, client_id, conversation_id, phone, conversation_name)
     return "\t".join(_NULL if text is None else text.translate(_ESCAPES) for text in texts)
 
 
 def row_of(line: str) -> Row:
-    """What a line of copy_line() says."""
+    """The row of a line from copy_line()."""
     (call_id, created_at, prompt, completion, total, cost, basis, metadata, source, *rest) = (
         None if field == _NULL else _ESCAPED.sub(lambda found: _UNESCAPED[found[1]], field)
         for field in line.rstrip("\n").split("\t")
@@ -122,7 +120,7 @@ def row_of(line: str) -> Row:
 
 
 def line_of(row: Row) -> str:
-    """The line that row_of() reads as this row."""
+    """The line of a row: row_of() reads it back."""
     metadata = None if row.metadata is None else json.dumps(row.metadata)
     return copy_line(*row[:7], metadata, copy_names(*row[8:]))
 
@@ -134,7 +132,7 @@ def moved_line(line: str, created_at: datetime) -> str:
 
 
 def repriced_line(line: str, prices: PriceList) -> str:
-    """The line with the cost and basis that this list gives; one whose cost was given stays as it is."""
+    """The line with cost and basis by this list; a call whose writer gave the cost keeps it."""
     row = row_of(line)
     metadata = row.metadata or {}
     if row.cost_basis == "given":
@@ -170,7 +168,7 @@ def price_of_row(
     metadata: Mapping[str, Any] | None,
     created_at: datetime,
 ) -> Cost:
-    """What the list says of a call by what its row keeps."""
+    """The cost of a stored call by this list."""
     metadata = metadata or {}
     if reason := metadata.get(USAGE_MISSING):
         return unpriced(str(reason))
@@ -194,7 +192,7 @@ def price_of_row(
 
 
 def _is_count(value: object) -> bool:
-    # Metadata may come from other writers, who may have meant something else by the name.
+    # Other writers may use the same name in the metadata for something else.
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
@@ -215,14 +213,14 @@ def is_uuid(text: str) -> bool:
 
 
 def call_uuid(client_id: UUID, key: str) -> UUID:
-    """The id of the call that the application knows by another key than a UUID."""
+    """The id of a call whose application gives it a key that is no UUID."""
     return uuid5(client_id, f"usage log {key}")
 
 
 # Many calls of few conversations.
 @lru_cache(maxsize=10_000)
 def conversation_uuid(client_id: UUID, name: str) -> UUID:
-    """The id of the conversation that the application knows by a name that is no UUID."""
+    """The id of a conversation whose application gives it a name that is no UUID."""
     return uuid5(client_id, f"conversation {name}")
 
 

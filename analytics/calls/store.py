@@ -1,7 +1,7 @@
-"""Calls into usage_logs, each once, and their conversations along.
+"""Inserts calls into usage_logs, each once, and their conversations.
 
-COPY alone cannot pass over rows that are there already: store_lines() copies into a temporary table, and
-inserts from there what is new. store_new_lines() is faster, and only for calls that are all new.
+COPY cannot skip rows that exist: store_lines() copies into a temporary table and inserts the new ones from
+there. store_new_lines() is faster, for calls that are all new.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -150,15 +150,15 @@ class Stored:
     unpriced: int
     """Part of `stored`."""
     known_before: Sequence[UUID]
-    """Ids of calls that were there before. Of several lines with one id the first is stored, and not here."""
+    """Ids of calls that were there before. Of several lines with one id the first is stored, not listed."""
     unknown_clients: list[tuple[UUID, UUID]]
     """Client and id of calls that were not stored because there is no such client."""
 
 
 def store_new_lines(connection: "psycopg.Connection[Any]", lines: Sequence[str]) -> Stored:
-    """Stores what store_lines() would, a fifth faster, if all calls are new and all clients known.
+    """Does what store_lines() does, a fifth faster, where all calls are new and all clients exist.
 
-    Else one of psycopg's errors comes through, and nothing of the connection's transaction can be kept.
+    Otherwise one of psycopg's errors is raised, and the transaction has to be rolled back.
     """
     rows: list[str] = []
     parties: dict[str, str] = {}
@@ -167,7 +167,7 @@ def store_new_lines(connection: "psycopg.Connection[Any]", lines: Sequence[str])
         row, _, _name = line.rpartition("\t")
         rows.append(row)
         *_, cost_basis, _metadata, _source, _model, party = line.split("\t", 10)
-        # For a conversation the first of several equal lines tells as much as all of them.
+        # One line of several with the same conversation is enough.
         parties.setdefault(party, line)
         unpriced += cost_basis == "unpriced"
     # By id, as store_lines() does, so that writers of the same rows wait for each other and not in a circle.
@@ -182,7 +182,7 @@ def store_new_lines(connection: "psycopg.Connection[Any]", lines: Sequence[str])
 
 
 def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> Stored:
-    """Stores lines of records.copy_line() in the connection's transaction; psycopg's errors come through."""
+    """Stores lines of row.copy_line() in the connection's transaction; raises psycopg's errors."""
     _receive(connection, lines)
     with connection.pipeline():
         unknown = connection.execute(_REMOVE_UNKNOWN_CLIENTS)

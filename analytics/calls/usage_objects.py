@@ -1,8 +1,8 @@
-"""What a call used, from what the provider's package says of it: an object, or the dict that it was made of.
+"""Reads the usage of a call from the usage object of a provider's SDK, or from the same as a dict.
 
-The shapes differ in names only (`prompt_tokens` here, `input_tokens` there), so they are told apart by their
-fields, and no package is imported. Cached, reasoning, audio and image tokens are parts of the two counts, as
-the providers send them, and are never added to them.
+Providers differ in names only (`prompt_tokens`, `input_tokens`): an object is recognised by its fields.
+Cached, reasoning, audio and image tokens are parts of the two counts, as the providers send them, and are
+never added to them.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from analytics.calls.row import MAX_SECONDS
-from analytics.calls.validation import checked_amount, checked_count, shown
+from analytics.calls.validation import checked_amount, checked_count, quoted
 from analytics.errors import InvalidInput
 from analytics.pricing.price_list import Usage
 
 
 class UsageReading(NamedTuple):
-    """What was read, and what else is worth keeping."""
+    """The usage, and what else of it goes to the metadata."""
 
     usage: Usage
     metadata: dict[str, Any]
@@ -45,7 +45,7 @@ _BESIDE_INPUT = (
 _TIMES = ("prompt_time", "completion_time", "total_time", "queue_time")
 _TIMES_AS_SET = frozenset(_TIMES)
 _LONGEST = float(MAX_SECONDS)
-# All that is looked for, in objects that cannot be asked what they have.
+# Read from objects that cannot list their fields.
 _FIELDS = (
     *("prompt_tokens", "input_tokens", "completion_tokens", "output_tokens", "total_tokens", "seconds"),
     *("prompt_tokens_details", "input_tokens_details", "input_token_details", "cached_tokens_details"),
@@ -98,7 +98,7 @@ def _read(fields: Mapping[str, Any]) -> UsageReading | None:
     prompt_count = 0 if prompt is None else checked_count(prompt_name, prompt)
     completion_count = 0 if completion is None else checked_count(completion_name, completion)
     total_count = 0 if total is None else checked_count("total_tokens", total)
-    # The one part that is not told is what the other leaves of the total.
+    # A missing part is what the other one leaves of the total.
     if prompt is None and completion is not None:
         prompt_count = max(total_count - completion_count, 0)
     elif completion is None and prompt is not None:
@@ -175,7 +175,7 @@ def _times(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _seconds(name: str, value: Any) -> Decimal:
     if isinstance(value, str):
-        raise InvalidInput(f"{name} must be a number, not the text {shown(value)}")
+        raise InvalidInput(f"{name} must be a number, not the text {quoted(value)}")
     return checked_amount(name, value, MAX_SECONDS)
 
 

@@ -90,7 +90,7 @@ def _checked_client(client_id: UUID | str | None) -> str | None:
     if client_id is None or isinstance(client_id, UUID):
         return None if client_id is None else str(client_id)
     if not isinstance(client_id, str) or not is_uuid(client_id.strip()):
-        raise InvalidInput(f"client_id must be the UUID of a client, not {shown(client_id)}")
+        raise InvalidInput(f"client_id must be the UUID of a client, not {quoted(client_id)}")
     return str(UUID(client_id.strip()))
 
 
@@ -154,7 +154,7 @@ def checked_text(argument: str, text: str | None) -> str | None:
 def checked_instant(created_at: datetime) -> datetime:
     """The time of a call, which has a time zone."""
     if not isinstance(created_at, datetime) or created_at.utcoffset() is None:
-        raise InvalidInput(f"created_at must be a datetime with a time zone, not {shown(created_at)}")
+        raise InvalidInput(f"created_at must be a datetime with a time zone, not {quoted(created_at)}")
     if not EARLIEST <= created_at < LATEST:
         raise InvalidInput(f"created_at must be between {EARLIEST.year} and {LATEST.year}, not {created_at}")
     return created_at
@@ -164,9 +164,9 @@ def checked_amount(argument: str, value: Decimal | float | str, most: Decimal) -
     """A number from 0 to `most`, as a number or as the text of one, rounded to the decimals of a cost."""
     amount = number_in(value)
     if amount is None:
-        raise InvalidInput(f"{argument} must be a number, not {shown(value)}")
+        raise InvalidInput(f"{argument} must be a number, not {quoted(value)}")
     if not amount.is_finite() or not 0 <= amount <= most:
-        raise InvalidInput(f"{argument} must be between 0 and {most:,}, not {shown(value)}")
+        raise InvalidInput(f"{argument} must be between 0 and {most:,}, not {quoted(value)}")
     return rounded(amount)
 
 
@@ -177,7 +177,7 @@ def checked_count(argument: str, value: Any) -> int:
     number = None if isinstance(value, bool) else _whole_number(value)
     if number is None or not 0 <= number <= MAX_TOKENS:
         raise InvalidInput(
-            f"{argument} must be a whole number between 0 and {MAX_TOKENS:,}, not {shown(value)}"
+            f"{argument} must be a whole number between 0 and {MAX_TOKENS:,}, not {quoted(value)}"
         )
     return number
 
@@ -248,7 +248,7 @@ def _price_json(*price: tuple[str, str]) -> str:
     return f'"price":{_encode_json(dict(price))}'
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """The value as a message quotes it: the beginning of a long one."""
     try:
         text = str(value) if isinstance(value, Decimal) else repr(value)

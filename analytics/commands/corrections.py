@@ -44,7 +44,7 @@ _NUMBERS = (
 @click.option("--to", "last_date", required=True, metavar="DATE", help="Last day, included.")
 @click.option("--source", help="Only calls of this one, such as openai.")
 @click.option("--model", help="Only calls of this one, such as gpt-4.")
-@click.option("--apply", "is_applied", is_flag=True, help="Corrects the booked costs, which else stay.")
+@click.option("--apply", "is_applied", is_flag=True, help="Corrects the booked costs, which otherwise stay.")
 @click.option("--reason", help="Why; kept with the correction.")
 @click.option("--by", help="Who; kept with the correction.  [default: the user of this machine]")
 def reprice(
@@ -57,7 +57,7 @@ def reprice(
     reason: str | None,
     by: str | None,
 ) -> None:
-    """Shows what calls are booked with, and what they would cost by the price lists as they are now."""
+    """Shows the booked costs of calls beside what they would cost by today's price lists."""
     days = days_of(first_date, last_date)
     if is_applied and reason is None:
         raise InvalidInput('--apply needs --reason "why", which is kept with the correction')
@@ -73,7 +73,9 @@ def reprice(
 
 @click.command()
 @click.option("--client", help="Only those of this one: name or id.")
-@click.option("--undo", "undone_id", metavar="ID", help="Gives the calls of this one what they had before.")
+@click.option(
+    "--undo", "undone_id", metavar="ID", help="Gives the calls of this correction their old costs back."
+)
 @click.option("--by", help="Who undoes it.  [default: the user of this machine]")
 def corrections(client: str | None, undone_id: str | None, by: str | None) -> None:
     """Lists the corrections of booked costs, the newest first, or undoes one."""
@@ -101,7 +103,7 @@ def _result_lines(result: CorrectionResult) -> Iterator[str]:
     yield from _table_lines(result.repricing)
     if result.skipped_count:
         calls = counted(result.skipped_count, "call")
-        yield f"{calls} changed meanwhile and kept what they have: run it again to price them anew"
+        yield f"{calls} changed at the same time and stay as they are: run it again to reprice them"
     if correction := result.correction:
         calls = counted(correction.request_count, "call")
         yield f"corrected {calls} from {_before_and_after(correction)}"
@@ -135,7 +137,7 @@ def _undo_lines(result: UndoResult) -> Iterator[str]:
         yield f"{counted(result.deleted_count, 'call')} deleted since"
 
 
-_NOTHING_TO_CORRECT = "nothing to correct: each call costs what it is booked with, or keeps it"
+_NOTHING_TO_CORRECT = "nothing to correct: each call costs what it is booked with, or keeps its cost"
 
 
 def _table_lines(repricing: Repricing) -> Iterator[str]:

@@ -49,17 +49,17 @@ def spool_lines(file: Path | None) -> Iterator[str]:
     """
     settings = config.tracker_settings()
     path = file or settings.spool_path
-    with _in_a_sentence(path):
+    with _sqlite_errors_explained(path):
         if not path.exists():
             yield f"nothing is waiting: there is no spool at {path}"
         else:
-            yield from _shown(path, settings.spool_max_calls)
+            yield from _lines_of(path, settings.spool_max_calls)
         for other in sorted(path.parent.glob("*.db")):
             if other != path:
-                yield from _shown_of_another(other, settings.spool_max_calls)
+                yield from _lines_of_another(other, settings.spool_max_calls)
 
 
-def _shown(path: Path, max_calls: int) -> Iterator[str]:
+def _lines_of(path: Path, max_calls: int) -> Iterator[str]:
     with closing(_open(path, max_calls)) as spool:
         waiting = counted(spool.waiting(), "call")
         yield f"{waiting} waiting in {path}, which holds {spool.max_calls:,} at most"
@@ -72,9 +72,9 @@ def _shown(path: Path, max_calls: int) -> Iterator[str]:
             yield 'ship them with "python -m analytics spool --replay"'
 
 
-def _shown_of_another(path: Path, max_calls: int) -> Iterator[str]:
+def _lines_of_another(path: Path, max_calls: int) -> Iterator[str]:
     try:
-        with _in_a_sentence(path), closing(_open(path, max_calls)) as spool:
+        with _sqlite_errors_explained(path), closing(_open(path, max_calls)) as spool:
             if count := spool.waiting() + spool.count_set_aside():
                 yield f"{counted(count, 'call')} in the spool of another database: --file {path}"
     except InvalidInput as error:
@@ -90,7 +90,7 @@ def replay_lines(file: Path | None) -> Iterator[str]:
     """
     settings = config.tracker_settings()
     path = file or settings.spool_path
-    with _in_a_sentence(path):
+    with _sqlite_errors_explained(path):
         if not path.exists():
             yield f"nothing to ship: there is no spool at {path}"
             return
@@ -104,15 +104,15 @@ def replay_lines(file: Path | None) -> Iterator[str]:
         except (sqlite3.Error, OSError) as error:
             if is_busy(error):
                 raise
-            yield from _sent_from_a_copy(path, error)
+            yield from _ship_from_copy(path, error)
             return
         with closing(Shipper(spool, open_ready_database)) as shipper:
             shipper.ship()
             shipper.fold()
-            yield from _told(shipper, spool)
+            yield from _result_lines(shipper, spool)
 
 
-def _told(shipper: Shipper, spool: Spool) -> Iterator[str]:
+def _result_lines(shipper: Shipper, spool: Spool) -> Iterator[str]:
     shipped = shipper.shipped
     yield (
         f"{counted(shipped.stored, 'call')} stored, {shipped.already_there:,} there already, "
@@ -128,7 +128,7 @@ def _told(shipper: Shipper, spool: Spool) -> Iterator[str]:
         yield f"{counted(count, 'call')} set aside: {error}"
 
 
-def _sent_from_a_copy(path: Path, why: Exception) -> Iterator[str]:
+def _ship_from_copy(path: Path, why: Exception) -> Iterator[str]:
     """Ships what can be read in a file that cannot be written, or that is damaged."""
     with tempfile.TemporaryDirectory(prefix="usage-spool-") as directory:
         copy = Path(directory) / path.name
@@ -170,7 +170,7 @@ def _open(path: Path, max_calls: int) -> Spool:
 
 
 @contextmanager
-def _in_a_sentence(path: Path) -> Iterator[None]:
+def _sqlite_errors_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from analytics.calls.validation import number_in, shown
+from analytics.calls.validation import number_in, quoted
 from analytics.errors import InvalidInput
 
 TARGETS = (
@@ -76,7 +76,7 @@ class CallParser:
             return instant.astimezone(UTC)
         except (ValueError, OverflowError, TypeError):
             raise InvalidInput(
-                f"created_at must be a time such as 2026-03-18T12:00:00Z, not {shown(value)}"
+                f"created_at must be a time such as 2026-03-18T12:00:00Z, not {quoted(value)}"
             ) from None
 
 

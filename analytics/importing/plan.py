@@ -1,4 +1,4 @@
-"""What of a file fills what of a call: decided, and refused, before anything is read or created."""
+"""Decides which column fills which argument of a call, before anything is read or created."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def plan_import(
     constants: Mapping[str, str] | None = None,
     timezone: str = "UTC",
 ) -> ImportPlan:
-    """Looks at the file and says what would fill what.
+    """Looks at the file's columns and maps them to the arguments of a call.
 
     `columns` maps a target to a column of the file; a column that is called like a target fills it by itself,
     unless there is a constant for it. A constant fills what has no column, and the empty values of one.
@@ -46,7 +46,7 @@ def plan_import(
     columns, constants = dict(columns or {}), dict(constants or {})
     for target in (*columns, *constants):
         if target not in TARGETS:
-            raise InvalidInput(f'there is no "{target}" to fill: there are {", ".join(TARGETS)}')
+            raise InvalidInput(f'unknown field "{target}"; allowed: {", ".join(TARGETS)}')
     try:
         zone = ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):  # what zoneinfo raises for "Mars/Base", "../etc" and "America"
@@ -66,7 +66,7 @@ def plan_import(
             raise InvalidInput(f'{path} has more than one column "{name}": rename all but one')
     for target in ("created_at", "source"):
         if target not in columns and target not in constants:
-            raise InvalidInput(f"nothing says what {target} is: map one of {path}'s columns to it, {listed}")
+            raise InvalidInput(f"no column fills {target}: map one of {path}'s columns to it, {listed}")
     # Left out by mistake it could not be mended by importing again: the rows would be there already.
     if not any(target in columns or target in constants for target in QUANTITIES):
         raise InvalidInput(

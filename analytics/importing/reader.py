@@ -32,7 +32,7 @@ csv.field_size_limit(MAX_LINE_BYTES)
 
 
 class Record(NamedTuple):
-    """One record of a file; either `values`, in the order that was asked for, or the `reason` for none."""
+    """One record of a file; either `values`, in the order of the columns, or the `reason` for none."""
 
     line_number: int
     digest: bytes
@@ -64,12 +64,12 @@ class LogFile:
 
     def records(
         self,
-        wanted: Sequence[str],
+        columns: Sequence[str],
         *,
         salt: bytes = b"",
         progress: Callable[[int], object] = lambda read_bytes: None,
     ) -> Iterator[Record]:
-        """The records, each with the values of the columns `wanted`; `salt` goes into each digest.
+        """The records, each with the values of these columns; `salt` goes into each digest.
 
         `progress` receives how many bytes (compressed ones of a `.gz`) were read since the last time.
 
@@ -77,7 +77,7 @@ class LogFile:
             InvalidInput: the file went away, or its compression is broken.
         """
         with self._lines() as lines:
-            parsed = self._json_values(lines, wanted) if self.is_json else self._csv_values(lines, wanted)
+            parsed = self._json_values(lines, columns) if self.is_json else self._csv_values(lines, columns)
             running = hashlib.sha256(salt)
             reported = 0
             for count, (values, reason) in enumerate(parsed, start=1):
@@ -109,10 +109,10 @@ class LogFile:
         raise InvalidInput(f"{self.path} has no header")
 
     def _csv_values(
-        self, lines: "_Lines", wanted: Sequence[str]
+        self, lines: "_Lines", columns: Sequence[str]
     ) -> Iterator[tuple[Sequence[str] | None, str]]:
         width = len(self.columns)
-        pick = _picker([self.columns.index(name) for name in wanted])
+        pick = _picker([self.columns.index(name) for name in columns])
         header_is_ahead = True
         for fields, reason in self._csv_records(lines):
             if header_is_ahead and fields:
@@ -149,10 +149,10 @@ class LogFile:
         return list(names)
 
     def _json_values(
-        self, lines: "_Lines", wanted: Sequence[str]
+        self, lines: "_Lines", columns: Sequence[str]
     ) -> Iterator[tuple[Sequence[Any] | None, str]]:
         for value, reason in _json_records(lines):
-            yield ([_at_path(value, name) for name in wanted] if value is not None else None), reason
+            yield ([_at_path(value, name) for name in columns] if value is not None else None), reason
 
 
 class _Lines:

@@ -1,8 +1,7 @@
-"""Calls into usage_logs by COPY, a batch a transaction, and rejects into a file.
+"""Stores the calls of a file, a batch per transaction, and writes rejected rows to a file.
 
-A row's id comes from its client and from the content of the file up to that row, and from nothing else. So
-the same file twice adds nothing, a log that has grown since adds only its new rows, and an import that broke
-off is simply run again.
+A row's id comes only from its client and the content of the file up to that row. So importing a file again
+adds nothing, a log that has grown adds its new rows, and an import that broke off is run again.
 """
 
 import csv
@@ -75,7 +74,7 @@ def import_file(
 
 
 class _Import:
-    """One run over a file, and what it found."""
+    """One run over a file, and its report."""
 
     def __init__(
         self,
@@ -97,7 +96,7 @@ class _Import:
         )
 
     def calls(self, *, report: bool) -> Iterator[tuple[datetime, Call]]:
-        """Times and calls in the file's order; counts and rejects the others if this is to be reported."""
+        """Times and calls in the file's order. With `report` it counts rows and writes the rejected ones."""
         wanted = list(self._plan.columns.values())
         for record in self._plan.file.records(wanted, salt=self._client_id.bytes, progress=self._progress):
             self.report.read += report
@@ -120,7 +119,7 @@ class _Import:
             return str(error)
 
     def store(self, *, shift_by: timedelta) -> None:
-        # While PostgreSQL stores a batch the next one is read: together they take no longer than the slower.
+        # The next batch is read while PostgreSQL stores one: both take as long as the slower one.
         with ThreadPoolExecutor(max_workers=1) as storing:
             under_way: Future[None] | None = None
             for batch in self._batches(shift_by):
@@ -164,7 +163,7 @@ class _Import:
 
 
 class _Rejects:
-    """The file of rejected rows. It is there only if there are some, and tells of the last run."""
+    """The file of rejected rows of the last run; there is none without rejects."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

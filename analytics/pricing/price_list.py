@@ -4,8 +4,8 @@ Matching is exact. Only a dated snapshot goes by its base name (`gpt-4-0613` by 
 `gpt-4.1` and `gpt-4-turbo` are never priced as `gpt-4`. In each list the model's own name goes before its
 base name, and that before `*`. A client's price of a base name is what was agreed for the model, and covers
 all its snapshots. The installation's is a price of that name: a snapshot that the public list has by its own
-name takes the public price, unless the installation prices all models of the provider (`*`) itself. What no
-list knows is `unpriced`: shown as unknown, never silently free. Money is Decimal throughout, in US dollars.
+name takes the public price, unless the installation prices all models of the provider (`*`) itself. A call
+that no list has a price for is `unpriced`: its cost is unknown, not zero. Money is Decimal, in US dollars.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -53,8 +53,8 @@ _NO_DETAILS: Mapping[str, int] = MappingProxyType({})
 # Reasoning is output like any other.
 _PARTS_OF_RATES = {"cached_tokens", "reasoning_tokens"}
 _AUDIO_PARTS = ("prompt_audio_tokens", "completion_audio_tokens", "cached_audio_tokens")
-# Names come from users, so there may be any number of them.
-_MOST_QUOTES = 10_000
+# Names come from users: their number has no limit.
+_MAX_QUOTES = 10_000
 
 
 class Usage(NamedTuple):
@@ -65,7 +65,7 @@ class Usage(NamedTuple):
     completion_tokens: int = 0
     """All output, reasoning included."""
     total_tokens: int = 0
-    """As logged: more than the two together where a log does not divide it."""
+    """As logged; more than both together where a log does not divide it."""
     duration_seconds: Decimal | None = None
     """Of audio."""
     details: Mapping[str, int] = _NO_DETAILS
@@ -147,7 +147,7 @@ class PriceList:
         for price in prices:
             self._prices.setdefault((price.client_id, price.source, price.model), []).append(price)
         for same_name in self._prices.values():
-            # Of those that hold at a moment the one that began last.
+            # Of several that hold at one moment the one that began last decides.
             same_name.sort(
                 key=lambda price: (price.effective_from is not None, price.effective_from), reverse=True
             )
@@ -182,7 +182,7 @@ class PriceList:
         quote = self._quotes.get(key)
         if quote is None:
             quote = self._new_quote(client_id, source, model, service_tier)
-            if len(self._quotes) >= _MOST_QUOTES:
+            if len(self._quotes) >= _MAX_QUOTES:
                 self._quotes.clear()
             self._quotes[key] = quote
         return quote
@@ -199,7 +199,7 @@ class PriceList:
         return _Quote(own, source, model, tier)
 
     def _own(self, client_id: str | None, source: str, model: str) -> Iterator[ListedPrice]:
-        """In the order of their precedence."""
+        """The own prices of the model, the one that goes first at the front."""
         for owner in (client_id, None) if client_id else (None,):
             for name in (*names(model), ALL_MODELS):
                 same_name = self._prices.get((owner, source, name), ())
@@ -221,12 +221,12 @@ def _at_once(price: ListedPrice, others: Iterable[ListedPrice]) -> Iterator[List
 
 
 class _Quote:
-    """What a client pays for a model, for as long as its list lives."""
+    """Cached price lookup for one (client, source, model, tier)."""
 
     def __init__(self, own: list[ListedPrice], source: str, model: str, tier: str | None) -> None:
         self._own = own
         self._source, self._model, self._tier = source, model, tier
-        # Looked up when no price of one's own holds: loading the public list takes a quarter of a second.
+        # Looked up only where no own price holds: loading the public list takes a quarter of a second.
         self._public: PublicModel | None = None
         self._is_unknown = False
         self._price: Mapping[str, str] = {}
@@ -303,10 +303,10 @@ class _Quote:
 def _token_amount(
     usage: Usage, input_usd: Decimal, cached_usd: Decimal, output_usd: Decimal | None
 ) -> Decimal | None:
-    """US dollars by prices per token; None where they are not for such a call."""
+    """US dollars by prices per token; None where these prices do not cover the call."""
     prompt, completion, total, _, details = usage
     if not prompt and not completion and total:
-        # Not divided: that matters unless both cost the same.
+        # A total without parts has a price only where input and output cost the same.
         if output_usd is not None and output_usd != input_usd:
             return None
         prompt = total
@@ -328,12 +328,12 @@ def rounded(amount: Decimal) -> Decimal:
     exponent = int(amount.as_tuple().exponent)
     if -COST_DECIMALS <= exponent <= 0:
         return amount
-    # In as many digits as there may be: 28, as is usual, are too few for a large amount.
+    # Python's default of 28 digits is too few for a large amount.
     return amount.quantize(_LAST_DECIMAL if exponent < 0 else Decimal(1), context=_MANY_DIGITS)
 
 
 def unpriced(reason: str) -> Cost:
-    """The cost of a call that has none that anybody knows."""
+    """The cost of a call that no list has a price for."""
     return Cost(Decimal(0), "unpriced", reason, {"reason": reason})
 
 
@@ -344,10 +344,10 @@ GUIDE_PRICES = (
     ListedPrice(source="whisper", model="whisper-1", unit="minute", input_usd=Decimal("0.006")),
     ListedPrice(source="openai", model="whisper-1", unit="minute", input_usd=Decimal("0.006")),
 )
-"""The list of the guide, with which every installation begins."""
+"""The guide's list. Every installation begins with it."""
 
 DEFAULT_PRICES = PriceList(GUIDE_PRICES)
-"""The same, for whoever asks without a database."""
+"""The same as a PriceList, for use without a database."""
 
 
 def calculate_cost(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True)
 class UsageContext:
-    """What log_*() takes where it is not told; None is unknown."""
+    """Client, conversation and phone for calls that name none; None is unknown."""
 
     client_id: UUID | str | None = None
     conversation_id: UUID | str | None = None
@@ -61,7 +61,7 @@ class _Block:
 
 
 def within(outer: UsageContext, given: UsageContext) -> UsageContext:
-    """What holds where `given` is said inside of `outer`."""
+    """The context of a block with `given` inside a block with `outer`."""
     if _differ(outer.client_id, given.client_id):
         outer = NO_CONTEXT
     if _differ(outer.conversation_id, given.conversation_id):

@@ -60,10 +60,10 @@ class Shipper:
         self._unfolded = 0
 
     def ship(self) -> bool:
-        """Ships all that waits; False at once where another process is at it.
+        """Ships all that waits; False at once where another process ships.
 
         Raises:
-            DatabaseError, ConfigurationError: what could not be shipped goes on waiting.
+            DatabaseError, ConfigurationError: calls that were not shipped keep waiting.
         """
         self.look_after_spool()
         try:
@@ -77,7 +77,7 @@ class Shipper:
         return is_chosen
 
     def look_after_spool(self) -> None:
-        """Begins a new file where the spool's is gone, cut, replaced or damaged, and says what that cost.
+        """Begins a new file where the spool's is gone, cut, replaced or damaged, and logs what was lost.
 
         Any thread may do so.
         """
@@ -139,7 +139,7 @@ class Shipper:
             self._mark_shipped(before, refused)
 
     def _read_behind(self, spool: Spool, calls: Sequence[PlainCall]) -> list[PlainCall]:
-        """What waits behind `calls`, if those are many."""
+        """The next batch after `calls`, if that is a full one."""
         return spool.read_plain(BATCH_CALLS, after=_last(calls)) if len(calls) == BATCH_CALLS else []
 
     def _settle(
@@ -159,7 +159,7 @@ class Shipper:
                 self.in_memory.popleft()
 
     def _pass_on(self, calls: Sequence[tuple[str, str]]) -> None:
-        """To where the calls belong if that works by now, else straight to the database."""
+        """Puts the calls into the spool if it takes them by now, else straight into the database."""
         try:
             if self.spool is None:
                 raise OSError
@@ -172,10 +172,10 @@ class Shipper:
                 )
 
     def send(self, calls: Sequence[tuple[str, str]]) -> list[str]:
-        """Stores calls (price revision and line) that are in no spool; why those are not stored that are not.
+        """Stores calls (price revision and line) that are in no spool; an error for each that was refused.
 
         Raises:
-            DatabaseError, ConfigurationError: it did not come to that.
+            DatabaseError, ConfigurationError: the database could not be asked.
         """
         return [error for _, error in self._store([(0, *call) for call in calls])]
 
@@ -204,7 +204,7 @@ class Shipper:
         return refused
 
     def fold(self) -> None:
-        """Folds, if anything was stored since. The numbers are right without it."""
+        """Folds, if anything was stored since the last fold. Sums are exact without it."""
         if not self._unfolded:
             return
         try:

@@ -25,7 +25,7 @@ CLIENT_ATTRIBUTE = "usage.client_id"
 CONVERSATION_ATTRIBUTE = "usage.conversation_id"
 PHONE_ATTRIBUTE = "usage.phone"
 
-_MOST_RELATED = 50  # calls within one span, of which a repeat is known
+_MAX_RELATED = 50  # calls within one span, of which a repeat is known
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_OUTPUT_CHARACTERS = 10_000_000
 
@@ -38,7 +38,7 @@ _CALL_OPERATIONS = frozenset(
 _OPERATION = ("gen_ai.operation.name", "openinference.span.kind")
 _CONVERSATION = ("gen_ai.conversation.id", "session.id")
 _PROVIDER = (
-    "llm.provider",  # before the others: told from the address, where those may only name the SDK
+    "llm.provider",  # goes first: it comes from the address, the others may only name the SDK
     "decision.provider",
     "gen_ai.provider.name",
     "gen_ai.system",
@@ -115,7 +115,7 @@ class FinishedSpan:
 def record_of_span(span: FinishedSpan) -> dict[str, Any] | None:
     """The arguments of log_usage(), or None if the span is not a call of a model that costs something.
 
-    The time is that of the span's end: when usage is known, and when plain logging logs.
+    Its time is the span's end: usage is known then, and plain logging logs then, too.
     """
     attributes = span.attributes
     if not _is_call(attributes, span.scope):
@@ -170,7 +170,7 @@ class SeenCalls:
         related = [*children, *parent]
         for key in (("span", span.trace_id, span.span_id), ("within", span.trace_id, span.parent_id)):
             seen = self._seen.setdefault(key, [])
-            if len(seen) < _MOST_RELATED:
+            if len(seen) < _MAX_RELATED:
                 seen.append((span.scope, counted))
         # Without a lock, which a fork might leave locked: the worst that can happen is one entry too many.
         while len(self._seen) > self._max_spans:
@@ -265,7 +265,7 @@ def _json_object(text: str) -> Mapping[str, Any]:
 def _conversation(attributes: Mapping[str, Any]) -> str | None:
     if conversation := _text(attributes.get(CONVERSATION_ATTRIBUTE)):
         return conversation
-    # Not made for us: one that cannot be kept is no reason to lose the call.
+    # It is not meant for us: a call is not lost because its conversation cannot be stored.
     conversation = _first_text(attributes, _CONVERSATION)
     return None if conversation is None or refused_text(conversation) else conversation
 

@@ -23,7 +23,7 @@ from analytics.tracking.spool import Spool, SpoolFull, SpoolGone
 
 # Calls that come within this time of the first one travel with it.
 LINGER_SECONDS = 0.25
-# How soon calls are found that another process left in the spool.
+# How soon calls are shipped that another process left in the spool.
 IDLE_SECONDS = 5.0
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 30.0
@@ -61,7 +61,7 @@ class TrackerStats:
     rejected: dict[str, int]
     """Calls with impossible arguments, by the argument that was at fault."""
     unpriced: int
-    """Calls for which no price was known when they were logged."""
+    """Calls without a price when they were logged."""
     last_stored_at: datetime | None
     last_error: str | None
     """Why the last attempt to ship failed; None once one succeeded."""
@@ -339,7 +339,7 @@ class Tracker:
         with self._shipping:
             self._look_after_spool()
             has_shipped = self._shipper.ship()
-        # Where another process is at it, that tells nothing about the database.
+        # Where another process ships, this says nothing about the database.
         if not has_shipped:
             return
         if self._last_error is not None:
