@@ -1,4 +1,4 @@
-"""Usage with a price of one's own, as the public list would have it. Pure: sums and prices in, costs out.
+"""What usage with own prices would cost by the public list. Pure: sums and prices in, costs out.
 
 A price of the installation or the client may be free, a plan of the provider's (Groq's), or another one than
 anybody finds in public. This says what the same usage costs there. Days are priced at their noon in UTC.
@@ -31,7 +31,7 @@ _SAME_USD = Decimal("1e-9")
 
 @dataclass(frozen=True, kw_only=True)
 class OwnPriced:
-    """A model whose calls cost something else than the public list says."""
+    """A model whose calls cost something else by the public list."""
 
     source: str
     model: str | None
@@ -40,22 +40,22 @@ class OwnPriced:
     list_usd: Decimal
     """Of the calls that the list has a price for."""
     is_free: bool
-    """Whether its own price is nothing at all, on all of the days."""
+    """Whether its own price is zero on all days."""
     is_exact: bool
-    """Whether all that the list's price depends on is known; what was cached, say, is not on every day."""
+    """Whether everything that the list's price depends on is known, such as cached tokens."""
     unknown_count: int
-    """Calls that list_usd leaves out: what they used is not known, or the list has no price for it."""
+    """Calls that list_usd leaves out, as their usage or their list price is unknown."""
 
 
 class AtListPrices(NamedTuple):
-    """The cost of usage, had all of it been paid by the public list."""
+    """The cost of usage if all of it were paid by the public list."""
 
     usd: Decimal
     is_exact: bool
     is_whole: bool
-    """Else some calls are in there with what they are booked with."""
+    """False: some calls count with their booked cost."""
     is_free: bool
-    """Whether what has a price of its own is booked with nothing at all."""
+    """Whether the usage with own prices is booked at zero."""
 
     def __str__(self) -> str:
         """`free tier; $3.12 at list prices`."""
@@ -90,7 +90,7 @@ def own_priced(usage: Rows, prices: PriceList, client_id: UUID | None = None) ->
         if own is None:
             continue
         is_known = row["cached_tokens"] is not None
-        # Days on which all of this is the same cost what their sum does.
+        # Days with the same key cost what their sum costs.
         key = (id(own), id(public.listed) if public else None, is_known)
         groups = models.setdefault((source, model), {})
         groups.setdefault(key, _Days(at, own, public, is_known, dict.fromkeys(_SUMS, 0), [])).add(row)
@@ -111,7 +111,7 @@ def at_list_prices(
     provider: str | None = None,
     unpriced_count: int = 0,
 ) -> AtListPrices | None:
-    """What these calls and others would cost; None where that is what they are booked with.
+    """What these calls and others would cost; None where that equals the booked cost.
 
     `booked_usd` is the cost of all, by default of these alone; `unpriced_count` says of how many it is not
     known. `provider` limits the lines to openai, groq, or other.
@@ -155,7 +155,7 @@ class _Days(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        """Whether what is not known would make no difference."""
+        """Whether unknown parts make no difference."""
         rates = None if self.public is None else self.public.rates
         return rates is not None and (self.is_known or rates.cached_input == rates.input)
 

@@ -1,6 +1,6 @@
-"""The price lists to look at and to change: what holds, beside the public list, and what a new price does.
+"""Shows and changes the price lists: the prices that hold, beside the public ones, and new prices.
 
-Nothing here touches what calls are booked with: corrections do that, in the open.
+Booked costs stay as they are: only corrections change them.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from analytics.pricing.price_list import ListedPrice, PriceList, Unit, Usage
 from analytics.pricing.stored import LOAD, Entry, entries_of
 
 MAX_TEXT = 500
-# Of tokens at a time: few enough not to meet the prices of long prompts.
+# Quotes are for this many tokens: few enough to stay below the prices of long prompts.
 _TOKENS = 1_000
 _PER_MILLION = 1_000_000 // _TOKENS
 
@@ -65,13 +65,13 @@ class Quote:
 
     @property
     def amounts(self) -> tuple[Unit, Decimal, Decimal | None, Decimal]:
-        """What it asks for, whichever list it is."""
+        """The prices, without the name of the list."""
         return self.unit, self.input_usd, self.cached_usd, self.output_usd or Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UsedModel:
-    """A model with use in the period, the price that applies to it now, and the public one."""
+    """A model used in the period, its price now, and its public price."""
 
     source: str
     model: str | None
@@ -83,7 +83,7 @@ class UsedModel:
 
     @property
     def ratios(self) -> tuple[Decimal | None, Decimal | None]:
-        """Of input and output: how many times the public price ours is; None without one to compare."""
+        """Our price divided by the public one, for input and output; None where one is missing."""
         ours, public = self.quote, self.public
         if ours is None or public is None or ours.unit != public.unit:
             return None, None
@@ -91,19 +91,19 @@ class UsedModel:
 
     @property
     def differs(self) -> bool:
-        """Whether ours is another price than the public one, where there is one."""
+        """Whether our price and the public one differ; both exist."""
         ours, public = self.quote, self.public
         return ours is not None and public is not None and ours.amounts != public.amounts
 
 
 @dataclass(frozen=True, kw_only=True)
 class PriceBook:
-    """All that a client's prices are about: its own and the installation's list, and the models in use."""
+    """A client's prices: its own and the installation's list, and the models in use."""
 
     entries: Sequence[Entry]
     used: Sequence[UsedModel]
     own_priced: Sequence[OwnPriced]
-    """Those of them whose calls would cost something else by the public list."""
+    """The models whose calls would cost something else by the public list."""
 
 
 def load_price_book(database: Database, client_id: UUID, days: Days, *, now: datetime) -> PriceBook:
@@ -150,7 +150,7 @@ def quote(
     *,
     preferred: Unit | None = None,
 ) -> Quote | None:
-    """What this list asks for a million tokens, or else for a minute; None where it has no price.
+    """The price of a million tokens by this list, or else of a minute; None where it has none.
 
     By the minute where that is `preferred`, and a price of all of a provider's models is for both.
     """
@@ -187,10 +187,10 @@ def checked_price(
     client_id: UUID | None,
     effective_from: datetime | None,
 ) -> ListedPrice:
-    """The price that was typed in, of this client or, without one, of the installation.
+    """A price from a form, for this client or, without one, for the installation.
 
     Raises:
-        InvalidInput: a name is missing, or an amount is none.
+        InvalidInput: a name is missing, or an amount is not a number.
     """
     source, model = source.strip().lower(), model.strip().lower()
     if not source or not model:
@@ -210,7 +210,7 @@ def checked_price(
 
 
 def add_price(database: Database, price: ListedPrice, *, reference: str = "", note: str = "") -> UUID:
-    """Writes a further price; the one that held before stays for the time before.
+    """Adds a price; earlier prices stay for their time.
 
     Raises:
         InvalidInput: there is a price from that moment on, or a text is too long.
@@ -232,7 +232,7 @@ def add_price(database: Database, price: ListedPrice, *, reference: str = "", no
 
 
 def end_price(database: Database, price_id: UUID, at: datetime, *, client_id: UUID | None) -> None:
-    """Lets a price of this client, or without one of the installation, hold until `at` and no longer.
+    """Ends a price of this client, or without one of the installation, at `at`.
 
     It stays in the list for the time before.
 

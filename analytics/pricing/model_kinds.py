@@ -22,7 +22,7 @@ WORK: Mapping[Kind, str] = {
 }
 """What it is for, in words."""
 
-# By what operations are called: in OpenTelemetry, in OpenInference, by our own tracker.
+# Names of operations in OpenTelemetry, OpenInference and our own tracker.
 _OPERATIONS: Mapping[str, Kind] = {
     r"embed": "embedding",
     r"transcri|speech.?to.?text": "transcription",
@@ -33,7 +33,7 @@ _OPERATIONS: Mapping[str, Kind] = {
     r"rerank": "reranking",
     r"chat|completion|generate_content|respon|text": "text",
 }
-# By what models are called, wherever they are sold.
+# Names of models, whoever sells them.
 _MODELS: Mapping[str, Kind] = {
     r"embed|(?:^|[-/])(?:bge|gte|e5|voyage)-": "embedding",
     r"whisper|transcri|voxtral|scribe|nova-[23](?:-|$)": "transcription",

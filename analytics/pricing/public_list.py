@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
 
-# Names that applications log for a provider that the public list calls otherwise. Its own matching takes
-# any name that merely contains "openai", a local imitation included.
+# Providers by the names that applications log, where the public list has another. Its own matching takes
+# any name that contains "openai", a local imitation included.
 PUBLIC_PROVIDERS = {
     "bedrock": "aws",
     "gemini": "google",
@@ -22,7 +22,7 @@ PUBLIC_PROVIDERS = {
     "whisper": "openai",
 }
 
-# 2024-08-06, 20240806 or 0806, each a date that can be: "mistral-large-2407" names a version, not the 24/07.
+# 2024-08-06, 20240806 or 0806, each a valid date: "mistral-large-2407" names a version, not the 24/07.
 _DATE = (
     r"(?:20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
     r"|20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
@@ -37,7 +37,7 @@ _TEXTS = ("equals", "starts_with", "contains", "ends_with")
 
 STANDARD_TIERS = frozenset({None, "", "default", "auto", "standard", "standard_only"})
 
-# By our names of a call's parts.
+# Our names of a call's parts, and the library's.
 _LIBRARY_NAMES = {
     "cached_tokens": "cache_read_tokens",
     "cache_write_tokens": "cache_write_tokens",
@@ -67,14 +67,14 @@ class PublicPrice(NamedTuple):
     rates: Rates | None
     """None: the library has to calculate."""
     is_of_tier: bool
-    """Whether there is a price of the tier that was asked for; else it is the standard one."""
+    """Whether it is a price of the call's tier; otherwise of the standard one."""
     listed: "ModelPrice"
     model: "ModelInfo"
     provider: "Provider"
 
     @property
     def has_tokens(self) -> bool:
-        """Whether tokens are what the model is sold by."""
+        """Whether the model is sold by tokens."""
         return vars(self.listed).get("input_mtok") is not None
 
     def amount_usd(

@@ -1,8 +1,8 @@
-"""Which list the installation goes by: the guide's or the public one; switched from a moment on, and back.
+"""Switches the installation between the guide's list and the public one, from a moment on.
 
-The guide's prices are rows of model_prices like all others. The public list is used where they have ended,
-and the guide's again where they hold again. What the installation or a client has put a price on itself
-stays. So does what calls are booked with.
+The guide's prices are rows of model_prices like all others. The public list applies where they have ended,
+and the guide's list where they hold again. The own prices of the installation and of clients stay, and so do
+booked costs.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,39 +43,39 @@ _REMOVE = "delete from model_prices where id = %(id)s"
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What becomes of a row of the list."""
+    """A change of one row of the list."""
 
     id: UUID | None
-    """None: it is a new one."""
+    """None: the row is new."""
     before: ListedPrice | None
     after: ListedPrice | None
-    """None: it would hold at no time, and goes."""
+    """None: the row is deleted, as it would never hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
-    """What it takes to go by a list from a moment on."""
+    """The changes that make the installation use a list from a moment on."""
 
     to: ListName
     at: datetime
     changes: Sequence[Change]
-    """None of them: that list decides from then on already."""
+    """Empty: that list applies from then on already."""
     own: Sequence[ListedPrice]
-    """The installation's own prices that hold then, and stay whichever list it is."""
+    """The installation's own prices that hold then; a switch leaves them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListInUse:
-    """The list that the installation goes by at a moment."""
+    """The list that the installation uses at a moment."""
 
     guide: Sequence[ListedPrice]
-    """Those of the guide's prices that decide; none of them: the public list does."""
+    """The guide's prices that hold; empty: the public list applies."""
     own: Sequence[ListedPrice]
-    """The installation's own prices that decide, whichever list it is."""
+    """The installation's own prices that hold, whichever list is used."""
     since: datetime | None
-    """When it was switched last; None: never."""
+    """The last switch; None: there was none."""
     until: datetime | None
-    """When it will be switched; None: nobody said so."""
+    """The next switch; None: there is none."""
 
     @property
     def name(self) -> ListName:
@@ -83,7 +83,7 @@ class ListInUse:
 
 
 def list_in_use(entries: Iterable[Entry], at: datetime) -> ListInUse:
-    """By the installation's entries among these."""
+    """The list in use by these entries; those of clients do not count."""
     installation = [entry for entry in entries if entry.price.client_id is None]
     deciding = _deciding(installation, at)
     guide = [entry.price for entry in installation if is_guides(entry)]
@@ -97,7 +97,7 @@ def list_in_use(entries: Iterable[Entry], at: datetime) -> ListInUse:
 
 
 def plan_switch(entries: Sequence[Entry], to: ListName, at: datetime) -> Switch:
-    """What to change in these entries; those of clients are left alone."""
+    """The changes to these entries; those of clients stay."""
     installation = [entry for entry in entries if entry.price.client_id is None]
     guide = [entry for entry in installation if is_guides(entry)]
     own = [entry.price for entry in _deciding([each for each in installation if not is_guides(each)], at)]
@@ -109,30 +109,30 @@ def plan_switch(entries: Sequence[Entry], to: ListName, at: datetime) -> Switch:
 
 
 def is_guides(entry: Entry) -> bool:
-    """Whether it is one of the guide's prices as those are, and nobody's own decision."""
+    """Whether it is one of the guide's prices, unchanged, and not an own price."""
     price = replace(entry.price, effective_from=None, effective_until=None)
     return price in GUIDE_PRICES and (entry.reference or "").startswith(REFERENCE)
 
 
 def prices_after(entries: Sequence[Entry], switch: Switch) -> list[ListedPrice]:
-    """The prices of these entries and the new ones, once it is done."""
+    """The prices after the switch."""
     changed = {change.id for change in switch.changes}
     kept = [entry.price for entry in entries if entry.id not in changed]
     return [*kept, *(change.after for change in switch.changes if change.after is not None)]
 
 
 def use_list(database: Database, to: ListName, at: datetime, *, by: str) -> Switch:
-    """Goes by this list from `at` (with a time zone) on. Done twice, it changes nothing more.
+    """Uses this list from `at` (with a time zone) on. A second run changes nothing.
 
     The same with the other list and the same moment undoes it.
 
     Raises:
-        InvalidInput: it is not said who does it.
+        InvalidInput: `by` is empty.
         DatabaseError: nothing was changed.
     """
     by = " ".join(by.split())
     if not by or "\0" in by:
-        raise InvalidInput("switching the price list needs a name: it is kept with the prices")
+        raise InvalidInput(f"a switch is stored with the name of who makes it, which cannot be {by!r}")
     with database.transaction() as connection:
         connection.execute(_LOCK)
         switch = plan_switch(read_entries(connection), to, at)
@@ -163,7 +163,7 @@ def _endings(guide: Iterable[Entry], at: datetime) -> Iterator[Change]:
 def _revivals(
     price: ListedPrice, guide: Iterable[Entry], own: Iterable[ListedPrice], at: datetime
 ) -> Iterator[Change]:
-    """So that this price of the guide's holds from `at` on: in a row that goes on, else in a new one."""
+    """Makes this price of the guide hold from `at` on: it extends a row, or adds one."""
     rows = [entry for entry in guide if _name(entry.price) == _name(price)]
     later = [entry for entry in rows if entry.price.effective_from and entry.price.effective_from > at]
     until_then = [
@@ -185,7 +185,7 @@ def _revivals(
 
 
 def _deciding(entries: Iterable[Entry], at: datetime) -> list[Entry]:
-    """Of those of one name that hold at `at`, the one that began last; they come with that one first."""
+    """The entries that decide at `at`: of each name the one that began last, which comes first."""
     first: dict[tuple[str, str], Entry] = {}
     for entry in entries:
         if entry.price.holds_at(at):

@@ -48,7 +48,7 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """A model in use, whose cost is known both as booked and there."""
+    """A model in use with both costs known: as booked, and on the other model."""
 
     source: str
     model: str | None
@@ -64,7 +64,7 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class NotComparable:
-    """Calls of a model in use that the other does not do, or for which one of the two costs is not known."""
+    """Calls that the other model cannot do, or with one of the two costs unknown."""
 
     source: str
     model: str | None
@@ -185,7 +185,7 @@ def parts_cost(
     at: datetime,
     client_id: UUID | None = None,
 ) -> Cost:
-    """Of a row of usage parts, had this model answered; unpriced as a whole where any part of it is."""
+    """The cost of a row of usage parts on this model; unpriced where any part of it is."""
     amount, note = Decimal(0), ""
     seconds = row["duration_seconds"]
     no_audio = f"no price of {model} by the length of audio is known"
@@ -204,7 +204,7 @@ def parts_cost(
 
 
 def _audio_calls(row: Mapping[Any, Any]) -> Iterator[tuple[int, Usage]]:
-    """Audio counts by its length: the tokens beside it are those of the text that was heard."""
+    """Audio counts by its length; its tokens are those of the transcript."""
     for count, [microseconds] in _evenly(row["request_count"], int(row["duration_seconds"] * 1_000_000)):
         yield count, Usage(duration_seconds=Decimal(microseconds) / 1_000_000)
 
