@@ -53,7 +53,7 @@ def test_what_is_to_do_comes_first(database: Database, acme: UUID) -> None:
     assert summary.value.startswith("**1 of ")
     text = text_of(page)
     assert text.index("Calls without a price") < text.index("Calls in these days")
-    assert "Put a price on the page" in text
+    assert "Add a price on the page" in text
 
 
 def test_a_failure_is_said_first(database: Database, acme: UUID) -> None:
@@ -61,7 +61,7 @@ def test_a_failure_is_said_first(database: Database, acme: UUID) -> None:
 
     [summary] = page.error
     assert "failed**" in summary.value
-    assert "This client has no call at all" in text_of(page)
+    assert "This client has no calls" in text_of(page)
 
 
 def test_the_installation_is_for_those_who_see_all_clients(database: Database, acme: UUID) -> None:

@@ -209,7 +209,7 @@ def test_a_price_that_is_a_plan_is_said_until_somebody_decides(database: Databas
     assert check.state == "warn"
     assert check.finding == (
         "1 call of groq llama-3.3-70b-versatile with another price: booked with $0.00, $0.00015 at list "
-        "prices. The guide's list says that Groq is free: that is its free plan"
+        "prices. In the guide's list Groq is free, as on Groq's free plan"
     )
     assert "python -m analytics prices use public" in check.remedy
 

@@ -174,9 +174,9 @@ def _unpriced(unpriced: Rows, request_count: int) -> Check:
         name=name,
         state="warn",
         finding=f"{counted(total, 'call')}, {share(total, request_count)} of all: {models}"
-        f"{', ...' if len(unpriced.records) > 3 else ''}. Their cost is unknown, and in no sum",
-        remedy='put a price on the page "Prices", then "python -m analytics reprice" for the calls that were '
-        "made before; check that the name of the model is what the provider calls it",
+        f"{', ...' if len(unpriced.records) > 3 else ''}. Their cost is unknown, and missing from all sums",
+        remedy='add a price on the page "Prices", then run "python -m analytics reprice" for earlier calls; '
+        "check that the model has the name that its provider uses",
     )
 
 
@@ -196,13 +196,13 @@ def _beside_public_list(book: PriceBook, now: datetime) -> Check:
     free = [price.source for price in list_in_use(book.entries, now).guide if not price.input_usd]
     is_by_guide = any(line.is_free and line.source in free for line in book.own_priced)
     if is_by_guide:
-        finding += ". The guide's list says that Groq is free: that is its free plan"
+        finding += ". In the guide's list Groq is free, as on Groq's free plan"
     return Check(
         name=name,
         state="warn" if is_by_guide else "ok",
         finding=finding,
-        remedy='on a paid plan: "python -m analytics prices use public", or the page "Prices"; on the free '
-        "one put a price of 0 of your own on all models of groq there, which says that it is meant"
+        remedy='on a paid plan, run "python -m analytics prices use public" or use the page "Prices"; on the '
+        "free plan, add a price of 0 of your own for all models of groq there, which confirms it"
         if is_by_guide
         else "",
     )
