@@ -7,7 +7,6 @@ no parameters beside such a text: psycopg's ClientCursor writes each value into 
 """
 
 import logging
-import re
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,13 +24,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from analytics import config
 from analytics.days import Days
-from analytics.errors import (
-    ConfigurationError,
-    DatabaseError,
-    DatabaseUnavailable,
-    DataRefused,
-    SchemaMissing,
-)
+from analytics.driver_errors import cause_of, explained, first_line, is_disconnected
+from analytics.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 from analytics.pulse import Pulse
 
 CONNECTION = {
@@ -116,7 +110,7 @@ class Database:
             try:
                 return self._read_once(queries, client_id, phones)
             except psycopg.Error as error:
-                if not _is_disconnected(error):
+                if not is_disconnected(error):
                     raise
                 # After a restart of the server every idle connection is dead.
                 self.engine.dispose()
@@ -188,7 +182,7 @@ class Database:
             try:
                 _open_snapshot(connection, client_id, phones)
             except psycopg.Error as error:
-                if not _is_disconnected(error):
+                if not is_disconnected(error):
                     raise
                 stack.close()
                 self.engine.dispose()
@@ -223,16 +217,16 @@ class Database:
         try:
             self._connect(*words, **{**names, **CONNECTION}).close()
         except psycopg.Error as error:
-            if _is_disconnected(error):
+            if is_disconnected(error):
                 raise
 
     def _connect(self, *words: Any, **names: Any) -> "psycopg.Connection[Any]":
         try:
             return psycopg.connect(*words, **names)
         except psycopg.OperationalError as error:
-            if self._restart is None or not _is_disconnected(error):
+            if self._restart is None or not is_disconnected(error):
                 raise
-            log.warning("the embedded PostgreSQL is gone, and is started again: %s", _first_line(error))
+            log.warning("the embedded PostgreSQL is gone, and is started again: %s", first_line(error))
             return psycopg.connect(*words, **{**names, **self._restart().query})
 
     @contextmanager
@@ -242,8 +236,8 @@ class Database:
         try:
             pooled = self.engine.raw_connection()
         except (psycopg.Error, DBAPIError) as error:
-            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-            if _is_disconnected(cause):
+            cause = cause_of(error)
+            if is_disconnected(cause):
                 self._pulse.lost(cause)
             raise
         connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
@@ -303,34 +297,7 @@ class Database:
 
     def explain(self, error: Exception) -> DatabaseError:
         """The driver's error as one of ours, with the object and the remedy."""
-        if isinstance(error, DatabaseError):
-            return error
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        text = _first_line(cause)
-        if isinstance(
-            cause,
-            (
-                psycopg.errors.UndefinedTable,
-                psycopg.errors.UndefinedFunction,
-                psycopg.errors.UndefinedColumn,
-                psycopg.errors.UndefinedObject,
-            ),
-        ) or (isinstance(cause, psycopg.Error) and f'role "{READER_ROLE}" does not exist' in text):
-            return SchemaMissing(f'{text} in {self.place}: run "python -m analytics migrate"')
-        if isinstance(cause, psycopg.errors.InsufficientPrivilege):
-            return DatabaseError(
-                f"{text} in {self.place}: connect as the user who ran the migrations, or grant it"
-            )
-        if isinstance(cause, PoolTimeout):
-            return DatabaseUnavailable(f"all connections to {self.place} are busy: try again in a moment")
-        if _is_disconnected(cause):
-            return DatabaseUnavailable(
-                f"cannot reach {self.place}: {text}: check that the server runs and that DATABASE_URL or "
-                "[connections.usage] url in the secrets is right",
-                is_back=lambda: self.failure() is None,
-            )
-        kind = DataRefused if _is_about_data(cause) else DatabaseError
-        return kind(f"{self.place} refused a statement: {text}")
+        return explained(error, place=self.place, is_back=lambda: self.failure() is None)
 
 
 def open_database(secrets: Mapping[str, Any] | None = None) -> Database:
@@ -371,7 +338,7 @@ def start_embedded_postgresql() -> URL:
             'with pip install "usage-analytics[dashboard]"'
         ) from None
     except psycopg.Error as error:
-        raise DatabaseUnavailable(f"the embedded PostgreSQL does not answer: {_first_line(error)}") from error
+        raise DatabaseUnavailable(f"the embedded PostgreSQL does not answer: {first_line(error)}") from error
     return maintenance_url.set(database=EMBEDDED_DATABASE)
 
 
@@ -437,25 +404,3 @@ def _rows(cursor: psycopg.Cursor[Any]) -> Rows:
         columns=[column.name for column in cursor.description or ()],
         records=cursor.fetchall() if cursor.description else [],
     )
-
-
-def _is_disconnected(error: BaseException) -> bool:
-    """Whether the server could not be reached or went away, and not: answered with an error."""
-    if not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
-        return False
-    # Without a code libpq has spoken, not the server; then connection errors and the server's shutting down.
-    # (That psycopg also calls lock timeouts and deadlocks operational is not of interest here.)
-    code = error.sqlstate
-    return code is None or code.startswith("08") or code in ("57P01", "57P02", "57P03")
-
-
-def _is_about_data(error: BaseException) -> bool:
-    """Whether what was sent is at fault: a value, a constraint, a limit of size, a trigger that says no."""
-    code = error.sqlstate if isinstance(error, psycopg.Error) else None
-    return code is not None and code[:2] in ("22", "23", "54", "P0")
-
-
-def _first_line(error: BaseException) -> str:
-    """The part of a driver's message that a person can use: one line, without passwords in URLs."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return re.sub(r"://[^@/\s]*@", "://", line).removeprefix("connection failed: ").rstrip(".")
