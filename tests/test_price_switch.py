@@ -164,7 +164,9 @@ def test_who_did_it_is_kept(database: Database) -> None:
 
     [found] = database.read(Query(statement="select distinct note from model_prices order by note"))
     assert found.records == [("ended by ana",), ("used from then on by bob",)]
-    with pytest.raises(InvalidInput, match="needs a name"):
+    with pytest.raises(
+        InvalidInput, match="a switch is stored with the name of who makes it, which cannot be ''"
+    ):
         use_list(database, "public", NOW, by=" ")
 
 
