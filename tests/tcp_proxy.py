@@ -100,6 +100,10 @@ class TcpProxy:
                 _end(client)
                 continue
             self._sockets += [client, server]
+            if self._is_away:
+                # It went away while this one was being connected, and cut those that it knew of.
+                self.cut()
+                continue
             self.connections += 1
             spoken_last: list[str] = []
             for source, sink, name in ((client, server, "client"), (server, client, "server")):
