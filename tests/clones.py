@@ -46,6 +46,7 @@ class Clones:
             yield database
         finally:
             database.close()
+            self._drop_unused(name)
             self._drops.append(self._dropper.submit(self._drop, name))
 
     def await_drops(self) -> None:
@@ -56,9 +57,14 @@ class Clones:
     def close(self) -> None:
         """Drops all that is left."""
         with self._making, self._dropping, self._maker, self._dropper:
-            for ready in self._ready.values():
-                self._drops += [self._dropper.submit(self._drop, made.result()) for made in ready]
+            for template in tuple(self._ready):
+                self._drop_unused(template)
             self.await_drops()
+
+    def _drop_unused(self, template: str) -> None:
+        """Before a template goes, as it has to be there until its last copy is made."""
+        for made in self._ready.pop(template, ()):
+            self._drops.append(self._dropper.submit(lambda made=made: self._drop(made.result())))
 
     def _make(self, template: str) -> str:
         name = f"test_{os.getpid()}_{next(self._numbers)}"
