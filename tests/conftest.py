@@ -26,6 +26,16 @@ from tests.connections import dsn
 
 ROOM_BYTES = 2 << 30
 """More than all workers' databases have at a time."""
+LONG = ("browser", "test_tracking_faults.py", "test_rollups.py", "test_api_pressure.py", "test_deployment.py")
+"""Files and folders of the longest tests. They come first: a long one at the end would run alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(
+        key=lambda item: min(
+            (LONG.index(part) for part in item.path.parts if part in LONG), default=len(LONG)
+        )
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,11 @@
 """The page "Conversations" under AppTest: list, search, order, paging, one conversation's calls, links."""
 
-import os
-import re
-from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
 from analytics import charts, queries
@@ -18,14 +13,11 @@ from analytics.database import Database
 from analytics.days import Days
 from tests import factories, sql_functions
 from tests.app import button, metrics_of, open_page, text_of
-from tests.browser import dashboard
-from tests.connections import dsn
 from tests.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.usefixtures("cold_caches")
 
 PATH = "pages/conversations.py"
-FIRST_CLICK_MS = 5_000
 ADA, BOB = UUID(int=101), UUID(int=102)
 
 
@@ -288,52 +280,3 @@ def test_conversations_without_an_id_are_in_the_link(configured: Database, clien
 def _last_days(count: int) -> tuple[date, date]:
     today = datetime.now(UTC).date()
     return today - timedelta(days=count - 1), today
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(
-    dashboard.chromium() is None and not os.environ.get("CI"),
-    reason="no chromium, chromium-browser or google-chrome on the PATH",
-)
-def test_a_click_on_a_row_opens_it(database: Database, tmp_path: Path) -> None:
-    client_id = factories.client(database)
-    _two_conversations(database, client_id)
-    _use(database, client_id, conversation_id=None, phone="5511955555555", total_tokens=2)
-    _use(database, client_id, conversation_id=None, phone=None, total_tokens=1)
-    with (
-        dashboard.running_dashboard(tmp_path / "streamlit.log", DATABASE_URL=dsn(database.url)) as address,
-        dashboard.open_browser() as browser,
-    ):
-        page = browser.new_page()
-        page.goto(f"{address}/conversations")
-        _open_row(page, 1, "Ada")
-        assert page.url == f"{address}/conversations?conversation={ADA}"
-
-        # A phone opens its calls, too, by a link in which it is not; the calls of neither have one as well.
-        page.get_by_role("button", name="All conversations").click()
-        _open_row(page, 2, "(unnamed)")
-        expect(page.get_by_text("phone •••• 5555")).to_be_visible()
-        link = page.url
-        assert re.fullmatch(re.escape(address) + r"/conversations\?conversation=p[0-9a-f]{32}", link)
-
-        page.get_by_role("button", name="All conversations").click()
-        _open_row(page, 3, "(calls without a conversation)")
-        assert page.url == f"{address}/conversations?conversation=none"
-        page.goto(link)
-        expect(page.get_by_text("phone •••• 5555")).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
-
-
-def _open_row(page: Page, number: int, name: str) -> None:
-    grid = page.get_by_test_id("stDataFrame")
-    expect(page.get_by_text("Click a row")).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
-    expect(grid).to_have_count(1)
-    expect(grid.locator("[role=gridcell]").first).to_be_attached(timeout=dashboard.LOAD_TIMEOUT_MS)
-    heading = page.get_by_role("heading", name=name)
-    for _ in range(5):
-        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-        # A grid that was drawn in this moment does not hear its first click.
-        grid.click(position={"x": 150, "y": 35 * (number + 1.5)})
-        with suppress(AssertionError):
-            expect(heading).to_be_visible(timeout=FIRST_CLICK_MS)
-            return
-    expect(heading).to_be_visible()

@@ -92,8 +92,8 @@ def test_what_is_measured_ranks_providers_models_and_operations(database: Databa
     assert [row[:2] for row in table(by_cost, 2)] == [
         *(["dear", "$200,000.00"], ["long", "$1.00"], ["(not logged)", "$0.10"])
     ]
-    assert "most tokens first" in text_of(by_tokens)
-    assert "highest known cost first" in text_of(by_cost)
+    assert "Most tokens first" in text_of(by_tokens)
+    assert "Highest known cost first" in text_of(by_cost)
 
 
 def test_a_cost_that_is_not_known_is_no_zero_and_has_no_change(database: Database, client_id: UUID) -> None:

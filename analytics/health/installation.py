@@ -184,7 +184,7 @@ def _pending(database: Database) -> Check:
         name="Pending sums",
         state="warn" if is_many else "ok",
         finding=f"{finding} to be folded; numbers are right either way",
-        remedy='reads get slower: run "python -m analytics fold", and see docs/design.md for pg_cron'
+        remedy='reads get slower: run "python -m analytics fold", and see docs/sums.md for pg_cron'
         if is_many
         else "",
     )

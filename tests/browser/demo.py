@@ -15,6 +15,9 @@ CLIENT = "Kaveri Foods"
 LIVE, LIVE_CALLS = "Acme", 6
 THREAD = UUID("5d6f3c1e-0000-4000-8000-000000000001")
 QUIET = "Quiet Co"
+ROWS = "Rows Inc"
+ADA, BOB = UUID("5d6f3c1e-0000-4000-8000-000000000002"), UUID("5d6f3c1e-0000-4000-8000-000000000003")
+"""Its conversations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,8 @@ class Demo:
 
 
 def fill(database: Database, now: datetime) -> None:
-    """Three demo clients up to now; one with calls of the last half hour; one without any."""
+    """Three demo clients up to now; one with calls of the last half hour; one without any;
+    one of whose calls some have a conversation, one a phone, and one neither."""
     demo.fill(database, end=now, weeks=WEEKS)
     quiet = factories.client(database, QUIET, "Europe/Lisbon")
     # Longer ago than any page looks: a client who has never made a call is told how to log one.
@@ -96,6 +100,19 @@ def fill(database: Database, now: datetime) -> None:
             metadata={"operation": "chat"},
             created_at=now - timedelta(minutes=10 + 2 * number),
             **(of_unknown_cost if number == 0 else {}),
+        )
+        factories.insert_usage(database, log)
+    rows = factories.client(database, ROWS)
+    factories.conversation(database, rows, id=ADA, phone="5511987654321", name="Ada")
+    factories.conversation(database, rows, id=BOB, phone="5511900000000", name="Bob")
+    for conversation_id, phone, tokens in (
+        (BOB, None, 300),
+        (ADA, None, 100),
+        (None, "5511955555555", 2),
+        (None, None, 1),
+    ):
+        log = factories.usage_log(
+            rows, conversation_id=conversation_id, phone=phone, total_tokens=tokens, created_at=now
         )
         factories.insert_usage(database, log)
     database.fold()

@@ -22,8 +22,8 @@ from analytics.ui.parts.tables import model_name, show_text_table
 
 MISSING = formatting.MISSING
 _RANKED: dict[Unit, str] = {
-    "tokens": "most tokens first",
-    "cost": "highest known cost first",
+    "tokens": "Most tokens first",
+    "cost": "Highest known cost first",
 }
 _COLUMNS: dict[Unit, tuple[str, ...]] = {
     "tokens": ("Tokens", "Requests", "Tokens per request", "Cost", "Cost per 1K tokens"),

@@ -27,7 +27,7 @@ def show_what_if(page: Page, parts: pd.DataFrame) -> None:
     """The cost of the period's tokens and seconds on another model; `parts` is queries.call_sums().parts."""
     listed = page.read(listed_prices).value
     with st.container(border=True):
-        show_heading(f"What if, {window(page.days)}", "the same usage on another model")
+        show_heading(f"What if, {window(page.days)}", "The same usage on another model")
         label = _choose_target(page, parts, listed)
         target = Target.parse(label)
         answer = what_if(parts, target, listed.prices, page.now, page.client.id)

@@ -1,0 +1,65 @@
+"""The page "Live" in a browser: what it asks while it is in sight, and that it stops."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, WebSocket, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+from analytics import ui
+from analytics.database import Database
+from tests import factories
+from tests.browser import dashboard
+from tests.browser.visits import visitor
+from tests.tcp_proxy import TcpProxy
+
+
+def test_a_page_out_of_sight_asks_nothing(browser: Browser, database: Database, tmp_path: Path) -> None:
+    log = factories.usage_log(factories.client(database), total_tokens=11, created_at=datetime.now(UTC))
+    factories.insert_usage(database, log)
+    with (
+        TcpProxy(database.url) as proxy,
+        dashboard.running_dashboard(
+            tmp_path / "streamlit.log", DATABASE_URL=proxy.url.render_as_string(hide_password=False)
+        ) as address,
+        visitor(browser) as page,
+    ):
+        with page.expect_websocket() as opening:
+            page.goto(f"{address}/live")
+        socket = opening.value
+        expect(page.get_by_text("Every 3 seconds")).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
+        _await_round_trips(socket, proxy, 2)
+
+        _show(page, "hidden")
+        expect(page.get_by_text("Paused while this tab is hidden")).to_be_visible()
+        asked = proxy.round_trips
+        for _ in range(3):
+            # The page goes on calling, and the server has nothing to ask.
+            socket.wait_for_event("framesent", timeout=dashboard.LOAD_TIMEOUT_MS)
+        assert proxy.round_trips == asked
+
+        _show(page, "visible")
+        _await_round_trips(socket, proxy, 2)
+
+        page.get_by_role("link", name="About the numbers").click()
+        expect(page.get_by_text("Days and weeks")).to_be_visible(timeout=dashboard.LOAD_TIMEOUT_MS)
+        with pytest.raises(PlaywrightTimeout):
+            socket.wait_for_event("framesent", timeout=3_000 * ui.LIVE_SECONDS)
+
+
+def _show(page: Page, state: str) -> None:
+    """What a browser tells a page when its tab goes out of sight and comes back."""
+    page.evaluate(
+        """state => {
+            Object.defineProperty(document, "visibilityState", {configurable: true, get: () => state});
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        state,
+    )
+
+
+def _await_round_trips(socket: WebSocket, proxy: TcpProxy, count: int) -> None:
+    wanted = proxy.round_trips + count
+    while proxy.round_trips < wanted:
+        socket.wait_for_event("framesent", timeout=dashboard.LOAD_TIMEOUT_MS)
