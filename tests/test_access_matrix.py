@@ -118,6 +118,8 @@ function renew_price_list           refused    refused   refused   refused   ref
 function folded                     same       same      same      same      same      same      same      same      same     -
 function shows_phones               same       same      same      same      same      same      same      same      same     -
 function finds_phones               same       same      same      same      same      same      same      same      same     -
+function may_hold_phone             same       same      same      same      same      same      same      same      same     -
+function may_hold_own               same       same      same      same      same      same      same      same      same     -
 function masked_phone               same       same      same      same      same      same      same      same      same     -
 function masked_text                same       same      same      same      same      same      same      same      same     -
 function masked_name                same       same      same      same      same      same      same      same      same     -
@@ -183,6 +185,8 @@ STATEMENTS = {
     "folded": "select folded('João')",
     "shows_phones": "select shows_phones()",
     "finds_phones": "select finds_phones()",
+    "may_hold_phone": f"select may_hold_phone('{PHONE}')",
+    "may_hold_own": f"select may_hold_own('{PHONE}', '{PHONE}')",
     "masked_phone": f"select masked_phone('{PHONE}')",
     "masked_text": f"select masked_text('{PHONE}', null)",
     "masked_name": f"select masked_name('{PHONE}', null)",

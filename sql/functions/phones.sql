@@ -28,6 +28,26 @@ create or replace function masked_phone(p_phone text) returns text
         when p_phone <> '' then '••••'
     end;
 
+-- Most texts hold no phone, and the next two functions find that out fast: their "no" is certain, their "yes"
+-- is not. Their expressions are constant and have no lookaround, which is slow.
+
+-- Whether the text has ten digits with nothing but separators between them.
+create or replace function may_hold_phone(p_text text) returns boolean
+    language sql immutable parallel safe
+    return p_text ~ '[0-9](?:[\s()./\u00a0\u200b-\u2015\u202a-\u202f\u2060\u2066-\u2069-]*[0-9]){9}';
+
+-- Whether the text may have the call's own phone, as it is or with separators. Not true without a phone.
+create or replace function may_hold_own(p_text text, p_own text) returns boolean
+    language sql immutable parallel safe
+    return
+        length(p_own) >= 4 and strpos(p_text, p_own) > 0
+        or p_text ~ '[0-9](?:[\s()./\u00a0\u200b-\u2015\u202a-\u202f\u2060\u2066-\u2069-]*[0-9]){6}'
+            and length(regexp_replace(split_part(p_own, '@', 1), '[^0-9]+', '', 'g')) > 6
+            and strpos(
+                regexp_replace(p_text, '[^0-9]+', '', 'g'),
+                regexp_replace(split_part(p_own, '@', 1), '[^0-9]+', '', 'g')
+            ) > 0;
+
 -- The text with its phones masked: p_own wherever it stands, however its digits are set apart, and whatever
 -- has the 10 to 15 digits of a phone with its country. Left alone are days, amounts, and ids in
 -- hexadecimal.
@@ -38,11 +58,10 @@ as $$
 declare
     -- Between two digits of one phone: "+55 (11) 98765-4321", and what word processors make of it.
     v_apart constant text := '[\s()./\u00a0\u200b-\u2015\u202a-\u202f\u2060\u2066-\u2069-]{0,3}';
-    v_own constant text := regexp_replace(split_part(p_own, '@', 1), '[^0-9]', '', 'g');
+    v_own text;
     v_text text := p_text;
 begin
-    -- Nearly always there is none, so that is found out fast.
-    if v_text ~ '([0-9][^0-9]{0,4}){10}' and v_text !~* '^(?=.*[a-f])[0-9a-f-]{16,}$' then
+    if may_hold_phone(v_text) and v_text !~* '^(?=.*[a-f])[0-9a-f-]{16,}$' then
         v_text := regexp_replace(
             v_text,
             '(?<![0-9])(?<![0-9]\.)(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))'
@@ -52,9 +71,11 @@ begin
             '•••• \1\2\3\4', 'g'
         );
     end if;
-    -- What is shorter, or longer. Whether its digits are there at all is asked first: an expression for each
-    -- phone would have to be compiled anew for each call.
-    if length(v_own) between 7 and 20 and strpos(regexp_replace(v_text, '[^0-9]', '', 'g'), v_own) > 0 then
+    -- What is shorter, or longer. An expression for each phone has to be compiled anew for each call.
+    if may_hold_own(v_text, p_own) then
+        v_own := regexp_replace(split_part(p_own, '@', 1), '[^0-9]', '', 'g');
+    end if;
+    if length(v_own) between 7 and 20 then
         v_text := regexp_replace(
             v_text,
             '\+?\(?' || array_to_string(string_to_array(v_own, null), v_apart) || '(@[\w.-]+)?',
@@ -92,6 +113,27 @@ as $$
 declare
     v_text text;
 begin
+    if p_depth = 0 and not p_is_phone then
+        -- Look at the JSON as one text first. If it has no backslash, its strings are written as they are,
+        -- and a quote before a colon ends a key.
+        v_text := p_value::text;
+        if may_hold_phone(v_text) and (p_own ~ '^[^0-9]*1') is not true then
+            -- Durations and moments are no phones, but the call's own phone can look like a moment.
+            v_text := regexp_replace(
+                v_text,
+                '(?<=[^[{ ])": -?(?:[0-9]{1,9}\.[0-9]*[1-9]|1[0-9]{9}|1[0-9]{12})(?=[,}])', '', 'g'
+            );
+        end if;
+        if
+            strpos(v_text, '\') = 0
+            and not may_hold_phone(v_text)
+            and may_hold_own(v_text, p_own) is not true
+            and v_text !~* '("tel|phone|fone|mobile|celular|whatsapp|wa_?id|msisdn|jid)[^"]*":'
+            and not jsonb_path_exists(p_value, 'strict $.**{51}')
+        then
+            return p_value;
+        end if;
+    end if;
     if p_depth > 50 then
         -- As text: what is nested so deep would take more stack than there is.
         return to_jsonb(masked_text(p_value::text, p_own));
@@ -162,7 +204,10 @@ create or replace function found_name(p_name text, p_phone text) returns text
 
 create or replace function shown_metadata(p_metadata jsonb, p_phone text) returns jsonb
     language sql stable
-    return case when shows_phones() then p_metadata else masked_metadata(p_metadata, p_phone) end;
+    return case
+        when p_metadata is null or shows_phones() then p_metadata
+        else masked_metadata(p_metadata, p_phone)
+    end;
 
 -- With the owner's rights: the reader may use the secret, in no other way.
 create or replace function read_phone_secret() returns text
