@@ -105,6 +105,7 @@ def test_the_fast_checks_give_the_same_as_the_plain_rule(database: Database) -> 
         @example({"a": "55 0.1234567890", "b": "(0.1234567890"}, None, 0)
         @example({"a": "55.11.987654321", "b ": 0.123456789012}, None, 0)
         @example({"wa": {"WA_ID": 7}, "[": 0.123456789, "": 0.123456789}, "123456789", 0)
+        @example({"phone": 1773835200, "wa_id": {"x": 0.1234567891}}, None, 0)
         @example({"own": 9876543.0}, "9876543", 0)
         @example({"a": "5\n5\t11 98765-4321", "\\": PHONE}, None, 0)
         def check(value: Any, own: str | None, depth: int) -> None:

@@ -121,7 +121,7 @@ begin
             -- Durations and moments are no phones, but the call's own phone can look like a moment.
             v_text := regexp_replace(
                 v_text,
-                '(?<=[^[{ ])": -?(?:[0-9]{1,9}\.[0-9]*[1-9]|1[0-9]{9}|1[0-9]{12})(?=[,}])', '', 'g'
+                '(?<=[^[{ ])": -?(?:[0-9]{1,9}\.[0-9]*[1-9]|1[0-9]{9}|1[0-9]{12})(?=[,}])', '":', 'g'
             );
         end if;
         if
