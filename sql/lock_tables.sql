@@ -1,5 +1,6 @@
 -- Locks all tables and views that there are, at once: what follows in the same transaction may then be at
--- them in any order, and no writer waits for it in a circle.
+-- them in any order, and no writer waits for it in a circle. usage_logs is the first: writers begin there, so
+-- those who wait for it hold nothing else, and those who are past it come to their end.
 
 do $$
 declare
@@ -16,6 +17,7 @@ declare
                 'usage_daily_rollup', 'usage_hourly_days', 'usage_hourly_rollup', 'usage_logs',
                 'usage_pending'
             )
+        order by relname <> 'usage_logs', relname
     );
 begin
     if standing <> '{}' then

@@ -1,7 +1,7 @@
 -- What migrations call, and those who apply them. The first file of all.
 
 
--- Locks tables against everybody until the transaction ends, in bites: while somebody's transaction is at
+-- Locks tables, in this order, against everybody until the transaction ends, in bites: while somebody's transaction is at
 -- one of them, all are let go again. So nobody else queues behind this one for long, and whoever waits for
 -- it in a circle goes on before PostgreSQL ends a transaction for that, which it does after a second. Call
 -- it before the transaction holds any other lock that writers need.
@@ -12,7 +12,10 @@ create or replace procedure lock_in_bites(p_tables regclass[])
 as $$
 declare
     bites constant integer := 100;
-    tables constant text := (select string_agg(name::text, ', ') from unnest(p_tables) as name);
+    tables constant text := (
+        select string_agg(name::text, ', ' order by place)
+        from unnest(p_tables) with ordinality as listed (name, place)
+    );
 begin
     -- No writer minds this one. An autovacuum does, and is sent away.
     execute format('lock table %s in share update exclusive mode', tables);
