@@ -1,10 +1,10 @@
 -- What migrations call, and those who apply them. The first file of all.
 
 
--- Locks tables, in this order, against everybody until the transaction ends, in bites: while somebody's transaction is at
--- one of them, all are let go again. So nobody else queues behind this one for long, and whoever waits for
--- it in a circle goes on before PostgreSQL ends a transaction for that, which it does after a second. Call
--- it before the transaction holds any other lock that writers need.
+-- Locks tables, in this order, against everybody until the transaction ends, in bites: while somebody's
+-- transaction is at one of them, all are let go again. So nobody else queues behind this one for long, and
+-- whoever waits for it in a circle goes on before PostgreSQL ends a transaction for that, which it does
+-- after a second. Call it before the transaction holds any other lock that writers need.
 create or replace procedure lock_in_bites(p_tables regclass[])
     language plpgsql
     set search_path = public, pg_temp
