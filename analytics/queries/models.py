@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
 Grain = Literal["day", "week", "month"]
 
+_TWO_PERIODS = (
+    "client_id",
+    "first_date",
+    "last_date",
+    "previous_first_date",
+    "previous_last_date",
+    "asked_at",
+)
+
 USAGE_COMPARISON = SqlFunction(
     function="get_usage_comparison",
-    arguments=(
-        *("client_id", "first_date", "last_date", "previous_first_date", "previous_last_date", "asked_at"),
-    ),
+    arguments=_TWO_PERIODS,
     columns={
         "source": "object",
         "model": "object",
@@ -42,9 +49,7 @@ USAGE_COMPARISON = SqlFunction(
 """Usage per source and model in two periods: the columns of Comparison.models."""
 COMPARED_DAYS = SqlFunction(
     function="compared_days",
-    arguments=(
-        *("client_id", "first_date", "last_date", "previous_first_date", "previous_last_date", "asked_at"),
-    ),
+    arguments=_TWO_PERIODS,
     columns={
         "last_date": "object",
         "until_at": "object",

@@ -11,9 +11,6 @@ declare
     );
     open_table regclass;
 begin
-    if standing <> '{}' then
-        call lock_in_bites(standing);
-    end if;
     for open_table in
         select oid
         from pg_class

@@ -11,7 +11,6 @@ begin
             conrelid = 'usage_logs'::regclass and contype = 'n'
             and starts_with(conname::text, 'usage_logs_adopted_')
     loop
-        call lock_in_bites('{usage_logs}');
         execute format(
             'alter table usage_logs rename constraint %I to %I',
             item.name, replace(item.name, 'usage_logs_adopted_', 'usage_logs_')
