@@ -261,6 +261,22 @@ class UsageRecord(BaseModel):
         None, description="With a time zone, as 2026-03-18T12:00:00Z; default: now"
     )
     service_tier: str | None = None
+    operation: str | None = Field(None, description="What was asked for, such as chat or embeddings")
+    outcome: str | None = Field(None, description="ok, error, refused, or cut")
+    latency_ms: float | None = Field(None, description="Milliseconds to the end of the answer")
+    time_to_first_token_ms: float | None = None
+    operation_id: str | None = Field(None, description="What retries and fallbacks of one operation share")
+    attempt: int | None = Field(None, description="1 is the first attempt at the operation")
+    response_id: str | None = Field(
+        None, description="The provider's own id of the response; the call's identity where `id` is not given"
+    )
+    account: str | None = Field(None, description="The provider's account or project that pays")
+    stated_cost_usd: float | str | None = Field(
+        None, description="What the provider or a gateway says; kept beside the cost by the price lists"
+    )
+    tags: dict[str, str | float | bool | None] | None = Field(
+        None, description="What your team groups by, such as feature: search; one value per key"
+    )
     metadata: dict[str, Any] | None = None
     client_id: str | None = Field(None, description="If given, that of the key")
 

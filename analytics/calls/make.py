@@ -9,19 +9,32 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from analytics.calls.row import MAX_COST_USD, MAX_SECONDS, USAGE_MISSING, copy_line, json_number
+from analytics.calls.row import (
+    COST_NOTHING,
+    FAILED,
+    MAX_COST_USD,
+    MAX_SECONDS,
+    NO_FACTS,
+    NOT_UNDERSTOOD,
+    USAGE_MISSING,
+    Facts,
+    copy_line,
+)
 from analytics.calls.usage_objects import read_usage
 from analytics.calls.validation import (
     checked_amount,
+    checked_facts,
     checked_id,
     checked_instant,
     checked_json,
     checked_metadata,
     checked_names,
-    checked_text,
+    checked_tags,
     new_id,
+    response_call_id,
 )
-from analytics.pricing.price_list import PriceList, unpriced
+from analytics.errors import InvalidInput
+from analytics.pricing.price_list import Cost, PriceList, unpriced
 
 # The price of a cost that the application gave: no list is behind it.
 _NO_PRICE: Mapping[str, str] = {}
@@ -51,17 +64,45 @@ def make_call(
     id: UUID | str | None = None,
     created_at: datetime | None = None,
     service_tier: str | None = None,
+    operation: str | None = None,
+    outcome: str | None = None,
+    latency_ms: float | None = None,
+    time_to_first_token_ms: float | None = None,
+    operation_id: UUID | str | None = None,
+    attempt: int | None = None,
+    response_id: str | None = None,
+    account: str | None = None,
+    stated_cost_usd: Decimal | float | None = None,
+    tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    must_be_known: bool = False,
 ) -> Call:
     """The call, priced by `prices`; the arguments are those of log_usage().
+
+    What an argument says goes before what the response says. With `must_be_known` a usage object of which no
+    field is known is refused; otherwise the call is kept as unpriced.
 
     Raises:
         InvalidInput: an argument is impossible; the message begins with its name.
     """
-    client, source, model, names = checked_names(client_id, conversation_id, phone, source, model)
     at = datetime.now(UTC) if created_at is None else checked_instant(created_at)
-    call_id = new_id() if id is None else checked_id(client, id)
-    amounts, extra, missing = read_usage(usage)
+    amounts, extra, missing, told, answered_by, not_understood = read_usage(usage)
+    if must_be_known and not_understood and missing is not None:
+        raise InvalidInput(f"usage has no field that is known: {missing}")
+    given = (
+        *(latency_ms, time_to_first_token_ms, operation_id, attempt, response_id, stated_cost_usd),
+        *(operation, outcome, service_tier, account),
+    )
+    facts = told if given == NO_FACTS else checked_facts(Facts._make(given), told)
+    client, source, model, names = checked_names(
+        client_id, conversation_id, phone, source, model or answered_by, facts[6:], checked_tags(tags)
+    )
+    if id is not None:
+        call_id = checked_id(client, id)
+    elif facts.response_id is not None:
+        call_id = response_call_id(client, facts.response_id)
+    else:
+        call_id = new_id()
     if metadata is not None:
         extra = {**checked_metadata(metadata), **extra}
     if duration_seconds is not None:
@@ -69,18 +110,19 @@ def make_call(
             duration_seconds=checked_amount("duration_seconds", duration_seconds, MAX_SECONDS)
         )
     if amounts.duration_seconds is not None:
-        extra = {**extra, "duration_seconds": json_number(amounts.duration_seconds)}
         missing = None
     if tokens_estimated:
         extra = {**extra, "tokens_estimated": True}
-    if service_tier is not None:
-        extra = {**extra, "service_tier": checked_text("service_tier", service_tier)}
+    if not_understood:
+        extra = {**extra, NOT_UNDERSTOOD: dict(not_understood)}
+    if missing is not None:
+        extra = {**extra, USAGE_MISSING: missing}
     if cost_usd is not None:
         amount, basis, price = checked_amount("cost_usd", cost_usd, MAX_COST_USD), "given", _NO_PRICE
     else:
+        cost: Cost
         if missing is not None:
-            extra = {**extra, USAGE_MISSING: missing}
-            cost = unpriced(missing)
+            cost = FAILED if facts.outcome in COST_NOTHING else unpriced(missing)
         else:
             cost = prices.cost(
                 source=source,
@@ -88,19 +130,11 @@ def make_call(
                 at=at,
                 usage=amounts,
                 client_id=client,
-                tokens_estimated=tokens_estimated,
-                service_tier=service_tier,
+                tokens_estimated=tokens_estimated or bool(not_understood),
+                service_tier=facts.service_tier,
             )
-        amount, basis, price = cost.amount_usd, cost.basis, cost.price
-    line = copy_line(
-        call_id.hex,
-        at,
-        amounts.prompt_tokens,
-        amounts.completion_tokens,
-        amounts.total_tokens,
-        amount,
-        basis,
-        checked_json(extra, amounts.details, price),
-        names,
-    )
+        amount, basis, price = cost.amount_usd, str(cost.basis), cost.price
+        if basis == "unpriced" and facts.stated_cost_usd is not None:
+            amount, basis, price = facts.stated_cost_usd, "given", {"list": "stated", **price}
+    line = copy_line(call_id.hex, at, amounts, amount, basis, checked_json(extra, price), facts, names)
     return Call(call_id, line, basis == "unpriced")

@@ -18,6 +18,9 @@ from analytics.pricing.price_list import DETAILS, Cost, PriceList, Usage, unpric
 MAX_TOKENS = 1_000_000_000_000  # usage_logs_tokens_are_not_negative
 MAX_COST_USD = Decimal(1_000_000_000_000)
 MAX_SECONDS = Decimal(1_000_000_000)
+MAX_MILLISECONDS = Decimal(2_000_000_000)
+MAX_ATTEMPTS = 1_000_000
+MAX_TAGS = 20  # keys of one call
 # An index entry must stay below 2,700 bytes, and one holds a source, a model and 4 bytes per character.
 MAX_TEXT = 200
 EARLIEST = datetime(MIN_YEAR, 1, 1, tzinfo=UTC)
@@ -25,6 +28,14 @@ LATEST = datetime(MAX_YEAR + 1, 1, 1, tzinfo=UTC)
 
 USAGE_MISSING = "usage_missing"
 """Key of the metadata: why the usage of a call is unknown. Such a call is unpriced, not free."""
+
+NOT_UNDERSTOOD = "usage_not_understood"
+"""Key of the metadata: the fields of the usage object that no meter is known for, or that cannot be, each
+with what was done about it. The object itself is then kept under "usage", and the cost is an estimate."""
+
+COST_NOTHING = ("error", "refused")
+"""Outcomes of calls that cost nothing where no usage is told."""
+FAILED = Cost(Decimal(0), "priced", "it failed, and no usage is told", {"reason": "failed: nothing to pay"})
 
 UNASSIGNED_CLIENT = UUID(int=0)
 """The client of calls that name none: unassigned_client_id() of the database."""
@@ -38,6 +49,36 @@ _UUID = re.compile(
 )
 
 
+OUTCOMES = ("ok", "error", "refused", "cut")
+"""ok: answered · error: failed · refused: provider or model said no · cut: a stream that broke off."""
+
+
+class Facts(NamedTuple):
+    """What is known of a call beside its usage; None is unknown. In the order of a line."""
+
+    latency_ms: int | None = None
+    """Milliseconds from the request to the end of the answer."""
+    time_to_first_token_ms: int | None = None
+    operation_id: str | None = None
+    """What retries and fallbacks of one operation share."""
+    attempt: int | None = None
+    """1 is the first attempt at the operation."""
+    response_id: str | None = None
+    """The provider's own id of the response."""
+    stated_cost_usd: Decimal | None = None
+    """What the provider or a gateway says that the call cost."""
+    operation: str | None = None
+    """As OpenTelemetry names it: chat, embeddings, transcription, ..."""
+    outcome: str | None = None
+    """One of OUTCOMES."""
+    service_tier: str | None = None
+    account: str | None = None
+    """The provider's account or project that pays."""
+
+
+NO_FACTS = Facts()
+
+
 class Row(NamedTuple):
     """A call as usage_logs keeps it, and the name of its conversation; in the order of a line."""
 
@@ -49,6 +90,12 @@ class Row(NamedTuple):
     cost_usd: Decimal
     cost_basis: str
     metadata: dict[str, Any] | None
+    details: Mapping[str, int]
+    """As those of a Usage: a field of the line for each of DETAILS."""
+    duration_seconds: Decimal | None
+    facts: Facts
+    """A field of the line for each."""
+    tags: dict[str, str] | None
     source: str
     model: str | None
     client_id: str | None
@@ -59,34 +106,68 @@ class Row(NamedTuple):
     """The application's own name of the conversation, where that is no UUID."""
 
 
+_USAGE_COLUMNS = (
+    *("id", "created_at", "prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "cost_basis"),
+    *("metadata", *DETAILS, "duration_seconds", *Facts._fields),
+)
+LINE_COLUMNS = (
+    *(*_USAGE_COLUMNS, "tags", "source", "model", "client_id", "conversation_id", "phone"),
+    "conversation_name",
+)
+"""The fields of a line, in order. Each but tags and conversation_name is a column of usage_logs."""
+_DETAILS_AT = _USAGE_COLUMNS.index(DETAILS[0])
+_FACTS_AT = _USAGE_COLUMNS.index(Facts._fields[0])
+_NAMES_AT = _USAGE_COLUMNS.index("operation")
+
+
 def copy_line(
     call_id: str,
     created_at: datetime,
-    prompt_tokens: int,
-    completion_tokens: int,
-    total_tokens: int,
+    usage: Usage,
     cost_usd: Decimal,
     cost_basis: str,
     metadata: str | None,
+    facts: Facts,
     names: str,
 ) -> str:
     """The row in COPY's text format. Ids are UUIDs with or without hyphens, `metadata` is JSON.
 
-    `names` is what copy_names() made of the last six fields, the same again and again. A whole line at once
+    `names` is what copy_names() made of the last fields, the same again and again. A whole line at once
     takes a tenth of what giving the values to the driver one by one does.
     """
     if metadata is None:
         metadata = _NULL
     elif "\\" in metadata:  # JSON has no other character that COPY escapes
         metadata = metadata.replace("\\", r"\\")
+    details, seconds = usage.details, usage.duration_seconds
+    if details or seconds is not None:
+        get = details.get
+        parts = "\t".join([str(get(name, _NULL)) for name in DETAILS])
+        parts = f"{parts}\t{_NULL if seconds is None else seconds}"
+    else:
+        parts = _NO_PARTS
+    if facts[:6] == _NO_NUMBERS:
+        told = _NO_TOLD
+    else:
+        told = "\t".join([_NULL if value is None else str(value).translate(_ESCAPES) for value in facts[:6]])
     return (
-        f"{call_id}\t{created_at.isoformat()}\t{prompt_tokens}\t{completion_tokens}\t{total_tokens}\t"
-        f"{cost_usd!s}\t{cost_basis}\t{metadata}\t{names}\n"
+        f"{call_id}\t{created_at.isoformat()}\t{usage.prompt_tokens}\t{usage.completion_tokens}\t"
+        f"{usage.total_tokens}\t{cost_usd!s}\t{cost_basis}\t{metadata}\t{parts}\t{told}\t{names}\n"
     )
+
+
+_NO_PARTS = "\t".join([_NULL] * (len(DETAILS) + 1))
+_NO_NUMBERS = NO_FACTS[:6]
+_NO_TOLD = "\t".join([_NULL] * 6)
 
 
 @lru_cache(maxsize=10_000)
 def copy_names(
+    operation: str | None,
+    outcome: str | None,
+    service_tier: str | None,
+    account: str | None,
+    tags: str | None,
     source: str,
     model: str | None,
     client_id: str | None,
@@ -94,17 +175,45 @@ def copy_names(
     phone: str | None,
     conversation_name: str | None,
 ) -> str:
-    """The fields of a line that name things: source, model, client, conversation, phone."""
-    texts = (source, model, client_id, conversation_id, phone, conversation_name)
+    """The fields of a line that name things, from the operation on; `tags` is JSON."""
+    texts = (
+        *(operation, outcome, service_tier, account, tags),
+        *(source, model, client_id, conversation_id, phone, conversation_name),
+    )
     return "\t".join(_NULL if text is None else text.translate(_ESCAPES) for text in texts)
 
 
 def row_of(line: str) -> Row:
-    """The row of a line from copy_line()."""
-    (call_id, created_at, prompt, completion, total, cost, basis, metadata, source, *rest) = (
+    """The row of a line from copy_line(), also of one from before calls kept their facts."""
+    fields = [
         None if field == _NULL else _ESCAPED.sub(lambda found: _UNESCAPED[found[1]], field)
         for field in line.rstrip("\n").split("\t")
+    ]
+    (call_id, created_at, prompt, completion, total, cost, basis, metadata_text), fields = (
+        fields[:8],
+        fields[8:],
     )
+    metadata = None if metadata_text is None else json.loads(metadata_text)
+    if len(fields) == _OLD_NAMES:
+        usage, facts, tags = _known_of(metadata), _facts_of(metadata), None
+        details, seconds = usage.details, usage.duration_seconds
+    else:
+        numbers, (seconds_text, *fields) = fields[: len(DETAILS)], fields[len(DETAILS) :]
+        details = {name: int(text) for name, text in zip(DETAILS, numbers, strict=True) if text is not None}
+        seconds = None if seconds_text is None else Decimal(seconds_text)
+        latency, first_token, operation_id, attempt, response_id, stated, *fields = fields
+        facts = Facts(
+            None if latency is None else int(latency),
+            None if first_token is None else int(first_token),
+            operation_id,
+            None if attempt is None else int(attempt),
+            response_id,
+            None if stated is None else Decimal(stated),
+            *fields[:4],
+        )
+        tags = None if fields[4] is None else json.loads(fields[4])
+        fields = fields[5:]
+    source, *rest = fields
     return Row(
         str(call_id),
         datetime.fromisoformat(str(created_at)),
@@ -113,16 +222,47 @@ def row_of(line: str) -> Row:
         int(total or 0),
         Decimal(cost or 0),
         str(basis),
-        None if metadata is None else json.loads(metadata),
+        metadata,
+        details,
+        seconds,
+        facts,
+        tags,
         str(source),
         *rest,
     )
 
 
+_OLD_NAMES = 6
+
+
 def line_of(row: Row) -> str:
     """The line of a row: row_of() reads it back."""
-    metadata = None if row.metadata is None else json.dumps(row.metadata)
-    return copy_line(*row[:7], metadata, copy_names(*row[8:]))
+    return copy_line(
+        row.id,
+        row.created_at,
+        usage_of(row),
+        row.cost_usd,
+        row.cost_basis,
+        None if row.metadata is None else json.dumps(row.metadata),
+        row.facts,
+        copy_names(*row.facts[6:], tags_json(row.tags), *row[-6:]),
+    )
+
+
+def current_line(line: str) -> str:
+    """The line as copy_line() writes it today: one that waited since before calls kept their facts."""
+    return line if line.count("\t") == len(LINE_COLUMNS) - 1 else line_of(row_of(line))
+
+
+def usage_of(row: Row) -> Usage:
+    return Usage(
+        row.prompt_tokens, row.completion_tokens, row.total_tokens, row.duration_seconds, row.details
+    )
+
+
+def tags_json(tags: Mapping[str, str] | None) -> str | None:
+    """Tags as JSON, in the order of their keys, so that equal ones are equal texts."""
+    return json.dumps(tags, sort_keys=True, separators=(",", ":")) if tags else None
 
 
 def moved_line(line: str, created_at: datetime) -> str:
@@ -142,9 +282,9 @@ def repriced_line(line: str, prices: PriceList) -> str:
         client_id=row.client_id,
         source=row.source,
         model=row.model,
-        prompt_tokens=row.prompt_tokens,
-        completion_tokens=row.completion_tokens,
-        total_tokens=row.total_tokens,
+        usage=usage_of(row),
+        service_tier=row.facts.service_tier,
+        outcome=row.facts.outcome,
         metadata=metadata,
         created_at=row.created_at,
     )
@@ -162,49 +302,57 @@ def price_of_row(
     client_id: UUID | str | None,
     source: str,
     model: str | None,
-    prompt_tokens: int,
-    completion_tokens: int,
-    total_tokens: int,
+    usage: Usage,
+    service_tier: str | None,
+    outcome: str | None,
     metadata: Mapping[str, Any] | None,
     created_at: datetime,
 ) -> Cost:
     """The cost of a stored call by this list."""
     metadata = metadata or {}
     if reason := metadata.get(USAGE_MISSING):
-        return unpriced(str(reason))
-    seconds = metadata.get("duration_seconds")
-    details = {name: metadata[name] for name in DETAILS if _is_count(metadata.get(name))}
+        return FAILED if outcome in COST_NOTHING else unpriced(str(reason))
     return prices.cost(
         source=source,
         model=model,
         at=created_at,
-        usage=Usage(
-            prompt_tokens,
-            completion_tokens,
-            total_tokens,
-            Decimal(str(seconds)) if _is_amount(seconds) else None,
-            details,
-        ),
+        usage=usage,
         client_id=client_id,
-        tokens_estimated=metadata.get("tokens_estimated") is True,
-        service_tier=str(metadata["service_tier"]) if metadata.get("service_tier") else None,
+        tokens_estimated=metadata.get("tokens_estimated") is True or NOT_UNDERSTOOD in metadata,
+        service_tier=service_tier,
     )
+
+
+def _known_of(metadata: Mapping[str, Any] | None) -> Usage:
+    """What the metadata of a call from before knows of its usage."""
+    metadata = metadata if isinstance(metadata, dict) else {}
+    seconds = metadata.get("duration_seconds")
+    return Usage(
+        duration_seconds=Decimal(str(seconds)) if _is_amount(seconds) else None,
+        details={name: metadata[name] for name in DETAILS if _is_count(metadata.get(name))},
+    )
+
+
+def _facts_of(metadata: Mapping[str, Any] | None) -> Facts:
+    metadata = metadata if isinstance(metadata, dict) else {}
+    told = (metadata.get("operation"), metadata.get("service_tier"))
+    operation, tier = (text if isinstance(text, str) and _fits(text) else None for text in told)
+    return Facts(operation=operation, service_tier=tier)
+
+
+def _fits(text: str) -> bool:
+    return bool(text.strip()) and refused_text(text) is None
 
 
 def _is_count(value: object) -> bool:
     # Other writers may use the same name in the metadata for something else.
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS
 
 
 def _is_amount(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return False
     return 0 <= value <= MAX_SECONDS  # false for NaN
-
-
-def json_number(number: Decimal) -> int | float:
-    """The number as JSON has it in the metadata."""
-    return int(number) if number == number.to_integral_value() else float(number)
 
 
 def is_uuid(text: str) -> bool:

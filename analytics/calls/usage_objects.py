@@ -7,22 +7,30 @@ never added to them.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from analytics.calls.row import MAX_SECONDS
+from analytics.calls.row import MAX_SECONDS, NO_FACTS, Facts
 from analytics.calls.validation import checked_amount, checked_count, quoted
 from analytics.errors import InvalidInput
 from analytics.pricing.price_list import Usage
 
 
 class UsageReading(NamedTuple):
-    """The usage, and what else of it goes to the metadata."""
+    """The usage, and what else the object says."""
 
     usage: Usage
     metadata: dict[str, Any]
-    """Groq's times in seconds, by the names that Groq gives them."""
+    """Groq's times in seconds, by the names that Groq gives them; the object itself under "usage", where
+    something in it was not understood."""
     missing: str | None
     """Why there is nothing to read."""
+    facts: Facts = NO_FACTS
+    """What a whole response says of its call."""
+    model: str | None = None
+    """The model that a whole response names."""
+    not_understood: Mapping[str, str] = MappingProxyType({})
+    """Field -> what was done about it: row.NOT_UNDERSTOOD."""
 
 
 # Whose field it is in a usage object, and what it is called in Usage.details.

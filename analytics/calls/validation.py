@@ -22,13 +22,21 @@ from uuid import UUID
 from analytics.calls.row import (
     EARLIEST,
     LATEST,
+    MAX_ATTEMPTS,
+    MAX_COST_USD,
+    MAX_MILLISECONDS,
+    MAX_TAGS,
     MAX_TOKENS,
+    NO_FACTS,
+    OUTCOMES,
     UNASSIGNED_CLIENT,
+    Facts,
     call_uuid,
     conversation_uuid,
     copy_names,
     is_uuid,
     refused_text,
+    tags_json,
 )
 from analytics.errors import InvalidInput
 from analytics.pricing.price_list import rounded
@@ -53,16 +61,20 @@ def checked_names(
     phone: str | None,
     source: str,
     model: str | None,
+    facts: tuple[str | None, ...] = (None,) * 4,
+    tags: tuple[tuple[str, str], ...] = (),
 ) -> Names:
     """Client, conversation, phone, provider and model of a call.
+
+    `facts` are the checked operation, outcome, service tier and account, `tags` what checked_tags() made.
 
     Raises:
         InvalidInput: one of them is no text, or cannot be stored; the client is no UUID; there is no source.
     """
     try:
-        return _checked_names(client_id, conversation_id, phone, source, model)
+        return _checked_names(client_id, conversation_id, phone, source, model, facts, tags)
     except TypeError:  # not hashable: refused below, with its name
-        return _checked_names.__wrapped__(client_id, conversation_id, phone, source, model)
+        return _checked_names.__wrapped__(client_id, conversation_id, phone, source, model, facts, tags)
 
 
 # The same clients, conversations and models come again and again, and checking takes a while.
@@ -73,6 +85,8 @@ def _checked_names(
     phone: str | None,
     source: str,
     model: str | None,
+    facts: tuple[str | None, ...],
+    tags: tuple[tuple[str, str], ...],
 ) -> Names:
     client = _checked_client(client_id)
     conversation, conversation_name = _checked_conversation(client, conversation_id)
@@ -82,8 +96,92 @@ def _checked_names(
         raise InvalidInput('source must name the provider, such as "openai"')
     provider = provider.lower()
     model = checked_text("model", model)
-    for_copy = copy_names(provider, model, client, conversation, phone, conversation_name)
+    operation, outcome, service_tier, account = facts
+    for_copy = copy_names(
+        *(operation, outcome, service_tier, account, tags_json(dict(tags))),
+        *(provider, model, client, conversation, phone, conversation_name),
+    )
     return Names(client, provider, model, for_copy)
+
+
+def checked_tags(tags: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    """The tags in the order of their keys; one whose value is None or empty is left out.
+
+    Raises:
+        InvalidInput: they are no mapping, or too many; a key or a value is no text or number, or too long.
+    """
+    if not tags:
+        return ()
+    if not isinstance(tags, Mapping):
+        raise InvalidInput(f"tags must be a mapping, not {type(tags).__name__}")
+    try:
+        return _checked_tags(tuple(tags.items()))
+    except TypeError:  # not hashable: refused below, with its key
+        return _checked_tags.__wrapped__(tuple(tags.items()))
+
+
+@lru_cache(maxsize=10_000)
+def _checked_tags(tags: tuple[tuple[Any, Any], ...]) -> tuple[tuple[str, str], ...]:
+    checked: dict[str, str] = {}
+    for key, value in tags:
+        name = checked_text("tags: a key", key)
+        if name is None:
+            raise InvalidInput("tags: a key must not be empty")
+        if isinstance(value, bool):
+            value = str(value).lower()
+        elif isinstance(value, (int, float, Decimal, UUID)):
+            value = str(value)
+        if (text := checked_text(f"tags: the value of {quoted(name)}", value)) is not None:
+            checked[name] = text
+    if len(checked) > MAX_TAGS:
+        raise InvalidInput(f"tags may have at most {MAX_TAGS} keys, not {len(checked)}")
+    return tuple(sorted(checked.items()))
+
+
+def checked_facts(given: Facts, told: Facts) -> Facts:
+    """What the application gives, and where it gives nothing what the response told.
+
+    Raises:
+        InvalidInput: a number is none or cannot be, a text cannot be stored, the outcome is none of OUTCOMES.
+    """
+    outcome = checked_text("outcome", given.outcome)
+    if outcome is not None and outcome not in OUTCOMES:
+        raise InvalidInput(f"outcome must be one of {', '.join(OUTCOMES)}, not {quoted(outcome)}")
+    operation_id = str(given.operation_id) if isinstance(given.operation_id, UUID) else given.operation_id
+    checked = Facts(
+        _milliseconds("latency_ms", given.latency_ms),
+        _milliseconds("time_to_first_token_ms", given.time_to_first_token_ms),
+        checked_text("operation_id", operation_id),
+        None if given.attempt is None else _attempt(given.attempt),
+        checked_text("response_id", given.response_id),
+        None
+        if given.stated_cost_usd is None
+        else checked_amount("stated_cost_usd", given.stated_cost_usd, MAX_COST_USD),
+        checked_text("operation", given.operation),
+        outcome,
+        checked_text("service_tier", given.service_tier),
+        checked_text("account", given.account),
+    )
+    if told is NO_FACTS:
+        return checked
+    both = zip(checked, told, strict=True)
+    return Facts._make(mine if mine is not None else other for mine, other in both)
+
+
+def _milliseconds(argument: str, value: Any) -> int | None:
+    return None if value is None else round(checked_amount(argument, value, MAX_MILLISECONDS))
+
+
+def _attempt(value: Any) -> int:
+    attempt = checked_count("attempt", value)
+    if not 1 <= attempt <= MAX_ATTEMPTS:
+        raise InvalidInput(f"attempt must be between 1 and {MAX_ATTEMPTS:,}, not {attempt}")
+    return attempt
+
+
+def response_call_id(client_id: str | None, response_id: str) -> UUID:
+    """The id of the call that the provider answered with this response, whoever tells of it."""
+    return call_uuid(_namespace(client_id), f"response {response_id}")
 
 
 def _checked_client(client_id: UUID | str | None) -> str | None:
@@ -218,15 +316,11 @@ def checked_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 _encode_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
-def checked_json(
-    other: Mapping[str, Any], details: Mapping[str, int], price: Mapping[str, str]
-) -> str | None:
+def checked_json(other: Mapping[str, Any], price: Mapping[str, str]) -> str | None:
     """The metadata. Of a key that comes twice jsonb keeps the last: what the application gave gives way."""
     try:
         # Joined by hand, because an encoder takes ten times as long for a few numbers.
         members = [_encode_json(other)[1:-1]] if other else []
-        for name, count in details.items():
-            members.append(f'"{name}":{count}')
         if price:
             members.append(_price_json(*price.items()))
         text = f"{{{','.join(members)}}}" if members else None

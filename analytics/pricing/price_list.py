@@ -33,16 +33,26 @@ Basis = Literal["priced", "estimated", "unpriced"]
 
 Unit = Literal["1M tokens", "minute"]
 
-DETAILS = (
+TOKEN_PARTS = (
     "cached_tokens",
     "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
     "prompt_audio_tokens",
     "cached_audio_tokens",
-    "prompt_image_tokens",
-    "reasoning_tokens",
     "completion_audio_tokens",
+    "prompt_image_tokens",
+    "cached_image_tokens",
+    "completion_image_tokens",
 )
-"""Parts of the prompt's or the completion's tokens that may have a price of their own."""
+"""Parts of the prompt's or the completion's tokens that may have a price of their own. Of the cached tokens
+cached_audio_tokens and cached_image_tokens are parts, and cache_write_1h_tokens of the cache_write_tokens."""
+
+COUNTS = ("character_count", "image_count", "web_search_count", "file_search_count", "code_run_count")
+"""What is sold by the piece: characters of speech, pictures, and calls of the provider's own tools."""
+
+DETAILS = (*TOKEN_PARTS, *COUNTS)
+"""Names of Usage.details; each is a column of usage_logs."""
 
 COST_DECIMALS = 20
 _LAST_DECIMAL = Decimal(1).scaleb(-COST_DECIMALS)
@@ -69,7 +79,7 @@ class Usage(NamedTuple):
     duration_seconds: Decimal | None = None
     """Of audio."""
     details: Mapping[str, int] = _NO_DETAILS
-    """Parts of the above, by the names of DETAILS."""
+    """Parts of the tokens, and counts, by the names of DETAILS. What is unknown is left out; 0 is known."""
 
 
 class Cost(NamedTuple):

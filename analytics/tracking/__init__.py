@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack
 from uuid import UUID
 
 from analytics import config
@@ -33,6 +33,24 @@ __all__ = [
     "usage_context",
 ]
 
+Outcome = Literal["ok", "error", "refused", "cut"]
+
+
+class CallFacts(TypedDict, total=False):
+    """What may be known of any call; log_usage() says what each means."""
+
+    service_tier: str | None
+    operation: str | None
+    outcome: Outcome | None
+    latency_ms: float | None
+    time_to_first_token_ms: float | None
+    operation_id: UUID | str | None
+    attempt: int | None
+    response_id: str | None
+    account: str | None
+    stated_cost_usd: Decimal | float | None
+    tags: Mapping[str, Any] | None
+
 
 def log_openai_usage(
     client_id: UUID | str | None,
@@ -43,8 +61,8 @@ def log_openai_usage(
     *,
     id: UUID | str | None = None,
     created_at: datetime | None = None,
-    service_tier: str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    **facts: Unpack[CallFacts],
 ) -> UUID | None:
     """Logs a call of OpenAI: `usage` is the response's, of chat completions, responses or embeddings.
 
@@ -62,8 +80,8 @@ def log_openai_usage(
         usage=usage,
         id=id,
         created_at=created_at,
-        service_tier=service_tier,
         metadata=metadata,
+        **facts,
     )
 
 
@@ -76,8 +94,8 @@ def log_groq_usage(
     *,
     id: UUID | str | None = None,
     created_at: datetime | None = None,
-    service_tier: str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    **facts: Unpack[CallFacts],
 ) -> UUID | None:
     """Logs a call of Groq; the times that its usage has (`prompt_time`, ...) go to the metadata.
 
@@ -92,8 +110,8 @@ def log_groq_usage(
         usage=usage,
         id=id,
         created_at=created_at,
-        service_tier=service_tier,
         metadata=metadata,
+        **facts,
     )
 
 
@@ -109,14 +127,14 @@ def log_whisper_usage(
     id: UUID | str | None = None,
     created_at: datetime | None = None,
     metadata: Mapping[str, Any] | None = None,
+    **facts: Unpack[CallFacts],
 ) -> UUID | None:
     """Logs a transcription, which costs by its duration: 30 seconds of whisper-1 are $0.003.
 
-    `tokens_estimate` is counted among the tokens, and never priced. The metadata's `operation` is
-    "transcription" unless you say otherwise. See log_usage() for the rest.
+    `tokens_estimate` is counted among the tokens, and never priced. The operation is "transcription" unless
+    you say otherwise. See log_usage() for the rest.
     """
-    if metadata is None or isinstance(metadata, dict):
-        metadata = {"operation": "transcription", **(metadata or {})}
+    facts.setdefault("operation", "transcription")
     return log_usage(
         client_id,
         source,
@@ -129,6 +147,7 @@ def log_whisper_usage(
         id=id,
         created_at=created_at,
         metadata=metadata,
+        **facts,
     )
 
 
@@ -146,6 +165,16 @@ def log_usage(
     id: UUID | str | None = None,
     created_at: datetime | None = None,
     service_tier: str | None = None,
+    operation: str | None = None,
+    outcome: Outcome | None = None,
+    latency_ms: float | None = None,
+    time_to_first_token_ms: float | None = None,
+    operation_id: UUID | str | None = None,
+    attempt: int | None = None,
+    response_id: str | None = None,
+    account: str | None = None,
+    stated_cost_usd: Decimal | float | None = None,
+    tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> UUID | None:
     """Logs one call of any provider; the id of its row.
@@ -161,6 +190,20 @@ def log_usage(
         id: a UUID or any text of at most 200 characters: a call that is logged twice under it is stored once.
         created_at: when the call was made, with a time zone; now if left out.
         service_tier: as in the provider's response ("flex", "priority", "batch"), where it has its own price.
+        operation: what was asked for: "chat", "embeddings", "transcription", ...
+        outcome: "ok", "error", "refused", or "cut" for a stream that broke off. A call that failed and tells
+            no usage cost nothing; one that was cut is unpriced without its usage.
+        latency_ms: milliseconds from the request to the end of the answer.
+        time_to_first_token_ms: milliseconds until the answer began.
+        operation_id: what retries and fallbacks of one operation share.
+        attempt: 1 is the first attempt at the operation.
+        response_id: the provider's own id of the response. A call that has one and no `id` gets its id from
+            it: whoever else tells of the same response adds no second call.
+        account: the provider's account or project that pays.
+        stated_cost_usd: what the provider or a gateway says that the call cost. It is kept beside the cost by
+            the price lists, and is the cost where they have none.
+        tags: what your team groups by: {"feature": "search"}; at most 20 keys, one value each. They add to
+            those of usage_context(), and go before them.
         metadata: whatever else to keep with the call, as JSON.
 
     Returns:
@@ -171,12 +214,12 @@ def log_usage(
     """
     tracker = process.current or process.begin()
     try:
-        if client_id is None or conversation_id is None or phone is None:
-            context = current_context()
-            if context is not NO_CONTEXT:
-                said = UsageContext(client_id=client_id, conversation_id=conversation_id, phone=phone)
-                context = within(context, said)
-                client_id, conversation_id, phone = context.client_id, context.conversation_id, context.phone
+        context = current_context()
+        if context is not NO_CONTEXT:
+            said = UsageContext(client_id=client_id, conversation_id=conversation_id, phone=phone, tags=tags)
+            context = within(context, said)
+            client_id, conversation_id, phone = context.client_id, context.conversation_id, context.phone
+            tags = context.tags
         prices = tracker.prices
         call = make_call(
             prices,
@@ -192,6 +235,16 @@ def log_usage(
             id=id,
             created_at=created_at,
             service_tier=service_tier,
+            operation=operation,
+            outcome=outcome,
+            latency_ms=latency_ms,
+            time_to_first_token_ms=time_to_first_token_ms,
+            operation_id=operation_id,
+            attempt=attempt,
+            response_id=response_id,
+            account=account,
+            stated_cost_usd=stated_cost_usd,
+            tags=tags,
             metadata=metadata,
         )
     except Exception as error:

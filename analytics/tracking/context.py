@@ -1,9 +1,11 @@
-"""Whose the calls in a block are: client, conversation and phone, without passing them to each call."""
+"""Whose the calls in a block are, and how they are tagged, without passing it to each call."""
 
 import contextlib
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 from uuid import UUID
 
 
@@ -14,6 +16,7 @@ class UsageContext:
     client_id: UUID | str | None = None
     conversation_id: UUID | str | None = None
     phone: str | None = None
+    tags: Mapping[str, Any] | None = None
 
 
 NO_CONTEXT = UsageContext()
@@ -30,14 +33,16 @@ def usage_context(
     client_id: UUID | str | None = None,
     conversation_id: UUID | str | None = None,
     phone: str | None = None,
+    tags: Mapping[str, Any] | None = None,
 ) -> "_Block":
-    """Says, for the calls within a `with` block, whose they are.
+    """Says, for the calls within a `with` block, whose they are, and tags them.
 
     A block takes what it leaves out from the block around it, unless that is about somebody else: another
-    client's conversation, or another conversation's phone, is never taken over. It reaches into the asyncio
+    client's conversation, or another conversation's phone, is never taken over. Tags add to those of the
+    block around it; of a key that both have the inner value counts. It reaches into the asyncio
     tasks that are started within it; a thread begins without, unless contextvars.copy_context() runs it.
     """
-    return _Block(UsageContext(client_id=client_id, conversation_id=conversation_id, phone=phone))
+    return _Block(UsageContext(client_id=client_id, conversation_id=conversation_id, phone=phone, tags=tags))
 
 
 class _Block:
@@ -62,6 +67,7 @@ class _Block:
 
 def within(outer: UsageContext, given: UsageContext) -> UsageContext:
     """The context of a block with `given` inside a block with `outer`."""
+    tags = given.tags if outer.tags is None else {**outer.tags, **(given.tags or {})}
     if _differ(outer.client_id, given.client_id):
         outer = NO_CONTEXT
     if _differ(outer.conversation_id, given.conversation_id):
@@ -70,6 +76,7 @@ def within(outer: UsageContext, given: UsageContext) -> UsageContext:
         client_id=outer.client_id if given.client_id is None else given.client_id,
         conversation_id=outer.conversation_id if given.conversation_id is None else given.conversation_id,
         phone=outer.phone if given.phone is None else given.phone,
+        tags=tags,
     )
 
 
