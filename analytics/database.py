@@ -23,7 +23,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from analytics import config
-from analytics.days import Days
 from analytics.driver_errors import cause_of, explained, first_line, is_disconnected
 from analytics.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 from analytics.pulse import Pulse
@@ -262,23 +261,6 @@ class Database:
             row = connection.execute("select fold_usage()").fetchone()
             assert row is not None
             return int(row[0])
-
-    def keep_hours(self, client_id: UUID, days: Days) -> int:
-        """Keeps the sums per hour of the client's days that are over; the number of days kept.
-
-        A week at a time, so that folding waits for no more than that. Never needed for right numbers: what is
-        not kept is read from the calls themselves.
-        """
-        days_kept = 0
-        while True:
-            with self.transaction() as connection:
-                row = connection.execute(
-                    "select keep_hourly_usage(%s, %s, %s)", [client_id, days.first, days.last]
-                ).fetchone()
-            assert row is not None
-            if not row[0]:
-                return days_kept
-            days_kept += int(row[0])
 
     def close(self) -> None:
         """Closes the idle connections, and those in use as soon as they are free.

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.errors import Diagnostic
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from analytics import locks
 from analytics.config import PROJECT_DIRECTORY, configured_database_url
@@ -35,7 +36,7 @@ _TOOLS = "functions/migrating"
 _ACCESS = "functions/access"
 """Closes to visitors what is new: the last file of each transaction."""
 _ADOPTION = "adopt_original"
-_ADOPTED_WITH = ("011_analytics_usage_tracking", "functions/sums", _ADOPTION)
+_ADOPTED_WITH = ("011_analytics_usage_tracking", "022_call_facts", "functions/sums", _ADOPTION)
 """One transaction: what the adoption needs, and the adoption."""
 _LOCKING = ("functions/views", "functions/triggers")
 """Besides migrations, what locks tables that writers are at."""
@@ -70,6 +71,9 @@ _APPLIED = """
             )
         ) as missing
     from applied_sql
+"""
+_SUM_ALL_DAYS_ANEW = """
+do $$ begin while sum_days_anew() > 0 loop null; end loop; end $$
 """
 _APPLIED_BY_YOYO = "select migration_id, null, '{}'::text[] from _yoyo_migration"
 
@@ -184,6 +188,7 @@ def apply_migrations(database: Database, report: Callable[[str], object] = lambd
                     for statement in _statements(step, report):
                         connection.execute(statement.encode())
                 applied += [file.name for file in step]
+            _sum_days_anew(connection, report)
     return applied
 
 
@@ -194,7 +199,27 @@ def as_one_text() -> str:
     """
     head = "-- All of sql/ as one text, made by: python -m analytics migrate --print"
     statements = [statement.strip().removesuffix(";") for statement in _statements(sql_files())]
+    statements.append(_SUM_ALL_DAYS_ANEW.strip())
     return ";\n\n".join([f"{head}\n\n{_file(_BOOKKEEPING).text.strip().removesuffix(';')}", *statements, ""])
+
+
+def _sum_days_anew(
+    connection: "psycopg.Connection[Any]", report: Callable[[str], object] = lambda line: None
+) -> None:
+    """Brings over what calls from before 022 know, in bites; writers go on meanwhile."""
+    left = None
+    while left != 0:
+        for attempt in Retrying(
+            # A writer that changes earlier calls may have been in the way.
+            retry=retry_if_exception_type((psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable)),
+            stop=stop_after_attempt(5),
+            wait=wait_random(0.1, 1),
+            reraise=True,
+        ):
+            with attempt:
+                [(left,)] = connection.execute("select sum_days_anew()").fetchall()
+        if left:
+            report(f"summing earlier calls with their facts: {left:,} days of clients left")
 
 
 def _file(name: str) -> SqlFile:

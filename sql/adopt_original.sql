@@ -61,7 +61,7 @@ begin
             using errcode = 'dependent_objects_still_exist';
     end loop;
 
-    -- Ours, as 011 makes it, under a name for the time being. Keys, checks and the index come after the copy.
+    -- Ours, as 011 and 022 make it, under a name for the time being. Keys, checks and the index come after the copy.
     create table usage_logs_adopted (
         client_id uuid not null,
         id uuid not null default gen_random_uuid(),
@@ -71,11 +71,38 @@ begin
         model text,
         prompt_tokens bigint not null default 0,
         completion_tokens bigint not null default 0,
-        total_tokens bigint not null default 0,
+        total_tokens bigint not null,
         cost_usd numeric not null,
         cost_basis text not null default 'given',
         metadata jsonb,
-        created_at timestamptz not null default now()
+        created_at timestamptz not null default now(),
+        operation text,
+        outcome text,
+        service_tier text,
+        cached_tokens bigint,
+        cache_write_tokens bigint,
+        cache_write_1h_tokens bigint,
+        reasoning_tokens bigint,
+        prompt_audio_tokens bigint,
+        cached_audio_tokens bigint,
+        completion_audio_tokens bigint,
+        prompt_image_tokens bigint,
+        cached_image_tokens bigint,
+        completion_image_tokens bigint,
+        character_count bigint,
+        image_count bigint,
+        web_search_count bigint,
+        file_search_count bigint,
+        code_run_count bigint,
+        duration_seconds numeric,
+        latency_ms integer,
+        time_to_first_token_ms integer,
+        operation_id text,
+        attempt integer,
+        response_id text,
+        account text,
+        stated_cost_usd numeric,
+        tag_set_id integer
     );
 
     -- And what functions/triggers.sql puts on it.
@@ -83,9 +110,16 @@ begin
         before insert or update on usage_logs_adopted
         for each row
         when (
-            new.client_id is null or new.id is null or new.source <> lower(new.source)
+            new.client_id is null or new.id is null or new.source <> lower(btrim(new.source))
             or new.prompt_tokens is null or new.completion_tokens is null or new.total_tokens is null
             or new.cost_usd is null or new.cost_basis is null or new.created_at is null
+            -- Writers from before 022.
+            or new.operation is null and new.cached_tokens is null and new.duration_seconds is null
+            and new.metadata ?| array[
+                'operation', 'service_tier', 'cached_tokens', 'cache_write_tokens', 'reasoning_tokens',
+                'prompt_audio_tokens', 'cached_audio_tokens', 'completion_audio_tokens', 'prompt_image_tokens',
+                'duration_seconds'
+            ]
         )
         execute function complete_usage_log();
     create trigger record_inserted_usage
@@ -283,7 +317,26 @@ begin
     -- Only now: it keeps others from changing clients.
     alter table usage_logs_adopted
         add constraint usage_logs_client_id_fkey
-            foreign key (client_id) references clients (id) on delete cascade;
+            foreign key (client_id) references clients (id) on delete cascade,
+        add constraint usage_logs_outcome_is_known
+            check (outcome in ('ok', 'error', 'refused', 'cut')) not valid,
+        add constraint usage_logs_facts_are_amounts check (
+            least(
+                cached_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,
+                prompt_audio_tokens, cached_audio_tokens, completion_audio_tokens, prompt_image_tokens,
+                cached_image_tokens, completion_image_tokens, character_count, image_count,
+                web_search_count, file_search_count, code_run_count, latency_ms, time_to_first_token_ms
+            ) >= 0
+            and greatest(
+                cached_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,
+                prompt_audio_tokens, cached_audio_tokens, completion_audio_tokens, prompt_image_tokens,
+                cached_image_tokens, completion_image_tokens, character_count, image_count,
+                web_search_count, file_search_count, code_run_count
+            ) <= 1000000000000
+            and duration_seconds between 0 and 1000000000
+            and stated_cost_usd >= 0 and stated_cost_usd < 'Infinity'
+            and attempt >= 1
+        ) not valid;
 
     -- Nothing of the old table goes before all of it is shown to be in the new one.
     select

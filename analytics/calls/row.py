@@ -40,7 +40,8 @@ FAILED = Cost(Decimal(0), "priced", "it failed, and no usage is told", {"reason"
 UNASSIGNED_CLIENT = UUID(int=0)
 """The client of calls that name none: unassigned_client_id() of the database."""
 
-_NULL = "\\N"
+NULL = "\\N"
+"""Nothing, as COPY has it."""
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _ESCAPED = re.compile(r"\\([\\tnr])")
 _UNESCAPED = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
@@ -95,9 +96,9 @@ class Row(NamedTuple):
     duration_seconds: Decimal | None
     facts: Facts
     """A field of the line for each."""
-    tags: dict[str, str] | None
     source: str
     model: str | None
+    tags: dict[str, str] | None
     client_id: str | None
     """None: the database puts the unassigned client there."""
     conversation_id: str | None
@@ -111,13 +112,10 @@ _USAGE_COLUMNS = (
     *("metadata", *DETAILS, "duration_seconds", *Facts._fields),
 )
 LINE_COLUMNS = (
-    *(*_USAGE_COLUMNS, "tags", "source", "model", "client_id", "conversation_id", "phone"),
+    *(*_USAGE_COLUMNS, "source", "model", "tags", "client_id", "conversation_id", "phone"),
     "conversation_name",
 )
 """The fields of a line, in order. Each but tags and conversation_name is a column of usage_logs."""
-_DETAILS_AT = _USAGE_COLUMNS.index(DETAILS[0])
-_FACTS_AT = _USAGE_COLUMNS.index(Facts._fields[0])
-_NAMES_AT = _USAGE_COLUMNS.index("operation")
 
 
 def copy_line(
@@ -136,29 +134,29 @@ def copy_line(
     takes a tenth of what giving the values to the driver one by one does.
     """
     if metadata is None:
-        metadata = _NULL
+        metadata = NULL
     elif "\\" in metadata:  # JSON has no other character that COPY escapes
         metadata = metadata.replace("\\", r"\\")
     details, seconds = usage.details, usage.duration_seconds
     if details or seconds is not None:
         get = details.get
-        parts = "\t".join([str(get(name, _NULL)) for name in DETAILS])
-        parts = f"{parts}\t{_NULL if seconds is None else seconds}"
+        parts = "\t".join([str(get(name, NULL)) for name in DETAILS])
+        parts = f"{parts}\t{NULL if seconds is None else seconds}"
     else:
         parts = _NO_PARTS
     if facts[:6] == _NO_NUMBERS:
         told = _NO_TOLD
     else:
-        told = "\t".join([_NULL if value is None else str(value).translate(_ESCAPES) for value in facts[:6]])
+        told = "\t".join([NULL if value is None else str(value).translate(_ESCAPES) for value in facts[:6]])
     return (
         f"{call_id}\t{created_at.isoformat()}\t{usage.prompt_tokens}\t{usage.completion_tokens}\t"
         f"{usage.total_tokens}\t{cost_usd!s}\t{cost_basis}\t{metadata}\t{parts}\t{told}\t{names}\n"
     )
 
 
-_NO_PARTS = "\t".join([_NULL] * (len(DETAILS) + 1))
+_NO_PARTS = "\t".join([NULL] * (len(DETAILS) + 1))
 _NO_NUMBERS = NO_FACTS[:6]
-_NO_TOLD = "\t".join([_NULL] * 6)
+_NO_TOLD = "\t".join([NULL] * 6)
 
 
 @lru_cache(maxsize=10_000)
@@ -167,9 +165,9 @@ def copy_names(
     outcome: str | None,
     service_tier: str | None,
     account: str | None,
-    tags: str | None,
     source: str,
     model: str | None,
+    tags: str | None,
     client_id: str | None,
     conversation_id: str | None,
     phone: str | None,
@@ -177,16 +175,16 @@ def copy_names(
 ) -> str:
     """The fields of a line that name things, from the operation on; `tags` is JSON."""
     texts = (
-        *(operation, outcome, service_tier, account, tags),
-        *(source, model, client_id, conversation_id, phone, conversation_name),
+        *(operation, outcome, service_tier, account, source, model, tags),
+        *(client_id, conversation_id, phone, conversation_name),
     )
-    return "\t".join(_NULL if text is None else text.translate(_ESCAPES) for text in texts)
+    return "\t".join(NULL if text is None else text.translate(_ESCAPES) for text in texts)
 
 
 def row_of(line: str) -> Row:
     """The row of a line from copy_line(), also of one from before calls kept their facts."""
     fields = [
-        None if field == _NULL else _ESCAPED.sub(lambda found: _UNESCAPED[found[1]], field)
+        None if field == NULL else _ESCAPED.sub(lambda found: _UNESCAPED[found[1]], field)
         for field in line.rstrip("\n").split("\t")
     ]
     (call_id, created_at, prompt, completion, total, cost, basis, metadata_text), fields = (
@@ -197,6 +195,7 @@ def row_of(line: str) -> Row:
     if len(fields) == _OLD_NAMES:
         usage, facts, tags = _known_of(metadata), _facts_of(metadata), None
         details, seconds = usage.details, usage.duration_seconds
+        source, model, *rest = fields
     else:
         numbers, (seconds_text, *fields) = fields[: len(DETAILS)], fields[len(DETAILS) :]
         details = {name: int(text) for name, text in zip(DETAILS, numbers, strict=True) if text is not None}
@@ -211,9 +210,8 @@ def row_of(line: str) -> Row:
             None if stated is None else Decimal(stated),
             *fields[:4],
         )
-        tags = None if fields[4] is None else json.loads(fields[4])
-        fields = fields[5:]
-    source, *rest = fields
+        source, model, tags_text, *rest = fields[4:]
+        tags = None if tags_text is None else json.loads(tags_text)
     return Row(
         str(call_id),
         datetime.fromisoformat(str(created_at)),
@@ -226,8 +224,9 @@ def row_of(line: str) -> Row:
         details,
         seconds,
         facts,
-        tags,
         str(source),
+        model,
+        tags,
         *rest,
     )
 
@@ -245,7 +244,7 @@ def line_of(row: Row) -> str:
         row.cost_basis,
         None if row.metadata is None else json.dumps(row.metadata),
         row.facts,
-        copy_names(*row.facts[6:], tags_json(row.tags), *row[-6:]),
+        copy_names(*row.facts[6:], row.source, row.model, tags_json(row.tags), *row[-4:]),
     )
 
 

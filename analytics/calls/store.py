@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 from uuid import UUID
 
+from analytics.calls.row import LINE_COLUMNS, NULL, current_line
 from analytics.errors import DataRefused
 
 if TYPE_CHECKING:
@@ -16,25 +17,43 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-_CREATE_INCOMING = """
+_LAST_FIELDS = LINE_COLUMNS[LINE_COLUMNS.index("tags") :]
+_BASIS_AT = LINE_COLUMNS.index("cost_basis")
+
+_FACTS = ", ".join(name for name in LINE_COLUMNS if name not in ("tags", "conversation_name"))
+"""The columns of usage_logs that a line has."""
+_CREATE_INCOMING: LiteralString = f"""
     create temporary table incoming_usage on commit drop as
-    select
-        client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,
-        cost_usd, cost_basis, metadata, created_at, null::text as conversation_name
+    select {_FACTS}, tag_set_id, null::jsonb as tags, null::text as conversation_name
     from usage_logs
     with no data
-"""
-_COPY_INCOMING = """
-    copy incoming_usage (
-        id, created_at, prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis, metadata,
-        source, model, client_id, conversation_id, phone, conversation_name
-    ) from stdin
-"""
-_COPY_USAGE = """
-    copy usage_logs (
-        id, created_at, prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis, metadata,
-        source, model, client_id, conversation_id, phone
-    ) from stdin
+"""  # noqa: S608 - names of this project
+_COPY_INCOMING = f"copy incoming_usage ({', '.join(LINE_COLUMNS)}) from stdin"
+_COPY_USAGE = f"copy usage_logs ({', '.join(LINE_COLUMNS[:-1]).replace('tags', 'tag_set_id')}) from stdin"
+
+# In an order that all have, as a new set of tags is another row that two writers may want at once.
+_INTERN_TAGS = """
+    with sets as (
+        select distinct client_id, tags from incoming_usage where tags is not null
+    ),
+
+    interned as materialized (
+        select client_id, tags, intern_tags(coalesce(client_id, unassigned_client_id()), tags) as id
+        from (select client_id, tags from sets order by client_id, tags::text) as sorted
+    )
+
+    update incoming_usage as incoming
+    set
+        tag_set_id = interned.id,
+        -- Nothing is lost where there are too many sets.
+        metadata = case
+            when interned.id = 0
+                then case when jsonb_typeof(incoming.metadata) = 'object' then incoming.metadata else '{}' end
+                    || jsonb_build_object('tags', incoming.tags)
+            else incoming.metadata
+        end
+    from interned
+    where incoming.tags = interned.tags and incoming.client_id is not distinct from interned.client_id
 """
 
 _REMOVE_UNKNOWN_CLIENTS = """
@@ -111,15 +130,10 @@ _STORE_CONVERSATIONS: tuple[LiteralString, ...] = (
     """,
 )
 
-_STORE_USAGE = """
+_STORE_USAGE: LiteralString = f"""
     with stored as (
-        insert into usage_logs (
-            client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens,
-            total_tokens, cost_usd, cost_basis, metadata, created_at
-        )
-        select
-            client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens,
-            total_tokens, cost_usd, cost_basis, metadata, created_at
+        insert into usage_logs ({_FACTS}, tag_set_id)
+        select {_FACTS}, tag_set_id
         from incoming_usage
         order by id, client_id, ctid
         on conflict (client_id, id) do nothing
@@ -139,7 +153,7 @@ _STORE_USAGE = """
             )
         )
     from stored
-"""
+"""  # noqa: S608 - names of this project
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,13 +177,15 @@ def store_new_lines(connection: "psycopg.Connection[Any]", lines: Sequence[str])
     rows: list[str] = []
     parties: dict[str, str] = {}
     unpriced = 0
-    for line in lines:
-        row, _, _name = line.rpartition("\t")
-        rows.append(row)
-        *_, cost_basis, _metadata, _source, _model, party = line.split("\t", 10)
+    for line in map(current_line, lines):
+        row, tags, *party, _name = line.rsplit("\t", len(_LAST_FIELDS))
+        if tags != NULL:
+            # Its id has to be known first.
+            return store_lines(connection, lines)
+        rows.append("\t".join((row, tags, *party)))
         # One line of several with the same conversation is enough.
-        parties.setdefault(party, line)
-        unpriced += cost_basis == "unpriced"
+        parties.setdefault("\t".join(party), line)
+        unpriced += line.split("\t", _BASIS_AT + 1)[_BASIS_AT] == "unpriced"
     # By id, as store_lines() does, so that writers of the same rows wait for each other and not in a circle.
     rows.sort()
     _receive(connection, parties.values())
@@ -186,7 +202,7 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
     _receive(connection, lines)
     with connection.pipeline():
         unknown = connection.execute(_REMOVE_UNKNOWN_CLIENTS)
-        for statement in _STORE_CONVERSATIONS:
+        for statement in (*_STORE_CONVERSATIONS, _INTERN_TAGS):
             connection.execute(statement)
         usage = connection.execute(_STORE_USAGE)
     counted = usage.fetchone()
@@ -202,7 +218,7 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
 def _receive(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> None:
     connection.execute(_CREATE_INCOMING)
     with connection.cursor().copy(_COPY_INCOMING) as copy:
-        copy.write("".join(lines))
+        copy.write("".join(map(current_line, lines)))
 
 
 def store_bisecting(

@@ -98,8 +98,8 @@ def _checked_names(
     model = checked_text("model", model)
     operation, outcome, service_tier, account = facts
     for_copy = copy_names(
-        *(operation, outcome, service_tier, account, tags_json(dict(tags))),
-        *(provider, model, client, conversation, phone, conversation_name),
+        *(operation, outcome, service_tier, account, provider, model, tags_json(dict(tags))),
+        *(client, conversation, phone, conversation_name),
     )
     return Names(client, provider, model, for_copy)
 

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, fields
 from decimal import Context, Decimal
-from typing import Any, NamedTuple, Self
+from typing import Any, LiteralString, NamedTuple, Self
 from uuid import UUID
 
 import psycopg
@@ -13,16 +13,17 @@ from analytics import formatting
 from analytics.calls.row import price_of_row
 from analytics.corrections.selection import Selection, no_calls
 from analytics.database import Database
-from analytics.pricing.price_list import COST_DECIMALS, Cost, PriceList, unpriced
+from analytics.pricing.price_list import COST_DECIMALS, DETAILS, Cost, PriceList, Usage, unpriced
 from analytics.pricing.stored import load_price_list
 
 FETCHED_ROWS = 5_000
 
 # Adopted rows may have been made at infinity; between two dates there are none of those.
-_CALLS = """
+_CALLS: LiteralString = f"""
     select
         id, xmin::text, source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis,
-        case when cost_basis <> 'given' then metadata end, created_at
+        case when cost_basis <> 'given' then metadata end, created_at, duration_seconds,
+        service_tier, outcome, {", ".join(DETAILS)}
     from usage_logs
     where
         client_id = %(client_id)s
@@ -33,7 +34,7 @@ _CALLS = """
         and (created_at at time zone %(timezone)s::text)::date between %(first_date)s and %(last_date)s
         and (%(source)s::text is null or source = %(source)s)
         and (%(model)s::text is null or model = %(model)s)
-"""
+"""  # noqa: S608 - names of this project
 
 # Sums of many amounts have more digits than Decimal keeps by default.
 _add = Context(prec=80).add
@@ -144,7 +145,13 @@ class RepricingPass:
         with closing(connection.cursor("repriced_calls")) as calls:
             calls.itersize = FETCHED_ROWS
             calls.execute(_CALLS, vars(self._selection))
-            for call_id, version, source, model, *usage, booked_usd, basis, metadata, created_at in calls:
+            for call_id, version, source, model, *counts in calls:
+                (*tokens, booked_usd, basis, metadata, created_at, seconds, tier, outcome), parts = (
+                    counts[:10],
+                    counts[10:],
+                )
+                known = {name: count for name, count in zip(DETAILS, parts, strict=True) if count is not None}
+                usage = Usage(tokens[0], tokens[1], tokens[2], seconds, known)
                 costs = self._by_model.get((source, model))
                 if costs is None:
                     costs = self._by_model[source, model] = ModelCosts()
@@ -152,7 +159,7 @@ class RepricingPass:
                     costs.given_count += 1
                     costs.count(booked_usd, booked_usd)
                     continue
-                cost = self._cost(prices, source, model, usage, basis, metadata, created_at)
+                cost = self._cost(prices, source, model, usage, basis, metadata, created_at, tier, outcome)
                 was_unpriced, is_unpriced = basis == "unpriced", cost.basis == "unpriced"
                 if is_unpriced:
                     costs.count(booked_usd, booked_usd)
@@ -173,27 +180,28 @@ class RepricingPass:
         prices: PriceList,
         source: str,
         model: str | None,
-        usage: list[int],
+        usage: Usage,
         basis: str,
         metadata: Any,
         created_at: Any,
+        service_tier: str | None,
+        outcome: str | None,
     ) -> Cost:
-        prompt_tokens, completion_tokens, total_tokens = usage
-        if min(usage) < 0:
+        if min(usage[:3]) < 0:
             return unpriced("negative tokens")  # adopted rows may have them
         if not isinstance(metadata, dict):  # nobody keeps other writers from storing a list
             metadata = {}
-        if basis == "estimated" and not metadata.get("service_tier"):
-            # It was the tokens then, not the tier, which other writers do not say in the metadata.
+        if basis == "estimated" and not service_tier:
+            # It was the tokens then, not the tier, which other writers do not say.
             metadata = {**metadata, "tokens_estimated": True}
         return price_of_row(
             prices,
             client_id=self._selection.client_id,
             source=source,
             model=model,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            total_tokens=total_tokens,
+            usage=usage,
+            service_tier=service_tier,
+            outcome=outcome,
             metadata=metadata,
             created_at=created_at,
         )

@@ -37,9 +37,9 @@ INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
 
 TABLES = (
     *("api_keys", "clients", "conversations", "cost_correction_items", "cost_corrections", "members"),
-    *("model_prices", "phone_secret", "price_list", "usage_conversation_daily_rollup"),
-    *("usage_conversation_rollup", "usage_daily_rollup", "usage_hourly_days", "usage_hourly_rollup"),
-    *("usage_logs", "usage_pending"),
+    *("model_prices", "phone_secret", "price_list", "tag_sets", "usage_conversation_daily_rollup"),
+    *("usage_conversation_rollup", "usage_daily_rollup", "usage_days_to_sum", "usage_hour_rollup"),
+    *("usage_latency_rollup", "usage_logs", "usage_pending", "usage_tag_rollup"),
 )
 
 _MISSING_TABLES = """

@@ -46,9 +46,11 @@ begin
             and (
                 relation.relname in (
                     'api_keys', 'cost_correction_items', 'cost_corrections', 'members', 'model_prices',
-                    'phone_secret', 'price_list', 'usage_conversation', 'usage_conversation_daily',
-                    'usage_conversation_daily_rollup', 'usage_conversation_rollup', 'usage_daily',
-                    'usage_daily_rollup', 'usage_hourly_days', 'usage_hourly_rollup', 'usage_pending'
+                    'phone_secret', 'price_list', 'tag_sets', 'usage_conversation',
+                    'usage_conversation_daily', 'usage_conversation_daily_rollup',
+                    'usage_conversation_rollup', 'usage_daily', 'usage_daily_rollup', 'usage_days_to_sum',
+                    'usage_facts_daily', 'usage_hour_rollup', 'usage_hourly', 'usage_latency_daily',
+                    'usage_latency_rollup', 'usage_pending', 'usage_tag_rollup', 'usage_tagged_daily'
                 )
                 or relation.relname in ('clients', 'conversations', 'usage_logs')
                     and acl.privilege_type in ('TRUNCATE', 'REFERENCES', 'TRIGGER')

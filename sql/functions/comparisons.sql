@@ -84,9 +84,9 @@ as $$
 $$;
 
 -- What was used on a day of the client until a moment of it, by source and model in no order; nothing where
--- there is no such moment. It is little: the hours before it where the day is kept by the hour (see
--- hours.sql), and the calls of the last hour; else the calls of a part of the day, by the index. A day on
--- which clocks change is read from the calls.
+-- there is no such moment. It is little: the sums of the hours before it, and the calls of the last hour. A
+-- day on which clocks change is read from the calls, and one of which the hours are not summed yet (see
+-- sum_days_anew()).
 create or replace function usage_of_part(p_client_id uuid, p_date date, p_until_at timestamptz)
     returns table (
         source text, model text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint,
@@ -100,14 +100,10 @@ as $$
             first_at, end_at, timezone,
             date_trunc('hour', p_until_at at time zone timezone) as hour,
             end_at - first_at = interval '24 hours'
-            and exists (
-                select from usage_hourly_days as kept
-                where kept.client_id = p_client_id and kept.usage_date = p_date
-            )
             and not exists (
-                select from usage_pending as pending
-                where pending.client_id = p_client_id and pending.usage_date = p_date
-            ) as is_kept
+                select from usage_days_to_sum as waiting
+                where waiting.client_id = p_client_id and waiting.usage_date = p_date
+            ) as has_hours
         from moments_of_days(p_client_id, p_date, p_date)
         where p_until_at is not null
     ),
@@ -115,21 +111,21 @@ as $$
     -- As columns: under row-level security only plain comparisons of them may look into an index.
     day as materialized (
         select
-            is_kept, end_at,
+            has_hours, end_at,
             extract(hour from hour)::smallint as hour,
-            case when is_kept then hour at time zone timezone else first_at end as from_at
+            case when has_hours then hour at time zone timezone else first_at end as from_at
         from known
     )
 
     select
-        kept.source, kept.model, kept.prompt_tokens, kept.completion_tokens, kept.total_tokens, kept.cost_usd,
-        kept.request_count, kept.unpriced_count
+        hourly.source, hourly.model, hourly.prompt_tokens, hourly.completion_tokens, hourly.total_tokens,
+        hourly.cost_usd, hourly.request_count, hourly.unpriced_count
     from day
-    inner join usage_hourly_rollup as kept
-        on kept.client_id = p_client_id
-        and kept.usage_date = p_date
-        and kept.hour < day.hour
-    where day.is_kept
+    inner join usage_hourly as hourly
+        on hourly.client_id = p_client_id
+        and hourly.usage_date = p_date
+        and hourly.hour < day.hour
+    where day.has_hours
     union all
     select
         log.source,

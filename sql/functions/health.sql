@@ -65,14 +65,39 @@ create or replace function get_usage_gaps(p_client_id uuid, p_first_date date, p
     language sql stable
     set search_path = public, pg_temp
 as $$
+    with gaps as (
+        select
+            source,
+            max(usage_date) as last_date,
+            sum(request_count)::bigint as request_count,
+            sum(unpriced_count)::bigint as unpriced_count,
+            sum(zero_token_count)::bigint as zero_token_count,
+            sum(without_conversation_count)::bigint as without_conversation_count
+        from usage_facts_daily
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        group by source
+    )
+
     select
-        source,
-        max(last_call_at) as last_call_at,
-        sum(request_count)::bigint as request_count,
-        sum(unpriced_count)::bigint as unpriced_count,
-        sum(zero_token_count)::bigint as zero_token_count,
-        sum(without_conversation_count)::bigint as without_conversation_count
-    from usage_hourly_between(p_client_id, p_first_date, p_last_date)
-    group by source
-    order by request_count desc, source
+        gaps.source,
+        last_call.created_at as last_call_at,
+        gaps.request_count,
+        gaps.unpriced_count,
+        gaps.zero_token_count,
+        gaps.without_conversation_count
+    from gaps
+    cross join lateral moments_of_days(p_client_id, gaps.last_date, gaps.last_date) as day
+    -- Of the one day that has it.
+    left join lateral (
+        select log.created_at
+        from usage_logs as log
+        where
+            log.client_id = p_client_id
+            and log.source = gaps.source
+            and log.created_at >= day.first_at
+            and log.created_at < day.end_at
+        order by log.created_at desc
+        limit 1
+    ) as last_call on true
+    order by gaps.request_count desc, gaps.source
 $$;

@@ -87,8 +87,8 @@ as $$
 $$;
 
 -- One row per day, source and model with use, of the models that model_prices may have a price for: what no
--- row of it names is priced by the public list anyway. cached_tokens (of the prompt) and duration_seconds
--- (of audio) are null where the day is not kept (see hours.sql): they are not known then.
+-- row of it names is priced by the public list anyway. cached_tokens are of the prompt, duration_seconds of
+-- audio.
 create or replace function get_daily_usage_by_model(p_client_id uuid, p_first_date date, p_last_date date)
     returns table (
         usage_date date, source text, model text, request_count bigint, unpriced_count bigint,
@@ -102,68 +102,206 @@ create or replace function get_daily_usage_by_model(p_client_id uuid, p_first_da
 as $$
     with listed as materialized (
         select distinct source, model from model_prices where client_id is null or client_id = p_client_id
-    ),
-
-    usage as materialized (
-        select *
-        from usage_daily as daily
-        where
-            client_id = p_client_id
-            and usage_date between p_first_date and p_last_date
-            and exists (
-                select
-                from listed
-                where
-                    listed.source = lower(btrim(daily.source))
-                    -- Names of dated snapshots begin with that of their model; whisper sells one, named or
-                    -- not.
-                    and (
-                        listed.model = '*'
-                        or starts_with(lower(btrim(daily.model)), listed.model)
-                        or daily.model is null and listed.source = 'whisper'
-                    )
-            )
-    ),
-
-    kept_days as materialized (
-        select usage_date
-        from usage_hourly_days as kept
-        where
-            client_id = p_client_id
-            and usage_date between p_first_date and p_last_date
-            and not exists (
-                select from usage_pending as pending
-                where pending.client_id = p_client_id and pending.usage_date = kept.usage_date
-            )
-    ),
-
-    parts as materialized (
-        select
-            usage_date, source, model,
-            sum(cached_tokens)::bigint as cached_tokens,
-            sum(duration_seconds) as duration_seconds
-        from usage_hourly_rollup
-        where
-            client_id = p_client_id
-            and usage_date = any (array(select usage_date from kept_days))
-            and source = any (array(select distinct source from usage))
-            and (cached_tokens <> 0 or duration_seconds <> 0)
-        group by usage_date, source, model
     )
 
     select
-        usage.usage_date, usage.source, usage.model, usage.request_count, usage.unpriced_count,
-        usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, usage.cost_usd as total_cost,
-        case when kept_days.usage_date is not null then coalesce(parts.cached_tokens, 0) end
-            as cached_tokens,
-        case when kept_days.usage_date is not null then coalesce(parts.duration_seconds, 0) end
-            as duration_seconds
-    from usage
-    left join kept_days on kept_days.usage_date = usage.usage_date
-    left join parts
-        on parts.usage_date = usage.usage_date
-        and parts.source = usage.source
-        and parts.model is not distinct from usage.model
-    where usage.request_count <> 0
-    order by usage.usage_date, usage.source, usage.model
+        usage_date,
+        source,
+        model,
+        sum(request_count)::bigint as request_count,
+        sum(unpriced_count)::bigint as unpriced_count,
+        sum(prompt_tokens)::bigint as prompt_tokens,
+        sum(completion_tokens)::bigint as completion_tokens,
+        sum(total_tokens)::bigint as total_tokens,
+        sum(cost_usd) as total_cost,
+        sum(cached_tokens)::bigint as cached_tokens,
+        sum(duration_seconds) as duration_seconds
+    from usage_facts_daily as daily
+    where
+        client_id = p_client_id
+        and usage_date between p_first_date and p_last_date
+        and exists (
+            select
+            from listed
+            where
+                listed.source = lower(btrim(daily.source))
+                -- Names of dated snapshots begin with that of their model; whisper sells one, named or
+                -- not.
+                and (
+                    listed.model = '*'
+                    or starts_with(lower(btrim(daily.model)), listed.model)
+                    or daily.model is null and listed.source = 'whisper'
+                )
+        )
+    group by usage_date, source, model
+    having sum(request_count) <> 0
+    order by usage_date, source, model
+$$;
+
+-- Sums of the period, by what `kind` says:
+--   'parts'      per source, model and operation, the tokens in their parts and the seconds of audio. Parts
+--                are tokens of the prompt (cached_tokens) and of the completion (reasoning_tokens), counted
+--                in them.
+--   'hour'       per weekday (1 is Monday) and hour of the client's clock with use
+--   'operation'  per operation (chat, embeddings, transcription, ...); null where the calls do not say
+create or replace function get_call_sums(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        kind text, source text, model text, weekday integer, hour integer, operation text,
+        request_count bigint, unpriced_count bigint, prompt_tokens bigint, completion_tokens bigint,
+        total_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, duration_seconds numeric,
+        total_cost numeric
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    with days as materialized (
+        select *
+        from usage_facts_daily
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+    ),
+
+    hours as (
+        select *, extract(isodow from usage_date)::integer as weekday
+        from usage_hourly
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+    ),
+
+    sums as (
+        select
+            case when grouping(source) = 0 then 'parts' else 'operation' end as kind,
+            source, model, null::integer as weekday, null::integer as hour, operation,
+            sum(request_count)::bigint as request_count,
+            sum(unpriced_count)::bigint as unpriced_count,
+            sum(prompt_tokens)::bigint as prompt_tokens,
+            sum(completion_tokens)::bigint as completion_tokens,
+            sum(total_tokens)::bigint as total_tokens,
+            sum(cached_tokens)::bigint as cached_tokens,
+            sum(reasoning_tokens)::bigint as reasoning_tokens,
+            sum(duration_seconds) as duration_seconds,
+            sum(cost_usd) as total_cost
+        from days
+        group by grouping sets ((source, model, operation), (operation))
+        union all
+        select
+            'hour', null, null, weekday, hour::integer, null,
+            sum(request_count)::bigint, sum(unpriced_count)::bigint, sum(prompt_tokens)::bigint,
+            sum(completion_tokens)::bigint, sum(total_tokens)::bigint, sum(cached_tokens)::bigint,
+            sum(reasoning_tokens)::bigint, sum(duration_seconds), sum(cost_usd)
+        from hours
+        group by weekday, hour
+    )
+
+    select
+        kind, source, model, weekday, hour, operation, request_count, unpriced_count, prompt_tokens,
+        completion_tokens, total_tokens, cached_tokens, reasoning_tokens, duration_seconds, total_cost
+    from sums
+    order by kind, weekday, hour, request_count desc, source, model, operation
+$$;
+
+-- One row per source, model, operation and outcome with use in the period: all meters of its calls.
+do $$
+begin
+    execute format(
+        'create or replace function get_usage_facts(p_client_id uuid, p_first_date date, p_last_date date)
+            returns table (source text, model text, operation text, outcome text, %s)
+            language sql stable
+            set search_path = public, pg_temp
+        as $function$
+            select source, model, operation, outcome, %s
+            from usage_facts_daily
+            where client_id = p_client_id and usage_date between p_first_date and p_last_date
+            group by source, model, operation, outcome
+            order by sum(request_count) desc, source, model, operation, outcome
+        $function$',
+        (
+            select string_agg(
+                meter || case when meter ~ '(_usd|duration_seconds)$' then ' numeric' else ' bigint' end,
+                ', ' order by place
+            )
+            from unnest(usage_meters()) with ordinality as listed (meter, place)
+        ),
+        (
+            select string_agg(
+                format(
+                    'sum(%I)%s', meter,
+                    case when meter ~ '(_usd|duration_seconds)$' then '' else '::bigint' end
+                ),
+                ', ' order by place
+            )
+            from unnest(usage_meters()) with ordinality as listed (meter, place)
+        )
+    );
+end
+$$;
+
+-- One row per day of UTC, source and model with use: what providers bill.
+create or replace function get_usage_by_utc_day(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        utc_date date, source text, model text, total_tokens bigint, prompt_tokens bigint,
+        completion_tokens bigint, cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint,
+        duration_seconds numeric, total_cost numeric, request_count bigint, unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        utc_date,
+        source,
+        model,
+        sum(total_tokens)::bigint as total_tokens,
+        sum(prompt_tokens)::bigint as prompt_tokens,
+        sum(completion_tokens)::bigint as completion_tokens,
+        sum(cached_tokens)::bigint as cached_tokens,
+        sum(cache_write_tokens)::bigint as cache_write_tokens,
+        sum(reasoning_tokens)::bigint as reasoning_tokens,
+        sum(duration_seconds) as duration_seconds,
+        sum(cost_usd) as total_cost,
+        sum(request_count)::bigint as request_count,
+        sum(unpriced_count)::bigint as unpriced_count
+    from usage_hourly
+    where
+        client_id = p_client_id
+        -- For the index: no clock is a day away from UTC.
+        and usage_date between p_first_date - 1 and p_last_date + 1
+        and utc_date between p_first_date and p_last_date
+    group by utc_date, source, model
+    order by utc_date, source, model
+$$;
+
+-- One row per source and model with latencies in the period: their number, and the 50th, 95th and 99th
+-- percentile in milliseconds, each within 2 percent (see latency_bucket()).
+create or replace function get_latency(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        source text, model text, request_count bigint, p50_ms numeric, p95_ms numeric, p99_ms numeric
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    with buckets as (
+        select source, model, bucket, sum(request_count)::bigint as request_count
+        from usage_latency_daily
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        group by source, model, bucket
+    ),
+
+    counted as (
+        select
+            source, model, bucket,
+            sum(request_count) over (
+                partition by source, model order by bucket rows unbounded preceding
+            ) as so_far,
+            sum(request_count) over (partition by source, model) as all_of_it
+        from buckets
+    )
+
+    select
+        source,
+        model,
+        max(all_of_it)::bigint as request_count,
+        latency_of_bucket(min(bucket) filter (where so_far >= 0.50 * all_of_it)) as p50_ms,
+        latency_of_bucket(min(bucket) filter (where so_far >= 0.95 * all_of_it)) as p95_ms,
+        latency_of_bucket(min(bucket) filter (where so_far >= 0.99 * all_of_it)) as p99_ms
+    from counted
+    group by source, model
+    order by request_count desc, source, model
 $$;

@@ -39,6 +39,21 @@ create or replace function unassigned_client_id() returns uuid
     language sql immutable parallel safe
     return '00000000-0000-0000-0000-000000000000'::uuid;
 
+-- A number of the metadata, or null where it is none: other writers may mean something else by the name.
+create or replace function number_in(p_metadata jsonb, p_name text) returns numeric
+    language sql immutable parallel safe
+    return case when jsonb_typeof(p_metadata -> p_name) = 'number' then (p_metadata ->> p_name)::numeric end;
+
+-- The same as a count that a column of usage_logs takes.
+create or replace function count_in(p_metadata jsonb, p_name text) returns bigint
+    language sql immutable parallel safe
+    return case
+        when
+            number_in(p_metadata, p_name) between 0 and 1000000000000
+            and number_in(p_metadata, p_name) % 1 = 0
+            then number_in(p_metadata, p_name)::bigint
+    end;
+
 -- What a writer left out, filled in before the constraints look. Fires only for such rows.
 create or replace function complete_usage_log() returns trigger
     language plpgsql
@@ -57,19 +72,210 @@ begin
         new.cost_basis := 'unpriced';
     end if;
     new.id := coalesce(new.id, gen_random_uuid());
-    new.source := lower(new.source);
+    new.source := lower(btrim(new.source));
     new.prompt_tokens := coalesce(new.prompt_tokens, 0);
     new.completion_tokens := coalesce(new.completion_tokens, 0);
-    new.total_tokens := coalesce(new.total_tokens, 0);
+    new.total_tokens := coalesce(new.total_tokens, new.prompt_tokens + new.completion_tokens);
     new.cost_basis := coalesce(new.cost_basis, 'given');
     new.created_at := coalesce(new.created_at, now());
+    -- Writers from before 022 tell the facts in the metadata, by the names of the columns.
+    if
+        jsonb_typeof(new.metadata) = 'object'
+        and num_nonnulls(
+            new.operation, new.service_tier, new.cached_tokens, new.cache_write_tokens, new.reasoning_tokens,
+            new.prompt_audio_tokens, new.cached_audio_tokens, new.completion_audio_tokens,
+            new.prompt_image_tokens, new.duration_seconds
+        ) = 0
+    then
+        new.operation := nullif(left(btrim(new.metadata ->> 'operation'), 200), '');
+        new.service_tier := nullif(left(btrim(new.metadata ->> 'service_tier'), 200), '');
+        new.cached_tokens := count_in(new.metadata, 'cached_tokens');
+        new.cache_write_tokens := count_in(new.metadata, 'cache_write_tokens');
+        new.reasoning_tokens := count_in(new.metadata, 'reasoning_tokens');
+        new.prompt_audio_tokens := count_in(new.metadata, 'prompt_audio_tokens');
+        new.cached_audio_tokens := count_in(new.metadata, 'cached_audio_tokens');
+        new.completion_audio_tokens := count_in(new.metadata, 'completion_audio_tokens');
+        new.prompt_image_tokens := count_in(new.metadata, 'prompt_image_tokens');
+        if number_in(new.metadata, 'duration_seconds') between 0 and 1000000000 then
+            new.duration_seconds := number_in(new.metadata, 'duration_seconds');
+        end if;
+    end if;
     return new;
 end
 $$;
 
--- The statement trigger of usage_logs. Appends the sums of what one statement wrote, and locks nothing that
--- another writer needs: the shared lock only keeps a client's time zone still until the writer commits.
--- "added" and "removed" are the statement's transition tables; an insert has no removed, a delete no added.
+-- The bucket of a latency in a histogram that can be added up. Bucket 1 is up to 1 ms, each further one ends 4
+-- percent later: its middle, latency_of_bucket(), is within 2 percent of all that is in it.
+create or replace function latency_bucket(p_latency_ms integer) returns smallint
+    language sql immutable parallel safe
+    return (ceil(ln(greatest(p_latency_ms, 1)::double precision) / ln(1.04::double precision)) + 1)::smallint;
+
+create or replace function latency_of_bucket(p_bucket integer) returns numeric
+    language sql immutable parallel safe
+    return round((2 * power(1.04::double precision, p_bucket - 1) / 2.04)::numeric, 3);
+
+-- What is summed, in the order of all columns. The first six are known of every call; of the others sums are
+-- null in place of 0, which takes no room.
+create or replace function usage_meters() returns text[]
+    language sql immutable parallel safe
+    return array[
+        'prompt_tokens', 'completion_tokens', 'total_tokens', 'cost_usd', 'request_count', 'unpriced_count',
+        'estimated_count', 'zero_token_count', 'without_conversation_count',
+        'cached_tokens', 'cache_write_tokens', 'cache_write_1h_tokens', 'reasoning_tokens',
+        'prompt_audio_tokens', 'cached_audio_tokens', 'completion_audio_tokens', 'prompt_image_tokens',
+        'cached_image_tokens', 'completion_image_tokens', 'character_count', 'image_count',
+        'web_search_count', 'file_search_count', 'code_run_count', 'duration_seconds', 'stated_count',
+        'stated_cost_usd', 'cost_of_stated_usd'
+    ];
+
+-- The functions that sum are made of that list, so that a further meter is one word there, and one line here
+-- where its sum is more than that of its column.
+do $sums$
+declare
+    keys constant text := 'client_id, usage_date, source, model, operation, outcome';
+    meters constant text := array_to_string(usage_meters(), ', ');
+    pending constant text :=
+        'client_id, usage_date, hour, utc_date, source, model, operation, outcome, tag_set_id, '
+        'conversation_id, phone, ' || array_to_string(usage_meters(), ', ') || ', latency_buckets';
+    sums text;  -- of calls, which are called log
+    negative_sums text;
+    sums_of_pending text;  -- of rows of usage_pending
+    added text;  -- of a row of a rollup, kept, and a further one, excluded
+    calls text;  -- the rows of usage_pending of some calls
+    days text;  -- the parts of "with" that bring rows of usage_pending, taken, into the rollups of days
+begin
+    select
+        string_agg(
+            format(
+                case when is_required then '%s as %I' else 'nullif(%s, 0) as %I' end, sum_of_calls, meter
+            ),
+            ', '
+        ),
+        string_agg(
+            format(
+                case when is_required then '-%s as %I' else 'nullif(-%s, 0) as %I' end, sum_of_calls, meter
+            ),
+            ', '
+        ),
+        string_agg(
+            format(case when is_required then 'sum(%I)' else 'nullif(sum(%I), 0)' end, meter), ', '
+        ),
+        string_agg(
+            format(
+                case
+                    when is_required then '%1$I = kept.%1$I + excluded.%1$I'
+                    else '%1$I = nullif(coalesce(kept.%1$I, 0) + coalesce(excluded.%1$I, 0), 0)'
+                end,
+                meter
+            ),
+            ', '
+        )
+    into sums, negative_sums, sums_of_pending, added
+    from (
+        select
+            meter,
+            place <= 6 as is_required,
+            case meter
+                when 'request_count' then 'count(*)'
+                when 'unpriced_count' then $$count(*) filter (where log.cost_basis = 'unpriced')$$
+                when 'estimated_count' then $$count(*) filter (where log.cost_basis = 'estimated')$$
+                -- Calls that do not tell what they used. One that failed used nothing.
+                when 'zero_token_count' then
+                    $$count(*) filter (
+                        where log.total_tokens = 0
+                        and coalesce(log.duration_seconds, 0) = 0 and coalesce(log.character_count, 0) = 0
+                        and coalesce(log.image_count, 0) = 0
+                        and (log.outcome is null or log.outcome not in ('error', 'refused'))
+                    )$$
+                when 'without_conversation_count'
+                    then 'count(*) filter (where log.conversation_id is null and log.phone is null)'
+                when 'stated_count' then 'count(log.stated_cost_usd)'
+                when 'cost_of_stated_usd'
+                    then 'sum(log.cost_usd) filter (where log.stated_cost_usd is not null)'
+                else format('sum(log.%I)', meter)
+            end as sum_of_calls
+        from unnest(usage_meters()) with ordinality as listed (meter, place)
+        order by place
+    ) as listed;
+
+    calls := $calls$
+            select
+                log.client_id,
+                (log.created_at at time zone client.timezone)::date as usage_date,
+                extract(hour from log.created_at at time zone client.timezone)::smallint as hour,
+                (log.created_at at time zone 'UTC')::date as utc_date,
+                log.source,
+                log.model,
+                log.operation,
+                log.outcome,
+                log.tag_set_id,
+                log.conversation_id,
+                log.phone,
+                %1$s,
+                (
+                    array_agg(%2$slatency_bucket(log.latency_ms)) filter (
+                        where log.latency_ms is not null and log.outcome is distinct from 'error'
+                    )
+                )::smallint[] as latency_buckets
+            from %3$s
+            group by
+                log.client_id, (log.created_at at time zone client.timezone)::date,
+                extract(hour from log.created_at at time zone client.timezone)::smallint,
+                (log.created_at at time zone 'UTC')::date, log.source, log.model, log.operation, log.outcome,
+                log.tag_set_id, log.conversation_id, log.phone
+    $calls$;
+
+    days := format(
+        $days$
+            daily as (
+                insert into usage_daily_rollup as kept (%1$s, %2$s)
+                select %1$s, %3$s
+                from taken
+                group by %1$s
+                on conflict on constraint usage_daily_rollup_key do update set %4$s
+            ),
+
+            hours as (
+                insert into usage_hour_rollup as kept (
+                    client_id, usage_date, hour, utc_date, source, model, %2$s
+                )
+                select client_id, usage_date, hour, utc_date, source, model, %3$s
+                from taken
+                where hour is not null
+                group by client_id, usage_date, hour, utc_date, source, model
+                on conflict on constraint usage_hour_rollup_key do update set %4$s
+            ),
+
+            tags as (
+                insert into usage_tag_rollup as kept (%1$s, tag_set_id, %2$s)
+                select %1$s, tag_set_id, %3$s
+                from taken
+                where tag_set_id is not null
+                group by %1$s, tag_set_id
+                on conflict on constraint usage_tag_rollup_key do update set %4$s
+            ),
+
+            latencies as (
+                insert into usage_latency_rollup as kept (
+                    client_id, usage_date, source, model, bucket, request_count
+                )
+                select client_id, usage_date, source, model, abs(signed.bucket), sum(sign(signed.bucket))
+                from taken
+                cross join lateral unnest(latency_buckets) as signed (bucket)
+                group by client_id, usage_date, source, model, abs(signed.bucket)
+                on conflict on constraint usage_latency_rollup_key do update set
+                    request_count = kept.request_count + excluded.request_count
+            )
+        $days$,
+        keys, meters, sums_of_pending, added
+    );
+
+    -- The statement trigger of usage_logs. Appends the sums of what one statement wrote, and locks nothing
+    -- that another writer needs: the shared lock only keeps a client's time zone still until the writer
+    -- commits. "added" and "removed" are the statement's transition tables; an insert has no removed, a
+    -- delete no added.
+    execute format(
+        $function$
 create or replace function record_pending_usage() returns trigger
     language plpgsql
     security definer
@@ -78,66 +284,30 @@ as $$
 begin
     if tg_op <> 'DELETE' then
         perform keep_timezones(array(select distinct client_id from added order by client_id));
-
-        insert into usage_pending (
-            client_id, usage_date, source, model, conversation_id, phone, prompt_tokens, completion_tokens,
-            total_tokens, cost_usd, request_count, unpriced_count
-        )
-        select
-            log.client_id,
-            (log.created_at at time zone client.timezone)::date as usage_date,
-            log.source,
-            log.model,
-            log.conversation_id,
-            log.phone,
-            sum(log.prompt_tokens),
-            sum(log.completion_tokens),
-            sum(log.total_tokens),
-            sum(log.cost_usd),
-            count(*),
-            count(*) filter (where log.cost_basis = 'unpriced')
-        from added as log
-        inner join clients as client on client.id = log.client_id
-        group by
-            log.client_id, (log.created_at at time zone client.timezone)::date, log.source, log.model,
-            log.conversation_id, log.phone;
+        insert into usage_pending (%1$s) %2$s;
     end if;
-
     if tg_op <> 'INSERT' then
         perform keep_timezones(array(select distinct client_id from removed order by client_id));
-
         -- When a client is being deleted its row is gone by now, and forget_usage_of_clients() clears up.
-        insert into usage_pending (
-            client_id, usage_date, source, model, conversation_id, phone, prompt_tokens, completion_tokens,
-            total_tokens, cost_usd, request_count, unpriced_count
-        )
-        select
-            log.client_id,
-            (log.created_at at time zone client.timezone)::date as usage_date,
-            log.source,
-            log.model,
-            log.conversation_id,
-            log.phone,
-            -sum(log.prompt_tokens),
-            -sum(log.completion_tokens),
-            -sum(log.total_tokens),
-            -sum(log.cost_usd),
-            -count(*),
-            -count(*) filter (where log.cost_basis = 'unpriced')
-        from removed as log
-        inner join clients as client on client.id = log.client_id
-        group by
-            log.client_id, (log.created_at at time zone client.timezone)::date, log.source, log.model,
-            log.conversation_id, log.phone;
+        insert into usage_pending (%1$s) %3$s;
     end if;
-
     return null;
 end
-$$;
+$$
+        $function$,
+        pending,
+        format(calls, sums, '', 'added as log inner join clients as client on client.id = log.client_id'),
+        format(
+            calls, negative_sums, '-',
+            'removed as log inner join clients as client on client.id = log.client_id'
+        )
+    );
 
--- Moves all pending rows into the rollups; the number of rows moved. One folder at a time: while another one
--- is at it, this does nothing and answers 0. All or nothing, because a delete folded without its insert would
--- make sums negative, and get_usage_by_conversation() relies on them not being so.
+    -- Moves all pending rows into the rollups; the number of rows moved. One folder at a time: while another
+    -- one is at it, this does nothing and answers 0. All or nothing, because a delete folded without its
+    -- insert would make sums negative, and get_usage_by_conversation() relies on them not being so.
+    execute format(
+        $function$
 create or replace function fold_usage() returns bigint
     language plpgsql
     security definer
@@ -155,25 +325,7 @@ begin
         returning *
     ),
 
-    daily as (
-        insert into usage_daily_rollup as kept (
-            client_id, usage_date, source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd,
-            request_count, unpriced_count
-        )
-        select
-            client_id, usage_date, source, model,
-            sum(prompt_tokens), sum(completion_tokens), sum(total_tokens), sum(cost_usd),
-            sum(request_count), sum(unpriced_count)
-        from taken
-        group by client_id, usage_date, source, model
-        on conflict on constraint usage_daily_rollup_key do update set
-            prompt_tokens = kept.prompt_tokens + excluded.prompt_tokens,
-            completion_tokens = kept.completion_tokens + excluded.completion_tokens,
-            total_tokens = kept.total_tokens + excluded.total_tokens,
-            cost_usd = kept.cost_usd + excluded.cost_usd,
-            request_count = kept.request_count + excluded.request_count,
-            unpriced_count = kept.unpriced_count + excluded.unpriced_count
-    ),
+    %s,
 
     -- Grouped once by conversation and day, which is also all that the lifetimes need.
     conversation_days as materialized (
@@ -233,12 +385,14 @@ begin
 
     return folded;
 end
-$$;
+$$
+        $function$,
+        days
+    );
 
--- With functions/access.sql, which takes it from all others.
-grant execute on function fold_usage() to analytics_reader;
-
--- A client's days move with its time zone: its sums are made anew from its logs, in the same transaction.
+    -- A client's days move with its time zone: its sums are made anew from its logs, in the same transaction.
+    execute format(
+        $function$
 create or replace function rebuild_client_usage() returns trigger
     language plpgsql
     security definer
@@ -247,7 +401,7 @@ as $$
 begin
     if current_setting('transaction_isolation') <> 'read committed' then
         raise exception
-            'the time zone of client "%" can only be changed in a transaction that is READ COMMITTED',
+            'the time zone of client "%%" can only be changed in a transaction that is READ COMMITTED',
             new.name
             using errcode = 'active_sql_transaction';
     end if;
@@ -258,35 +412,135 @@ begin
 
     delete from usage_pending where client_id = new.id;
     delete from usage_daily_rollup where client_id = new.id;
+    delete from usage_hour_rollup where client_id = new.id;
+    delete from usage_tag_rollup where client_id = new.id;
+    delete from usage_latency_rollup where client_id = new.id;
     delete from usage_conversation_daily_rollup where client_id = new.id;
     delete from usage_conversation_rollup where client_id = new.id;
 
-    insert into usage_pending (
-        client_id, usage_date, source, model, conversation_id, phone, prompt_tokens, completion_tokens,
-        total_tokens, cost_usd, request_count, unpriced_count
-    )
-    select
-        client_id,
-        (created_at at time zone new.timezone)::date as usage_date,
-        source,
-        model,
-        conversation_id,
-        phone,
-        sum(prompt_tokens),
-        sum(completion_tokens),
-        sum(total_tokens),
-        sum(cost_usd),
-        count(*),
-        count(*) filter (where cost_basis = 'unpriced')
-    from usage_logs
-    where client_id = new.id
-    group by
-        client_id, (created_at at time zone new.timezone)::date, source, model, conversation_id, phone;
+    insert into usage_pending (%1$s) %2$s;
 
     perform fold_usage();
+
+    -- The days of which the facts are not brought over yet are other ones now.
+    if exists (select from usage_days_to_sum where client_id = new.id) then
+        delete from usage_days_to_sum where client_id = new.id;
+        insert into usage_days_to_sum (client_id, usage_date)
+        select distinct client_id, usage_date from usage_daily_rollup where client_id = new.id;
+    end if;
     return null;
 end
-$$;
+$$
+        $function$,
+        pending,
+        format(
+            calls, sums, '',
+            'usage_logs as log inner join (select new.id, new.timezone) as client on client.id = log.client_id'
+            ' where log.client_id = new.id'
+        )
+    );
+
+    -- Brings the facts of calls from before 022 from their metadata into their columns, and makes the sums of
+    -- their days anew, for as many days of one client as have about p_most_calls calls, the newest first. The
+    -- number of days that are left, of all clients. Sums are exact before and after each run, in which only
+    -- the writers of that one client wait.
+    execute format(
+        $function$
+create or replace function sum_days_anew(p_most_calls integer default 20000) returns bigint
+    language plpgsql
+    security definer
+    set search_path = public, pg_temp
+as $$
+declare
+    who uuid;
+    zone text;
+    chosen date[];
+    first_at timestamptz;
+    end_at timestamptz;
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'sum_days_anew() needs a transaction that is READ COMMITTED'
+            using errcode = 'active_sql_transaction';
+    end if;
+    select client_id into who from usage_days_to_sum order by client_id limit 1;
+    if who is null then
+        return 0;
+    end if;
+
+    -- In the order of those who correct costs, so that neither waits for the other in a circle.
+    perform pg_advisory_xact_lock(hashtextextended(who::text, 7514));
+    perform pg_advisory_xact_lock(timezone_lock(who));
+    perform pg_advisory_xact_lock(rollup_lock());
+    select timezone into zone from clients where id = who;
+    perform fold_usage();
+
+    select array_agg(usage_date) into chosen
+    from (
+        select
+            day.usage_date,
+            coalesce(
+                sum(daily.request_count) over (
+                    order by day.usage_date desc rows between unbounded preceding and 1 preceding
+                ),
+                0
+            ) as calls_before
+        from usage_days_to_sum as day
+        cross join lateral (
+            select sum(request_count) as request_count
+            from usage_daily_rollup as rollup
+            where rollup.client_id = who and rollup.usage_date = day.usage_date
+        ) as daily
+        where day.client_id = who
+    ) as days
+    where calls_before < p_most_calls;
+    -- Adopted rows may have been made at infinity: no time zone moves that.
+    first_at := (select min(day) from unnest(chosen) as day)::timestamp at time zone zone - interval '2 hours';
+    end_at := (select max(day) + 1 from unnest(chosen) as day)::timestamp at time zone zone
+        + interval '2 hours';
+
+    -- complete_usage_log() brings them over.
+    update usage_logs
+    set metadata = metadata
+    where
+        client_id = who
+        and created_at >= first_at
+        and created_at <= end_at
+        and (created_at at time zone zone)::date = any (chosen)
+        and metadata ?| array[
+            'operation', 'service_tier', 'cached_tokens', 'cache_write_tokens', 'reasoning_tokens',
+            'prompt_audio_tokens', 'cached_audio_tokens', 'completion_audio_tokens', 'prompt_image_tokens',
+            'duration_seconds'
+        ];
+    -- The sums of conversations stay as they are.
+    perform fold_usage();
+
+    delete from usage_daily_rollup where client_id = who and usage_date = any (chosen);
+    delete from usage_hour_rollup where client_id = who and usage_date = any (chosen);
+    delete from usage_tag_rollup where client_id = who and usage_date = any (chosen);
+    delete from usage_latency_rollup where client_id = who and usage_date = any (chosen);
+    with taken as materialized (%1$s),
+    %2$s
+
+    delete from usage_days_to_sum where client_id = who and usage_date = any (chosen);
+
+    return (select count(*) from usage_days_to_sum);
+end
+$$
+        $function$,
+        format(
+            calls, sums, '',
+            'usage_logs as log inner join (select who as id, zone as timezone) as client'
+            ' on client.id = log.client_id'
+            ' where log.client_id = who and log.created_at >= first_at and log.created_at <= end_at'
+            ' and (log.created_at at time zone zone)::date = any (chosen)'
+        ),
+        days
+    );
+end
+$sums$;
+
+-- With functions/access.sql, which takes it from all others.
+grant execute on function fold_usage() to analytics_reader;
 
 create or replace function forget_usage_of_clients() returns trigger
     language plpgsql
@@ -297,8 +551,13 @@ begin
     perform pg_advisory_xact_lock(rollup_lock());
     delete from usage_pending where client_id in (select id from removed);
     delete from usage_daily_rollup where client_id in (select id from removed);
+    delete from usage_hour_rollup where client_id in (select id from removed);
+    delete from usage_tag_rollup where client_id in (select id from removed);
+    delete from usage_latency_rollup where client_id in (select id from removed);
     delete from usage_conversation_daily_rollup where client_id in (select id from removed);
     delete from usage_conversation_rollup where client_id in (select id from removed);
+    delete from usage_days_to_sum where client_id in (select id from removed);
+    delete from tag_sets where client_id in (select id from removed);
     return null;
 end
 $$;
@@ -310,7 +569,9 @@ create or replace function forget_all_usage() returns trigger
 as $$
 begin
     perform pg_advisory_xact_lock(rollup_lock());
-    truncate usage_pending, usage_daily_rollup, usage_conversation_daily_rollup, usage_conversation_rollup;
+    truncate
+        usage_pending, usage_daily_rollup, usage_hour_rollup, usage_tag_rollup, usage_latency_rollup,
+        usage_conversation_daily_rollup, usage_conversation_rollup, usage_days_to_sum;
     return null;
 end
 $$;

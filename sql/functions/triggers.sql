@@ -25,9 +25,16 @@ create or replace trigger complete_usage_log
     before insert or update on usage_logs
     for each row
     when (
-        new.client_id is null or new.id is null or new.source <> lower(new.source)
+        new.client_id is null or new.id is null or new.source <> lower(btrim(new.source))
         or new.prompt_tokens is null or new.completion_tokens is null or new.total_tokens is null
         or new.cost_usd is null or new.cost_basis is null or new.created_at is null
+        -- Writers from before 022.
+        or new.operation is null and new.cached_tokens is null and new.duration_seconds is null
+        and new.metadata ?| array[
+            'operation', 'service_tier', 'cached_tokens', 'cache_write_tokens', 'reasoning_tokens',
+            'prompt_audio_tokens', 'cached_audio_tokens', 'completion_audio_tokens', 'prompt_image_tokens',
+            'duration_seconds'
+        ]
     )
     execute function complete_usage_log();
 
@@ -57,27 +64,3 @@ create or replace trigger renew_price_list
 create or replace trigger renew_price_list_truncated
     after truncate on model_prices
     for each statement execute function renew_price_list();
-
-create or replace trigger forget_hourly_days_inserted
-    after insert on usage_daily_rollup
-    referencing new table as changed
-    for each statement execute function forget_hourly_days();
-
-create or replace trigger forget_hourly_days_updated
-    after update on usage_daily_rollup
-    referencing new table as changed
-    for each statement execute function forget_hourly_days();
-
-create or replace trigger forget_hourly_days_deleted
-    after delete on usage_daily_rollup
-    referencing old table as changed
-    for each statement execute function forget_hourly_days();
-
-create or replace trigger forget_hourly_days_truncated
-    after truncate on usage_daily_rollup
-    for each statement execute function forget_hourly_days();
-
-create or replace trigger forget_hours_of_clients
-    after delete on clients
-    referencing old table as removed
-    for each statement execute function forget_hours_of_clients();

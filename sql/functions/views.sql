@@ -83,4 +83,75 @@ from (
 group by client_id, conversation_id, phone
 having sum(request_count) <> 0;
 
-grant select on usage_daily, usage_conversation_daily, usage_conversation to analytics_reader;
+-- The views of all meters are made of their list, in sums.sql; of the many sums null is 0 here.
+do $views$
+declare
+    meters constant text := array_to_string(usage_meters(), ', ');
+    sums constant text := (
+        select string_agg(
+            format(
+                'coalesce(sum(%1$I), 0)%2$s as %1$I',
+                meter,
+                case when meter like '%\_usd' or meter = 'duration_seconds' then '' else '::bigint' end
+            ),
+            ', ' order by place
+        )
+        from unnest(usage_meters()) with ordinality as listed (meter, place)
+    );
+    made record;
+begin
+    for made in
+        select *
+        from (
+            values
+            -- One row per client, day, source, model, operation and outcome.
+            (
+                'usage_facts_daily', 'client_id, usage_date, source, model, operation, outcome',
+                'usage_daily_rollup', 'true'
+            ),
+            -- One row per client, hour of its clock, source and model; rows of pending from before 022 have
+            -- no hour.
+            (
+                'usage_hourly', 'client_id, usage_date, hour, utc_date, source, model',
+                'usage_hour_rollup', 'hour is not null'
+            ),
+            -- One row per client, day, tag set, source, model, operation and outcome, of calls with tags.
+            (
+                'usage_tagged_daily', 'client_id, usage_date, tag_set_id, source, model, operation, outcome',
+                'usage_tag_rollup', 'tag_set_id is not null'
+            )
+        ) as listed (name, keys, rollup, is_of_it)
+    loop
+        execute format(
+            'create or replace view %1$I with (security_invoker = true) as
+            select %2$s, %3$s
+            from (
+                select %2$s, %4$s from %5$I
+                union all
+                select %2$s, %4$s from usage_pending where %6$s
+            ) as parts
+            group by %2$s
+            having sum(request_count) <> 0',
+            made.name, made.keys, sums, meters, made.rollup, made.is_of_it
+        );
+    end loop;
+end
+$views$;
+
+-- One row per client, day, source, model and bucket of latency_bucket(), of the calls that were answered.
+create or replace view usage_latency_daily with (security_invoker = true) as
+select client_id, usage_date, source, model, bucket, sum(request_count)::bigint as request_count
+from (
+    select client_id, usage_date, source, model, bucket, request_count from usage_latency_rollup
+    union all
+    select client_id, usage_date, source, model, abs(signed.bucket)::smallint, sign(signed.bucket)::bigint
+    from usage_pending
+    cross join lateral unnest(latency_buckets) as signed (bucket)
+) as parts
+group by client_id, usage_date, source, model, bucket
+having sum(request_count) <> 0;
+
+grant select on
+    usage_daily, usage_conversation_daily, usage_conversation, usage_facts_daily, usage_hourly,
+    usage_tagged_daily, usage_latency_daily
+    to analytics_reader;

@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
 from analytics import config, demo
 from analytics.access.viewer import Identity, Viewer, decide_viewer
-from analytics.clients import Client
 from analytics.config import AccessSettings
 from analytics.database import Database, Query
-from analytics.days import Days
 from analytics.errors import DatabaseError
 from analytics.migrations import open_ready_database
 from analytics.ui.frame import sign_in
@@ -77,11 +74,6 @@ def current_viewer(database: Database) -> Viewer:
 def fold(database: Database, loaded_at: datetime) -> None:
     """Folds in the background: once, however many visitors see numbers of this moment."""
     _fold_once(_place(database), loaded_at, database)
-
-
-def keep_hours(database: Database, client: Client, days: Days) -> None:
-    """Stores hourly sums of past days in the background; at most once a minute."""
-    _keep_hours_once(_place(database), client.id, days, database)
 
 
 def read(
@@ -186,13 +178,6 @@ def _fold_once(place: str, loaded_at: datetime, _database: Database) -> None:
     threading.Thread(target=_fold, args=[_database], name="keep sums", daemon=True).start()
 
 
-@st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
-def _keep_hours_once(place: str, client_id: UUID, days: Days, _database: Database) -> None:
-    threading.Thread(
-        target=_keep_hours, args=[_database, client_id, days], name="keep hours", daemon=True
-    ).start()
-
-
 def _or_last_good(view: tuple[Hashable, ...], load: Callable[[], Answer]) -> tuple[Answer, str | None]:
     """What load() returns; where it fails, its last answer and the reason. Raises if there is none."""
     last_good = _last_good()
@@ -227,10 +212,3 @@ def _fold(database: Database) -> None:
         database.fold()
     except DatabaseError as error:
         log.warning("could not fold; numbers stay right, reads get slower: %s", error)
-
-
-def _keep_hours(database: Database, client_id: UUID, days: Days) -> None:
-    try:
-        database.keep_hours(client_id, days)
-    except DatabaseError as error:
-        log.warning("could not keep the sums per hour; numbers stay right, reads get slower: %s", error)

@@ -34,15 +34,12 @@ class _SumsCheck:
 
 def read_client_checks(page: Page) -> Reading[Sequence[Check]]:
     """Checks of the calls of the page's client and period."""
-    reading = reads.read(
+    return reads.read(
         page.database,
         ("client checks", page.client.id, page.days),
         lambda moment: client_checks(page.database, page.client.id, page.days, moment),
         page.now,
     )
-    if reading.failure is None:
-        reads.keep_hours(page.database, page.client, page.days)
-    return reading
 
 
 def read_installation_checks(page: Page) -> Reading[Sequence[Check]] | None:

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from analytics.clients import Client
 from analytics.database import Database
-from analytics.days import Days
 from analytics.queries import Overview, Period, Unit, load_overview
 from analytics.ui.frame import reads
 from analytics.ui.frame.reads import Reading
@@ -22,11 +21,4 @@ def read_overview(
     )
     if reading.value.has_many_pending and reading.failure is None:
         reads.fold(database, reading.loaded_at)
-    if reading.failure is None and not all(line.is_exact for line in reading.value.own_priced):
-        # Hourly sums tell what was cached, and how long audio was.
-        reads.keep_hours(database, client, Days(reading.value.first_day, reading.value.last_day))
-    compared = reading.value.compared
-    if reading.failure is None and compared.until_at is not None:
-        # Only a part of that day is compared: hourly sums make it fast.
-        reads.keep_hours(database, client, Days(compared.last_date, compared.last_date))
     return reading

@@ -11,7 +11,6 @@ from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
-from analytics.ui.frame.reads import keep_hours
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import measured, show_heading
 from analytics.ui.parts.tables import show_text_table
@@ -42,11 +41,8 @@ def show_usage_over_time(page: Page) -> None:
 
 
 def read_call_sums(page: Page) -> CallSums:
-    """Sums that only the calls have; stores hourly sums of past days in the background."""
-    reading = page.read(queries.call_sums, page.days)
-    if reading.failure is None:
-        keep_hours(page.database, page.client, page.days)
-    return reading.value
+    """Sums by model with their parts, by hour, and by operation."""
+    return page.read(queries.call_sums, page.days).value
 
 
 def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:

@@ -1,0 +1,131 @@
+-- Tags of calls: what a team groups by. Each set of them is kept once, and calls and sums have its id.
+
+
+-- The id of a client's set of tags (an object whose values are texts), which is kept if it is new. Null for
+-- none, 0 where the client has had 1,000 new sets on this day of UTC: a key with a value of its own for each
+-- call, say. Such calls count under "other" and keep their tags in their metadata.
+create or replace function intern_tags(p_client_id uuid, p_tags jsonb) returns integer
+    language plpgsql
+    security definer
+    set search_path = public, pg_temp
+as $$
+declare
+    found_id integer;
+    most_new constant integer := 1000;
+begin
+    if p_tags is null or p_tags = '{}' then
+        return null;
+    end if;
+    select id into found_id
+    from tag_sets
+    where client_id = p_client_id and md5(tags::text) = md5(p_tags::text);
+    if found_id is not null then
+        return found_id;
+    end if;
+    if most_new <= (
+        select count(*)
+        from (
+            select
+            from tag_sets
+            where client_id = p_client_id and created_at >= date_trunc('day', now(), 'UTC')
+            limit most_new
+        ) as new_sets
+    ) then
+        return 0;
+    end if;
+    insert into tag_sets (client_id, tags)
+    values (p_client_id, p_tags)
+    on conflict do nothing
+    returning id into found_id;
+    if found_id is null then  -- another writer was a moment faster
+        select id into found_id
+        from tag_sets
+        where client_id = p_client_id and md5(tags::text) = md5(p_tags::text);
+    end if;
+    return found_id;
+end
+$$;
+
+-- One row per value of a tag in the period, the most expensive first. Each call is in one of them: null are
+-- calls that do not have the tag, is_other those of which the tags were too many to keep apart.
+create or replace function get_usage_by_tag(
+    p_client_id uuid, p_key text, p_first_date date, p_last_date date
+)
+    returns table (
+        value text, is_other boolean, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
+        total_cost numeric, request_count bigint, unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    with tagged as (
+        select
+            tag_set_id,
+            sum(total_tokens) as total_tokens,
+            sum(prompt_tokens) as prompt_tokens,
+            sum(completion_tokens) as completion_tokens,
+            sum(cost_usd) as cost_usd,
+            sum(request_count) as request_count,
+            sum(unpriced_count) as unpriced_count
+        from usage_tagged_daily
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        group by tag_set_id
+    ),
+
+    parts as (
+        select
+            tag_sets.tags ->> p_key as value,
+            tagged.tag_set_id = 0 as is_other,
+            tagged.total_tokens, tagged.prompt_tokens, tagged.completion_tokens, tagged.cost_usd,
+            tagged.request_count, tagged.unpriced_count
+        from tagged
+        left join tag_sets on tag_sets.client_id = p_client_id and tag_sets.id = tagged.tag_set_id
+        union all
+        -- All calls, less those that have any tags.
+        select
+            null, false, total_tokens, prompt_tokens, completion_tokens, cost_usd, request_count,
+            unpriced_count
+        from usage_daily
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        union all
+        select
+            null, false, -total_tokens, -prompt_tokens, -completion_tokens, -cost_usd, -request_count,
+            -unpriced_count
+        from tagged
+    )
+
+    select
+        value,
+        is_other,
+        sum(total_tokens)::bigint as total_tokens,
+        sum(prompt_tokens)::bigint as prompt_tokens,
+        sum(completion_tokens)::bigint as completion_tokens,
+        sum(cost_usd) as total_cost,
+        sum(request_count)::bigint as request_count,
+        sum(unpriced_count)::bigint as unpriced_count
+    from parts
+    group by value, is_other
+    having sum(request_count) <> 0
+    order by total_cost desc, total_tokens desc, is_other, value
+$$;
+
+-- The keys of tags with use in the period, the most calls first, and how many values each has.
+create or replace function get_tag_keys(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (key text, value_count bigint, request_count bigint)
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    with tagged as (
+        select tag_set_id, sum(request_count) as request_count
+        from usage_tagged_daily
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        group by tag_set_id
+    )
+
+    select pair.key, count(distinct pair.value), sum(tagged.request_count)::bigint
+    from tagged
+    inner join tag_sets on tag_sets.client_id = p_client_id and tag_sets.id = tagged.tag_set_id
+    cross join lateral jsonb_each_text(tag_sets.tags) as pair (key, value)
+    group by pair.key
+    order by sum(tagged.request_count) desc, pair.key
+$$;
