@@ -1,7 +1,7 @@
 """What every sum must be, made the slow and plain way from `usage_logs` alone."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -16,14 +16,61 @@ _LOGS = """
     select
         log.client_id, (log.created_at at time zone client.timezone)::date as usage_date,
         (log.created_at at time zone client.timezone)::time as clock,
+        coalesce(extract(hour from log.created_at at time zone client.timezone), 0)::smallint as hour,
+        (log.created_at at time zone 'UTC')::date as utc_date,
         log.source, log.model, log.conversation_id, log.phone,
-        log.prompt_tokens, log.completion_tokens, log.total_tokens, log.cost_usd, log.cost_basis
+        log.prompt_tokens, log.completion_tokens, log.total_tokens, log.cost_usd, log.cost_basis,
+        log.operation, log.outcome, log.tag_set_id, log.latency_ms, log.duration_seconds, log.stated_cost_usd,
+        log.cached_tokens, log.cache_write_tokens, log.cache_write_1h_tokens, log.reasoning_tokens,
+        log.prompt_audio_tokens, log.cached_audio_tokens, log.completion_audio_tokens,
+        log.prompt_image_tokens, log.cached_image_tokens, log.completion_image_tokens, log.character_count,
+        log.image_count, log.web_search_count, log.file_search_count, log.code_run_count
     from usage_logs as log
     inner join clients as client on client.id = log.client_id
 """
 
+# Each meter in the order of usage_meters(): as the calls have it.
+_METERS = """
+    sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(total_tokens)::bigint,
+    sum(cost_usd), count(*), count(*) filter (where cost_basis = 'unpriced'),
+    count(*) filter (where cost_basis = 'estimated'),
+    count(*) filter (
+        where total_tokens = 0 and coalesce(duration_seconds, 0) = 0 and coalesce(character_count, 0) = 0
+        and coalesce(image_count, 0) = 0 and coalesce(outcome, 'ok') in ('ok', 'cut')
+    ),
+    count(*) filter (where conversation_id is null and phone is null),
+    coalesce(sum(cached_tokens), 0)::bigint, coalesce(sum(cache_write_tokens), 0)::bigint,
+    coalesce(sum(cache_write_1h_tokens), 0)::bigint, coalesce(sum(reasoning_tokens), 0)::bigint,
+    coalesce(sum(prompt_audio_tokens), 0)::bigint, coalesce(sum(cached_audio_tokens), 0)::bigint,
+    coalesce(sum(completion_audio_tokens), 0)::bigint, coalesce(sum(prompt_image_tokens), 0)::bigint,
+    coalesce(sum(cached_image_tokens), 0)::bigint, coalesce(sum(completion_image_tokens), 0)::bigint,
+    coalesce(sum(character_count), 0)::bigint, coalesce(sum(image_count), 0)::bigint,
+    coalesce(sum(web_search_count), 0)::bigint, coalesce(sum(file_search_count), 0)::bigint,
+    coalesce(sum(code_run_count), 0)::bigint, coalesce(sum(duration_seconds), 0),
+    count(*) filter (where stated_cost_usd is not null), coalesce(sum(stated_cost_usd), 0),
+    coalesce(sum(cost_usd) filter (where stated_cost_usd is not null), 0)
+"""
+
 # For each view: its key and sums as the logs have them.
 _EXPECTED_VIEWS = {
+    "usage_facts_daily": f"""
+        select client_id, usage_date, source, model, operation, outcome, {_METERS}
+        from logs group by 1, 2, 3, 4, 5, 6
+    """,  # noqa: S608 - constants of this file
+    "usage_hourly": f"""
+        select client_id, usage_date, hour, utc_date, source, model, {_METERS}
+        from logs group by 1, 2, 3, 4, 5, 6
+    """,  # noqa: S608 - constants of this file
+    "usage_tagged_daily": f"""
+        select client_id, usage_date, tag_set_id, source, model, operation, outcome, {_METERS}
+        from logs where tag_set_id is not null group by 1, 2, 3, 4, 5, 6, 7
+    """,  # noqa: S608 - constants of this file
+    "usage_latency_daily": """
+        select client_id, usage_date, source, model, latency_bucket(latency_ms), count(*)
+        from logs
+        where latency_ms is not null and coalesce(outcome, 'ok') <> 'error'
+        group by 1, 2, 3, 4, 5
+    """,
     "usage_daily": """
         select
             client_id, usage_date, source, model,
@@ -52,25 +99,6 @@ _EXPECTED_VIEWS = {
         from logs group by 1, 2, 3
     """,
 }
-
-_HOURS = """
-    select
-        log.client_id, (log.created_at at time zone client.timezone)::date,
-        date_part('hour', log.created_at at time zone client.timezone)::smallint,
-        log.source, log.model, log.metadata ->> 'operation',
-        count(*), count(*) filter (where log.cost_basis = 'unpriced'),
-        count(*) filter (where log.total_tokens = 0 and coalesce(seconds.value, 0) = 0),
-        count(*) filter (where log.conversation_id is null and log.phone is null),
-        sum(log.prompt_tokens)::bigint, sum(log.completion_tokens)::bigint, sum(log.total_tokens)::bigint,
-        coalesce(sum(cached.value), 0)::bigint, coalesce(sum(reasoning.value), 0)::bigint,
-        coalesce(sum(seconds.value), 0), sum(log.cost_usd), max(log.created_at)
-    from usage_logs as log
-    inner join clients as client on client.id = log.client_id
-    cross join lateral number_in(log.metadata, 'cached_tokens') as cached (value)
-    cross join lateral number_in(log.metadata, 'reasoning_tokens') as reasoning (value)
-    cross join lateral number_in(log.metadata, 'duration_seconds') as seconds (value)
-    group by 1, 2, 3, 4, 5, 6
-"""
 
 # Keys are compared as text because rows with nulls in them could not be hashed.
 _DATES_TOO_NARROW = """
@@ -102,30 +130,6 @@ def wrong_sums(connection: "psycopg.Connection[Any]") -> list[Any]:
     parts.append(f"select 'dates ' || row(narrow.*)::text from ({_DATES_TOO_NARROW}) as narrow")  # noqa: S608
     statement = f"with logs as materialized ({_LOGS}) " + " union all ".join(parts)
     return [row[0] for row in connection.execute(statement).fetchall()]  # type: ignore[arg-type, call-overload]
-
-
-def wrong_hours(connection: "psycopg.Connection[Any]", client_ids: Sequence[UUID]) -> list[tuple[Any, ...]]:
-    """Hours of usage_hourly_between() that the logs do not have so, and the other way round."""
-    return connection.execute(
-        f"""
-        with expected as ({_HOURS}),
-        found as (
-            select hours.*
-            from unnest(%s::uuid[]) as client (id)
-            cross join lateral usage_hourly_between(client.id, '2020-01-01', '2030-01-01') as hours
-        )
-        (
-            select 'not in the logs', found::text from found
-            except all select 'not in the logs', expected::text from expected
-        )
-        union all
-        (
-            select 'missing', expected::text from expected where client_id = any(%s)
-            except all select 'missing', found::text from found
-        )
-        """,  # noqa: S608
-        [list(client_ids), list(client_ids)],
-    ).fetchall()
 
 
 class Usage:

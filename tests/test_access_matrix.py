@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from psycopg.types.json import Jsonb
 from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
@@ -89,13 +90,20 @@ function get_named_calls_since      -          -         Acme      Acme      -  
 function get_usage_by_minute        -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_usage_gaps             -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_daily_usage_by_model   -          -         Acme      Acme      -         Acme      -         -         -        -
-function usage_hourly_between       -          -         Acme      Acme      -         Acme      -         -         -        -
-function summed_hours               -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_usage_facts            -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_usage_by_utc_day       -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_latency                -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_usage_by_tag           -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_tag_keys               -          -         Acme      Acme      -         Acme      -         -         -        -
 
 function fold_usage                 same       same      same      same      same      same      same      same      same     -
 function days_of_weeks              same       same      same      same      same      same      same      same      same     -
 function usage_provider             same       same      same      same      same      same      same      same      same     -
 function number_in                  same       same      same      same      same      same      same      same      same     -
+function count_in                   same       same      same      same      same      same      same      same      same     -
+function latency_bucket             same       same      same      same      same      same      same      same      same     -
+function latency_of_bucket          same       same      same      same      same      same      same      same      same     -
+function usage_meters               same       same      same      same      same      same      same      same      same     -
 function check_usage_sums           same       same      same      same      same      same      same      same      same     -
 function rollup_lock                same       same      same      same      same      same      same      same      same     -
 function timezone_lock              same       same      same      same      same      same      same      same      same     -
@@ -111,9 +119,8 @@ function record_pending_usage       refused    refused   refused   refused   ref
 function rebuild_client_usage       refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function forget_all_usage           refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function forget_usage_of_clients    refused    refused   refused   refused   refused   refused   refused   refused   refused  -
-function keep_hourly_usage          refused    refused   refused   refused   refused   refused   refused   refused   refused  -
-function forget_hourly_days         refused    refused   refused   refused   refused   refused   refused   refused   refused  -
-function forget_hours_of_clients    refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function intern_tags                refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function sum_days_anew              refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function renew_price_list           refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function folded                     same       same      same      same      same      same      same      same      same     -
 function shows_phones               same       same      same      same      same      same      same      same      same     -
@@ -206,10 +213,18 @@ STATEMENTS = {
     "get_named_calls_since": "select * from get_named_calls_since(%(acme)s, '2026-03-01')",
     "get_usage_by_minute": "select * from get_usage_by_minute(%(acme)s, '2026-03-01', '2026-04-01')",
     "get_usage_gaps": "select * from get_usage_gaps(%(acme)s, %(first)s, %(last)s)",
-    "usage_hourly_between": "select * from usage_hourly_between(%(acme)s, %(first)s, %(last)s)",
+    "get_usage_facts": "select * from get_usage_facts(%(acme)s, %(first)s, %(last)s)",
+    "get_usage_by_utc_day": "select * from get_usage_by_utc_day(%(acme)s, %(first)s, %(last)s)",
+    "get_latency": "select * from get_latency(%(acme)s, %(first)s, %(last)s)",
+    "get_usage_by_tag": "select * from get_usage_by_tag(%(acme)s, 'feature', %(first)s, %(last)s)",
+    "get_tag_keys": "select * from get_tag_keys(%(acme)s, %(first)s, %(last)s)",
+    "intern_tags": """select intern_tags(%(acme)s, '{"a": "b"}')""",
+    "sum_days_anew": "select sum_days_anew()",
+    "count_in": """select count_in('{"a": 1}', 'a')""",
+    "latency_bucket": "select latency_bucket(1000)",
+    "latency_of_bucket": "select latency_of_bucket(7)",
+    "usage_meters": "select usage_meters()",
     "get_daily_usage_by_model": "select * from get_daily_usage_by_model(%(acme)s, %(first)s, %(last)s)",
-    "summed_hours": "select * from summed_hours(%(acme)s, 'UTC', '2026-03-18')",
-    "keep_hourly_usage": "select keep_hourly_usage(%(acme)s, %(first)s, %(last)s)",
     # Finds what differs, which is nothing.
     "check_usage_sums": "select * from check_usage_sums(%(acme)s, %(first)s, %(last)s)",
     "number_in": """select number_in('{"a": 1}', 'a')""",
@@ -270,9 +285,16 @@ def fill(database: Database) -> None:
         factories.conversation(
             database, client_id, id=UUID(int=client_id.int + 100), phone=phone, name=f"+{phone}"
         )
+        with database.transaction() as connection:
+            connection.execute("select intern_tags(%s, %s)", [client_id, Jsonb({"feature": "search"})])
         for moment in (factories.NOW, datetime.now(UTC)):
             log = factories.usage_log(
-                client_id, phone=phone, metadata={"wa": [{"from": phone}], phone: 1}, created_at=moment
+                client_id,
+                phone=phone,
+                metadata={"wa": [{"from": phone}], phone: 1},
+                created_at=moment,
+                tag_set_id=1,
+                latency_ms=900,
             )
             factories.insert_usage(database, log)
             database.fold()

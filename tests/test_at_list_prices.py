@@ -13,7 +13,7 @@ from analytics.database import Database
 from analytics.days import Days
 from analytics.pricing.at_list_prices import AtListPrices, OwnPriced, at_list_prices
 from analytics.pricing.editing import load_price_book
-from analytics.pricing.price_list import PriceList
+from analytics.pricing.price_list import DETAILS, PriceList, Usage
 from analytics.pricing.stored import load_price_list
 from analytics.pricing.switch import use_list
 from analytics.queries import Period, load_overview
@@ -30,23 +30,24 @@ def use(database: Database, client_id: UUID, source: str, model: str | None, **c
     log = factories.usage_log(client_id, source=source, model=model, **columns)
     with database.transaction() as connection:
         prices = load_price_list(connection)
-    cost = cost_by(prices, client_id, log | {"metadata": columns.get("metadata")})
+    cost = cost_by(prices, client_id, {"metadata": None} | log)
     log |= {"cost_usd": cost.amount_usd, "cost_basis": cost.basis}
     factories.insert_usage(database, log)
 
 
 def cost_by(prices: PriceList, client_id: UUID, log: dict[str, Any]) -> Any:
-    names = (
-        *("source", "model", "prompt_tokens", "completion_tokens", "total_tokens"),
-        *("metadata", "created_at"),
+    usage = Usage(
+        *(log["prompt_tokens"], log["completion_tokens"], log["total_tokens"], log.get("duration_seconds")),
+        {name: log[name] for name in DETAILS if log.get(name) is not None},
     )
-    return price_of_row(prices, client_id=client_id, **{name: log[name] for name in names})
-
-
-def keep(database: Database, client_id: UUID) -> None:
-    """Knows the parts of all days that are over."""
-    database.fold()
-    database.keep_hours(client_id, Days(TODAY - 30 * DAY, TODAY))
+    return price_of_row(
+        prices,
+        client_id=client_id,
+        usage=usage,
+        service_tier=None,
+        outcome=None,
+        **{name: log[name] for name in ("source", "model", "metadata", "created_at")},
+    )
 
 
 def lines(database: Database, client_id: UUID, days: int = 30) -> dict[str | None, OwnPriced]:
@@ -101,28 +102,19 @@ def test_free_by_plan_and_what_it_is_at_list_prices(database: Database, acme: UU
     assert str(of(database, acme)) == "$0.011 at list prices"
 
 
-def test_audio_is_priced_by_its_length_where_that_is_known(database: Database, acme: UUID) -> None:
-    audio = {"prompt_tokens": 0, "completion_tokens": 0, "metadata": {"duration_seconds": 90}}
+def test_audio_is_priced_by_its_length(database: Database, acme: UUID) -> None:
+    audio = {"prompt_tokens": 0, "completion_tokens": 0, "duration_seconds": Decimal(90)}
     use(database, acme, "groq", WHISPER, created_at=NOW - DAY, **audio)
 
-    assert str(of(database, acme, "groq")) == "free tier; more at list prices"
-    keep(database, acme)
     assert lines(database, acme)[WHISPER].list_usd == Decimal("0.111") * 90 / 3600
     # Groq charges ten seconds at the least, which a sum of calls knows nothing of.
     assert str(of(database, acme, "groq")) == "free tier; about\N{NO-BREAK SPACE}$0.0028 at list prices"
-    # Today's are not known yet.
-    use(database, acme, "groq", WHISPER, **audio)
-    assert lines(database, acme)[WHISPER].unknown_count == 1
-    assert str(of(database, acme, "groq")) == "free tier; about\N{NO-BREAK SPACE}$0.0028 at list prices"
 
 
-def test_cached_tokens_count_as_such_where_they_are_known(database: Database, acme: UUID) -> None:
-    use(database, acme, "groq", OSS, created_at=NOW - DAY, metadata={"cached_tokens": 100})
+def test_cached_tokens_count_as_such(database: Database, acme: UUID) -> None:
+    use(database, acme, "groq", OSS, created_at=NOW - DAY, cached_tokens=100)
 
-    # 150 x 0.15 and 80 x 0.6, and with 100 at 0.075.
-    assert lines(database, acme)[OSS].list_usd == Decimal("0.0000705")
-    assert str(of(database, acme, "groq")) == "free tier; about\N{NO-BREAK SPACE}$0.000070 at list prices"
-    keep(database, acme)
+    # 50 x 0.15 and 100 x 0.075 and 80 x 0.6
     assert lines(database, acme)[OSS].list_usd == Decimal("0.0000630")
     assert str(of(database, acme, "groq")) == "free tier; $0.000063 at list prices"
 
@@ -162,20 +154,19 @@ def test_the_sum_is_that_of_the_calls_by_the_public_list(database: Database, acm
             [("groq", LLAMA), ("groq", OSS), ("openai", "gpt-3.5-turbo"), ("groq", WHISPER)]
         )
         prompt = chance.randrange(1, 5_000)
-        metadata: dict[str, Any] = {"cached_tokens": chance.randrange(prompt)} if model == OSS else {}
+        facts: dict[str, Any] = {"cached_tokens": chance.randrange(prompt)} if model == OSS else {}
         if model == WHISPER:
-            metadata, prompt = {"duration_seconds": chance.randrange(20, 500)}, 0
+            facts, prompt = {"duration_seconds": Decimal(chance.randrange(20, 500))}, 0
         columns = {
             "prompt_tokens": prompt,
             "completion_tokens": chance.randrange(900) if prompt else 0,
-            "metadata": metadata,
+            **facts,
             "created_at": NOW - chance.randrange(1, 20) * DAY,
         }
         use(database, acme, source, model, **columns)
-        log = factories.usage_log(acme, source=source, model=model, **columns) | {"metadata": metadata}
+        log = factories.usage_log(acme, source=source, model=model, **columns) | {"metadata": None}
         calls.append(log)
         expected += cost_by(public, acme, log).amount_usd
-    keep(database, acme)
 
     at_list = of(database, acme)
     assert at_list is not None

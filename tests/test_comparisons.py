@@ -60,11 +60,10 @@ def test_a_day_that_runs_is_compared_until_the_same_time(database: Database, acm
         for hour in range(20):
             if begin + hour * HOUR <= NOW:
                 call_at(database, acme, begin + hour * HOUR)
-    # Read from the calls, and then from the hours that are kept of the days.
-    for is_kept in (False, True):
-        if is_kept:
+    # Read from the sums that are pending, and then from the rollups.
+    for is_folded in (False, True):
+        if is_folded:
             database.fold()
-            database.keep_hours(acme, Days(TODAY - timedelta(days=19), TODAY - timedelta(days=1)))
         for days in (1, 7):
             changes = told(database, acme, Period(days=days))
             assert changes == dict.fromkeys(changes, ("0%", ""))

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from analytics.database import Database
 from tests.connections import dsn
 from tests.factories import NOW, insert_usage, usage_log
-from tests.naive import Usage, rounded, wrong_hours, wrong_sums
+from tests.naive import Usage, rounded, wrong_sums
 
 CLIENTS = [UUID(int=number) for number in (1, 2, 3)]
 CONVERSATIONS = [UUID(int=number) for number in (101, 102, 103)]  # the third has no row of its own
@@ -24,12 +24,33 @@ TIMEZONES = ["UTC", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Kiritimati", "
 
 COLUMNS = (
     "client_id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,"
-    " cost_usd, cost_basis, created_at"
+    " cost_usd, cost_basis, created_at, operation, outcome, tag_set_id, latency_ms, duration_seconds,"
+    " stated_cost_usd, cached_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,"
+    " prompt_audio_tokens, cached_audio_tokens, completion_audio_tokens, prompt_image_tokens,"
+    " cached_image_tokens, completion_image_tokens, character_count, image_count, web_search_count,"
+    " file_search_count, code_run_count"
 )
-INSERT = f"insert into usage_logs ({COLUMNS}) values ({', '.join(['%s'] * 11)})"  # noqa: S608
+PLACES = ", ".join(["%s"] * (COLUMNS.count(",") + 1))
+INSERT = f"insert into usage_logs ({COLUMNS}) values ({PLACES})"  # noqa: S608
 
 moments = st.sampled_from([*range(0, 72), 24 * 6, 24 * 7, 24 * 13, 24 * 14, 24 * 60]).map(
     lambda hours_ago: NOW - timedelta(hours=hours_ago, minutes=15)
+)
+
+
+NO_FACTS = (None,) * 21
+# Unknown, known to be none, and two amounts; of most calls most facts are unknown.
+facts = st.one_of(
+    st.just(NO_FACTS),
+    st.tuples(
+        st.sampled_from([None, "chat", "embeddings"]),
+        st.sampled_from([None, "ok", "error", "refused", "cut"]),
+        st.sampled_from([None, 0, 1, 2]),
+        st.sampled_from([None, 0, 1, 2, 1000, 1001, 60_000]),
+        st.sampled_from([None, Decimal("0"), Decimal("0.5")]),
+        st.sampled_from([None, Decimal("0.25")]),
+        *[st.sampled_from([None, None, 0, 3, 7])] * 15,
+    ),
 )
 
 
@@ -50,6 +71,7 @@ def usage_logs(draw: st.DrawFn) -> tuple[Any, ...]:
         None if cost is None else Decimal(cost),
         draw(st.sampled_from(["priced", "unpriced"] if cost == "0" else ["priced", "estimated"])),
         draw(moments),
+        *draw(facts),
     )
 
 
@@ -81,7 +103,7 @@ class RollupMachine(RuleBasedStateMachine):
 
     @rule(rows=st.lists(usage_logs(), min_size=1, max_size=6), is_folded=st.booleans())
     def insert(self, rows: list[tuple[Any, ...]], is_folded: bool) -> None:
-        values = ", ".join([f"({', '.join(['%s'] * 11)})"] * len(rows))
+        values = ", ".join([f"({PLACES})"] * len(rows))
         self.connection.execute(
             f"insert into usage_logs ({COLUMNS}) values {values}",  # noqa: S608
             [value for row in rows for value in row],
@@ -111,7 +133,7 @@ class RollupMachine(RuleBasedStateMachine):
     def upsert(self, row: tuple[Any, ...], twice: bool) -> None:
         """The same id again changes the row that is there, through both statement triggers."""
         statement = (
-            f"insert into usage_logs (id, {COLUMNS}) values (%s, {', '.join(['%s'] * 11)})"  # noqa: S608
+            f"insert into usage_logs (id, {COLUMNS}) values (%s, {PLACES})"  # noqa: S608
             " on conflict (client_id, id) do update set total_tokens = usage_logs.total_tokens + 7"
         )
         for _ in range(1 + twice):
@@ -128,6 +150,9 @@ class RollupMachine(RuleBasedStateMachine):
                 "phone = '2'",
                 "phone = null, conversation_id = null",
                 "source = 'groq', model = null",
+                "outcome = 'error', latency_ms = 7, cached_tokens = null",
+                "operation = null, tag_set_id = 2, duration_seconds = 1.25, web_search_count = 1",
+                "stated_cost_usd = 0.5, tag_set_id = null, source = '  groq '",
                 "cost_usd = null",
                 "client_id = '00000000-0000-0000-0000-000000000002'",
                 "client_id = null",
@@ -187,8 +212,10 @@ class RollupMachine(RuleBasedStateMachine):
                 "usage_daily_rollup",
                 "usage_conversation_daily_rollup",
                 "usage_conversation_rollup",
-                "usage_hourly_rollup",
-                "usage_hourly_days",
+                "usage_hour_rollup",
+                "usage_tag_rollup",
+                "usage_latency_rollup",
+                "usage_days_to_sum",
             )
             for row in self.connection.execute(
                 f"select * from {table} where client_id = coalesce(%s, client_id)",  # noqa: S608
@@ -196,13 +223,30 @@ class RollupMachine(RuleBasedStateMachine):
             ).fetchall()
         ]
 
-    @rule(client_id=st.sampled_from(CLIENTS), most_days=st.sampled_from([1, 100]))
-    def keep_hours(self, client_id: UUID, most_days: int) -> None:
-        self.call("keep_hourly_usage", client_id, date(2025, 1, 1), date(2027, 1, 1), most_days)
-
-    @invariant()
-    def hours_equal_logs(self) -> None:
-        assert wrong_hours(self.connection, CLIENTS) == []
+    @rule(most_calls=st.sampled_from([1, 100]), is_damaged=st.booleans())
+    def sum_days_anew(self, most_calls: int, is_damaged: bool) -> None:
+        """As after 022: rollups that know nothing of facts and hours are made anew from the calls."""
+        with self.connection.transaction():
+            self.connection.execute("select fold_usage()")
+            self.connection.execute(
+                "insert into usage_days_to_sum select distinct client_id, usage_date from usage_daily"
+                " on conflict do nothing"
+            )
+            if is_damaged:
+                self.connection.execute(
+                    "update usage_daily_rollup set operation = null, outcome = null, cached_tokens = 1000"
+                    " where operation = 'chat' and not exists (select from usage_daily_rollup as other"
+                    " where (other.client_id, other.usage_date, other.source)"
+                    " = (usage_daily_rollup.client_id, usage_daily_rollup.usage_date,"
+                    " usage_daily_rollup.source)"
+                    " and other.ctid <> usage_daily_rollup.ctid)"
+                )
+                self.connection.execute("delete from usage_hour_rollup")
+                self.connection.execute("delete from usage_tag_rollup")
+                self.connection.execute("delete from usage_latency_rollup")
+            left = None
+            while left != (0,):
+                left = self.connection.execute("select sum_days_anew(%s)", [most_calls]).fetchone()
 
     @invariant()
     def views_equal_logs(self) -> None:

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from analytics.database import Database, Query
-from analytics.days import Days
 from analytics.errors import DatabaseError
 from tests import factories, repricing
 from tests.clones import Clones, make_read_only
@@ -22,12 +22,18 @@ TABLES = [
     "usage_daily_rollup",
     "usage_conversation_daily_rollup",
     "usage_conversation_rollup",
-    "usage_hourly_rollup",
-    "usage_hourly_days",
+    "usage_hour_rollup",
+    "usage_tag_rollup",
+    "usage_latency_rollup",
+    "usage_days_to_sum",
+    "tag_sets",
     "cost_corrections",
     "cost_correction_items",
 ]
-VIEWS = ["usage_daily", "usage_conversation_daily", "usage_conversation"]
+VIEWS = [
+    *("usage_daily", "usage_conversation_daily", "usage_conversation", "usage_facts_daily", "usage_hourly"),
+    *("usage_tagged_daily", "usage_latency_daily"),
+]
 PRICES = ["model_prices", "price_list"]
 """The installation's are everybody's: tests/test_prices.py says who sees which."""
 ACCESS = ["members", "api_keys", "phone_secret"]
@@ -55,13 +61,18 @@ def fill(database: Database) -> list[UUID]:
     ids = [factories.client(database, name=name) for name in ("Acme", "Other")]
     for client_id in ids:
         factories.conversation(database, client_id, phone="551", name="Ada")
-    logs = [factories.usage_log(client_id, phone="551") for client_id in [*ids, None]]  # type: ignore[arg-type]
+    with database.transaction() as connection:
+        for client_id in ids:
+            connection.execute("select intern_tags(%s, %s)", [client_id, Jsonb({"feature": "search"})])
+            connection.execute("insert into usage_days_to_sum values (%s, '2026-03-01')", [client_id])
+    logs = [
+        factories.usage_log(client_id, phone="551", tag_set_id=1, latency_ms=900)  # type: ignore[arg-type]
+        for client_id in [*ids, None]
+    ]
     factories.insert_usage(database, *logs)
     for client_id in ids:
         repricing.correct_a_call(database, client_id)
     database.fold()
-    for client_id in ids:
-        assert database.keep_hours(client_id, Days(factories.NOW.date(), factories.NOW.date())) == 1
     factories.insert_usage(database, *logs)
     return ids
 

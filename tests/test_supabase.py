@@ -11,7 +11,6 @@ from psycopg import sql
 from analytics.access.keys import create_key
 from analytics.access.members import add_member
 from analytics.database import Database
-from analytics.days import Days
 from analytics.migrations import apply_migrations, as_one_text, pending_migrations
 from analytics.pricing.editing import add_price, checked_price
 from tests import factories, legacy, repricing
@@ -52,14 +51,13 @@ def supabase(empty_database: Database) -> Iterator["psycopg.Connection[Any]"]:
 
 
 def use(database: Database) -> None:
-    """Something in each table: usage folded and pending, hours, a correction, a price, a member, a key."""
+    """Something in each table: usage folded and pending, a correction, a price, a member, a key."""
     if not any(client_id == ACME for (client_id,) in rows(database, "select id from clients")):
         factories.client(database, id=ACME)
     factories.conversation(database, ACME, phone="5511999999999", name="Ada")
     factories.insert_usage(database, factories.usage_log(ACME))
     repricing.correct_a_call(database, ACME)
     database.fold()
-    assert database.keep_hours(ACME, Days(factories.NOW.date(), factories.NOW.date())) == 1
     factories.insert_usage(database, factories.usage_log(ACME))
     add_member(database, "ada@example.com", None, "admin")
     create_key(database, str(ACME), "read", "test")

@@ -98,7 +98,7 @@ as $$
     with known as (
         select
             first_at, end_at, timezone,
-            date_trunc('hour', p_until_at at time zone timezone) as hour,
+            least(p_until_at, end_at) as until_at,
             end_at - first_at = interval '24 hours'
             and not exists (
                 select from usage_days_to_sum as waiting
@@ -112,8 +112,12 @@ as $$
     day as materialized (
         select
             has_hours, end_at,
-            extract(hour from hour)::smallint as hour,
-            case when has_hours then hour at time zone timezone else first_at end as from_at
+            case when until_at = end_at then 24 else extract(hour from until_at at time zone timezone) end
+                as hour,
+            case
+                when has_hours then date_trunc('hour', until_at at time zone timezone) at time zone timezone
+                else first_at
+            end as from_at
         from known
     )
 

@@ -202,7 +202,8 @@ begin
             select
                 log.client_id,
                 (log.created_at at time zone client.timezone)::date as usage_date,
-                extract(hour from log.created_at at time zone client.timezone)::smallint as hour,
+                -- A row at infinity has no hour.
+                coalesce(extract(hour from log.created_at at time zone client.timezone), 0)::smallint as hour,
                 (log.created_at at time zone 'UTC')::date as utc_date,
                 log.source,
                 log.model,
@@ -220,7 +221,7 @@ begin
             from %3$s
             group by
                 log.client_id, (log.created_at at time zone client.timezone)::date,
-                extract(hour from log.created_at at time zone client.timezone)::smallint,
+                coalesce(extract(hour from log.created_at at time zone client.timezone), 0)::smallint,
                 (log.created_at at time zone 'UTC')::date, log.source, log.model, log.operation, log.outcome,
                 log.tag_set_id, log.conversation_id, log.phone
     $calls$;

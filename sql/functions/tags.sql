@@ -16,32 +16,38 @@ begin
     if p_tags is null or p_tags = '{}' then
         return null;
     end if;
-    select id into found_id
-    from tag_sets
-    where client_id = p_client_id and md5(tags::text) = md5(p_tags::text);
-    if found_id is not null then
-        return found_id;
-    end if;
-    if most_new <= (
-        select count(*)
-        from (
-            select
-            from tag_sets
-            where client_id = p_client_id and created_at >= date_trunc('day', now(), 'UTC')
-            limit most_new
-        ) as new_sets
-    ) then
-        return 0;
-    end if;
-    insert into tag_sets (client_id, tags)
-    values (p_client_id, p_tags)
-    on conflict do nothing
-    returning id into found_id;
-    if found_id is null then  -- another writer was a moment faster
+    for attempt in 1..1000 loop
         select id into found_id
         from tag_sets
         where client_id = p_client_id and md5(tags::text) = md5(p_tags::text);
-    end if;
+        exit when found_id is not null;
+
+        if attempt = 1 and most_new <= (
+            select count(*)
+            from (
+                select
+                from tag_sets
+                where client_id = p_client_id and created_at >= date_trunc('day', now(), 'UTC')
+                limit most_new
+            ) as new_sets
+        ) then
+            return 0;
+        end if;
+
+        insert into tag_sets (client_id, id, tags)
+        select p_client_id, coalesce(max(id), 0) + 1, p_tags
+        from tag_sets
+        where client_id = p_client_id
+        on conflict do nothing
+        returning id into found_id;
+        exit when found_id is not null;
+
+        -- Another writer was a moment faster, with these tags or with this id.
+        if current_setting('transaction_isolation') <> 'read committed' then
+            raise exception 'another writer has new tags of this client: try the transaction again'
+                using errcode = 'serialization_failure';
+        end if;
+    end loop;
     return found_id;
 end
 $$;

@@ -73,7 +73,7 @@ $$;
 -- Tags of calls, each set once; what a team groups by.
 create table if not exists tag_sets (
     client_id uuid not null,
-    id integer not null generated always as identity,
+    id integer not null check (id > 0),
     tags jsonb not null,
     created_at timestamptz not null default now(),
     primary key (client_id, id),
