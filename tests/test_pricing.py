@@ -339,8 +339,8 @@ def test_parts_with_prices_of_their_own(
 @pytest.mark.parametrize(
     ("model", "details"),
     [
-        ("gpt-4o-audio-preview", {"prompt_audio_tokens": 600}),
-        ("gpt-4o-audio-preview", {"completion_audio_tokens": 5}),
+        ("gpt-4o", {"prompt_audio_tokens": 600}),
+        ("gpt-4o", {"completion_audio_tokens": 5}),
         ("gpt-4", {"prompt_audio_tokens": 600}),  # nor has the installation's list one of audio
         ("gpt-audio", {"prompt_audio_tokens": 1001}),  # more than the whole
     ],

@@ -156,8 +156,10 @@ class _Days(NamedTuple):
     @property
     def is_exact(self) -> bool:
         """Whether unknown parts make no difference."""
-        rates = None if self.public is None else self.public.rates
-        return rates is not None and (self.is_known or rates.cached_input == rates.input)
+        sheet = None if self.public is None else self.public.sheet
+        if sheet is None or sheet.plain is None or sheet.longer:
+            return False
+        return self.is_known or not sheet.depends_on_cached
 
 
 def _line(
@@ -169,7 +171,7 @@ def _line(
         count, booked = sums["request_count"], sum((cost for cost, _ in days.booked), Decimal(0))
         ours = parts_cost(sums, source, model, prices, days.at, client_id)
         there = parts_cost(sums, source, model, _PUBLIC, days.at)
-        is_free = _is_free(days.own)
+        is_free = days.own.is_free
         is_unknown = there.basis == "unpriced"
         is_same = not is_unknown and ours.basis == there.basis and ours.amount_usd == there.amount_usd
         if is_same or (is_unknown and not (is_free and days.public)):
@@ -187,11 +189,7 @@ def _line(
         request_count=request_count,
         booked_usd=booked_usd,
         list_usd=list_usd,
-        is_free=all(_is_free(days.own) for days in groups),
+        is_free=all(days.own.is_free for days in groups),
         is_exact=is_exact,
         unknown_count=unknown_count,
     )
-
-
-def _is_free(price: ListedPrice) -> bool:
-    return not (price.input_usd or price.output_usd or price.cached_input_usd)

@@ -1,4 +1,8 @@
-"""The public price list, genai-prices, asked for one model by its exact name."""
+"""The public price list, genai-prices, asked for one model by its exact name: its price sheets.
+
+The list is corrected (list_corrections.py) and completed by what providers publish as a rule
+(publisher_rules.py) before anything is priced by it.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,113 +11,76 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, Provider
-
-# Providers by the names that applications log, where the public list has another. Its own matching takes
-# any name that contains "openai", a local imitation included.
-PUBLIC_PROVIDERS = {
-    "bedrock": "aws",
-    "gemini": "google",
-    "vertex": "google",
-    "mistralai": "mistral",
-    "xai": "x-ai",
-    # As the guide names the source of OpenAI's transcriptions.
-    "whisper": "openai",
-}
-
-# 2024-08-06, 20240806 or 0806, each a valid date: "mistral-large-2407" names a version, not the 24/07.
-_DATE = (
-    r"(?:20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
-    r"|20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
-    r"|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))"
+from analytics.pricing.list_corrections import CORRECTIONS, Correction
+from analytics.pricing.model_names import (
+    DATE,
+    ONLINE,
+    OPENROUTER_ROUTES,
+    OPENROUTER_SAME,
+    SNAPSHOT,
+    names,
+    openrouter_variant,
+    public_provider,
+    tuned_at_azure,
 )
-_SNAPSHOT = re.compile(rf"(?P<base>.+)[-@]{_DATE}")
+from analytics.pricing.publisher_rules import (
+    TIER_RULES,
+    always_searches,
+    completed,
+    least_seconds,
+    makes_pictures,
+    tier_of,
+)
+from analytics.pricing.sheet import Rates, Sheet
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, Provider
+
 # What may stand around a public name without making it another model: region and vendor, date and revision.
 _BEFORE_NAME = re.compile(r"(?:(?:us|eu|apac|jp|au|global)\.)?(?:anthropic\.)?")
-_AFTER_NAME = re.compile(rf"(?:[-@](?:{_DATE}|latest))?(?:-00\d)?(?:-v\d+)?(?::\d+)?")
+_AFTER_NAME = re.compile(rf"(?:[-@](?:{DATE}|latest))?(?:-00\d)?(?:-v\d+)?(?::\d+)?")
 
 _TEXTS = ("equals", "starts_with", "contains", "ends_with")
 
-STANDARD_TIERS = frozenset({None, "", "default", "auto", "standard", "standard_only"})
-
-# Our names of a call's parts, and the library's.
-_LIBRARY_NAMES = {
-    "cached_tokens": "cache_read_tokens",
-    "cache_write_tokens": "cache_write_tokens",
-    "prompt_audio_tokens": "input_audio_tokens",
-    "cached_audio_tokens": "cache_audio_read_tokens",
-    "prompt_image_tokens": "input_image_tokens",
-    "reasoning_tokens": "output_reasoning_tokens",
-    "completion_audio_tokens": "output_audio_tokens",
+# The library's prices by its names, and ours; each is for so many of a unit.
+_RATES_OF = {
+    "input_mtok": ("input", 1_000_000),
+    "cache_read_mtok": ("cached_input", 1_000_000),
+    "output_mtok": ("output", 1_000_000),
+    "cache_write_mtok": ("cache_write", 1_000_000),
+    "cache_write_5m_mtok": ("cache_write", 1_000_000),
+    "cache_write_1h_mtok": ("cache_write_1h", 1_000_000),
+    "output_reasoning_mtok": ("reasoning", 1_000_000),
+    "input_audio_mtok": ("audio_input", 1_000_000),
+    "cache_audio_read_mtok": ("cached_audio", 1_000_000),
+    "output_audio_mtok": ("audio_output", 1_000_000),
+    "input_image_mtok": ("image_input", 1_000_000),
+    "cache_image_read_mtok": ("cached_image", 1_000_000),
+    "output_image_mtok": ("image_output", 1_000_000),
+    "input_mchars": ("character", 1_000_000),
+    "audio_hours": ("hour", 1),
+    "input_audio_hours": ("hour", 1),
+    "web_searches_kcount": ("web_search", 1_000),
+    "storage_searches_kcount": ("file_search", 1_000),
+    "code_executions_kcount": ("code_run", 1_000),
+    "requests_kcount": ("request", 1_000),
 }
-# Prices of what a call of plain text has none of. A list with other prices than these and the three of Rates
-# is left to the library's own, slower way (0.14 ms a call).
-_NOT_OF_TEXT = re.compile(r"(?:.*_)?(?:audio|image|video|searches|executions|write)(?:_.*)?")
-
-
-class Rates(NamedTuple):
-    """US dollars per token of plain text."""
-
-    input: Decimal
-    cached_input: Decimal
-    output: Decimal | None
-    """None: the model answers with none."""
+# Of what no usage of ours has a meter for: a call has none of it as far as anybody knows.
+_NOT_METERED = re.compile(
+    r"(?:.*_)?(?:video|citation|pixels|gpixels|pages|kpages|messages|rerank|social|tool|gram)(?:_.*)?"
+)
 
 
 class PublicPrice(NamedTuple):
-    """What a model costs at one time."""
+    """What a model costs at one time and tier."""
 
-    rates: Rates | None
-    """None: the library has to calculate."""
-    is_of_tier: bool
-    """Whether it is a price of the call's tier; otherwise of the standard one."""
+    sheet: Sheet
     listed: "ModelPrice"
-    model: "ModelInfo"
-    provider: "Provider"
-
-    @property
-    def has_tokens(self) -> bool:
-        """Whether the model is sold by tokens."""
-        return vars(self.listed).get("input_mtok") is not None
-
-    def amount_usd(
-        self, prompt_tokens: int, completion_tokens: int, parts: Mapping[str, int]
-    ) -> Decimal | None:
-        """US dollars of a call by its tokens; None where the list has no price for tokens of this kind."""
-        from genai_prices import Usage
-
-        listed = vars(self.listed)
-        for part, price in (
-            ("prompt_audio_tokens", "input_audio_mtok"),
-            ("completion_audio_tokens", "output_audio_mtok"),
-        ):
-            # The library would take the price of text, a tenth of what audio costs.
-            if parts.get(part) and listed.get(price) is None:
-                return None
-        if listed.get("input_mtok") is None and prompt_tokens:
-            return None
-        if listed.get("output_mtok") is None and completion_tokens:
-            return None
-        if listed.get("input_mtok") is None and listed.get("output_mtok") is None:
-            return None
-        used = {_LIBRARY_NAMES[part]: count for part, count in parts.items() if count}
-        try:
-            return self.listed.calc_price(
-                Usage(input_tokens=prompt_tokens, output_tokens=completion_tokens, **used)
-            )["total_price"]
-        except ValueError:  # parts that do not fit into their whole
-            return None
-
-    def audio_amount_usd(self, seconds: Decimal, at: datetime) -> Decimal | None:
-        """US dollars of audio by its length, Groq's ten seconds at the least included."""
-        from genai_prices import Usage
-
-        if self.listed.input_audio_hours is None and self.listed.audio_hours is None:
-            return None
-        usage = Usage(input_audio_seconds=seconds, audio_seconds=seconds)
-        answer = self.model.calc_price(usage, self.provider, genai_request_timestamp=at.astimezone(UTC))
-        return answer.total_price
+    """As the list has it, corrected."""
+    note: str
+    """Where it is from."""
+    price: Mapping[str, str]
+    """The same for metadata.price."""
 
 
 @cache
@@ -125,84 +92,254 @@ def list_name() -> str:
     return f"genai-prices {version('genai-prices')}"
 
 
-def names(model: str) -> Iterator[str]:
-    """The model's own name, then that of which it is a dated snapshot."""
-    yield model
-    if snapshot := _SNAPSHOT.fullmatch(model):
-        yield snapshot["base"]
-
-
 class PublicModel:
     """A model that the list knows, and what it costs at any time."""
 
-    def __init__(self, provider: "Provider", model: "ModelInfo") -> None:
+    def __init__(
+        self, provider: "Provider", model: "ModelInfo", *, asked: str = "", guess: str = "", variant: str = ""
+    ) -> None:
+        """`asked` is the name that was looked for, `variant` OpenRouter's; `guess` says why it is one."""
         self.name = model.id
         self.own_names = {model.id.lower(), *_names_in(model.match, ("equals",))}
         """Those that are in the list as a whole, and not by what they begin with or contain."""
+        self._asked = asked or model.id.lower()
         self._provider = provider
+        self._home = _home(provider, model)
         self._model = model
-        self._latest: PublicPrice | None = None
+        self._guess, self._variant = guess, variant
+        self._correction = correction_of(self._home, self._asked)
+        self._prices: dict[tuple[object, ...], PublicPrice] = {}
+        # The list gives the same objects until a price changes: to hold them keeps their ids theirs.
+        self._kept: list[ModelPrice] = []
+        self._latest: tuple[ModelPrice, PublicPrice] | None = None
 
-    def price(self, at: datetime, tier: str | None) -> PublicPrice:
+    def also(self, *, asked: str, guess: str, variant: str = "") -> "PublicModel":
+        """The same model by another name."""
+        return PublicModel(self._provider, self._model, asked=asked, guess=guess, variant=variant)
+
+    def price(self, at: datetime, service_tier: str | None) -> PublicPrice:
         """The price at `at` of this service tier, such as "flex" or "batch"."""
         at = at.astimezone(UTC)
-        if tier in STANDARD_TIERS:
-            listed = self._model.get_prices(at)
-            latest = self._latest
-            # The list gives the same object until the price changes.
-            if latest is None or latest.listed is not listed:
-                self._latest = latest = self._price(listed, is_of_tier=True)
-            return latest
-        context = {"processing": "batch"} if tier == "batch" else {"service_tier": str(tier)}
-        is_of_tier = any(
-            all(context.get(key) == value for key, value in variant.when.items())
-            and (variant.constraint is None or variant.constraint.active(at))
-            for variant in self._model.price_variants or ()
+        listed = self._model.get_prices(at)
+        latest = self._latest
+        if service_tier is None and latest is not None and latest[0] is listed:
+            return latest[1]
+        tier = tier_of(self._provider.id, service_tier)
+        variants = self._variants(tier, listed, at) if tier is not None else ()
+        key = (id(listed), tier, *(index for index, _ in variants))
+        found = self._prices.get(key)
+        if found is None:
+            self._kept.append(listed)
+            found = self._prices[key] = self._new_price(listed, tier, [each for _, each in variants], at)
+        if service_tier is None:
+            self._latest = listed, found
+        return found
+
+    def _variants(
+        self, tier: str, listed: "ModelPrice", at: datetime
+    ) -> "tuple[tuple[int, PriceVariant], ...]":
+        """The list's price of the tier; also one that it dates later than the call, at unchanged prices."""
+        found = []
+        for name in (tier, "batch") if (self._home, tier) == ("openai", "flex") else (tier,):
+            context = {"processing": name, "service_tier": name, "speed": name}
+            for index, variant in enumerate(self._model.price_variants or ()):
+                if any(context.get(key) != value for key, value in variant.when.items()):
+                    continue
+                begin = getattr(variant.constraint, "start_date", None)
+                if variant.constraint is None or variant.constraint.active(at):
+                    found.append((index, variant))
+                elif begin is not None and not found:
+                    then = datetime(begin.year, begin.month, begin.day, tzinfo=UTC)
+                    if then > at and self._model.get_prices(then) is listed:
+                        found.append((index, variant))
+            if found:
+                # One that holds goes before one that is to come; the library takes the first of those.
+                return tuple(
+                    sorted(
+                        found,
+                        key=lambda item: item[1].constraint is not None and not item[1].constraint.active(at),
+                    )
+                )[:1]
+        return ()
+
+    def _new_price(
+        self, standard: "ModelPrice", tier: str | None, variants: "list[PriceVariant]", at: datetime
+    ) -> PublicPrice:
+        from genai_prices.types import ModelPrice
+
+        correction = self._correction
+        prices = {name: price for name, price in vars(standard).items() if price is not None}
+        is_both = "input_mtok" in prices and "audio_hours" in prices
+        if correction is not None:
+            prices |= correction.amounts
+        guess, rule = self._guess, None
+        for variant in variants:
+            prices |= {name: price for name, price in vars(variant.prices).items() if price is not None}
+            is_to_come = variant.constraint is not None and not variant.constraint.active(at)
+            if is_to_come and (self._provider.id, tier) not in TIER_RULES:
+                guess = guess or f"the list has the price of the tier {tier} only from a later day on"
+        if tier is not None and not variants:
+            rule = TIER_RULES.get((self._provider.id, tier))
+            if rule is None:
+                guess = f"at the standard tier, as none is known for the tier {tier}"
+            elif rule.is_guess:
+                guess = guess or f"that the tier {tier} costs {rule.factor.normalize():f} of the standard one"
+        listed = ModelPrice(**prices)
+
+        unknown = [name for name in prices if name not in _RATES_OF and not _NOT_METERED.fullmatch(name)]
+        if unknown:
+            guess = guess or f"the list has prices that no meter is known for: {', '.join(sorted(unknown))}"
+        starts = sorted({tier.start for price in prices.values() for tier in getattr(price, "tiers", ())})
+        guesses: dict[str, str] = {}
+        if correction is not None:
+            guesses = {_RATES_OF[name][0]: why for name, why in (correction.guesses or {}).items()}
+        by_length: list[tuple[int, Rates]] = []
+        for above in (0, *starts):
+            rates, guessed = completed(self._home, self._asked, _rates(prices, above))
+            guesses = guessed | guesses
+            by_length.append((above, rates if rule is None else rule.rates(rates)))
+        rates = by_length[0][1]
+        searches = always_searches(self._asked)
+        is_free = False
+        if self._provider.id == "openrouter" and self._asked.endswith(":free"):
+            is_free = not prices or not rates.input
+        if self._variant == ONLINE:
+            guess = "OpenRouter's web search is counted once, with its five results at $0.004 each"
+            by_length = [
+                (above, each._replace(request=(each.request or Decimal(0)) + Decimal("0.02")))
+                for above, each in by_length
+            ]
+            rates = by_length[0][1]
+        sheet = Sheet(
+            rates,
+            longer=by_length[1:],
+            guesses=guesses,
+            guess=guess,
+            second_minimum=least_seconds(self._provider.id),
+            always_searches=searches,
+            makes_pictures=makes_pictures(self._asked, rates),
+            is_free=is_free,
+            counts_both=is_both,
         )
-        return self._price(self._model.get_prices(at, context), is_of_tier=is_of_tier)
+        note = f"public price of {self.name}"
+        price = {"list": list_name(), "model": self.name}
+        if correction is not None:
+            note = f"{note}, corrected by {correction.source}"
+            price["corrected"] = f"{correction.source}, {correction.checked}"
+        return PublicPrice(sheet, listed, note, price)
 
-    def _price(self, listed: "ModelPrice", *, is_of_tier: bool) -> PublicPrice:
-        return PublicPrice(_rates(listed), is_of_tier, listed, self._model, self._provider)
+
+def _rates(prices: Mapping[str, Any], prompt_tokens: int) -> Rates:
+    """The list's rates of prompts with more tokens than these."""
+    found: dict[str, Decimal] = {}
+    for name, (rate, per) in _RATES_OF.items():
+        price = prices.get(name)
+        if price is None:
+            continue
+        if hasattr(price, "tiers"):
+            amount = price.base
+            for tier in price.tiers:
+                if prompt_tokens >= tier.start:
+                    amount = tier.price
+            price = amount
+        found[rate] = price / per
+    return Rates(**found)
 
 
-def _rates(price: "ModelPrice") -> Rates | None:
-    listed = {key: value for key, value in vars(price).items() if value is not None}
-    input_usd, output_usd = listed.pop("input_mtok", None), listed.pop("output_mtok", None)
-    cached_usd = listed.pop("cache_read_mtok", input_usd)
-    is_plain = (
-        isinstance(input_usd, Decimal)
-        and isinstance(cached_usd, Decimal)
-        and isinstance(output_usd, (Decimal, type(None)))
-        and all(_NOT_OF_TEXT.fullmatch(key) for key in listed)
-    )
-    if not is_plain:
-        return None
-    output = None if output_usd is None else output_usd / 1_000_000
-    return Rates(input_usd / 1_000_000, cached_usd / 1_000_000, output)
+def correction_of(provider: str, model: str) -> Correction | None:
+    """The correction of the model, or of the one that it is a snapshot of or was tuned from."""
+    by_name = {each.model: each for each in CORRECTIONS if each.provider == provider}
+    bases = [*names(model)]
+    if model.endswith("-latest"):
+        bases.append(model.removesuffix("-latest"))
+    return next((by_name[name] for name in bases if name in by_name), None)
+
+
+def _home(provider: "Provider", model: "ModelInfo") -> str:
+    """Whose list the model stands in: Azure's, say, goes by OpenAI's for the models that those make."""
+    from genai_prices import data
+
+    if any(each is model for each in provider.models):
+        return provider.id
+    for name in provider.fallback_model_providers or ():
+        other = next((each for each in data.providers if each.id == name), None)
+        if other is not None and any(each is model for each in other.models):
+            return other.id
+    return provider.id
 
 
 # The match is dear (a tenth of a millisecond) and depends on no date; the price at a time is cheap to get.
 @lru_cache(maxsize=4096)
 def public_model(source: str, model: str) -> PublicModel | None:
     """The model that the list has under this name or its base name, or None."""
+    provider = _provider(source)
+    if provider is None or not model:
+        return None
+    if provider.id == "azure" and (base := tuned_at_azure(model)):
+        tuned = _found(provider, model)
+        of_base = tuned or _found(provider, base)
+        if of_base is None:
+            return None
+        what = "the fine-tuned model's price" if tuned else f"the price of {base}"
+        guess = f"{what}, without what Azure bills for hosting by the hour"
+        return of_base.also(asked=model, guess=guess)
+    if found := _found(provider, model):
+        return found
+    if provider.id == "openrouter" and (named := openrouter_variant(model)):
+        base, variant = named
+        if variant == "free":
+            return _free(provider, model)
+        if variant in OPENROUTER_SAME | OPENROUTER_ROUTES | {ONLINE} and (of_base := _found(provider, base)):
+            guess = (
+                f"the price of {base}: with :{variant} it is that of whoever answers"
+                if variant in OPENROUTER_ROUTES
+                else ""
+            )
+            return of_base.also(asked=base, guess=guess, variant=variant)
+    return None
+
+
+def _found(provider: "Provider", model: str) -> PublicModel | None:
     # Imported here because it takes a quarter of a second, which migrations, page views and applications
     # that use only what the installation prices never need to spend.
     from genai_prices import data
 
-    provider = _provider(source)
-    if provider is None or not model:
-        return None
     for name in names(model):
         found = provider.find_model(name, all_providers=data.providers)
-        if found is not None and _is_called(found, name):
-            return PublicModel(provider, found)
-    return None
+        if found is not None and (_is_called(found, name) or _is_tuned_at_azure(found, name)):
+            return PublicModel(provider, found, asked=model)
+    correction = correction_of(provider.id, model)
+    return None if correction is None else PublicModel(provider, _corrected(correction), asked=model)
+
+
+def _is_tuned_at_azure(public: "ModelInfo", name: str) -> bool:
+    """Whether the list has the fine-tuned model by the name before its id: `gpt-4o-mini-2024-07-18.ft-`."""
+    begun = [known for known in _names_in(public.match, ("starts_with",)) if known.endswith(".ft-")]
+    return any(name.startswith(known) for known in begun)
+
+
+def _corrected(correction: Correction) -> "ModelInfo":
+    """A model that only a correction knows."""
+    from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice
+
+    return ModelInfo(
+        id=correction.model, match=ClauseEquals(correction.model), prices=ModelPrice(**correction.amounts)
+    )
+
+
+def _free(provider: "Provider", model: str) -> PublicModel:
+    """OpenRouter charges nothing for what is called `:free`: https://openrouter.ai/docs/faq."""
+    from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice
+
+    return PublicModel(
+        provider, ModelInfo(id=model, match=ClauseEquals(model), prices=ModelPrice()), asked=model
+    )
 
 
 def _provider(source: str) -> "Provider | None":
     from genai_prices import data
 
-    provider_id = PUBLIC_PROVIDERS.get(source, source)
+    provider_id = public_provider(source)
     return next((each for each in data.providers if each.id == provider_id), None)
 
 
@@ -220,7 +357,7 @@ def listed_snapshots(source: str, base_name: str) -> list[str]:
 
 def is_listed_snapshot(source: str, model: str) -> bool:
     """Whether the model is a dated snapshot that the list has a price for by this very name."""
-    if not _SNAPSHOT.fullmatch(model):
+    if not SNAPSHOT.fullmatch(model):
         return False
     public = public_model(source, model)
     return public is not None and model in public.own_names

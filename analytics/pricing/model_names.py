@@ -1,0 +1,167 @@
+"""Names of providers and models: as calls are logged with them, and as lists have them.
+
+Matching is exact. What may stand around a name without making it another model is listed here: a date, the
+name of a provider before it, an organisation and an id behind the name of a fine-tuned model.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# Providers by the names that applications and instrumentors log, where the public list has another. Its own
+# matching takes any name that contains "openai", a local imitation included.
+PUBLIC_PROVIDERS = {
+    "amazon-bedrock": "aws",
+    "amazon_bedrock": "aws",
+    "aws.bedrock": "aws",
+    "aws_bedrock": "aws",
+    "az.ai.inference": "azure",
+    "az.ai.openai": "azure",
+    "azure-openai": "azure",
+    "azure.ai.inference": "azure",
+    "azure.ai.openai": "azure",
+    "azure_ai": "azure",
+    "azure_openai": "azure",
+    "bedrock": "aws",
+    "bedrock_converse": "aws",
+    "fireworks_ai": "fireworks",
+    "gcp.gemini": "google",
+    "gcp.gen_ai": "google",
+    "gcp.vertex_ai": "google",
+    "gemini": "google",
+    "google-vertex": "google",
+    "google_genai": "google",
+    "google_vertexai": "google",
+    "mistral_ai": "mistral",
+    "mistralai": "mistral",
+    "moonshot": "moonshotai",
+    "text-completion-openai": "openai",
+    "together_ai": "together",
+    "vertex": "google",
+    "vertex_ai": "google",
+    "vertex_ai_beta": "google",
+    "vertexai": "google",
+    "voyage": "voyageai",
+    "x_ai": "x-ai",
+    "xai": "x-ai",
+    # As the guide names the source of OpenAI's transcriptions.
+    "whisper": "openai",
+}
+
+GATEWAYS = frozenset(
+    (
+        *("ai-gateway", "cloudflare-ai-gateway", "gateway", "helicone", "kong", "litellm", "litellm_proxy"),
+        *("portkey", "proxy", "requesty", "vercel", "vercel-ai-gateway"),
+    )
+)
+"""They sell nothing themselves: their models are named `provider/model`."""
+
+# Before a slash: providers, by the names that gateways have for them.
+_PREFIXES = PUBLIC_PROVIDERS.keys() | {
+    *(
+        "anthropic",
+        "aws",
+        "azure",
+        "cerebras",
+        "cohere",
+        "deepseek",
+        "fireworks",
+        "google",
+        "groq",
+        "minimax",
+    ),
+    *("mistral", "moonshotai", "openai", "openrouter", "perplexity", "together", "voyageai", "x-ai", "zai"),
+}
+# LiteLLM's route, and a region, before a model of Bedrock; Gemini's API has "models/" before all of its own.
+_ROUTE = re.compile(r"(?:(?:converse|converse_like|invoke)/)?(?:[a-z]{2}(?:-[a-z]+)+-\d/)?|models/")
+
+# 2024-08-06, 20240806 or 0806, each a valid date: "mistral-large-2407" names a version, not the 24/07.
+DATE = (
+    r"(?:20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"|20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+    r"|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))"
+)
+SNAPSHOT = re.compile(rf"(?P<base>.+)[-@]{DATE}")
+# ft:gpt-4o-mini-2024-07-18:organisation:suffix:id, and Azure's gpt-4o-mini-2024-07-18.ft-0e2f.
+_FINE_TUNED = re.compile(r"(?P<name>ft:[^:]+):.*")
+_FINE_TUNED_AT_AZURE = re.compile(r"(?P<name>.+)\.ft-.+")
+_OF_OPENROUTER = re.compile(r"(?P<name>.+):(?P<variant>[a-z]+)")
+
+OPENROUTER_SAME = frozenset({"beta", "thinking"})
+"""Variants of OpenRouter that cost what the model does."""
+OPENROUTER_ROUTES = frozenset({"nitro", "floor", "exacto"})
+"""Variants that choose among those who sell the model, at their prices."""
+ONLINE = "online"
+
+
+class Named(NamedTuple):
+    """A model by the name of who sells it."""
+
+    source: str
+    model: str
+    is_guess: bool = False
+    """Whether the call names another seller than this one."""
+
+
+def sellers(source: str, model: str) -> Iterator[Named]:
+    """As the call names it, then by the provider before the model: `azure/gpt-4o` of a gateway."""
+    yield Named(source, model)
+    prefix, has_slash, rest = model.partition("/")
+    if not has_slash or not rest:
+        rest = _ROUTE.sub("", model, count=1) if model.startswith("models/") else ""
+        if rest:
+            yield Named(source, rest)
+        return
+    if prefix == "models":
+        yield Named(source, rest)
+        return
+    if prefix not in _PREFIXES:
+        return
+    provider, named = public_provider(source), public_provider(prefix)
+    is_own = provider == named
+    # OpenAI's package talks to all gateways, and its instrumentors call each of them "openai".
+    if is_own or source in GATEWAYS or source == "openai":
+        if named == "aws":
+            rest = _ROUTE.sub("", rest, count=1)
+        is_guess = not is_own and source not in GATEWAYS
+        yield Named(prefix if not is_own else source, rest, is_guess)
+        if named == "openrouter" or is_own:
+            return
+
+
+def public_provider(source: str) -> str:
+    """The public list's name for it."""
+    return PUBLIC_PROVIDERS.get(source, source)
+
+
+def names(model: str) -> Iterator[str]:
+    """The model's own name, then that of the model it was tuned from, then that of which it is a snapshot."""
+    yield model
+    tuned = _FINE_TUNED.fullmatch(model)
+    if tuned:
+        model = tuned["name"]
+        yield model
+    if snapshot := SNAPSHOT.fullmatch(model):
+        yield snapshot["base"]
+
+
+def tuned_at_azure(model: str) -> str | None:
+    """The model that Azure's fine-tuned one was made of; None where it is none."""
+    found = _FINE_TUNED_AT_AZURE.fullmatch(model)
+    return found["name"] if found else None
+
+
+def openrouter_variant(model: str) -> tuple[str, str] | None:
+    """`openai/gpt-4o:nitro` as the model and the variant; None where it names none."""
+    found = _OF_OPENROUTER.fullmatch(model)
+    return (found["name"], found["variant"]) if found else None
+
+
+def is_pattern(model: str) -> bool:
+    """Whether a price of this name is for all that match it: `my-deploy-*`."""
+    return "*" in model and model != "*"
+
+
+def matches(pattern: str, model: str) -> bool:
+    """Whether the model's whole name is like the pattern, in which `*` stands for any text."""
+    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), model) is not None
