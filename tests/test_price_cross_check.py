@@ -49,11 +49,8 @@ def prices(input_usd: str, output_usd: str, cached_input_usd: str) -> Prices:
 
 
 DIFFERENCES = {
-    # No cached price in ours. OpenAI halves cached input of gpt-4o, which LiteLLM takes over for these.
-    "ft:gpt-4o-2024-08-06": Difference(prices("3.75", "15", "3.75"), prices("3.75", "15", "1.875")),
-    "ft:gpt-4o-mini-2024-07-18": Difference(prices("0.3", "1.2", "0.3"), prices("0.3", "1.2", "0.15")),
-    "gpt-4o-search-preview": Difference(prices("2.5", "10", "2.5"), prices("2.5", "10", "1.25")),
-    "gpt-4o-search-preview-2025-03-11": Difference(prices("2.5", "10", "2.5"), prices("2.5", "10", "1.25")),
+    # Half of input is cached input's price, which LiteLLM has as that of writing to the cache: ours is right.
+    "ft:gpt-4o-2024-11-20": Difference(prices("3.75", "15", "1.875"), prices("3.75", "15", "3.75")),
     # Half of input, which LiteLLM has rounded down.
     "groq/openai/gpt-oss-safeguard-20b": Difference(
         prices("0.075", "0.3", "0.0375"), prices("0.075", "0.3", "0.037")
@@ -86,9 +83,10 @@ def our_prices(source: str, model: str, prompt_tokens: int) -> Prices | None:
         cost = public.cost(source=source, model=model, at=AT, usage=usage)
         return cost.amount_usd if cost.basis == "priced" else None
 
-    plain = usd(Usage(prompt_tokens))
-    cached = usd(Usage(prompt_tokens, details={"cached_tokens": prompt_tokens}))
-    answered = usd(Usage(prompt_tokens, MILLION))
+    no_search = {"web_search_count": 0}
+    plain = usd(Usage(prompt_tokens, details=no_search))
+    cached = usd(Usage(prompt_tokens, details={"cached_tokens": prompt_tokens, **no_search}))
+    answered = usd(Usage(prompt_tokens, MILLION, details=no_search))
     if plain is None or cached is None or answered is None:
         return None
     return Prices(plain / prompt_tokens * MILLION, answered - plain, cached / prompt_tokens * MILLION)
