@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.types.json import Jsonb
 from streamlit.testing.v1 import AppTest
 
 from analytics import charts, queries
@@ -197,6 +198,48 @@ def test_a_link_opens_one_conversation(configured: Database, client_id: UUID) ->
     button(page, "All conversations").click().run()
     assert "conversation" not in page.query_params
     assert _listed(page) == ["Bob", "Ada"]
+
+
+def test_a_call_shows_what_is_known_of_it(configured: Database, client_id: UUID) -> None:
+    factories.conversation(configured, client_id, id=ADA, phone="5511987654321", name="Ada")
+    at = datetime.now(UTC)
+    with configured.transaction() as connection:
+        [tag_set_id] = connection.execute(
+            "select intern_tags(%s, %s)", [client_id, Jsonb({"feature": "=search", "user": "5511987654321"})]
+        ).fetchone() or [None]
+    _use(
+        configured, client_id, conversation_id=ADA, created_at=at, operation="chat", outcome="ok",
+        service_tier="flex", latency_ms=1234, time_to_first_token_ms=210, attempt=2, operation_id="op-1",
+        response_id="resp_7", stated_cost_usd=Decimal("0.01"), cached_tokens=1024, reasoning_tokens=0,
+        web_search_count=1, tag_set_id=tag_set_id,
+        metadata={"price": {"list": "genai-prices 0.2.3", "model": "gpt-4o"}},
+    )  # fmt: skip
+    _use(
+        configured, client_id, conversation_id=ADA, created_at=at + timedelta(seconds=1), outcome="error",
+        attempt=1, tag_set_id=0, prompt_tokens=0, completion_tokens=0, cost_usd=Decimal(0),
+        metadata={"price": {"reason": "failed: nothing to pay"}, "tags": {"feature": "x"}},
+    )  # fmt: skip
+    page = open_page(PATH, conversation=str(ADA))
+    assert not page.exception
+    calls = page.dataframe[1].value.astype(object).where(lambda frame: frame.notna(), None)
+    shown = {name: calls[name].tolist() for name in calls}
+    assert shown["Meters"] == ["1,024 cached, 1 web search", None]
+    assert shown["Outcome"] == ["ok", "error"]
+    assert shown["Operation"] == ["chat", None]
+    assert shown["Tier"] == ["flex", None]
+    assert (shown["Latency"], shown["First token"]) == ([1234, None], [210, None])
+    assert shown["Attempt"] == [2, 1]
+    assert shown["Price from"] == ["public price of gpt-4o, by genai-prices 0.2.3", "failed: nothing to pay"]
+    assert shown["Stated cost"] == [0.01, None]
+    assert shown["Response id"] == ["resp_7", None]
+    assert "Account" not in calls
+    assert "5511987654321" not in str(shown)
+    assert "•••• 4321" in str(shown["Tags"][0])
+    assert "feature" in str(shown["Tags"][1])
+    assert "1 failed" in text_of(page)
+
+    page.toggle(key="phones").set_value(True).run()
+    assert "5511987654321" in str(page.dataframe[1].value["Tags"].tolist())
 
 
 def test_of_many_calls_the_first_are_shown_and_all_are_counted(configured: Database, client_id: UUID) -> None:

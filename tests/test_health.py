@@ -17,7 +17,7 @@ from analytics.database import Database
 from analytics.days import Days
 from analytics.health import Check
 from analytics.health.installation import INDEXES, TABLES
-from analytics.migrations import apply_migrations, as_one_text
+from analytics.migrations import apply_migrations, as_one_text, sql_files
 from analytics.pricing.editing import add_price, checked_price
 from analytics.pricing.switch import use_list
 from analytics.tracking.spool import Spool
@@ -161,6 +161,91 @@ def test_calls_that_tell_no_usage(database: Database, acme: UUID) -> None:
     assert check.finding.endswith(": 1 of openai")
 
 
+def test_calls_that_failed_or_are_sold_by_other_meters_are_not_without_usage(
+    database: Database, acme: UUID
+) -> None:
+    none = {"prompt_tokens": 0, "completion_tokens": 0}
+    factories.insert_usage(
+        database,
+        factories.usage_log(acme, outcome="error", **none),
+        factories.usage_log(acme, outcome="refused", **none),
+        factories.usage_log(acme, model="tts-1", character_count=12, **none),
+        factories.usage_log(acme, model="dall-e-3", image_count=1, **none),
+    )
+    check = of_client(database, acme)["Calls without usage"]
+    assert (check.state, check.finding) == ("ok", "none: every call tells what it used, or failed")
+
+    # A stream that broke off was answered, and had to be paid for.
+    factories.insert_usage(database, factories.usage_log(acme, outcome="cut", **none))
+    assert "1 call, 20.0% of all" in of_client(database, acme)["Calls without usage"].finding
+
+
+def test_fields_that_were_not_understood_are_counted_by_name(database: Database, acme: UUID) -> None:
+    name = "Fields of usage objects"
+    other = factories.client(database, "Other")
+    for client_id, at, fields in (
+        (acme, NOW, {"video_tokens": "not known"}),
+        (acme, NOW, {"video_tokens": "not known", "cached_tokens": "-1 cannot be: left out"}),
+        (acme, NOW - timedelta(days=60), {"long_ago": "not known"}),
+        (other, NOW, {"of_others": "not known"}),
+    ):
+        metadata = {"usage_not_understood": fields, "usage": {"video_tokens": 7}}
+        factories.insert_usage(database, factories.usage_log(client_id, created_at=at, metadata=metadata))
+
+    check = of_client(database, acme)[name]
+    assert check.state == "warn"
+    assert check.finding == (
+        "2 fields not understood in the newest calls: video_tokens of openai in 2 calls (not known); "
+        "cached_tokens of openai in 1 call (-1 cannot be: left out). The cost of these calls is an estimate"
+    )
+    assert "under usage" in check.remedy
+    assert of_client(database, factories.client(database, "New"))[name].state == "ok"
+
+
+def test_fields_with_a_phone_in_their_name_are_masked(database: Database, acme: UUID) -> None:
+    metadata = {"usage_not_understood": {"5511987654321": "5511987654321 cannot be"}}
+    factories.insert_usage(database, factories.usage_log(acme, metadata=metadata))
+
+    finding = of_client(database, acme)["Fields of usage objects"].finding
+    assert "5511987654321" not in finding
+    assert "•••• 4321 of openai" in finding
+
+
+def test_fields_are_an_object_or_nothing(database: Database, acme: UUID) -> None:
+    for odd in ("text", ["list"], None, 7):
+        factories.insert_usage(database, factories.usage_log(acme, metadata={"usage_not_understood": odd}))
+    assert of_client(database, acme)["Fields of usage objects"].state == "ok"
+
+
+def test_calls_under_other_tags_are_counted(database: Database, acme: UUID) -> None:
+    factories.insert_usage(database, factories.usage_log(acme, tag_set_id=7))
+    assert of_client(database, acme)["Tags"].state == "ok"
+
+    factories.insert_usage(database, factories.usage_log(acme, tag_set_id=0))
+    database.fold()
+    check = of_client(database, acme)["Tags"]
+    assert check.state == "warn"
+    assert check.finding.startswith('1 call, 50.0% of all, count under "other"')
+
+
+def test_days_whose_facts_are_not_summed_yet_are_told(database: Database, acme: UUID) -> None:
+    name = "Facts of earlier calls"
+    assert of_installation(database)[name].state == "ok"
+
+    execute(
+        database,
+        "insert into usage_days_to_sum (client_id, usage_date) select id, '2026-03-01' from clients",
+        "insert into usage_days_to_sum (client_id, usage_date) select id, '2026-03-02' from clients",
+    )
+    check = of_installation(database)[name]
+    assert check.state == "warn"
+    assert check.finding.startswith("2 days of 1 client wait")
+    assert check.remedy == 'run "python -m analytics migrate"'
+
+    apply_migrations(database)
+    assert of_installation(database)[name].state == "ok"
+
+
 def test_sums_equal_the_calls(database: Database, acme: UUID) -> None:
     hourly(database, acme, 3)
     database.fold()
@@ -260,7 +345,7 @@ def test_missing_migrations_are_named_and_nothing_else_is_asked(empty_database: 
     [
         ("function get_usage_over_time", "get_usage_over_time(uuid, date, date, text)"),
         ("view usage_conversation", "usage_conversation"),
-        ("table usage_hourly_days", "usage_hourly_days"),
+        ("table usage_latency_rollup cascade", "usage_latency_rollup, usage_latency_daily"),
     ],
 )
 def test_one_thing_that_is_missing_is_enough(database: Database, gone: str, name: str) -> None:
@@ -303,7 +388,8 @@ def test_what_the_first_main_made_lacks_what_came_since(empty_database: Database
     check = of_installation(empty_database)["Database and migrations"]
 
     assert check.state == "fail"
-    assert check.finding.endswith(" lacks 021_name_not_null_constraints")
+    newer = sorted(file.name for file in sql_files() if file.is_migration and file.name > "021")
+    assert check.finding.endswith(f" lacks {', '.join(newer)}")
 
 
 def test_who_may_not_know_what_is_applied_is_told_so(role: sql.Identifier, database: Database) -> None:

@@ -41,6 +41,20 @@ def test_new_calls_appear_at_the_next_refresh(configured: Database) -> None:
     assert "of 2\N{NO-BREAK SPACE}calls in the last hour, 0 without tokens" in text_of(page)
 
 
+def test_calls_say_how_they_ended(configured: Database) -> None:
+    client_id = factories.client(configured)
+    _use(configured, client_id, timedelta(seconds=30))
+    page = open_page(PATH)
+    assert "Outcome" not in page.dataframe[0].value
+
+    none = {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": Decimal(0)}
+    _use(configured, client_id, outcome="error", **none)
+    page.run()
+    assert page.dataframe[0].value["Outcome"].fillna("").tolist() == ["error", ""]
+    # A call that failed used nothing; that is no gap.
+    assert "in the last hour, 0 without tokens" in text_of(page)
+
+
 def test_rates_are_shown(configured: Database) -> None:
     client_id = factories.client(configured)
     # In each of the last minutes, whichever the test runs in.

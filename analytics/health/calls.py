@@ -10,10 +10,11 @@ from analytics.database import Database, Query, Rows
 from analytics.days import Days
 from analytics.formatting import NO_BREAK_SPACE, NO_MODEL, counted, day, share, usd
 from analytics.health.checks import Check, ago, span
+from analytics.health.facts import NEWEST_CALLS, OTHER_TAGS, fields_not_understood, other_tags
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.pricing.editing import PriceBook, load_price_book
 from analytics.pricing.switch import list_in_use
-from analytics.queries import SUM_DIFFERENCES, USAGE_GAPS, Period, overview_queries
+from analytics.queries import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS, Period, overview_queries
 
 RHYTHM_DAYS = 28
 FEWEST_CALLS_FOR_A_RHYTHM = 10
@@ -71,9 +72,10 @@ def client_checks(database: Database, client_id: UUID, days: Days, now: datetime
         "now": now,
         "rhythm": timedelta(days=RHYTHM_DAYS),
     }
-    ever, rhythm, unpriced, gaps = database.read(
-        *(Query(statement=text, parameters=parameters) for text in (_EVER, _RHYTHM, _UNPRICED)),
+    ever, rhythm, unpriced, tags, gaps, fields = database.read(
+        *(Query(statement=text, parameters=parameters) for text in (_EVER, _RHYTHM, _UNPRICED, OTHER_TAGS)),
         USAGE_GAPS.query(**parameters),
+        FIELDS_NOT_UNDERSTOOD.query(**parameters, limit=NEWEST_CALLS),
         client_id=client_id,
     )
     first_day, last_day, request_count = ever.records[0]
@@ -83,6 +85,8 @@ def client_checks(database: Database, client_id: UUID, days: Days, now: datetime
         _unpriced(unpriced, request_count),
         _beside_public_list(load_price_book(database, client_id, days, now=now), now),
         _without_usage(gaps, request_count),
+        fields_not_understood(fields),
+        other_tags(tags, request_count),
         _speed(database, client_id, now),
     ]
 
@@ -213,13 +217,13 @@ def _without_usage(gaps: Rows, request_count: int) -> Check:
     counts = {row["source"]: row["zero_token_count"] for row in USAGE_GAPS.records(gaps)}
     total = sum(counts.values())
     if not total:
-        return Check(name=name, state="ok", finding="none: every call has tokens or a duration")
+        return Check(name=name, state="ok", finding="none: every call tells what it used, or failed")
     sources = ", ".join(f"{count:,} of {source}" for source, count in counts.items() if count)
     return Check(
         name=name,
         state="warn",
-        finding=f"{counted(total, 'call')}, {share(total, request_count)} of all, have neither tokens nor a "
-        f"duration: {sources}",
+        finding=f"{counted(total, 'call')}, {share(total, request_count)} of all, have neither tokens nor "
+        f"another meter, and did not fail: {sources}",
         remedy="log response.usage as the provider answers it; streams tell it only with "
         'stream_options={"include_usage": True}',
     )

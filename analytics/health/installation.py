@@ -16,6 +16,7 @@ from analytics.days import Days
 from analytics.errors import AnalyticsError, DatabaseError
 from analytics.formatting import counted, day
 from analytics.health.checks import Check, ago, span
+from analytics.health.facts import DAYS_TO_SUM, days_to_sum
 from analytics.migrations import Applied, applied_files, pending_files
 from analytics.tracking.spool import Spool
 
@@ -33,6 +34,10 @@ INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
     "usage_daily_rollup": [("client_id", "usage_date")],
     "usage_conversation_daily_rollup": [("client_id", "conversation_id")],
     "usage_conversation_rollup": [("client_id", "last_date")],
+    "usage_hour_rollup": [("client_id", "usage_date")],
+    "usage_tag_rollup": [("client_id", "usage_date")],
+    "usage_latency_rollup": [("client_id", "usage_date")],
+    "tag_sets": [("client_id", "id")],
 }
 
 TABLES = (
@@ -66,6 +71,7 @@ _INDEXES = """
         ) as columns
     from unnest(%(tables)s::text[]) as place (table_name)
     inner join pg_index as index on index.indrelid = to_regclass(place.table_name) and index.indisvalid
+    where index.indpred is null
 """
 _STATEMENTS = """
     select namespace.nspname::text
@@ -88,6 +94,7 @@ def installation_checks(database: Database, days: Days, now: datetime) -> Sequen
     if checks[0].state != "fail":
         for name, look in (
             ("Pending sums", lambda: _pending(database)),
+            ("Facts of earlier calls", lambda: days_to_sum(*database.read(Query(statement=DAYS_TO_SUM)))),
             ("Calls without a client", lambda: _unassigned(database, days)),
             ("Indexes", lambda: _indexes(database)),
             ("Slowest queries", lambda: _slowest(database)),
@@ -172,7 +179,7 @@ def _differences(applied: Mapping[str, Applied], tables: Sequence[str]) -> tuple
     ]
     # Without their tables functions are not worth a word.
     migrations = [file.name for file in pending if file.is_migration]
-    return migrations or [*never, *gone], [file.name for file in pending if file.name not in never]
+    return sorted(migrations) or [*never, *gone], [file.name for file in pending if file.name not in never]
 
 
 def _pending(database: Database) -> Check:

@@ -21,7 +21,7 @@ from analytics.queries.conversations import (
     found_conversations,
 )
 from analytics.queries.costs import known_costs, partly_known
-from analytics.queries.health import SUM_DIFFERENCES, USAGE_GAPS
+from analytics.queries.health import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS
 from analytics.queries.live import CALLS_SINCE, LIVE_CALLS, USAGE_BY_MINUTE, live_usage
 from analytics.queries.models import (
     CALL_SUMS,
@@ -63,6 +63,7 @@ __all__ = [
     "DAILY_CHART_DAYS",
     "DAILY_USAGE",
     "EVOLUTION_WEEKS",
+    "FIELDS_NOT_UNDERSTOOD",
     "LIVE_CALLS",
     "MANY_PENDING",
     "MONTHLY_SUMMARY",

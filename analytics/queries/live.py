@@ -27,6 +27,7 @@ CALLS_SINCE = SqlFunction(
         "total_tokens": "int64",
         "cost_usd": "object",
         "cost_basis": "object",
+        "outcome": "object",
         "phone_handle": "object",
         "conversation_name": "object",
     },
@@ -35,8 +36,8 @@ CALLS_SINCE = SqlFunction(
 """The calls made since a moment, the newest first.
 
 One row per call: created_at datetime64 (UTC) · id UUID · conversation_id UUID or None (that of its phone
-where it names none) · phone, phone_handle, conversation_name and model str or None · source, cost_basis str ·
-prompt_tokens, completion_tokens, total_tokens int64 · cost_usd Decimal.
+where it names none) · phone, phone_handle, conversation_name, model and outcome str or None · source,
+cost_basis str · prompt_tokens, completion_tokens, total_tokens int64 · cost_usd Decimal.
 """
 USAGE_BY_MINUTE = SqlFunction(
     function="get_usage_by_minute",

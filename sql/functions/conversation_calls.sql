@@ -24,9 +24,22 @@ as $$
     order by usage_date
 $$;
 
+-- The tags of a call: of its set, or of its metadata where the client has too many sets.
+create or replace function tags_of_call(p_client_id uuid, p_tag_set_id integer, p_metadata jsonb)
+    returns jsonb
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        case
+            when p_tag_set_id = 0 then p_metadata -> 'tags'
+            else (select tags from tag_sets where client_id = p_client_id and id = p_tag_set_id)
+        end
+$$;
+
 -- One row per call of one conversation, the oldest first, with what the conversation had cost and used by
--- then, and its metadata as the transaction may see it. Only the days on which it was used are looked at,
--- so that no index on the conversation is needed.
+-- then, all that is known of the call, and its texts as the transaction may see them. Only the days on which
+-- it was used are looked at, so that no index on the conversation is needed.
 create or replace function get_conversation_calls(
     p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date,
     p_limit integer default 1000
@@ -35,7 +48,15 @@ create or replace function get_conversation_calls(
         created_at timestamptz, id uuid, source text, model text, prompt_tokens bigint,
         completion_tokens bigint,
         total_tokens bigint, cost_usd numeric, cost_basis text, metadata jsonb, running_tokens bigint,
-        running_cost numeric, call_count bigint
+        running_cost numeric, call_count bigint,
+        cached_tokens bigint, cache_write_tokens bigint, cache_write_1h_tokens bigint,
+        reasoning_tokens bigint, prompt_audio_tokens bigint, cached_audio_tokens bigint,
+        completion_audio_tokens bigint, prompt_image_tokens bigint, cached_image_tokens bigint,
+        completion_image_tokens bigint, character_count bigint, image_count bigint, web_search_count bigint,
+        file_search_count bigint, code_run_count bigint, duration_seconds numeric, operation text,
+        outcome text, service_tier text, latency_ms integer, time_to_first_token_ms integer,
+        operation_id text, attempt integer, response_id text, account text, stated_cost_usd numeric,
+        tags jsonb
     )
     language sql stable
     set search_path = public, pg_temp
@@ -48,7 +69,7 @@ as $$
     ),
 
     calls as (
-        select log.*, shown_metadata(log.metadata, coalesce(log.phone, known.phone)) as seen_metadata
+        select log.*, coalesce(log.phone, known.phone) as own_phone
         from known
         cross join lateral conversation_days(
             p_client_id, p_conversation_id, known.phone, p_first_date, p_last_date
@@ -63,16 +84,35 @@ as $$
             or log.conversation_id is null and log.phone = known.phone
             or log.conversation_id is null and log.phone is null
                 and p_conversation_id is null and p_phone is null
+    ),
+
+    shown as (
+        select
+            calls.*,
+            (sum(total_tokens) over so_far)::bigint as running_tokens,
+            sum(cost_usd) over so_far as running_cost,
+            count(*) over () as call_count
+        from calls
+        window so_far as (order by created_at, id rows unbounded preceding)
+        order by created_at, id
+        limit p_limit
     )
 
     select
         created_at, id, source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis,
-        seen_metadata,
-        (sum(total_tokens) over so_far)::bigint as running_tokens,
-        sum(cost_usd) over so_far as running_cost,
-        count(*) over () as call_count
-    from calls
-    window so_far as (order by created_at, id rows unbounded preceding)
+        shown_metadata(metadata, own_phone) as metadata,
+        running_tokens, running_cost, call_count,
+        cached_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens, prompt_audio_tokens,
+        cached_audio_tokens, completion_audio_tokens, prompt_image_tokens, cached_image_tokens,
+        completion_image_tokens, character_count, image_count, web_search_count, file_search_count,
+        code_run_count, duration_seconds, operation, outcome, service_tier, latency_ms,
+        time_to_first_token_ms,
+        shown_name(operation_id, own_phone) as operation_id,
+        attempt,
+        shown_name(response_id, own_phone) as response_id,
+        shown_name(account, own_phone) as account,
+        stated_cost_usd,
+        shown_metadata(tags_of_call(p_client_id, tag_set_id, metadata), own_phone) as tags
+    from shown
     order by created_at, id
-    limit p_limit
 $$;

@@ -101,3 +101,37 @@ as $$
     ) as last_call on true
     order by gaps.request_count desc, gaps.source
 $$;
+
+-- One row per field of usage objects that was not understood, or could not be: what was done about it, and the
+-- number of calls that have it, of the newest p_limit such calls of the period.
+create or replace function get_fields_not_understood(
+    p_client_id uuid, p_first_date date, p_last_date date, p_limit integer default 10000
+)
+    returns table (field text, source text, treatment text, request_count bigint)
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    with calls as (
+        select log.source, log.metadata -> 'usage_not_understood' as fields
+        from moments_of_days(p_client_id, p_first_date, p_last_date) as period
+        inner join usage_logs as log
+            on log.client_id = p_client_id
+            and log.created_at >= period.first_at
+            and log.created_at < period.end_at
+        where log.metadata ? 'usage_not_understood'
+        order by log.created_at desc
+        limit p_limit
+    )
+
+    select
+        shown_name(pair.key, null) as field,
+        calls.source,
+        shown_name(min(pair.value), null) as treatment,
+        count(*) as request_count
+    from calls
+    cross join lateral jsonb_each_text(
+        case jsonb_typeof(calls.fields) when 'object' then calls.fields else '{}' end
+    ) as pair (key, value)
+    group by pair.key, calls.source
+    order by request_count desc, field, calls.source
+$$;

@@ -8,14 +8,15 @@ create or replace function get_calls_since(
 )
     returns table (
         created_at timestamptz, id uuid, conversation_id uuid, phone text, source text, model text,
-        prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric, cost_basis text
+        prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric, cost_basis text,
+        outcome text
     )
     language sql stable
     set search_path = public, pg_temp
 as $$
     select
         created_at, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,
-        cost_usd, cost_basis
+        cost_usd, cost_basis, outcome
     from usage_logs
     where client_id = p_client_id and created_at >= p_since
     order by created_at desc, id desc
@@ -31,7 +32,7 @@ create or replace function get_named_calls_since(
         created_at timestamptz, id uuid, conversation_id uuid, phone text, conversation_name text,
         source text,
         model text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric,
-        cost_basis text
+        cost_basis text, outcome text
     )
     language sql stable
     set search_path = public, pg_temp
@@ -48,7 +49,8 @@ as $$
         call.completion_tokens,
         call.total_tokens,
         call.cost_usd,
-        call.cost_basis
+        call.cost_basis,
+        call.outcome
     from get_calls_since(p_client_id, p_since, p_limit) as call
     left join conversations as by_id on by_id.client_id = p_client_id and by_id.id = call.conversation_id
     left join conversations as by_phone
@@ -72,7 +74,12 @@ as $$
         sum(cost_usd) as total_cost,
         count(*) as request_count,
         count(*) filter (where cost_basis = 'unpriced') as unpriced_count,
-        count(*) filter (where total_tokens = 0) as zero_token_count
+        count(*) filter (
+            where total_tokens = 0
+            and coalesce(duration_seconds, 0) = 0 and coalesce(character_count, 0) = 0
+            and coalesce(image_count, 0) = 0
+            and (outcome is null or outcome not in ('error', 'refused'))
+        ) as zero_token_count
     from usage_logs
     where client_id = p_client_id and created_at >= p_since and created_at < p_until
     group by date_trunc('minute', created_at), source

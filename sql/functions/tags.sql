@@ -80,7 +80,8 @@ as $$
 
     parts as (
         select
-            tag_sets.tags ->> p_key as value,
+            -- A key that is a phone is no key for who may not see it.
+            case when shown_name(p_key, null) = p_key then tag_sets.tags ->> p_key end as value,
             tagged.tag_set_id = 0 as is_other,
             tagged.total_tokens, tagged.prompt_tokens, tagged.completion_tokens, tagged.cost_usd,
             tagged.request_count, tagged.unpriced_count
@@ -132,6 +133,7 @@ as $$
     from tagged
     inner join tag_sets on tag_sets.client_id = p_client_id and tag_sets.id = tagged.tag_set_id
     cross join lateral jsonb_each_text(tag_sets.tags) as pair (key, value)
+    where shown_name(pair.key, null) = pair.key
     group by pair.key
     order by sum(tagged.request_count) desc, pair.key
 $$;

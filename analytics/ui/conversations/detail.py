@@ -8,6 +8,7 @@ import streamlit as st
 
 from analytics import charts, formatting
 from analytics.queries import Timeline, known_costs, partly_known
+from analytics.ui.conversations.facts import COLUMNS, facts, failures
 from analytics.ui.frame.links import LinkedConversation, close_conversation
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
@@ -75,6 +76,7 @@ def show_conversation_cards(timeline: Timeline) -> None:
             Card(
                 label="Calls",
                 value=formatting.count(total["request_count"]),
+                lines=[] if _is_truncated(timeline) else [failures(timeline.calls)],
                 explanation="Calls in the period",
             ),
             Card(
@@ -106,7 +108,7 @@ def show_conversation_charts(page: Page, timeline: Timeline) -> None:
 
 
 def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
-    """Every call, oldest first, with its metadata."""
+    """Every call, oldest first, with all that is known of it."""
     calls = timeline.calls
     unpriced = calls["cost_basis"] == "unpriced"
     so_far = pd.DataFrame(
@@ -127,10 +129,9 @@ def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Time
             "Model": calls["model"].fillna(formatting.NO_MODEL),
             "Prompt": calls["prompt_tokens"],
             "Completion": calls["completion_tokens"],
-            "Basis": calls["cost_basis"],
-            "Metadata": calls["metadata"],
         }
     )
+    table = table.join(facts(calls)).assign(Metadata=calls["metadata"])
     if not calls["metadata"].notna().any():
         table = table.drop(columns="Metadata")
     with st.container(border=True):
@@ -149,10 +150,7 @@ def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Time
                 "Running tokens": st.column_config.NumberColumn(
                     "Tokens so far", help="Of this call and those before it in the period."
                 ),
-                "Basis": st.column_config.TextColumn(
-                    help="priced: by a price list. given: logged with the call. "
-                    "estimated: tokens were estimated. unpriced: no price is known."
-                ),
+                **COLUMNS,
                 "Metadata": st.column_config.JsonColumn(
                     width=NARROW_METADATA,
                     help="Extra data that the application logged with the call. Click to expand.",

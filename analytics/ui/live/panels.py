@@ -178,9 +178,12 @@ def show_live_calls(page: Page, feed: Feed) -> None:
                 "Model": calls["model"].fillna(formatting.NO_MODEL),
                 "Prompt": calls["prompt_tokens"],
                 "Completion": calls["completion_tokens"],
+                "Outcome": calls["outcome"],
                 "Phone": tables.phones(calls),
             }
         )
+        if not calls["outcome"].notna().any():
+            table = table.drop(columns="Outcome")
         if not by_cost:
             table.insert(1, "Tokens", table.pop("Tokens"))
         tables.show_table(
@@ -191,6 +194,7 @@ def show_live_calls(page: Page, feed: Feed) -> None:
                 "Made": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss", pinned=True),
                 "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
                 "Conversation": st.column_config.TextColumn(width=CONVERSATION_WIDTH),
+                "Outcome": tables.OUTCOME_COLUMN,
             },
             key=_TABLE,
             selection_mode=["single-row", "single-cell"],

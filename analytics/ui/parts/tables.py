@@ -18,10 +18,13 @@ UNNAMED = "(unnamed)"
 _ROW_HEIGHT, _BORDERS = 35, 3  # pixels
 _FORMULA = re.compile(r"\s*[-=+@\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"\+?[\d\s().-]+")
-MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost")
+MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost", "Stated cost")
 COST_COLUMN = st.column_config.NumberColumn(
     "Cost (USD)",
     help="≥: of the calls with a price, as others have none. A dash: no call has a price.",
+)
+OUTCOME_COLUMN = st.column_config.TextColumn(
+    help="ok: answered. error: failed. refused: provider or model said no. cut: the stream broke off."
 )
 NO_PRICE_COLUMN = st.column_config.NumberColumn(help="Requests whose cost is not known.")
 
@@ -108,7 +111,7 @@ def readable(table: pd.DataFrame, **partly: "pd.Series[bool]") -> Styler:
     table = harmless(table)
     counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
     money: list[Hashable] = [name for name in MONEY_COLUMNS if name in table]
-    styler = table.style.format("{:,}", subset=counts)
+    styler = table.style.format("{:,}", subset=counts, na_rep="")
     styler = styler.format(_usd, subset=money, na_rep="")
     if "per request" in table:
         styler = styler.format("{:,.0f}", subset=["per request"], na_rep="")

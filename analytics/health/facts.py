@@ -1,0 +1,73 @@
+"""Checks of what calls tell beside their tokens: fields that were not understood, and tags."""
+
+from analytics.database import Rows
+from analytics.formatting import counted, share
+from analytics.health.checks import Check
+from analytics.queries import FIELDS_NOT_UNDERSTOOD
+
+NEWEST_CALLS = 10_000
+"""So many calls with fields that were not understood are counted."""
+FIELDS_NAMED = 5
+
+OTHER_TAGS = """
+    select coalesce(sum(request_count), 0)::bigint
+    from usage_tagged_daily
+    where
+        client_id = %(client_id)s
+        and usage_date between %(first_date)s and %(last_date)s
+        and tag_set_id = 0
+"""
+"""Calls of which the tags are not kept apart."""
+DAYS_TO_SUM = "select count(*), count(distinct client_id) from usage_days_to_sum"
+"""Days of clients that sum_days_anew() has still to see to."""
+
+
+def fields_not_understood(rows: Rows) -> Check:
+    """Whether usage objects had fields that nothing knows; `rows` are those of FIELDS_NOT_UNDERSTOOD."""
+    name = "Fields of usage objects"
+    fields = list(FIELDS_NOT_UNDERSTOOD.records(rows))
+    if not fields:
+        return Check(name=name, state="ok", finding="all understood")
+    named = "; ".join(
+        f"{row['field']} of {row['source']} in {counted(row['request_count'], 'call')} ({row['treatment']})"
+        for row in fields[:FIELDS_NAMED]
+    )
+    return Check(
+        name=name,
+        state="warn",
+        finding=f"{counted(len(fields), 'field')} not understood in the newest calls: {named}"
+        f"{'; ...' if len(fields) > FIELDS_NAMED else ''}. The cost of these calls is an estimate",
+        remedy="update this package, as a newer version may know the field. Nothing is lost: the metadata of "
+        "each of these calls keeps the whole usage object, under usage",
+    )
+
+
+def other_tags(rows: Rows, request_count: int) -> Check:
+    """Whether a client has too many sets of tags to keep each; `rows` are those of OTHER_TAGS."""
+    name = "Tags"
+    other_count = rows.records[0][0]
+    if not other_count:
+        return Check(name=name, state="ok", finding="each set of tags is kept apart")
+    return Check(
+        name=name,
+        state="warn",
+        finding=f"{counted(other_count, 'call')}, {share(other_count, request_count)} of all, count under "
+        '"other": on one day the client had more than 1,000 new sets of tags',
+        remedy="tag what people group by, such as feature or team. A value that each call has anew, such as "
+        "an id, belongs into the metadata",
+    )
+
+
+def days_to_sum(rows: Rows) -> Check:
+    """Whether the facts of calls from before an update are all in the sums; `rows` are of DAYS_TO_SUM."""
+    name = "Facts of earlier calls"
+    day_count, client_count = rows.records[0]
+    if not day_count:
+        return Check(name=name, state="ok", finding="all in the sums")
+    return Check(
+        name=name,
+        state="warn",
+        finding=f"{counted(day_count, 'day')} of {counted(client_count, 'client')} wait: what their calls "
+        "tell of cached tokens, audio and operations is not in the sums yet. Tokens, costs and calls are",
+        remedy='run "python -m analytics migrate"',
+    )
