@@ -16,6 +16,7 @@ from uuid import UUID
 
 import pandas as pd
 import pytest
+from psycopg.types.json import Jsonb
 
 from analytics import queries
 from analytics.api.answers import AnalyticsRequest, analytics_json
@@ -121,13 +122,23 @@ def clients(database: Database) -> None:
     database.fold()
     for number, client_id in enumerate((ACME, BETA, *OTHERS), start=1):
         _use(database, client_id, phone="pending", calls=number)
+        with database.transaction() as connection:
+            tags = Jsonb({"feature": f"of {number}"})
+            connection.execute("select intern_tags(%s, %s)", [client_id, tags])
+            connection.execute("insert into usage_days_to_sum values (%s, current_date)", [client_id])
     factories.insert_usage(database, factories.usage_log(None))  # type: ignore[arg-type]
 
 
 def _use(database: Database, client_id: UUID, *, phone: str, calls: int) -> None:
     conversation_id = CONVERSATIONS[phone]
     factories.conversation(database, client_id, id=conversation_id, phone=phone, name=f"of {client_id}")
-    row = factories.usage_log(client_id, conversation_id=conversation_id, prompt_tokens=1_001 * calls)
+    row = factories.usage_log(
+        client_id,
+        conversation_id=conversation_id,
+        prompt_tokens=1_001 * calls,
+        tag_set_id=1,
+        latency_ms=900 * calls,
+    )
     factories.insert_usage(database, *[row] * calls)
 
 
