@@ -10,7 +10,8 @@ Assumptions, all of them here:
   smallest); a longer life so also means more calls. Calls lie evenly within the life.
 - `spread` is the worst case for counting top conversations: every conversation lives all 180 days, so that
   none lies within the period and none can be left out for its dates.
-- Every call names its conversation and its phone. Two thirds go to OpenAI, a quarter to Groq, the rest to
+- Every call has an operation, an outcome, a latency and one of 50 sets of tags of its client, and names its
+  conversation and its phone. Two thirds go to OpenAI, a quarter to Groq, the rest to
   Whisper; tokens are skewed, costs have ten decimals, one call in a hundred is unpriced.
 
 Calls are inserted day by day, in order of time, as a live table receives them, through the same trigger and
@@ -107,7 +108,8 @@ analyze clients, conversations, bench_conversations;
 CALLS_OF_A_DAY = """
 insert into usage_logs (
     client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,
-    cost_usd, cost_basis, created_at
+    cost_usd, cost_basis, created_at, operation, outcome, cached_tokens, reasoning_tokens, latency_ms,
+    tag_set_id
 )
 with calls as (
     select
@@ -116,7 +118,8 @@ with calls as (
         1 + floor(random() * 12)::integer as pick,
         (50 + 4000 * power(random(), 3))::bigint as prompt_tokens,
         (10 + 900 * power(random(), 2))::bigint as completion_tokens,
-        random() < 0.01 as is_unpriced
+        random() < 0.01 as is_unpriced,
+        random() as fate
     from
         bench_conversations,
         generate_series(
@@ -149,7 +152,13 @@ select
         else round(prompt_tokens * 0.0000001523 + completion_tokens * 0.0000006017, 10)
     end,
     case when is_unpriced then 'unpriced' else 'priced' end,
-    created_at
+    created_at,
+    case when pick = 12 then 'transcription' else 'chat' end,
+    case when fate < 0.02 then 'error' when fate < 0.03 then 'cut' else 'ok' end,
+    prompt_tokens / 3,
+    case when pick < 9 then completion_tokens / 2 end,
+    (200 * power(100, fate))::integer,
+    1 + floor(random() * 50)::integer
 from timed
 """
 
@@ -184,12 +193,14 @@ def load(
 PENDING_CALLS = """
 insert into usage_logs (
     client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,
-    cost_usd, cost_basis, created_at
+    cost_usd, cost_basis, created_at, operation, outcome, cached_tokens, reasoning_tokens, latency_ms,
+    tag_set_id
 )
 select
     client_id, uuidv7(), conversation_id, phone, source, model,
     prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis,
-    %(now)s::timestamptz - interval '1 hour' * random()
+    %(now)s::timestamptz - interval '1 hour' * random(), operation, outcome, cached_tokens,
+    reasoning_tokens, latency_ms, tag_set_id
 from usage_logs
 where client_id = %(client_id)s and created_at < %(now)s::timestamptz - interval '2 hours'
 order by created_at desc

@@ -26,6 +26,8 @@ from analytics.database import Database
 
 HOT_CLIENT = UUID("00000000-0000-4000-8000-000000000001")
 CONVERSATIONS = 2_000
+TAG_SETS = 50
+OUTCOMES = ("ok",) * 18 + ("error", "cut")
 BLOCKS = 5
 ROWS_PER_BLOCK = 30_000
 WRITERS = 8
@@ -35,7 +37,9 @@ FOLD_EVERY_SECONDS = 0.5
 COPY = """
 copy usage_logs (
     client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,
-    cost_usd, cost_basis, created_at
+    cost_usd, cost_basis, created_at, operation, outcome, service_tier, cached_tokens, cache_write_tokens,
+    reasoning_tokens, prompt_audio_tokens, completion_audio_tokens, latency_ms, time_to_first_token_ms,
+    response_id, tag_set_id
 ) from stdin
 """
 
@@ -125,7 +129,9 @@ def _copy_lines(chance: random.Random, rows: int) -> bytes:
         lines.append(
             f"{HOT_CLIENT}\t{UUID(int=number)}\t{UUID(int=conversation)}\t+55{conversation}\t{source}\t{model}"
             f"\t{prompt}\t{completion}\t{prompt + completion}\t{prompt * 15 + completion * 60}e-8\tpriced"
-            f"\t{at}\n"
+            f"\t{at}\tchat\t{chance.choice(OUTCOMES)}\tdefault\t{prompt // 3}\t0\t{completion // 2}\t0\t0"
+            f"\t{chance.randrange(300, 20_000)}\t{chance.randrange(90, 900)}"
+            f"\tchatcmpl-{chance.getrandbits(96):x}\t{chance.randrange(1, TAG_SETS + 1)}\n"
         )
     return "".join(lines).encode()
 
