@@ -137,24 +137,26 @@ def copy_line(
         metadata = NULL
     elif "\\" in metadata:  # JSON has no other character that COPY escapes
         metadata = metadata.replace("\\", r"\\")
-    details, seconds = usage.details, usage.duration_seconds
-    if details or seconds is not None:
-        get = details.get
-        parts = "\t".join([str(get(name, NULL)) for name in DETAILS])
-        parts = f"{parts}\t{NULL if seconds is None else seconds}"
-    else:
-        parts = _NO_PARTS
-    if facts[:6] == _NO_NUMBERS:
+    prompt, completion, total, seconds, details = usage
+    parts = _parts_line(tuple(details)) % details if details else _NO_PARTS
+    if facts is NO_FACTS or facts[:6] == _NO_NUMBERS:
         told = _NO_TOLD
     else:
         told = "\t".join([NULL if value is None else str(value).translate(_ESCAPES) for value in facts[:6]])
     return (
-        f"{call_id}\t{created_at.isoformat()}\t{usage.prompt_tokens}\t{usage.completion_tokens}\t"
-        f"{usage.total_tokens}\t{cost_usd!s}\t{cost_basis}\t{metadata}\t{parts}\t{told}\t{names}\n"
+        f"{call_id}\t{created_at.isoformat()}\t{prompt}\t{completion}\t{total}\t{cost_usd!s}\t{cost_basis}\t"
+        f"{metadata}\t{parts}\t{NULL if seconds is None else seconds}\t{told}\t{names}\n"
     )
 
 
-_NO_PARTS = "\t".join([NULL] * (len(DETAILS) + 1))
+# Calls know the same few parts again and again.
+@lru_cache(maxsize=1_000)
+def _parts_line(known: tuple[str, ...]) -> str:
+    """The fields of DETAILS, with a place for each part that is known."""
+    return "\t".join(f"%({name})d" if name in known else NULL for name in DETAILS)
+
+
+_NO_PARTS = "\t".join([NULL] * len(DETAILS))
 _NO_NUMBERS = NO_FACTS[:6]
 _NO_TOLD = "\t".join([NULL] * 6)
 
