@@ -72,7 +72,7 @@ begin
         new.cost_basis := 'unpriced';
     end if;
     new.id := coalesce(new.id, gen_random_uuid());
-    new.source := lower(btrim(new.source));
+    new.source := lower(btrim(new.source, E' \t\n\r\f\v\u00a0'));
     new.prompt_tokens := coalesce(new.prompt_tokens, 0);
     new.completion_tokens := coalesce(new.completion_tokens, 0);
     new.total_tokens := coalesce(new.total_tokens, new.prompt_tokens + new.completion_tokens);
@@ -104,8 +104,9 @@ begin
 end
 $$;
 
--- The bucket of a latency in a histogram that can be added up. Bucket 1 is up to 1 ms, each further one ends 4
--- percent later: its middle, latency_of_bucket(), is within 2 percent of all that is in it.
+
+-- The bucket of a latency in a histogram that can be added up. Bucket 1 is up to 1 ms, each further one ends
+-- 4 percent later: its middle, latency_of_bucket(), is within 2 percent of all that is in it.
 create or replace function latency_bucket(p_latency_ms integer) returns smallint
     language sql immutable parallel safe
     return (ceil(ln(greatest(p_latency_ms, 1)::double precision) / ln(1.04::double precision)) + 1)::smallint;
@@ -447,7 +448,7 @@ $$
     -- the writers of that one client wait.
     execute format(
         $function$
-create or replace function sum_days_anew(p_most_calls integer default 20000) returns bigint
+create or replace function sum_days_anew(p_most_calls integer default 5000) returns bigint
     language plpgsql
     security definer
     set search_path = public, pg_temp

@@ -25,7 +25,8 @@ create or replace trigger complete_usage_log
     before insert or update on usage_logs
     for each row
     when (
-        new.client_id is null or new.id is null or new.source <> lower(btrim(new.source))
+        new.client_id is null or new.id is null
+        or new.source <> lower(btrim(new.source, E' \t\n\r\f\v\u00a0'))
         or new.prompt_tokens is null or new.completion_tokens is null or new.total_tokens is null
         or new.cost_usd is null or new.cost_basis is null or new.created_at is null
         -- Writers from before 022.

@@ -144,7 +144,10 @@ select client_id, usage_date, source, model, bucket, sum(request_count)::bigint 
 from (
     select client_id, usage_date, source, model, bucket, request_count from usage_latency_rollup
     union all
-    select client_id, usage_date, source, model, abs(signed.bucket)::smallint, sign(signed.bucket)::bigint
+    select
+        client_id, usage_date, source, model,
+        abs(signed.bucket)::smallint as bucket,
+        sign(signed.bucket)::bigint as request_count
     from usage_pending
     cross join lateral unnest(latency_buckets) as signed (bucket)
 ) as parts
