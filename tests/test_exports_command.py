@@ -124,7 +124,7 @@ def test_a_failure_leaves_what_was_there(database: Database, acme: UUID, tmp_pat
     path = tmp_path / "calls.csv"
     path.write_text("of yesterday", encoding="utf-8")
     with database.transaction() as connection:
-        connection.execute("alter table usage_logs drop column metadata")
+        connection.execute("alter table usage_logs rename column metadata to gone")
 
     result = run(database, "--client", "Acme", *DAYS, "--output", path)
 

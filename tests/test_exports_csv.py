@@ -11,12 +11,14 @@ from uuid import UUID, uuid4
 import duckdb
 import pandas as pd
 import pytest
+from psycopg.types.json import Jsonb
 
 from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.exports.calls import CALL_COLUMNS, calls_csv, count_calls
 from analytics.exports.cells import BYTE_ORDER_MARK, csv_lines, number_cell, text_cell
+from analytics.pricing.price_list import DETAILS
 from tests import factories
 from tests.csv_cells import original_text
 from tests.factories import NOW
@@ -154,6 +156,51 @@ def test_no_text_begins_a_formula(
         assert row[column].startswith("'")
     assert {original_text(row[column]) for column in ("model", "conversation_name", "phone")} == {formula}
     assert original_text(row["source"]) == sql.records[0][0]
+
+
+def test_facts_are_columns_and_what_is_not_known_is_empty(
+    database: Database, acme: UUID, tmp_path: Path
+) -> None:
+    tags = {"feature": "=search", "user": "5511987654321"}
+    with database.transaction() as connection:
+        [tag_set_id] = connection.execute("select intern_tags(%s, %s)", [acme, Jsonb(tags)]).fetchone() or (
+            0,
+        )
+    known = {
+        **{name: number for number, name in enumerate(DETAILS)},
+        "duration_seconds": Decimal("1.25"),
+        "operation": "chat",
+        "outcome": "cut",
+        "service_tier": "flex",
+        "latency_ms": 1200,
+        "time_to_first_token_ms": 0,
+        "operation_id": "+5511987654321",
+        "attempt": 2,
+        "response_id": "resp_1",
+        "account": "=org",
+        "stated_cost_usd": Decimal("0.00000042"),
+    }
+    factories.insert_usage(
+        database,
+        factories.usage_log(acme, model="a", tag_set_id=tag_set_id, **known),
+        factories.usage_log(acme, model="b", tag_set_id=0, metadata={"tags": {"feature": "kept"}}),
+        factories.usage_log(acme, model="c"),
+    )
+
+    whole = {row["model"]: row for row in by_pandas(exported(database, acme), tmp_path)}
+    assert {name: original_text(whole["a"][name]) for name in known} == {
+        name: str(value) if name != "stated_cost_usd" else "0.00000042" for name, value in known.items()
+    }
+    assert whole["a"]["account"] == "'=org"
+    assert json.loads(whole["a"]["tags"]) == tags
+    assert json.loads(whole["b"]["tags"]) == {"feature": "kept"}
+    assert {whole["c"][name] for name in (*known, "tags")} == {""}
+
+    masked = exported(database, acme, is_unmasked=False)
+    assert b"5511987654321" not in masked
+    [row] = [row for row in by_pandas(masked, tmp_path) if row["model"] == "a"]
+    assert json.loads(row["tags"]) == {"feature": "=search", "user": "•••• 4321"}
+    assert row["operation_id"] == "•••• 4321"
 
 
 def test_a_json_number_is_no_formula(database: Database, acme: UUID, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from analytics.clients import Client, find_client
 from analytics.database import Database, Query
@@ -138,6 +139,7 @@ def test_one_row(database: Database, saopaulo: Client) -> None:
         "x_TotalTokens": "230",
         "x_PromptTokens": "150",
         "x_CompletionTokens": "80",
+        "x_CachedTokens": "0",
         "x_RequestCount": "1",
         "x_UnpricedRequestCount": "0",
     }
@@ -178,6 +180,57 @@ def test_calls_without_tokens_are_counted_as_requests(database: Database, saopau
     [row] = [row for row in rows_of(exported(database, saopaulo)) if row["x_Source"] == "whisper"]
 
     assert (row["ConsumedQuantity"], row["ConsumedUnit"], row["SkuId"]) == ("1.0", "Requests", "whisper")
+
+
+def test_other_meters_are_consumed_where_there_are_no_tokens(database: Database, acme: UUID) -> None:
+    none = {"prompt_tokens": 0, "completion_tokens": 0}
+    factories.insert_usage(
+        database,
+        factories.usage_log(acme, model="a", duration_seconds=Decimal("12.5"), **none),
+        factories.usage_log(acme, model="b", character_count=900, **none),
+        factories.usage_log(acme, model="c", image_count=2, **none),
+        factories.usage_log(acme, model="d", outcome="error", **none),
+    )
+
+    rows = rows_of(exported(database, find_client(database, str(acme))))
+    assert [(row["ConsumedQuantity"], row["ConsumedUnit"]) for row in rows] == [
+        *(("12.5", "Seconds"), ("900.0", "Characters"), ("2.0", "Images"), ("1.0", "Requests")),
+    ]
+
+
+def test_tags_are_those_of_the_calls_and_every_call_is_in_one_line(database: Database, acme: UUID) -> None:
+    with database.transaction() as connection:
+        sets = [
+            connection.execute("select intern_tags(%s, %s)", [acme, Jsonb(tags)]).fetchone()
+            for tags in ({"team": "=core", "feature": "search"}, {"user": "5511987654321"})
+        ]
+    [first], [second] = [found or (None,) for found in sets]
+    factories.insert_usage(
+        database,
+        factories.usage_log(acme, tag_set_id=first, operation="chat"),
+        factories.usage_log(acme, tag_set_id=first, operation="chat", outcome="ok"),
+        factories.usage_log(acme, tag_set_id=second),
+        factories.usage_log(acme, tag_set_id=0),
+        factories.usage_log(acme, operation="chat"),
+        factories.usage_log(acme),
+    )
+    lines = []
+    for _ in range(2):
+        rows = rows_of(exported(database, find_client(database, str(acme))))
+        lines.append(rows)
+        database.fold()
+
+    own = {"source": "openai", "model": "gpt-4"}
+    assert lines[0] == lines[1]
+    assert [(json.loads(row["Tags"]), row["x_Operation"], row["x_RequestCount"]) for row in lines[0]] == [
+        (own, "", "1"),
+        (own, "", "1"),
+        (own | {"user": "•••• 4321"}, "", "1"),
+        (own, "chat", "1"),
+        (own | {"team": "=core", "feature": "search"}, "chat", "2"),
+    ]
+    assert ["too many to keep apart" in row["ChargeDescription"] for row in lines[0]].count(True) == 1
+    assert sum(Decimal(row["BilledCost"]) for row in lines[0]) == 6 * Decimal("0.0093")
 
 
 def test_no_text_begins_a_formula(database: Database, saopaulo: Client) -> None:

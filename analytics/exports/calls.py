@@ -8,6 +8,7 @@ from uuid import UUID
 from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.exports.cells import BYTE_ORDER_MARK, csv_lines, text_cell
+from analytics.pricing.price_list import DETAILS
 
 CALL_COLUMNS = (
     "id",
@@ -24,12 +25,32 @@ CALL_COLUMNS = (
     "cost_usd",
     "cost_basis",
     "metadata",
+    *DETAILS,
+    "duration_seconds",
+    "operation",
+    "outcome",
+    "service_tier",
+    "latency_ms",
+    "time_to_first_token_ms",
+    "operation_id",
+    "attempt",
+    "response_id",
+    "account",
+    "stated_cost_usd",
+    "tags",
+)
+"""The columns of the CSV, and their order; tags and metadata are JSON."""
+_TEXTS = frozenset(
+    {
+        *("source", "model", "conversation_name", "phone", "cost_basis", "metadata", "operation", "outcome"),
+        *("service_tier", "operation_id", "response_id", "account", "tags"),
+    }
 )
 
 # Everything as PostgreSQL's own text: no number is converted on its way. A call without a conversation has
 # the name of the one with its phone, as get_usage_by_conversation() says. The range of created_at is for the
 # index: it is wider than a zone can be away from UTC.
-_CALLS = """
+_CALLS = f"""
     select
         log.id::text,
         to_char(log.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -44,18 +65,34 @@ _CALLS = """
         log.total_tokens::text,
         case when log.cost_basis <> 'unpriced' then log.cost_usd::text end,
         log.cost_basis,
-        shown_metadata(log.metadata, log.phone)::text
+        shown_metadata(log.metadata, log.phone)::text,
+        {", ".join(f"log.{name}::text" for name in DETAILS)},
+        log.duration_seconds::text,
+        log.operation,
+        log.outcome,
+        log.service_tier,
+        log.latency_ms::text,
+        log.time_to_first_token_ms::text,
+        shown_name(log.operation_id, log.phone),
+        log.attempt::text,
+        shown_name(log.response_id, log.phone),
+        shown_name(log.account, log.phone),
+        log.stated_cost_usd::text,
+        shown_metadata(
+            case when log.tag_set_id = 0 then log.metadata -> 'tags' else tag_sets.tags end, log.phone
+        )::text
     from clients as client
     inner join usage_logs as log on log.client_id = client.id
     left join conversations as by_id on by_id.client_id = log.client_id and by_id.id = log.conversation_id
     left join conversations as by_phone on by_phone.client_id = log.client_id and by_phone.phone = log.phone
+    left join tag_sets on tag_sets.client_id = log.client_id and tag_sets.id = log.tag_set_id
     where
         client.id = %(client_id)s
         and log.created_at >= %(first)s::date::timestamp at time zone 'UTC' - interval '2 days'
         and log.created_at < %(last)s::date::timestamp at time zone 'UTC' + interval '3 days'
         and (log.created_at at time zone client.timezone)::date between %(first)s and %(last)s
     order by log.created_at, log.id
-"""
+"""  # noqa: S608 - names of this project
 _COUNT = """
     select coalesce(sum(request_count), 0)::bigint
     from usage_daily
@@ -74,7 +111,8 @@ def calls_csv(
     """The calls of these days of the client, oldest first, as pieces of one CSV.
 
     How to read it back: exports.cells. cost_usd has all its digits; it is empty where cost_basis says
-    `unpriced`, as it is not known. metadata is JSON. Phones are masked unless `is_unmasked`, in names and
+    `unpriced`, as it is not known; so is every fact that is not known, where 0 is known to be none. metadata
+    and tags are JSON. Phones are masked unless `is_unmasked`, in names and
     metadata too. `progress` is told how many rows each piece holds. A client that is not there has no calls.
     The connection is given back with the last piece, or when the generator is closed.
 
@@ -108,17 +146,7 @@ def _pieces(
 
 
 def _cells(row: tuple[Any, ...]) -> Sequence[str]:
-    id_, created_at, day, source, model, conversation_id, name, phone, *amounts, basis, metadata = row
-    return (
-        id_,
-        created_at,
-        day,
-        text_cell(source),
-        text_cell(model or ""),
-        conversation_id or "",
-        text_cell(name or ""),
-        text_cell(phone or ""),
-        *amounts,
-        text_cell(basis),
-        text_cell(metadata or ""),
-    )
+    return [
+        text_cell(value or "") if name in _TEXTS else value or ""
+        for name, value in zip(CALL_COLUMNS, row, strict=True)
+    ]

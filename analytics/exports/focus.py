@@ -1,4 +1,4 @@
-"""FOCUS 1.0, the FinOps Open Cost and Usage Specification: sums per day, source and model -> CSV.
+"""FOCUS 1.0, the FinOps Open Cost and Usage Specification: sums per day, source, model and tags -> CSV.
 
 What we know is filled in, and what we do not know stays null. Known limits, by column:
 
@@ -12,7 +12,10 @@ What we know is filled in, and what we do not know stays null. Known limits, by 
   for free. The specification wants an amount in each line, and a strict loader refuses such a file; it is
   right: the cost of the client is not known. Price the model and reprice, or leave out the lines with
   x_UnpricedRequestCount = x_RequestCount and know that use is missing.
-- Tokens are consumed and priced; where none were logged (audio, priced by the minute) it is requests.
+- Tokens are consumed and priced; where none were logged it is seconds of audio, characters or pictures, else
+  requests.
+- Tags are those of the calls, with their source and model. PricingCategory is always Standard, as the sums
+  do not know the service tier. The specification has no place for what calls were for: x_Operation.
 
 Texts that begin like a formula have an apostrophe in front, as in every CSV of ours: exports.cells.
 """
@@ -46,6 +49,15 @@ _NULL_COLUMNS = (
     "ResourceName",
     "ResourceType",
 )
+
+# The first that is there is what was consumed.
+_UNITS = {
+    "total_tokens": "Tokens",
+    "duration_seconds": "Seconds",
+    "character_count": "Characters",
+    "image_count": "Images",
+    "request_count": "Requests",
+}
 
 
 def focus_csv(daily: pd.DataFrame, client: Client) -> bytes:
@@ -82,17 +94,16 @@ class _Charge:
         return f"{self.source}/{self.model}" if self.model else self.source
 
     @property
-    def unit(self) -> str:
-        return "Tokens" if self.row["total_tokens"] else "Requests"
-
-    @property
-    def quantity(self) -> int:
-        return int(self.row["total_tokens"] or self.row["request_count"])
+    def quantity(self) -> tuple[Decimal | int, str]:
+        """What was consumed, and its unit."""
+        return next((self.row[name], unit) for name, unit in _UNITS.items() if self.row[name])
 
     @property
     def description(self) -> str:
         requests = formatting.counted(self.row["request_count"], "request")
         text = f"{requests} to {self.sku}, {formatting.counted(self.row['total_tokens'], 'token')}"
+        if self.row["is_other_tags"]:
+            text = f"{text}, with tags that were too many to keep apart"
         unpriced = self.row["unpriced_count"]
         if self.cost is None:
             return f"{text}; what they cost is not known"
@@ -100,7 +111,7 @@ class _Charge:
 
     @property
     def tags(self) -> str:
-        pairs = {"source": self.source, "model": self.model}
+        pairs = {"source": self.source, "model": self.model} | (self.row["tags"] or {})
         return json.dumps({key: value for key, value in pairs.items() if value}, ensure_ascii=False)
 
 
@@ -116,15 +127,15 @@ _WRITERS: dict[str, Callable[[_Charge], str]] = {
     "ChargeFrequency": lambda charge: "Usage-Based",
     "ChargePeriodEnd": lambda charge: charge.ends,
     "ChargePeriodStart": lambda charge: charge.starts,
-    "ConsumedQuantity": lambda charge: _decimal(charge.quantity),
-    "ConsumedUnit": lambda charge: charge.unit,
+    "ConsumedQuantity": lambda charge: _decimal(charge.quantity[0]),
+    "ConsumedUnit": lambda charge: charge.quantity[1],
     "ContractedCost": lambda charge: _decimal(charge.cost),
     "EffectiveCost": lambda charge: _decimal(charge.cost),
     "InvoiceIssuerName": lambda charge: text_cell(charge.provider),
     "ListCost": lambda charge: _decimal(charge.cost),
     "PricingCategory": lambda charge: "Standard",
-    "PricingQuantity": lambda charge: _decimal(charge.quantity),
-    "PricingUnit": lambda charge: charge.unit,
+    "PricingQuantity": lambda charge: _decimal(charge.quantity[0]),
+    "PricingUnit": lambda charge: charge.quantity[1],
     "ProviderName": lambda charge: text_cell(charge.provider),
     "PublisherName": lambda charge: text_cell(charge.provider),
     "ServiceCategory": lambda charge: "AI and Machine Learning",
@@ -138,10 +149,12 @@ _WRITERS: dict[str, Callable[[_Charge], str]] = {
 _OWN_WRITERS: dict[str, Callable[[_Charge], str]] = {
     "x_Source": lambda charge: text_cell(charge.source),
     "x_Model": lambda charge: text_cell(charge.model),
+    "x_Operation": lambda charge: text_cell(charge.row["operation"] or ""),
     "x_UsageDate": lambda charge: charge.row["usage_date"].isoformat(),
     "x_TotalTokens": lambda charge: str(charge.row["total_tokens"]),
     "x_PromptTokens": lambda charge: str(charge.row["prompt_tokens"]),
     "x_CompletionTokens": lambda charge: str(charge.row["completion_tokens"]),
+    "x_CachedTokens": lambda charge: str(charge.row["cached_tokens"]),
     "x_RequestCount": lambda charge: str(charge.row["request_count"]),
     "x_UnpricedRequestCount": lambda charge: str(charge.row["unpriced_count"]),
 }
