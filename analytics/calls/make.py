@@ -86,7 +86,7 @@ def make_call(
         InvalidInput: an argument is impossible; the message begins with its name.
     """
     at = datetime.now(UTC) if created_at is None else checked_instant(created_at)
-    amounts, extra, missing, told, answered_by, not_understood = read_usage(usage)
+    amounts, extra, missing, told, answered_by, not_understood = read_usage(usage, source, model)
     if must_be_known and not_understood and missing is not None:
         raise InvalidInput(f"usage has no field that is known: {missing}")
     given = (

@@ -1,19 +1,26 @@
-"""Reads the usage of a call from the usage object of a provider's SDK, or from the same as a dict.
+"""Reads the usage of a call from the usage object of any SDK, or from a whole response.
 
-Providers differ in names only (`prompt_tokens`, `input_tokens`): an object is recognised by its fields.
-Cached, reasoning, audio and image tokens are parts of the two counts, as the providers send them, and are
-never added to them.
+Tracker, API, spans and import read by it. Providers differ in names, and in what a name has in it, so an
+object is read by its fields: `usage/meters.py` says which field is which meter, `usage/totals.py` what is
+part of what, and `usage/responses.py` what a whole response tells. Nothing is dropped without a word: a field
+that no rule knows and a number that cannot be are told in `not_understood`, and then the object itself is kept.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from analytics.calls.row import MAX_SECONDS, NO_FACTS, Facts
-from analytics.calls.validation import checked_amount, checked_count, quoted
-from analytics.errors import InvalidInput
+from analytics.calls.row import MAX_TOKENS, NO_FACTS, Facts
+from analytics.calls.usage.fields import fields_of, is_empty, kept, known_by_name, snake
+from analytics.calls.usage.meters import SECTIONS
+from analytics.calls.usage.reading import Found
+from analytics.calls.usage.responses import Response, response_in
+from analytics.calls.usage.totals import usage_of
+from analytics.calls.validation import quoted
 from analytics.pricing.price_list import Usage
+
+NO_USAGE = "the response has no usage"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class UsageReading(NamedTuple):
@@ -21,7 +28,7 @@ class UsageReading(NamedTuple):
 
     usage: Usage
     metadata: dict[str, Any]
-    """Groq's times in seconds, by the names that Groq gives them; the object itself under "usage", where
+    """Groq's and Ollama's times by the names that they give them; the object itself under "usage", where
     something in it was not understood."""
     missing: str | None
     """Why there is nothing to read."""
@@ -29,173 +36,265 @@ class UsageReading(NamedTuple):
     """What a whole response says of its call."""
     model: str | None = None
     """The model that a whole response names."""
-    not_understood: Mapping[str, str] = MappingProxyType({})
+    not_understood: Mapping[str, str] = _NOTHING
     """Field -> what was done about it: row.NOT_UNDERSTOOD."""
 
 
-# Whose field it is in a usage object, and what it is called in Usage.details.
-_PROMPT_PARTS = (
-    ("cached_tokens", "cached_tokens"),
-    ("cache_write_tokens", "cache_write_tokens"),
-    ("audio_tokens", "prompt_audio_tokens"),
-    ("image_tokens", "prompt_image_tokens"),
-)
-_CACHED_PARTS = (("audio_tokens", "cached_audio_tokens"),)
-_COMPLETION_PARTS = (
-    ("reasoning_tokens", "reasoning_tokens"),
-    ("audio_tokens", "completion_audio_tokens"),
-)
-# Anthropic counts these beside its input_tokens, where the others count them among theirs.
-_BESIDE_INPUT = (
-    ("cache_read_input_tokens", "cached_tokens"),
-    ("cache_creation_input_tokens", "cache_write_tokens"),
-)
-_TIMES = ("prompt_time", "completion_time", "total_time", "queue_time")
-_TIMES_AS_SET = frozenset(_TIMES)
-_LONGEST = float(MAX_SECONDS)
-# Read from objects that cannot list their fields.
-_FIELDS = (
-    *("prompt_tokens", "input_tokens", "completion_tokens", "output_tokens", "total_tokens", "seconds"),
-    *("prompt_tokens_details", "input_tokens_details", "input_token_details", "cached_tokens_details"),
-    *("completion_tokens_details", "output_tokens_details", "output_token_details"),
-    *(field for field, _ in (*_PROMPT_PARTS, *_COMPLETION_PARTS, *_BESIDE_INPUT)),
-    *(*_TIMES, "usage", "x_groq"),
-)
-
-
-def read_usage(usage: object) -> UsageReading:
-    """The usage of a call, as its provider counted it.
+def read_usage(usage: object, source: str | None = None, model: str | None = None) -> UsageReading:
+    """The usage of a call, as its provider counted it; it never fails.
 
     Args:
-        usage: that of chat completions, responses, embeddings or transcriptions, as an object or a dict; the
-            response that holds it; a pricing.Usage; or None.
-
-    Raises:
-        InvalidInput: a count or a duration that cannot be.
+        usage: a usage object or the response that holds it, of any SDK or as a dict; a pricing.Usage; None.
+        source: the provider, which decides whether AI SDK 5's inputTokens have the cached ones in them.
+        model: a model whose calls are searches tells one (OpenAI's `*-search-preview`).
     """
     if usage is None:
-        return UsageReading(Usage(), {}, "the response has no usage")
+        return UsageReading(Usage(), {}, NO_USAGE)
     if isinstance(usage, Usage):
-        return UsageReading(_checked(usage), {}, None)
-    fields = _fields(usage)
-    reading = _read(fields)
-    if reading is None and (inner := _usage_in(fields)) is not None:
-        reading = _read(_fields(inner))
-    if reading is not None:
-        return reading
-    is_response = "usage" in fields or "x_groq" in fields
-    reason = "the response has no usage" if is_response else "the usage has neither token counts nor seconds"
-    return UsageReading(Usage(), {}, reason)
+        return _checked(usage)
+    fields = usage if type(usage) is dict else _quick_fields(usage)
+    if fields is not None and (quick := _quick(fields)) is not None:
+        if model is not None and "-search-" in model and _is_search_model(model):
+            quick.usage.details["web_search_count"] = 1  # type: ignore[index]
+        return quick
+    return _read(usage, source, model)
 
 
-def _read(fields: Mapping[str, Any]) -> UsageReading | None:
-    # On the caller's path: plain look-ups, a few microseconds in all.
-    get = fields.get
-    prompt_name, completion_name = "prompt_tokens", "completion_tokens"
-    prompt, completion = get(prompt_name), get(completion_name)
-    if prompt is None:
-        prompt_name = "input_tokens"
-        prompt = get(prompt_name)
-    if completion is None:
-        completion_name = "output_tokens"
-        completion = get(completion_name)
-    total, seconds = get("total_tokens"), get("seconds")
-    if prompt is None and completion is None and total is None and seconds is None:
-        return None
-
-    prompt_count = 0 if prompt is None else checked_count(prompt_name, prompt)
-    completion_count = 0 if completion is None else checked_count(completion_name, completion)
-    total_count = 0 if total is None else checked_count("total_tokens", total)
-    # A missing part is what the other one leaves of the total.
-    if prompt is None and completion is not None:
-        prompt_count = max(total_count - completion_count, 0)
-    elif completion is None and prompt is not None:
-        completion_count = max(total_count - prompt_count, 0)
-
-    details: dict[str, int] = {}
-    parts = get("prompt_tokens_details") or get("input_tokens_details") or get("input_token_details")
-    if parts is not None:
-        parts = _fields(parts)
-        _read_parts(parts, _PROMPT_PARTS, details)
-        if "cached_tokens" in details and (cached := parts.get("cached_tokens_details")):
-            _read_parts(_fields(cached), _CACHED_PARTS, details)
-    elif prompt_name == "input_tokens":
-        _read_parts(fields, _BESIDE_INPUT, details)
-        prompt_count += sum(details.values())
-    parts = get("completion_tokens_details") or get("output_tokens_details") or get("output_token_details")
-    if parts is not None:
-        _read_parts(_fields(parts), _COMPLETION_PARTS, details)
-
-    usage = Usage(
-        prompt_count,
-        completion_count,
-        total_count or checked_count("total_tokens", prompt_count + completion_count),
-        None if seconds is None else _seconds("seconds", seconds),
-        details,
-    )
-    return UsageReading(usage, {} if _TIMES_AS_SET.isdisjoint(fields) else _times(fields), None)
+# The names of the most usual shapes: of the whole object, of its prompt's and of its completion's details.
+_CHAT = frozenset(
+    {
+        *("prompt_tokens", "completion_tokens", "total_tokens"),
+        *("prompt_tokens_details", "completion_tokens_details"),
+    }
+)
+_RESPONSES = frozenset(
+    {
+        *("input_tokens", "output_tokens", "total_tokens"),
+        *("input_tokens_details", "output_tokens_details"),
+    }
+)
+_TIMES = ("prompt_time", "completion_time", "total_time", "queue_time")
+_GROQ = _CHAT | frozenset(_TIMES)
+_LONGEST = 1e9
+_QUICK_PROMPT = {
+    "cached_tokens": "cached_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "audio_tokens": "prompt_audio_tokens",
+    "image_tokens": "prompt_image_tokens",
+    "text_tokens": None,
+}
+_QUICK_COMPLETION = {
+    "reasoning_tokens": "reasoning_tokens",
+    "audio_tokens": "completion_audio_tokens",
+    "image_tokens": "completion_image_tokens",
+    "text_tokens": None,
+    "accepted_prediction_tokens": None,
+    "rejected_prediction_tokens": None,
+}
 
 
-def _fields(source: Any) -> Mapping[str, Any]:
-    """What the object or dict holds, by name; nothing where it is neither."""
-    if type(source) is dict:
-        return source
+def _quick_fields(usage: object) -> dict[str, Any] | None:
+    """The fields of a pydantic model; what its class does not know is in the extra."""
     try:
-        extra = source.__pydantic_extra__
+        extra = usage.__pydantic_extra__  # type: ignore[attr-defined]
     except AttributeError:
-        if isinstance(source, Mapping):
-            return source
-        found = {name: getattr(source, name, None) for name in _FIELDS}
-        return {name: value for name, value in found.items() if value is not None}
-    # Ten times as fast as asking the model for each attribute. What its class does not know is in the extra:
-    # Groq's times, where OpenAI's package talks to Groq.
-    fields: dict[str, Any] = source.__dict__
-    return {**fields, **extra} if extra else fields
+        return None
+    return {**usage.__dict__, **extra} if extra else usage.__dict__
 
 
-def _usage_in(response: Mapping[str, Any]) -> object:
-    """The usage within a whole response, or within the last chunk of a stream of Groq's."""
-    usage: object = response.get("usage")
-    if usage is None and (groq := response.get("x_groq")) is not None:
-        usage = _fields(groq).get("usage")
-    return usage
+def _quick(fields: Mapping[str, Any]) -> UsageReading | None:
+    """The reading of an ordinary object of OpenAI's or Groq's; None for all others.
+
+    On the caller's path: a few microseconds. _read() reads the same from it.
+    """
+    times: dict[str, Any] = {}
+    if fields.keys() <= _CHAT or _is_groqs(fields, times):
+        prompt, completion = fields.get("prompt_tokens"), fields.get("completion_tokens")
+        parts = (fields.get("prompt_tokens_details"), fields.get("completion_tokens_details"))
+    elif fields.keys() <= _RESPONSES:
+        prompt, completion = fields.get("input_tokens"), fields.get("output_tokens")
+        parts = (fields.get("input_tokens_details"), fields.get("output_tokens_details"))
+    else:
+        return None
+    total = fields.get("total_tokens")
+    if type(prompt) is not int or type(completion) is not int or type(total) is not int:
+        return None
+    if prompt < 0 or completion < 0 or total != prompt + completion or total > MAX_TOKENS:
+        return None
+    details: dict[str, int] = {}
+    if parts[0] is not None and not _quick_parts(parts[0], _QUICK_PROMPT, prompt, details):
+        return None
+    if parts[1] is not None and not _quick_parts(parts[1], _QUICK_COMPLETION, completion, details):
+        return None
+    return UsageReading(Usage(prompt, completion, total, None, details), times, None)
 
 
-def _read_parts(
-    fields: Mapping[str, Any], names: tuple[tuple[str, str], ...], details: dict[str, int]
-) -> None:
-    get = fields.get
-    for field, name in names:
-        # Most calls have none of most parts.
-        if (value := get(field)) and (count := checked_count(field, value)):
-            details[name] = count
-
-
-def _times(fields: Mapping[str, Any]) -> dict[str, Any]:
-    times = {}
+def _is_groqs(fields: Mapping[str, Any], times: dict[str, Any]) -> bool:
+    """Whether it is a usage of Groq's, whose times are added to `times`."""
+    if not fields.keys() <= _GROQ:
+        return False
     for name in _TIMES:
-        seconds = fields.get(name)
-        # Nothing depends on them: an odd one is no reason to refuse a call.
-        if isinstance(seconds, (int, float)) and abs(seconds) <= _LONGEST:  # false for NaN
-            times[name] = seconds
-    return times
+        if (value := fields.get(name)) is not None:
+            if type(value) is not float or not -_LONGEST <= value <= _LONGEST:
+                return False
+            times[name] = value
+    return True
 
 
-def _seconds(name: str, value: Any) -> Decimal:
-    if isinstance(value, str):
-        raise InvalidInput(f"{name} must be a number, not the text {quoted(value)}")
-    return checked_amount(name, value, MAX_SECONDS)
+def _quick_parts(parts: Any, names: Mapping[str, str | None], whole: int, details: dict[str, int]) -> bool:
+    """Adds the parts to the details; false where one is not known, or where they may exceed their whole."""
+    if type(parts) is not dict:
+        try:
+            if parts.__pydantic_extra__:
+                return False
+            parts = parts.__dict__
+        except AttributeError:
+            return False
+    together = 0
+    for field, value in parts.items():
+        if value is None:
+            continue
+        if type(value) is not int or value < 0:
+            return False
+        try:
+            meter = names[field]
+        except KeyError:
+            return False
+        if meter is not None:
+            details[meter] = value
+            together += value
+    return together <= whole
 
 
-def _checked(usage: Usage) -> Usage:
-    prompt = checked_count("prompt_tokens", usage.prompt_tokens)
-    completion = checked_count("completion_tokens", usage.completion_tokens)
-    total = checked_count("total_tokens", usage.total_tokens)
-    seconds = usage.duration_seconds
-    return Usage(
-        prompt,
-        completion,
-        total or checked_count("total_tokens", prompt + completion),
-        None if seconds is None else _seconds("duration_seconds", seconds),
-        {name: checked_count(name, value) for name, value in usage.details.items()},
+def _is_search_model(model: str) -> bool:
+    """Whether each call of the model is a search: OpenAI's, by platform.openai.com, "Pricing"."""
+    return "-search-preview" in model or "-search-api" in model
+
+
+def _read(usage: object, source: str | None, model: str | None) -> UsageReading:
+    fields = fields_of(usage)
+    if fields is None:
+        told = {"usage": f"{quoted(usage)} is no object with fields"}
+        return UsageReading(Usage(), {"usage": kept(usage)}, "the usage is no object", not_understood=told)
+    if not fields and not isinstance(usage, Mapping):
+        fields = known_by_name(usage, _NAMES)
+    response = response_in(usage, fields)
+    if response is None:
+        response = Response(fields)
+    held = fields_of(response.usage)
+    found = Found()
+    found.told.update(response.not_understood)
+    if held is not None:
+        _read_fields(found, held, response.metadata)
+        if not source and response.metadata:
+            source = next((name for name in ("anthropic", "bedrock") if name in response.metadata), None)
+    elif not is_empty(response.usage):
+        found.tell("usage", f"{quoted(response.usage)} is no object with fields")
+    counts = dict(response.tools)
+    model = response.model or model
+    if model is not None and _is_search_model(model):
+        counts.setdefault("web_search_count", 1)
+    read = usage_of(found, source)
+    if held is not None and read is not None:
+        read = _with_raw(found, read, held, response.metadata)
+    if read is None and "image_count" in counts:
+        read = Usage()
+    missing = None
+    if read is None:
+        read, counts, missing = Usage(), {}, _reason(found, response.usage, response.usage is not fields)
+    elif counts:
+        read = read._replace(details={**counts, **read.details})
+    facts = _facts(response.facts, found)
+    metadata: dict[str, Any] = dict(found.times)
+    if found.told:
+        metadata["usage"] = kept(usage if response.usage is None else response.usage)
+    return UsageReading(read, metadata, missing, facts, response.model, found.told)
+
+
+def _read_fields(found: Found, held: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    found.read(held)
+    has_details = any(SECTIONS.get(snake(str(name))) and fields_of(each) for name, each in held.items())
+    for provider in ("anthropic", "openai"):
+        # Vercel's AI SDK 4 and 5 have there what their usage has no place for.
+        told = fields_of(metadata.get(provider)) if not has_details else None
+        for name, value in (told or {}).items():
+            if snake(str(name)).endswith("_tokens"):
+                found.read({name: value}, f"meta.{provider}.", f"providerMetadata.{provider}.")
+
+
+def _with_raw(found: Found, read: Usage, held: Mapping[str, Any], metadata: Mapping[str, Any]) -> Usage:
+    """The usage, with parts that only the provider's own has, which Vercel's AI SDK keeps beside its own."""
+    raws = [("raw", fields_of(held.get("raw")))]
+    for provider, told in metadata.items():
+        for name in ("usage", "usageMetadata"):
+            raws.append((f"providerMetadata.{provider}.{name}", fields_of((fields_of(told) or {}).get(name))))
+    for name, raw in raws:
+        if not raw:
+            continue
+        own = Found()
+        own.read(raw)
+        usage = usage_of(own)
+        if usage is None or usage[:2] != read[:2]:
+            found.tell(name, "not of as many tokens: left out")
+            continue
+        read = read._replace(details={**usage.details, **{k: v for k, v in read.details.items() if v}})
+        found.service_tier = found.service_tier or own.service_tier
+        if found.stated_cost_usd is None:
+            found.stated_cost_usd = own.stated_cost_usd
+        for field, what in own.told.items():
+            found.tell(f"{name}.{field}", what)
+    return read
+
+
+def _facts(facts: Facts, found: Found) -> Facts:
+    cost = found.stated_cost_usd
+    if cost is not None and found.is_own_key and found.upstream_cost is not None:
+        cost += found.upstream_cost
+    if cost is None and found.service_tier is None:
+        return facts
+    # The usage's tier is the one that was billed; the response's may be the one that was asked for.
+    return facts._replace(
+        service_tier=found.service_tier or facts.service_tier,
+        stated_cost_usd=facts.stated_cost_usd if cost is None else cost,
     )
+
+
+def _reason(found: Found, usage: Any, is_response: bool) -> str:
+    if found.told:
+        named = ", ".join(f"{name} ({what})" for name, what in list(found.told.items())[:5])
+        return f"no field of the usage can be read: {named}"[:1_000]
+    if is_response and is_empty(usage):
+        return NO_USAGE
+    return "the usage has neither token counts nor seconds"
+
+
+def _checked(usage: Usage) -> UsageReading:
+    """Our own usage, with what cannot be left out and told."""
+    found = Found()
+    found.read(
+        {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
+            "duration_seconds": usage.duration_seconds,
+        }
+    )
+    for name, value in usage.details.items():
+        if (count := found.count(name, value)) is not None:
+            found.counts[name] = count
+    read = usage_of(found)
+    if read is None:
+        return UsageReading(Usage(), {}, "the usage can not be read", not_understood=found.told)
+    metadata = {"usage": kept(usage)} if found.told else {}
+    return UsageReading(read, metadata, None, not_understood=found.told)
+
+
+# Read from objects that cannot list their fields.
+_NAMES = (
+    *("prompt_tokens", "input_tokens", "completion_tokens", "output_tokens", "total_tokens", "seconds"),
+    *("prompt_token_count", "candidates_token_count", "thoughts_token_count", "total_token_count"),
+    *("cached_content_token_count", "cached_tokens", "reasoning_tokens", "usage", "x_groq", "usage_metadata"),
+    *("prompt_tokens_details", "input_tokens_details", "input_token_details", "cached_tokens_details"),
+    *("completion_tokens_details", "output_tokens_details", "output_token_details"),
+    *("cache_read_input_tokens", "cache_creation_input_tokens", "id", "model"),
+)

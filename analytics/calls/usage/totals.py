@@ -1,0 +1,168 @@
+"""From what the fields say to a Usage: what is in what, what is beside it, and what cannot be.
+
+Whether a prompt has its cached tokens in it is known by the names of the fields (meters.BESIDE_INPUT). A
+total that exceeds its parts is tokens that somebody billed: reasoning or cached tokens, where they are as
+many as the surplus; otherwise it is counted as completion (Gemini by OpenAI's protocol leaves its thoughts
+out of all but the total), and told. A total alone stays alone.
+"""
+
+from analytics.calls.row import MAX_TOKENS
+from analytics.calls.usage.meters import BESIDE_INPUT
+from analytics.calls.usage.reading import Found
+from analytics.pricing.price_list import DETAILS, Usage
+
+_COUNTS_BESIDE = frozenset({"anthropic", "bedrock", "amazon-bedrock", "aws.bedrock"})
+"""Sources whose inputTokens have no cached ones in them in Vercel's AI SDK 5: it passes on what it gets."""
+
+_WHOLES = (
+    # Each sum of the parts is at most its whole. What goes first is kept, where they do not fit.
+    (("cached_tokens", "cache_write_tokens"), "prompt"),
+    (("prompt_audio_tokens", "prompt_image_tokens"), "prompt"),
+    (("cache_write_1h_tokens",), "cache_write_tokens"),
+    (("cached_audio_tokens", "cached_image_tokens"), "cached_tokens"),
+    (("cached_audio_tokens",), "prompt_audio_tokens"),
+    (("cached_image_tokens",), "prompt_image_tokens"),
+    (("completion_audio_tokens", "completion_image_tokens", "reasoning_tokens"), "completion"),
+)
+
+
+def usage_of(found: Found, source: str | None = None) -> Usage | None:
+    """The usage; None where no field tells any. What does not fit is told in `found`."""
+    counts = found.counts
+    if found.seconds is None and not any(
+        meter in counts for meter in ("prompt", "completion", "total", "uncached", "tool_use", *DETAILS)
+    ):
+        return None
+    _cache_writes(found)
+    prompt, completion, base = _with_what_is_beside(found, source)
+    total = counts.get("total", 0)
+    if completion is None and prompt is not None and total > prompt:
+        completion = total - prompt  # a missing part is what the other one leaves of the total
+    elif prompt is None and completion is not None and total > completion:
+        prompt = total - completion
+    if prompt is not None or completion is not None:
+        prompt, completion = _filled_up(found, prompt or 0, completion or 0, base)
+        total = prompt + completion
+    counts["prompt"], counts["completion"] = prompt or 0, completion or 0
+    _drop_what_does_not_fit(found)
+    details = {name: counts[name] for name in DETAILS if name in counts}
+    return Usage(counts["prompt"], counts["completion"], total, found.seconds, details)
+
+
+def _cache_writes(found: Found) -> None:
+    counts = found.counts
+    by_lifetime = counts.get("cache_write_1h_tokens", 0) + counts.get("cache_write_5m", 0)
+    # LangChain tells 0 in all, where it tells them by lifetime.
+    if by_lifetime and not counts.get("cache_write_tokens"):
+        counts["cache_write_tokens"] = by_lifetime
+        known = "cache_write_1h_tokens" if "cache_write_1h_tokens" in counts else "cache_write_5m"
+        path = found.paths[known]
+        is_beside = path.startswith(("cache_creation.", "cache_details"))
+        found.paths["cache_write_tokens"] = "cache_creation_input_tokens" if is_beside else path
+    elif by_lifetime > counts.get("cache_write_tokens", 0):
+        found.tell(
+            found.name_of("cache_write_5m"),
+            f"{by_lifetime} by lifetime exceed {found.name_of('cache_write_tokens')}",
+        )
+
+
+def _with_what_is_beside(found: Found, source: str | None) -> tuple[int | None, int | None, int]:
+    """Prompt and completion with all that is theirs; and the sum without, as a total may have been told."""
+    counts, paths = found.counts, found.paths
+    prompt, completion = counts.get("prompt"), counts.get("completion")
+    base = (prompt or 0) + (completion or 0)
+    cached, written = counts.get("cached_tokens", 0), counts.get("cache_write_tokens", 0)
+    if prompt is None and "uncached" in counts:
+        prompt = counts["uncached"] + cached + written
+    elif paths.get("prompt") != "prompt_tokens":
+        for meter in ("cached_tokens", "cache_write_tokens"):
+            if meter in counts and _is_beside(found, meter, source):
+                prompt = (prompt or 0) + counts[meter]
+    else:
+        for meter in ("cached_tokens", "cache_write_tokens"):
+            if paths.get(meter, "").startswith("meta.anthropic."):
+                prompt = (prompt or 0) + counts[meter]
+    # Gemini counts both beside: total_token_count is the sum of prompt, candidates, tool use and thoughts.
+    # Perplexity's deep research: docs.perplexity.ai, "Pricing".
+    for meter in ("tool_use", "citations"):
+        if counts.get(meter):
+            prompt = (prompt or 0) + counts[meter]
+    is_beside = paths.get("reasoning_tokens") == "thoughts_token_count" or (
+        paths.get("reasoning_tokens") == "reasoning_tokens" and "citations" in counts
+    )
+    if is_beside and "reasoning_tokens" in counts:
+        completion = (completion or 0) + counts["reasoning_tokens"]
+    return prompt, completion, base
+
+
+def _is_beside(found: Found, meter: str, source: str | None) -> bool:
+    path = found.paths.get(meter, "")
+    if path == "cached_input_tokens":  # AI SDK 5: as the provider has it
+        return (source or "").strip().lower() in _COUNTS_BESIDE or (
+            found.counts[meter] > found.counts.get("prompt", 0)
+        )
+    return path in BESIDE_INPUT or path.startswith("meta.anthropic.")
+
+
+def _filled_up(found: Found, prompt: int, completion: int, base: int) -> tuple[int, int]:
+    """Prompt and completion, with what the total has beyond them."""
+    counts = found.counts
+    total, reasoning = counts.get("total", 0), counts.get("reasoning_tokens", 0)
+    cached = counts.get("cached_tokens", 0) + counts.get("cache_write_tokens", 0)
+    whole = prompt + completion
+    if total > whole:
+        surplus = total - whole
+        if reasoning and surplus >= reasoning and (surplus == reasoning or reasoning > completion):
+            # xAI: total_tokens is prompt, completion and reasoning.
+            completion += reasoning
+            surplus -= reasoning
+        elif surplus == cached:
+            prompt += surplus
+            surplus = 0
+        if surplus:
+            completion += surplus
+            found.tell(
+                found.name_of("total"),
+                f"{total} is more than its parts, {total - surplus}: {surplus} counted as completion",
+            )
+    elif 0 < total < whole and total != base:
+        found.tell(found.name_of("total"), f"{total} is less than its parts, {whole}: left out")
+    if not total and reasoning > completion:
+        found.tell(
+            found.name_of("reasoning_tokens"),
+            f"{reasoning} exceeds the completion's {completion}: counted beside it",
+        )
+        completion += reasoning
+    if prompt + completion > MAX_TOKENS:
+        found.tell("total_tokens", f"{prompt + completion} cannot be: only the larger part is kept")
+        prompt, completion = (prompt, 0) if prompt >= completion else (0, completion)
+        prompt, completion = min(prompt, MAX_TOKENS), min(completion, MAX_TOKENS)
+    return prompt, completion
+
+
+def _drop_what_does_not_fit(found: Found) -> None:
+    counts = found.counts
+    # A total alone has parts, too, though none of them is known.
+    alone = counts.get("total", 0) if not counts["prompt"] and not counts["completion"] else 0
+    for parts, whole in _WHOLES:
+        if whole in ("prompt", "completion"):
+            room = counts[whole] or alone
+        elif whole in counts:
+            room = counts[whole]
+        elif whole in ("prompt_audio_tokens", "prompt_image_tokens"):
+            continue  # the cached ones are parts of all cached tokens, too
+        else:
+            room = 0
+        for part in parts:
+            if part in counts:
+                if counts[part] > room:
+                    what = f"{counts[part]} exceeds {_called(found, whole)}, {counts.get(whole, 0)}: left out"
+                    found.tell(found.name_of(part), what)
+                    del counts[part]
+                else:
+                    room -= counts[part]
+
+
+def _called(found: Found, whole: str) -> str:
+    name = found.name_of(whole)
+    return f"the {whole}" if name == whole and whole in ("prompt", "completion") else name
