@@ -1,5 +1,6 @@
 """What is read from the usage objects of the real packages, and from what looks like them."""
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType, SimpleNamespace
@@ -15,7 +16,6 @@ from openai.types.create_embedding_response import Usage as EmbeddingsUsage
 from openai.types.responses import ResponseUsage
 
 from analytics.calls.usage_objects import UsageReading, read_usage
-from analytics.errors import InvalidInput
 from analytics.pricing.price_list import DETAILS, Usage
 from tests import llm_wire
 
@@ -57,7 +57,14 @@ RESPONSE = {
     "input_tokens_details": {"cached_tokens": 1024, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 320},
 }
-RESPONSE_READ = Usage(1500, 800, 2300, None, {"cached_tokens": 1024, "reasoning_tokens": 320})
+RESPONSE_READ = Usage(
+    *(1500, 800, 2300, None), {"cached_tokens": 1024, "cache_write_tokens": 0, "reasoning_tokens": 320}
+)
+# What is told as 0 is known to be 0.
+GUIDE_READ = Usage(
+    *(150, 80, 230, None),
+    dict.fromkeys(("cached_tokens", "prompt_audio_tokens", "reasoning_tokens", "completion_audio_tokens"), 0),
+)
 REALTIME = {
     "input_tokens": 300,
     "output_tokens": 90,
@@ -89,7 +96,7 @@ TIMES = {"prompt_time": 0.002, "completion_time": 0.25, "total_time": 0.252, "qu
     [
         (openai.types.CompletionUsage(**CHAT), CHAT_READ),
         (openai.types.CompletionUsage.construct(**CHAT), CHAT_READ),
-        (openai.types.CompletionUsage(**llm_wire.CHAT_USAGE), Usage(150, 80, 230)),
+        (openai.types.CompletionUsage(**llm_wire.CHAT_USAGE), GUIDE_READ),
         (
             openai.types.CompletionUsage(prompt_tokens=150, completion_tokens=80, total_tokens=230),
             Usage(150, 80, 230),
@@ -126,11 +133,19 @@ def test_groqs_times_are_kept_whichever_package_asked(package: Any) -> None:
     assert read_usage(usage) == UsageReading(Usage(150, 80, 230), TIMES, None)
 
 
-def test_odd_times_are_left_out() -> None:
+def test_odd_times_are_left_out_and_told() -> None:
     usage = {"total_tokens": 5, "prompt_time": None, "total_time": "0.2", "queue_time": float("nan")}
     usage["completion_time"] = 10**400
 
-    assert read_usage(usage) == UsageReading(Usage(0, 0, 5), {}, None)
+    reading = read_usage(usage)
+
+    assert reading.usage == Usage(0, 0, 5)
+    assert reading.metadata.keys() == {"usage"}
+    assert reading.not_understood == {
+        "total_time": "'0.2' cannot be: left out",
+        "queue_time": "nan cannot be: left out",
+        "completion_time": f"{str(10**400)[:57]}... cannot be: left out",
+    }
 
 
 @pytest.mark.parametrize(
@@ -142,8 +157,6 @@ def test_odd_times_are_left_out() -> None:
         ({"prompt_tokens": 150, "completion_tokens": 80}, Usage(150, 80, 230)),
         ({"prompt_tokens": 150, "completion_tokens": 80, "total_tokens": None}, Usage(150, 80, 230)),
         ({"prompt_tokens": 150, "completion_tokens": 80, "total_tokens": 0}, Usage(150, 80, 230)),
-        # Some providers count more into the total than the two; it is kept as told.
-        ({"prompt_tokens": 150, "completion_tokens": 80, "total_tokens": 400}, Usage(150, 80, 400)),
         ({"total_tokens": 230}, Usage(0, 0, 230)),
         ({"prompt_tokens": 150, "total_tokens": 230}, Usage(150, 80, 230)),
         ({"completion_tokens": 80, "total_tokens": 230}, Usage(150, 80, 230)),
@@ -152,7 +165,6 @@ def test_odd_times_are_left_out() -> None:
         ({"prompt_tokens": 1, "prompt_tokens_details": None}, Usage(1, 0, 1)),
         ({"prompt_tokens": 1, "prompt_tokens_details": {}}, Usage(1, 0, 1)),
         ({"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": None}}, Usage(1, 0, 1)),
-        ({"prompt_tokens": 1, "prompt_tokens_details": "none"}, Usage(1, 0, 1)),
         ({"prompt_tokens": 150.0, "completion_tokens": Decimal(80)}, Usage(150, 80, 230)),
         ({"prompt_tokens": 10**12}, Usage(10**12, 0, 10**12)),
         ({"seconds": 0.1}, Usage(duration_seconds=Decimal("0.1"))),
@@ -168,7 +180,10 @@ def test_odd_times_are_left_out() -> None:
             Usage(1250, 20, 1270, None, {"cached_tokens": 1000, "cache_write_tokens": 200}),
         ),
         # Others tell the same fields beside a prompt_tokens that has them in it.
-        ({"prompt_tokens": 1250, "cache_read_input_tokens": 1000}, Usage(1250, 0, 1250)),
+        (
+            {"prompt_tokens": 1250, "cache_read_input_tokens": 1000},
+            Usage(1250, 0, 1250, None, {"cached_tokens": 1000}),
+        ),
     ],
 )
 def test_dicts(usage: dict[str, Any], expected: Usage) -> None:
@@ -229,6 +244,7 @@ def test_a_verbose_transcription_will_do() -> None:
 
 
 NO_USAGE = "the response has no usage"
+UNKNOWN = "no field of the usage can be read: "
 NO_COUNTS = "the usage has neither token counts nor seconds"
 
 
@@ -242,74 +258,198 @@ NO_COUNTS = "the usage has neither token counts nor seconds"
         ({"x_groq": {"id": "req_1"}}, NO_USAGE),
         ({}, NO_COUNTS),
         ({"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}, NO_COUNTS),
-        ({"prompt_token_count": 12}, NO_COUNTS),
         (openai.types.CompletionUsage.construct(), NO_COUNTS),
-        ("230 tokens", NO_COUNTS),
-        (230, NO_COUNTS),
     ],
 )
 def test_nothing_to_read(usage: object, reason: str) -> None:
-    assert read_usage(usage) == UsageReading(Usage(), {}, reason)
+    reading = read_usage(usage)
+
+    assert (reading.usage, reading.metadata, reading.missing) == (Usage(), {}, reason)
+    assert not reading.not_understood
+
+
+@pytest.mark.parametrize(
+    ("usage", "kept", "reason", "not_understood"),
+    [
+        (
+            {"tokens_in": 12, "tokens_out": 5, "cost_eur": None},
+            {"tokens_in": 12, "tokens_out": 5},
+            f"{UNKNOWN}tokens_in (not known), tokens_out (not known)",
+            {"tokens_in": "not known", "tokens_out": "not known"},
+        ),
+        (
+            {"prompt_tokens": -1},
+            {"prompt_tokens": -1},
+            f"{UNKNOWN}prompt_tokens (-1 cannot be: left out)",
+            {"prompt_tokens": "-1 cannot be: left out"},
+        ),
+        (
+            "230 tokens",
+            "230 tokens",
+            "the usage is no object",
+            {"usage": "'230 tokens' is no object with fields"},
+        ),
+        (230, 230, "the usage is no object", {"usage": "230 is no object with fields"}),
+        (
+            {"usage": "230 tokens"},
+            "230 tokens",
+            f"{UNKNOWN}usage ('230 tokens' is no object with fields)",
+            {"usage": "'230 tokens' is no object with fields"},
+        ),
+    ],
+)
+def test_an_object_of_which_no_field_is_known(
+    usage: object, kept: object, reason: str, not_understood: Mapping[str, str]
+) -> None:
+    reading = read_usage(usage)
+
+    assert (reading.usage, reading.missing, reading.not_understood) == (Usage(), reason, not_understood)
+    assert reading.metadata == {"usage": kept}
 
 
 def test_usage_within_itself() -> None:
     usage: dict[str, Any] = {}
     usage["usage"] = usage
 
-    assert read_usage(usage).missing == NO_USAGE
-
-
-TOKENS_MUST_BE = "must be a whole number between 0 and 1,000,000,000,000"
+    assert read_usage(usage).missing == f"{UNKNOWN}usage (not known)"
 
 
 @pytest.mark.parametrize(
-    ("usage", "message"),
+    ("usage", "expected", "not_understood"),
     [
-        ({"prompt_tokens": -1}, f"prompt_tokens {TOKENS_MUST_BE}, not -1"),
-        ({"input_tokens": -1}, f"input_tokens {TOKENS_MUST_BE}, not -1"),
-        ({"completion_tokens": 10**12 + 1}, f"completion_tokens {TOKENS_MUST_BE}, not 1000000000001"),
-        ({"output_tokens": True}, f"output_tokens {TOKENS_MUST_BE}, not True"),
-        ({"total_tokens": "230"}, f"total_tokens {TOKENS_MUST_BE}, not '230'"),
-        ({"total_tokens": 230.5}, f"total_tokens {TOKENS_MUST_BE}, not 230.5"),
-        ({"total_tokens": float("nan")}, f"total_tokens {TOKENS_MUST_BE}, not nan"),
-        ({"total_tokens": float("inf")}, f"total_tokens {TOKENS_MUST_BE}, not inf"),
-        ({"prompt_tokens": [1]}, f"prompt_tokens {TOKENS_MUST_BE}, not [1]"),
+        (
+            {"prompt_tokens": -1, "completion_tokens": 5},
+            Usage(0, 5, 5),
+            {"prompt_tokens": "-1 cannot be: left out"},
+        ),
+        (
+            {"input_tokens": 5, "output_tokens": True},
+            Usage(5, 0, 5),
+            {"output_tokens": "True cannot be: left out"},
+        ),
+        (
+            {"prompt_tokens": 150, "completion_tokens": 10**12 + 1},
+            Usage(150, 0, 150),
+            {"completion_tokens": "1000000000001 cannot be: left out"},
+        ),
+        (
+            {"prompt_tokens": 150, "total_tokens": "230"},
+            Usage(150, 80, 230),
+            {"total_tokens": "'230' is a text: read as 230"},
+        ),
+        (
+            {"prompt_tokens": "150", "completion_tokens": " 80 "},
+            Usage(150, 80, 230),
+            {
+                "prompt_tokens": "'150' is a text: read as 150",
+                "completion_tokens": "' 80 ' is a text: read as 80",
+            },
+        ),
+        (
+            {"prompt_tokens": 150, "completion_tokens": 80, "total_tokens": 230.5},
+            Usage(150, 80, 230),
+            {"total_tokens": "230.5 cannot be: left out"},
+        ),
+        (
+            {"prompt_tokens": 150, "completion_tokens": float("nan")},
+            Usage(150, 0, 150),
+            {"completion_tokens": "nan cannot be: left out"},
+        ),
+        (
+            {"prompt_tokens": 150, "completion_tokens": float("inf")},
+            Usage(150, 0, 150),
+            {"completion_tokens": "inf cannot be: left out"},
+        ),
+        (
+            {"prompt_tokens": [1], "completion_tokens": 80},
+            Usage(0, 80, 80),
+            {"prompt_tokens": "not known"},
+        ),
         (
             {"prompt_tokens": 10**12, "completion_tokens": 1},
-            f"total_tokens {TOKENS_MUST_BE}, not 1000000000001",
+            Usage(10**12, 0, 10**12),
+            {"total_tokens": "1000000000001 cannot be: only the larger part is kept"},
         ),
         (
             {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": -5}},
-            f"cached_tokens {TOKENS_MUST_BE}, not -5",
+            Usage(1, 0, 1),
+            {"prompt_tokens_details.cached_tokens": "-5 cannot be: left out"},
+        ),
+        (
+            {"prompt_tokens": 1, "prompt_tokens_details": "none"},
+            Usage(1, 0, 1),
+            {"prompt_tokens_details": "not known"},
         ),
         (
             {"output_tokens": 1, "output_tokens_details": {"reasoning_tokens": True}},
-            f"reasoning_tokens {TOKENS_MUST_BE}, not True",
+            Usage(0, 1, 1),
+            {"output_tokens_details.reasoning_tokens": "True cannot be: left out"},
+        ),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 11}},
+            Usage(10, 5, 15),
+            {"prompt_tokens_details.cached_tokens": "11 exceeds prompt_tokens, 10: left out"},
         ),
         (
             openai.types.CompletionUsage.construct(prompt_tokens="9"),
-            f"prompt_tokens {TOKENS_MUST_BE}, not '9'",
+            Usage(9, 0, 9),
+            {"prompt_tokens": "'9' is a text: read as 9"},
         ),
-        (Usage(prompt_tokens=-1), f"prompt_tokens {TOKENS_MUST_BE}, not -1"),
-        (Usage(details={"cached_tokens": -1}), f"cached_tokens {TOKENS_MUST_BE}, not -1"),
-        ({"seconds": -1}, "seconds must be between 0 and 1,000,000,000, not -1"),
-        ({"seconds": "30"}, "seconds must be a number, not the text '30'"),
-        ({"seconds": float("inf")}, "seconds must be between 0 and 1,000,000,000, not inf"),
         (
-            Usage(duration_seconds=Decimal("NaN")),
-            "duration_seconds must be between 0 and 1,000,000,000, not NaN",
+            Usage(prompt_tokens=-1, completion_tokens=4),
+            Usage(0, 4, 4),
+            {"prompt_tokens": "-1 cannot be: left out"},
+        ),
+        (
+            Usage(prompt_tokens=3, details={"cached_tokens": -1}),
+            Usage(3, 0, 3),
+            {"cached_tokens": "-1 cannot be: left out"},
+        ),
+        (
+            {"prompt_tokens": 1, "seconds": -1},
+            Usage(1, 0, 1),
+            {"seconds": "-1 cannot be: left out"},
+        ),
+        (
+            {"seconds": "30"},
+            Usage(duration_seconds=Decimal(30)),
+            {"seconds": "'30' is a text: read as 30"},
+        ),
+        (
+            Usage(prompt_tokens=1, duration_seconds=Decimal("NaN")),
+            Usage(1, 0, 1),
+            {"duration_seconds": "NaN cannot be: left out"},
+        ),
+        # Some providers count more into the total than the two: tokens that somebody billed.
+        (
+            {"prompt_tokens": 150, "completion_tokens": 80, "total_tokens": 400},
+            Usage(150, 250, 400),
+            {"total_tokens": "400 is more than its parts, 230: 170 counted as completion"},
+        ),
+        (
+            {"prompt_tokens": 150, "completion_tokens": 80, "total_tokens": 200},
+            Usage(150, 80, 230),
+            {"total_tokens": "200 is less than its parts, 230: left out"},
         ),
     ],
 )
-def test_what_cannot_be(usage: object, message: str) -> None:
-    with pytest.raises(InvalidInput) as raised:
-        read_usage(usage)
+def test_what_cannot_be_is_left_out_or_read_and_told(
+    usage: object, expected: Usage, not_understood: Mapping[str, str]
+) -> None:
+    reading = read_usage(usage)
 
-    assert str(raised.value) == message
+    assert reading.usage == expected
+    assert reading.missing is None
+    assert reading.not_understood == not_understood
+    assert "usage" in reading.metadata
 
 
-def test_a_message_stays_short() -> None:
-    with pytest.raises(InvalidInput) as raised:
-        read_usage({"prompt_tokens": "9" * 100_000})
+def test_what_is_told_and_kept_stays_short() -> None:
+    unknown = {f"field {number}" * 50: "9" * 1_000 for number in range(1_000)}
 
-    assert len(str(raised.value)) < 200
+    reading = read_usage({"prompt_tokens": "9" * 100_000, "total_tokens": 5, **unknown})
+
+    assert reading.usage == Usage(0, 0, 5)
+    assert len(reading.not_understood["prompt_tokens"]) < 100
+    assert len(json.dumps(dict(reading.not_understood))) < 10_000
+    assert len(json.dumps(reading.metadata)) < 10_000

@@ -2,8 +2,8 @@
 
 Tracker, API, spans and import read by it. Providers differ in names, and in what a name has in it, so an
 object is read by its fields: `usage/meters.py` says which field is which meter, `usage/totals.py` what is
-part of what, and `usage/responses.py` what a whole response tells. Nothing is dropped without a word: a field
-that no rule knows and a number that cannot be are told in `not_understood`, and then the object itself is kept.
+part of what, and `usage/responses.py` what a whole response tells. Nothing is dropped without a word: a
+field that no rule knows and a number that cannot be are told in `not_understood`, and the object is kept.
 """
 
 from collections.abc import Mapping
@@ -178,9 +178,8 @@ def _read(usage: object, source: str | None, model: str | None) -> UsageReading:
         return UsageReading(Usage(), {"usage": kept(usage)}, "the usage is no object", not_understood=told)
     if not fields and not isinstance(usage, Mapping):
         fields = known_by_name(usage, _NAMES)
-    response = response_in(usage, fields)
-    if response is None:
-        response = Response(fields)
+    whole = response_in(usage, fields)
+    response = Response(fields) if whole is None else whole
     held = fields_of(response.usage)
     found = Found()
     found.told.update(response.not_understood)
@@ -201,7 +200,7 @@ def _read(usage: object, source: str | None, model: str | None) -> UsageReading:
         read = Usage()
     missing = None
     if read is None:
-        read, counts, missing = Usage(), {}, _reason(found, response.usage, response.usage is not fields)
+        read, counts, missing = Usage(), {}, _reason(found, response.usage, whole is not None)
     elif counts:
         read = read._replace(details={**counts, **read.details})
     facts = _facts(response.facts, found)
@@ -225,9 +224,11 @@ def _read_fields(found: Found, held: Mapping[str, Any], metadata: Mapping[str, A
 def _with_raw(found: Found, read: Usage, held: Mapping[str, Any], metadata: Mapping[str, Any]) -> Usage:
     """The usage, with parts that only the provider's own has, which Vercel's AI SDK keeps beside its own."""
     raws = [("raw", fields_of(held.get("raw")))]
-    for provider, told in metadata.items():
+    for provider, passed_on in metadata.items():
         for name in ("usage", "usageMetadata"):
-            raws.append((f"providerMetadata.{provider}.{name}", fields_of((fields_of(told) or {}).get(name))))
+            raws.append(
+                (f"providerMetadata.{provider}.{name}", fields_of((fields_of(passed_on) or {}).get(name)))
+            )
     for name, raw in raws:
         if not raw:
             continue
@@ -237,7 +238,8 @@ def _with_raw(found: Found, read: Usage, held: Mapping[str, Any], metadata: Mapp
         if usage is None or usage[:2] != read[:2]:
             found.tell(name, "not of as many tokens: left out")
             continue
-        read = read._replace(details={**usage.details, **{k: v for k, v in read.details.items() if v}})
+        told = {part: count for part, count in read.details.items() if count}
+        read = read._replace(details={**read.details, **usage.details, **told})
         found.service_tier = found.service_tier or own.service_tier
         if found.stated_cost_usd is None:
             found.stated_cost_usd = own.stated_cost_usd

@@ -26,7 +26,8 @@ def fields_of(source: Any) -> Mapping[str, Any] | None:
     if type(source) is dict:
         return source
     if source is None or isinstance(source, (str, bytes, int, float, Decimal, Enum, list, tuple, set)):
-        return source._asdict() if hasattr(source, "_asdict") else None
+        as_dict = getattr(source, "_asdict", None)
+        return dict(as_dict()) if callable(as_dict) else None  # a named tuple
     if isinstance(source, Mapping):
         return source
     extra = getattr(source, "__pydantic_extra__", None)
