@@ -181,7 +181,7 @@ class Service:
                     try:
                         if isinstance(arguments, str):
                             raise InvalidInput(arguments)
-                        call = make_call(prices, client_id, **arguments)
+                        call = make_call(prices, client_id, **arguments, must_be_known=True)
                     except InvalidInput as error:
                         results[number] = RecordResult(status="rejected", reason=str(error))
                     else:

@@ -87,8 +87,8 @@ def make_call(
     """
     at = datetime.now(UTC) if created_at is None else checked_instant(created_at)
     amounts, extra, missing, told, answered_by, not_understood = read_usage(usage, source, model)
-    if must_be_known and not_understood and missing is not None:
-        raise InvalidInput(f"usage has no field that is known: {missing}")
+    if must_be_known and not_understood and missing is not None and duration_seconds is None:
+        raise InvalidInput(f"usage: {missing}")
     given = (
         *(latency_ms, time_to_first_token_ms, operation_id, attempt, response_id, stated_cost_usd),
         *(operation, outcome, service_tier, account),

@@ -54,7 +54,7 @@ def read_usage(usage: object, source: str | None = None, model: str | None = Non
         return _checked(usage)
     fields = usage if type(usage) is dict else _quick_fields(usage)
     if fields is not None and (quick := _quick(fields)) is not None:
-        if model is not None and "-search-" in model and _is_search_model(model):
+        if type(model) is str and "-search-" in model and _is_search_model(model):
             quick.usage.details["web_search_count"] = 1  # type: ignore[index]
         return quick
     return _read(usage, source, model)
@@ -191,7 +191,7 @@ def _read(usage: object, source: str | None, model: str | None) -> UsageReading:
         found.tell("usage", f"{quoted(response.usage)} is no object with fields")
     counts = dict(response.tools)
     model = response.model or model
-    if model is not None and _is_search_model(model):
+    if isinstance(model, str) and _is_search_model(model):
         counts.setdefault("web_search_count", 1)
     read = usage_of(found, source)
     if held is not None and read is not None:

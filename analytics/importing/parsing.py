@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from analytics.calls.validation import number_in, quoted
+from analytics.calls.validation import checked_count, number_in, quoted
 from analytics.errors import InvalidInput
 
 TARGETS = (
@@ -44,7 +44,7 @@ class CallParser:
         """The arguments that the record has, `created_at` in UTC; empty values count as left out.
 
         Raises:
-            InvalidInput: a time cannot be read, or a name is neither text nor number.
+            InvalidInput: a time cannot be read, a count is none, or a name is neither text nor number.
         """
         fields: dict[str, Any] = dict(self._constants)
         for target, value in zip(self._targets, values, strict=True):
@@ -53,7 +53,8 @@ class CallParser:
             if value is not None and value != "":
                 fields[target] = value
         given = fields.get
-        usage = {name: _count(fields[name]) for name in _COUNTS if name in fields}
+        # Strict, other than with a provider's usage: an odd count is a column that was taken for another.
+        usage = {name: checked_count(name, _count(fields[name])) for name in _COUNTS if name in fields}
         return {
             "created_at": self._instant(given("created_at")),
             "source": _text("source", given("source")),
@@ -97,7 +98,7 @@ def _parsed_instant(value: Any) -> datetime:
 
 
 def _count(value: Any) -> Any:
-    """The number that a text says, for make_call() to check; else the value itself."""
+    """The number that a text says; else the value itself."""
     if type(value) is not str:
         return value
     if len(value) <= 12 and value.isascii() and value.isdecimal():

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -99,7 +100,9 @@ def _plain(value: Any, depth: int, left: list[int]) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Decimal):
-        return str(value)
+        return _plain(float(value), depth, left)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, (list, tuple)) and not hasattr(value, "_asdict"):
         return [_plain(item, depth - 1, left) for item in value]
     fields = fields_of(value)

@@ -98,9 +98,8 @@ def _with_what_is_beside(found: Found, source: str | None) -> tuple[int | None, 
 def _is_beside(found: Found, meter: str, source: str | None) -> bool:
     path = found.paths.get(meter, "")
     if path == "cached_input_tokens":  # AI SDK 5: as the provider has it
-        return (source or "").strip().lower() in _COUNTS_BESIDE or (
-            found.counts[meter] > found.counts.get("prompt", 0)
-        )
+        by_source = isinstance(source, str) and source.strip().lower() in _COUNTS_BESIDE
+        return by_source or found.counts[meter] > found.counts.get("prompt", 0)
     return path in BESIDE_INPUT or path.startswith("meta.anthropic.")
 
 
