@@ -170,8 +170,13 @@ def test_what_the_first_main_made_becomes_the_same(
     with empty_database.transaction() as connection:
         connection.execute("delete from model_prices where source = 'groq'")
         kept = """
-            select model_prices::text, price_list::text, phone_secret::text
-            from model_prices, price_list, phone_secret
+            select
+                row(
+                    price.id, source, model, unit, input_usd, cached_input_usd, output_usd,
+                    effective_from, effective_until, reference, note, changed_at
+                )::text,
+                price_list::text, phone_secret::text
+            from model_prices as price, price_list, phone_secret
             order by 1
         """
         before = connection.execute(kept).fetchall()

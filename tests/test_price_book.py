@@ -190,8 +190,8 @@ def test_the_same_moment_twice_is_refused(database: Database, acme: UUID) -> Non
         ({"input_usd": ""}, 'the price of input must be US dollars such as 0.15, not ""'),
         ({"input_usd": "-1"}, 'not "-1"'),
         ({"output_usd": "NaN"}, "the price of output"),
-        ({"cached_input_usd": "1e9"}, "the price of cached input"),
-        ({"unit": "minute"}, "a price by the minute has no price for cached input or output"),
+        ({"more_usd": {"cached_input_usd": "1e9"}}, "the price of cached input"),
+        ({"unit": "minute"}, "a price by the minute has none for output: leave them empty"),
     ],
 )
 def test_what_is_no_price(given: dict[str, Any], message: str) -> None:

@@ -273,7 +273,7 @@ def test_a_price_of_cached_input(database: Database, cached_input_usd: Decimal |
 ARE_AMOUNTS = "model_prices_are_amounts"
 ARE_LOWER_CASE = "model_prices_names_are_lower_case"
 ENDS_AFTER_IT_BEGINS = "model_prices_ends_after_it_begins"
-MINUTES_ARE_INPUT = "model_prices_minutes_are_input"
+MINUTES_ARE_INPUT = "model_prices_kinds_are_of_tokens"
 
 
 @pytest.mark.parametrize(

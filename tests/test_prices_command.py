@@ -18,8 +18,8 @@ def test_the_list_is_shown_switched_and_switched_back(database: Database, acme: 
 
     shown = run(database, "prices", "list").output.splitlines()
     assert shown[0] == "the guide's list decides, since always"
-    assert "  groq *: 0 input, 0 output USD per 1M tokens" in shown
-    assert "  whisper whisper-1: 0.006 USD per minute" in shown
+    assert "  groq *: $0.00 input, $0.00 output per 1M tokens, for all clients" in shown
+    assert "  whisper whisper-1: $0.006 per minute, for all clients" in shown
     assert "the installation's own prices: none" in shown
 
     preview = run(database, "prices", "use", "public", "--from", "2026-03-18", "--preview")

@@ -1,21 +1,23 @@
-"""`prices`: which list the installation goes by, and switching it."""
+"""`prices`: which list the installation goes by, switching it, and prices of one's own."""
 
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, date, datetime
 from typing import get_args
 
 import click
 
 from analytics.clients import Client, find_client, list_clients
+from analytics.commands.moments import moment
+from analytics.commands.prices_compare import compare
+from analytics.commands.prices_set import set_price
 from analytics.commands.terminal import person, printable
 from analytics.corrections.preview import ModelCosts
 from analytics.corrections.price_changes import preview_days, preview_switch
 from analytics.database import Database
-from analytics.errors import InvalidInput
 from analytics.formatting import counted, spaced, usd, utc_moment
 from analytics.migrations import open_ready_database
-from analytics.pricing.price_list import ListedPrice
+from analytics.pricing.listed import ListedPrice
 from analytics.pricing.public_list import list_name
 from analytics.pricing.stored import read_entries
 from analytics.pricing.switch import (
@@ -26,14 +28,18 @@ from analytics.pricing.switch import (
     plan_switch,
     use_list,
 )
+from analytics.pricing.words import in_words
 
-MIN_YEAR, MAX_YEAR = 2000, 9000
 _OTHER: dict[ListName, ListName] = {"guide": "public", "public": "guide"}
 
 
 @click.group()
 def prices() -> None:
-    """Which list prices calls: the guide's, in which Groq is free, or the public one."""
+    """Which list prices calls: the guide's, in which Groq is free, or the public one; and own prices."""
+
+
+prices.add_command(set_price)
+prices.add_command(compare)
 
 
 @prices.command("list")
@@ -59,7 +65,7 @@ def list_prices() -> None:
 def use(name: ListName, begin: str | None, client: str | None, is_preview: bool, by: str | None) -> None:
     """Goes by the guide's list or the public one from a moment on; booked costs stay as they are."""
     now = datetime.now(UTC)
-    at = now if begin is None else _moment(begin)
+    at = now if begin is None else moment(begin)
     with closing(open_ready_database(report=click.echo)) as database:
         days = []
         for found in _clients(database, client):
@@ -132,17 +138,12 @@ def _state_lines(in_use: ListInUse) -> Iterator[str]:
     until = "" if in_use.until is None else f", until {utc_moment(in_use.until)}"
     yield f"the {_list(in_use.name)} decides, since {since}{until}"
     for price in in_use.guide:
-        yield f"  {_price(price)}"
+        yield f"  {printable(in_words(price))}"
     yield f"the installation's own prices: {'' if in_use.own else 'none'}".rstrip()
     for price in in_use.own:
-        yield f"  {_price(price)}"
+        yield f"  {printable(in_words(price))}"
     if in_use.guide:
         yield f"what has no price here is priced by the {_list('public')}"
-
-
-def _price(price: ListedPrice) -> str:
-    output = "" if price.unit == "minute" else f" input, {price.output_usd.normalize():f} output"
-    return f"{_name(price)}: {price.input_usd.normalize():f}{output} USD per {price.unit}"
 
 
 def _list(name: ListName) -> str:
@@ -156,11 +157,3 @@ def _names(switch: Switch) -> str:
 
 def _name(price: ListedPrice) -> str:
     return f"{price.source} {price.model}"
-
-
-def _moment(text: str) -> datetime:
-    with suppress(ValueError):
-        found = datetime.fromisoformat(text.strip())
-        if MIN_YEAR <= found.year <= MAX_YEAR:
-            return found if found.tzinfo else found.replace(tzinfo=UTC)
-    raise InvalidInput(f'--from must be like 2026-10-01 or 2026-10-01T12:00, not "{text}"')

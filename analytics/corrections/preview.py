@@ -191,8 +191,10 @@ class RepricingPass:
             return unpriced("negative tokens")  # adopted rows may have them
         if not isinstance(metadata, dict):  # nobody keeps other writers from storing a list
             metadata = {}
-        if basis == "estimated" and not service_tier:
-            # It was the tokens then, not the tier, which other writers do not say.
+        price = metadata.get("price")
+        is_by_price = isinstance(price, dict) and "estimated" in price
+        if basis == "estimated" and not service_tier and not is_by_price:
+            # It was the tokens then, not the price or the tier, which other writers do not say.
             metadata = {**metadata, "tokens_estimated": True}
         return price_of_row(
             prices,

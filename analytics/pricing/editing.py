@@ -3,10 +3,12 @@
 Booked costs stay as they are: only corrections change them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -15,13 +17,13 @@ from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.pricing.at_list_prices import USAGE, OwnPriced, own_priced
-from analytics.pricing.price_list import ListedPrice, PriceList, Unit, Usage
+from analytics.pricing.listed import NAMES, TOKEN_PRICES, ListedPrice, Unit
+from analytics.pricing.price_list import PriceList
+from analytics.pricing.publisher_rules import ORDINARY_TIERS
 from analytics.pricing.stored import LOAD, Entry, entries_of
 
 MAX_TEXT = 500
-# Quotes are for this many tokens: few enough to stay below the prices of long prompts.
-_TOKENS = 1_000
-_PER_MILLION = 1_000_000 // _TOKENS
+_MILLION = 1_000_000
 
 _USED = """
     select
@@ -33,11 +35,17 @@ _USED = """
 """
 _ADD = """
     insert into model_prices (
-        client_id, source, model, unit, input_usd, cached_input_usd, output_usd, effective_from,
-        effective_until, reference, note
+        client_id, source, model, unit, service_tier, above_prompt_tokens, discount_percent, input_usd,
+        output_usd, cached_input_usd, cache_write_usd, cache_write_1h_usd, audio_input_usd, cached_audio_usd,
+        audio_output_usd, image_input_usd, cached_image_usd, image_output_usd, web_search_usd,
+        file_search_usd, code_run_usd, effective_from, effective_until, reference, note
     )
     values (
-        %(client_id)s, %(source)s, %(model)s, %(unit)s, %(input_usd)s, %(cached_input_usd)s, %(output_usd)s,
+        %(client_id)s, %(source)s, %(model)s, %(unit)s, %(service_tier)s, %(above_prompt_tokens)s,
+        %(discount_percent)s, %(input_usd)s, %(output_usd)s, %(cached_input_usd)s, %(cache_write_usd)s,
+        %(cache_write_1h_usd)s, %(audio_input_usd)s, %(cached_audio_usd)s, %(audio_output_usd)s,
+        %(image_input_usd)s, %(cached_image_usd)s, %(image_output_usd)s, %(web_search_usd)s,
+        %(file_search_usd)s, %(code_run_usd)s,
         coalesce(%(effective_from)s::timestamptz, '-infinity'),
         coalesce(%(effective_until)s::timestamptz, 'infinity'),
         %(reference)s, %(note)s
@@ -150,30 +158,42 @@ def quote(
     *,
     preferred: Unit | None = None,
 ) -> Quote | None:
-    """The price of a million tokens by this list, or else of a minute; None where it has none.
+    """The price of a million tokens by this list, or of what else the model is sold by; None without one.
 
-    By the minute where that is `preferred`, and a price of all of a provider's models is for both.
+    By the minute where that is `preferred`, and the price is for both.
     """
 
-    def usd(usage: Usage) -> tuple[Decimal | None, str]:
-        cost = prices.cost(source=source, model=model, at=at, usage=usage, client_id=client_id)
-        return (None, "") if cost.basis == "unpriced" else (cost.amount_usd, cost.price["list"])
-
-    per_minute, minute_list = usd(Usage(duration_seconds=Decimal(60)))
-    per_input, list_name = usd(Usage(_TOKENS, 0, _TOKENS))
-    if per_minute is not None and (per_input is None or preferred == "minute"):
-        return Quote(list_name=minute_list, unit="minute", input_usd=per_minute)
-    if per_input is None:
+    found = prices.sheet(source, model, at, client_id)
+    if found is None:
         return None
-    cached, _ = usd(Usage(_TOKENS, 0, _TOKENS, None, {"cached_tokens": _TOKENS}))
-    output, _ = usd(Usage(0, _TOKENS, _TOKENS))
-    return Quote(
-        list_name=list_name,
-        unit="1M tokens",
-        input_usd=per_input * _PER_MILLION,
-        cached_usd=None if cached is None else cached * _PER_MILLION,
-        output_usd=None if output is None else output * _PER_MILLION,
-    )
+    sheet, list_name = found
+    rates = sheet.rates
+    if sheet.is_free:
+        is_of_tokens = preferred in (None, "1M tokens")
+        zero = Decimal(0) if is_of_tokens else None
+        return Quote(
+            list_name=list_name,
+            unit=preferred or "1M tokens",
+            input_usd=Decimal(0),
+            cached_usd=zero,
+            output_usd=zero,
+        )
+    if rates.hour is not None and (not sheet.has_tokens or preferred == "minute"):
+        return Quote(list_name=list_name, unit="minute", input_usd=rates.hour / 60)
+    if sheet.has_tokens:
+        cached = rates.input if rates.cached_input is None else rates.cached_input
+        return Quote(
+            list_name=list_name,
+            unit="1M tokens",
+            input_usd=(rates.input or Decimal(0)) * _MILLION,
+            cached_usd=None if cached is None else cached * _MILLION,
+            output_usd=None if rates.output is None else rates.output * _MILLION,
+        )
+    if rates.character is not None:
+        return Quote(list_name=list_name, unit="1M characters", input_usd=rates.character * _MILLION)
+    if rates.image is not None:
+        return Quote(list_name=list_name, unit="image", input_usd=rates.image)
+    return None
 
 
 def checked_price(
@@ -181,31 +201,57 @@ def checked_price(
     source: str,
     model: str,
     unit: Unit,
-    input_usd: str,
-    cached_input_usd: str = "",
+    input_usd: str = "",
     output_usd: str = "",
+    more_usd: Mapping[str, str] = MappingProxyType({}),
+    discount_percent: str = "",
+    service_tier: str = "",
+    above_prompt_tokens: str = "",
     client_id: UUID | None,
     effective_from: datetime | None,
 ) -> ListedPrice:
-    """A price from a form, for this client or, without one, for the installation.
+    """A price from a form or a command, for this client or, without one, for the installation.
+
+    `more_usd` has prices of other kinds by the names of TOKEN_PRICES and FEES; an empty text is none. With a
+    discount there are no amounts.
 
     Raises:
-        InvalidInput: a name is missing, or an amount is not a number.
+        InvalidInput: a name is missing, an amount is not a number, or they do not go together.
     """
     source, model = source.strip().lower(), model.strip().lower()
     if not source or not model:
         raise InvalidInput('a price needs a provider and a model, or "*" for all models of the provider')
-    if unit == "minute" and (cached_input_usd.strip() or output_usd.strip()):
-        raise InvalidInput("a price by the minute has no price for cached input or output: leave them empty")
+    more: dict[str, Any] = {
+        name: _amount(NAMES[name], text) for name, text in more_usd.items() if text.strip()
+    }
+    tier, above = service_tier.strip().lower(), _tokens(above_prompt_tokens)
+    has_amounts = bool(input_usd.strip() or output_usd.strip() or more or above)
+    discount = _percent(discount_percent) if discount_percent.strip() else None
+    if discount is not None and (has_amounts or unit != "1M tokens"):
+        raise InvalidInput("a discount is on the whole public price: leave all amounts empty")
+    of_tokens = [NAMES[name] for name in more if name in TOKEN_PRICES]
+    if unit != "1M tokens" and (of_tokens or output_usd.strip() or above):
+        kinds = [
+            *(["output"] if output_usd.strip() else []),
+            *of_tokens,
+            *(["long prompts"] if above else []),
+        ]
+        by = "minute" if unit == "minute" else "character" if unit == "1M characters" else "picture"
+        raise InvalidInput(f"a price by the {by} has none for {', '.join(kinds)}: leave them empty")
     return ListedPrice(
         source=source,
         model=model,
         unit=unit,
-        input_usd=_amount("input", input_usd),
-        cached_input_usd=_amount("cached input", cached_input_usd) if cached_input_usd.strip() else None,
-        output_usd=Decimal(0) if unit == "minute" else _amount("output", output_usd),
+        input_usd=Decimal(0) if discount is not None else _amount("input", input_usd),
+        output_usd=(
+            Decimal(0) if discount is not None or unit != "1M tokens" else _amount("output", output_usd)
+        ),
+        discount_percent=discount,
+        service_tier=None if tier in ORDINARY_TIERS else tier,
+        above_prompt_tokens=above,
         client_id=None if client_id is None else str(client_id),
         effective_from=effective_from,
+        **more,
     )
 
 
@@ -259,10 +305,32 @@ def _ratio(ours: Decimal | None, public: Decimal | None) -> Decimal | None:
 
 
 def _amount(name: str, text: str) -> Decimal:
-    try:
-        amount = Decimal(text.strip().removeprefix("$"))
-    except ArithmeticError:
-        amount = Decimal("NaN")
+    amount = _number(text.strip().removeprefix("$"))
     if not amount.is_finite() or not 0 <= amount < Decimal(10) ** 9:
         raise InvalidInput(f'the price of {name} must be US dollars such as 0.15, not "{text.strip()[:40]}"')
     return amount
+
+
+def _percent(text: str) -> Decimal:
+    percent = _number(text.strip().removesuffix("%"))
+    if not percent.is_finite() or not -1000 <= percent <= 100:
+        raise InvalidInput(
+            f'the discount must be percent such as 20, or -10 for a surcharge, not "{text.strip()[:40]}"'
+        )
+    return percent
+
+
+def _tokens(text: str) -> int:
+    digits = text.strip().replace(",", "").replace("_", "")
+    if not digits:
+        return 0
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 12):
+        raise InvalidInput(f'the length of a prompt must be tokens such as 272000, not "{text.strip()[:40]}"')
+    return int(digits)
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text.strip())
+    except ArithmeticError:
+        return Decimal("NaN")

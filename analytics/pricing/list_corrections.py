@@ -1,6 +1,6 @@
 """Corrections of the public list that cannot wait for its next version, each with its source and date.
 
-They are applied to the public list alone: prices of one's own go before. tests/test_price_corrections.py
+They are applied to the public list alone: prices of one's own go before. tests/test_price_cross_check.py
 fails for each that the installed list has taken over, so that it is removed here.
 """
 
@@ -25,6 +25,8 @@ class Correction:
     """The day on which the source was read."""
     guesses: Mapping[str, str] | None = None
     """Prices that the source itself calls estimates, with the reason."""
+    unsure_tiers: Mapping[str, str] | None = None
+    """Tiers of which the source says something else than the provider's rule, with what it says."""
 
     @property
     def amounts(self) -> dict[str, Decimal]:
@@ -121,6 +123,14 @@ CORRECTIONS = (
         )
         for model in ("playai-tts", "playai-tts-arabic")
     ),
+    Correction(
+        provider="openai",
+        model="computer-use-preview",
+        prices={"input_mtok": "3", "output_mtok": "12"},
+        why="the list has it by another name",
+        source=f"{_MODELS}/computer-use-preview",
+        checked="2026-11-26",
+    ),
     # Fine-tuned models: those that the list does not know, or without their price of cached input.
     *(
         Correction(
@@ -128,6 +138,9 @@ CORRECTIONS = (
             model=f"ft:{model}",
             prices={"input_mtok": input_usd, "output_mtok": output_usd}
             | ({"cache_read_mtok": cached} if cached else {}),
+            unsure_tiers=(
+                {"batch": "half, where OpenAI's table had $2.225 and $12.50"} if model == "gpt-4o" else None
+            ),
             why="the list has no price of the fine-tuned model, or none of its cached input",
             source=_PRICING,
             checked="2026-11-26",

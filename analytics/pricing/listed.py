@@ -33,6 +33,22 @@ FEES = ("web_search_usd", "file_search_usd", "code_run_usd")
 AMOUNTS = ("input_usd", "output_usd", *TOKEN_PRICES, *FEES)
 """All that is an amount of money in a row; each but the first two may be null."""
 
+NAMES = {
+    "cached_input_usd": "cached input",
+    "cache_write_usd": "cache writes",
+    "cache_write_1h_usd": "cache writes for an hour",
+    "audio_input_usd": "audio input",
+    "cached_audio_usd": "cached audio",
+    "audio_output_usd": "audio output",
+    "image_input_usd": "picture input",
+    "cached_image_usd": "cached pictures",
+    "image_output_usd": "picture output",
+    "web_search_usd": "web searches",
+    "file_search_usd": "file searches",
+    "code_run_usd": "code runs",
+}
+"""What the prices beside input and output are of."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ListedPrice:

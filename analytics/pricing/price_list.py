@@ -106,6 +106,15 @@ class PriceList:
         quote = self._quote(client_id, source, model, None)
         return quote.own_price(at), quote.public_price(at)
 
+    def sheet(
+        self, source: str, model: str | None, at: datetime, client_id: UUID | str | None = None
+    ) -> tuple[Sheet, str] | None:
+        """The rates that decide at `at`, and the name of their list; None where no list has the model.
+
+        Those of the ordinary tier, and of short prompts.
+        """
+        return self._quote(client_id, source, model, None).sheet(at)
+
     def _quote(
         self, client_id: UUID | str | None, source: str, model: str | None, service_tier: str | None
     ) -> "_Quote":
@@ -224,26 +233,42 @@ class _Quote:
         self._is_unknown = True
         return None
 
+    def sheet(self, at: datetime) -> tuple[Sheet, str] | None:
+        """The rates that decide for short prompts, and the name of their list."""
+        own = self.own_price(at)
+        if own is not None:
+            sheet = self._own_sheet(own, at)
+            return None if sheet is None else (sheet, own.list_name)
+        public = self.public_price(at)
+        return None if public is None else (public.sheet, public.price["list"])
+
     def _own_cost(self, own: ListedPrice, at: datetime, usage: Usage, basis: Basis) -> Cost:
-        if own.discount_percent is None:
-            key: tuple[int, ...] = (id(own),)
-            sheet = self._sheets.get(key)
+        sheet = self._own_sheet(own, at)
+        if own.discount_percent is None or sheet is None:
             if sheet is None:
-                is_of_tier = own.service_tier == self._tier
-                sheet = own.sheet(self._named[-1].model, None if is_of_tier else self._tier)
-                self._sheets[key] = sheet
+                return unpriced(f"the {own.note} is a discount, and {self._no_price}")
             return _cost(sheet, usage, basis, own.note, own.facts)
         public = self.public_price(at)
-        if public is None:
-            return unpriced(f"the {own.note} is a discount, and {self._no_price}")
-        key = (id(own), id(public))
-        discounted = self._sheets.get(key)
-        if discounted is None:
-            discounted = public.sheet.scaled(1 - own.discount_percent / _HUNDRED)
-            self._sheets[key] = discounted
-        note = f"{own.note}, {own.discount_percent.normalize():f} percent off the {public.note}"
+        assert public is not None  # its sheet is
+        note = f"{own.note}, {own.facts['discount_percent']} percent off the {public.note}"
         facts = {**own.facts, "of": " ".join((public.price["list"], public.price["model"]))}
-        return _cost(discounted, usage, basis, note, facts)
+        return _cost(sheet, usage, basis, note, facts)
+
+    def _own_sheet(self, own: ListedPrice, at: datetime) -> Sheet | None:
+        """The rates of a price of one's own; None for a discount on a price that is not known."""
+        if own.discount_percent is None:
+            key: tuple[int, ...] = (id(own),)
+            if key not in self._sheets:
+                is_of_tier = own.service_tier == self._tier
+                self._sheets[key] = own.sheet(self._named[-1].model, None if is_of_tier else self._tier)
+            return self._sheets[key]
+        public = self.public_price(at)
+        if public is None:
+            return None
+        key = (id(own), id(public))
+        if key not in self._sheets:
+            self._sheets[key] = public.sheet.scaled(1 - own.discount_percent / _HUNDRED)
+        return self._sheets[key]
 
 
 def _cost(sheet: Sheet, usage: Usage, basis: Basis, note: str, price: Mapping[str, str]) -> Cost:

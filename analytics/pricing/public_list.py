@@ -170,16 +170,24 @@ class PublicModel:
         correction = self._correction
         prices = {name: price for name, price in vars(standard).items() if price is not None}
         is_both = "input_mtok" in prices and "audio_hours" in prices
+        rule = None if tier is None else TIER_RULES.get((self._provider.id, tier))
+        guess = self._guess
         if correction is not None:
-            prices |= correction.amounts
-        guess, rule = self._guess, None
+            # The list's price of a tier says nothing of what it has no price for.
+            factor = rule.factor if rule is not None and variants else Decimal(1)
+            prices |= {
+                name: amount * factor if name.endswith("_mtok") else amount
+                for name, amount in correction.amounts.items()
+            }
+            guess = guess or (correction.unsure_tiers or {}).get(tier or "", "")
         for variant in variants:
             prices |= {name: price for name, price in vars(variant.prices).items() if price is not None}
             is_to_come = variant.constraint is not None and not variant.constraint.active(at)
-            if is_to_come and (self._provider.id, tier) not in TIER_RULES:
+            if is_to_come and rule is None:
                 guess = guess or f"the list has the price of the tier {tier} only from a later day on"
-        if tier is not None and not variants:
-            rule = TIER_RULES.get((self._provider.id, tier))
+        if variants:
+            rule = None
+        elif tier is not None:
             if rule is None:
                 guess = f"at the standard tier, as none is known for the tier {tier}"
             elif rule.is_guess:

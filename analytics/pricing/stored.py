@@ -10,7 +10,8 @@ import psycopg
 
 from analytics.database import READER_ROLE, Database, Query
 from analytics.errors import DatabaseError
-from analytics.pricing.price_list import ListedPrice, PriceList
+from analytics.pricing.listed import AMOUNTS, ListedPrice
+from analytics.pricing.price_list import PriceList
 
 # One statement, so one snapshot. Moments that Python cannot hold, infinite ones and those near the ends of
 # its calendar, are none: "until 9999-12-31" means for ever. Without any price there is one row, of nulls.
@@ -22,9 +23,23 @@ LOAD = """
         price.source,
         price.model,
         price.unit,
+        price.service_tier,
+        price.above_prompt_tokens,
+        price.discount_percent,
         price.input_usd,
-        price.cached_input_usd,
         price.output_usd,
+        price.cached_input_usd,
+        price.cache_write_usd,
+        price.cache_write_1h_usd,
+        price.audio_input_usd,
+        price.cached_audio_usd,
+        price.audio_output_usd,
+        price.image_input_usd,
+        price.cached_image_usd,
+        price.image_output_usd,
+        price.web_search_usd,
+        price.file_search_usd,
+        price.code_run_usd,
         case when price.effective_from >= '0002-01-01' then price.effective_from end as effective_from,
         case when price.effective_until < '9999-01-01' then price.effective_until end as effective_until,
         price.reference,
@@ -33,7 +48,9 @@ LOAD = """
     from price_list
     left join model_prices as price on true
     -- By the column, in which "always" is before all others, and not by what is made of it above.
-    order by price.client_id nulls last, price.source, price.model, price.effective_from desc
+    order by
+        price.client_id nulls last, price.source, price.model, price.effective_from desc,
+        price.service_tier nulls first, price.above_prompt_tokens
 """
 """Clients' prices, then the installation's; of one name the one that begins last comes first."""
 
@@ -97,18 +114,19 @@ def price_list_of(rows: Sequence[Sequence[Any]]) -> PriceList:
 def entries_of(rows: Iterable[Sequence[Any]]) -> Iterator[Entry]:
     """The rows of LOAD, in its order."""
     for row in rows:
-        _, price_id, client_id, source, model, unit, *amounts, begin, end, reference, note, changed_at = row
+        _, price_id, client_id, source, model, unit, tier, above, discount, *amounts = row
         if price_id is None:
             continue
-        input_usd, cached_input_usd, output_usd = amounts
+        *amounts, begin, end, reference, note, changed_at = amounts
         price = ListedPrice(
             client_id=client_id,
             source=source,
             model=model,
             unit=unit,
-            input_usd=input_usd,
-            cached_input_usd=cached_input_usd,
-            output_usd=output_usd,
+            service_tier=tier,
+            above_prompt_tokens=above,
+            discount_percent=discount,
+            **dict(zip(AMOUNTS, amounts, strict=True)),
             effective_from=begin,
             effective_until=end,
         )

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from analytics.database import Database
 from analytics.errors import InvalidInput
-from analytics.pricing.price_list import GUIDE_PRICES, ListedPrice
+from analytics.pricing.listed import ListedPrice
+from analytics.pricing.price_list import GUIDE_PRICES
 from analytics.pricing.stored import Entry, read_entries
 
 ListName = Literal["guide", "public"]
@@ -185,13 +186,14 @@ def _revivals(
 
 
 def _deciding(entries: Iterable[Entry], at: datetime) -> list[Entry]:
-    """The entries that decide at `at`: of each name the one that began last, which comes first."""
-    first: dict[tuple[str, str], Entry] = {}
+    """The entries that decide at `at`: of each kind the one that began last, which comes first."""
+    first: dict[tuple[object, ...], Entry] = {}
     for entry in entries:
         if entry.price.holds_at(at):
             first.setdefault(_name(entry.price), entry)
     return list(first.values())
 
 
-def _name(price: ListedPrice) -> tuple[str, str]:
-    return price.source, price.model
+def _name(price: ListedPrice) -> tuple[object, ...]:
+    """That of which there is one price at a time."""
+    return price.source, price.model, price.service_tier, price.above_prompt_tokens

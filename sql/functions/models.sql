@@ -125,11 +125,11 @@ as $$
             from listed
             where
                 listed.source = lower(btrim(daily.source))
-                -- Names of dated snapshots begin with that of their model; whisper sells one, named or
-                -- not.
+                -- Names of dated snapshots begin with that of their model, and those that match a pattern
+                -- with what is before its first *; whisper sells one model, named or not.
                 and (
                     listed.model = '*'
-                    or starts_with(lower(btrim(daily.model)), listed.model)
+                    or starts_with(lower(btrim(daily.model)), split_part(listed.model, '*', 1))
                     or daily.model is null and listed.source = 'whisper'
                 )
         )

@@ -2,20 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import get_args
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from analytics import charts, formatting
+from analytics import charts
 from analytics.corrections import Repricing
 from analytics.corrections.price_changes import preview_price
 from analytics.errors import AnalyticsError
 from analytics.pricing.editing import PriceBook, add_price, checked_price, end_price
-from analytics.pricing.price_list import ALL_MODELS, ListedPrice, Unit
+from analytics.pricing.listed import ALL_MODELS, FEES, NAMES, TOKEN_PRICES, ListedPrice, Unit
 from analytics.pricing.public_list import listed_snapshots
 from analytics.pricing.stored import Entry
+from analytics.pricing.words import UNIT_WORDS, in_words
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, explained, show_refusal
 from analytics.ui.frame.page import Page
@@ -24,9 +25,9 @@ from analytics.ui.frame.state import Scope, forget, recall, remember, take
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.prices.listing import states
 from analytics.ui.prices.repricing import forget_repriced, show_repriced
-from analytics.ui.prices.tables import exact
 
 _ANOTHER = "Another model"
+_DISCOUNT = "% off the public price"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,19 +84,17 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
     source, model = labels.get(label, ("", ""))
     if label == _ANOTHER:
         source = left.text_input("Provider, as calls name it", placeholder="openai")
-        model = right.text_input("Model, as calls name it", placeholder=f"gpt-4o, or {ALL_MODELS} for all")
-    unit: Unit = (
-        left.segmented_control("Per", get_args(Unit), default="1M tokens", required=True) or "1M tokens"
+        model = right.text_input(
+            "Model, as calls name it", placeholder=f"gpt-4o, my-deploy-*, or {ALL_MODELS} for all"
+        )
+    kind = left.segmented_control(
+        "Per", [*UNIT_WORDS.values(), _DISCOUNT], default="1M tokens", required=True
     )
+    unit: Unit = next((unit for unit, words in UNIT_WORDS.items() if words == kind), "1M tokens")
     begin = right.date_input(
         "From the beginning of", page.days.first, help="Calls before that day keep their price."
     )
-    amounts = st.columns(3, gap="medium")
-    input_usd = amounts[0].text_input("Input, USD" if unit == "1M tokens" else "USD", placeholder="0.15")
-    cached_usd = output_usd = ""
-    if unit == "1M tokens":
-        cached_usd = amounts[1].text_input("Cached input, USD", placeholder="as input")
-        output_usd = amounts[2].text_input("Output, USD", placeholder="0.60")
+    given = _amounts(unit, is_discount=kind == _DISCOUNT)
     left, right = st.columns(2, gap="medium")
     reference = left.text_input("Source", placeholder="a contract or a link", max_chars=200)
     note = right.text_input("Note", placeholder="optional", max_chars=200)
@@ -106,9 +105,7 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
                 source=source,
                 model=model or "",
                 unit=unit,
-                input_usd=input_usd,
-                cached_input_usd=cached_usd,
-                output_usd=output_usd,
+                **given,
                 client_id=client_id,
                 effective_from=_moment(page, begin, client_id),
             )
@@ -134,11 +131,51 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
         _show_draft(page, draft, owners)
 
 
+def _amounts(unit: Unit, *, is_discount: bool) -> dict[str, Any]:
+    """The fields of the amounts: the usual ones in sight, others behind an expander."""
+    columns = st.columns(3, gap="medium")
+    given: dict[str, Any] = {}
+    more: dict[str, str] = {}
+    if is_discount:
+        given["discount_percent"] = columns[0].text_input(
+            "Percent off",
+            placeholder="20",
+            help="Of the whole public price, fees included. -10 is a surcharge.",
+        )
+    elif unit == "1M tokens":
+        given["input_usd"] = columns[0].text_input("Input, USD", placeholder="0.15")
+        more["cached_input_usd"] = columns[1].text_input("Cached input, USD", placeholder="as input")
+        given["output_usd"] = columns[2].text_input("Output, USD", placeholder="0.60")
+    else:
+        given["input_usd"] = columns[0].text_input("USD", placeholder="0.006")
+    with st.expander("Other kinds, tiers and long prompts"):
+        columns = st.columns(3, gap="medium")
+        fields = [("service_tier", "Service tier", "the ordinary one", given)]
+        if not is_discount:
+            if unit == "1M tokens":
+                fields.append(("above_prompt_tokens", "For prompts above, tokens", "of any length", given))
+                fields += [
+                    (name, f"{NAMES[name].capitalize()}, USD", "not covered", more)
+                    for name in TOKEN_PRICES
+                    if name != "cached_input_usd"
+                ]
+            fields += [
+                (name, f"{NAMES[name].capitalize()}, USD per 1,000", "not covered", more) for name in FEES
+            ]
+        for index, (name, label, placeholder, where) in enumerate(fields):
+            where[name] = columns[index % 3].text_input(label, placeholder=placeholder, key=f"price {name}")
+        st.caption(
+            "A call that uses what has no price here is estimated, or unpriced where that would be far off: "
+            "it never costs what text does without a word."
+        )
+    return given | {"more_usd": more}
+
+
 def _show_draft(page: Page, draft: _Draft, owners: dict[str, UUID | None]) -> None:
     """The draft, its effect, and the button that saves it."""
     price = draft.price
     st.divider()
-    st.markdown(f"**{escaped(_words(price))}**")
+    st.markdown(f"**{escaped(in_words(price))}**")
     _show_effect(page, price, draft.effect)
     if st.button("Save this price", type="primary", icon=":material/save:"):
         owner = None if price.client_id is None else UUID(price.client_id)
@@ -150,7 +187,7 @@ def _show_draft(page: Page, draft: _Draft, owners: dict[str, UUID | None]) -> No
             show_refusal(error)
             return
         forget(_Draft)
-        _done(f"Saved: {_words(price)}.")
+        _done(f"Saved: {in_words(price)}.")
 
 
 def _show_effect(page: Page, price: ListedPrice, effect: Repricing) -> None:
@@ -169,7 +206,7 @@ def _show_effect(page: Page, price: ListedPrice, effect: Repricing) -> None:
 
 def _end(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
     open_ended = {
-        f"{_words(entry.price)}": entry
+        f"{in_words(entry.price)}": entry
         for entry, state in states(book.entries, page.now)
         if state == "In force" and _owner(entry) in owners.values()
     }
@@ -207,14 +244,3 @@ def _owner(entry: Entry) -> UUID | None:
 def _moment(page: Page, day: date, client_id: UUID | None) -> datetime:
     """The start of the day: in the client's time zone, or in UTC for the installation."""
     return datetime.combine(day, time.min, ZoneInfo(page.client.timezone if client_id else "UTC"))
-
-
-def _words(price: ListedPrice) -> str:
-    amounts = [f"{exact(price.input_usd)} {'input' if price.unit == '1M tokens' else ''}".strip()]
-    if price.cached_input_usd is not None:
-        amounts.append(f"{exact(price.cached_input_usd)} cached input")
-    if price.unit == "1M tokens":
-        amounts.append(f"{exact(price.output_usd)} output")
-    begins = f", from {formatting.day(price.effective_from)}" if price.effective_from else ""
-    whom = "all clients" if price.client_id is None else "this client"
-    return f"{price.source} {price.model}: {', '.join(amounts)} per {price.unit}{begins}, for {whom}"

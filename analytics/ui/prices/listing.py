@@ -11,6 +11,7 @@ from analytics import charts, formatting
 from analytics.errors import InvalidInput
 from analytics.pricing.editing import PriceBook, Quote, UsedModel, load_price_book
 from analytics.pricing.stored import Entry
+from analytics.pricing.words import UNIT_WORDS, other_kinds, percent_off
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.messages import escaped
@@ -96,15 +97,16 @@ def show_price_list(page: Page, reading: Reading[PriceBook]) -> None:
             st.caption("No own prices; the public list applies.")
         st.caption(
             "Client prices win over installation prices, and both over the public list. *\\** stands for all "
-            "models of a provider. Old prices are kept."
+            "models of a provider, or for any text in a name. Old prices are kept."
         )
 
 
 def states(entries: Sequence[Entry], now: datetime) -> list[tuple[Entry, str]]:
     """Each entry with its state. Of several for one model, the one that began last is in force."""
-    latest: dict[tuple[str | None, str, str], Entry] = {}
+    latest: dict[tuple[object, ...], Entry] = {}
     for entry in entries:
-        key = (entry.price.client_id, entry.price.source, entry.price.model)
+        price = entry.price
+        key = (price.client_id, price.source, price.model, price.service_tier, price.above_prompt_tokens)
         # Entries for one model are ordered with the last one first.
         if entry.price.holds_at(now):
             latest.setdefault(key, entry)
@@ -126,7 +128,7 @@ def _used_row(used: UsedModel) -> dict[str, Any]:
         "Provider": charts.source_name(used.source),
         "Model": used.model or formatting.NO_MODEL,
         **_amounts(used.quote, "Input", "Output"),
-        "per": None if used.quote is None else used.quote.unit,
+        "per": None if used.quote is None else UNIT_WORDS[used.quote.unit],
         "Price list": "No price" if used.quote is None else _LISTS.get(used.quote.list_name, "Public"),
         "Ours / public": _ratio(used),
         **_amounts(used.public, "Public input", "Public output"),
@@ -163,10 +165,14 @@ def _entry_row(entry: Entry, state: str | None, page: Page) -> dict[str, Any]:
         "List": _LISTS["installation" if price.client_id is None else "client"],
         "Provider": charts.source_name(price.source),
         "Model": price.model,
-        "Input": price.input_usd,
+        "Tier": price.service_tier,
+        "Prompts above": price.above_prompt_tokens,
+        "Discount": None if price.discount_percent is None else percent_off(price.discount_percent),
+        "Input": None if price.discount_percent is not None else price.input_usd,
         "Cached input": price.cached_input_usd,
-        "Output": None if price.unit == "minute" else price.output_usd,
-        "per": price.unit,
+        "Output": price.output_usd if price.unit == "1M tokens" and price.discount_percent is None else None,
+        "Other kinds": other_kinds(price) or None,
+        "per": None if price.discount_percent is not None else UNIT_WORDS[price.unit],
         "State": state,
         "From": _moment(price.effective_from, "always"),
         "Until": _moment(price.effective_until, "further notice"),

@@ -9,6 +9,7 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from analytics import formatting
+from analytics.pricing.words import exact
 from analytics.ui.parts.tables import harmless, marked_bounds, show_table
 
 MAX_ROWS = 12  # in sight
@@ -21,14 +22,11 @@ _HIDE_WHEN_EMPTY = (
     "State",
     "Cached input",
     "Ours / public",
+    "Tier",
+    "Prompts above",
+    "Discount",
+    "Other kinds",
 )
-
-
-def exact(amount: Decimal) -> str:
-    """`$0.15`, `$0.0375`: a price with all its digits, and never fewer than the cents."""
-    text = f"{amount.normalize():f}"
-    whole, _, digits = text.partition(".")
-    return f"${int(whole):,}.{digits:0<2}"
 
 
 def price_table(
