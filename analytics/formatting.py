@@ -152,6 +152,14 @@ def share(part: Decimal | int | float, whole: Decimal | int | float) -> str:
     return f"{percent:.1f}%"
 
 
+def duration(milliseconds: Decimal) -> str:
+    """`3 ms`, `840 ms`, `1.24 s`, `75.0 s`, `3,600 s`."""
+    if milliseconds < Decimal("999.5"):
+        return f"{milliseconds:.0f}{NO_BREAK_SPACE}ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:,.{max(0, 2 - max(0, seconds.adjusted()))}f}{NO_BREAK_SPACE}s"
+
+
 def age(moment: datetime, now: datetime) -> str:
     """`12 s ago`, `3 min ago`, `2 h ago`, `5 days ago`."""
     seconds = max(0, int((now - moment) / timedelta(seconds=1)))

@@ -1,4 +1,4 @@
-"""Providers and models: two periods side by side, when they were used, and what others would have cost."""
+"""Providers and models: two periods side by side, their use by hour, tag and outcome, and other prices."""
 
 import streamlit as st
 
@@ -24,3 +24,6 @@ if is_used:
         ui.show_usage_by_hour(page, calls.by_hour)
     with operations:
         ui.show_usage_by_operation(page, calls.by_operation)
+    facts = ui.read_call_facts(page)
+    ui.show_usage_by_tag(page, facts)
+    ui.show_answers(page, facts)

@@ -156,3 +156,13 @@ def test_plural() -> None:
     space = formatting.NO_BREAK_SPACE
     assert formatting.plural(1, "request") == f"1{space}request"
     assert formatting.plural(2_345, "request") == f"2,345{space}requests"
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [("0", "0 ms"), ("3.4", "3 ms"), ("42", "42 ms"), ("840.4", "840 ms"),
+     ("999.4", "999 ms"), ("999.5", "1.00 s"), ("1240", "1.24 s"), ("75000", "75.0 s"),
+     ("3600000", "3,600 s")],
+)  # fmt: skip
+def test_seconds_have_three_digits(milliseconds: str, text: str) -> None:
+    assert formatting.duration(Decimal(milliseconds)).replace("\N{NO-BREAK SPACE}", " ") == text

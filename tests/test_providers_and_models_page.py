@@ -1,13 +1,13 @@
 """Providers and models under AppTest: numbers that add up, links, states with nothing to show."""
 
 import re
-import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg.types.json import Jsonb
 from streamlit.testing.v1 import AppTest
 
 from analytics.database import Database
@@ -341,13 +341,121 @@ def test_a_models_name_is_no_markdown(database: Database, client_id: UUID) -> No
     assert cell.replace("\\", "").replace("\N{WORD JOINER}", "").endswith(f":small[:gray[{name}]]")
 
 
-def test_days_that_are_over_are_kept_behind_the_page(database: Database, client_id: UUID) -> None:
+def tagged(database: Database, client_id: UUID, **tags: str) -> int:
+    """The id of a set of tags."""
+    with database.transaction() as connection:
+        found = connection.execute("select intern_tags(%s, %s)", [client_id, Jsonb(tags)]).fetchone()
+    return int(found[0]) if found else 0
+
+
+def test_usage_by_tag_adds_up_to_all_usage(database: Database, client_id: UUID) -> None:
+    search, chat = (tagged(database, client_id, feature=name, team="core") for name in ("search", "=chat"))
+    for tag_set_id, columns in (
+        (search, {}),
+        (search, {"cost_usd": Decimal(0), "cost_basis": "unpriced"}),
+        (chat, {"cost_usd": Decimal(1)}),
+        (0, {}),
+        (None, {}),
+    ):
+        use(database, client_id, date(2026, 3, 5), tag_set_id=tag_set_id, **columns)
+    page = open_march(tag="feature")
+
+    assert page.selectbox(key="tag").value == "feature"
+    assert set(page.selectbox(key="tag").options) == {"feature", "team"}
+    shown = page.dataframe[0].value
+    assert shown["Value"].tolist() == [
+        *("search", "\N{WORD JOINER}=chat", "(without this tag)", "(other: too many tags to keep apart)")
+    ]
+    assert shown["Tokens"].tolist() == [460, 230, 230, 230]
+    assert shown["Requests"].tolist() == [2, 1, 1, 1]
+    assert shown["No price"].tolist() == [1, 0, 0, 0]
+    text = text_of(page).replace("\\", "")
+    assert f"together 5{BLANK}calls, 1,150{BLANK}tokens and ≥{BLANK}$1.03, which is all usage" in text
+
+    by_cost = open_march(tag="feature", show="Cost").dataframe[0].value
+    assert by_cost["Value"].tolist()[0] == "\N{WORD JOINER}=chat"
+    assert by_cost["Share"].sum() == pytest.approx(100)
+
+    page.selectbox(key="tag").set_value("team").run()
+    assert page.query_params["tag"] == "team"
+    assert page.dataframe[0].value["Tokens"].tolist() == [690, 230, 230]
+
+
+def test_keys_and_values_of_tags_are_anybodys_text(database: Database, client_id: UUID) -> None:
+    key = "**k** <b> $a$ '; drop table usage_logs; --"
+    use(database, client_id, date(2026, 3, 5), tag_set_id=tagged(database, client_id, **{key: "<b>[x](y)"}))
+    page = open_march()
+    assert page.selectbox(key="tag").value == key
+    assert page.dataframe[0].value["Value"].tolist() == ["<b>[x](y)"]
+
+    for unknown in (key + "x", "%_", "🦆"):
+        page = open_march(tag=unknown)
+        assert page.dataframe[0].value["Value"].tolist() == ["(without this tag)"]
+        assert "No call of these days has the tag" in text_of(page)
+    for refused in ("x" * 201, "a\0b"):
+        page = open_march(tag=refused)
+        assert "tag must be the key of a tag" in page.error[0].value.replace("\\", "").lower()
+
+
+def test_tags_that_are_phones_are_masked(database: Database, client_id: UUID) -> None:
+    phone = "5511987654321"
+    use(
+        *(database, client_id, date(2026, 3, 5)),
+        tag_set_id=tagged(database, client_id, **{"user": phone, phone: "x"}),
+    )
+    page = open_march()
+    assert page.selectbox(key="tag").options == ["user"]
+    assert page.dataframe[0].value["Value"].tolist() == ["•••• 4321"]
+
+    page = open_march(tag=phone)
+    assert page.dataframe[0].value["Value"].tolist() == ["(without this tag)"]
+
+
+def test_many_values_of_a_tag_are_summed_up_from_a_thousand_on(database: Database, client_id: UUID) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into tag_sets (client_id, id, tags) select %s, n, jsonb_build_object('id', n::text)"
+            " from generate_series(1, 1002) as n",
+            [client_id],
+        )
+        connection.execute(
+            "insert into usage_logs (client_id, source, total_tokens, cost_usd, tag_set_id, created_at)"
+            " select client_id, 'openai', (tags ->> 'id')::integer, 1, id, '2026-03-05' from tag_sets"
+        )
+    shown = open_march().dataframe[0].value
+    assert len(shown) == 1001
+    assert shown["Value"].tolist()[-1] == f"(2{BLANK}more values)"
+    assert shown["Tokens"].tolist()[-1] == 1 + 2
+    assert shown["Tokens"].sum() == 1002 * 1003 // 2
+
+
+def test_calls_without_tags_say_how_to_tag(database: Database, client_id: UUID) -> None:
     use(database, client_id, date(2026, 3, 5))
-    database.fold()
-    open_march()
-    kept: list[Any] = []
-    deadline = time.monotonic() + 20
-    while not kept and time.monotonic() < deadline:
-        with database.transaction() as connection:
-            kept = connection.execute("select usage_date from usage_hourly_days").fetchall()
-    assert kept == [(date(2026, 3, 5),)]
+    page = open_march()
+    assert "No call of these days has tags." in text_of(page)
+    assert "usage_context(tags=" in text_of(page)
+
+
+def test_outcomes_and_latency_of_each_model(database: Database, client_id: UUID) -> None:
+    for outcome, latency in (("ok", 100), ("ok", 100), ("error", 9000), ("cut", None), (None, 2000)):
+        use(database, client_id, date(2026, 3, 5), outcome=outcome, latency_ms=latency)
+    use(database, client_id, date(2026, 3, 5), model=None, source="groq", outcome="ok")
+    page = open_march()
+
+    assert page.table[-1].value.columns.tolist() == [
+        *("Model", "Requests", "Answered", "Failed", "Cut off", "Not told", "p50", "p95")
+    ]
+    total, gpt, groq = table(page, -1)
+    assert total == ["Total", "6", "3 | 50.0%", "1 | 16.7%", "1 | 16.7%", "1 | 16.7%", "—", "—"]
+    assert gpt[:6] == ["gpt-4 | OpenAI", "5", "2 | 40.0%", "1 | 20.0%", "1 | 20.0%", "1 | 20.0%"]
+    # The error's nine seconds are no answer's.
+    [p50, p95] = [float(cell.split()[0]) for cell in gpt[6:]]
+    assert (gpt[6].split()[1], gpt[7].split()[1]) == ("ms", "s")
+    assert p50 == pytest.approx(100, rel=0.02)
+    assert p95 == pytest.approx(2, rel=0.02)
+    assert groq == ["(no model) | Groq", "1", "1 | 100.0%", "—", "—", "—", "—", "—"]
+
+
+def test_that_no_call_says_how_it_ended_is_told(database: Database, client_id: UUID) -> None:
+    use(database, client_id, date(2026, 3, 5))
+    assert "No call of these days says how it ended" in text_of(open_march())

@@ -21,6 +21,15 @@ from analytics.queries.conversations import (
     found_conversations,
 )
 from analytics.queries.costs import known_costs, partly_known
+from analytics.queries.facts import (
+    LATENCY,
+    OUTCOMES,
+    TAG_KEYS,
+    USAGE_BY_TAG,
+    CallFacts,
+    call_facts,
+    usage_by_tag,
+)
 from analytics.queries.health import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS
 from analytics.queries.live import CALLS_SINCE, LIVE_CALLS, USAGE_BY_MINUTE, live_usage
 from analytics.queries.models import (
@@ -64,21 +73,26 @@ __all__ = [
     "DAILY_USAGE",
     "EVOLUTION_WEEKS",
     "FIELDS_NOT_UNDERSTOOD",
+    "LATENCY",
     "LIVE_CALLS",
     "MANY_PENDING",
     "MONTHLY_SUMMARY",
+    "OUTCOMES",
     "PERIOD_DAYS",
     "SUM_DIFFERENCES",
+    "TAG_KEYS",
     "TOP_CONVERSATIONS",
     "UNKNOWN_COST",
     "USAGE_BY_CONVERSATION",
     "USAGE_BY_MINUTE",
     "USAGE_BY_MODEL",
+    "USAGE_BY_TAG",
     "USAGE_COMPARISON",
     "USAGE_GAPS",
     "USAGE_OVER_TIME",
     "USAGE_SUMMARY",
     "WEEKLY_EVOLUTION",
+    "CallFacts",
     "CallSums",
     "Change",
     "ComparedDays",
@@ -91,6 +105,7 @@ __all__ = [
     "Timeline",
     "Unit",
     "by_amount",
+    "call_facts",
     "call_sums",
     "conversation_timeline",
     "found_conversations",
@@ -101,6 +116,7 @@ __all__ = [
     "partly_known",
     "total_change",
     "usage_by_client",
+    "usage_by_tag",
     "usage_comparison",
     "usage_over_time",
 ]

@@ -99,7 +99,7 @@ CALL_SUMS = SqlFunction(
         "total_cost": "object",
     },
 )
-"""Sums that need each call: one row per `kind` and its keys, see CallSums."""
+"""Sums in several ways: one row per `kind` and its keys, see CallSums."""
 _KEYS = ("kind", "source", "model", "weekday", "hour", "operation")
 
 
@@ -156,7 +156,7 @@ def usage_over_time(database: Database, client_id: UUID, days: Days, grain: Grai
 
 @dataclass(frozen=True, kw_only=True)
 class CallSums:
-    """What only the calls themselves know, summed; money in Decimal (USD), counts and tokens int64."""
+    """Usage by parts, hours and operations; money in Decimal (USD), counts and tokens int64."""
 
     parts: "pd.DataFrame"
     """One row per (source, model, operation): source str · model, operation str or None · request_count,

@@ -49,14 +49,17 @@ from analytics.ui.prices.listing import (
 )
 from analytics.ui.prices.repricing import show_repricing
 from analytics.ui.prices.switch import show_list_switch
+from analytics.ui.providers.answers import show_answers
 from analytics.ui.providers.compared_days import choose_compared_days
 from analytics.ui.providers.comparison import read_comparison, show_comparison
 from analytics.ui.providers.patterns import (
+    read_call_facts,
     read_call_sums,
     show_usage_by_hour,
     show_usage_by_operation,
     show_usage_over_time,
 )
+from analytics.ui.providers.tags import show_usage_by_tag
 from analytics.ui.providers.what_if import show_what_if
 
 __all__ = [
@@ -68,6 +71,7 @@ __all__ = [
     "choose_conversations",
     "conversation_in_link",
     "follow_calls",
+    "read_call_facts",
     "read_call_sums",
     "read_client_checks",
     "read_clients",
@@ -75,6 +79,7 @@ __all__ = [
     "read_installation_checks",
     "read_overview",
     "read_prices",
+    "show_answers",
     "show_checks",
     "show_clients",
     "show_clients_total",
@@ -103,6 +108,7 @@ __all__ = [
     "show_unpriced_models",
     "show_usage_by_hour",
     "show_usage_by_operation",
+    "show_usage_by_tag",
     "show_usage_over_time",
     "show_used_models",
     "show_weekly_evolution",

@@ -6,7 +6,7 @@ import streamlit as st
 from analytics import charts, formatting, queries
 from analytics.days import Days
 from analytics.errors import InvalidInput
-from analytics.queries import CallSums, Grain, Unit
+from analytics.queries import CallFacts, CallSums, Grain, Unit
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped, with_dollars
@@ -45,6 +45,11 @@ def read_call_sums(page: Page) -> CallSums:
     return page.read(queries.call_sums, page.days).value
 
 
+def read_call_facts(page: Page) -> CallFacts:
+    """Outcomes, latencies and keys of tags."""
+    return page.read(queries.call_facts, page.days).value
+
+
 def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
     """A heatmap of hours by weekday, in the client's time zone."""
     with st.container(border=True, height="stretch"):
@@ -76,7 +81,7 @@ def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
             )
         st.caption(
             "Transcriptions and OpenTelemetry spans log their operation. For other calls pass "
-            '`metadata={"operation": "chat"}`.'
+            '`operation="chat"`.'
         )
 
 
