@@ -57,6 +57,22 @@ create table conversations (client_id uuid, id uuid, phone varchar, name varchar
 """
 
 
+# Bytes of each call.
+SPACE = """
+    select
+        pg_table_size('usage_logs') / calls.number,
+        pg_indexes_size('usage_logs') / calls.number,
+        (
+            select sum(pg_total_relation_size(oid))
+            from pg_class
+            where
+                relnamespace = 'public'::regnamespace and relkind = 'r'
+                and (relname ~ '^usage_.*_rollup$' or relname in ('tag_sets', 'usage_pending'))
+        ) / calls.number
+    from (select count(*)::double precision as number from usage_logs) as calls
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReadingTimes:
     """Medians in milliseconds, and how much there was to count."""
@@ -69,8 +85,13 @@ class ReadingTimes:
     top_pending: float
     top_duckdb: float
     hours: float
-    """What only the calls know (by hour, operation and parts): of days that are kept, the last one not."""
-    hours_from_calls: float
+    """By hour, operation and parts of tokens, of HOURS_DAYS days."""
+    table_bytes: float
+    """A call's in usage_logs, ..."""
+    index_bytes: float
+    """... in its indexes, ..."""
+    sums_bytes: float
+    """... and its part of all that keeps sums, with their indexes."""
     # Of the largest client's last 30 days.
     conversations: int
     conversation_days: int
@@ -125,6 +146,8 @@ def measure_reading(
         assert size is not None
 
         hours = _measure_hours(database, rounds)
+        space = connection.execute(SPACE).fetchone()
+        assert space is not None
 
         add_pending(connection, PENDING_ROWS)
         expected = _comparable(ask_directly(*QUESTIONS), is_ours=False)
@@ -136,7 +159,16 @@ def measure_reading(
             },
             rounds,
         )
-    return ReadingTimes(**folded, **pending, **hours, conversations=size[0], conversation_days=size[1])
+    return ReadingTimes(
+        **folded,
+        **pending,
+        **hours,
+        table_bytes=space[0],
+        index_bytes=space[1],
+        sums_bytes=space[2],
+        conversations=size[0],
+        conversation_days=size[1],
+    )
 
 
 def _measure_hours(database: Database, rounds: int) -> dict[str, float]:

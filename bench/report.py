@@ -31,8 +31,9 @@ def reading_table(readings: Sequence[Reading]) -> str:
     """Milliseconds, and in brackets how many times slower than the rollups the calls themselves are."""
     lines = [
         f"| calls | **ours** | {PENDING_ROWS:,} rows pending | `usage_logs` directly | DuckDB "
-        "| top 20 alone: **ours** | pending | DuckDB | hours: **ours** | from the calls |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| top 20 alone: **ours** | pending | DuckDB | hours: **ours** "
+        "| bytes a call: table | indexes | sums |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for reading in readings:
         times = reading.times
@@ -46,13 +47,12 @@ def reading_table(readings: Sequence[Reading]) -> str:
             f"{times.top_pending:,.0f}",
             f"{times.top_duckdb:,.0f}",
             f"**{times.hours:,.0f}**",
-            f"{times.hours_from_calls:,.0f} ({_times(times.hours_from_calls, times.hours)})",
+            *(f"{size:,.0f}" for size in (times.table_bytes, times.index_bytes, times.sums_bytes)),
         )
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        "Hours: use by hour, operation and parts of tokens in 30 days, all kept but the last. In the",
-        "client's last 30 days there are:",
+        "Hours: use by hour, operation and parts of tokens in 30 days. In the client's last 30 days are:",
         "",
     ]
     lines += [
