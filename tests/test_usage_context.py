@@ -109,3 +109,16 @@ def test_a_generator_that_is_closed_elsewhere_is_no_error() -> None:
     contextvars.copy_context().run(generator.close)
 
     assert current_context() == UsageContext()
+
+
+def test_tags_add_up_and_the_inner_value_of_a_key_counts() -> None:
+    with usage_context(client_id=ACME, tags={"feature": "search", "team": "growth"}):
+        with usage_context(conversation_id="invoice", tags={"feature": "chat", "step": 2}):
+            assert current_context().tags == {"feature": "chat", "team": "growth", "step": 2}
+        assert current_context().tags == {"feature": "search", "team": "growth"}
+        with usage_context(conversation_id="delivery"):
+            assert current_context().tags == {"feature": "search", "team": "growth"}
+        # A tag may name one of its people.
+        with usage_context(client_id=GLOBEX, tags={"step": 3}):
+            assert current_context().tags == {"step": 3}
+    assert current_context().tags is None

@@ -38,8 +38,8 @@ def usage_context(
     """Says, for the calls within a `with` block, whose they are, and tags them.
 
     A block takes what it leaves out from the block around it, unless that is about somebody else: another
-    client's conversation, or another conversation's phone, is never taken over. Tags add to those of the
-    block around it; of a key that both have the inner value counts. It reaches into the asyncio
+    client's conversation or tags, or another conversation's phone, are never taken over. Tags add to those of
+    the block around it; of a key that both have the inner value counts. It reaches into the asyncio
     tasks that are started within it; a thread begins without, unless contextvars.copy_context() runs it.
     """
     return _Block(UsageContext(client_id=client_id, conversation_id=conversation_id, phone=phone, tags=tags))
@@ -67,17 +67,22 @@ class _Block:
 
 def within(outer: UsageContext, given: UsageContext) -> UsageContext:
     """The context of a block with `given` inside a block with `outer`."""
-    tags = given.tags if outer.tags is None else {**outer.tags, **(given.tags or {})}
     if _differ(outer.client_id, given.client_id):
         outer = NO_CONTEXT
     if _differ(outer.conversation_id, given.conversation_id):
-        outer = UsageContext(client_id=outer.client_id)
+        outer = UsageContext(client_id=outer.client_id, tags=outer.tags)
     return UsageContext(
         client_id=outer.client_id if given.client_id is None else given.client_id,
         conversation_id=outer.conversation_id if given.conversation_id is None else given.conversation_id,
         phone=outer.phone if given.phone is None else given.phone,
-        tags=tags,
+        tags=_together(outer.tags, given.tags),
     )
+
+
+def _together(outer: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if not outer or not isinstance(given, Mapping):  # what is none is refused with the call
+        return given or outer
+    return {**outer, **given}
 
 
 def _differ(outer: UUID | str | None, given: UUID | str | None) -> bool:
