@@ -1,7 +1,7 @@
 """Every advisory lock of the project, those of the database's functions included.
 
-CORRECTIONS, IMPORTS and TIMEZONE are a lock per client: the number is hashed with the client's id. All end
-with their transaction. Whoever takes several takes TIMEZONE before ROLLUPS.
+CORRECTIONS, IMPORTS, SPANS and TIMEZONE are a lock per client: the number is hashed with the client's id. All
+end with their transaction. Whoever takes several takes TIMEZONE before ROLLUPS, and IMPORTS before SPANS.
 """
 
 MIGRATIONS = 7500
@@ -18,3 +18,5 @@ IMPORTS = 7512
 """Whoever stores a batch of an import: in two orders of the same rows two could deadlock."""
 CORRECTIONS = 7514
 """Whoever corrects costs or undoes a correction."""
+SPANS = 7515
+"""Whoever stores calls that came from spans: of two who tell of one call, the later one finds it."""

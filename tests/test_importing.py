@@ -184,14 +184,15 @@ def test_whisper_is_priced_by_its_duration(database: Database, log: Path, client
 
     load(database, log, client_id)
 
-    without, by_duration = stored(database, "cost_usd, cost_basis, metadata")
+    without, by_duration = stored(database, "cost_usd, cost_basis, metadata, duration_seconds")
     assert without[:2] == (Decimal(0), "unpriced")
     reason = "the usage has neither token counts nor seconds"
     assert without[2] == {"usage_missing": reason, "price": {"reason": reason}}
     assert by_duration == (
         Decimal("0.009"),
         "priced",
-        {"duration_seconds": 90, "price": {"list": "installation", "model": "whisper-1"}},
+        {"price": {"list": "installation", "model": "whisper-1"}},
+        90,
     )
 
 

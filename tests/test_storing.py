@@ -3,16 +3,22 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import count, pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
 
-from analytics.calls.row import Row, conversation_uuid, line_of
+from analytics.calls.merge import FACTS
+from analytics.calls.row import NO_FACTS, Row, conversation_uuid, line_of
 from analytics.calls.store import Stored, store_lines, store_new_lines
 from analytics.database import Database
 from analytics.errors import DataRefused
+from tests.naive import wrong_sums
 
 Store = Callable[["psycopg.Connection[Any]", list[str]], Stored]
 
@@ -30,8 +36,12 @@ def line(client_id: UUID | None, number: int, **values: Any) -> str:
         cost_usd=Decimal("0.0015"),
         cost_basis="priced",
         metadata={"note": "a\tb\\c"},
+        details={},
+        duration_seconds=None,
+        facts=NO_FACTS,
         source="openai",
         model="gpt-4",
+        tags=None,
         client_id=str(client_id) if client_id else None,
         conversation_id=None,
         phone=None,
@@ -73,7 +83,7 @@ def test_new_calls_and_their_conversations_are_stored(database: Database, acme: 
     )
 
     assert (stored.stored, stored.unpriced, list(stored.known_before)) == (4, 1, [])
-    assert stored.unknown_clients == []
+    assert not stored.unknown_clients
     rows = select(database, "select id, client_id, phone, model, metadata from usage_logs order by id")
     assert [(call_id.int, *rest) for call_id, *rest in rows] == [
         (1, acme, "5511", "gpt-4", {"note": "a\tb\\c"}),
@@ -130,3 +140,216 @@ def test_the_other_way_passes_over_them(database: Database, acme: UUID) -> None:
 def test_no_lines_store_nothing(database: Database, store: Store) -> None:
     assert store_all(database, store, []).stored == 0
     assert numbers(database) == []
+
+
+# What comes again.
+
+MISSING = {"usage_missing": "the response has no usage"}
+
+
+def usage(tokens: int, **values: Any) -> dict[str, Any]:
+    """The values of a call with so many completion tokens, at 1 USD each."""
+    return {
+        "completion_tokens": tokens,
+        "total_tokens": 10 + tokens,
+        "cost_usd": Decimal(tokens),
+        "metadata": {"price": {"list": "public", "for": str(tokens)}},
+        **values,
+    }
+
+
+def without_usage(**values: Any) -> dict[str, Any]:
+    return {
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "total_tokens": 0,
+        "cost_usd": Decimal(0),
+        "cost_basis": "unpriced",
+        "metadata": {**MISSING, "price": {"reason": "the response has no usage"}},
+        **values,
+    }
+
+
+def rows(database: Database, columns: str = "completion_tokens, cost_usd, cost_basis, metadata") -> Any:
+    return select(database, f"select {columns} from usage_logs order by created_at, id")  # noqa: S608
+
+
+def right_sums(database: Database) -> bool:
+    with database.transaction() as connection:
+        return not wrong_sums(connection)
+
+
+def versions(database: Database) -> Any:
+    return select(
+        database,
+        "select (select array_agg(xmin::text || ctid::text order by id) from usage_logs), "
+        "(select count(*) from usage_pending)",
+    )
+
+
+def test_usage_after_none_updates_the_call_and_less_never_replaces_more(
+    database: Database, acme: UUID
+) -> None:
+    first = line(acme, 1, **without_usage())
+    later = line(acme, 1, **usage(20, created_at=datetime(2026, 3, 19, tzinfo=UTC)))
+    store_all(database, store_new_lines, [first])
+
+    grown = store_all(database, store_lines, [later])
+
+    assert (grown.stored, list(grown.known_before), list(grown.updated)) == (0, [UUID(int=1)], [UUID(int=1)])
+    [row] = rows(database, "completion_tokens, cost_usd, cost_basis, metadata, created_at")
+    assert row == (
+        *(20, Decimal(20), "priced", {"price": {"list": "public", "for": "20"}}),
+        datetime(2026, 3, 18, 12, tzinfo=UTC),
+    )
+    assert right_sums(database)
+
+    before = versions(database)
+    for repeat in (first, later, line(acme, 1, **usage(19))):
+        again = store_all(database, store_lines, [repeat])
+        assert (again.stored, list(again.known_before), list(again.updated)) == (0, [UUID(int=1)], [])
+    assert versions(database) == before
+
+
+def test_what_the_fuller_one_does_not_know_comes_from_the_others(database: Database, acme: UUID) -> None:
+    store_all(
+        database,
+        store_lines,
+        [
+            line(
+                acme,
+                1,
+                **usage(20, details={"cached_tokens": 5}, duration_seconds=Decimal("1.5")),
+                **named(acme, "ticket 12"),
+            )
+        ],
+    )
+
+    poorer = line(
+        acme,
+        1,
+        **usage(7, details={"reasoning_tokens": 3}, model="gpt-4-turbo", phone="5511", tags={"team": "a"}),
+        facts=NO_FACTS._replace(latency_ms=70, stated_cost_usd=Decimal(3), operation="chat", outcome="ok"),
+    )
+    filled = store_all(database, store_lines, [poorer])
+
+    assert list(filled.updated) == [UUID(int=1)]
+    columns = (
+        "completion_tokens, cost_usd, cached_tokens, reasoning_tokens, duration_seconds, model, phone, "
+        "latency_ms, stated_cost_usd, operation, outcome, (select tags from tag_sets where id = tag_set_id)"
+    )
+    assert rows(database, columns) == [
+        # Parts of another count of tokens are not parts of this one.
+        (
+            20,
+            Decimal(20),
+            5,
+            None,
+            Decimal("1.5"),
+            "gpt-4",
+            "5511",
+            70,
+            Decimal(3),
+            "chat",
+            "ok",
+            {"team": "a"},
+        )
+    ]
+    assert select(database, "select name, phone from conversations") == [("ticket 12", "5511")]
+    assert right_sums(database)
+
+    before = versions(database)
+    assert not store_all(database, store_lines, [poorer]).updated
+    assert versions(database) == before
+
+
+def test_a_corrected_or_given_cost_is_not_lost_by_an_equal_call_that_knows_more(
+    database: Database, acme: UUID
+) -> None:
+    store_all(
+        database,
+        store_lines,
+        [line(acme, 1, **usage(20)), line(acme, 2, **usage(20, cost_usd=Decimal(7), cost_basis="given"))],
+    )
+    with database.transaction() as connection:
+        connection.execute(
+            "with correction as (insert into cost_corrections (client_id, corrected_by, reason, first_date, "
+            "last_date, timezone) values (%(client)s, 'Ada', 'contract', '2026-03-18', '2026-03-18', 'UTC') "
+            "returning id) insert into cost_correction_items (client_id, correction_id, usage_log_id, "
+            "cost_before_usd, cost_after_usd, basis_before, basis_after, had_metadata) "
+            "select %(client)s, id, %(call)s, 20, 5, 'priced', 'priced', true from correction",
+            {"client": acme, "call": UUID(int=1)},
+        )
+        connection.execute("update usage_logs set cost_usd = 5 where id = %s", [UUID(int=1)])
+
+    fuller = usage(20, details={"cached_tokens": 5}, facts=NO_FACTS._replace(latency_ms=70))
+    stored = store_all(database, store_lines, [line(acme, number, **fuller) for number in (1, 2)])
+
+    assert list(stored.updated) == [UUID(int=1), UUID(int=2)]
+    assert rows(database, "cost_usd, cached_tokens, latency_ms") == [(5, 5, 70), (7, 5, 70)]
+    store_all(database, store_lines, [line(acme, number, **usage(30)) for number in (1, 2)])
+    assert rows(database, "cost_usd") == [(30,), (30,)]
+    assert right_sums(database)
+
+
+@st.composite
+def tellings(draw: st.DrawFn) -> dict[str, Any]:
+    """What somebody tells of one call: more or less of the same truth."""
+    tokens = draw(st.sampled_from([None, 5, 10, 20]))
+    values = without_usage() if tokens is None else usage(tokens)
+    if tokens and draw(st.booleans()):
+        cost = Decimal(tokens) / 2
+        values |= {
+            "details": {"cached_tokens": 4},
+            "cost_usd": cost,
+            "metadata": {"price": {"for": str(cost)}},
+        }
+    known = NO_FACTS._replace(
+        latency_ms=draw(st.sampled_from([None, 70])),
+        service_tier=draw(st.sampled_from([None, "flex"])),
+        outcome=draw(st.sampled_from([None, "ok"])),
+        stated_cost_usd=draw(st.sampled_from([None, Decimal("0.5")])),
+    )
+    return values | {
+        "facts": known,
+        "model": draw(st.sampled_from([None, "gpt-4"])),
+        "phone": draw(st.sampled_from([None, "5511"])),
+        "tags": draw(st.sampled_from([None, {"team": "a"}])),
+        "metadata": values["metadata"] | draw(st.sampled_from([{}, {"note": "a\tb\\c"}])),
+    }
+
+
+def test_whatever_is_told_of_a_call_in_any_order_and_batches_makes_the_same_row(
+    database: Database, acme: UUID
+) -> None:
+    numbers_of_calls = count(1)
+    columns = sql.SQL(", ").join(
+        map(sql.Identifier, [name for name in FACTS.split(", ") if name != "id"] + ["tag_set_id"])
+    )
+
+    def tell(told: list[dict[str, Any]], ends: set[int]) -> tuple[Any, ...]:
+        number = next(numbers_of_calls)
+        lines = [line(acme, number, **values) for values in told]
+        updated = 0
+        for first, end in pairwise(sorted({0, *ends, len(lines)})):
+            stored = store_all(database, store_lines, lines[first:end])
+            assert stored.stored == (first == 0)
+            updated += len(stored.updated)
+        with database.transaction() as connection:
+            [row] = connection.execute(
+                sql.SQL("select {} from usage_logs where id = %s").format(columns), [UUID(int=number)]
+            ).fetchall()
+        assert updated < len(lines)
+        return row
+
+    @settings(max_examples=60, deadline=None, phases=[Phase.generate, Phase.shrink])
+    @given(st.data())
+    def run(data: st.DataObject) -> None:
+        told = data.draw(st.lists(tellings(), min_size=2, max_size=5))
+        ends = st.sets(st.integers(1, len(told) - 1))
+        one = tell(told, data.draw(ends))
+        other = tell(data.draw(st.permutations(told)), data.draw(ends))
+        assert one == other
+
+    run()
+    assert right_sums(database)

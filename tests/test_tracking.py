@@ -61,7 +61,7 @@ def test_the_guides_call_of_openai(database: Database, acme: UUID) -> None:
 
     stored = row(database)
     assert before <= stored.pop("created_at") <= datetime.now(UTC)
-    assert stored == {
+    assert {name: value for name, value in stored.items() if value is not None} == {
         "client_id": acme,
         "id": call_id,
         "conversation_id": conversation,
@@ -99,8 +99,7 @@ def test_the_guides_transcription_costs_by_its_duration_and_not_by_tokens(
     assert (stored["source"], stored["model"]) == ("whisper", "whisper-1")
     assert (stored["cost_usd"], stored["cost_basis"]) == (Decimal("0.003"), "priced")
     assert (stored["prompt_tokens"], stored["completion_tokens"], stored["total_tokens"]) == (0, 0, 1500)
-    assert stored["metadata"]["duration_seconds"] == 30
-    assert stored["metadata"]["operation"] == "transcription"
+    assert (stored["duration_seconds"], stored["operation"]) == (30, "transcription")
 
 
 def test_what_the_caller_says_of_a_transcription_stays(database: Database, acme: UUID) -> None:
@@ -165,8 +164,7 @@ def test_cached_and_reasoning_tokens_are_counted_once(database: Database, acme: 
     assert (stored["prompt_tokens"], stored["completion_tokens"], stored["total_tokens"]) == (1000, 500, 1500)
     # 200 at 0.15, 800 cached at 0.075 and 500 at 0.60 USD per million, as of March 2026.
     assert stored["cost_usd"] == Decimal("0.00039")
-    assert stored["metadata"]["cached_tokens"] == 800
-    assert stored["metadata"]["reasoning_tokens"] == 300
+    assert (stored["cached_tokens"], stored["reasoning_tokens"]) == (800, 300)
     assert stored["metadata"]["price"]["list"].startswith("genai-prices ")
 
 

@@ -256,7 +256,10 @@ class UsageRecord(BaseModel):
     duration_seconds: float | None = None
     tokens_estimated: bool = False
     cost_usd: float | str | None = Field(None, description="If given, the price lists are not used")
-    id: str | None = Field(None, description="Idempotency key: sent twice, the call is stored once")
+    id: str | None = Field(
+        None,
+        description="Idempotency key: sent twice, the call is stored once; fuller than before, it is updated",
+    )
     created_at: str | None = Field(
         None, description="With a time zone, as 2026-03-18T12:00:00Z; default: now"
     )
@@ -282,7 +285,7 @@ class UsageRecord(BaseModel):
 
 
 class RecordOutcome(BaseModel):
-    status: str = Field(pattern="^(stored|duplicate|rejected)$")
+    status: str = Field(pattern="^(stored|updated|duplicate|rejected)$")
     id: str | None = Field(None, description="Of the row, unless it was rejected")
     reason: str | None = Field(None, description="Why it was rejected")
 

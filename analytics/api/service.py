@@ -16,7 +16,7 @@ from analytics import queries
 from analytics.access.keys import Key, find_key
 from analytics.api.answers import AnalyticsRequest, analytics_json
 from analytics.calls.make import make_call
-from analytics.calls.store import store_bisecting, store_lines
+from analytics.calls.store import Stored, store_bisecting, store_lines
 from analytics.clients import Client, read_client
 from analytics.database import Database, Query
 from analytics.days import Days
@@ -28,7 +28,7 @@ from analytics.pricing.price_list import DEFAULT_PRICES, PriceList
 from analytics.pricing.stored import load_price_list
 from analytics.queries import Period
 
-Status = Literal["stored", "duplicate", "rejected"]
+Status = Literal["stored", "updated", "duplicate", "rejected"]
 
 _MAX_CLIENTS = 10_000
 
@@ -194,7 +194,7 @@ class Service:
                 for number in lines:
                     results[number] = RecordResult(status="rejected", reason=reason)
             else:
-                self._mark_duplicates(results, list(lines), set(stored.known_before))
+                self._mark_repeats(results, list(lines), stored)
             return stored
 
         for numbers, result in store_bisecting(range(len(described)), store):
@@ -204,15 +204,18 @@ class Service:
                 results[numbers[0]] = RecordResult(status="rejected", reason=reason)
         return [results[number] for number in range(len(described))]
 
-    def _mark_duplicates(
-        self, results: dict[int, RecordResult], numbers: Sequence[int], known_before: set[UUID]
-    ) -> None:
-        seen: set[UUID | None] = set()
+    def _mark_repeats(self, results: dict[int, RecordResult], numbers: Sequence[int], stored: Stored) -> None:
+        seen: set[UUID] = set(stored.known_before)
+        updated = set(stored.updated)
         for number in numbers:
-            call_id = results[number].id
-            if call_id in known_before or call_id in seen:
-                results[number] = RecordResult(status="duplicate", id=call_id)
+            line_id = results[number].id
+            assert line_id is not None
+            call_id = stored.row_ids.get(line_id, line_id)
+            status: Status = "stored"
+            if call_id in seen:
+                status = "updated" if call_id in updated else "duplicate"
             seen.add(call_id)
+            results[number] = RecordResult(status=status, id=call_id)
 
     def _prices_in(self, connection: Any) -> PriceList:
         found = connection.execute("select revision::text from price_list").fetchone()

@@ -115,13 +115,12 @@ def make_call(
         extra = {**extra, "tokens_estimated": True}
     if not_understood:
         extra = {**extra, NOT_UNDERSTOOD: dict(not_understood)}
-    if missing is not None:
-        extra = {**extra, USAGE_MISSING: missing}
     if cost_usd is not None:
         amount, basis, price = checked_amount("cost_usd", cost_usd, MAX_COST_USD), "given", _NO_PRICE
     else:
         cost: Cost
         if missing is not None:
+            extra = {**extra, USAGE_MISSING: missing}
             cost = FAILED if facts.outcome in COST_NOTHING else unpriced(missing)
         else:
             cost = prices.cost(

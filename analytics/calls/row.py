@@ -185,10 +185,7 @@ def copy_names(
 
 def row_of(line: str) -> Row:
     """The row of a line from copy_line(), also of one from before calls kept their facts."""
-    fields = [
-        None if field == NULL else _ESCAPED.sub(lambda found: _UNESCAPED[found[1]], field)
-        for field in line.rstrip("\n").split("\t")
-    ]
+    fields = [None if field == NULL else unescaped(field) for field in line.rstrip("\n").split("\t")]
     (call_id, created_at, prompt, completion, total, cost, basis, metadata_text), fields = (
         fields[:8],
         fields[8:],
@@ -234,6 +231,11 @@ def row_of(line: str) -> Row:
 
 
 _OLD_NAMES = 6
+
+
+def unescaped(field: str) -> str:
+    """The text of a field of a line."""
+    return _ESCAPED.sub(lambda found: _UNESCAPED[found[1]], field) if "\\" in field else field
 
 
 def line_of(row: Row) -> str:

@@ -1,15 +1,19 @@
 """Inserts calls into usage_logs, each once, and their conversations.
 
-COPY cannot skip rows that exist: store_lines() copies into a temporary table and inserts the new ones from
-there. store_new_lines() is faster, for calls that are all new.
+COPY cannot skip rows that exist: store_lines() copies into a temporary table, finds out there which calls are
+new, which are fuller than what is stored, and which say nothing new, and writes what is left.
+store_new_lines() is faster, for calls that are all new.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 from uuid import UUID
 
+from analytics import locks
+from analytics.calls.merge import FACTS, FIND_REPEATED, Merged, merge_repeated
 from analytics.calls.row import LINE_COLUMNS, NULL, current_line
+from analytics.calls.twins import Span, find_twins, looked_for, may_be_of_span, span_of, span_of_line
 from analytics.errors import DataRefused
 
 if TYPE_CHECKING:
@@ -20,11 +24,10 @@ Item = TypeVar("Item")
 _LAST_FIELDS = LINE_COLUMNS[LINE_COLUMNS.index("tags") :]
 _BASIS_AT = LINE_COLUMNS.index("cost_basis")
 
-_FACTS = ", ".join(name for name in LINE_COLUMNS if name not in ("tags", "conversation_name"))
-"""The columns of usage_logs that a line has."""
 _CREATE_INCOMING: LiteralString = f"""
     create temporary table incoming_usage on commit drop as
-    select {_FACTS}, tag_set_id, null::jsonb as tags, null::text as conversation_name
+    select
+        {FACTS}, tag_set_id, null::jsonb as tags, null::text as conversation_name, null::boolean as is_known
     from usage_logs
     with no data
 """  # noqa: S608 - names of this project
@@ -130,43 +133,102 @@ _STORE_CONVERSATIONS: tuple[LiteralString, ...] = (
     """,
 )
 
-_STORE_USAGE: LiteralString = f"""
+_LOCK_SPANS = """
+    select pg_advisory_xact_lock(hashtextextended(client_id::text, %s)) from unnest(%s::uuid[]) as client_id
+"""
+_FIND_SPANS = """
+    select
+        log.client_id, log.id, log.created_at, log.latency_ms,
+        array[
+            log.prompt_tokens, log.completion_tokens, log.duration_seconds, log.character_count,
+            log.image_count
+        ],
+        log.total_tokens, log.outcome, log.response_id, log.metadata
+    from unnest(%(clients)s::uuid[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])
+        as times (client_id, first_at, last_at)
+    cross join lateral (
+        select *
+        from usage_logs
+        where
+            usage_logs.client_id = times.client_id
+            and usage_logs.created_at between times.first_at and times.last_at
+            and usage_logs.metadata ? 'scope'
+        -- One after the other by the index, however large the table is.
+        offset 0
+    ) as log
+    where
+        (log.prompt_tokens, log.completion_tokens) in (
+            select * from unnest(%(prompts)s::bigint[], %(completions)s::bigint[])
+        )
+        or log.total_tokens = 0
+        or log.id in (select unnest(%(ids)s::uuid[]))
+        or log.metadata ->> 'trace_id' in (select unnest(%(traces)s::text[]))
+"""
+_NAME_TWINS = """
+    update incoming_usage as incoming
+    set id = twin.call_id
+    from unnest(%s::uuid[], %s::uuid[], %s::uuid[]) as twin (client_id, id, call_id)
+    where
+        incoming.id = twin.id and coalesce(incoming.client_id, unassigned_client_id()) = twin.client_id
+"""
+
+_INSERT_USAGE: LiteralString = f"""
     with stored as (
-        insert into usage_logs ({_FACTS}, tag_set_id)
-        select {_FACTS}, tag_set_id
+        insert into usage_logs ({FACTS}, tag_set_id)
+        select {FACTS}, tag_set_id
         from incoming_usage
-        order by id, client_id, ctid
+        where is_known is not true
+        order by id, client_id
         on conflict (client_id, id) do nothing
         returning client_id, id, cost_basis
+    ),
+
+    -- Somebody else was a moment faster.
+    passed_over as (
+        select coalesce(client_id, unassigned_client_id()) as client_id, id
+        from incoming_usage
+        where is_known is not true
+        except
+        select client_id, id from stored
     )
+
     select
-        count(*),
-        count(*) filter (where cost_basis = 'unpriced'),
-        array(
-            select incoming.id
-            from incoming_usage as incoming
-            where not exists (
-                select from stored
-                where
-                    stored.id = incoming.id
-                    and stored.client_id = coalesce(incoming.client_id, unassigned_client_id())
-            )
-        )
-    from stored
+        (select count(*) from stored),
+        (select count(*) from stored where cost_basis = 'unpriced'),
+        array(select client_id from passed_over order by id, client_id),
+        array(select id from passed_over order by id, client_id)
+"""  # noqa: S608 - names of this project
+
+_UPDATED = [
+    name for name in (*FACTS.split(", "), "tag_set_id") if name not in ("client_id", "id", "created_at")
+]
+_UPDATE_USAGE: LiteralString = f"""
+    update usage_logs as log
+    set {", ".join(f"{name} = incoming.{name}" for name in _UPDATED)}
+    from incoming_usage as incoming
+    where
+        incoming.is_known
+        and log.client_id = coalesce(incoming.client_id, unassigned_client_id())
+        and log.id = incoming.id
 """  # noqa: S608 - names of this project
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """What became of some lines."""
+    """What became of some lines. Ids are those of rows."""
 
     stored: int
+    """New rows."""
     unpriced: int
     """Part of `stored`."""
-    known_before: Sequence[UUID]
-    """Ids of calls that were there before. Of several lines with one id the first is stored, not listed."""
-    unknown_clients: list[tuple[UUID, UUID]]
+    known_before: Sequence[UUID] = ()
+    """Calls that were there before, those that are updated included."""
+    updated: Sequence[UUID] = ()
+    """Calls of which a later line said more: than the row that was there, or than the lines before."""
+    unknown_clients: Sequence[tuple[UUID, UUID]] = ()
     """Client and id of calls that were not stored because there is no such client."""
+    row_ids: Mapping[UUID, UUID] = field(default_factory=dict)
+    """Of lines whose call was stored under another id: the line's id -> the row's."""
 
 
 def store_new_lines(connection: "psycopg.Connection[Any]", lines: Sequence[str]) -> Stored:
@@ -179,8 +241,8 @@ def store_new_lines(connection: "psycopg.Connection[Any]", lines: Sequence[str])
     unpriced = 0
     for line in map(current_line, lines):
         row, tags, *party, _name = line.rsplit("\t", len(_LAST_FIELDS))
-        if tags != NULL:
-            # Its id has to be known first.
+        if tags != NULL or may_be_of_span(line):
+            # Its tags' id has to be known first; another span may have told of its call.
             return store_lines(connection, lines)
         rows.append("\t".join((row, tags, *party)))
         # One line of several with the same conversation is enough.
@@ -194,24 +256,95 @@ def store_new_lines(connection: "psycopg.Connection[Any]", lines: Sequence[str])
             connection.execute(statement)
     with connection.cursor().copy(_COPY_USAGE) as copy:
         copy.write("\n".join(rows))
-    return Stored(stored=len(rows), unpriced=unpriced, known_before=(), unknown_clients=[])
+    return Stored(stored=len(rows), unpriced=unpriced)
 
 
 def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> Stored:
     """Stores lines of row.copy_line() in the connection's transaction; raises psycopg's errors."""
+    lines = list(map(current_line, lines))
     _receive(connection, lines)
+    spans = [span for line in lines if may_be_of_span(line) and (span := span_of_line(line))]
     with connection.pipeline():
         unknown = connection.execute(_REMOVE_UNKNOWN_CLIENTS)
-        for statement in (*_STORE_CONVERSATIONS, _INTERN_TAGS):
-            connection.execute(statement)
-        usage = connection.execute(_STORE_USAGE)
-    counted = usage.fetchone()
-    assert counted is not None
+        if not spans:
+            repeated = connection.execute(FIND_REPEATED)
+    twins: Mapping[tuple[UUID, UUID], UUID] = {}
+    if spans:
+        twins = _name_twins(connection, spans)
+        repeated = connection.execute(FIND_REPEATED)
+    to_merge = repeated.fetchall()
+    merged: list[Merged] = []
+    stored = unpriced = 0
+    while True:
+        if to_merge:
+            # Before conversations are written: rows are locked first by all.
+            merged += merge_repeated(connection, to_merge)
+        with connection.pipeline():
+            for statement in (*_STORE_CONVERSATIONS, _INTERN_TAGS):
+                connection.execute(statement)
+            inserted = connection.execute(_INSERT_USAGE)
+            if to_merge:
+                connection.execute(_UPDATE_USAGE)
+        counted = inserted.fetchone()
+        assert counted is not None
+        stored += counted[0]
+        unpriced += counted[1]
+        to_merge = list(zip(*counted[2:], strict=True))
+        if not to_merge:
+            break
+        _keep_only(connection, to_merge)
     return Stored(
-        stored=counted[0],
-        unpriced=counted[1],
-        known_before=counted[2],
+        stored=stored,
+        unpriced=unpriced,
+        known_before=[call.id for call in merged if call.is_known],
+        updated=[call.id for call in merged if call.is_updated],
         unknown_clients=unknown.fetchall(),
+        row_ids={line_id: row_id for (_, line_id), row_id in twins.items()},
+    )
+
+
+def _name_twins(
+    connection: "psycopg.Connection[Any]", spans: Sequence[Span]
+) -> Mapping[tuple[UUID, UUID], UUID]:
+    """Gives lines whose call has another id already, or gets it from another line, that id."""
+    connection.execute(_LOCK_SPANS, [locks.SPANS, sorted({span.client_id for span in spans})])
+    times = looked_for(spans)
+    with_usage = {span.amounts[:2] for span in spans if span.has_usage}
+    found = connection.execute(
+        _FIND_SPANS,
+        {
+            **dict(zip(("clients", "firsts", "lasts"), map(list, zip(*times, strict=True)), strict=True)),
+            "prompts": [prompt for prompt, _ in with_usage],
+            "completions": [completion for _, completion in with_usage],
+            "ids": [span.id for span in spans],
+            "traces": list({span.trace_id for span in spans if not span.has_usage and span.trace_id}),
+        },
+    )
+    known = [span for row in found if (span := span_of(*row)) is not None]
+    twins = find_twins(known, spans)
+    if twins:
+        connection.execute(
+            _NAME_TWINS,
+            [[client_id for client_id, _ in twins], [line_id for _, line_id in twins], list(twins.values())],
+        )
+    return twins
+
+
+def _keep_only(connection: "psycopg.Connection[Any]", calls: Sequence[tuple[UUID, UUID]]) -> None:
+    """Takes all other lines out of incoming_usage: they are stored."""
+    connection.execute("drop table incoming_conversation")
+    connection.execute(
+        """
+        delete from incoming_usage as incoming
+        where not exists (
+            select
+            from unnest(%s::uuid[], %s::uuid[]) as left_over (client_id, id)
+            where
+                left_over.client_id = coalesce(incoming.client_id, unassigned_client_id())
+                and left_over.id = incoming.id
+        )
+        """,
+        [[client_id for client_id, _ in calls], [call_id for _, call_id in calls]],
     )
 
 

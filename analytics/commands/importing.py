@@ -84,8 +84,9 @@ def _mapping(columns: tuple[str, ...]) -> dict[str, str]:
 
 
 def _import_lines(report: ImportReport) -> Iterator[str]:
+    updated = f"{report.updated:,} updated, " if report.updated else ""
     yield (
-        f"{counted(report.read, 'row')} read: {report.stored:,} stored, "
+        f"{counted(report.read, 'row')} read: {report.stored:,} stored, {updated}"
         f"{report.already_there:,} already there, {report.rejected:,} rejected"
     )
     if report.first_at and report.last_at:

@@ -16,7 +16,7 @@ from analytics.calls.row import row_of
 from analytics.errors import InvalidInput
 from analytics.formatting import counted
 from analytics.migrations import open_ready_database
-from analytics.tracking.shipping import BATCH_CALLS, Shipper
+from analytics.tracking.shipping import BATCH_CALLS, Shipped, Shipper
 from analytics.tracking.spool import Spool
 from analytics.tracking.spool_file import (
     ENDINGS,
@@ -114,10 +114,7 @@ def replay_lines(file: Path | None) -> Iterator[str]:
 
 def _result_lines(shipper: Shipper, spool: Spool) -> Iterator[str]:
     shipped = shipper.shipped
-    yield (
-        f"{counted(shipped.stored, 'call')} stored, {shipped.already_there:,} there already, "
-        f"{shipped.set_aside:,} set aside"
-    )
+    yield f"{_stored(shipped)}, {shipped.set_aside:,} set aside"
     if shipped.lost:
         raise InvalidInput(f"{spool.path} is damaged: {counted(shipped.lost, 'call')} could not be read")
     if waiting := spool.waiting():
@@ -126,6 +123,11 @@ def _result_lines(shipper: Shipper, spool: Spool) -> Iterator[str]:
         )
     for error, count in Counter(call.error for call in spool.set_aside()).most_common():
         yield f"{counted(count, 'call')} set aside: {error}"
+
+
+def _stored(shipped: Shipped) -> str:
+    updated = f"{shipped.updated:,} updated, " if shipped.updated else ""
+    return f"{counted(shipped.stored, 'call')} stored, {updated}{shipped.already_there:,} there already"
 
 
 def _ship_from_copy(path: Path, why: Exception) -> Iterator[str]:
@@ -151,7 +153,7 @@ def _ship_from_copy(path: Path, why: Exception) -> Iterator[str]:
                 batch = list(islice(calls, BATCH_CALLS))
             shipper.fold()
     shipped = shipper.shipped
-    yield f"{counted(shipped.stored, 'call')} stored, {shipped.already_there:,} there already"
+    yield _stored(shipped)
     for error, count in refused.most_common():
         yield f"{counted(count, 'call')} refused: {error}"
     if is_damaged(why):

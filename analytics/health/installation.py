@@ -308,11 +308,13 @@ def _duplicates() -> Check:
             state="unknown",
             finding="only a process that tracks calls counts them, in analytics.stats().already_there",
         )
+    updated = f", {stats.updated:,} updated as more was told" if stats.updated else ""
+    lost = f"; {stats.lost:,} lost" if stats.lost else ""
     return Check(
         name=name,
         state="fail" if stats.lost else "ok",
-        finding=f"{counted(stats.already_there, 'call')} sent again and stored once, of {stats.logged:,} "
-        f"that this process logged{f'; {stats.lost:,} lost' if stats.lost else ''}",
+        finding=f"{counted(stats.already_there, 'call')} sent again and stored once{updated}, of "
+        f"{stats.logged:,} that this process logged{lost}",
         remedy="analytics.stats().last_error says what is wrong with the spool" if stats.lost else "",
     )
 

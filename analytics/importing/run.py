@@ -31,10 +31,12 @@ _MAX_ORIGINAL_BYTES = 10_000
 
 @dataclass(kw_only=True)
 class ImportReport:
-    """What an import did. read = stored + already_there + rejected; unpriced is part of stored."""
+    """What an import did. read = stored + updated + already_there + rejected; unpriced is part of stored."""
 
     read: int = 0
     stored: int = 0
+    updated: int = 0
+    """Calls that were there, or stood in the file before, with less."""
     already_there: int = 0
     rejected: int = 0
     unpriced: int = 0
@@ -158,7 +160,8 @@ class _Import:
         if result.unknown_clients:
             raise UnknownClient(f"the client {self._client_id} was deleted from {self._database.place}")
         self.report.stored += result.stored
-        self.report.already_there += len(batch) - result.stored
+        self.report.updated += len(result.updated)
+        self.report.already_there += len(batch) - result.stored - len(result.updated)
         self.report.unpriced += result.unpriced
 
 

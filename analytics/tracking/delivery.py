@@ -24,6 +24,7 @@ class Delivered:
     """What became of some calls."""
 
     stored: int = 0
+    updated: int = 0
     already_there: int = 0
     refused: Sequence[tuple[PlainCall, str]] = ()
     """Calls that were not stored, and why."""
@@ -49,7 +50,8 @@ class Delivery:
                 continue
             yield Delivered(
                 stored=stored.stored,
-                already_there=len(part) - stored.stored - len(stored.unknown_clients),
+                updated=len(stored.updated),
+                already_there=len(part) - stored.stored - len(stored.updated) - len(stored.unknown_clients),
                 refused=self._without_client(part, set(stored.unknown_clients)),
             )
 

@@ -37,6 +37,7 @@ class Shipped:
     """What a shipper did so far."""
 
     stored: int = 0
+    updated: int = 0
     already_there: int = 0
     set_aside: int = 0
     lost: int = 0
@@ -196,10 +197,11 @@ class Shipper:
         refused: list[tuple[PlainCall, str]] = []
         for part in self.delivery.store(calls):
             self.shipped.stored += part.stored
+            self.shipped.updated += part.updated
             self.shipped.already_there += part.already_there
-            if part.stored or part.already_there:
+            if part.stored or part.updated or part.already_there:
                 self.shipped.last_stored_at = datetime.now(UTC)
-            self._unfolded += part.stored
+            self._unfolded += part.stored + part.updated
             refused += part.refused
         return refused
 

@@ -47,8 +47,10 @@ class TrackerStats:
     """Calls that were taken."""
     stored: int
     """Calls that this process brought to PostgreSQL, those of others that share the spool included."""
+    updated: int
+    """Calls that were told of again, and fuller than before: with usage, more tokens, or a further fact."""
     already_there: int
-    """Calls that it sent a second time, which added nothing."""
+    """Calls that were there before, and about which nothing new was told."""
     waiting: int
     """Calls on disk that are not in PostgreSQL yet."""
     in_memory: int
@@ -210,6 +212,7 @@ class Tracker:
             return TrackerStats(
                 logged=self._logged,
                 stored=shipped.stored,
+                updated=shipped.updated,
                 already_there=shipped.already_there,
                 waiting=waiting,
                 in_memory=in_memory,

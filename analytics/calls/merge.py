@@ -1,0 +1,288 @@
+"""Calls that come again: later and fuller replaces earlier and poorer, and less never replaces more.
+
+For lines in the temporary table incoming_usage of store.py. Of all that is told of one call the fullest
+decides: that which has usage, then the most tokens, seconds, characters, images, then a cost that was
+corrected or that the application gave, then the most known parts of the usage, then whatever knows most. What
+it does not know comes from the others. Id and time stay those of the first. A repeat that says nothing new
+writes nothing.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
+from uuid import UUID
+
+from analytics.calls.row import COST_NOTHING, LINE_COLUMNS, NOT_UNDERSTOOD, USAGE_MISSING, Facts
+from analytics.calls.twins import SEEN_BY
+from analytics.pricing.price_list import DETAILS
+
+if TYPE_CHECKING:
+    import psycopg
+
+FACTS: LiteralString = ", ".join(name for name in LINE_COLUMNS if name not in ("tags", "conversation_name"))
+"""The columns of usage_logs that a line has."""
+
+# Of the usage and its price: what another one says of them does not go with these.
+_OWN_KEYS: LiteralString = ", ".join(
+    f"'{key}'" for key in ("price", "usage", "tokens_estimated", USAGE_MISSING, NOT_UNDERSTOOD, SEEN_BY)
+)
+_OWN = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "cost_basis", "source")
+_PARTS = (*DETAILS, "duration_seconds")
+_BUT_METADATA = tuple(name for name in FACTS.split(", ") if name != "metadata")
+_FILLED = ("model", "phone", *(name for name in Facts._fields if name != "latency_ms"))
+
+
+def _first(column: str, condition: str = "") -> str:
+    is_known = f"{column} is not null{condition}"
+    return f"(array_agg({column} order by rank) filter (where {is_known}))[1] as {column}"
+
+
+def _row(table: str) -> str:
+    return f"row({', '.join(f'{table}.{name}' for name in _BUT_METADATA)})"
+
+
+def _words(table: str) -> str:
+    """The metadata without what we note there ourselves."""
+    metadata = f"{table}.metadata"
+    return f"case when jsonb_typeof({metadata}) = 'object' then {metadata} - '{SEEN_BY}' else {metadata} end"
+
+
+FIND_REPEATED: LiteralString = """
+    select client_id, id
+    from (
+        select coalesce(client_id, unassigned_client_id()) as client_id, id
+        from incoming_usage
+        group by 1, 2
+        having count(*) > 1
+        union
+        -- "offset 0", as one look-up for each line is fast however large the table is.
+        select stored.client_id, stored.id
+        from incoming_usage as incoming
+        cross join lateral (
+            select log.client_id, log.id
+            from usage_logs as log
+            where
+                log.client_id = coalesce(incoming.client_id, unassigned_client_id())
+                and log.id = incoming.id
+            offset 0
+        ) as stored
+    ) as repeated
+"""
+"""Client and id of the calls among incoming_usage that are there already, or that come more than once."""
+
+_MERGE: LiteralString = f"""
+    with stored as materialized (
+        select log.*
+        from (
+            select client_id, id
+            from unnest(%(client_ids)s::uuid[], %(ids)s::uuid[]) as repeated (client_id, id)
+            order by id, client_id
+        ) as repeated
+        cross join lateral (
+            select {FACTS}, tag_set_id
+            from usage_logs
+            where usage_logs.client_id = repeated.client_id and usage_logs.id = repeated.id
+            offset 0
+            for no key update
+        ) as log
+    ),
+
+    taken as (
+        delete from incoming_usage as incoming
+        using unnest(%(client_ids)s::uuid[], %(ids)s::uuid[]) as repeated (client_id, id)
+        where
+            incoming.id = repeated.id
+            and coalesce(incoming.client_id, unassigned_client_id()) = repeated.client_id
+        returning incoming.*, incoming.ctid as line
+    ),
+
+    told as (
+        select
+            {FACTS}, tag_set_id, null::jsonb as tags, null::text as conversation_name, 0 as place,
+            exists (
+                select
+                from cost_corrections as correction
+                inner join cost_correction_items as item
+                    on item.client_id = correction.client_id and item.correction_id = correction.id
+                where correction.client_id = stored.client_id and item.usage_log_id = stored.id
+            ) as is_corrected
+        from stored
+        union all
+        select
+            {FACTS.replace(" client_id,", " coalesce(client_id, unassigned_client_id()),")},
+            tag_set_id, tags, conversation_name, row_number() over (order by line), false
+        from taken
+    ),
+
+    weighed as (
+        select
+            *,
+            case when jsonb_typeof(metadata) = 'object' then metadata else '{{}}' end as known,
+            -- As span_of() has it.
+            total_tokens > 0
+            or coalesce(greatest(duration_seconds, character_count, image_count), 0) > 0
+            or (
+                not coalesce(jsonb_typeof(metadata) = 'object' and metadata ? '{USAGE_MISSING}', false)
+                and coalesce(outcome, '') not in {COST_NOTHING}
+            ) as has_usage
+        from told
+    ),
+
+    ranked as (
+        select
+            *,
+            known ->> 'scope' as scope,
+            row_number() over (
+                partition by client_id, id
+                order by
+                    has_usage desc,
+                    total_tokens desc,
+                    coalesce(duration_seconds, 0) desc,
+                    coalesce(character_count, 0) desc,
+                    coalesce(image_count, 0) desc,
+                    is_corrected desc,
+                    cost_basis = 'given' and known #>> '{{price,list}}' is distinct from 'stated' desc,
+                    num_nonnulls({", ".join(_PARTS)}) desc,
+                    case cost_basis when 'unpriced' then 0 when 'given' then 1 else 2 end desc,
+                    num_nonnulls(service_tier, model) desc,
+                    num_nonnulls(
+                        {", ".join(Facts._fields)}, conversation_id, phone,
+                        coalesce(tags::text, tag_set_id::text)
+                    ) desc,
+                    place
+            ) as rank
+        from weighed
+    ),
+
+    compared as (
+        select
+            ranked.*,
+            fullest.has_usage = ranked.has_usage as is_as_full,
+            fullest.scope as scope_of_fullest,
+            ranked.prompt_tokens = fullest.prompt_tokens
+            and ranked.completion_tokens = fullest.completion_tokens as is_same_usage
+        from ranked
+        inner join ranked as fullest
+            on fullest.client_id = ranked.client_id and fullest.id = ranked.id and fullest.rank = 1
+    ),
+
+    filled as (
+        select
+            client_id,
+            id,
+            min(place) = 0 as is_known,
+            (array_agg(place order by rank))[1] > min(place) as is_replaced,
+            (array_agg(created_at order by place))[1] as created_at,
+            {", ".join(f"(array_agg({name} order by rank))[1] as {name}" for name in _OWN)},
+            {", ".join(_first(name, " and is_same_usage") for name in _PARTS)},
+            {", ".join(_first(name) for name in _FILLED)},
+            -- Of another view's clock it would say when another span began.
+            case
+                when count(distinct scope) > 1
+                    then (array_agg(latency_ms order by place) filter (where latency_ms is not null))[1]
+                else (array_agg(latency_ms order by rank) filter (where latency_ms is not null))[1]
+            end as latency_ms,
+            {_first("conversation_id")},
+            (array_agg(conversation_name order by rank) filter (where conversation_id is not null))[1]
+                as conversation_name,
+            (array_agg(tag_set_id order by rank) filter (where num_nonnulls(tag_set_id, tags) > 0))[1]
+                as tag_set_id,
+            (array_agg(tags order by rank) filter (where num_nonnulls(tag_set_id, tags) > 0))[1] as tags,
+            (array_agg(metadata order by rank))[1] as metadata,
+            coalesce(
+                jsonb_object_agg(scope, coalesce(known ->> 'span_id', '') order by place desc) filter (
+                    where is_as_full and scope <> scope_of_fullest
+                ),
+                '{{}}'
+            )
+            || coalesce(
+                (array_agg(known -> '{SEEN_BY}' order by place) filter (
+                    where is_as_full and jsonb_typeof(known -> '{SEEN_BY}') = 'object'
+                ))[1],
+                '{{}}'
+            )
+            - coalesce(min(scope_of_fullest), '') as seen_by
+        from compared
+        group by client_id, id
+    ),
+
+    -- Of a key that several have, that of the fullest.
+    keys as (
+        select
+            compared.client_id, compared.id,
+            jsonb_object_agg(pair.key, pair.value order by rank desc) as known
+        from compared
+        cross join lateral jsonb_each(compared.known) as pair (key, value)
+        where pair.key <> '{SEEN_BY}' and (compared.rank = 1 or pair.key not in ({_OWN_KEYS}))
+        group by compared.client_id, compared.id
+    ),
+
+    merged as materialized (
+        select
+            {", ".join(f"filled.{name}" for name in _BUT_METADATA)},
+            case
+                when jsonb_typeof(filled.metadata) <> 'object' then filled.metadata
+                when filled.seen_by <> '{{}}'
+                    then coalesce(keys.known, '{{}}') || jsonb_build_object('{SEEN_BY}', filled.seen_by)
+                else coalesce(keys.known, filled.metadata)
+            end as metadata,
+            filled.tag_set_id, filled.tags, filled.conversation_name, filled.is_known, filled.is_replaced
+        from filled
+        left join keys on keys.client_id = filled.client_id and keys.id = filled.id
+    ),
+
+    changed as materialized (
+        select
+            merged.*,
+            not merged.is_known
+            or {_row("merged")} is distinct from {_row("stored")}
+            or merged.metadata is distinct from stored.metadata
+            or merged.tags is not null as is_to_write,
+            case
+                when merged.is_known
+                    then {_row("merged")} is distinct from {_row("stored")}
+                    or {_words("merged")} is distinct from {_words("stored")}
+                    or merged.tags is not null
+                else merged.is_replaced
+            end as is_updated
+        from merged
+        left join stored on stored.client_id = merged.client_id and stored.id = merged.id
+    ),
+
+    kept as (
+        insert into incoming_usage ({FACTS}, tag_set_id, tags, conversation_name, is_known)
+        select
+            {FACTS.replace(" client_id,", " nullif(client_id, unassigned_client_id()),")},
+            tag_set_id, tags, conversation_name, is_known
+        from changed
+        where is_to_write
+    )
+
+    select id, is_known, is_updated from changed
+"""  # noqa: S608 - names of this project
+
+
+class Merged(NamedTuple):
+    """A call that came again."""
+
+    id: UUID
+    is_known: bool
+    """It was in the database."""
+    is_updated: bool
+    """A line that came later says more than what was there, or than the lines before."""
+
+
+def merge_repeated(
+    connection: "psycopg.Connection[Any]", repeated: Sequence[tuple[UUID, UUID]]
+) -> list[Merged]:
+    """Leaves one line in incoming_usage of each of these calls (client and id), none where nothing is new.
+
+    The rows of calls that are there are locked, in the order of their ids.
+    """
+    found = connection.execute(
+        _MERGE,
+        {
+            "client_ids": [client_id for client_id, _ in repeated],
+            "ids": [call_id for _, call_id in repeated],
+        },
+    )
+    return [Merged._make(row) for row in found.fetchall()]

@@ -1,0 +1,281 @@
+"""Spans that are views of one call: two instrumentors, two processes or a gateway told of it.
+
+A call that names its provider's response has its id from that. This is for the others: whose call a span is,
+by client, tokens, instrumentor and time. Pure; store.py brings the calls that are in the database.
+"""
+
+import json
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from analytics.calls.row import COST_NOTHING, LINE_COLUMNS, NULL, UNASSIGNED_CLIENT, USAGE_MISSING, unescaped
+
+TOLERANCE = timedelta(milliseconds=5)
+"""Clocks and rounding: a span may begin or end this much outside of the one that it is within."""
+REACH = timedelta(minutes=5)
+"""How long after a call a span around it may end, to be looked for among calls that are stored."""
+SEEN_BY = "seen_by"
+"""Key of the metadata: further instrumentors that told of the call, each with its span's id."""
+_MOST_LOOKED_AT = 200  # calls that one span is compared with, however many there are at once
+
+_MARK = '"scope":'
+_METADATA, _LATENCY, _RESPONSE_ID, _OUTCOME, _CLIENT, *_OTHER_AMOUNTS = map(
+    LINE_COLUMNS.index,
+    (
+        *("metadata", "latency_ms", "response_id", "outcome", "client_id"),
+        *("duration_seconds", "character_count", "image_count"),
+    ),
+)
+
+
+class Span(NamedTuple):
+    """What of a call that came from a span tells which call it is."""
+
+    client_id: UUID
+    id: UUID
+    """The id that its line gives it, or its row has."""
+    scope: str
+    """The instrumentor."""
+    trace_id: str
+    span_id: str
+    started_at: datetime
+    ended_at: datetime
+    amounts: tuple[Any, ...]
+    """Prompt and completion tokens; where there are none seconds, characters and images."""
+    has_usage: bool
+    has_failed: bool
+    response_id: str | None
+    others: Mapping[str, str]
+    """Scope -> span id of the further views of the same call."""
+
+
+class _Call:
+    """A call so far."""
+
+    def __init__(self, span: Span, *, is_stored: bool) -> None:
+        # That of its row; else of the view that has the provider's response id, as others come to that, too.
+        self.id = span.id
+        self.ended_at = span.ended_at  # of the first view: its place in order
+        self.fullest = span
+        # Scope -> span id, of the views that know as much of the usage as the fullest.
+        self.views: Mapping[str, str] = {**span.others, span.scope: span.span_id}
+        self.response_id = span.response_id
+        self._is_stored = is_stored
+
+    def add(self, span: Span) -> None:
+        if span.has_usage and not self.fullest.has_usage:
+            self.fullest, self.views = span, {}
+        if span.has_usage == self.fullest.has_usage:
+            self.views = {**span.others, span.scope: span.span_id, **self.views}
+        if self.response_id is None and span.response_id is not None:
+            self.response_id = span.response_id
+            if not self._is_stored:
+                self.id = span.id
+
+
+def may_be_of_span(line: str) -> bool:
+    """Whether the line may be a call that came from a span; what says no is not one."""
+    return _MARK in line
+
+
+def span_of_line(line: str) -> Span | None:
+    """What tells whose call it is; None for a call that did not come from a span."""
+    fields = [None if field == NULL else unescaped(field) for field in line.rstrip("\n").split("\t")]
+    prompt, completion, total = fields[2:5]
+    client_id, metadata, latency = fields[_CLIENT], fields[_METADATA], fields[_LATENCY]
+    return span_of(
+        UNASSIGNED_CLIENT if client_id is None else UUID(client_id),
+        UUID(fields[0]),
+        datetime.fromisoformat(str(fields[1])),
+        None if latency is None else int(latency),
+        (
+            *(int(prompt or 0), int(completion or 0)),
+            *(None if fields[place] is None else Decimal(str(fields[place])) for place in _OTHER_AMOUNTS),
+        ),
+        int(total or 0),
+        fields[_OUTCOME],
+        fields[_RESPONSE_ID],
+        None if metadata is None else json.loads(metadata),
+    )
+
+
+def span_of(
+    client_id: UUID,
+    call_id: UUID,
+    created_at: datetime,
+    latency_ms: int | None,
+    amounts: tuple[Any, ...],
+    total_tokens: int,
+    outcome: str | None,
+    response_id: str | None,
+    metadata: object,
+) -> Span | None:
+    """The same of the columns of a row; `amounts` are prompt, completion, seconds, characters and images."""
+    if not isinstance(metadata, dict):
+        return None
+    scope, trace, span = (metadata.get(name) for name in ("scope", "trace_id", "span_id"))
+    if not (isinstance(scope, str) and isinstance(trace, str) and isinstance(span, str) and scope and span):
+        return None
+    others = metadata.get(SEEN_BY)
+    has_failed = outcome in COST_NOTHING
+    has_amounts = total_tokens > 0 or any(amounts)
+    return Span(
+        client_id,
+        call_id,
+        scope,
+        trace,
+        span,
+        created_at - timedelta(milliseconds=latency_ms or 0),
+        created_at,
+        amounts[:2] if any(amounts[:2]) else amounts,
+        has_amounts or (USAGE_MISSING not in metadata and not has_failed),
+        has_failed,
+        response_id,
+        others if isinstance(others, dict) else {},
+    )
+
+
+def looked_for(spans: Iterable[Span]) -> list[tuple[UUID, datetime, datetime]]:
+    """Client, first and last end of the calls that may be the same as one of these; no time comes twice."""
+    windows: list[tuple[UUID, datetime, datetime]] = []
+    for client_id, first, last in sorted(
+        (span.client_id, span.started_at - TOLERANCE, span.ended_at + REACH) for span in spans
+    ):
+        if windows and windows[-1][0] == client_id and first <= windows[-1][2]:
+            windows[-1] = (client_id, windows[-1][1], max(last, windows[-1][2]))
+        else:
+            windows.append((client_id, first, last))
+    return windows
+
+
+def find_twins(stored: Sequence[Span], incoming: Sequence[Span]) -> dict[tuple[UUID, UUID], UUID]:
+    """The incoming spans, by client and id, that are views of a call with another id: to that id.
+
+    Each call has one view of each instrumentor, so that two equal calls at once stay two. In whatever order
+    the spans come, the calls are the same: those with usage are looked at first, by their time.
+    """
+    calls = _Calls()
+    for span in stored:
+        calls.begin(span, is_stored=True)
+    found: list[tuple[Span, _Call]] = []
+    for span in sorted(
+        incoming, key=lambda span: (not span.has_usage, *_time(span), span.scope, span.span_id)
+    ):
+        call = calls.of(span)
+        if call is None:
+            call = calls.begin(span, is_stored=False)
+        else:
+            calls.add(call, span)
+        found.append((span, call))
+    return {(span.client_id, span.id): call.id for span, call in found if call.id != span.id}
+
+
+class _Calls:
+    """Calls in the order of their end, by what a view of them may be known by."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[tuple[Any, ...], dict[str, list[_Call]]] = {}
+        """For each instrumentor a list."""
+        self._by_id: dict[tuple[UUID, UUID], _Call] = {}
+
+    def begin(self, span: Span, *, is_stored: bool) -> _Call:
+        call = _Call(span, is_stored=is_stored)
+        self._by_id[span.client_id, span.id] = call
+        self._file(call)
+        return call
+
+    def add(self, call: _Call, span: Span) -> None:
+        fullest = call.fullest
+        call.add(span)
+        if call.fullest is not fullest:
+            self._file(call)
+
+    def of(self, span: Span) -> _Call | None:
+        """The call that the span is a view of, the nearest if there are several."""
+        if (known := self._by_id.get((span.client_id, span.id))) is not None:
+            return known
+        near = [call for call in self._around(span) if _is_same(span, call)]
+        return min(near, key=lambda call: _distance(span, call), default=None)
+
+    def _file(self, call: _Call) -> None:
+        for key in _keys(call.fullest):
+            scope = "" if key[0] == "trace" else call.fullest.scope
+            insort(self._by_key.setdefault(key, {}).setdefault(scope, []), call, key=_ENDED_AT)
+
+    def _around(self, span: Span) -> Iterator[_Call]:
+        for key in _looked_up(span):
+            for scope, calls in self._by_key.get(key, {}).items():
+                if scope != span.scope:
+                    first = bisect_left(calls, span.started_at - TOLERANCE, key=_ENDED_AT)
+                    last = bisect_right(calls, span.ended_at + REACH, key=_ENDED_AT)
+                    yield from calls[first : min(last, first + _MOST_LOOKED_AT)]
+
+
+_ENDED_AT = attrgetter("ended_at")
+
+
+def _keys(span: Span) -> list[tuple[Any, ...]]:
+    """Where a call is filed."""
+    keys = _without_trace(span)
+    if span.trace_id:
+        keys.append(("trace", span.client_id, span.trace_id, span.has_usage))
+    return keys
+
+
+def _looked_up(span: Span) -> list[tuple[Any, ...]]:
+    """Where the call of a span may be filed."""
+    keys = _without_trace(span)
+    if span.trace_id:
+        keys.append(("trace", span.client_id, span.trace_id, False))
+        if not span.has_usage:
+            keys.append(("trace", span.client_id, span.trace_id, True))
+    return keys
+
+
+def _without_trace(span: Span) -> list[tuple[Any, ...]]:
+    if span.has_usage:
+        return [("amounts", span.client_id, span.amounts)]
+    return [("failed", span.client_id)] if span.has_failed else []
+
+
+def _is_same(span: Span, call: _Call) -> bool:
+    if call.views.get(span.scope) == span.span_id:
+        return True  # it comes again
+    fullest = call.fullest
+    is_one_trace = span.trace_id == fullest.trace_id != ""
+    is_within, is_around = _contains(fullest, span), _contains(span, fullest)
+    if span.has_usage != fullest.has_usage and is_one_trace and (is_within if span.has_usage else is_around):
+        return True  # a wrapper that does not know the tokens
+    is_another_view = span.scope not in call.views and not (
+        call.response_id and span.response_id and call.response_id != span.response_id
+    )
+    if not is_another_view or not (is_within or is_around):
+        return False
+    if span.has_usage and fullest.has_usage:
+        return span.amounts == fullest.amounts
+    if span.has_usage or fullest.has_usage:
+        # The inner one does not know the tokens: of a stream, say. A failure within is an attempt of its own.
+        return is_one_trace and not (fullest if span.has_usage else span).has_failed
+    return span.has_failed == fullest.has_failed and (span.has_failed or is_one_trace)
+
+
+def _contains(around: Span, within: Span) -> bool:
+    return (
+        around.started_at - TOLERANCE <= within.started_at and within.ended_at <= around.ended_at + TOLERANCE
+    )
+
+
+def _distance(span: Span, call: _Call) -> tuple[Any, ...]:
+    fullest = call.fullest
+    is_again = call.views.get(span.scope) == span.span_id
+    apart = abs(span.started_at - fullest.started_at) + abs(span.ended_at - fullest.ended_at)
+    return (not is_again, span.trace_id != fullest.trace_id, apart, *_time(fullest), fullest.span_id)
+
+
+def _time(span: Span) -> tuple[datetime, datetime]:
+    return span.ended_at, span.started_at
