@@ -18,6 +18,7 @@ from analytics.calls.usage.responses import Response, response_in
 from analytics.calls.usage.totals import usage_of
 from analytics.calls.validation import quoted
 from analytics.pricing.price_list import Usage
+from analytics.pricing.publisher_rules import always_searches
 
 NO_USAGE = "the response has no usage"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -54,7 +55,7 @@ def read_usage(usage: object, source: str | None = None, model: str | None = Non
         return _checked(usage)
     fields = usage if type(usage) is dict else _quick_fields(usage)
     if fields is not None and (quick := _quick(fields)) is not None:
-        if type(model) is str and "-search-" in model and _is_search_model(model):
+        if type(model) is str and "-search-" in model and always_searches(model):
             quick.usage.details["web_search_count"] = 1  # type: ignore[index]
         return quick
     return _read(usage, source, model)
@@ -166,11 +167,6 @@ def _quick_parts(parts: Any, names: Mapping[str, str | None], whole: int, detail
     return together <= whole
 
 
-def _is_search_model(model: str) -> bool:
-    """Whether each call of the model is a search: OpenAI's, by platform.openai.com, "Pricing"."""
-    return "-search-preview" in model or "-search-api" in model
-
-
 def _read(usage: object, source: str | None, model: str | None) -> UsageReading:
     fields = fields_of(usage)
     if fields is None:
@@ -191,7 +187,7 @@ def _read(usage: object, source: str | None, model: str | None) -> UsageReading:
         found.tell("usage", f"{quoted(response.usage)} is no object with fields")
     counts = dict(response.tools)
     model = response.model or model
-    if isinstance(model, str) and _is_search_model(model):
+    if isinstance(model, str) and always_searches(model):
         counts.setdefault("web_search_count", 1)
     read = usage_of(found, source)
     if held is not None and read is not None:

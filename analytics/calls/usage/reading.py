@@ -37,6 +37,8 @@ class Found:
 
     counts: dict[str, int] = field(default_factory=dict)
     """By meter; those of Usage.details and "prompt", "completion", "total", ..."""
+    added: dict[str, int] = field(default_factory=dict)
+    """By meter: what comes on top, from lists."""
     paths: dict[str, str] = field(default_factory=dict)
     """By meter: the path, as meters.py has it, that told it."""
     seconds: Decimal | None = None
@@ -138,8 +140,8 @@ class Found:
         audio, image = MODALITIES[path]
         if items:
             # A list names all that there was.
-            self.counts.setdefault(audio, 0)
-            self.counts.setdefault(image, 0)
+            self.added.setdefault(audio, 0)
+            self.added.setdefault(image, 0)
         for item in items:
             by_name = {snake(str(each)): value for each, value in item.items()}
             modality = (text_in(by_name.get("modality")) or "text").lower()
@@ -168,7 +170,7 @@ class Found:
 
     def _add(self, meter: str, path: str, name: str, value: Any) -> None:
         if value is not None and (count := self.count(name, value)) is not None:
-            self.counts[meter] = self.counts.get(meter, 0) + count
+            self.added[meter] = self.added.get(meter, 0) + count
             self.paths.setdefault(meter, path)
             self._names.setdefault(meter, name)
 

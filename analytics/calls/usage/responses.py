@@ -15,7 +15,7 @@ from analytics.calls.validation import checked_amount, number_in
 from analytics.errors import InvalidInput
 
 _USAGES = ("total_usage", "usage", "usage_metadata", "token_usage", "estimated_token_usage")
-_WRAPPERS = ("response", "message", "body", "llm_output", "response_metadata", "chunk")
+_WRAPPERS = ("response", "message", "body", "result", "llm_output", "response_metadata", "chunk")
 """Where events, batches and frameworks have the response itself."""
 _OF_RESPONSES = frozenset({*_USAGES, "choices", "candidates", "x_groq", "llm_output", "generations"})
 _OLLAMA = frozenset({"prompt_eval_count", "eval_count"})
@@ -95,6 +95,8 @@ def response_in(source: object, fields: Mapping[str, Any]) -> Response | None:
 def _is_response(fields: Mapping[str, Any], names: set[str]) -> bool:
     if not names.isdisjoint(_OLLAMA) and not names.isdisjoint(("done", "model", "created_at")):
         return True
+    if "custom_id" in names:
+        return True  # a line of a batch's output
     if "meta" in names and fields_of(fields.get("meta")) is not None:
         return True  # Cohere
     if "text" in names and "duration" in names:
@@ -190,7 +192,8 @@ def _facts_in(level: object, by_name: Mapping[str, Any], told: dict[str, str]) -
 
 def _id_in(by_name: Mapping[str, Any]) -> str | None:
     # Ollama's ids for OpenAI's SDK are three digits by chance: many calls have the same.
-    if by_name.get("system_fingerprint") == "fp_ollama":
+    # That of a batch's line is the line's.
+    if by_name.get("system_fingerprint") == "fp_ollama" or "custom_id" in by_name:
         return None
     for name in ("id", "response_id", "provider_response_id", "generation_id"):
         # LangChain's own ids of a run are none of the provider's, which are in response_metadata.
@@ -209,8 +212,7 @@ def _tier_in(by_name: Mapping[str, Any]) -> str | None:
         return "optimized"
     if text := _short(tier):
         return text.lower()
-    is_batch = by_name.get("custom_id") is not None and "response" in by_name
-    return "batch" if is_batch else None  # a line of OpenAI's batch output
+    return "batch" if by_name.get("custom_id") is not None else None
 
 
 def _operation_in(by_name: Mapping[str, Any]) -> str | None:

@@ -29,6 +29,9 @@ _WHOLES = (
 def usage_of(found: Found, source: str | None = None) -> Usage | None:
     """The usage; None where no field tells any. What does not fit is told in `found`."""
     counts = found.counts
+    for meter, more in found.added.items():
+        counts[meter] = counts.get(meter, 0) + more
+    found.added.clear()
     if found.seconds is None and not any(
         meter in counts for meter in ("prompt", "completion", "total", "uncached", "tool_use", *DETAILS)
     ):

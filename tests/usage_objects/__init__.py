@@ -1,0 +1,1 @@
+"""Usage objects and responses as SDKs and providers make them, with what they mean and cost."""
