@@ -19,6 +19,7 @@ from analytics.calls.row import (
     USAGE_MISSING,
     Facts,
     copy_line,
+    guessed,
 )
 from analytics.calls.usage_objects import read_usage
 from analytics.calls.validation import (
@@ -129,9 +130,11 @@ def make_call(
                 at=at,
                 usage=amounts,
                 client_id=client,
-                tokens_estimated=tokens_estimated or bool(not_understood),
+                tokens_estimated=tokens_estimated,
                 service_tier=facts.service_tier,
             )
+            if not_understood:
+                cost = guessed(cost)
         amount, basis, price = cost.amount_usd, str(cost.basis), cost.price
         if basis == "unpriced" and facts.stated_cost_usd is not None:
             amount, basis, price = facts.stated_cost_usd, "given", {"list": "stated", **price}

@@ -315,15 +315,21 @@ def price_of_row(
     metadata = metadata or {}
     if reason := metadata.get(USAGE_MISSING):
         return FAILED if outcome in COST_NOTHING else unpriced(str(reason))
-    return prices.cost(
+    cost = prices.cost(
         source=source,
         model=model,
         at=created_at,
         usage=usage,
         client_id=client_id,
-        tokens_estimated=metadata.get("tokens_estimated") is True or NOT_UNDERSTOOD in metadata,
+        tokens_estimated=metadata.get("tokens_estimated") is True,
         service_tier=service_tier,
     )
+    return guessed(cost) if NOT_UNDERSTOOD in metadata else cost
+
+
+def guessed(cost: Cost) -> Cost:
+    """The cost of a call of whose usage something was not understood."""
+    return cost._replace(basis="estimated") if cost.basis == "priced" else cost
 
 
 def _known_of(metadata: Mapping[str, Any] | None) -> Usage:

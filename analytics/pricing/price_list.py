@@ -215,7 +215,7 @@ class _Quote:
         sheet, _, note, price = public.price(at, self._tier)
         if self._is_guess:
             basis, note = "estimated", f"{note}, though {self._named[0].source} is named as the provider"
-        return _cost(sheet, usage, basis, note, price)
+        return _cost(sheet, usage, basis, note, price, is_guess=self._is_guess)
 
     @property
     def _no_price(self) -> str:
@@ -271,7 +271,9 @@ class _Quote:
         return self._sheets[key]
 
 
-def _cost(sheet: Sheet, usage: Usage, basis: Basis, note: str, price: Mapping[str, str]) -> Cost:
+def _cost(
+    sheet: Sheet, usage: Usage, basis: Basis, note: str, price: Mapping[str, str], *, is_guess: bool = False
+) -> Cost:
     plain = sheet.plain
     prompt, completion, total, _, details = usage
     if plain is not None and (prompt or completion) and total <= prompt + completion and is_plain(details):
@@ -285,11 +287,12 @@ def _cost(sheet: Sheet, usage: Usage, basis: Basis, note: str, price: Mapping[st
             if completion and output_usd is not None:
                 amount += completion * output_usd
             return Cost(amount, basis, note, price)
-    usd, guesses, reason = sheet.amount(usage)
+    usd, guesses, reason, by_tokens = sheet.amount(usage)
     if usd is None:
         return unpriced(reason if reason == UNDIVIDED else f"the {note} {reason}")
     if not guesses:
-        return Cost(rounded(usd), basis, note, price)
+        # What was estimated are tokens, which then did not decide.
+        return Cost(rounded(usd), basis if by_tokens or is_guess else "priced", note, price)
     why = "; ".join(dict.fromkeys(guesses))
     return Cost(rounded(usd), "estimated", f"{note}: {why}", {**price, "estimated": why})
 

@@ -126,7 +126,7 @@ class PublicModel:
             return latest[1]
         tier = tier_of(self._provider.id, service_tier)
         variants = self._variants(tier, listed, at) if tier is not None else ()
-        key = (id(listed), tier, *(index for index, _ in variants))
+        key = (id(listed), tier, *((index, _is_to_come(each, at)) for index, each in variants))
         found = self._prices.get(key)
         if found is None:
             self._kept.append(listed)
@@ -154,12 +154,7 @@ class PublicModel:
                         found.append((index, variant))
             if found:
                 # One that holds goes before one that is to come; the library takes the first of those.
-                return tuple(
-                    sorted(
-                        found,
-                        key=lambda item: item[1].constraint is not None and not item[1].constraint.active(at),
-                    )
-                )[:1]
+                return tuple(sorted(found, key=lambda item: _is_to_come(item[1], at)))[:1]
         return ()
 
     def _new_price(
@@ -182,8 +177,7 @@ class PublicModel:
             guess = guess or (correction.unsure_tiers or {}).get(tier or "", "")
         for variant in variants:
             prices |= {name: price for name, price in vars(variant.prices).items() if price is not None}
-            is_to_come = variant.constraint is not None and not variant.constraint.active(at)
-            if is_to_come and rule is None:
+            if _is_to_come(variant, at) and rule is None:
                 guess = guess or f"the list has the price of the tier {tier} only from a later day on"
         if variants:
             rule = None
@@ -235,6 +229,10 @@ class PublicModel:
             note = f"{note}, corrected by {correction.source}"
             price["corrected"] = f"{correction.source}, {correction.checked}"
         return PublicPrice(sheet, listed, note, price)
+
+
+def _is_to_come(variant: "PriceVariant", at: datetime) -> bool:
+    return variant.constraint is not None and not variant.constraint.active(at)
 
 
 def _rates(prices: Mapping[str, Any], prompt_tokens: int) -> Rates:

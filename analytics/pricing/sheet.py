@@ -73,6 +73,8 @@ class Amount(NamedTuple):
     """What makes the amount an estimate."""
     reason: str = ""
     """Why there is none."""
+    by_tokens: bool = True
+    """Whether tokens decided, and not a length of audio, characters or pictures."""
 
 
 class Sheet:
@@ -193,7 +195,7 @@ class Sheet:
             else:
                 usd += count * rate
                 guesses += self._guesses_of(rate_name)
-        return Amount(usd, tuple(guesses))
+        return found._replace(usd=usd, guesses=tuple(guesses))
 
     def rates_for(self, prompt_tokens: int) -> Rates:
         """Those of a prompt of this length: all of its tokens cost the same."""
@@ -216,11 +218,13 @@ class Sheet:
                 return by_tokens._replace(usd=by_tokens.usd + seconds * rates.hour / 3600)
         if seconds is not None and rates.hour is not None:
             charged = max(seconds, Decimal(self.second_minimum)) if seconds else _ZERO
-            return Amount(charged * rates.hour / 3600, self._guesses_of("hour"))
+            return Amount(charged * rates.hour / 3600, self._guesses_of("hour"), by_tokens=False)
         if rates.character is not None and "character_count" in details:
-            return Amount(details["character_count"] * rates.character, self._guesses_of("character"))
+            return Amount(
+                details["character_count"] * rates.character, self._guesses_of("character"), by_tokens=False
+            )
         if rates.image is not None and "image_count" in details:
-            return Amount(details["image_count"] * rates.image, self._guesses_of("image"))
+            return Amount(details["image_count"] * rates.image, self._guesses_of("image"), by_tokens=False)
         return Amount(None, reason=by_tokens.reason or self._why_not(usage, rates))
 
     def _has_other(self, usage: Usage) -> bool:
