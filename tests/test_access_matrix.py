@@ -94,6 +94,7 @@ function get_usage_facts            -          -         Acme      Acme      -  
 function get_usage_by_utc_day       -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_latency                -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_usage_by_tag           -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_fields_not_understood  -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_tag_keys               -          -         Acme      Acme      -         Acme      -         -         -        -
 
 function fold_usage                 same       same      same      same      same      same      same      same      same     -
@@ -133,6 +134,8 @@ function masked_name                same       same      same      same      sam
 function masked_metadata            same       same      same      same      same      same      same      same      same     -
 function shown_phone                same       same      same      same      same      same      same      same      same     -
 function shown_name                 same       same      same      same      same      same      same      same      same     -
+function shown_id                   same       same      same      same      same      same      same      same      same     -
+function tags_of_call               same       same      same      same      same      same      same      same      same     -
 function shown_metadata             same       same      same      same      same      same      same      same      same     -
 function found_phone                same       same      same      same      same      same      same      same      same     -
 function found_name                 same       same      same      same      same      same      same      same      same     -
@@ -200,6 +203,8 @@ STATEMENTS = {
     "masked_metadata": f"select masked_metadata('[{PHONE}]', null)",
     "shown_phone": f"select length(shown_phone('{PHONE}')) > 4",
     "shown_name": f"select length(shown_name('{PHONE}', null)) > 4",
+    "shown_id": f"select length(shown_id('{PHONE}', null)) > 4",
+    "tags_of_call": """select tags_of_call(%(acme)s, 0, '{"tags": {"a": "b"}}')""",
     "shown_metadata": f"select jsonb_array_length(shown_metadata('[{PHONE}]', null))",
     "found_phone": f"select length(found_phone('{PHONE}')) > 4",
     "found_name": f"select length(found_name('{PHONE}', null)) > 4",
@@ -218,6 +223,7 @@ STATEMENTS = {
     "get_latency": "select * from get_latency(%(acme)s, %(first)s, %(last)s)",
     "get_usage_by_tag": "select * from get_usage_by_tag(%(acme)s, 'feature', %(first)s, %(last)s)",
     "get_tag_keys": "select * from get_tag_keys(%(acme)s, %(first)s, %(last)s)",
+    "get_fields_not_understood": "select * from get_fields_not_understood(%(acme)s, %(first)s, %(last)s)",
     "intern_tags": """select intern_tags(%(acme)s, '{"a": "b"}')""",
     "sum_days_anew": "select sum_days_anew()",
     "count_in": """select count_in('{"a": 1}', 'a')""",
@@ -286,12 +292,15 @@ def fill(database: Database) -> None:
             database, client_id, id=UUID(int=client_id.int + 100), phone=phone, name=f"+{phone}"
         )
         with database.transaction() as connection:
-            connection.execute("select intern_tags(%s, %s)", [client_id, Jsonb({"feature": "search"})])
+            connection.execute(
+                "select intern_tags(%s, %s)", [client_id, Jsonb({"feature": "search", "user": phone})]
+            )
         for moment in (factories.NOW, datetime.now(UTC)):
             log = factories.usage_log(
                 client_id,
                 phone=phone,
-                metadata={"wa": [{"from": phone}], phone: 1},
+                metadata={"wa": [{"from": phone}], phone: 1, "usage_not_understood": {phone: phone}},
+                operation_id=phone,
                 created_at=moment,
                 tag_set_id=1,
                 latency_ms=900,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -123,3 +124,27 @@ def test_the_fast_checks_give_the_same_as_the_plain_rule(database: Database) -> 
             assert row[4] is True  # whoever sees phones
 
         check()
+
+
+@pytest.mark.parametrize(
+    ("id_", "own", "shown"),
+    [
+        ("resp_68af4030592081938ec0aa11", None, "resp_68af4030592081938ec0aa11"),
+        ("4030592081938ec04030592081938ec0", None, "4030592081938ec04030592081938ec0"),
+        ("chatcmpl-Cx0qqaIbBUP6ye9YLnVFO4PR", None, "chatcmpl-Cx0qqaIbBUP6ye9YLnVFO4PR"),
+        ("order 5511987654321", None, "order •••• 4321"),
+        ("call_5511987654321-123456", None, "call_•••• 4321-123456"),
+        ("5511987654321", None, "•••• 4321"),
+        ("resp_68af4030592081938ec0aa11", "4030592081938", "resp_68af•••• 1938ec0aa11"),
+        (None, None, None),
+    ],
+)
+def test_ids_in_hexadecimal_are_no_phones(
+    database: Database, id_: str | None, own: str | None, shown: str | None
+) -> None:
+    with database.transaction() as connection:
+        connection.execute("set local app.phones = 'masked'")
+        row = connection.execute("select shown_id(%s, %s)", [id_, own]).fetchone()
+        assert row == (shown,)
+        connection.execute("set local app.phones = 'whole'")
+        assert connection.execute("select shown_id(%s, %s)", [id_, own]).fetchone() == (id_,)

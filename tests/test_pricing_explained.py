@@ -25,8 +25,13 @@ PUBLIC = {"list": "genai-prices 0.2.3", "model": "gpt-4o"}
         ("priced", {"price": "odd"}, "by a list, which the call does not name"),
         ("estimated", {"price": PUBLIC, "tokens_estimated": True},
          "public price of gpt-4o, by genai-prices 0.2.3; the tokens are an estimate"),
-        ("priced", {"price": {**PUBLIC, "corrected_by": "openai.com"}},
-         "public price of gpt-4o, by genai-prices 0.2.3; corrected by: openai.com"),
+        ("priced", {"price": {**PUBLIC, "corrected": "openai.com, 2026-11-26"}},
+         "public price of gpt-4o, by genai-prices 0.2.3; corrected: openai.com, 2026-11-26"),
+        ("estimated", {"price": {**PUBLIC, "estimated": "half for a batch"}},
+         "public price of gpt-4o, by genai-prices 0.2.3; estimated: half for a batch"),
+        ("priced", {"price": {"list": "client", "model": "*", "discount_percent": "20",
+                              "of": "genai-prices 0.2.3 gpt-4o"}},
+         "20 percent off genai-prices 0.2.3 gpt-4o, by this client's own price of all models of groq"),
     ],
 )  # fmt: skip
 def test_words(basis: str, metadata: dict[str, Any] | None, words: str) -> None:

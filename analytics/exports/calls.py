@@ -73,10 +73,10 @@ _CALLS = f"""
         log.service_tier,
         log.latency_ms::text,
         log.time_to_first_token_ms::text,
-        shown_name(log.operation_id, log.phone),
+        shown_id(log.operation_id, log.phone),
         log.attempt::text,
-        shown_name(log.response_id, log.phone),
-        shown_name(log.account, log.phone),
+        shown_id(log.response_id, log.phone),
+        shown_id(log.account, log.phone),
         log.stated_cost_usd::text,
         shown_metadata(
             case when log.tag_set_id = 0 then log.metadata -> 'tags' else tag_sets.tags end, log.phone

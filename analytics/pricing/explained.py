@@ -6,7 +6,7 @@ from typing import Any
 from analytics.pricing.price_list import ALL_MODELS
 
 _OWNERS = {"client": "this client's own price", "installation": "the installation's price"}
-_SAID = ("list", "model", "reason")
+_SAID = ("list", "model", "reason", "discount_percent", "of")
 _GUESSES = {
     "tokens_estimated": "the tokens are an estimate",
     "usage_not_understood": "something in the usage object was not understood",
@@ -34,6 +34,9 @@ def _list_in_words(cost_basis: str, price: Mapping[str, Any], source: str) -> st
         return "what the provider said that it cost, as no list has a price"
     if listed in _OWNERS:
         of_what = f"all models of {source}" if model == ALL_MODELS else model
+        if percent := price.get("discount_percent"):
+            public = price.get("of") or "the public price"
+            return f"{percent} percent off {public}, by {_OWNERS[listed]} of {of_what}"
         return f"{_OWNERS[listed]} of {of_what}"
     if listed:
         return f"public price of {model}, by {listed}"

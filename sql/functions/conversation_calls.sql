@@ -107,10 +107,10 @@ as $$
         completion_image_tokens, character_count, image_count, web_search_count, file_search_count,
         code_run_count, duration_seconds, operation, outcome, service_tier, latency_ms,
         time_to_first_token_ms,
-        shown_name(operation_id, own_phone) as operation_id,
+        shown_id(operation_id, own_phone) as operation_id,
         attempt,
-        shown_name(response_id, own_phone) as response_id,
-        shown_name(account, own_phone) as account,
+        shown_id(response_id, own_phone) as response_id,
+        shown_id(account, own_phone) as account,
         stated_cost_usd,
         shown_metadata(tags_of_call(p_client_id, tag_set_id, metadata), own_phone) as tags
     from shown

@@ -194,6 +194,17 @@ create or replace function shown_name(p_name text, p_phone text) returns text
     language sql stable
     return case when shows_phones() then p_name else masked_name(p_name, p_phone) end;
 
+-- An id that somebody else made, such as resp_68af..., whose digits are no phone: hexadecimal after its kind.
+create or replace function shown_id(p_id text, p_phone text) returns text
+    language sql stable
+    return case
+        when p_id is null or shows_phones()
+            or p_id ~* '^([a-z]{2,20}[_-])?(?=[0-9-]*[a-f])[0-9a-f-]{16,}$'
+                and may_hold_own(p_id, p_phone) is not true
+            then p_id
+        else masked_name(p_id, p_phone)
+    end;
+
 create or replace function found_phone(p_phone text) returns text
     language sql stable
     return case when finds_phones() then p_phone else masked_phone(p_phone) end;
