@@ -259,14 +259,31 @@ begin
 
             latencies as (
                 insert into usage_latency_rollup as kept (
-                    client_id, usage_date, source, model, bucket, request_count
+                    client_id, usage_date, source, model, buckets, counts
                 )
-                select client_id, usage_date, source, model, abs(signed.bucket), sum(sign(signed.bucket))
-                from taken
-                cross join lateral unnest(latency_buckets) as signed (bucket)
-                group by client_id, usage_date, source, model, abs(signed.bucket)
-                on conflict on constraint usage_latency_rollup_key do update set
-                    request_count = kept.request_count + excluded.request_count
+                select client_id, usage_date, source, model, array_agg(bucket), array_agg(number)
+                from (
+                    select
+                        client_id, usage_date, source, model,
+                        abs(signed.bucket) as bucket, sum(sign(signed.bucket))::bigint as number
+                    from taken
+                    cross join lateral unnest(latency_buckets) as signed (bucket)
+                    group by client_id, usage_date, source, model, abs(signed.bucket)
+                ) as counted
+                group by client_id, usage_date, source, model
+                on conflict on constraint usage_latency_rollup_key do update set (buckets, counts) = (
+                    select coalesce(array_agg(bucket), '{}'), coalesce(array_agg(number), '{}')
+                    from (
+                        select bucket, sum(number)::bigint as number
+                        from (
+                            select * from unnest(kept.buckets, kept.counts)
+                            union all
+                            select * from unnest(excluded.buckets, excluded.counts)
+                        ) as parts (bucket, number)
+                        group by bucket
+                        having sum(number) <> 0
+                    ) as together
+                )
             )
         $days$,
         keys, meters, sums_of_pending, added

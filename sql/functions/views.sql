@@ -142,7 +142,9 @@ $views$;
 create or replace view usage_latency_daily with (security_invoker = true) as
 select client_id, usage_date, source, model, bucket, sum(request_count)::bigint as request_count
 from (
-    select client_id, usage_date, source, model, bucket, request_count from usage_latency_rollup
+    select client_id, usage_date, source, model, held.bucket, held.request_count
+    from usage_latency_rollup
+    cross join lateral unnest(buckets, counts) as held (bucket, request_count)
     union all
     select
         client_id, usage_date, source, model,
