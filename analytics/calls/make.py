@@ -88,7 +88,8 @@ def make_call(
     """
     at = datetime.now(UTC) if created_at is None else checked_instant(created_at)
     amounts, extra, missing, told, answered_by, not_understood = read_usage(usage, source, model)
-    if must_be_known and not_understood and missing is not None and duration_seconds is None:
+    is_object_without_usage = bool(not_understood) or usage == {}
+    if must_be_known and is_object_without_usage and missing is not None and duration_seconds is None:
         raise InvalidInput(f"usage: {missing}")
     given = (
         *(latency_ms, time_to_first_token_ms, operation_id, attempt, response_id, stated_cost_usd),
