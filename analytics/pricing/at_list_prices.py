@@ -13,18 +13,15 @@ from uuid import UUID
 
 from analytics.database import Rows
 from analytics.formatting import NO_BREAK_SPACE, usd
-from analytics.pricing.price_list import ListedPrice, PriceList
+from analytics.pricing.listed import ListedPrice
+from analytics.pricing.price_list import DETAILS, PriceList
 from analytics.pricing.public_list import PublicPrice
 from analytics.pricing.what_if import parts_cost
 
 _PUBLIC = PriceList()
 _SUMS = (
-    "request_count",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "duration_seconds",
+    *("request_count", "prompt_tokens", "completion_tokens", "total_tokens", "duration_seconds"),
+    *DETAILS,
 )
 _SAME_USD = Decimal("1e-9")
 
@@ -70,13 +67,8 @@ class AtListPrices(NamedTuple):
         return f"{mark if self.is_exact else f'about{NO_BREAK_SPACE}'}{usd(self.usd)}"
 
 
-USAGE = """
-    select
-        usage_date, source, model, request_count, unpriced_count, prompt_tokens, completion_tokens,
-        total_tokens, total_cost, cached_tokens, duration_seconds
-    from get_daily_usage_by_model(%(client_id)s, %(first)s, %(last)s)
-"""
-"""One row per day and model that may have a price of its own; what was cached, and seconds, where known."""
+USAGE = "select * from get_daily_usage_by_model(%(client_id)s, %(first)s, %(last)s)"
+"""One row per day and model that may have a price of its own, with all meters."""
 
 
 def own_priced(usage: Rows, prices: PriceList, client_id: UUID | None = None) -> list[OwnPriced]:

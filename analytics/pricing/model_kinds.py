@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from analytics.pricing.listed import Unit
 from analytics.pricing.price_list import PriceList
 
 Kind = Literal["text", "embedding", "transcription", "speech", "image", "video", "moderation", "reranking"]
@@ -44,6 +45,8 @@ _MODELS: Mapping[str, Kind] = {
     r"rerank": "reranking",
 }
 
+_OF_UNITS: Mapping[Unit, Kind] = {"minute": "transcription", "1M characters": "speech", "image": "image"}
+
 
 def kind_of_model(
     source: str, model: str | None, at: datetime, prices: PriceList, client_id: UUID | None = None
@@ -52,10 +55,13 @@ def kind_of_model(
     if found := _found(_MODELS, (model or source).lower()):
         return found
     own, public = prices.deciding(source, model, at, client_id)
+    if own is not None and (kind := _OF_UNITS.get(own.unit)):
+        return kind
     sold = {unit for unit, price in vars(public.listed).items() if price is not None} if public else set()
-    has_minutes = bool(own and own.unit == "minute") or bool(sold & {"audio_hours", "input_audio_hours"})
-    if has_minutes and "input_mtok" not in sold:
+    if sold & {"audio_hours", "input_audio_hours"} and "input_mtok" not in sold:
         return "transcription"
+    if "input_mchars" in sold:
+        return "speech"
     return "embedding" if sold == {"input_mtok"} else "text"
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from analytics.database import Database
 from analytics.days import Days
 from analytics.errors import UnknownClient
+from analytics.pricing.usage import DETAILS
 from analytics.queries.comparisons import ComparedDays
 from analytics.queries.sql_function import SqlFunction
 
@@ -97,6 +98,7 @@ CALL_SUMS = SqlFunction(
         "reasoning_tokens": "int64",
         "duration_seconds": "object",
         "total_cost": "object",
+        **{name: "int64" for name in DETAILS if name not in ("cached_tokens", "reasoning_tokens")},
     },
 )
 """Sums in several ways: one row per `kind` and its keys, see CallSums."""
@@ -161,7 +163,8 @@ class CallSums:
     parts: "pd.DataFrame"
     """One row per (source, model, operation): source str · model, operation str or None · request_count,
     prompt_tokens, completion_tokens, total_tokens, unpriced_count · cached_tokens (of the prompt),
-    reasoning_tokens (of the completion) · duration_seconds Decimal (of audio) · total_cost."""
+    reasoning_tokens (of the completion) and the others of DETAILS · duration_seconds Decimal (of audio) ·
+    total_cost."""
     by_hour: "pd.DataFrame"
     """One row per (weekday, hour) of the client's clock with use: weekday (1 is Monday), hour int64 ·
     total_tokens, request_count · total_cost."""

@@ -94,7 +94,12 @@ create or replace function get_daily_usage_by_model(p_client_id uuid, p_first_da
         usage_date date, source text, model text, request_count bigint, unpriced_count bigint,
         prompt_tokens bigint,
         completion_tokens bigint, total_tokens bigint, total_cost numeric, cached_tokens bigint,
-        duration_seconds numeric
+        duration_seconds numeric,
+        reasoning_tokens bigint, cache_write_tokens bigint, cache_write_1h_tokens bigint,
+        prompt_audio_tokens bigint, cached_audio_tokens bigint, completion_audio_tokens bigint,
+        prompt_image_tokens bigint, cached_image_tokens bigint, completion_image_tokens bigint,
+        character_count bigint, image_count bigint, web_search_count bigint, file_search_count bigint,
+        code_run_count bigint
     )
     language sql stable
     set search_path = public, pg_temp
@@ -115,7 +120,21 @@ as $$
         sum(total_tokens)::bigint as total_tokens,
         sum(cost_usd) as total_cost,
         sum(cached_tokens)::bigint as cached_tokens,
-        sum(duration_seconds) as duration_seconds
+        sum(duration_seconds) as duration_seconds,
+        sum(reasoning_tokens)::bigint as reasoning_tokens,
+        sum(cache_write_tokens)::bigint as cache_write_tokens,
+        sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
+        sum(prompt_audio_tokens)::bigint as prompt_audio_tokens,
+        sum(cached_audio_tokens)::bigint as cached_audio_tokens,
+        sum(completion_audio_tokens)::bigint as completion_audio_tokens,
+        sum(prompt_image_tokens)::bigint as prompt_image_tokens,
+        sum(cached_image_tokens)::bigint as cached_image_tokens,
+        sum(completion_image_tokens)::bigint as completion_image_tokens,
+        sum(character_count)::bigint as character_count,
+        sum(image_count)::bigint as image_count,
+        sum(web_search_count)::bigint as web_search_count,
+        sum(file_search_count)::bigint as file_search_count,
+        sum(code_run_count)::bigint as code_run_count
     from usage_facts_daily as daily
     where
         client_id = p_client_id
@@ -139,9 +158,8 @@ as $$
 $$;
 
 -- Sums of the period, by what `kind` says:
---   'parts'      per source, model and operation, the tokens in their parts and the seconds of audio. Parts
---                are tokens of the prompt (cached_tokens) and of the completion (reasoning_tokens), counted
---                in them.
+--   'parts'      per source, model and operation, the tokens in their parts, the seconds of audio, and all
+--                other meters. Parts are tokens of the prompt and of the completion, counted in them.
 --   'hour'       per weekday (1 is Monday) and hour of the client's clock with use
 --   'operation'  per operation (chat, embeddings, transcription, ...); null where the calls do not say
 create or replace function get_call_sums(p_client_id uuid, p_first_date date, p_last_date date)
@@ -149,7 +167,11 @@ create or replace function get_call_sums(p_client_id uuid, p_first_date date, p_
         kind text, source text, model text, weekday integer, hour integer, operation text,
         request_count bigint, unpriced_count bigint, prompt_tokens bigint, completion_tokens bigint,
         total_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, duration_seconds numeric,
-        total_cost numeric
+        total_cost numeric,
+        cache_write_tokens bigint, cache_write_1h_tokens bigint, prompt_audio_tokens bigint,
+        cached_audio_tokens bigint, completion_audio_tokens bigint, prompt_image_tokens bigint,
+        cached_image_tokens bigint, completion_image_tokens bigint, character_count bigint,
+        image_count bigint, web_search_count bigint, file_search_count bigint, code_run_count bigint
     )
     language sql stable
     set search_path = public, pg_temp
@@ -178,7 +200,20 @@ as $$
             sum(cached_tokens)::bigint as cached_tokens,
             sum(reasoning_tokens)::bigint as reasoning_tokens,
             sum(duration_seconds) as duration_seconds,
-            sum(cost_usd) as total_cost
+            sum(cost_usd) as total_cost,
+            sum(cache_write_tokens)::bigint as cache_write_tokens,
+            sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
+            sum(prompt_audio_tokens)::bigint as prompt_audio_tokens,
+            sum(cached_audio_tokens)::bigint as cached_audio_tokens,
+            sum(completion_audio_tokens)::bigint as completion_audio_tokens,
+            sum(prompt_image_tokens)::bigint as prompt_image_tokens,
+            sum(cached_image_tokens)::bigint as cached_image_tokens,
+            sum(completion_image_tokens)::bigint as completion_image_tokens,
+            sum(character_count)::bigint as character_count,
+            sum(image_count)::bigint as image_count,
+            sum(web_search_count)::bigint as web_search_count,
+            sum(file_search_count)::bigint as file_search_count,
+            sum(code_run_count)::bigint as code_run_count
         from days
         group by grouping sets ((source, model, operation), (operation))
         union all
@@ -186,14 +221,23 @@ as $$
             'hour', null, null, weekday, hour::integer, null,
             sum(request_count)::bigint, sum(unpriced_count)::bigint, sum(prompt_tokens)::bigint,
             sum(completion_tokens)::bigint, sum(total_tokens)::bigint, sum(cached_tokens)::bigint,
-            sum(reasoning_tokens)::bigint, sum(duration_seconds), sum(cost_usd)
+            sum(reasoning_tokens)::bigint, sum(duration_seconds), sum(cost_usd),
+            sum(cache_write_tokens)::bigint, sum(cache_write_1h_tokens)::bigint,
+            sum(prompt_audio_tokens)::bigint, sum(cached_audio_tokens)::bigint,
+            sum(completion_audio_tokens)::bigint, sum(prompt_image_tokens)::bigint,
+            sum(cached_image_tokens)::bigint, sum(completion_image_tokens)::bigint,
+            sum(character_count)::bigint, sum(image_count)::bigint, sum(web_search_count)::bigint,
+            sum(file_search_count)::bigint, sum(code_run_count)::bigint
         from hours
         group by weekday, hour
     )
 
     select
         kind, source, model, weekday, hour, operation, request_count, unpriced_count, prompt_tokens,
-        completion_tokens, total_tokens, cached_tokens, reasoning_tokens, duration_seconds, total_cost
+        completion_tokens, total_tokens, cached_tokens, reasoning_tokens, duration_seconds, total_cost,
+        cache_write_tokens, cache_write_1h_tokens, prompt_audio_tokens, cached_audio_tokens,
+        completion_audio_tokens, prompt_image_tokens, cached_image_tokens, completion_image_tokens,
+        character_count, image_count, web_search_count, file_search_count, code_run_count
     from sums
     order by kind, weekday, hour, request_count desc, source, model, operation
 $$;

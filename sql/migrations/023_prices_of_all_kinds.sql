@@ -82,3 +82,7 @@ alter table model_prices
             file_search_usd, code_run_usd
         ) = 0
     );
+
+-- They have more columns since.
+drop function if exists get_daily_usage_by_model(uuid, date, date);
+drop function if exists get_call_sums(uuid, date, date);

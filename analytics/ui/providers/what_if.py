@@ -42,7 +42,7 @@ def show_what_if(page: Page, parts: pd.DataFrame) -> None:
             "Compares only calls of a kind that the model handles. Assumes the same tokens and seconds at "
             "today's prices, without batch or tier discounts. Another model splits text into other tokens "
             "and answers at another length; neither is considered. Cached input stays cached where the "
-            "other model has a price for it; audio, images and cache writes count as plain text. Where a "
+            "other model has a price for it, and audio, pictures and cache writes count as such. Where a "
             "price depends on the length of a prompt, the average call decides."
         )
 
