@@ -1,5 +1,6 @@
 """Demo clients: plausible, the same for the same seed and end, and never in the way of real ones."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 import pytest
 
 from analytics import demo
+from analytics.corrections import preview_costs, select_calls
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.demo import history
-from analytics.demo.profiles import DEMO_CLIENTS
+from analytics.demo.profiles import DEMO_CLIENTS, DemoClient
 from analytics.errors import InvalidInput
 from tests import factories
+from tests.clones import Clones
 
 WEEKS = 2
 CONTENT = """
@@ -29,6 +33,14 @@ def rows(database: Database, statement: str) -> list[tuple[Any, ...]]:
 @pytest.fixture
 def filled(database: Database) -> demo.Filled:
     return demo.fill(database, end=factories.NOW, weeks=WEEKS)
+
+
+@pytest.fixture(scope="module")
+def shown_all(clones: Clones, migrated_template: str) -> Iterator[Database]:
+    """Weeks enough for what is rare. Tests read only."""
+    with clones.copy(migrated_template) as database:
+        demo.fill(database, end=factories.NOW, weeks=5)
+        yield database
 
 
 def test_three_clients_in_three_time_zones(database: Database, filled: demo.Filled) -> None:
@@ -71,27 +83,27 @@ def test_providers_models_and_coverage(database: Database, filled: demo.Filled) 
 
     for name in filled.client_names:
         sources = {source: values for client, source, *values in per_source if client == name}
-        assert set(sources) == {"openai", "groq", "whisper", "selfhosted"}
+        assert set(sources) - {"anthropic"} == {"openai", "groq", "whisper", "selfhosted"}
         assert sources["openai"][0] >= 3
         assert sources["openai"][1] > 30
         assert sources["groq"][1] > 15
         assert sources["whisper"][1] < 5
         assert sources["whisper"][2]
         assert sources["selfhosted"][2:] == [False, ["unpriced"]]
-        assert {basis for source in ("openai", "groq", "whisper") for basis in sources[source][3]} == {
-            "priced"
-        }
+        bases = {basis for source in ("openai", "groq", "whisper") for basis in sources[source][3]}
+        assert bases <= {"priced", "estimated"}
         assert not sources["groq"][2]  # the guide's list: Groq is free
 
 
 def test_calls_say_what_they_were_for(database: Database, filled: demo.Filled) -> None:
-    operations = rows(
-        database, "select distinct source, metadata ->> 'operation' from usage_logs order by 1, 2 nulls last"
-    )
+    operations = rows(database, "select distinct source, operation from usage_logs order by 1, 2 nulls last")
     assert operations == [
+        ("anthropic", "chat"),
         ("groq", "chat"),
         ("openai", "chat"),
         ("openai", "embeddings"),
+        ("openai", "image_generation"),
+        ("openai", "speech"),
         ("selfhosted", None),
         ("whisper", "transcription"),
     ]
@@ -100,10 +112,85 @@ def test_calls_say_what_they_were_for(database: Database, filled: demo.Filled) -
 def test_whisper_costs_what_its_duration_says(database: Database, filled: demo.Filled) -> None:
     wrong = """
         select count(*) from usage_logs
-        where source = 'whisper' and cost_usd <> (metadata ->> 'duration_seconds')::numeric * 0.0001
+        where source = 'whisper' and outcome = 'ok' and cost_usd <> duration_seconds * 0.0001
     """
 
     assert rows(database, wrong) == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "cached_tokens > 0 and cached_tokens < prompt_tokens",
+        "cache_write_tokens > 0",
+        "reasoning_tokens > 0 and service_tier = 'flex'",
+        "prompt_audio_tokens > 0 and completion_audio_tokens > 0 and cost_basis = 'priced'",
+        "completion_image_tokens > 0 and image_count = 1 and cost_usd > 0.03",
+        "character_count > 0 and total_tokens = 0 and cost_usd > 0",
+        "web_search_count = 1 and cost_usd > 0.01",
+        "service_tier = 'batch' and latency_ms is null",
+        "service_tier = 'on_demand' and cost_basis = 'priced'",
+        "starts_with(model, 'ft:') and cost_basis = 'priced'",
+        "outcome = 'cut'",
+        "outcome = 'refused'",
+        "outcome = 'error' and attempt = 2 and cost_usd = 0",
+        "latency_ms > time_to_first_token_ms",
+        "stated_cost_usd > cost_usd",
+        "metadata ? 'usage_not_understood' and metadata ? 'usage' and cost_basis = 'estimated'",
+        "response_id is not null",
+        "tag_set_id > 0",
+        "tag_set_id is null",
+    ],
+)
+def test_it_shows_all_that_a_call_may_tell(shown_all: Database, facts: str) -> None:
+    # The facts are constants of this test.
+    assert rows(shown_all, f"select count(*) > 0 from usage_logs where {facts}") == [(True,)]  # noqa: S608
+
+
+def test_attempts_of_one_operation_end_with_an_answer(shown_all: Database) -> None:
+    statement = """
+        select count(*)
+        from (
+            select
+                array_agg(outcome order by attempt) as outcomes,
+                array_agg(attempt order by attempt) as attempts,
+                array_agg(attempt order by created_at) as in_time
+            from usage_logs
+            where operation_id is not null
+            group by operation_id
+        ) as operations
+        where
+            attempts <> (array[1, 2, 3])[:cardinality(attempts)]
+            or in_time <> attempts
+            or cardinality(attempts) < 2
+            or outcomes[1] <> 'error'
+            or outcomes[cardinality(outcomes)] = 'error'
+    """
+    assert rows(shown_all, statement) == [(0,)]
+
+
+@pytest.mark.parametrize("profile", DEMO_CLIENTS, ids=lambda profile: profile.name)
+def test_reprice_has_nothing_to_correct(shown_all: Database, profile: DemoClient) -> None:
+    last = factories.NOW.date()
+    selection = select_calls(shown_all, profile.name, Days(last - timedelta(days=40), last))
+
+    total = preview_costs(shown_all, selection).total
+    assert (total.changed_count, total.booked_usd) == (0, total.repriced_usd)
+    assert total.request_count > 1_000
+
+
+def test_tags_add_up_to_all_calls(shown_all: Database) -> None:
+    found = rows(
+        shown_all,
+        """
+        select sum(tagged.request_count)::bigint, (select count(*) from usage_logs), count(distinct value)
+        from clients
+        cross join lateral get_usage_by_tag(clients.id, 'feature', '2026-01-01', '2026-12-31') as tagged
+        """,
+    )
+    [(tagged, everything, values)] = found
+    assert tagged == everything
+    assert values == sum(len(profile.teams) for profile in DEMO_CLIENTS)
 
 
 def test_calls_and_conversations_fit_together(database: Database, filled: demo.Filled) -> None:
@@ -145,10 +232,10 @@ def test_the_usual_demo_has_a_trend_a_burst_and_a_quiet_week() -> None:
     # Without a database: the counts are drawn before anything is stored.
     profile = DEMO_CLIENTS[0]
     threads = history._conversations(profile, demo.DEFAULT_SEED, demo.DEFAULT_WEEKS)
-    calls = history._calls(profile, threads, demo.DEFAULT_SEED, factories.NOW, demo.DEFAULT_WEEKS)
+    calls = history._calls(profile, threads, {}, demo.DEFAULT_SEED, factories.NOW, demo.DEFAULT_WEEKS)
     per_week = [0] * demo.DEFAULT_WEEKS
-    for *_, created_at in calls:
-        weeks_ago = (factories.NOW - factories.datetime.fromisoformat(str(created_at))).days // 7
+    for created_at, _ in calls:
+        weeks_ago = (factories.NOW - created_at).days // 7
         per_week[weeks_ago] += 1
 
     assert sum(per_week[:4]) > 1.5 * sum(per_week[-4:])

@@ -4,8 +4,6 @@ Everything is drawn from one seeded generator per client, so that the same seed 
 The people and phone numbers are made up: the numbers lie in ranges that no operator hands out.
 """
 
-import json
-import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,21 +14,17 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from analytics import locks
 from analytics.database import Database
-from analytics.demo.profiles import DEMO_CLIENTS, DemoClient, ModelUse
+from analytics.demo.calls import COLUMNS, ENVIRONMENTS, Conversation, TagSets, calls_of
+from analytics.demo.profiles import DEMO_CLIENTS, DemoClient
 from analytics.errors import InvalidInput
-from analytics.pricing.price_list import calculate_cost
 
 DEFAULT_SEED = 2026
 DEFAULT_WEEKS = 26
-
-_LOG_COLUMNS = (
-    "client_id, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens, "
-    "cost_usd, cost_basis, metadata, created_at"
-)
-_TRANSCRIPT_TOKENS_PER_SECOND = 3.3  # 150 words a minute
+RECENT_DAYS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +34,6 @@ class Filled:
     client_names: tuple[str, ...]
     conversations: int
     calls: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Conversation:
-    id: str
-    phone: str
-    name: str
-    first_day: int
-    last_day: int
-    weight: float
 
 
 def fill(
@@ -86,7 +70,8 @@ def fill(
                 [profile.id, profile.name, profile.timezone, end - timedelta(weeks=weeks)],
             )
             conversations += _copy_conversations(connection, profile, threads, end, weeks)
-            calls += _copy_calls(connection, _calls(profile, threads, seed, end, weeks))
+            tag_sets = _intern_tags(connection, profile)
+            calls += _copy_calls(connection, _calls(profile, threads, tag_sets, seed, end, weeks))
     database.fold()
     return Filled(
         client_names=tuple(profile.name for profile in DEMO_CLIENTS), conversations=conversations, calls=calls
@@ -108,7 +93,7 @@ def _refuse_real_clients(connection: "psycopg.Connection[Any]", database: Databa
 def _copy_conversations(
     connection: "psycopg.Connection[Any]",
     profile: DemoClient,
-    threads: list[_Conversation],
+    threads: list[Conversation],
     end: datetime,
     weeks: int,
 ) -> int:
@@ -123,15 +108,26 @@ def _copy_conversations(
     return len(threads)
 
 
-def _copy_calls(connection: "psycopg.Connection[Any]", rows: Iterator[tuple[Any, ...]]) -> int:
+def _intern_tags(connection: "psycopg.Connection[Any]", profile: DemoClient) -> TagSets:
+    tag_sets = {}
+    for feature, team in profile.teams.items():
+        for environment in ENVIRONMENTS:
+            tags = Jsonb({"feature": feature, "team": team, "environment": environment})
+            row = connection.execute("select intern_tags(%s, %s)", [profile.id, tags]).fetchone()
+            assert row is not None
+            tag_sets[feature, environment] = row[0]
+    return tag_sets
+
+
+def _copy_calls(connection: "psycopg.Connection[Any]", calls: Iterator[tuple[datetime, str]]) -> int:
     with connection.cursor() as cursor:
-        with cursor.copy(f"copy usage_logs ({_LOG_COLUMNS}) from stdin") as copy:
-            for row in rows:
-                copy.write_row(row)
+        with cursor.copy(f"copy usage_logs ({COLUMNS}) from stdin") as copy:
+            for _, line in calls:
+                copy.write(line)
         return cursor.rowcount
 
 
-def _conversations(profile: DemoClient, seed: int, weeks: int) -> list[_Conversation]:
+def _conversations(profile: DemoClient, seed: int, weeks: int) -> list[Conversation]:
     """People with a long tail: a few write every day, most come for a week or two."""
     chance = random.Random(f"{seed}/{profile.id}/conversations")
     days = weeks * 7
@@ -145,7 +141,7 @@ def _conversations(profile: DemoClient, seed: int, weeks: int) -> list[_Conversa
         first_day = 0 if is_regular else chance.randrange(-20, days - 1)
         lasts = days if is_regular else 3 + int(chance.expovariate(1 / 24))
         threads.append(
-            _Conversation(
+            Conversation(
                 id=UUID(int=chance.getrandbits(128), version=4).hex,
                 phone=profile.phone(rank),
                 name=names[rank],
@@ -158,9 +154,14 @@ def _conversations(profile: DemoClient, seed: int, weeks: int) -> list[_Conversa
 
 
 def _calls(
-    profile: DemoClient, threads: list[_Conversation], seed: int, end: datetime, weeks: int
-) -> Iterator[tuple[Any, ...]]:
-    """Rows of usage_logs, in the order of _LOG_COLUMNS, day by day in the client's own time zone."""
+    profile: DemoClient,
+    threads: list[Conversation],
+    tag_sets: TagSets,
+    seed: int,
+    end: datetime,
+    weeks: int,
+) -> Iterator[tuple[datetime, str]]:
+    """When each call was made, and its line, day by day in the client's own time zone."""
     chance = random.Random(f"{seed}/{profile.id}/calls")
     zone = ZoneInfo(profile.timezone)
     days = weeks * 7
@@ -181,9 +182,11 @@ def _calls(
         for hour, caller, use in zip(hours, callers, made_with, strict=True):
             created_at = hour_starts[hour] + timedelta(seconds=round(chance.random() * 3600, 3))
             # Drawn before the call is dropped: a later end of the same day only adds calls.
-            row = _call(profile, caller, use, created_at, chance)
-            if created_at <= end:
-                yield row
+            for at, line in calls_of(
+                profile, caller, use, created_at, tag_sets, chance, is_recent=days - day <= RECENT_DAYS
+            ):
+                if created_at <= end:
+                    yield at, line
 
 
 def _calls_of_day(
@@ -202,51 +205,3 @@ def _calls_of_day(
 
 def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
-
-
-def _call(
-    profile: DemoClient,
-    caller: _Conversation | None,
-    use: ModelUse,
-    created_at: datetime,
-    chance: random.Random,
-) -> tuple[str | int | None, ...]:
-    """A row for COPY. Text where psycopg would take several times as long for the type itself."""
-    call_id = UUID(int=chance.getrandbits(128), version=4).hex
-    if chance.random() < profile.share_without_conversation:
-        caller = None
-    metadata: dict[str, Any] = {"operation": use.operation} if use.operation else {}
-    duration_seconds = None
-    completion_tokens = 0
-    if use.median_seconds:
-        duration_seconds = round(chance.lognormvariate(math.log(use.median_seconds), 0.6), 1)
-        # Whisper bills no tokens; what it wrote is counted so that it shows next to the other models.
-        prompt_tokens, completion_tokens = 0, round(duration_seconds * _TRANSCRIPT_TOKENS_PER_SECOND)
-        metadata |= {"duration_seconds": duration_seconds, "tokens_estimated": True}
-    else:
-        prompt_tokens = 20 + int(chance.lognormvariate(math.log(use.median_prompt_tokens), 0.7))
-        if use.median_completion_tokens:
-            completion_tokens = 1 + int(chance.lognormvariate(math.log(use.median_completion_tokens), 0.6))
-    cost = calculate_cost(
-        source=use.source,
-        model=use.model,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        duration_seconds=duration_seconds,
-        at=created_at,
-    )
-    return (
-        profile.id.hex,
-        call_id,
-        caller.id if caller else None,
-        caller.phone if caller else None,
-        use.source,
-        use.model,
-        prompt_tokens,
-        completion_tokens,
-        prompt_tokens + completion_tokens,
-        str(cost.amount_usd),
-        cost.basis,
-        json.dumps(metadata) if metadata else None,
-        created_at.isoformat(),
-    )

@@ -1,33 +1,17 @@
-"""Who the demo clients are: their zone, rhythm, models and people."""
+"""Who the demo clients are: their zone, rhythm, models, teams and people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
 from uuid import UUID, uuid5
 
+from analytics.demo.models import ModelUse, chat, embeddings, own, pictures, speech, whisper
+
 # Any fixed UUID: it keeps the clients' ids the same on every machine, so that links to them last.
 _NAMESPACE = UUID("6f1d1c52-8a0e-4c56-9f0a-6b6c1f0d7a11")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelUse:
-    """One model's part of a client's calls; the shares say how it goes from the first day to the last."""
-
-    source: str
-    model: str
-    first_share: float
-    last_share: float
-    operation: str | None
-    """As calls are logged; None where the application does not say."""
-    median_prompt_tokens: int = 0
-    median_completion_tokens: int = 0
-    median_seconds: float = 0
-    """Of the audio; a model with a length is a transcription."""
-
-    def share_at(self, progress: float) -> float:
-        return self.first_share + (self.last_share - self.first_share) * progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +33,8 @@ class DemoClient:
     burst_factor: float
     quiet_weeks_ago: int
     quiet_factor: float
+    teams: Mapping[str, str]
+    """Whose each feature is."""
     models: Sequence[ModelUse]
     conversation_count: int
     share_without_conversation: float
@@ -75,59 +61,8 @@ _CHAT_HOURS = (1, 1, 1, 1, 1, 2, 4, 9, 16, 22, 25, 24, 19, 18, 20, 22, 22, 20, 1
 _OFFICE_HOURS = (0, 0, 0, 0, 0, 1, 3, 10, 24, 28, 27, 24, 14, 20, 26, 26, 22, 14, 6, 3, 2, 1, 1, 0)
 
 
-def _chat(
-    source: str, model: str, first_share: float, last_share: float, prompt: int, completion: int
-) -> ModelUse:
-    return ModelUse(
-        source=source,
-        model=model,
-        first_share=first_share,
-        last_share=last_share,
-        operation="chat",
-        median_prompt_tokens=prompt,
-        median_completion_tokens=completion,
-    )
-
-
-def _own(
-    model: str, share: float, prompt: int, completion: int, first_share: float | None = None
-) -> ModelUse:
-    """A model of the client's own, whose calls have no price and do not say what they were for."""
-    return ModelUse(
-        source="selfhosted",
-        model=model,
-        first_share=share if first_share is None else first_share,
-        last_share=share,
-        operation=None,
-        median_prompt_tokens=prompt,
-        median_completion_tokens=completion,
-    )
-
-
-def _embeddings(model: str, first_share: float, last_share: float, prompt: int) -> ModelUse:
-    return ModelUse(
-        source="openai",
-        model=model,
-        first_share=first_share,
-        last_share=last_share,
-        operation="embeddings",
-        median_prompt_tokens=prompt,
-    )
-
-
 def _names(text: str) -> Sequence[str]:
     return tuple(text.split())
-
-
-def _whisper(first_share: float, last_share: float, seconds: float) -> ModelUse:
-    return ModelUse(
-        source="whisper",
-        model="whisper-1",
-        first_share=first_share,
-        last_share=last_share,
-        operation="transcription",
-        median_seconds=seconds,
-    )
 
 
 DEMO_CLIENTS: Sequence[DemoClient] = (
@@ -142,18 +77,39 @@ DEMO_CLIENTS: Sequence[DemoClient] = (
         burst_factor=2.1,
         quiet_weeks_ago=9,  # closed for a week
         quiet_factor=0.3,
+        teams={
+            "care-chat": "care",
+            "appointments": "care",
+            "triage": "medical",
+            "voice-notes": "medical",
+            "knowledge-search": "platform",
+            "campaigns": "growth",
+        },
         models=(
-            _chat("openai", "gpt-4o-mini", 0.20, 0.24, 900, 190),
-            _chat("openai", "gpt-4o", 0.08, 0.10, 1100, 260),
-            _chat("openai", "gpt-4.1-mini", 0.00, 0.16, 1000, 210),
-            _chat("openai", "gpt-3.5-turbo", 0.22, 0.02, 700, 160),
-            _chat("openai", "gpt-4", 0.05, 0.015, 800, 240),
-            _chat("groq", "llama-3.3-70b-versatile", 0.12, 0.26, 950, 220),
-            _chat("groq", "llama-3.1-8b-instant", 0.22, 0.14, 600, 130),
-            _chat("groq", "mixtral-8x7b-32768", 0.06, 0.00, 700, 170),
-            _whisper(0.05, 0.07, 22),
-            _embeddings("text-embedding-3-small", 0.00, 0.05, 380),
-            _own("triage-classifier-v2", 0.006, 300, 12, first_share=0),
+            chat(
+                "openai", "gpt-4o-mini", 0.20, 0.24, 900, 190, "care-chat", "appointments", share_cached=0.6
+            ),
+            chat("openai", "gpt-4o", 0.08, 0.10, 1100, 260, "care-chat", "triage", share_cached=0.5),
+            chat(
+                *("openai", "gpt-4.1-mini", 0.00, 0.14, 1000, 210, "care-chat", "knowledge-search"),
+                share_cached=0.55,
+                share_with_search=0.02,
+                has_new_field=True,
+            ),
+            chat(
+                *("openai", "ft:gpt-4o-mini-2024-07-18:aurora-clinicas:triage:9Xk2LmQ1", 0.00, 0.02),
+                *(400, 30, "triage"),
+            ),
+            chat("openai", "gpt-3.5-turbo", 0.22, 0.02, 700, 160, "appointments"),
+            chat("openai", "gpt-4", 0.05, 0.015, 800, 240, "triage", first_token_ms=900),
+            chat("groq", "llama-3.3-70b-versatile", 0.12, 0.26, 950, 220, "care-chat", "appointments"),
+            chat("groq", "llama-3.1-8b-instant", 0.22, 0.14, 600, 130, "appointments"),
+            chat("groq", "mixtral-8x7b-32768", 0.06, 0.00, 700, 170, "care-chat"),
+            whisper(0.05, 0.07, 22, "voice-notes"),
+            speech(0.008, 320, "voice-notes"),
+            pictures(0.0015, "campaigns"),
+            embeddings("text-embedding-3-small", 0.00, 0.05, 380, "knowledge-search"),
+            own("triage-classifier-v2", 0.006, 300, 12, first_share=0),
         ),
         conversation_count=460,
         share_without_conversation=0.03,
@@ -180,15 +136,39 @@ DEMO_CLIENTS: Sequence[DemoClient] = (
         burst_factor=2.4,
         quiet_weeks_ago=14,
         quiet_factor=0.35,
+        teams={
+            "order-assistant": "sales",
+            "menu-search": "sales",
+            "delivery-updates": "logistics",
+            "voice-orders": "sales",
+        },
         models=(
-            _chat("openai", "gpt-4o-mini", 0.30, 0.22, 650, 150),
-            _chat("openai", "gpt-4.1-nano", 0.00, 0.12, 500, 110),
-            _chat("openai", "gpt-4o-2024-08-06", 0.04, 0.05, 900, 230),
-            _chat("openai", "gpt-3.5-turbo-0125", 0.12, 0.01, 600, 140),
-            _chat("groq", "llama-3.3-70b-versatile", 0.20, 0.30, 800, 180),
-            _chat("groq", "llama-3.1-8b-instant", 0.28, 0.24, 520, 110),
-            _whisper(0.06, 0.05, 15),
-            _own("order-parser-v1", 0.004, 350, 60),
+            chat("openai", "gpt-4o-mini", 0.30, 0.20, 650, 150, "order-assistant", "menu-search"),
+            chat("openai", "gpt-4.1-nano", 0.00, 0.12, 500, 110, "delivery-updates"),
+            # Through a gateway, which knows an earlier price of it.
+            chat(
+                *("openai", "gpt-4o-2024-08-06", 0.04, 0.05, 900, 230, "order-assistant"),
+                stated=Decimal("1.6"),
+            ),
+            chat(
+                *("openai", "gpt-4o-audio-preview", 0.00, 0.015, 500, 180, "voice-orders"),
+                share_of_audio=0.6,
+                first_token_ms=700,
+            ),
+            chat("openai", "gpt-3.5-turbo-0125", 0.12, 0.01, 600, 140, "order-assistant"),
+            chat(
+                *("groq", "llama-3.3-70b-versatile", 0.20, 0.30, 800, 180, "order-assistant", "menu-search"),
+                tier="on_demand",
+                share_of_tier=1,
+            ),
+            chat(
+                *("groq", "llama-3.1-8b-instant", 0.28, 0.24, 520, 110, "delivery-updates"),
+                tier="flex",
+                share_of_tier=0.4,
+                share_failed=0.03,  # flex has no room at times
+            ),
+            whisper(0.06, 0.05, 15, "voice-orders"),
+            own("order-parser-v1", 0.004, 350, 60),
         ),
         conversation_count=310,
         share_without_conversation=0.02,
@@ -213,15 +193,38 @@ DEMO_CLIENTS: Sequence[DemoClient] = (
         burst_factor=2.2,
         quiet_weeks_ago=4,
         quiet_factor=0.25,
+        teams={
+            "returns-desk": "service",
+            "product-texts": "content",
+            "catalogue-search": "shop",
+            "voicemail": "service",
+        },
         models=(
-            _chat("openai", "gpt-4o", 0.34, 0.22, 1500, 380),
-            _chat("openai", "gpt-4.1", 0.00, 0.20, 1700, 400),
-            _chat("openai", "gpt-4-turbo", 0.14, 0.01, 1300, 340),
-            _chat("openai", "gpt-4o-mini", 0.22, 0.25, 900, 200),
-            _chat("groq", "llama-3.3-70b-versatile", 0.22, 0.26, 1200, 260),
-            _whisper(0.07, 0.06, 48),
-            _embeddings("text-embedding-3-small", 0.08, 0.12, 420),
-            _own("address-matcher-v3", 0.003, 220, 20),
+            chat("openai", "gpt-4o", 0.34, 0.20, 1500, 380, "returns-desk", share_cached=0.6),
+            chat(
+                *("openai", "gpt-4.1", 0.00, 0.18, 1700, 400, "product-texts"),
+                tier="batch",
+                share_of_tier=0.5,
+            ),
+            chat(
+                *("openai", "gpt-5-mini", 0.00, 0.06, 1200, 900, "returns-desk", "product-texts"),
+                share_of_reasoning=0.6,
+                tier="flex",
+                share_of_tier=0.5,
+                first_token_ms=2600,
+            ),
+            chat("openai", "gpt-4-turbo", 0.14, 0.01, 1300, 340, "product-texts", first_token_ms=800),
+            chat("openai", "gpt-4o-mini", 0.22, 0.22, 900, 200, "returns-desk", "catalogue-search"),
+            chat("groq", "llama-3.3-70b-versatile", 0.22, 0.24, 1200, 260, "returns-desk"),
+            chat(
+                *("anthropic", "claude-sonnet-4-5", 0.00, 0.03, 2400, 420, "returns-desk"),
+                share_cached=0.8,
+                writes_cache=True,
+                first_token_ms=950,
+            ),
+            whisper(0.07, 0.06, 48, "voicemail"),
+            embeddings("text-embedding-3-small", 0.08, 0.12, 420, "catalogue-search"),
+            own("address-matcher-v3", 0.003, 220, 20),
         ),
         conversation_count=190,
         share_without_conversation=0.08,
