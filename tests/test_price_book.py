@@ -20,8 +20,10 @@ from analytics.pricing.editing import (
     checked_price,
     end_price,
     load_price_book,
+    quote,
 )
-from analytics.pricing.price_list import ListedPrice
+from analytics.pricing.listed import FEES, TOKEN_PRICES, ListedPrice
+from analytics.pricing.price_list import PriceList
 from tests import factories
 from tests.factories import NOW
 
@@ -283,3 +285,91 @@ def test_other_copies_of_the_list_notice(database: Database, acme: UUID) -> None
     [third] = database.read(revision)
 
     assert len({rows.records[0][0] for rows in (first, second, third)}) == 3
+
+
+def test_every_kind_of_a_price_is_kept(database: Database, acme: UUID) -> None:
+    kinds = {name: str(number) for number, name in enumerate((*TOKEN_PRICES, *FEES), start=1)}
+    whole = price(acme, more_usd=kinds, service_tier=" Batch ", above_prompt_tokens="272,000")
+    others = [
+        price(unit="1M characters", output_usd="", more_usd={"web_search_usd": "10"}),
+        price(unit="image", output_usd="", model="draws"),
+        price(input_usd="", output_usd="", discount_percent=" -12.5 % ", model="*"),
+        price(acme, service_tier="default"),
+    ]
+    for each in (whole, *others):
+        add_price(database, each)
+
+    kept = [each.price for each in book_of(database, acme).entries if each.price.source == "own"]
+    assert sorted(map(repr, kept)) == sorted(map(repr, (whole, *others)))
+    assert (whole.service_tier, whole.above_prompt_tokens) == ("batch", 272_000)
+    assert whole.code_run_usd == Decimal(12)
+    assert others[2].discount_percent == Decimal("-12.5")
+    assert others[3].service_tier is None
+
+
+def test_one_price_at_a_time_of_each_tier_and_length(database: Database, acme: UUID) -> None:
+    for given in ({}, {"service_tier": "batch"}, {"above_prompt_tokens": "1000"}):
+        add_price(database, price(acme, **given))
+        with pytest.raises(InvalidInput, match="has a price from that very moment already"):
+            add_price(database, price(acme, **given))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"discount_percent": "20"}, "a discount is on the whole public price: leave all amounts empty"),
+        ({"input_usd": "", "output_usd": "", "discount_percent": "101"}, 'not "101"'),
+        ({"input_usd": "", "output_usd": "", "discount_percent": "much"}, "percent such as 20"),
+        ({"above_prompt_tokens": "long"}, 'tokens such as 272000, not "long"'),
+        (
+            {"unit": "image", "output_usd": "", "more_usd": {"audio_input_usd": "1"}},
+            "a price by the picture has none for audio input: leave them empty",
+        ),
+        (
+            {"unit": "1M characters", "output_usd": "", "above_prompt_tokens": "5"},
+            "a price by the character has none for long prompts",
+        ),
+        ({"more_usd": {"web_search_usd": "free"}}, "the price of web searches must be US dollars"),
+    ],
+)
+def test_what_does_not_go_together(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        price(**given)
+
+
+def test_what_providers_state_beside_what_was_booked(database: Database, acme: UUID) -> None:
+    factories.insert_usage(
+        database,
+        # 0.0093 booked for each.
+        factories.usage_log(acme, stated_cost_usd=Decimal("0.01")),
+        factories.usage_log(acme, stated_cost_usd=Decimal("0.02")),
+        factories.usage_log(acme),
+        factories.usage_log(acme, model="gpt-4-0613", stated_cost_usd=Decimal("0.00931")),
+        factories.usage_log(factories.client(database, "Other"), model="other", stated_cost_usd=Decimal(1)),
+    )
+
+    first, second = book_of(database, acme).stated
+    assert (first.model, first.request_count) == ("gpt-4", 2)
+    assert (first.stated_usd, first.booked_usd) == (Decimal("0.03"), Decimal("0.0186"))
+    assert first.differs
+    # A tenth of a percent is rounding.
+    assert (second.model, second.differs) == ("gpt-4-0613", False)
+
+
+def test_the_quote_of_each_unit(database: Database, acme: UUID) -> None:
+    at = NOW
+    for model, given in {
+        "speaks": {"unit": "1M characters", "input_usd": "15", "output_usd": ""},
+        "draws": {"unit": "image", "input_usd": "0.04", "output_usd": ""},
+        "hears": {"unit": "minute", "input_usd": "0.01", "output_usd": ""},
+    }.items():
+        found = quote(PriceList([price(model=model, **given)]), "own", model, None, at)
+        assert found is not None
+        assert (found.unit, found.input_usd) == (given["unit"], Decimal(given["input_usd"]))
+    discount = price(source="openai", model="gpt-4o", input_usd="", output_usd="", discount_percent="20")
+    found = quote(PriceList([discount]), "openai", "gpt-4o", None, at)
+    assert found is not None
+    assert (found.list_name, found.input_usd, found.cached_usd, found.output_usd) == (
+        *("installation", 2),
+        *(1, 8),
+    )

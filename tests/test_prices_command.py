@@ -1,7 +1,10 @@
 """`python -m analytics prices`, as a person meets it."""
 
+import json
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 from analytics.database import Database
@@ -62,3 +65,73 @@ def test_what_is_no_moment_is_refused(database: Database) -> None:
         result = run(database, "prices", "use", "public", "--from", text)
         assert (result.exit_code, result.exception.__class__) == (1, SystemExit)
         assert f'not "{text}"' in result.output
+
+
+def test_a_price_of_ones_own_is_set(database: Database, acme: UUID) -> None:
+    said = run(
+        database,
+        *("prices", "set", "Azure", "my-deploy-*", "--input", "2.5", "--output", "10"),
+        *("--cached-input", "1.25", "--audio-input", "40", "--web-search", "10", "--tier", "Batch"),
+        *("--above-prompt-tokens", "272000", "--client", "Acme", "--from", "2026-10-01"),
+        *("--reference", "contract 7", "--by", "ana"),
+    )
+
+    assert said.exit_code == 0
+    assert said.output.splitlines()[0] == (
+        "saved: azure my-deploy-*: $2.50 input, $1.25 cached input, $10.00 output per 1M tokens, "
+        "audio input $40.00, web searches $10.00 per 1,000, tier batch, prompts above 272,000 tokens, "
+        "from 1 Oct 2026, for this client"
+    )
+    with database.transaction() as connection:
+        [kept] = connection.execute(
+            "select client_id, audio_input_usd, web_search_usd, service_tier, above_prompt_tokens, reference,"
+            " note from model_prices where source = 'azure'"
+        ).fetchall()
+    assert kept == (acme, 40, 10, "batch", 272_000, "contract 7", "entered by ana")
+
+
+def test_a_discount_of_all_models_is_set(database: Database, acme: UUID) -> None:
+    said = run(database, "prices", "set", "openai", "*", "--discount", "20")
+
+    assert said.output.splitlines()[0] == "saved: openai *: 20 % off the public price, for all clients"
+    assert (
+        "  openai *: 20 % off the public price, for all clients"
+        in run(database, "prices", "list").output.splitlines()
+    )
+
+
+def test_what_is_no_price_is_refused(database: Database) -> None:
+    for given, message in (
+        (["--input", "cheap", "--output", "1"], 'must be US dollars such as 0.15, not "cheap"'),
+        (["--input", "1"], "the price of output must be US dollars"),
+        (["--discount", "20", "--input", "1"], "leave all amounts empty"),
+        (["--discount", "20", "--client", "Nobody"], "Nobody"),
+        (["--input", "1", "--output", "1", "--from", "soon"], 'not "soon"'),
+    ):
+        result = run(database, "prices", "set", "openai", "gpt-4o", *given)
+        assert (result.exit_code, result.exception.__class__) == (1, SystemExit)
+        assert message in result.output
+
+
+def test_the_public_list_is_compared_with_litellms(database: Database, acme: UUID, tmp_path: Path) -> None:
+    now = {"created_at": datetime.now(UTC)}
+    factories.insert_usage(
+        database,
+        factories.usage_log(acme, model="gpt-4o", **now),
+        factories.usage_log(acme, model="gpt-4.1", **now),
+        factories.usage_log(acme, source="own", model="new-1", **now),
+    )
+    path = tmp_path / "litellm.json"
+    entry = {"litellm_provider": "openai", "input_cost_per_token": 3e-06, "output_cost_per_token": 1e-05}
+    path.write_text(json.dumps({"gpt-4o": entry, "gpt-5": entry}), encoding="utf-8")
+
+    said = run(database, "prices", "compare", "--litellm", str(path)).output.splitlines()
+    assert re.fullmatch(r"genai-prices [\d.]+ and LiteLLM's list both know 1 model, of 3 in use", said[0])
+    assert said[1:-1] == ["  openai gpt-4o: input $2.50 here, $3.00 there, per 1M tokens"]
+    assert said[-1].startswith("corrections of the public list that are applied: ")
+
+    everything = run(database, "prices", "compare", "--litellm", str(path), "--all").output
+    assert "openai gpt-5: input $1.25 here, $3.00 there" in everything
+    refused = run(database, "prices", "compare", "--litellm", str(tmp_path / "nothing.json"))
+    assert refused.exit_code == 1
+    assert "cannot be read as LiteLLM's list" in refused.output

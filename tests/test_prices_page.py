@@ -218,3 +218,67 @@ def test_a_client_without_calls(database: Database, acme: UUID) -> None:
 
     assert not page.exception
     assert "No calls in these days." in text_of(page)
+    assert "Providers state another cost" not in text_of(page)
+
+
+def test_a_discount_is_previewed_and_saved(database: Database, acme: UUID) -> None:
+    page = open_page(PAGE)
+    [model] = [box for box in page.selectbox if box.label == "Model"]
+    model.select("OpenAI · gpt-3.5-turbo")
+    [per] = [group for group in page.button_group if group.label == "Per"]
+    per.set_value("% off the public price")
+    page.run()
+    _fill(page, percent="20")
+    button(page, "Preview the effect").click()
+    page.run()
+
+    assert not page.exception
+    assert "20 % off the public price, from" in text_of(page).replace("\\", "")
+    effect = page.dataframe[3].value.set_index("Model")
+    # 150 tokens at 0.4 and 80 at 1.2 dollars a million: a fifth less than the public price.
+    assert effect.loc["gpt-3.5-turbo", "Repriced"] == pytest.approx(0.000156)
+
+    button(page, "Save this price").click()
+    page.run()
+    turbo = page.dataframe[0].value.set_index("Model").loc["gpt-3.5-turbo"]
+    assert turbo[["Input", "Output", "Price list"]].tolist() == [0.4, 1.2, "This client's"]
+    assert "20 % off the public price" in page.dataframe[2].value["Discount"].tolist()
+
+
+def test_other_kinds_are_behind_an_expander(database: Database, acme: UUID) -> None:
+    page = open_page(PAGE)
+
+    _fill(
+        page, **{"input": "2", "output": "3", "audio input": "40", "web searches": "10", "service": "Batch"}
+    )
+    button(page, "Preview the effect").click()
+    page.run()
+    button(page, "Save this price").click()
+    page.run()
+
+    assert not page.exception
+    assert page.success[0].value.startswith("Saved")
+    [rows] = database.read(
+        Query(
+            statement="select audio_input_usd, web_search_usd, service_tier, cache_write_usd"
+            " from model_prices where source = 'own'"
+        )
+    )
+    assert list(rows.records) == [(40, 10, "batch", None)]
+    listed = page.dataframe[2].value
+    assert listed["Other kinds"].dropna().tolist() == ["audio input $40.00, web searches $10.00 per 1,000"]
+    assert listed["Tier"].dropna().tolist() == ["batch"]
+
+
+def test_what_providers_state_is_shown_where_it_differs(database: Database, acme: UUID) -> None:
+    factories.insert_usage(
+        database,
+        factories.usage_log(
+            acme, model="sonar", stated_cost_usd=Decimal("0.5"), created_at=datetime.now(UTC)
+        ),
+    )
+    page = open_page(PAGE)
+
+    assert "## Providers state another cost" in text_of(page)
+    stated = next(each.value for each in page.dataframe if "Provider says" in each.value)
+    assert stated[["Model", "Provider says", "Booked"]].values.tolist() == [["sonar", 0.5, 0.0093]]

@@ -24,6 +24,7 @@ from analytics.pricing.stored import LOAD, Entry, entries_of
 
 MAX_TEXT = 500
 _MILLION = 1_000_000
+_ROUNDING = Decimal("0.005")
 
 _USED = """
     select
@@ -32,6 +33,16 @@ _USED = """
     where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
     group by source, model
     order by sum(unpriced_count) = 0, sum(total_tokens) desc, source, model
+"""
+# Of calls whose provider or gateway says what they cost.
+_STATED = """
+    select
+        source, model, sum(stated_count)::bigint, sum(stated_cost_usd), sum(cost_of_stated_usd)
+    from usage_facts_daily
+    where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
+    group by source, model
+    having sum(stated_count) > 0
+    order by abs(sum(stated_cost_usd) - sum(cost_of_stated_usd)) desc, source, model
 """
 _ADD = """
     insert into model_prices (
@@ -105,6 +116,24 @@ class UsedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stated:
+    """What a model's calls cost by their provider or gateway, and as booked here."""
+
+    source: str
+    model: str | None
+    request_count: int
+    """Calls of which it says so."""
+    stated_usd: Decimal
+    booked_usd: Decimal
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two differ by more than half a percent, which rounding does not explain."""
+        larger = max(self.stated_usd, self.booked_usd)
+        return abs(self.stated_usd - self.booked_usd) > larger * _ROUNDING
+
+
+@dataclass(frozen=True, kw_only=True)
 class PriceBook:
     """A client's prices: its own and the installation's list, and the models in use."""
 
@@ -112,6 +141,8 @@ class PriceBook:
     used: Sequence[UsedModel]
     own_priced: Sequence[OwnPriced]
     """The models whose calls would cost something else by the public list."""
+    stated: Sequence[Stated]
+    """The models whose provider says what calls cost, the largest difference first."""
 
 
 def load_price_book(database: Database, client_id: UUID, days: Days, *, now: datetime) -> PriceBook:
@@ -121,8 +152,8 @@ def load_price_book(database: Database, client_id: UUID, days: Days, *, now: dat
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
     asked = {"client_id": client_id, "first": days.first, "last": days.last}
-    entries, used, days_of_models = database.read(
-        *(Query(statement=text, parameters=asked) for text in (LOAD, _USED, USAGE)),
+    entries, used, days_of_models, stated = database.read(
+        *(Query(statement=text, parameters=asked) for text in (LOAD, _USED, USAGE, _STATED)),
         client_id=client_id,
     )
     book = list(entries_of(entries.records))
@@ -146,6 +177,16 @@ def load_price_book(database: Database, client_id: UUID, days: Days, *, now: dat
         entries=book,
         used=used_models,
         own_priced=own_priced(days_of_models, ours, client_id),
+        stated=[
+            Stated(
+                source=source,
+                model=model,
+                request_count=request_count,
+                stated_usd=stated_usd,
+                booked_usd=booked_usd,
+            )
+            for source, model, request_count, stated_usd, booked_usd in stated.records
+        ],
     )
 
 

@@ -44,6 +44,7 @@ from analytics.ui.prices.forms import show_price_forms
 from analytics.ui.prices.listing import (
     read_prices,
     show_price_list,
+    show_stated_costs,
     show_unpriced_models,
     show_used_models,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "show_price_forms",
     "show_price_list",
     "show_repricing",
+    "show_stated_costs",
     "show_summary_cards",
     "show_sums_check",
     "show_top_conversations",

@@ -164,10 +164,11 @@ def _amounts(unit: Unit, *, is_discount: bool) -> dict[str, Any]:
             ]
         for index, (name, label, placeholder, where) in enumerate(fields):
             where[name] = columns[index % 3].text_input(label, placeholder=placeholder, key=f"price {name}")
-        st.caption(
-            "A call that uses what has no price here is estimated, or unpriced where that would be far off: "
-            "it never costs what text does without a word."
-        )
+        if not is_discount:
+            st.caption(
+                "A call that uses what has no price here is estimated, or unpriced where that would be far "
+                "off: it never costs what text does without a word."
+            )
     return given | {"more_usd": more}
 
 

@@ -79,6 +79,32 @@ def show_used_models(page: Page, reading: Reading[PriceBook]) -> None:
             )
 
 
+def show_stated_costs(page: Page, reading: Reading[PriceBook]) -> None:
+    """The models whose provider says another cost than was booked; nothing where there are none."""
+    differing = [each for each in reading.value.stated if each.differs]
+    if not differing:
+        return
+    with st.container(border=True, key="stated costs"):
+        show_heading(f"Providers state another cost, {page.period}", "US dollars")
+        rows = [
+            {
+                "Model": each.model or formatting.NO_MODEL,
+                "Provider says": each.stated_usd,
+                "Booked": each.booked_usd,
+                "Difference": each.stated_usd - each.booked_usd,
+                "Provider": charts.source_name(each.source),
+                "Requests": each.request_count,
+            }
+            for each in differing
+        ]
+        price_table(rows, ("Provider says", "Booked", "Difference"), is_cost=True)
+        st.caption(
+            "Only calls whose provider or gateway states a cost, and only where the two differ by more than "
+            "half a percent. A discount, a tier or a fee that no list knows is a usual reason; a price of "
+            "your own makes the two agree."
+        )
+
+
 def show_price_list(page: Page, reading: Reading[PriceBook]) -> None:
     """The prices of this client and of the installation that are in force, or all of them."""
     with st.container(border=True, key="price list"):
