@@ -4,13 +4,15 @@ import pytest
 
 from analytics.calls.usage_objects import read_usage
 from analytics.pricing.price_list import PriceList
-from tests.usage_objects import anthropic_cases, google_cases, openai_cases
+from tests.usage_objects import anthropic_cases, framework_cases, gateway_cases, google_cases, openai_cases
 from tests.usage_objects.case import AT, Case
 
 CASES: tuple[Case, ...] = (
     *openai_cases.CASES,
     *anthropic_cases.CASES,
     *google_cases.CASES,
+    *framework_cases.CASES,
+    *gateway_cases.CASES,
 )
 
 

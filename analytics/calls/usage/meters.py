@@ -130,6 +130,7 @@ PATHS = {
         "server_tool_use.code_execution_requests",
         "server_side_tool_usage_details.code_interpreter_calls",
     ),
+    "all_tools": ("num_server_side_tools_used",),  # xAI: of all kinds
     "seconds": (
         "seconds",  # OpenAI's transcription by duration
         "audio_seconds",  # pydantic-ai

@@ -9,7 +9,7 @@ out of all but the total), and told. A total alone stays alone.
 from analytics.calls.row import MAX_TOKENS
 from analytics.calls.usage.meters import BESIDE_INPUT
 from analytics.calls.usage.reading import Found
-from analytics.pricing.price_list import DETAILS, Usage
+from analytics.pricing.price_list import COUNTS, DETAILS, Usage
 
 _COUNTS_BESIDE = frozenset({"anthropic", "bedrock", "amazon-bedrock", "aws.bedrock"})
 """Sources whose inputTokens have no cached ones in them in Vercel's AI SDK 5: it passes on what it gets."""
@@ -36,6 +36,9 @@ def usage_of(found: Found, source: str | None = None) -> Usage | None:
         meter in counts for meter in ("prompt", "completion", "total", "uncached", "tool_use", *DETAILS)
     ):
         return None
+    of_tools = sum(counts.get(name, 0) for name in COUNTS)
+    if counts.get("all_tools", 0) > of_tools:
+        found.tell(found.name_of("all_tools"), f"{counts['all_tools']}: more than the kinds that are known")
     _cache_writes(found)
     prompt, completion, base = _with_what_is_beside(found, source)
     total = counts.get("total", 0)
