@@ -101,7 +101,9 @@ def test_no_part_exceeds_its_whole(usage: dict[str, Any]) -> None:
 def test_no_field_is_unaccounted_for(usage: dict[str, Any]) -> None:
     reading = read_usage(usage, "openai")
 
-    for name, path, value in _leaves(usage):
+    leaves = list(_leaves(usage))
+    told_meters = {RULES[path][0] for name, path, _ in leaves if path in RULES and _is_told(name, reading)}
+    for name, path, value in leaves:
         if _is_told(name, reading):
             continue
         assert (
@@ -110,7 +112,12 @@ def test_no_field_is_unaccounted_for(usage: dict[str, Any]) -> None:
             or (path.startswith(OF_COSTS) or path.endswith((".text", ".audio", ".image", ".video")))
         ), (name, value)
         if path in RULES:
-            _assert_is_in_a_meter(RULES[path][0], value, reading, name)
+            meter = RULES[path][0]
+            if meter == "cache_write_5m":  # a part of it that has no column
+                meter = "cache_write_tokens"
+            # Of two names that told the same one is told, where both do not fit.
+            if meter in reading.usage.details or meter not in told_meters:
+                _assert_is_in_a_meter(meter, value, reading, name)
 
 
 def _assert_is_in_a_meter(meter: str, value: Any, reading: UsageReading, name: str) -> None:

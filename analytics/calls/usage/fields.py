@@ -100,7 +100,7 @@ def _plain(value: Any, depth: int, left: list[int]) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Decimal):
-        return _plain(float(value), depth, left)
+        return _plain(float(value), depth, left) if value.is_finite() else str(value)
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (list, tuple)) and not hasattr(value, "_asdict"):

@@ -63,6 +63,11 @@ class Found:
         """The field that told the meter, as the object calls it."""
         return self._names.get(meter, meter)
 
+    def derive(self, meter: str, count: int, of: str) -> None:
+        """A meter that another one told."""
+        self.counts[meter], self.paths[meter] = count, self.paths[of]
+        self._names[meter] = self.name_of(of)
+
     def read(self, fields: Mapping[str, Any], section: str = "", outer: str = "", depth: int = 0) -> None:
         """Reads the fields of an object; `section` begins their paths, `outer` their names in messages."""
         for given, value in fields.items():
@@ -95,7 +100,8 @@ class Found:
         elif path in OF_NO_PRICE or path.startswith(OF_COSTS) or is_empty(value):
             pass
         elif path == "requests":  # pydantic-ai's run: prices by the length of a prompt do not go by sums
-            if number_in(value) != 1:
+            number = number_in(value)
+            if number is None or not number.is_finite() or number != 1:
                 self.tell(name, f"{quoted(value)}: the usage {_SUMMED}")
         elif (text := text_in(value)) is not None:
             self._text(path, name, text)

@@ -103,8 +103,10 @@ def _is_response(fields: Mapping[str, Any], names: set[str]) -> bool:
         return True  # a transcription
     if "created" in names and isinstance(fields.get("data"), (list, tuple)):
         return True  # images
-    if "amazon-bedrock-invocationMetrics" in fields or "response_cost" in names:
+    if "amazon-bedrock-invocationMetrics" in fields:
         return True
+    if "response_cost" in names and not names.isdisjoint(("id", "call_type", "model")):
+        return True  # LiteLLM's log
     inner = (fields_of(fields.get(name)) for name in (*_WRAPPERS, "metadata"))
     return any(each is not None and ({snake(str(name)) for name in each} & _OF_RESPONSES) for each in inner)
 

@@ -32,9 +32,7 @@ def usage_of(found: Found, source: str | None = None) -> Usage | None:
     for meter, more in found.added.items():
         counts[meter] = counts.get(meter, 0) + more
     found.added.clear()
-    if found.seconds is None and not any(
-        meter in counts for meter in ("prompt", "completion", "total", "uncached", "tool_use", *DETAILS)
-    ):
+    if found.seconds is None and not counts:
         return None
     of_tools = sum(counts.get(name, 0) for name in COUNTS)
     if counts.get("all_tools", 0) > of_tools:
@@ -60,11 +58,11 @@ def _cache_writes(found: Found) -> None:
     by_lifetime = counts.get("cache_write_1h_tokens", 0) + counts.get("cache_write_5m", 0)
     # LangChain tells 0 in all, where it tells them by lifetime.
     if by_lifetime and not counts.get("cache_write_tokens"):
-        counts["cache_write_tokens"] = by_lifetime
         known = "cache_write_1h_tokens" if "cache_write_1h_tokens" in counts else "cache_write_5m"
-        path = found.paths[known]
-        is_beside = path.startswith(("cache_creation.", "cache_details"))
-        found.paths["cache_write_tokens"] = "cache_creation_input_tokens" if is_beside else path
+        is_beside = found.paths[known].startswith(("cache_creation.", "cache_details"))
+        found.derive("cache_write_tokens", by_lifetime, known)
+        if is_beside:
+            found.paths["cache_write_tokens"] = "cache_creation_input_tokens"
     elif by_lifetime > counts.get("cache_write_tokens", 0):
         found.tell(
             found.name_of("cache_write_5m"),
