@@ -189,7 +189,9 @@ _MERGE: LiteralString = f"""
             (array_agg(tags order by rank) filter (where num_nonnulls(tag_set_id, tags) > 0))[1] as tags,
             (array_agg(metadata order by rank))[1] as metadata,
             coalesce(
-                jsonb_object_agg(scope, coalesce(known ->> 'span_id', '') order by place desc) filter (
+                jsonb_object_agg(
+                    scope, concat_ws('-', known ->> 'trace_id', known ->> 'span_id') order by place desc
+                ) filter (
                     where is_as_full and scope <> scope_of_fullest
                 ),
                 '{{}}'

@@ -20,7 +20,7 @@ TOLERANCE = timedelta(milliseconds=5)
 REACH = timedelta(minutes=5)
 """How long after a call a span around it may end, to be looked for among calls that are stored."""
 SEEN_BY = "seen_by"
-"""Key of the metadata: further instrumentors that told of the call, each with its span's id."""
+"""Key of the metadata: further instrumentors that told of the call, each with its span."""
 _MOST_LOOKED_AT = 200  # calls that one span is compared with, however many there are at once
 
 _MARK = '"scope":'
@@ -42,7 +42,8 @@ class Span(NamedTuple):
     scope: str
     """The instrumentor."""
     trace_id: str
-    span_id: str
+    name: str
+    """Trace and span id."""
     started_at: datetime
     ended_at: datetime
     amounts: tuple[Any, ...]
@@ -51,7 +52,7 @@ class Span(NamedTuple):
     has_failed: bool
     response_id: str | None
     others: Mapping[str, str]
-    """Scope -> span id of the further views of the same call."""
+    """Scope -> name of the further views of the same call."""
 
 
 class _Call:
@@ -62,8 +63,8 @@ class _Call:
         self.id = span.id
         self.ended_at = span.ended_at  # of the first view: its place in order
         self.fullest = span
-        # Scope -> span id, of the views that know as much of the usage as the fullest.
-        self.views: Mapping[str, str] = {**span.others, span.scope: span.span_id}
+        # Scope -> name, of the views that know as much of the usage as the fullest.
+        self.views: Mapping[str, str] = {**span.others, span.scope: span.name}
         self.response_id = span.response_id
         self._is_stored = is_stored
 
@@ -71,7 +72,7 @@ class _Call:
         if span.has_usage and not self.fullest.has_usage:
             self.fullest, self.views = span, {}
         if span.has_usage == self.fullest.has_usage:
-            self.views = {**span.others, span.scope: span.span_id, **self.views}
+            self.views = {**span.others, span.scope: span.name, **self.views}
         if self.response_id is None and span.response_id is not None:
             self.response_id = span.response_id
             if not self._is_stored:
@@ -109,7 +110,7 @@ def span_of(
     call_id: UUID,
     created_at: datetime,
     latency_ms: int | None,
-    amounts: tuple[Any, ...],
+    amounts: Sequence[Any],
     total_tokens: int,
     outcome: str | None,
     response_id: str | None,
@@ -129,10 +130,10 @@ def span_of(
         call_id,
         scope,
         trace,
-        span,
+        f"{trace}-{span}",
         created_at - timedelta(milliseconds=latency_ms or 0),
         created_at,
-        amounts[:2] if any(amounts[:2]) else amounts,
+        tuple(amounts[:2] if any(amounts[:2]) else amounts),
         has_amounts or (USAGE_MISSING not in metadata and not has_failed),
         has_failed,
         response_id,
@@ -163,9 +164,7 @@ def find_twins(stored: Sequence[Span], incoming: Sequence[Span]) -> dict[tuple[U
     for span in stored:
         calls.begin(span, is_stored=True)
     found: list[tuple[Span, _Call]] = []
-    for span in sorted(
-        incoming, key=lambda span: (not span.has_usage, *_time(span), span.scope, span.span_id)
-    ):
+    for span in sorted(incoming, key=lambda span: (not span.has_usage, *_time(span), span.scope, span.name)):
         call = calls.of(span)
         if call is None:
             call = calls.begin(span, is_stored=False)
@@ -182,22 +181,28 @@ class _Calls:
         self._by_key: dict[tuple[Any, ...], dict[str, list[_Call]]] = {}
         """For each instrumentor a list."""
         self._by_id: dict[tuple[UUID, UUID], _Call] = {}
+        self._by_view: dict[tuple[UUID, str, str], _Call] = {}
 
     def begin(self, span: Span, *, is_stored: bool) -> _Call:
         call = _Call(span, is_stored=is_stored)
         self._by_id[span.client_id, span.id] = call
+        for scope, name in call.views.items():
+            self._by_view[span.client_id, scope, name] = call
         self._file(call)
         return call
 
     def add(self, call: _Call, span: Span) -> None:
         fullest = call.fullest
         call.add(span)
+        self._by_view[span.client_id, span.scope, span.name] = call
         if call.fullest is not fullest:
             self._file(call)
 
     def of(self, span: Span) -> _Call | None:
         """The call that the span is a view of, the nearest if there are several."""
-        if (known := self._by_id.get((span.client_id, span.id))) is not None:
+        known = self._by_id.get((span.client_id, span.id))
+        known = known or self._by_view.get((span.client_id, span.scope, span.name))
+        if known is not None:
             return known
         near = [call for call in self._around(span) if _is_same(span, call)]
         return min(near, key=lambda call: _distance(span, call), default=None)
@@ -244,8 +249,6 @@ def _without_trace(span: Span) -> list[tuple[Any, ...]]:
 
 
 def _is_same(span: Span, call: _Call) -> bool:
-    if call.views.get(span.scope) == span.span_id:
-        return True  # it comes again
     fullest = call.fullest
     is_one_trace = span.trace_id == fullest.trace_id != ""
     is_within, is_around = _contains(fullest, span), _contains(span, fullest)
@@ -272,9 +275,8 @@ def _contains(around: Span, within: Span) -> bool:
 
 def _distance(span: Span, call: _Call) -> tuple[Any, ...]:
     fullest = call.fullest
-    is_again = call.views.get(span.scope) == span.span_id
     apart = abs(span.started_at - fullest.started_at) + abs(span.ended_at - fullest.ended_at)
-    return (not is_again, span.trace_id != fullest.trace_id, apart, *_time(fullest), fullest.span_id)
+    return (span.trace_id != fullest.trace_id, apart, *_time(fullest), fullest.name)
 
 
 def _time(span: Span) -> tuple[datetime, datetime]:
