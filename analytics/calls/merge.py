@@ -7,7 +7,6 @@ it does not know comes from the others. Id and time stay those of the first. A r
 writes nothing.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
 from uuid import UUID
 
@@ -27,7 +26,9 @@ _OWN_KEYS: LiteralString = ", ".join(
 )
 _OWN = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "cost_basis", "source")
 _PARTS = (*DETAILS, "duration_seconds")
-_BUT_METADATA = tuple(name for name in FACTS.split(", ") if name != "metadata")
+_BUT_METADATA = tuple(
+    name for name in FACTS.split(", ") if name not in ("id", "client_id", "created_at", "metadata")
+)
 _FILLED = ("model", "phone", *(name for name in Facts._fields if name != "latency_ms"))
 
 
@@ -46,37 +47,57 @@ def _words(table: str) -> str:
     return f"case when jsonb_typeof({metadata}) = 'object' then {metadata} - '{SEEN_BY}' else {metadata} end"
 
 
-FIND_REPEATED: LiteralString = """
-    select client_id, id
-    from (
-        select coalesce(client_id, unassigned_client_id()) as client_id, id
-        from incoming_usage
-        group by 1, 2
-        having count(*) > 1
-        union
-        -- "offset 0", as one look-up for each line is fast however large the table is.
-        select stored.client_id, stored.id
-        from incoming_usage as incoming
-        cross join lateral (
-            select log.client_id, log.id
-            from usage_logs as log
-            where
-                log.client_id = coalesce(incoming.client_id, unassigned_client_id())
-                and log.id = incoming.id
-            offset 0
-        ) as stored
-    ) as repeated
+# The calls among incoming_usage that are there already, or that come more than once. "offset 0", as one
+# look-up for each line is fast however large the table is.
+_REPEATED: LiteralString = """
+    select coalesce(client_id, unassigned_client_id()) as client_id, id
+    from incoming_usage
+    group by 1, 2
+    having count(*) > 1
+    union
+    select stored.client_id, stored.id
+    from incoming_usage as incoming
+    cross join lateral (
+        select log.client_id, log.id
+        from usage_logs as log
+        where log.client_id = coalesce(incoming.client_id, unassigned_client_id()) and log.id = incoming.id
+        offset 0
+    ) as stored
 """
-"""Client and id of the calls among incoming_usage that are there already, or that come more than once."""
+ARE_REPEATED: LiteralString = f"select exists ({_REPEATED})"
+"""Whether there are calls among incoming_usage that are there already, or that come more than once."""
+
+# Most repeats are a line that was sent before, word for word.
+_FORGET_EQUAL: LiteralString = f"""
+    delete from incoming_usage
+    where
+        ctid in (
+            select incoming.ctid
+            from incoming_usage as incoming
+            cross join lateral (
+                select log.tag_set_id
+                from usage_logs as log
+                where
+                    log.client_id = coalesce(incoming.client_id, unassigned_client_id())
+                    and log.id = incoming.id
+                    and {_row("log")} is not distinct from {_row("incoming")}
+                    and log.metadata is not distinct from incoming.metadata
+                offset 0
+            ) as stored
+            left join tag_sets
+                on tag_sets.client_id = coalesce(incoming.client_id, unassigned_client_id())
+                and tag_sets.id = stored.tag_set_id
+            where incoming.tags is not distinct from tag_sets.tags
+        )
+    returning id
+"""  # noqa: S608 - names of this project
 
 _MERGE: LiteralString = f"""
-    with stored as materialized (
+    with repeated as materialized ({_REPEATED}),
+
+    stored as materialized (
         select log.*
-        from (
-            select client_id, id
-            from unnest(%(client_ids)s::uuid[], %(ids)s::uuid[]) as repeated (client_id, id)
-            order by id, client_id
-        ) as repeated
+        from (select client_id, id from repeated order by id, client_id) as repeated
         cross join lateral (
             select {FACTS}, tag_set_id
             from usage_logs
@@ -88,7 +109,7 @@ _MERGE: LiteralString = f"""
 
     taken as (
         delete from incoming_usage as incoming
-        using unnest(%(client_ids)s::uuid[], %(ids)s::uuid[]) as repeated (client_id, id)
+        using repeated
         where
             incoming.id = repeated.id
             and coalesce(incoming.client_id, unassigned_client_id()) = repeated.client_id
@@ -220,7 +241,7 @@ _MERGE: LiteralString = f"""
 
     merged as materialized (
         select
-            {", ".join(f"filled.{name}" for name in _BUT_METADATA)},
+            {", ".join(f"filled.{name}" for name in FACTS.split(", ") if name != "metadata")},
             case
                 when jsonb_typeof(filled.metadata) <> 'object' then filled.metadata
                 when filled.seen_by <> '{{}}'
@@ -259,32 +280,32 @@ _MERGE: LiteralString = f"""
         where is_to_write
     )
 
-    select id, is_known, is_updated from changed
+    select
+        coalesce(array_agg(id) filter (where is_known), '{{}}'),
+        coalesce(array_agg(id) filter (where is_updated), '{{}}')
+    from changed
 """  # noqa: S608 - names of this project
 
 
 class Merged(NamedTuple):
-    """A call that came again."""
+    """Calls that came again."""
 
-    id: UUID
-    is_known: bool
-    """It was in the database."""
-    is_updated: bool
-    """A line that came later says more than what was there, or than the lines before."""
+    known: list[UUID]
+    """Those that were in the database."""
+    updated: list[UUID]
+    """Those of which a later line says more than what was there, or than the lines before."""
 
 
-def merge_repeated(
-    connection: "psycopg.Connection[Any]", repeated: Sequence[tuple[UUID, UUID]]
-) -> list[Merged]:
-    """Leaves one line in incoming_usage of each of these calls (client and id), none where nothing is new.
+def forget_equal(connection: "psycopg.Connection[Any]") -> list[UUID]:
+    """Takes lines out of incoming_usage that say what is there already, word for word; their ids."""
+    return [call_id for (call_id,) in connection.execute(_FORGET_EQUAL).fetchall()]
+
+
+def merge_repeated(connection: "psycopg.Connection[Any]") -> Merged:
+    """Leaves one line in incoming_usage of each call that comes again, none where it says nothing new.
 
     The rows of calls that are there are locked, in the order of their ids.
     """
-    found = connection.execute(
-        _MERGE,
-        {
-            "client_ids": [client_id for client_id, _ in repeated],
-            "ids": [call_id for _, call_id in repeated],
-        },
-    )
-    return [Merged._make(row) for row in found.fetchall()]
+    found = connection.execute(_MERGE).fetchone()
+    assert found is not None
+    return Merged._make(found)

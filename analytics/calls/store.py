@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 from uuid import UUID
 
 from analytics import locks
-from analytics.calls.merge import FACTS, FIND_REPEATED, Merged, merge_repeated
-from analytics.calls.row import LINE_COLUMNS, NULL, current_line
-from analytics.calls.twins import Span, find_twins, looked_for, may_be_of_span, span_of, span_of_line
+from analytics.calls.merge import ARE_REPEATED, FACTS, forget_equal, merge_repeated
+from analytics.calls.row import LINE_COLUMNS, NULL, UNASSIGNED_CLIENT, current_line
+from analytics.calls.twins import find_twins, looked_for, may_be_of_span, span_of, span_of_line
 from analytics.errors import DataRefused
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ Item = TypeVar("Item")
 
 _LAST_FIELDS = LINE_COLUMNS[LINE_COLUMNS.index("tags") :]
 _BASIS_AT = LINE_COLUMNS.index("cost_basis")
+_CLIENT_AT = LINE_COLUMNS.index("client_id")
 
 _CREATE_INCOMING: LiteralString = f"""
     create temporary table incoming_usage on commit drop as
@@ -136,9 +137,10 @@ _STORE_CONVERSATIONS: tuple[LiteralString, ...] = (
 _LOCK_SPANS = """
     select pg_advisory_xact_lock(hashtextextended(client_id::text, %s)) from unnest(%s::uuid[]) as client_id
 """
+# Where all incoming spans are of one instrumentor, no other call of that is the same as one of them.
 _FIND_SPANS = """
     select
-        log.client_id, log.id, log.created_at, log.latency_ms,
+        log.client_id::text, replace(log.id::text, '-', ''), log.created_at, log.latency_ms,
         array[
             log.prompt_tokens, log.completion_tokens, log.duration_seconds, log.character_count,
             log.image_count
@@ -157,12 +159,19 @@ _FIND_SPANS = """
         offset 0
     ) as log
     where
-        (log.prompt_tokens, log.completion_tokens) in (
-            select * from unnest(%(prompts)s::bigint[], %(completions)s::bigint[])
-        )
-        or log.total_tokens = 0
-        or log.id in (select unnest(%(ids)s::uuid[]))
+        log.total_tokens = 0
+        or log.id in (select id from incoming_usage)
         or log.metadata ->> 'trace_id' in (select unnest(%(traces)s::text[]))
+        or (log.prompt_tokens, log.completion_tokens) in (
+            select prompt_tokens, completion_tokens from incoming_usage
+        )
+        and (
+            log.metadata ->> 'scope' is distinct from %(only_scope)s
+            or log.metadata ? 'seen_by'
+            or log.metadata ->> 'span_id' in (
+                select incoming.metadata ->> 'span_id' from incoming_usage as incoming
+            )
+        )
 """
 _NAME_TWINS = """
     update incoming_usage as incoming
@@ -263,65 +272,80 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
     """Stores lines of row.copy_line() in the connection's transaction; raises psycopg's errors."""
     lines = list(map(current_line, lines))
     _receive(connection, lines)
-    spans = [span for line in lines if may_be_of_span(line) and (span := span_of_line(line))]
+    of_spans = list(filter(may_be_of_span, lines))
     with connection.pipeline():
         unknown = connection.execute(_REMOVE_UNKNOWN_CLIENTS)
-        if not spans:
-            repeated = connection.execute(FIND_REPEATED)
-    twins: Mapping[tuple[UUID, UUID], UUID] = {}
-    if spans:
-        twins = _name_twins(connection, spans)
-        repeated = connection.execute(FIND_REPEATED)
-    to_merge = repeated.fetchall()
-    merged: list[Merged] = []
+        if of_spans:
+            clients = sorted({line.split("\t", _CLIENT_AT + 1)[_CLIENT_AT] for line in of_spans})
+            connection.execute(
+                _LOCK_SPANS,
+                [locks.SPANS, [str(UNASSIGNED_CLIENT) if who == NULL else who for who in clients]],
+            )
+        repeated = connection.execute(ARE_REPEATED)
+    known: list[UUID] = []
+    updated: list[UUID] = []
+    is_repeated = repeated.fetchone() == (True,)
+    if is_repeated:
+        known += forget_equal(connection)
+    twins = _name_twins(connection, of_spans, set(known)) if of_spans else {}
     stored = unpriced = 0
     while True:
-        if to_merge:
+        if is_repeated or twins:
             # Before conversations are written: rows are locked first by all.
-            merged += merge_repeated(connection, to_merge)
+            merged = merge_repeated(connection)
+            known += merged.known
+            updated += merged.updated
         with connection.pipeline():
             for statement in (*_STORE_CONVERSATIONS, _INTERN_TAGS):
                 connection.execute(statement)
             inserted = connection.execute(_INSERT_USAGE)
-            if to_merge:
+            if is_repeated or twins:
                 connection.execute(_UPDATE_USAGE)
         counted = inserted.fetchone()
         assert counted is not None
         stored += counted[0]
         unpriced += counted[1]
-        to_merge = list(zip(*counted[2:], strict=True))
-        if not to_merge:
+        if not counted[2]:
             break
-        _keep_only(connection, to_merge)
+        is_repeated = True
+        _keep_only(connection, *counted[2:])
     return Stored(
         stored=stored,
         unpriced=unpriced,
-        known_before=[call.id for call in merged if call.is_known],
-        updated=[call.id for call in merged if call.is_updated],
+        known_before=known,
+        updated=updated,
         unknown_clients=unknown.fetchall(),
-        row_ids={line_id: row_id for (_, line_id), row_id in twins.items()},
+        row_ids={UUID(line_id): UUID(row_id) for (_, line_id), row_id in twins.items()},
     )
 
 
 def _name_twins(
-    connection: "psycopg.Connection[Any]", spans: Sequence[Span]
-) -> Mapping[tuple[UUID, UUID], UUID]:
-    """Gives lines whose call has another id already, or gets it from another line, that id."""
-    connection.execute(_LOCK_SPANS, [locks.SPANS, sorted({span.client_id for span in spans})])
-    times = looked_for(spans)
-    with_usage = {span.amounts[:2] for span in spans if span.has_usage}
+    connection: "psycopg.Connection[Any]", lines: Iterable[str], forgotten: set[UUID]
+) -> Mapping[tuple[str, str], str]:
+    """Gives lines whose call has another id already, or gets it from another line, that id.
+
+    Client and id of the lines (hexadecimal) -> the call's id.
+    """
+    names = {call_id.hex for call_id in forgotten}
+    spans = [span for line in lines if (span := span_of_line(line)) and span.id not in names]
+    if not spans:
+        return {}
+    scopes = {span.scope for span in spans}
     found = connection.execute(
         _FIND_SPANS,
         {
-            **dict(zip(("clients", "firsts", "lasts"), map(list, zip(*times, strict=True)), strict=True)),
-            "prompts": [prompt for prompt, _ in with_usage],
-            "completions": [completion for _, completion in with_usage],
-            "ids": [span.id for span in spans],
+            **dict(
+                zip(
+                    ("clients", "firsts", "lasts"),
+                    map(list, zip(*looked_for(spans), strict=True)),
+                    strict=True,
+                )
+            ),
             "traces": list({span.trace_id for span in spans if not span.has_usage and span.trace_id}),
+            "only_scope": scopes.pop() if len(scopes) == 1 else None,
         },
     )
-    known = [span for row in found if (span := span_of(*row)) is not None]
-    twins = find_twins(known, spans)
+    twins = find_twins([span for row in found if (span := span_of(*row)) is not None], spans)
     if twins:
         connection.execute(
             _NAME_TWINS,
@@ -330,8 +354,10 @@ def _name_twins(
     return twins
 
 
-def _keep_only(connection: "psycopg.Connection[Any]", calls: Sequence[tuple[UUID, UUID]]) -> None:
-    """Takes all other lines out of incoming_usage: they are stored."""
+def _keep_only(
+    connection: "psycopg.Connection[Any]", client_ids: Sequence[UUID], call_ids: Sequence[UUID]
+) -> None:
+    """Takes all lines of other calls out of incoming_usage: they are stored."""
     connection.execute("drop table incoming_conversation")
     connection.execute(
         """
@@ -344,7 +370,7 @@ def _keep_only(connection: "psycopg.Connection[Any]", calls: Sequence[tuple[UUID
                 and left_over.id = incoming.id
         )
         """,
-        [[client_id for client_id, _ in calls], [call_id for _, call_id in calls]],
+        [client_ids, call_ids],
     )
 
 

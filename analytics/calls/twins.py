@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from analytics.calls.row import COST_NOTHING, LINE_COLUMNS, NULL, UNASSIGNED_CLIENT, USAGE_MISSING, unescaped
 
@@ -23,6 +22,7 @@ SEEN_BY = "seen_by"
 """Key of the metadata: further instrumentors that told of the call, each with its span."""
 _MOST_LOOKED_AT = 200  # calls that one span is compared with, however many there are at once
 
+_NOBODY = str(UNASSIGNED_CLIENT)
 _MARK = '"scope":'
 _METADATA, _LATENCY, _RESPONSE_ID, _OUTCOME, _CLIENT, *_OTHER_AMOUNTS = map(
     LINE_COLUMNS.index,
@@ -36,9 +36,9 @@ _METADATA, _LATENCY, _RESPONSE_ID, _OUTCOME, _CLIENT, *_OTHER_AMOUNTS = map(
 class Span(NamedTuple):
     """What of a call that came from a span tells which call it is."""
 
-    client_id: UUID
-    id: UUID
-    """The id that its line gives it, or its row has."""
+    client_id: str
+    id: str
+    """Of its line, or of its row: 32 hexadecimal digits."""
     scope: str
     """The instrumentor."""
     trace_id: str
@@ -86,28 +86,28 @@ def may_be_of_span(line: str) -> bool:
 
 def span_of_line(line: str) -> Span | None:
     """What tells whose call it is; None for a call that did not come from a span."""
-    fields = [None if field == NULL else unescaped(field) for field in line.rstrip("\n").split("\t")]
-    prompt, completion, total = fields[2:5]
+    fields = line[:-1].split("\t")
     client_id, metadata, latency = fields[_CLIENT], fields[_METADATA], fields[_LATENCY]
+    if metadata == NULL:
+        return None
+    prompt, completion = int(fields[2]), int(fields[3])
+    others = () if prompt or completion else [fields[place] for place in _OTHER_AMOUNTS]
     return span_of(
-        UNASSIGNED_CLIENT if client_id is None else UUID(client_id),
-        UUID(fields[0]),
-        datetime.fromisoformat(str(fields[1])),
-        None if latency is None else int(latency),
-        (
-            *(int(prompt or 0), int(completion or 0)),
-            *(None if fields[place] is None else Decimal(str(fields[place])) for place in _OTHER_AMOUNTS),
-        ),
-        int(total or 0),
+        _NOBODY if client_id == NULL else client_id,
+        fields[0].replace("-", ""),
+        datetime.fromisoformat(fields[1]),
+        None if latency == NULL else int(latency),
+        (prompt, completion, *(None if amount == NULL else Decimal(amount) for amount in others)),
+        int(fields[4]),
         fields[_OUTCOME],
-        fields[_RESPONSE_ID],
-        None if metadata is None else json.loads(metadata),
+        None if fields[_RESPONSE_ID] == NULL else unescaped(fields[_RESPONSE_ID]),
+        json.loads(unescaped(metadata)),
     )
 
 
 def span_of(
-    client_id: UUID,
-    call_id: UUID,
+    client_id: str,
+    call_id: str,
     created_at: datetime,
     latency_ms: int | None,
     amounts: Sequence[Any],
@@ -119,10 +119,10 @@ def span_of(
     """The same of the columns of a row; `amounts` are prompt, completion, seconds, characters and images."""
     if not isinstance(metadata, dict):
         return None
-    scope, trace, span = (metadata.get(name) for name in ("scope", "trace_id", "span_id"))
+    get = metadata.get
+    scope, trace, span, others = get("scope"), get("trace_id"), get("span_id"), get(SEEN_BY)
     if not (isinstance(scope, str) and isinstance(trace, str) and isinstance(span, str) and scope and span):
         return None
-    others = metadata.get(SEEN_BY)
     has_failed = outcome in COST_NOTHING
     has_amounts = total_tokens > 0 or any(amounts)
     return Span(
@@ -131,9 +131,9 @@ def span_of(
         scope,
         trace,
         f"{trace}-{span}",
-        created_at - timedelta(milliseconds=latency_ms or 0),
+        created_at - timedelta(milliseconds=latency_ms) if latency_ms else created_at,
         created_at,
-        tuple(amounts[:2] if any(amounts[:2]) else amounts),
+        tuple(amounts[:2] if amounts[0] or amounts[1] else amounts),
         has_amounts or (USAGE_MISSING not in metadata and not has_failed),
         has_failed,
         response_id,
@@ -141,9 +141,9 @@ def span_of(
     )
 
 
-def looked_for(spans: Iterable[Span]) -> list[tuple[UUID, datetime, datetime]]:
+def looked_for(spans: Iterable[Span]) -> list[tuple[str, datetime, datetime]]:
     """Client, first and last end of the calls that may be the same as one of these; no time comes twice."""
-    windows: list[tuple[UUID, datetime, datetime]] = []
+    windows: list[tuple[str, datetime, datetime]] = []
     for client_id, first, last in sorted(
         (span.client_id, span.started_at - TOLERANCE, span.ended_at + REACH) for span in spans
     ):
@@ -154,7 +154,7 @@ def looked_for(spans: Iterable[Span]) -> list[tuple[UUID, datetime, datetime]]:
     return windows
 
 
-def find_twins(stored: Sequence[Span], incoming: Sequence[Span]) -> dict[tuple[UUID, UUID], UUID]:
+def find_twins(stored: Sequence[Span], incoming: Sequence[Span]) -> dict[tuple[str, str], str]:
     """The incoming spans, by client and id, that are views of a call with another id: to that id.
 
     Each call has one view of each instrumentor, so that two equal calls at once stay two. In whatever order
@@ -164,7 +164,7 @@ def find_twins(stored: Sequence[Span], incoming: Sequence[Span]) -> dict[tuple[U
     for span in stored:
         calls.begin(span, is_stored=True)
     found: list[tuple[Span, _Call]] = []
-    for span in sorted(incoming, key=lambda span: (not span.has_usage, *_time(span), span.scope, span.name)):
+    for span in sorted(_that_may_be_known(stored, incoming), key=_order):
         call = calls.of(span)
         if call is None:
             call = calls.begin(span, is_stored=False)
@@ -174,14 +174,46 @@ def find_twins(stored: Sequence[Span], incoming: Sequence[Span]) -> dict[tuple[U
     return {(span.client_id, span.id): call.id for span, call in found if call.id != span.id}
 
 
+def _order(span: Span) -> tuple[Any, ...]:
+    return not span.has_usage, *_time(span), span.scope, span.name
+
+
+def _that_may_be_known(stored: Sequence[Span], incoming: Sequence[Span]) -> Iterator[Span]:
+    """Those of which there may be another view: most are the only ones of their kind."""
+    scope_of: dict[tuple[Any, ...], str] = {}
+    several: set[tuple[Any, ...]] = set()
+    wrapped = {
+        (span.client_id, span.trace_id)
+        for spans in (stored, incoming)
+        for span in spans
+        if not span.has_usage
+    }
+    views = {
+        (scope, name) for span in stored for scope, name in (*span.others.items(), (span.scope, span.name))
+    }
+    for spans in (stored, incoming):
+        for span in spans:
+            amounts = span.client_id, span.amounts
+            if scope_of.setdefault(amounts, span.scope) != span.scope:
+                several.add(amounts)
+    for span in incoming:
+        if (
+            not span.has_usage
+            or (span.client_id, span.amounts) in several
+            or (span.client_id, span.trace_id) in wrapped
+            or (span.scope, span.name) in views
+        ):
+            yield span
+
+
 class _Calls:
     """Calls in the order of their end, by what a view of them may be known by."""
 
     def __init__(self) -> None:
         self._by_key: dict[tuple[Any, ...], dict[str, list[_Call]]] = {}
         """For each instrumentor a list."""
-        self._by_id: dict[tuple[UUID, UUID], _Call] = {}
-        self._by_view: dict[tuple[UUID, str, str], _Call] = {}
+        self._by_id: dict[tuple[str, str], _Call] = {}
+        self._by_view: dict[tuple[str, str, str], _Call] = {}
 
     def begin(self, span: Span, *, is_stored: bool) -> _Call:
         call = _Call(span, is_stored=is_stored)
