@@ -176,14 +176,13 @@ _MERGE: LiteralString = f"""
 
     compared as (
         select
-            ranked.*,
-            fullest.has_usage = ranked.has_usage as is_as_full,
-            fullest.scope as scope_of_fullest,
-            ranked.prompt_tokens = fullest.prompt_tokens
-            and ranked.completion_tokens = fullest.completion_tokens as is_same_usage
+            *,
+            first_value(has_usage) over of_call = has_usage as is_as_full,
+            first_value(scope) over of_call as scope_of_fullest,
+            first_value(prompt_tokens) over of_call = prompt_tokens
+            and first_value(completion_tokens) over of_call = completion_tokens as is_same_usage
         from ranked
-        inner join ranked as fullest
-            on fullest.client_id = ranked.client_id and fullest.id = ranked.id and fullest.rank = 1
+        window of_call as (partition by client_id, id order by rank)
     ),
 
     filled as (
