@@ -266,7 +266,7 @@ def test_a_call_that_two_instrumentors_saw_is_kept_once_also_when_it_comes_again
         far.close()
 
 
-def test_calls_that_failed_are_no_calls(database: Database, server: str, writer: dict[str, str]) -> None:
+def test_calls_that_failed_are_attempts(database: Database, server: str, writer: dict[str, str]) -> None:
     kept = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(kept))
@@ -279,7 +279,8 @@ def test_calls_that_failed_are_no_calls(database: Database, server: str, writer:
     over_http = exporter(server, writer, Compression.NoCompression)
     assert over_http.export(kept.get_finished_spans()) is SpanExportResult.SUCCESS
     over_http.shutdown()
-    assert logged(database) == []
+    [row] = logged(database)
+    assert (row["outcome"], row["cost_usd"], row["cost_basis"]) == ("error", 0, "priced")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xff", b"no protobuf", b"\x0a\xff\xff\xff\xff\x0f"])

@@ -4,14 +4,17 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from analytics.calls.validation import response_call_id
 from analytics.config import PROJECT_DIRECTORY
 from analytics.pricing.price_list import Usage
-from analytics.tracking.spans import FinishedSpan, SeenCalls, record_of_span
+from analytics.tracking.spans import FinishedSpan, PassedOver, SeenCalls, SpanCall, read_span
+from analytics.tracking.spans.kinds import IS_SUM, NO_MODEL, NO_USAGE
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -110,12 +113,18 @@ OPENINFERENCE_GROQ_STREAM = {
     "openinference.span.kind": "LLM",
 }
 DETAILS = {"cached_tokens": 1000, "reasoning_tokens": 200}
+NO_AUDIO = {"prompt_audio_tokens": 0, "completion_audio_tokens": 0}  # told, and 0
+
+
+def read(attributes: dict[str, Any], **more: Any) -> SpanCall | PassedOver | None:
+    return read_span(
+        FinishedSpan(attributes=attributes, trace_id=TRACE, span_id=SPAN, ended_ns=ENDED_NS, **more)
+    )
 
 
 def record(attributes: dict[str, Any], **more: Any) -> dict[str, Any] | None:
-    return record_of_span(
-        FinishedSpan(attributes=attributes, trace_id=TRACE, span_id=SPAN, ended_ns=ENDED_NS, **more)
-    )
+    found = read(attributes, **more)
+    return found.record if isinstance(found, SpanCall) else None
 
 
 def recorded(attributes: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -136,17 +145,33 @@ def test_a_record_is_all_that_log_usage_takes() -> None:
         "usage.phone": "5511999999999",
     }
 
-    assert recorded(attributes) == {
+    assert recorded(
+        attributes, scope="opentelemetry.instrumentation.genai.openai", started_ns=ENDED_NS - 10**9
+    ) == {
         "client_id": "aaaaaaaa-0000-4000-8000-000000000001",
         "source": "openai",
         "model": "gpt-4o-2024-08-06",
         "conversation_id": "invoice",
         "phone": "5511999999999",
         "usage": Usage(1200, 300, 1500, None, DETAILS),
-        "id": UUID("019d00d1-267b-751b-9868-1147ceb9c871"),
+        "id": None,  # of the response id
         "created_at": datetime(2026, 3, 18, 12, 0, 0, 123456, tzinfo=UTC),
         "service_tier": "flex",
-        "metadata": {"trace_id": TRACE, "span_id": SPAN, "operation": "chat"},
+        "operation": "chat",
+        "outcome": "ok",
+        "latency_ms": 1000,
+        "time_to_first_token_ms": None,
+        "operation_id": None,
+        "attempt": None,
+        "response_id": "chatcmpl-1",
+        "account": None,
+        "stated_cost_usd": None,
+        "tags": None,
+        "metadata": {
+            "trace_id": TRACE,
+            "span_id": SPAN,
+            "scope": "opentelemetry.instrumentation.genai.openai",
+        },
     }
 
 
@@ -154,20 +179,22 @@ def test_a_record_is_all_that_log_usage_takes() -> None:
     ("attributes", "operation"),
     [
         (OPENAI_V2 | {"gen_ai.operation.name": "Embeddings"}, "embeddings"),
-        (OPENINFERENCE, "llm"),
-        (OPENINFERENCE_EMBEDDING, "embedding"),
+        (OPENINFERENCE, "chat"),
+        (OPENINFERENCE_TRANSCRIPTION, "transcription"),
+        (OPENINFERENCE_EMBEDDING, "embeddings"),
+        (OPENAI_V2 | {"gen_ai.operation.name": "acompletion"}, "chat"),
+        (OPENAI_V2 | {"gen_ai.operation.name": "aembedding"}, "embeddings"),
+        (OPENAI_V2 | {"gen_ai.operation.name": "speech_to_text"}, "transcription"),
+        (OPENAI_V2 | {"gen_ai.operation.name": "our own"}, "our own"),
         (OPENINFERENCE | {"gen_ai.operation.name": "chat"}, "chat"),
     ],
 )
-def test_the_operation_is_kept(attributes: dict[str, Any], operation: str) -> None:
-    assert recorded(attributes)["metadata"]["operation"] == operation
+def test_the_operation_has_one_name(attributes: dict[str, Any], operation: str) -> None:
+    assert recorded(attributes)["operation"] == operation
 
 
-def test_a_span_that_names_no_operation_keeps_none() -> None:
-    assert recorded(without(OPENAI_V2, "gen_ai.operation.name"))["metadata"] == {
-        "trace_id": TRACE,
-        "span_id": SPAN,
-    }
+def test_a_span_that_names_no_operation_has_none() -> None:
+    assert recorded(without(OPENAI_V2, "gen_ai.operation.name"))["operation"] is None
 
 
 @pytest.mark.parametrize(
@@ -176,7 +203,7 @@ def test_a_span_that_names_no_operation_keeps_none() -> None:
         (OPENAI_V2, "openai", "gpt-4o-2024-08-06", Usage(1200, 300, 1500)),
         (OPENAI_V2_LATEST, "openai", "gpt-4o-2024-08-06", Usage(1200, 300, 1500)),
         (GENAI_OPENAI, "openai", "gpt-4o-2024-08-06", Usage(1200, 300, 1500, None, DETAILS)),
-        (OPENINFERENCE, "openai", "gpt-4o-2024-08-06", Usage(1200, 300, 1500, None, DETAILS)),
+        (OPENINFERENCE, "openai", "gpt-4o-2024-08-06", Usage(1200, 300, 1500, None, DETAILS | NO_AUDIO)),
         (OPENINFERENCE_EMBEDDING, "openai", "text-embedding-3-small", Usage(8, 0, 8)),
         (OPENINFERENCE_GROQ, "groq", "llama-3.3-70b-versatile", Usage(150, 80, 230)),
         (OPENINFERENCE_GROQ_STREAM, "groq", "llama-3.3-70b-versatile", None),
@@ -185,7 +212,7 @@ def test_a_span_that_names_no_operation_keeps_none() -> None:
             OPENINFERENCE | OPENAI_V2_LATEST | {"gen_ai.usage.cache_read.input_tokens": 1000},
             "openai",
             "gpt-4o-2024-08-06",
-            Usage(1200, 300, 1500, None, DETAILS),
+            Usage(1200, 300, 1500, None, DETAILS | NO_AUDIO),
         ),
         # The names of 2024, without an operation; counts from JavaScript.
         (
@@ -259,20 +286,22 @@ def test_other_spans_are_no_calls(attributes: dict[str, Any], usage: None) -> No
 def test_parameters_that_are_empty_or_hidden_are_a_call_with_others() -> None:
     hidden = OPENINFERENCE | {"llm.invocation_parameters": "__REDACTED__", "output.value": "__REDACTED__"}
 
-    assert recorded(hidden, scope=OPENINFERENCE_SCOPE)["usage"] == Usage(1200, 300, 1500, None, DETAILS)
+    assert recorded(hidden, scope=OPENINFERENCE_SCOPE)["usage"] == Usage(
+        1200, 300, 1500, None, DETAILS | NO_AUDIO
+    )
     assert recorded(
         OPENINFERENCE | {"llm.invocation_parameters": "{}"}, scope="openinference.instrumentation.langchain"
     )
 
 
 @pytest.mark.parametrize(
-    ("attributes", "is_error", "is_recorded"),
+    ("attributes", "is_error", "outcome"),
     [
         # A stream that did not ask for its usage.
-        (without(OPENAI_V2, "gen_ai.usage"), False, True),
-        (without(OPENAI_V2, "gen_ai.usage") | {"gen_ai.usage.input_tokens": 0}, False, True),
-        (without(OPENINFERENCE, "llm.token_count"), False, True),
-        # Refused: 429 and the like.
+        (without(OPENAI_V2, "gen_ai.usage"), False, "ok"),
+        (without(OPENAI_V2, "gen_ai.usage") | {"gen_ai.usage.input_tokens": 0}, False, "ok"),
+        (without(OPENINFERENCE, "llm.token_count", "llm.finish_reason"), False, None),
+        # Refused: 429 and the like. An attempt that costs nothing.
         (
             {
                 "gen_ai.operation.name": "chat",
@@ -280,27 +309,46 @@ def test_parameters_that_are_empty_or_hidden_are_a_call_with_others() -> None:
                 "gen_ai.request.model": "gpt-4o",
                 "error.type": "RateLimitError",
             },
-            True,
             False,
+            "error",
         ),
-        (without(OPENINFERENCE, "llm.token_count", "llm.model_name", "output."), True, False),
-        (without(OPENINFERENCE_GROQ, "llm.token_count", "llm.model_name"), True, False),
+        (without(OPENINFERENCE, "llm.token_count", "llm.model_name", "llm.finish", "output."), True, "error"),
+        (without(OPENINFERENCE_GROQ, "llm.token_count", "llm.model_name"), True, "error"),
         # Cut in the middle of the answer.
-        (without(OPENAI_V2, "gen_ai.usage") | {"error.type": "APIConnectionError"}, True, True),
-        (without(OPENINFERENCE, "llm.token_count"), True, True),
+        (without(OPENAI_V2, "gen_ai.usage") | {"error.type": "APIConnectionError"}, True, "cut"),
+        (without(OPENINFERENCE, "llm.token_count"), True, "cut"),
     ],
 )
-def test_without_usage_a_call_is_recorded_if_it_was_answered(
-    attributes: dict[str, Any], is_error: bool, is_recorded: bool
+def test_without_usage_a_call_is_an_attempt_all_the_same(
+    attributes: dict[str, Any], is_error: bool, outcome: str | None
 ) -> None:
-    found = record(attributes, is_error=is_error)
+    found = recorded(attributes, is_error=is_error)
 
-    assert (found is not None) is is_recorded
-    assert found is None or found["usage"] is None
+    assert (found["usage"], found["outcome"]) == (None, outcome)
+
+
+@pytest.mark.parametrize(
+    ("finish", "outcome"),
+    [
+        (("stop",), "ok"),
+        (("length",), "ok"),
+        (("content_filter",), "refused"),
+        ('["content_filter"]', "refused"),
+        ("content-filter", "refused"),
+        (("stop", "content_filter"), "ok"),
+        (("SAFETY",), "refused"),
+        (("cancelled",), "cut"),
+        ((), "ok"),
+        (7, "ok"),
+    ],
+)
+def test_outcomes(finish: Any, outcome: str) -> None:
+    assert recorded(OPENAI_V2 | {"gen_ai.response.finish_reasons": finish})["outcome"] == outcome
 
 
 def test_an_error_after_the_usage_came_is_a_call() -> None:
-    assert recorded(OPENAI_V2, is_error=True)["usage"] == Usage(1200, 300, 1500)
+    found = recorded(OPENAI_V2, is_error=True)
+    assert (found["usage"], found["outcome"]) == (Usage(1200, 300, 1500), "error")
 
 
 @pytest.mark.parametrize(
@@ -308,7 +356,7 @@ def test_an_error_after_the_usage_came_is_a_call() -> None:
     [
         (
             '{"text":"hello","usage":{"seconds":30.0,"type":"duration"}}',
-            {"type": "duration", "seconds": 30.0},
+            {"usage": {"type": "duration", "seconds": 30.0}},
         ),
         (
             '{"text":"hello","language":"english","duration":30.5,"segments":[]}',
@@ -401,8 +449,22 @@ def test_parts_are_counted_once(attributes: dict[str, Any], usage: Usage) -> Non
         ({}, "openinference.instrumentation.openai", "openai"),
         ({}, "openinference.instrumentation.groq", "groq"),
         ({}, "opentelemetry.instrumentation.openai_v2", "openai"),
-        ({}, "our.own", "unknown"),
-        ({"gen_ai.system": "  "}, "", "unknown"),
+        # By the one public list that knows the model.
+        ({}, "our.own", "openai"),
+        ({"gen_ai.system": "  "}, "", "openai"),
+        ({"gen_ai.system": "litellm", "gen_ai.response.model": "claude-sonnet-4-5"}, "", "anthropic"),
+        ({"gen_ai.response.model": "a-model-of-ours"}, "our.own", "unknown"),
+        ({"gen_ai.system": "langchain", "gen_ai.response.model": "groq/llama"}, "", "groq"),
+        ({"gen_ai.system": "gateway", "gen_ai.response.model": "xai/grok-4"}, "", "xai"),
+        ({"metadata": '{"ls_provider": "mistralai"}', "gen_ai.response.model": "a"}, "", "mistral"),
+        ({"traceloop.association.properties.ls_provider": "amazon_bedrock"}, "", "bedrock"),
+        ({"server.address": "bedrock-runtime.us-east-1.amazonaws.com"}, "", "bedrock"),
+        ({"gen_ai.openai.api_base": "https://api.groq.com/openai/v1", "gen_ai.system": "openai"}, "", "groq"),
+        ({"ai.model.provider": "azure-openai.chat"}, "", "azure"),
+        ({"ai.model.provider": "google.vertex.chat"}, "", "google"),
+        ({"gen_ai.system": "openai", "usage.source": " Azure.AI.OpenAI "}, "", "azure"),
+        ({"gen_ai.system": "openai", "usage.source": "our proxy"}, "", "our proxy"),
+        ({"gen_ai.system": "openai-proxy"}, "", "openai-proxy"),
     ],
 )
 def test_sources(attributes: dict[str, Any], scope: str, source: str) -> None:
@@ -435,17 +497,17 @@ def test_conversations(attributes: dict[str, Any], conversation: str | None) -> 
     assert recorded(OPENAI_V2 | attributes)["conversation_id"] == conversation
 
 
-def test_the_id_is_the_spans_own() -> None:
-    def of(**more: Any) -> UUID | None:
-        span = {"attributes": OPENAI_V2, "trace_id": TRACE, "span_id": SPAN, "ended_ns": ENDED_NS} | more
-        found = record_of_span(FinishedSpan(**span))
-        assert found is not None
-        result: UUID | None = found["id"]
+def test_without_a_response_id_the_id_is_the_spans_own() -> None:
+    def of(attributes: dict[str, Any] = OPENINFERENCE_GROQ, **more: Any) -> UUID | None:
+        span = {"attributes": attributes, "trace_id": TRACE, "span_id": SPAN, "ended_ns": ENDED_NS} | more
+        found = read_span(FinishedSpan(**span))
+        assert isinstance(found, SpanCall)
+        result: UUID | None = found.record["id"]
         return result
 
     first = of()
     assert first is not None
-    assert first == of(trace_id=TRACE.upper(), attributes=OPENINFERENCE)
+    assert first == of(trace_id=TRACE.upper(), attributes=OPENINFERENCE_EMBEDDING)
     assert len({first, of(span_id=PARENT), of(trace_id="1" * 32)}) == 3
     assert first.version == 7
     later = of(ended_ns=ENDED_NS + 1_000_000)
@@ -453,6 +515,99 @@ def test_the_id_is_the_spans_own() -> None:
     assert first < later
     assert of(trace_id="", span_id="") is None
     assert of(span_id="0" * 16) is None
+    assert of(OPENAI_V2) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "scope", "response_id"),
+    [
+        (OPENAI_V2, "", "chatcmpl-1"),
+        (OPENINFERENCE, "", "chatcmpl-1"),  # in the answer
+        ({"gen_ai.response.id": "chatcmpl-123", "gen_ai.system": "ollama"}, "", None),
+        # LiteLLM's own.
+        ({"gen_ai.response.id": "a", "litellm.call_id": "a"}, "litellm", None),
+        ({"gen_ai.response.id": "chatcmpl-85f151ae-f170-4519-aa92-82cedb77dbe7"}, "litellm", None),
+        (
+            {"gen_ai.response.id": "resp_bGl0ZWxsbTptb2RlbF9pZDpOb25lO3Jlc3BvbnNlX2lkOnJlc3BfNTM="},
+            "litellm",
+            "resp_53",
+        ),
+        ({"gen_ai.response.id": "aitxt-1"}, "ai", None),
+        ({"gen_ai.response.id": "x" * 300}, "", None),
+    ],
+)
+def test_response_ids(attributes: dict[str, Any], scope: str, response_id: str | None) -> None:
+    counts = {"gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 5}
+    found = recorded(counts | attributes, scope=scope)
+    assert found["response_id"] == response_id
+    assert (found["id"] is None) == (response_id is not None)
+
+
+def test_times_and_what_an_attempt_tells() -> None:
+    facts = {
+        "gen_ai.server.time_to_first_token": 0.25,
+        "http.request.resend_count": 2,
+        "gen_ai.usage.cost": 0.0125,
+        "openai.project": "proj_search",
+        "usage.operation_id": "answer 17",
+    }
+    found = recorded(OPENAI_V2 | facts, started_ns=ENDED_NS - 1_500_000_000)
+    assert (found["latency_ms"], found["time_to_first_token_ms"]) == (1500, 250)
+    assert (found["attempt"], found["operation_id"]) == (3, "answer 17")
+    assert (found["stated_cost_usd"], found["account"]) == (Decimal("0.0125"), "proj_search")
+    # 0 is what is said where no price is known; times that cannot be are unknown.
+    unknown = recorded(
+        OPENAI_V2 | {"gen_ai.usage.cost": 0, "gen_ai.server.time_to_first_token": -1.0}, started_ns=2**62
+    )
+    assert [unknown[name] for name in ("stated_cost_usd", "time_to_first_token_ms", "latency_ms")] == [
+        None
+    ] * 3
+
+
+def test_tags_are_those_of_the_span_then_those_of_its_resource() -> None:
+    resource = {
+        "service.name": "invoices",
+        "service.version": "1.4.2",
+        "deployment.environment": "staging",
+        "usage.tag.team": "billing",
+        "usage.tag.region": "eu",
+        "telemetry.sdk.language": "python",
+    }
+    own = {
+        "usage.tag.feature": "search",
+        "usage.tag.team": "support",
+        "deployment.environment.name": "production",
+        "user.id": 17,
+        "usage.tag.service": "web",
+        "service.name": "not this one",
+    }
+    assert recorded(OPENAI_V2 | own, resource=resource)["tags"] == {
+        "service": "web",
+        "service_version": "1.4.2",
+        "environment": "production",
+        "team": "support",
+        "region": "eu",
+        "feature": "search",
+        "user": "17",
+    }
+    assert recorded(OPENAI_V2, resource={"service.name": "unknown_service:python"})["tags"] is None
+
+
+@pytest.mark.parametrize("user", ["5511999999999", "+55 11 99999-9999", "whatsapp:+5511999999999"])
+def test_a_user_who_is_a_phone_is_no_tag(user: str) -> None:
+    found = recorded(OPENAI_V2 | {"user.id": user})
+    assert (found["tags"], found["phone"]) == (None, user)
+    assert recorded(OPENAI_V2 | {"user.id": user, "usage.phone": "551"})["phone"] == "551"
+    assert recorded(OPENAI_V2 | {"user.id": "u-17"})["tags"] == {"user": "u-17"}
+
+
+def test_tags_that_do_not_fit_are_counted() -> None:
+    many = {f"usage.tag.key {number}": number for number in range(25)}
+    found = recorded(OPENAI_V2 | {"service.name": "web"} | many)
+    assert len(found["tags"]) == 20
+    assert found["metadata"]["tags_left_out"] == 6
+    found = recorded(OPENAI_V2 | {"usage.tag.long": "x" * 300, "usage.tag.a": "b"})
+    assert (found["tags"], found["metadata"]["tags_left_out"]) == ({"a": "b"}, 1)
 
 
 @pytest.mark.parametrize(
@@ -468,63 +623,149 @@ def test_no_value_of_an_attribute_is_an_error(value: object) -> None:
 
 def test_a_time_that_cannot_be_is_left_out() -> None:
     for ended_ns in (None, 0, 2**200):
-        found = record_of_span(FinishedSpan(attributes=OPENAI_V2, ended_ns=ended_ns))
-        assert found is not None
-        assert found["created_at"] is None
+        found = read_span(FinishedSpan(attributes=OPENAI_V2, ended_ns=ended_ns))
+        assert isinstance(found, SpanCall)
+        assert found.record["created_at"] is None
 
 
-def seen(calls: SeenCalls, attributes: dict[str, Any], span_id: str, parent_id: str, scope: str) -> bool:
+MILLISECOND = 1_000_000
+
+
+def seen(
+    calls: SeenCalls,
+    attributes: dict[str, Any],
+    scope: str,
+    *,
+    span_id: str = SPAN,
+    parent_id: str = "",
+    trace_id: str = TRACE,
+    between: tuple[int, int] | None = None,
+) -> UUID | str | None:
+    """What the span's call is stored under: its id, or that of its response; None if it is passed over.
+
+    `between` are milliseconds.
+    """
+    started, ended = between or (None, None)
     span = FinishedSpan(
-        attributes=attributes, trace_id=TRACE, span_id=span_id, parent_id=parent_id, scope=scope
+        attributes=attributes,
+        trace_id=trace_id,
+        span_id=span_id,
+        parent_id=parent_id,
+        scope=scope,
+        started_ns=None if started is None else ENDED_NS + started * MILLISECOND,
+        ended_ns=ENDED_NS + (ended or 0) * MILLISECOND,
     )
-    found = record_of_span(span)
-    assert found is not None
-    return calls.is_repeat(span, found)
+    found = read_span(span)
+    assert isinstance(found, SpanCall)
+    if calls.is_repeat(span, found.record, found.counted):
+        return None
+    return found.record["id"] or response_call_id(None, found.record["response_id"])
 
 
-def test_two_instrumentors_on_one_call() -> None:
-    # Whichever ends first: the inner one as a rule, the outer one where a stream is abandoned.
-    for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2)):
-        spans = [
-            (OPENINFERENCE, "c", "b", OPENINFERENCE_SCOPE),
-            (OPENAI_V2, "b", "a", "opentelemetry.instrumentation.openai_v2"),
-            (OPENINFERENCE, "a", "", "openinference.instrumentation.langchain"),
-        ]
-        calls = SeenCalls()
-        assert [seen(calls, *spans[index]) for index in order] == [False, True, True]
+INNER = "opentelemetry.instrumentation.openai_v2"
+OUTER = "openinference.instrumentation.langchain"
+# Without the id of the response, as LangChain has streams.
+LANGCHAIN = without(OPENINFERENCE, "output.", "llm.invocation") | {"llm.provider": "openai"}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_three_instrumentors_on_one_call(order: tuple[int, ...]) -> None:
+    spans: list[dict[str, Any]] = [
+        {"attributes": OPENINFERENCE, "span_id": "c", "parent_id": "b", "scope": OPENINFERENCE_SCOPE},
+        {"attributes": OPENAI_V2, "span_id": "b", "parent_id": "a", "scope": INNER},
+        {"attributes": LANGCHAIN, "span_id": "a", "scope": OUTER},
+    ]
+    calls = SeenCalls()
+    assert len({seen(calls, **spans[index]) for index in order}) == 1
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_two_instrumentors_as_roots_of_traces_of_their_own(is_reversed: bool) -> None:
+    spans: list[dict[str, Any]] = [
+        {"attributes": OPENAI_V2, "scope": INNER, "trace_id": "1" * 32, "between": (2, 90)},
+        {"attributes": LANGCHAIN, "scope": OUTER, "trace_id": "2" * 32, "between": (0, 100)},
+    ]
+    calls = SeenCalls()
+    assert len({seen(calls, **span) for span in (reversed(spans) if is_reversed else spans)}) == 1
+
+
+def test_each_span_has_one_of_another_instrumentor() -> None:
+    # Two calls at once with the same tokens: as many calls as one instrumentor saw.
+    calls = SeenCalls()
+    ids = [
+        seen(calls, LANGCHAIN, scope, trace_id=trace * 32, between=between)
+        for scope, trace, between in (
+            (INNER, "1", (10, 50)), (INNER, "2", (10, 60)), (OUTER, "3", (0, 70)), (OUTER, "4", (0, 80)),
+        )
+    ]  # fmt: skip
+    assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"scope": OUTER, "between": (200, 300)},  # another time
+        {"scope": INNER, "between": (0, 100)},  # one instrumentor writes one span for a call
+        {"scope": OUTER, "between": (0, 100), "attributes": LANGCHAIN | {"llm.token_count.completion": 301}},
+        {"scope": OUTER, "between": (0, 100), "attributes": LANGCHAIN | {"llm.model_name": "gpt-4"}},
+        {"scope": OUTER, "between": (0, 100), "attributes": LANGCHAIN | {"usage.client_id": PARENT}},
+        {"scope": OUTER, "between": (0, 100), "attributes": OPENAI_V2 | {"gen_ai.response.id": "another"}},
+    ],
+)
+def test_calls_of_their_own_are_counted(later: dict[str, Any]) -> None:
+    calls = SeenCalls()
+    first = seen(calls, OPENAI_V2, INNER, trace_id="1" * 32, between=(10, 90))
+    assert seen(calls, **({"attributes": LANGCHAIN, "trace_id": "2" * 32} | later)) not in (None, first)
 
 
 def test_a_wrapper_that_counted_nothing_is_no_second_call() -> None:
     calls = SeenCalls()
+    wrapper = without(OPENAI_V2, "gen_ai.usage", "gen_ai.response")
 
-    assert not seen(calls, OPENAI_V2, "b", "a", "opentelemetry.instrumentation.openai_v2")
-    assert seen(calls, OPENINFERENCE_GROQ_STREAM, "a", "", "openinference.instrumentation.langchain")
+    assert seen(calls, OPENAI_V2, INNER, span_id="b", parent_id="a")
+    # Also where both come from one instrumentor, as those of embeddings of Vercel's AI SDK 7.
+    assert seen(calls, wrapper, INNER, span_id="a") is None
+    assert seen(calls, wrapper | {"gen_ai.operation.name": "embeddings"}, INNER, span_id="a") is not None
 
 
-@pytest.mark.parametrize(
-    ("tokens", "parent_id", "scope"),
-    [
-        (81, "a", OPENINFERENCE_SCOPE),  # another number of tokens
-        (80, "a", "the outer one"),  # one instrumentor writes one span for a call
-        (80, "", OPENINFERENCE_SCOPE),  # side by side
-        (80, "elsewhere", OPENINFERENCE_SCOPE),
-    ],
-)
-def test_calls_of_their_own_are_counted(tokens: int, parent_id: str, scope: str) -> None:
+def test_a_failed_attempt_that_two_saw_is_one() -> None:
     calls = SeenCalls()
-    inner = OPENINFERENCE_GROQ | {"llm.token_count.completion": tokens, "llm.token_count.total": 150 + tokens}
+    failed = without(OPENAI_V2, "gen_ai.usage", "gen_ai.response") | {"error.type": "RateLimitError"}
 
-    assert not seen(calls, inner, "b", parent_id, scope)
-    assert not seen(calls, OPENINFERENCE_GROQ, "a", "", "the outer one")
+    assert seen(calls, failed, INNER, trace_id="1" * 32, between=(10, 90))
+    assert seen(calls, failed, OUTER, trace_id="2" * 32, between=(0, 100)) is None
+    assert seen(calls, failed, INNER, trace_id="3" * 32, between=(110, 190))
 
 
 def test_what_was_seen_is_forgotten_in_time() -> None:
-    calls = SeenCalls(max_spans=4)
+    calls = SeenCalls(max_models=4)
     for number in range(10):
-        assert not seen(calls, OPENAI_V2, f"child {number}", f"parent {number}", "inner")
+        model = {"gen_ai.response.model": f"model {number}"}
+        assert seen(calls, LANGCHAIN | model, INNER, span_id=f"child {number}", parent_id=f"parent {number}")
 
-    assert seen(calls, OPENAI_V2, "parent 9", "", "outer")
-    assert not seen(calls, OPENAI_V2, "parent 0", "", "outer")
+    last, first = ({"gen_ai.response.model": f"model {number}"} for number in (9, 0))
+    assert seen(calls, OPENINFERENCE_GROQ_STREAM | last, OUTER, span_id="parent 9") is None
+    assert seen(calls, OPENINFERENCE_GROQ_STREAM | first, OUTER, span_id="parent 0") is not None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name", "expected"),
+    [
+        (OPENAI_V2 | {"gen_ai.operation.name": "invoke_agent"}, "", PassedOver("invoke_agent", IS_SUM, True)),
+        ({"gen_ai.operation.name": "chat"}, "", PassedOver("chat", NO_MODEL)),
+        (
+            {"gen_ai.operation.name": "list_models", "gen_ai.request.model": "gpt-4o"},
+            "",
+            PassedOver("list_models", NO_USAGE),
+        ),
+        ({"llm.prompts": "[]"}, "ask", PassedOver("ask", NO_MODEL)),
+        ({"db.system": "postgresql"}, "select", None),
+    ],
+)
+def test_what_is_passed_over_and_why(
+    attributes: dict[str, Any], name: str, expected: PassedOver | None
+) -> None:
+    assert read(attributes, name=name) == expected
 
 
 def test_it_needs_no_opentelemetry() -> None:

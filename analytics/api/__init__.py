@@ -30,7 +30,10 @@ from analytics.errors import AnalyticsError, InvalidInput
 
 __all__ = ["PATHS", "Service", "create_api"]
 
-PATHS = ("/api/{rest:path}", "/v1/traces", "/healthz", "/readyz", "/metrics")
+PATHS = (
+    *("/api/{rest:path}", "/v1/traces", "/v1/metrics", "/v1/logs"),
+    *("/healthz", "/readyz", "/metrics"),
+)
 """The paths of the API, for the server that mounts it."""
 
 _RETRY_SECONDS = 10

@@ -1,7 +1,8 @@
 """Calls of requests (JSON records and spans) as the arguments of make_call()."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,8 @@ from pydantic import ValidationError
 
 from analytics.api.models import UsageRecord
 from analytics.calls.row import is_uuid
-from analytics.tracking.spans import FinishedSpan, SeenCalls, record_of_span
+from analytics.tracking import passed_over
+from analytics.tracking.spans import FinishedSpan, PassedOver, SeenCalls, SpanCall, read_span
 
 Described = Mapping[str, Any] | str
 """The arguments of make_call(), or why there are none."""
@@ -39,7 +41,7 @@ def described_record(record: Any, client_id: UUID) -> Described:
         except ValueError:
             shown = repr(arguments["created_at"][:60])
             return f"created_at must be a moment such as 2026-03-18T12:00:00Z, not {shown}"
-    return {"model": None, **arguments}
+    return {"model": None, "must_be_known": True, **arguments}
 
 
 class _ClientSpans:
@@ -50,15 +52,17 @@ class _ClientSpans:
     """
 
     def __init__(self) -> None:
-        self._calls = SeenCalls(_MAX_SPANS)
-        self._decided: LRUCache[tuple[str, str], bool] = LRUCache(_MAX_SPANS)
+        self._calls = SeenCalls()
+        self._decided: LRUCache[tuple[str, str], tuple[bool, UUID | None]] = LRUCache(_MAX_SPANS)
 
-    def is_repeat(self, span: FinishedSpan, arguments: Mapping[str, Any]) -> bool:
+    def is_repeat(self, span: FinishedSpan, call: SpanCall) -> bool:
         name = span.trace_id, span.span_id
         decided = self._decided.get(name)
         if decided is None:
-            decided = self._decided[name] = self._calls.is_repeat(span, arguments)
-        return decided
+            is_repeat = self._calls.is_repeat(span, call.record, call.counted)
+            decided = self._decided[name] = is_repeat, call.record["id"]
+        is_repeat, call.record["id"] = decided
+        return is_repeat
 
 
 class DescribedSpans:
@@ -68,21 +72,33 @@ class DescribedSpans:
         self._seen: LRUCache[UUID, _ClientSpans] = LRUCache(_MAX_CLIENTS)
         self._lock = threading.Lock()
 
-    def of(self, spans: Iterable[FinishedSpan], client_id: UUID) -> Iterator[Described]:
-        """The calls among spans that came with a key of this client."""
+    def of(
+        self, spans: Iterable[FinishedSpan], client_id: UUID
+    ) -> tuple[list[Described], Counter[PassedOver]]:
+        """The calls among spans that came with a key of this client, and what was passed over."""
+        described: list[Described] = []
+        over: Counter[PassedOver] = Counter()
         for span in spans:
-            arguments = record_of_span(span)
-            if arguments is None or self._is_repeat(client_id, span, arguments):
+            call = read_span(span)
+            if call is None:
                 continue
-            refusal = _of_another(arguments.pop("client_id"), client_id)
-            yield arguments if refusal is None else refusal
+            if isinstance(call, PassedOver):
+                over[passed_over.count(str(client_id), call)] += 1
+                continue
+            if (refusal := _of_another(call.record["client_id"], client_id)) is not None:
+                described.append(refusal)
+                continue
+            call.record["client_id"] = str(client_id)
+            if not self._is_repeat(client_id, span, call):
+                described.append({name: value for name, value in call.record.items() if name != "client_id"})
+        return described, over
 
-    def _is_repeat(self, client_id: UUID, span: FinishedSpan, arguments: Mapping[str, Any]) -> bool:
+    def _is_repeat(self, client_id: UUID, span: FinishedSpan, call: SpanCall) -> bool:
         with self._lock:
             seen = self._seen.get(client_id)
             if seen is None:
                 seen = self._seen[client_id] = _ClientSpans()
-            return seen.is_repeat(span, arguments)
+            return seen.is_repeat(span, call)
 
 
 def _of_another(named: str | None, client_id: UUID) -> str | None:

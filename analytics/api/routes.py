@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import anyio
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -116,25 +116,48 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         response_class=Response,
         responses=_REFUSED_BODIES
         | {200: {"description": "How many calls were rejected", "content": {_JSON: {}, spans.PROTOBUF: {}}}},
-        openapi_extra={
-            "requestBody": {"content": {spans.PROTOBUF: {}, _JSON: {"schema": {"type": "object"}}}}
-        },
+        openapi_extra=_otlp_body(),
     )
     async def traces(request: Request, key: writer) -> Response:
-        """Spans of the GenAI conventions and of OpenInference; other spans are ignored."""
+        """Spans with a model and usage of their own, by whatever instruments the application.
+
+        What looks like a call and is none is told in `partial_success`.
+        """
         content_type = _content_type(request, *spans.CONTENT_TYPES)
         async with work.place(key.id), bodies.received(request) as body:
-            calls = await work.read_body(
+            calls, passed_over = await work.read_body(
                 key.id,
-                lambda: list(
-                    described_spans.of(spans.read_spans(body.unpacked(), content_type), key.client_id)
-                ),
+                lambda: described_spans.of(spans.read_spans(body.unpacked(), content_type), key.client_id),
             )
             results = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
         _count(metrics, results)
+        metrics.count_passed_over(passed_over)
         rejected = [result.reason for result in results if result.status == "rejected"]
         reason = rejected[0] if rejected else None
-        return Response(spans.export_answer(content_type, len(rejected), reason), media_type=content_type)
+        surprising = {span: number for span, number in passed_over.items() if not span.is_expected}
+        return Response(
+            spans.export_answer(content_type, len(rejected), reason, surprising), media_type=content_type
+        )
+
+    def ignore(signal: Literal["metrics", "logs"]) -> None:
+        @router.post(
+            f"/v1/{signal}",
+            summary=f"Takes {signal} of OpenTelemetry (OTLP over HTTP), and does nothing with them",
+            response_class=Response,
+            responses=_REFUSED_BODIES
+            | {200: {"description": "That they are not read", "content": {_JSON: {}, spans.PROTOBUF: {}}}},
+            openapi_extra=_otlp_body(),
+            name=signal,
+        )
+        async def ignored(request: Request, key: writer) -> Response:
+            """So that an exporter of all signals reports no errors. The answer says that they are not
+            read."""
+            content_type = _content_type(request, *spans.CONTENT_TYPES)
+            async with work.place(key.id), bodies.received(request):
+                return Response(spans.ignored_answer(content_type, signal), media_type=content_type)
+
+    ignore("metrics")
+    ignore("logs")
 
     @router.get("/healthz", summary="Whether the server runs", response_model=models.Health)
     async def healthz() -> Response:
@@ -190,6 +213,10 @@ def _result_json(result: RecordResult) -> dict[str, str]:
 def _count(metrics: Metrics, results: Sequence[RecordResult]) -> None:
     for status, number in Counter(result.status for result in results).items():
         metrics.calls.labels(status).inc(number)
+
+
+def _otlp_body() -> dict[str, Any]:
+    return {"requestBody": {"content": {spans.PROTOBUF: {}, _JSON: {"schema": {"type": "object"}}}}}
 
 
 def _usage_body() -> dict[str, Any]:

@@ -4,11 +4,13 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import HTTPException
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -19,23 +21,17 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from analytics import bounded_json
 from analytics.api import wire
 from analytics.api.models import MAX_RECORDS
-from analytics.tracking.spans import (
-    CLIENT_ATTRIBUTE,
-    CONVERSATION_ATTRIBUTE,
-    PHONE_ATTRIBUTE,
-    FinishedSpan,
-)
+from analytics.tracking.spans import FIRST_TOKEN_EVENTS, FinishedSpan, PassedOver
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 CONTENT_TYPES = (PROTOBUF, JSON)
 
-# These may also stand once in the resource, for all spans of an application.
-_OF_RESOURCE = (CLIENT_ATTRIBUTE, CONVERSATION_ATTRIBUTE, PHONE_ATTRIBUTE)
 # Ids in OTLP's JSON are hexadecimal, and base64 in protobuf's.
 _ID_LENGTHS = {"traceId": 16, "spanId": 8, "parentSpanId": 8}
 # A name of a scope is kept for a while: see DescribedSpans.
 _MAX_SCOPE_CHARACTERS = 200
+_MAX_NAMED = 10  # operations in a message
 
 
 def read_spans(body: bytes, content_type: str) -> Iterator[FinishedSpan]:
@@ -46,35 +42,68 @@ def read_spans(body: bytes, content_type: str) -> Iterator[FinishedSpan]:
     """
     request = _request(body, content_type)
     for resource in request.resource_spans:
-        of_all = {
-            name: value
-            for name, value in _attributes(resource.resource.attributes).items()
-            if name in _OF_RESOURCE
-        }
+        of_all = _attributes(resource.resource.attributes)
         for scope in resource.scope_spans:
             scope_name = scope.scope.name[:_MAX_SCOPE_CHARACTERS]
             for span in scope.spans:
                 _check_ids(span)
                 yield FinishedSpan(
-                    attributes={**of_all, **_attributes(span.attributes)},
+                    attributes=_attributes(span.attributes),
+                    resource=of_all,
+                    name=span.name[:_MAX_SCOPE_CHARACTERS],
                     trace_id=span.trace_id.hex(),
                     span_id=span.span_id.hex(),
                     parent_id=span.parent_span_id.hex(),
                     scope=scope_name,
+                    started_ns=span.start_time_unix_nano or None,
                     ended_ns=span.end_time_unix_nano or None,
+                    first_token_ns=_first_token_ns(span),
                     is_error=span.status.code == Status.STATUS_CODE_ERROR,
                 )
 
 
-def export_answer(content_type: str, rejected: int, reason: str | None) -> bytes:
-    """The answer to an export request, in the request's format."""
+def export_answer(
+    content_type: str, rejected: int, reason: str | None, passed_over: Mapping[PassedOver, int]
+) -> bytes:
+    """The answer to an export of spans, in the request's format.
+
+    Spans that were passed over are a warning, as OTLP has it: a message, and none rejected.
+    """
+    messages = [reason] if reason else []
+    if passed_over:
+        named = [f"{span.operation} ({number}: {span.reason})" for span, number in passed_over.items()]
+        more = f", and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
+        messages.append(
+            f"{sum(passed_over.values())} spans look like calls of models and were passed over: "
+            f"{', '.join(named[:_MAX_NAMED])}{more}"
+        )
     answer = ExportTraceServiceResponse()
-    if rejected:
+    if messages:
         answer.partial_success.rejected_spans = rejected
-        answer.partial_success.error_message = reason or ""
+        answer.partial_success.error_message = "; ".join(messages)
+    return _as(content_type, answer)
+
+
+def ignored_answer(content_type: str, signal: Literal["metrics", "logs"]) -> bytes:
+    """The answer to an export of metrics or logs, which are not read."""
+    answer = ExportMetricsServiceResponse() if signal == "metrics" else ExportLogsServiceResponse()
+    answer.partial_success.error_message = (
+        f"{signal} are not read: calls of models come from spans, which POST /v1/traces takes"
+    )
+    return _as(content_type, answer)
+
+
+def _as(content_type: str, answer: Message) -> bytes:
     if content_type == PROTOBUF:
         return answer.SerializeToString()
     return json.dumps(json_format.MessageToDict(answer)).encode()
+
+
+def _first_token_ns(span: Span) -> int | None:
+    for event in span.events:
+        if event.name in FIRST_TOKEN_EVENTS:
+            return event.time_unix_nano or None
+    return None
 
 
 def _request(body: bytes, content_type: str) -> ExportTraceServiceRequest:

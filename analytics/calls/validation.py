@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from analytics.calls.operations import operation_name
 from analytics.calls.row import (
     EARLIEST,
     LATEST,
@@ -40,6 +41,7 @@ from analytics.calls.row import (
 )
 from analytics.errors import InvalidInput
 from analytics.pricing.price_list import rounded
+from analytics.pricing.providers import source_name
 
 # Digits of ASCII only, without the underscores that Python would take.
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -94,9 +96,10 @@ def _checked_names(
     provider = checked_text("source", source)
     if provider is None:
         raise InvalidInput('source must name the provider, such as "openai"')
-    provider = provider.lower()
     model = checked_text("model", model)
+    provider = source_name(provider, model)
     operation, outcome, service_tier, account = facts
+    operation = None if operation is None else operation_name(operation)
     for_copy = copy_names(
         *(operation, outcome, service_tier, account, provider, model, tags_json(dict(tags))),
         *(client, conversation, phone, conversation_name),

@@ -1,4 +1,4 @@
-"""Automatic tracking: calls are logged from the spans of OpenTelemetry GenAI and OpenInference instrumentors.
+"""Automatic tracking: calls are logged from the spans of whatever instruments them.
 
     provider.add_span_processor(UsageSpanProcessor())
 
@@ -14,15 +14,18 @@ from contextvars import Context
 from typing import Any
 
 from analytics import tracking
-from analytics.tracking import process
-from analytics.tracking.context import UsageContext, current_context, within
+from analytics.tracking import passed_over, process
+from analytics.tracking.context import NO_CONTEXT, UsageContext, current_context, within
 from analytics.tracking.spans import (
     CLIENT_ATTRIBUTE,
     CONVERSATION_ATTRIBUTE,
+    FIRST_TOKEN_EVENTS,
     PHONE_ATTRIBUTE,
+    TAG_PREFIX,
     FinishedSpan,
+    PassedOver,
     SeenCalls,
-    record_of_span,
+    read_span,
 )
 
 try:
@@ -63,13 +66,18 @@ class UsageSpanExporter(SpanExporter):
     def log_call(self, span: ReadableSpan, early: Mapping[str, Any] | None = None) -> bool:
         """Logs the span if it is a call. `early` are attributes that the span had when it started."""
         try:
-            finished = _finished(span, early or {})
-            arguments = record_of_span(finished)
-            if arguments is None or self._seen.is_repeat(finished, arguments):
+            finished = _finished(span, early)
+            call = read_span(finished)
+            if call is None:
+                return True
+            if isinstance(call, PassedOver):
+                passed_over.count(_client_of(finished), call)
+                return True
+            if self._seen.is_repeat(finished, call.record, call.counted):
                 return True
             # A stream that nobody read to its end ends its span wherever the garbage is collected, within
             # somebody else's usage_context() perhaps: so without any.
-            return Context().run(tracking.log_usage, **arguments) is not None
+            return Context().run(tracking.log_usage, **call.record) is not None
         except Exception:
             # Instrumentation must not break what it looks at.
             log.exception("the call in span %s was not logged", span.name)
@@ -99,13 +107,17 @@ class UsageSpanProcessor(SpanProcessor):
         self._early: dict[tuple[int, int], Mapping[str, Any]] = {}
 
     def on_start(self, span: Span, parent_context: TraceContext | None = None) -> None:
-        attributes = span.attributes or {}
+        attributes = _plain(span.attributes)
         early: dict[str, Any] = {name: attributes[name] for name in _EARLY_ATTRIBUTES if name in attributes}
-        for name, value in _attributes_of(current_context()).items():
-            if value is not None:
-                early[name] = value
-                if self._mark_spans and name not in attributes:
-                    span.set_attribute(name, value)
+        context = current_context()
+        if context is not NO_CONTEXT:
+            told: dict[str, Any] = _attributes_of(context)
+            told.update((f"{TAG_PREFIX}{key}", tag) for key, tag in (context.tags or {}).items())
+            for name, value in told.items():
+                if value is not None:
+                    early[name] = value
+                    if self._mark_spans and name not in attributes:
+                        span.set_attribute(name, value)
         key = _key(span)
         if not early or key is None:
             return
@@ -126,19 +138,44 @@ class UsageSpanProcessor(SpanProcessor):
         return self._exporter.force_flush(timeout_millis)
 
 
-def _finished(span: ReadableSpan, early: Mapping[str, Any]) -> FinishedSpan:
+def _finished(span: ReadableSpan, early: Mapping[str, Any] | None) -> FinishedSpan:
     context = span.context
-    attributes = span.attributes or {}
-    who = _attributes_of(within(_context_of(early), _context_of(attributes)))
+    attributes = _plain(span.attributes)
+    if early:
+        own = _context_of(attributes)
+        attributes = {**early, **attributes}
+        if own != NO_CONTEXT:
+            # Another client's conversation, and another conversation's phone, are not taken over.
+            attributes |= _attributes_of(within(_context_of(early), own))
+    first_token_ns = None
+    for event in span.events:
+        if event.name in FIRST_TOKEN_EVENTS:
+            first_token_ns = event.timestamp
+            break
     return FinishedSpan(
-        attributes={**early, **attributes, **who},
+        attributes=attributes,
+        resource=span.resource.attributes,
+        name=span.name,
         trace_id=format_trace_id(context.trace_id) if context else "",
         span_id=format_span_id(context.span_id) if context else "",
         parent_id=format_span_id(span.parent.span_id) if span.parent else "",
         scope=span.instrumentation_scope.name if span.instrumentation_scope else "",
+        started_ns=span.start_time,
         ended_ns=span.end_time,
+        first_token_ns=first_token_ns,
         is_error=span.status.status_code is StatusCode.ERROR,
     )
+
+
+def _plain(attributes: Any) -> dict[str, Any]:
+    """A dict of the attributes. Copied by their own method, as each look-up in them takes the SDK a while."""
+    copied = attributes.copy() if hasattr(attributes, "copy") else attributes
+    return copied if type(copied) is dict else dict(copied or {})
+
+
+def _client_of(span: FinishedSpan) -> str | None:
+    client_id = span.attributes.get(CLIENT_ATTRIBUTE)
+    return None if client_id is None else str(client_id)
 
 
 def _attributes_of(context: UsageContext) -> dict[str, str | None]:

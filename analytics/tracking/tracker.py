@@ -17,7 +17,7 @@ from tenacity import RetryCallState, Retrying, stop_when_event_set, wait_exponen
 from analytics import config
 from analytics.errors import AnalyticsError, InvalidInput
 from analytics.pricing.price_list import PriceList
-from analytics.tracking import loading
+from analytics.tracking import loading, passed_over
 from analytics.tracking.shipping import MEMORY_CALLS, Shipper
 from analytics.tracking.spool import Spool, SpoolFull, SpoolGone
 
@@ -64,6 +64,8 @@ class TrackerStats:
     """Calls with impossible arguments, by the argument that was at fault."""
     unpriced: int
     """Calls without a price when they were logged."""
+    passed_over: dict[str, int]
+    """Spans that look like calls of models and are none, by operation and reason."""
     last_stored_at: datetime | None
     last_error: str | None
     """Why the last attempt to ship failed; None once one succeeded."""
@@ -220,6 +222,7 @@ class Tracker:
                 lost=self._lost + shipped.lost,
                 rejected=dict(self._rejected),
                 unpriced=self._unpriced,
+                passed_over=passed_over.counted_of_all(),
                 last_stored_at=shipped.last_stored_at,
                 last_error=unreadable or self._last_error or self._shipper.spool_error,
                 spool_path=spool.path if spool else None,

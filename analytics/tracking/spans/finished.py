@@ -1,0 +1,54 @@
+"""A span that has ended, as any exporter or OTLP has it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+# Whose call a span is. Set by the application, or by UsageSpanProcessor from usage_context().
+CLIENT_ATTRIBUTE = "usage.client_id"
+CONVERSATION_ATTRIBUTE = "usage.conversation_id"
+PHONE_ATTRIBUTE = "usage.phone"
+SOURCE_ATTRIBUTE = "usage.source"
+TAG_PREFIX = "usage.tag."
+
+FIRST_TOKEN_EVENTS = frozenset(
+    {
+        "First Token Stream Event",  # OpenInference
+        "gen_ai.content.completion.chunk",  # Traceloop: one for each chunk
+        "llm.content.completion.chunk",
+        "ai.stream.firstChunk",  # Vercel's AI SDK
+    }
+)
+"""Events of a span that say when its answer began."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedSpan:
+    """A span that has ended."""
+
+    attributes: Mapping[str, Any]
+    resource: Mapping[str, Any] = field(default_factory=dict)
+    """Attributes of what made the span; the span's own go before them."""
+    name: str = ""
+    trace_id: str = ""
+    """32 hexadecimal digits; those of spans have 16."""
+    span_id: str = ""
+    parent_id: str = ""
+    scope: str = ""
+    """The instrumentation scope's name."""
+    started_ns: int | None = None
+    """Nanoseconds since 1970."""
+    ended_ns: int | None = None
+    first_token_ns: int | None = None
+    """When the first of FIRST_TOKEN_EVENTS was."""
+    is_error: bool = False
+
+
+class PassedOver(NamedTuple):
+    """A span that looks like one of a model, and is no call."""
+
+    operation: str
+    """As the span calls it; of a span that names none, the span's name."""
+    reason: str
+    is_expected: bool = False
+    """Nothing is lost: the calls that it sums up are counted, or it is a second view of one."""

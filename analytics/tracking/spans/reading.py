@@ -1,0 +1,306 @@
+"""A finished span as the arguments of log_usage(), or why it is no call."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from analytics.calls.row import MAX_MILLISECONDS, refused_text
+from analytics.pricing.price_list import Usage
+from analytics.pricing.providers import source_before_slash, source_name, source_of
+from analytics.tracking.spans import kinds
+from analytics.tracking.spans.answers import facts_of, json_object, object_in, response_of
+from analytics.tracking.spans.attributes import Told, looks_like_genai, text_of, told_by
+from analytics.tracking.spans.finished import FinishedSpan, PassedOver
+from analytics.tracking.spans.identity import span_call_id
+from analytics.tracking.spans.tags import fitting, is_phone
+from analytics.tracking.spans.usage import SpanUsage, usage_in
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_NAME = 100
+
+_CONVERSATIONS = ("thread_id", "session_id", "conversation_id", "sessionId", "threadId", "conversationId")
+"""LangGraph's and others' names, in the metadata of a run."""
+
+_REFUSED = frozenset(
+    {
+        *("content_filter", "content_filtered", "refusal", "refused", "safety", "recitation", "blocklist"),
+        *("prohibited_content", "spii", "guardrail_intervened", "model_armor", "image_safety"),
+    }
+)
+_CUT = frozenset({"cancelled", "canceled", "incomplete", "aborted", "abort", "interrupted", "timeout"})
+_FAILED = frozenset({"error", "failed"})
+_OF_STREAMS_BEGIN = "span"  # Logfire: the span ends when a stream begins; a log tells its usage
+
+
+class SpanCall(NamedTuple):
+    """A call as log_usage() takes it, and what its usage comes to."""
+
+    record: dict[str, Any]
+    counted: Usage | None
+
+
+def read_span(span: FinishedSpan) -> SpanCall | PassedOver | None:
+    """The call that the span is; or why it is none, if it looks like one; None for any other span.
+
+    Its time is the span's end: usage is known then, and plain logging logs then, too.
+    """
+    told = told_by(span.attributes, span.resource)
+    fields = told.by_field
+    if not fields:
+        return _passed_over(span, fields, kinds.NO_MODEL)
+    if kinds.is_part(span.name):
+        return _passed_over(span, fields, kinds.IS_PART, is_expected=True)
+    if kinds.is_sum(fields):
+        return _passed_over(span, fields, kinds.IS_SUM, is_expected=True)
+    output = _output(fields)
+    answer = facts_of(output) if output else {}
+    parameters = json_object(fields["parameters"]) if "parameters" in fields and "model" not in fields else {}
+    model = fields.get("model") or text_of(parameters.get("model")) or text_of(output.get("model"))
+    if model is None:
+        return _passed_over(span, fields, kinds.NO_MODEL)
+    usage = usage_in(told, response_of(output) if output else None)
+    operation = kinds.operation_of(fields, model)
+    is_error = (
+        span.is_error
+        or "error_type" in fields
+        or fields.get("level") == "ERROR"
+        or fields.get("status_code", 0) >= 400
+    )
+    if usage is None:
+        if not kinds.says_call(fields):
+            return _passed_over(span, fields, kinds.NO_USAGE)
+        if _asks_nothing(span):
+            return _passed_over(span, fields, kinds.FREE, is_expected=True)
+        if operation == "moderation":
+            return _passed_over(span, fields, kinds.FREE, is_expected=True)
+        if not is_error and fields.get("log_kind") == _OF_STREAMS_BEGIN and "response_id" not in fields:
+            return _passed_over(span, fields, kinds.STREAM_TOLD_APART, is_expected=True)
+    elif _asks_nothing(span):
+        return _passed_over(span, fields, kinds.FREE, is_expected=True)
+    return SpanCall(
+        _record(span, told, model, operation, usage, answer, is_error),
+        None if usage is None else usage.counted,
+    )
+
+
+def _record(
+    span: FinishedSpan,
+    told: Told,
+    model: str,
+    operation: str | None,
+    usage: SpanUsage | None,
+    answer: Mapping[str, Any],
+    is_error: bool,
+) -> dict[str, Any]:
+    fields = told.by_field
+    run = json_object(fields["metadata"]) if "metadata" in fields else {}
+    source, model = _source_and_model(span, fields, model, run)
+    response_id = _response_id(span, fields, source) or _short(answer.get("response_id"))
+    tags, left_out = fitting(told.tags) if told.tags else (told.tags, 0)
+    phone = fields.get("phone")
+    if (user := tags.get("user")) is not None and is_phone(user):
+        del tags["user"]
+        phone = phone or user
+    metadata: dict[str, Any] = {}
+    if span.trace_id:
+        metadata = {"trace_id": span.trace_id, "span_id": span.span_id}
+    if span.scope:
+        metadata["scope"] = span.scope
+    if left_out:
+        metadata["tags_left_out"] = left_out
+    latency, first_token = _times(span, fields)
+    return {
+        "client_id": fields.get("client"),
+        "source": source,
+        "model": model,
+        "conversation_id": _conversation(fields, run),
+        "phone": phone,
+        "usage": None if usage is None else usage.usage,
+        # make_call() makes it of the response id, where there is one.
+        "id": None if response_id is not None else span_call_id(span),
+        "created_at": _moment(span.ended_ns),
+        "service_tier": fields.get("service_tier") or _short(answer.get("service_tier")),
+        "operation": operation,
+        "outcome": _outcome(fields, usage, response_id, answer, is_error),
+        "latency_ms": latency,
+        "time_to_first_token_ms": first_token,
+        "operation_id": fields.get("operation_id"),
+        "attempt": _attempt(fields),
+        "response_id": response_id,
+        "account": fields.get("account"),
+        "stated_cost_usd": _stated_cost(fields),
+        "tags": tags or None,
+        "metadata": metadata or None,
+    }
+
+
+def _passed_over(
+    span: FinishedSpan, fields: Mapping[str, Any], reason: str, *, is_expected: bool = False
+) -> PassedOver | None:
+    if not looks_like_genai(span.attributes):
+        return None
+    operation = fields.get("operation") or fields.get("kind") or span.name or "a span without a name"
+    return PassedOver(operation[:_MAX_NAME], reason, is_expected)
+
+
+def _asks_nothing(span: FinishedSpan) -> bool:
+    # OpenInference's instrumentor of OpenAI writes a span for every request, also for one that asks no model:
+    # to read a stored response, for instance, whose usage was paid for when it was made.
+    return span.attributes.get("llm.invocation_parameters") == "{}" and span.scope.endswith(".openai")
+
+
+def _output(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    # The vectors of an embedding take long to read, and its tokens are told.
+    if "output" not in fields or (fields.get("prompt") and fields.get("kind") == "EMBEDDING"):
+        return {}
+    output = json_object(fields["output"])
+    inner = output.get("output")  # LangSmith's: {"output": {...}}
+    return inner if isinstance(inner, Mapping) and len(output) == 1 else output
+
+
+def _source_and_model(
+    span: FinishedSpan, fields: Mapping[str, Any], model: str, run: Mapping[str, Any]
+) -> tuple[str, str]:
+    model = model.removeprefix("models/")  # Gemini's resource names
+    if (own := fields.get("own_source")) is not None:
+        return source_name(own, model), model
+    told = fields.get("told_provider") or text_of(run.get("ls_provider"))
+    source = source_of(
+        fields.get("provider"), told=told, model=model, host=fields.get("host"), scope=span.scope
+    )
+    if source_before_slash(model) == source and source != "openrouter":
+        model = model.partition("/")[2]  # LiteLLM's way to say where to send it
+    # Whisper is a source of its own, as in log_whisper_usage().
+    return ("whisper" if (source, model) == ("openai", "whisper-1") else source), model
+
+
+def _response_id(span: FinishedSpan, fields: Mapping[str, Any], source: str) -> str | None:
+    response_id = _short(fields.get("response_id"))
+    if response_id is None or source == "ollama":  # Ollama's are three digits by chance
+        return None
+    # Made by the SDK where the provider gave none: nobody else knows it.
+    if response_id == fields.get("litellm_call_id") or response_id.startswith(("aitxt-", "aiobj-")):
+        return None
+    if span.scope.startswith("litellm"):
+        return _of_litellm(response_id)
+    return response_id
+
+
+def _of_litellm(response_id: str) -> str | None:
+    import base64
+    import binascii
+
+    if response_id.startswith("chatcmpl-") and response_id.count("-") == 5:
+        return None  # its own, a UUID, for providers that have ids of another kind
+    if response_id.startswith("resp_bGl0ZWxsb"):  # "litellm:...;response_id:resp_1"
+        try:
+            text = base64.b64decode(response_id[5:] + "==").decode()
+        except (binascii.Error, ValueError):
+            return response_id
+        return text.rpartition("response_id:")[2] or response_id
+    return response_id
+
+
+def _short(text: object) -> str | None:
+    return text if isinstance(text, str) and text and refused_text(text) is None else None
+
+
+def _conversation(fields: Mapping[str, Any], run: Mapping[str, Any]) -> str | None:
+    if (own := fields.get("own_conversation")) is not None:
+        return str(own)
+    # They are not meant for us: a call is not lost because its conversation cannot be stored.
+    for name in (fields.get("conversation"), *(text_of(run.get(name)) for name in _CONVERSATIONS)):
+        if name is not None and refused_text(name) is None:
+            return str(name)
+    return None
+
+
+def _outcome(
+    fields: Mapping[str, Any],
+    usage: SpanUsage | None,
+    response_id: str | None,
+    answer: Mapping[str, Any],
+    is_error: bool,
+) -> str | None:
+    words = _finish_words(fields.get("finish")) if "finish" in fields else ()
+    if is_error:
+        # A stream that broke off was paid for, as far as it came.
+        has_begun = response_id is not None or words or answer.get("has_answer")
+        return "cut" if usage is None and has_begun else "error"
+    for outcome, of_outcome in (("refused", _REFUSED), ("cut", _CUT), ("error", _FAILED)):
+        if words and all(word in of_outcome for word in words):
+            return outcome
+    return "ok" if usage is not None or words else None
+
+
+def _finish_words(finish: Any) -> tuple[str, ...]:
+    try:
+        return _words(finish if isinstance(finish, str) else tuple(finish))
+    except TypeError:
+        return ()
+
+
+@lru_cache(maxsize=1024)
+def _words(finish: str | tuple[Any, ...]) -> tuple[str, ...]:
+    if isinstance(finish, str):
+        # Some send a list as JSON.
+        finish = tuple(part.strip(" \"'") for part in finish.strip("[]").split(","))
+    return tuple(word.lower().replace("-", "_") for word in finish if isinstance(word, str) and word)
+
+
+def _times(span: FinishedSpan, fields: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Milliseconds to the end and to the first token."""
+    latency: float | None = None
+    started, ended = span.started_ns, span.ended_ns
+    if started and ended:
+        latency = (ended - started) / 1_000_000
+        if ended == started:  # a log, which has no length
+            seconds = fields.get("log_seconds")
+            latency = None if seconds is None else float(seconds) * 1000
+    first: float | None = None
+    if "first_token_ms" in fields:
+        first = float(fields["first_token_ms"])
+    elif "first_token_seconds" in fields:
+        first = float(fields["first_token_seconds"]) * 1000
+    elif span.first_token_ns and started:
+        first = (span.first_token_ns - started) / 1_000_000
+    elif "began" in fields and started:
+        first = _since(started, fields["began"])
+    return _milliseconds(latency), _milliseconds(first)
+
+
+def _milliseconds(value: float | None) -> int | None:
+    return round(value) if value is not None and 0 <= value <= MAX_MILLISECONDS else None
+
+
+def _since(started_ns: int, began: object) -> float | None:
+    try:
+        moment = datetime.fromisoformat(str(began).strip('"'))
+        return (moment - _EPOCH).total_seconds() * 1000 - started_ns / 1_000_000
+    except (ValueError, TypeError):
+        return None
+
+
+def _attempt(fields: Mapping[str, Any]) -> int | None:
+    if fields.get("attempt"):
+        return int(fields["attempt"])
+    return None if "resend_count" not in fields else fields["resend_count"] + 1
+
+
+def _stated_cost(fields: Mapping[str, Any]) -> Any:
+    if "cost" in fields:
+        return fields["cost"]
+    for field, name in (("cost_details", "total"), ("hidden_params", "response_cost")):
+        if field in fields:
+            cost = object_in(fields[field]).get(name)
+            if isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 < cost < float("inf"):
+                return cost
+    return None
+
+
+def _moment(nanoseconds: int | None) -> datetime | None:
+    try:
+        return _EPOCH + timedelta(microseconds=nanoseconds // 1000) if nanoseconds else None
+    except OverflowError:
+        return None

@@ -1,0 +1,92 @@
+"""The usage that a span tells: of a whole usage object where it has one, else of its counts.
+
+In the GenAI conventions and in OpenInference cached tokens are part of the input and reasoning tokens part of
+the output. A provider's raw numbers that were passed on without being added up give themselves away where the
+parts are more than the whole.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from analytics.calls.usage_objects import read_usage
+from analytics.pricing.price_list import TOKEN_PARTS, Usage
+from analytics.tracking.spans.answers import json_object, object_in
+from analytics.tracking.spans.attributes import Told
+
+
+class SpanUsage(NamedTuple):
+    """How much a call used."""
+
+    usage: Usage | Mapping[str, Any]
+    """As make_call() takes it."""
+    counted: Usage
+    """What it comes to."""
+
+
+def usage_in(told: Told, response: Mapping[str, Any] | None) -> SpanUsage | None:
+    """The usage; None where the span tells none. `response` is the answer itself, where that has usage."""
+    fields = told.by_field
+    for found in (response, object_in(fields.get("usage_object")), _of_ai_sdk(told)):
+        if found:
+            reading = read_usage(found)
+            if reading.missing is None and (any(reading.usage[:3]) or reading.usage.duration_seconds):
+                return SpanUsage(found, reading.usage)
+    prompt, completion, total = fields.get("prompt"), fields.get("completion"), fields.get("total")
+    if not prompt and not completion and not total:
+        return None  # some say 0 where they do not know
+    details = {name: fields[name] for name in TOKEN_PARTS if name in fields}
+    prompt = _whole(prompt or 0, details, ("cached_tokens", "cache_write_tokens"))
+    completion = _whole(completion or 0, details, ("reasoning_tokens",))
+    usage = Usage(prompt, completion, max(total or 0, prompt + completion), None, details)
+    if told.odd:
+        return SpanUsage(_with_odd(usage, told.odd), usage)
+    return SpanUsage(usage, usage)
+
+
+def _whole(tokens: int, details: Mapping[str, int], parts: Iterable[str]) -> int:
+    apart = sum(details.get(part, 0) for part in parts)
+    return tokens + apart if apart > tokens else tokens
+
+
+def _of_ai_sdk(told: Told) -> Mapping[str, Any]:
+    """The usage object of Vercel's AI SDK, put together from its `ai.usage.outputTokenDetails.textTokens`."""
+    if not told.of_ai_sdk:
+        return {}
+    usage: dict[str, Any] = {}
+    for path, value in told.of_ai_sdk.items():
+        name, _, part = path.partition(".")
+        if not part:
+            usage[name] = value
+        elif isinstance(parts := usage.setdefault(name, {}), dict):
+            parts[part] = value
+    if metadata := json_object(told.by_field.get("ai_metadata")):
+        return {"usage": usage, "providerMetadata": metadata}
+    return usage
+
+
+_DETAILS = {
+    "prompt_tokens_details": {
+        "cached_tokens": "cached_tokens",
+        "cache_write_tokens": "cache_write_tokens",
+        "prompt_audio_tokens": "audio_tokens",
+        "prompt_image_tokens": "image_tokens",
+    },
+    "completion_tokens_details": {
+        "reasoning_tokens": "reasoning_tokens",
+        "completion_audio_tokens": "audio_tokens",
+    },
+}
+
+
+def _with_odd(usage: Usage, odd: Mapping[str, Any]) -> dict[str, Any]:
+    """A usage object of which the reader says what it did not understand."""
+    whole: dict[str, Any] = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    for section, names in _DETAILS.items():
+        parts = {names[name]: count for name, count in usage.details.items() if name in names}
+        if parts:
+            whole[section] = parts
+    return whole | dict(odd)
