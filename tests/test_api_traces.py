@@ -166,7 +166,7 @@ def value_of(value: Any) -> dict[str, Any]:
 def test_what_the_javascript_sdk_sends(database: Database, acme: UUID, writer: dict[str, str]) -> None:
     sent = varied(acme)
     api = open_api(database)
-    body = as_javascript_sends_them(sent, {"service.name": "app"})
+    body = as_javascript_sends_them(sent, {"telemetry.sdk.language": "nodejs"})
     for _ in range(2):
         response = api.post("/v1/traces", content=json.dumps(body), headers=writer | JSON)
         assert (response.status_code, response.json()) == (200, {})

@@ -10,10 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from analytics.calls.validation import response_call_id
 from analytics.config import PROJECT_DIRECTORY
 from analytics.pricing.price_list import Usage
-from analytics.tracking.spans import FinishedSpan, PassedOver, SeenCalls, SpanCall, read_span
+from analytics.tracking.spans import FinishedSpan, PassedOver, read_span
 from analytics.tracking.spans.kinds import IS_SUM, NO_MODEL, NO_USAGE
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -116,7 +115,7 @@ DETAILS = {"cached_tokens": 1000, "reasoning_tokens": 200}
 NO_AUDIO = {"prompt_audio_tokens": 0, "completion_audio_tokens": 0}  # told, and 0
 
 
-def read(attributes: dict[str, Any], **more: Any) -> SpanCall | PassedOver | None:
+def read(attributes: dict[str, Any], **more: Any) -> dict[str, Any] | PassedOver | None:
     return read_span(
         FinishedSpan(attributes=attributes, trace_id=TRACE, span_id=SPAN, ended_ns=ENDED_NS, **more)
     )
@@ -124,7 +123,7 @@ def read(attributes: dict[str, Any], **more: Any) -> SpanCall | PassedOver | Non
 
 def record(attributes: dict[str, Any], **more: Any) -> dict[str, Any] | None:
     found = read(attributes, **more)
-    return found.record if isinstance(found, SpanCall) else None
+    return found if isinstance(found, dict) else None
 
 
 def recorded(attributes: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -501,8 +500,8 @@ def test_without_a_response_id_the_id_is_the_spans_own() -> None:
     def of(attributes: dict[str, Any] = OPENINFERENCE_GROQ, **more: Any) -> UUID | None:
         span = {"attributes": attributes, "trace_id": TRACE, "span_id": SPAN, "ended_ns": ENDED_NS} | more
         found = read_span(FinishedSpan(**span))
-        assert isinstance(found, SpanCall)
-        result: UUID | None = found.record["id"]
+        assert isinstance(found, dict)
+        result: UUID | None = found["id"]
         return result
 
     first = of()
@@ -624,128 +623,8 @@ def test_no_value_of_an_attribute_is_an_error(value: object) -> None:
 def test_a_time_that_cannot_be_is_left_out() -> None:
     for ended_ns in (None, 0, 2**200):
         found = read_span(FinishedSpan(attributes=OPENAI_V2, ended_ns=ended_ns))
-        assert isinstance(found, SpanCall)
-        assert found.record["created_at"] is None
-
-
-MILLISECOND = 1_000_000
-
-
-def seen(
-    calls: SeenCalls,
-    attributes: dict[str, Any],
-    scope: str,
-    *,
-    span_id: str = SPAN,
-    parent_id: str = "",
-    trace_id: str = TRACE,
-    between: tuple[int, int] | None = None,
-) -> UUID | str | None:
-    """What the span's call is stored under: its id, or that of its response; None if it is passed over.
-
-    `between` are milliseconds.
-    """
-    started, ended = between or (None, None)
-    span = FinishedSpan(
-        attributes=attributes,
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_id=parent_id,
-        scope=scope,
-        started_ns=None if started is None else ENDED_NS + started * MILLISECOND,
-        ended_ns=ENDED_NS + (ended or 0) * MILLISECOND,
-    )
-    found = read_span(span)
-    assert isinstance(found, SpanCall)
-    if calls.is_repeat(span, found.record, found.counted):
-        return None
-    return found.record["id"] or response_call_id(None, found.record["response_id"])
-
-
-INNER = "opentelemetry.instrumentation.openai_v2"
-OUTER = "openinference.instrumentation.langchain"
-# Without the id of the response, as LangChain has streams.
-LANGCHAIN = without(OPENINFERENCE, "output.", "llm.invocation") | {"llm.provider": "openai"}
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
-def test_three_instrumentors_on_one_call(order: tuple[int, ...]) -> None:
-    spans: list[dict[str, Any]] = [
-        {"attributes": OPENINFERENCE, "span_id": "c", "parent_id": "b", "scope": OPENINFERENCE_SCOPE},
-        {"attributes": OPENAI_V2, "span_id": "b", "parent_id": "a", "scope": INNER},
-        {"attributes": LANGCHAIN, "span_id": "a", "scope": OUTER},
-    ]
-    calls = SeenCalls()
-    assert len({seen(calls, **spans[index]) for index in order}) == 1
-
-
-@pytest.mark.parametrize("is_reversed", [False, True])
-def test_two_instrumentors_as_roots_of_traces_of_their_own(is_reversed: bool) -> None:
-    spans: list[dict[str, Any]] = [
-        {"attributes": OPENAI_V2, "scope": INNER, "trace_id": "1" * 32, "between": (2, 90)},
-        {"attributes": LANGCHAIN, "scope": OUTER, "trace_id": "2" * 32, "between": (0, 100)},
-    ]
-    calls = SeenCalls()
-    assert len({seen(calls, **span) for span in (reversed(spans) if is_reversed else spans)}) == 1
-
-
-def test_each_span_has_one_of_another_instrumentor() -> None:
-    # Two calls at once with the same tokens: as many calls as one instrumentor saw.
-    calls = SeenCalls()
-    ids = [
-        seen(calls, LANGCHAIN, scope, trace_id=trace * 32, between=between)
-        for scope, trace, between in (
-            (INNER, "1", (10, 50)), (INNER, "2", (10, 60)), (OUTER, "3", (0, 70)), (OUTER, "4", (0, 80)),
-        )
-    ]  # fmt: skip
-    assert len(set(ids)) == 2
-
-
-@pytest.mark.parametrize(
-    "later",
-    [
-        {"scope": OUTER, "between": (200, 300)},  # another time
-        {"scope": INNER, "between": (0, 100)},  # one instrumentor writes one span for a call
-        {"scope": OUTER, "between": (0, 100), "attributes": LANGCHAIN | {"llm.token_count.completion": 301}},
-        {"scope": OUTER, "between": (0, 100), "attributes": LANGCHAIN | {"llm.model_name": "gpt-4"}},
-        {"scope": OUTER, "between": (0, 100), "attributes": LANGCHAIN | {"usage.client_id": PARENT}},
-        {"scope": OUTER, "between": (0, 100), "attributes": OPENAI_V2 | {"gen_ai.response.id": "another"}},
-    ],
-)
-def test_calls_of_their_own_are_counted(later: dict[str, Any]) -> None:
-    calls = SeenCalls()
-    first = seen(calls, OPENAI_V2, INNER, trace_id="1" * 32, between=(10, 90))
-    assert seen(calls, **({"attributes": LANGCHAIN, "trace_id": "2" * 32} | later)) not in (None, first)
-
-
-def test_a_wrapper_that_counted_nothing_is_no_second_call() -> None:
-    calls = SeenCalls()
-    wrapper = without(OPENAI_V2, "gen_ai.usage", "gen_ai.response")
-
-    assert seen(calls, OPENAI_V2, INNER, span_id="b", parent_id="a")
-    # Also where both come from one instrumentor, as those of embeddings of Vercel's AI SDK 7.
-    assert seen(calls, wrapper, INNER, span_id="a") is None
-    assert seen(calls, wrapper | {"gen_ai.operation.name": "embeddings"}, INNER, span_id="a") is not None
-
-
-def test_a_failed_attempt_that_two_saw_is_one() -> None:
-    calls = SeenCalls()
-    failed = without(OPENAI_V2, "gen_ai.usage", "gen_ai.response") | {"error.type": "RateLimitError"}
-
-    assert seen(calls, failed, INNER, trace_id="1" * 32, between=(10, 90))
-    assert seen(calls, failed, OUTER, trace_id="2" * 32, between=(0, 100)) is None
-    assert seen(calls, failed, INNER, trace_id="3" * 32, between=(110, 190))
-
-
-def test_what_was_seen_is_forgotten_in_time() -> None:
-    calls = SeenCalls(max_models=4)
-    for number in range(10):
-        model = {"gen_ai.response.model": f"model {number}"}
-        assert seen(calls, LANGCHAIN | model, INNER, span_id=f"child {number}", parent_id=f"parent {number}")
-
-    last, first = ({"gen_ai.response.model": f"model {number}"} for number in (9, 0))
-    assert seen(calls, OPENINFERENCE_GROQ_STREAM | last, OUTER, span_id="parent 9") is None
-    assert seen(calls, OPENINFERENCE_GROQ_STREAM | first, OUTER, span_id="parent 0") is not None
+        assert isinstance(found, dict)
+        assert found["created_at"] is None
 
 
 @pytest.mark.parametrize(

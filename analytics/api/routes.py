@@ -15,7 +15,7 @@ from analytics.api import models, spans
 from analytics.api.auth import Guard
 from analytics.api.bodies import Bodies
 from analytics.api.cache import SingleFlightCache
-from analytics.api.calls import DescribedSpans, described_record
+from analytics.api.calls import described_record, described_spans
 from analytics.api.exports import make_export_router
 from analytics.api.metrics import CONTENT_TYPE, Metrics
 from analytics.api.parameters import described, parameters
@@ -45,7 +45,6 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
     # Anybody may ask, without a key: one request at a time reads the database, for all that wait.
     one_thread = anyio.CapacityLimiter(1)
     readiness: SingleFlightCache[str] = SingleFlightCache(seconds=0, capacity=1, threads=one_thread)
-    described_spans = DescribedSpans()
     reader = Annotated[Key, Depends(guard.key("read"))]
     writer = Annotated[Key, Depends(guard.key("write"))]
 
@@ -127,7 +126,7 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         async with work.place(key.id), bodies.received(request) as body:
             calls, passed_over = await work.read_body(
                 key.id,
-                lambda: described_spans.of(spans.read_spans(body.unpacked(), content_type), key.client_id),
+                lambda: described_spans(spans.read_spans(body.unpacked(), content_type), key.client_id),
             )
             results = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
         _count(metrics, results)
@@ -146,7 +145,7 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
             response_class=Response,
             responses=_REFUSED_BODIES
             | {200: {"description": "That they are not read", "content": {_JSON: {}, spans.PROTOBUF: {}}}},
-            openapi_extra=_otlp_body(),
+            openapi_extra={"requestBody": {"content": {spans.PROTOBUF: {}, _JSON: {}}}},
             name=signal,
         )
         async def ignored(request: Request, key: writer) -> Response:

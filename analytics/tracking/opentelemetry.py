@@ -24,7 +24,6 @@ from analytics.tracking.spans import (
     TAG_PREFIX,
     FinishedSpan,
     PassedOver,
-    SeenCalls,
     read_span,
 )
 
@@ -55,9 +54,6 @@ class UsageSpanExporter(SpanExporter):
     it: use UsageSpanProcessor, or set the attributes usage.client_id, usage.conversation_id and usage.phone.
     """
 
-    def __init__(self) -> None:
-        self._seen = SeenCalls()
-
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """FAILURE where a call could not be logged; tracking.stats() counts what was refused, by kind."""
         results = [self.log_call(span) for span in spans]
@@ -73,11 +69,9 @@ class UsageSpanExporter(SpanExporter):
             if isinstance(call, PassedOver):
                 passed_over.count(_client_of(finished), call)
                 return True
-            if self._seen.is_repeat(finished, call.record, call.counted):
-                return True
             # A stream that nobody read to its end ends its span wherever the garbage is collected, within
             # somebody else's usage_context() perhaps: so without any.
-            return Context().run(tracking.log_usage, **call.record) is not None
+            return Context().run(tracking.log_usage, **call) is not None
         except Exception:
             # Instrumentation must not break what it looks at.
             log.exception("the call in span %s was not logged", span.name)

@@ -6,7 +6,7 @@ kinds        which spans are calls, and which are sums of calls
 usage        the usage that a span tells
 answers      what the answer itself tells, where it is kept as JSON
 tags         the tags that fit
-identity     which two spans are one call
+identity     ids
 reading      all of it: read_span()
 """
 
@@ -19,8 +19,7 @@ from analytics.tracking.spans.finished import (
     FinishedSpan,
     PassedOver,
 )
-from analytics.tracking.spans.identity import SeenCalls
-from analytics.tracking.spans.reading import SpanCall, read_span
+from analytics.tracking.spans.reading import read_span
 
 __all__ = [
     "CLIENT_ATTRIBUTE",
@@ -30,7 +29,5 @@ __all__ = [
     "TAG_PREFIX",
     "FinishedSpan",
     "PassedOver",
-    "SeenCalls",
-    "SpanCall",
     "read_span",
 ]

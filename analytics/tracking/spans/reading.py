@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from analytics.calls.row import MAX_MILLISECONDS, refused_text
 from analytics.pricing.price_list import Usage
@@ -14,7 +14,7 @@ from analytics.tracking.spans.attributes import Told, looks_like_genai, text_of,
 from analytics.tracking.spans.finished import FinishedSpan, PassedOver
 from analytics.tracking.spans.identity import span_call_id
 from analytics.tracking.spans.tags import fitting, is_phone
-from analytics.tracking.spans.usage import SpanUsage, usage_in
+from analytics.tracking.spans.usage import usage_in
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_NAME = 100
@@ -33,24 +33,17 @@ _FAILED = frozenset({"error", "failed"})
 _OF_STREAMS_BEGIN = "span"  # Logfire: the span ends when a stream begins; a log tells its usage
 
 
-class SpanCall(NamedTuple):
-    """A call as log_usage() takes it, and what its usage comes to."""
-
-    record: dict[str, Any]
-    counted: Usage | None
-
-
-def read_span(span: FinishedSpan) -> SpanCall | PassedOver | None:
-    """The call that the span is; or why it is none, if it looks like one; None for any other span.
+def read_span(span: FinishedSpan) -> dict[str, Any] | PassedOver | None:
+    """The arguments of log_usage(), or why a span that looks like a call is none; None for any other span.
 
     Its time is the span's end: usage is known then, and plain logging logs then, too.
     """
     told = told_by(span.attributes, span.resource)
     fields = told.by_field
-    if not fields:
-        return _passed_over(span, fields, kinds.NO_MODEL)
     if kinds.is_part(span.name):
         return _passed_over(span, fields, kinds.IS_PART, is_expected=True)
+    if not fields:
+        return _passed_over(span, fields, kinds.NO_MODEL)
     if kinds.is_sum(fields):
         return _passed_over(span, fields, kinds.IS_SUM, is_expected=True)
     output = _output(fields)
@@ -78,10 +71,7 @@ def read_span(span: FinishedSpan) -> SpanCall | PassedOver | None:
             return _passed_over(span, fields, kinds.STREAM_TOLD_APART, is_expected=True)
     elif _asks_nothing(span):
         return _passed_over(span, fields, kinds.FREE, is_expected=True)
-    return SpanCall(
-        _record(span, told, model, operation, usage, answer, is_error),
-        None if usage is None else usage.counted,
-    )
+    return _record(span, told, model, operation, usage, answer, is_error)
 
 
 def _record(
@@ -89,7 +79,7 @@ def _record(
     told: Told,
     model: str,
     operation: str | None,
-    usage: SpanUsage | None,
+    usage: Usage | Mapping[str, Any] | None,
     answer: Mapping[str, Any],
     is_error: bool,
 ) -> dict[str, Any]:
@@ -116,7 +106,7 @@ def _record(
         "model": model,
         "conversation_id": _conversation(fields, run),
         "phone": phone,
-        "usage": None if usage is None else usage.usage,
+        "usage": usage,
         # make_call() makes it of the response id, where there is one.
         "id": None if response_id is not None else span_call_id(span),
         "created_at": _moment(span.ended_ns),
@@ -218,7 +208,7 @@ def _conversation(fields: Mapping[str, Any], run: Mapping[str, Any]) -> str | No
 
 def _outcome(
     fields: Mapping[str, Any],
-    usage: SpanUsage | None,
+    usage: Usage | Mapping[str, Any] | None,
     response_id: str | None,
     answer: Mapping[str, Any],
     is_error: bool,

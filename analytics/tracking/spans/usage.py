@@ -6,7 +6,7 @@ parts are more than the whole.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from analytics.calls.usage_objects import read_usage
 from analytics.pricing.price_list import TOKEN_PARTS, Usage
@@ -14,23 +14,17 @@ from analytics.tracking.spans.answers import json_object, object_in
 from analytics.tracking.spans.attributes import Told
 
 
-class SpanUsage(NamedTuple):
-    """How much a call used."""
+def usage_in(told: Told, response: Mapping[str, Any] | None) -> Usage | Mapping[str, Any] | None:
+    """The usage, as make_call() takes it; None where the span tells none.
 
-    usage: Usage | Mapping[str, Any]
-    """As make_call() takes it."""
-    counted: Usage
-    """What it comes to."""
-
-
-def usage_in(told: Told, response: Mapping[str, Any] | None) -> SpanUsage | None:
-    """The usage; None where the span tells none. `response` is the answer itself, where that has usage."""
+    `response` is the answer itself, where that has usage.
+    """
     fields = told.by_field
     for found in (response, object_in(fields.get("usage_object")), _of_ai_sdk(told)):
         if found:
             reading = read_usage(found)
             if reading.missing is None and (any(reading.usage[:3]) or reading.usage.duration_seconds):
-                return SpanUsage(found, reading.usage)
+                return found
     prompt, completion, total = fields.get("prompt"), fields.get("completion"), fields.get("total")
     if not prompt and not completion and not total:
         return None  # some say 0 where they do not know
@@ -38,9 +32,7 @@ def usage_in(told: Told, response: Mapping[str, Any] | None) -> SpanUsage | None
     prompt = _whole(prompt or 0, details, ("cached_tokens", "cache_write_tokens"))
     completion = _whole(completion or 0, details, ("reasoning_tokens",))
     usage = Usage(prompt, completion, max(total or 0, prompt + completion), None, details)
-    if told.odd:
-        return SpanUsage(_with_odd(usage, told.odd), usage)
-    return SpanUsage(usage, usage)
+    return _with_odd(usage, told.odd) if told.odd else usage
 
 
 def _whole(tokens: int, details: Mapping[str, int], parts: Iterable[str]) -> int:
