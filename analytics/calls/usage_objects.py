@@ -17,7 +17,7 @@ from analytics.calls.usage.reading import Found
 from analytics.calls.usage.responses import Response, response_in
 from analytics.calls.usage.totals import usage_of
 from analytics.calls.validation import quoted
-from analytics.pricing.price_list import Usage
+from analytics.pricing.price_list import DETAILS, Usage
 from analytics.pricing.publisher_rules import always_searches
 
 NO_USAGE = "the response has no usage"
@@ -179,40 +179,41 @@ def _read(usage: object, source: str | None, model: str | None) -> UsageReading:
     held = fields_of(response.usage)
     found = Found()
     found.told.update(response.not_understood)
+    model = response.model or model
     if held is not None:
         _read_fields(found, held, response.metadata)
-        if not source and response.metadata:
-            source = next((name for name in ("anthropic", "bedrock") if name in response.metadata), None)
+        source = next((name for name in ("anthropic", "bedrock") if name in response.metadata), source)
     elif not is_empty(response.usage):
         found.tell("usage", f"{quoted(response.usage)} is no object with fields")
     counts = dict(response.tools)
-    model = response.model or model
     if isinstance(model, str) and always_searches(model):
         counts.setdefault("web_search_count", 1)
     read = usage_of(found, source)
-    if held is not None and read is not None:
+    if read is not None and held is not None and (response.metadata or "raw" in held):
         read = _with_raw(found, read, held, response.metadata)
     if read is None and "image_count" in counts:
         read = Usage()
     missing = None
     if read is None:
-        read, counts, missing = Usage(), {}, _reason(found, response.usage, whole is not None)
-    elif counts:
+        read, missing = Usage(), _reason(found, response.usage, whole is not None)
+    if counts:
         read = read._replace(details={**counts, **read.details})
     facts = _facts(response.facts, found)
     metadata: dict[str, Any] = dict(found.times)
     if found.told:
-        metadata["usage"] = kept(usage if response.usage is None else response.usage)
+        # Of a response without usage only what was not understood is kept: the rest is what people wrote.
+        told = {name: value for name, value in fields.items() if name in found.told}
+        metadata["usage"] = kept(told if response.usage is None else response.usage)
     return UsageReading(read, metadata, missing, facts, response.model, found.told)
 
 
 def _read_fields(found: Found, held: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
     found.read(held)
-    has_details = any(SECTIONS.get(snake(str(name))) and fields_of(each) for name, each in held.items())
+    if not metadata or any(SECTIONS.get(snake(str(name))) and fields_of(each) for name, each in held.items()):
+        return
     for provider in ("anthropic", "openai"):
         # Vercel's AI SDK 4 and 5 have there what their usage has no place for.
-        told = fields_of(metadata.get(provider)) if not has_details else None
-        for name, value in (told or {}).items():
+        for name, value in (fields_of(metadata.get(provider)) or {}).items():
             if snake(str(name)).endswith("_tokens"):
                 found.read({name: value}, f"meta.{provider}.", f"providerMetadata.{provider}.")
 
@@ -278,7 +279,9 @@ def _checked(usage: Usage) -> UsageReading:
         }
     )
     for name, value in usage.details.items():
-        if (count := found.count(name, value)) is not None:
+        if name not in DETAILS:
+            found.tell(str(name), "not known")
+        elif (count := found.count(name, value)) is not None:
             found.counts[name] = count
     read = usage_of(found)
     if read is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from analytics.calls.row import MAX_COST_USD, MAX_SECONDS
+from analytics.calls.row import MAX_COST_USD, MAX_SECONDS, MAX_TOKENS
 from analytics.calls.usage.fields import MAX_NAME, fields_of, is_empty, snake, text_in
 from analytics.calls.usage.meters import (
     AT_PRICE_OF_TEXT,
@@ -82,7 +82,11 @@ class Found:
             if self._values > 1_000 or depth > _MAX_DEPTH:
                 self.tell(name, "not read: the object is too large")
                 continue
-            self._field(section + snake(given), name, value, depth)
+            path = section + snake(given)
+            if type(value) is int and (rule := RULES.get(path)) is not None:
+                self._meter(*rule, path, name, value)  # as nearly all are
+            else:
+                self._field(path, name, value, depth)
 
     def _field(self, path: str, name: str, value: Any, depth: int) -> None:
         if isinstance(value, (list, tuple)) and not hasattr(value, "_asdict"):
@@ -184,6 +188,10 @@ class Found:
         if meter == "seconds":
             if not (isinstance(value, str) and is_empty(value)):
                 self._seconds(name, value)
+            return
+        if type(value) is int and 0 <= value <= MAX_TOKENS and meter not in self._ranks:
+            self.counts[meter], self.paths[meter] = value, path
+            self._ranks[meter], self._names[meter] = rank, name
             return
         if value is False or (is_empty(value) and not isinstance(value, (int, float, Decimal))):
             return  # says nothing

@@ -6,11 +6,13 @@ line of OpenAI's batch output.
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from analytics.calls.row import MAX_COST_USD, MAX_MILLISECONDS, MAX_TEXT, NO_FACTS, Facts, refused_text
 from analytics.calls.usage.fields import fields_of, is_empty, snake, text_in
 from analytics.calls.usage.outcomes import outcome_of
+from analytics.calls.usage.tools import tools_in
 from analytics.calls.validation import checked_amount, number_in
 from analytics.errors import InvalidInput
 
@@ -21,6 +23,23 @@ _OF_RESPONSES = frozenset({*_USAGES, "choices", "candidates", "x_groq", "llm_out
 _OLLAMA = frozenset({"prompt_eval_count", "eval_count"})
 _OLLAMA_FIELDS = frozenset(
     {*_OLLAMA, "total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
+)
+_MAY_BE_RESPONSES = frozenset(
+    {
+        *(
+            *_OF_RESPONSES,
+            *_WRAPPERS,
+            *_OLLAMA,
+            "metadata",
+            "custom_id",
+            "meta",
+            "text",
+            "duration",
+            "created",
+        ),
+        *("data", "done", "model", "created_at", "response_cost", "id", "call_type"),
+        "amazon_bedrock_invocation_metrics",
+    }
 )
 _MAX_LEVELS = 6
 _NANOSECONDS = 1_000_000  # of a millisecond
@@ -44,12 +63,6 @@ _OPERATIONS = {
 }
 """A response's object or type -> its operation, as OpenTelemetry names it where it has a name."""
 
-_TOOLS = {
-    "web_search_call": "web_search_count",
-    "file_search_call": "file_search_count",
-    "code_interpreter_call": "code_run_count",
-}
-
 
 class Response(NamedTuple):
     """A whole response, taken apart."""
@@ -67,8 +80,8 @@ class Response(NamedTuple):
 
 def response_in(source: object, fields: Mapping[str, Any]) -> Response | None:
     """The response that the object is; None where it is a usage object."""
-    names = {snake(name) for name in fields if isinstance(name, str)}
-    if not (names & _OF_RESPONSES or _is_response(fields, names)):
+    names = _names_of_responses(tuple(fields))
+    if not names or not (names & _OF_RESPONSES or _is_response(fields, names)):
         return None
     levels = list(_levels(source, fields))
     told: dict[str, str] = {}
@@ -83,7 +96,9 @@ def response_in(source: object, fields: Mapping[str, Any]) -> Response | None:
         model = model or _model_in(by_name)
         for name, value in _facts_in(level, by_name, told).items():
             facts.setdefault(name, value)
-        for name, count in _tools_in(by_name, model, told).items():
+        for name, count in tools_in(
+            by_name, model, told, is_pictures=facts.get("operation") == "image_generation"
+        ).items():
             tools.setdefault(name, count)
         metadata = metadata or fields_of(by_name.get("provider_metadata")) or {}
     gateway = fields_of(metadata.get("gateway")) or {}
@@ -92,7 +107,14 @@ def response_in(source: object, fields: Mapping[str, Any]) -> Response | None:
     return Response(usage, Facts(**facts), model, tools, told, metadata)
 
 
-def _is_response(fields: Mapping[str, Any], names: set[str]) -> bool:
+# The same few shapes come again and again.
+@lru_cache(maxsize=1_000)
+def _names_of_responses(given: tuple[object, ...]) -> frozenset[str]:
+    """Of these names, in snake case: those that a response has, and no usage object."""
+    return frozenset(snake(name) for name in given if isinstance(name, str)) & _MAY_BE_RESPONSES
+
+
+def _is_response(fields: Mapping[str, Any], names: frozenset[str]) -> bool:
     if not names.isdisjoint(_OLLAMA) and not names.isdisjoint(("done", "model", "created_at")):
         return True
     if "custom_id" in names:
@@ -103,7 +125,7 @@ def _is_response(fields: Mapping[str, Any], names: set[str]) -> bool:
         return True  # a transcription
     if "created" in names and isinstance(fields.get("data"), (list, tuple)):
         return True  # images
-    if "amazon-bedrock-invocationMetrics" in fields:
+    if "amazon_bedrock_invocation_metrics" in names:
         return True
     if "response_cost" in names and not names.isdisjoint(("id", "call_type", "model")):
         return True  # LiteLLM's log
@@ -241,60 +263,6 @@ def _operation_in(by_name: Mapping[str, Any]) -> str | None:
 
 def _type_of_usage(by_name: Mapping[str, Any]) -> str | None:
     return text_in((fields_of(by_name.get("usage")) or {}).get("type"))
-
-
-def _tools_in(by_name: Mapping[str, Any], model: str | None, told: dict[str, str]) -> dict[str, int]:
-    tools: dict[str, int] = {}
-    extra = fields_of(by_name.get("additional_kwargs")) or {}
-    for items in (by_name.get("output"), by_name.get("content"), extra.get("tool_outputs")):
-        for item in items if isinstance(items, (list, tuple)) else ():
-            fields = fields_of(item) or {}
-            count = _TOOLS.get(text_in(fields.get("type")) or "")
-            if count is not None and _costs(fields):
-                tools[count] = tools.get(count, 0) + 1
-    raw = fields_of((fields_of(by_name.get("usage")) or {}).get("server_tool_use")) or {}
-    searches = number_in(raw.get("web_search_requests"))  # in LangChain's response_metadata
-    if searches is not None and searches >= 0:
-        tools["web_search_count"] = int(searches)
-    used = fields_of(by_name.get("tool_usage"))
-    if used is not None:  # OpenAI: of what is billed, without opened pages
-        searches = number_in((fields_of(used.get("web_search")) or {}).get("num_requests"))
-        if searches is not None and searches >= 0:
-            tools["web_search_count"] = int(searches)
-        if not is_empty((fields_of(used.get("image_gen")) or {}).get("total_tokens")):
-            told["tool_usage.image_gen"] = "tokens of another model: not counted"
-    for name in ("svg_usage", "usage_breakdown"):
-        if not is_empty(by_name.get(name)):
-            told[name] = "tokens of other models: not known"
-    if (queries := _queries(by_name.get("candidates"))) is not None:
-        # ai.google.dev, "Pricing": since Gemini 3 each query costs, before each prompt that is grounded.
-        is_per_query = not (model or "").startswith(("gemini-1", "gemini-2"))
-        tools["web_search_count"] = queries if is_per_query else min(queries, 1)
-    data = by_name.get("data")
-    if _operation_in(by_name) == "image_generation" and isinstance(data, (list, tuple)):
-        tools["image_count"] = len(data)
-    return tools
-
-
-def _costs(item: Mapping[str, Any]) -> bool:
-    """Whether the call of a tool is billed: a search is; opening a page or looking in it is not."""
-    action = fields_of(item.get("action")) or {}
-    return (
-        text_in(item.get("status")) not in ("failed", "incomplete")
-        and (text_in(action.get("type")) or "search") == "search"
-    )
-
-
-def _queries(candidates: Any) -> int | None:
-    """Of Google's search, in all candidates; None where none was made."""
-    count = 0
-    for candidate in candidates if isinstance(candidates, (list, tuple)) else ():
-        by_name = {snake(str(name)): value for name, value in (fields_of(candidate) or {}).items()}
-        grounding = fields_of(by_name.get("grounding_metadata")) or {}
-        for name, queries in grounding.items():
-            if snake(str(name)) == "web_search_queries" and isinstance(queries, (list, tuple)):
-                count += len(queries)
-    return count or None
 
 
 def _short(value: Any) -> str | None:

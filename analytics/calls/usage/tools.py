@@ -1,0 +1,70 @@
+"""Calls of the provider's own tools that a response tells, and pictures: what is sold by the piece."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from analytics.calls.usage.fields import fields_of, is_empty, snake, text_in
+from analytics.calls.validation import number_in
+
+_TOOLS = {
+    "web_search_call": "web_search_count",
+    "file_search_call": "file_search_count",
+    "code_interpreter_call": "code_run_count",
+}
+
+
+def tools_in(
+    by_name: Mapping[str, Any], model: str | None, told: dict[str, str], *, is_pictures: bool
+) -> dict[str, int]:
+    """The calls that a response tells, by the names of Usage.details; `told` takes what is not understood."""
+    tools: dict[str, int] = {}
+    extra = fields_of(by_name.get("additional_kwargs")) or {}
+    for items in (by_name.get("output"), by_name.get("content"), extra.get("tool_outputs")):
+        for item in items if isinstance(items, (list, tuple)) else ():
+            fields = fields_of(item) or {}
+            count = _TOOLS.get(text_in(fields.get("type")) or "")
+            if count is not None and _costs(fields):
+                tools[count] = tools.get(count, 0) + 1
+    raw = fields_of((fields_of(by_name.get("usage")) or {}).get("server_tool_use")) or {}
+    searches = number_in(raw.get("web_search_requests"))  # in LangChain's response_metadata
+    if searches is not None and searches >= 0:
+        tools["web_search_count"] = int(searches)
+    used = fields_of(by_name.get("tool_usage"))
+    if used is not None:  # OpenAI: of what is billed, without opened pages
+        searches = number_in((fields_of(used.get("web_search")) or {}).get("num_requests"))
+        if searches is not None and searches >= 0:
+            tools["web_search_count"] = int(searches)
+        if not is_empty((fields_of(used.get("image_gen")) or {}).get("total_tokens")):
+            told["tool_usage.image_gen"] = "tokens of another model: not counted"
+    for name in ("svg_usage", "usage_breakdown"):
+        if not is_empty(by_name.get(name)):
+            told[name] = "tokens of other models: not known"
+    if (queries := _queries(by_name.get("candidates"))) is not None:
+        # ai.google.dev, "Pricing": since Gemini 3 each query costs, before each prompt that is grounded.
+        is_per_query = not (model or "").startswith(("gemini-1", "gemini-2"))
+        tools["web_search_count"] = queries if is_per_query else min(queries, 1)
+    data = by_name.get("data")
+    if is_pictures and isinstance(data, (list, tuple)):
+        tools["image_count"] = len(data)
+    return tools
+
+
+def _costs(item: Mapping[str, Any]) -> bool:
+    """Whether the call of a tool is billed: a search is; opening a page or looking in it is not."""
+    action = fields_of(item.get("action")) or {}
+    return (
+        text_in(item.get("status")) not in ("failed", "incomplete")
+        and (text_in(action.get("type")) or "search") == "search"
+    )
+
+
+def _queries(candidates: Any) -> int | None:
+    """Of Google's search, in all candidates; None where none was made."""
+    count = 0
+    for candidate in candidates if isinstance(candidates, (list, tuple)) else ():
+        by_name = {snake(str(name)): value for name, value in (fields_of(candidate) or {}).items()}
+        grounding = fields_of(by_name.get("grounding_metadata")) or {}
+        for name, queries in grounding.items():
+            if snake(str(name)) == "web_search_queries" and isinstance(queries, (list, tuple)):
+                count += len(queries)
+    return count or None
