@@ -19,26 +19,26 @@ for instance), appear as *undivided*, so that the parts always add up. *Prompt* 
 written to the cache, audio and pictures included; *completion* has all output, reasoning included.
 
 ## Other meters
-Not everything is sold by tokens. A call may also tell seconds of audio, characters to be spoken, pictures, web
-and file searches, and runs of code. **What a call does not tell is unknown, not zero**: a conversation shows
-each call's meters as far as they are known. A field of the provider that this version does not know is kept
-with the call and counted on Data health; the cost of such a call is an estimate.
+Not everything is sold by tokens. A call may also tell seconds of audio, characters to be spoken, pictures,
+web and file searches, and runs of code. **What a call does not tell is unknown, not zero**: a conversation
+shows each call's meters as far as they are known. A field of the provider that this version does not know
+is kept with the call and counted on Data health; the cost of such a call is an estimate.
 
 ## Outcomes and attempts
-*ok* was answered, *error* failed, *refused* means that the provider or the model said no, and *cut* is a stream
-that broke off. A call that failed and tells no use **costs nothing**, and is not a call without a price.
-Retries and fallbacks of one operation are calls of their own, with the same operation id and the number of the
-attempt.
+*ok* was answered, *error* failed, *refused* means that the provider or the model said no, and *cut* is a
+stream that broke off. A call that failed and tells no use **costs nothing**, and is not a call without a
+price. Retries and fallbacks of one operation are calls of their own, with the same operation id and the
+number of the attempt.
 
 ## Latency
 From the request to the end of the answer, as the application logs it. *p50* and *p95* say that half of the
-answers, or 95 of 100, took no longer. They come from exact counts of all answers in steps of 4 percent, so they
-are right within 2 percent for any days. Calls that failed are left out.
+answers, or 95 of 100, took no longer. They come from exact counts of all answers in steps of 4 percent, so
+they are right within 2 percent for any days. Calls that failed are left out.
 
 ## Tags
-A team tags its calls: *feature*, *team*, *environment*, whatever it groups by. A call has at most one value per
-tag, so the values of a tag, with the calls without it, **always add up to the total**. A client that has more
-than 1,000 new sets of tags on a day has the rest of that day's under *other*.
+A team tags its calls: *feature*, *team*, *environment*, whatever it groups by. A call has at most one value
+per tag, so the values of a tag, with the calls without it, **always add up to the total**. A client that
+has more than 1,000 new sets of tags on a day has the rest of that day's under *other*.
 
 ## OpenAI, Groq, Other
 The provider is the one that was logged. On cards and charts *Other* is everything else, Whisper included;
@@ -57,14 +57,15 @@ Each call keeps the cost that it was logged with; a later change of prices does 
 price is known, the cost is **unknown, not zero**: the call counts under *No price*, cards mark sums without
 it with ≥, and a row without any price shows a dash. How sure a cost is, its *basis* says:
 
-| basis | |
+| Basis | It says that the cost is |
 |---|---|
-| priced | usage and price are known |
-| estimated | something is a guess, such as the number of tokens or the price of a tier; the call says what |
-| given | logged with the call, or stated by the provider where no list has a price |
+| priced | exact: usage and price are known |
+| estimated | a guess in part, such as the number of tokens or the price of a tier; the call says in what |
+| given | what was logged with the call, or stated by the provider where no list has a price |
 | unpriced | not known; the call says why |
 
-What the provider or a gateway states is kept beside our cost, and does not change it where a list has a price.
+What the provider or a gateway states is kept beside our cost, and does not change it where a list has a
+price.
 
 ## Prices
 A call costs what its model cost **at the time of the call**. The first of these lists with a price for that
@@ -76,8 +77,8 @@ Any other name that looks alike is another model. Audio sold by the minute is pr
 tokens. A call that no list covers has no price, and never shows as free.
 
 Each meter has its own price: cached input is cheaper, audio and pictures are dearer than text, and a search
-costs a fee. A **tier** changes prices: *batch* and *flex* usually cost half, *priority* more. A conversation says
-of each call which price decided.
+costs a fee. A **tier** changes prices: *batch* and *flex* usually cost half, *priority* more. A
+conversation says of each call which price decided.
 
 A new installation has the original guide's prices, in which **Groq is free**, as on Groq's free plan. Where
 a price is free or differs from the public one, cards also show the cost of the same usage **at list

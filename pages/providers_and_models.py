@@ -19,7 +19,7 @@ if is_used:
     ui.show_usage_over_time(page)
     calls = ui.read_call_sums(page)
     ui.show_what_if(page, calls.parts)
-    hours, operations = st.columns([1.1, 1], gap="small")
+    hours, operations = st.columns([1, 1.08], gap="small")
     with hours:
         ui.show_usage_by_hour(page, calls.by_hour)
     with operations:

@@ -97,7 +97,7 @@ DEMO_CLIENTS: Sequence[DemoClient] = (
                 has_new_field=True,
             ),
             chat(
-                *("openai", "ft:gpt-4o-mini-2024-07-18:aurora-clinicas:triage:9Xk2LmQ1", 0.00, 0.02),
+                *("openai", "ft:gpt-4o-mini-2024-07-18:aurora::9Xk2LmQ1", 0.00, 0.02),
                 *(400, 30, "triage"),
             ),
             chat("openai", "gpt-3.5-turbo", 0.22, 0.02, 700, 160, "appointments"),

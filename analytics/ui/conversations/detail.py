@@ -8,7 +8,7 @@ import streamlit as st
 
 from analytics import charts, formatting
 from analytics.queries import Timeline, known_costs, partly_known
-from analytics.ui.conversations.facts import COLUMNS, facts, failures
+from analytics.ui.conversations.facts import COLUMNS, FACTS, facts, failures
 from analytics.ui.frame.links import LinkedConversation, close_conversation
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
@@ -21,6 +21,8 @@ from analytics.ui.parts.vega import draw
 MAX_ROWS = 15  # in sight
 NARROW_METADATA = 120  # pixels; with them all columns fit at 1440
 MAX_MODELS = 10  # in sight
+_FIRST_FACTS = ("Meters", "Outcome")
+_MORE_FACTS = tuple(name for name in FACTS if name not in _FIRST_FACTS)
 
 
 def show_conversation_heading(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
@@ -123,15 +125,17 @@ def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Time
             "Made": charts.on_clock(calls["created_at"], page.client.timezone),
             "Cost": calls["cost_usd"].astype("float64").mask(unpriced),
             "Tokens": calls["total_tokens"],
-            "Running cost": known_costs(so_far),
-            "Running tokens": calls["running_tokens"],
             "Provider": calls["source"].map(charts.source_name),
             "Model": calls["model"].fillna(formatting.NO_MODEL),
             "Prompt": calls["prompt_tokens"],
             "Completion": calls["completion_tokens"],
+            **facts(calls, _FIRST_FACTS),
+            "Running cost": known_costs(so_far),
+            "Running tokens": calls["running_tokens"],
+            **facts(calls, _MORE_FACTS),
+            "Metadata": calls["metadata"],
         }
     )
-    table = table.join(facts(calls)).assign(Metadata=calls["metadata"])
     if not calls["metadata"].notna().any():
         table = table.drop(columns="Metadata")
     with st.container(border=True):

@@ -1,6 +1,6 @@
 """What is known of each call beside its tokens, as columns of a table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -29,17 +29,10 @@ _PIECES = {
     "file_search_count": ("file search", "file searches"),
     "code_run_count": ("code run", "code runs"),
 }
-_TEXTS = {
-    "Outcome": "outcome",
-    "Operation": "operation",
-    "Tier": "service_tier",
-    "Operation id": "operation_id",
-    "Response id": "response_id",
-    "Account": "account",
-}
 COLUMNS: Mapping[str, Any] = {
     "Meters": st.column_config.TextColumn(
-        help="Parts of the tokens, and what else is sold: pictures, characters, seconds of audio, searches."
+        width=150,
+        help="Parts of the tokens, and what else is sold: pictures, characters, seconds of audio, searches.",
     ),
     "Outcome": tables.OUTCOME_COLUMN,
     "Tier": st.column_config.TextColumn(help="The provider's service tier, such as batch, flex or priority."),
@@ -53,36 +46,44 @@ COLUMNS: Mapping[str, Any] = {
         help="priced: by a price list. given: logged with the call, or stated by the provider. "
         "estimated: tokens or price are an estimate. unpriced: no price is known."
     ),
-    "Price from": st.column_config.TextColumn(help="Which price list decided, or why there is no price."),
+    "Price from": st.column_config.TextColumn(
+        width=260, help="Which price list decided, or why there is no price."
+    ),
     "Stated cost": st.column_config.NumberColumn(
         "Stated cost (USD)", help="What the provider or a gateway said that the call cost."
     ),
     "Tags": st.column_config.JsonColumn(width=120, help="What the team groups by. Click to expand."),
 }
-"""How the columns of facts() look."""
+"""How they look."""
 
 
-def facts(calls: pd.DataFrame) -> pd.DataFrame:
-    """One row per call of queries.CONVERSATION_CALLS, without the columns of which nothing is known."""
-    records = calls.to_dict("records")
-    texts = {name: calls[column] for name, column in _TEXTS.items()}
-    table = pd.DataFrame(
-        {
-            "Meters": [_meters(row) for row in records],
-            **{name: texts[name] for name in ("Outcome", "Operation", "Tier")},
-            "Latency": calls["latency_ms"],
-            "First token": calls["time_to_first_token_ms"],
-            "Attempt": calls["attempt"],
-            "Basis": calls["cost_basis"],
-            "Price from": [
-                price_in_words(row["cost_basis"], row["metadata"], row["source"]) for row in records
-            ],
-            "Stated cost": calls["stated_cost_usd"].astype("float64"),
-            "Tags": calls["tags"],
-            **{name: texts[name] for name in ("Operation id", "Response id", "Account")},
-        }
-    )
-    return table.loc[:, table.notna().any()]
+_READERS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
+    "Meters": lambda calls: [_meters(row) for row in calls.to_dict("records")],
+    "Outcome": lambda calls: calls["outcome"],
+    "Basis": lambda calls: calls["cost_basis"],
+    "Price from": lambda calls: [
+        price_in_words(*of_call)
+        for of_call in zip(calls["cost_basis"], calls["metadata"], calls["source"], strict=True)
+    ],
+    "Stated cost": lambda calls: calls["stated_cost_usd"].astype("float64"),
+    "Tags": lambda calls: calls["tags"],
+    "Tier": lambda calls: calls["service_tier"],
+    "Operation": lambda calls: calls["operation"],
+    "Latency": lambda calls: calls["latency_ms"],
+    "First token": lambda calls: calls["time_to_first_token_ms"],
+    "Attempt": lambda calls: calls["attempt"],
+    "Operation id": lambda calls: calls["operation_id"],
+    "Response id": lambda calls: calls["response_id"],
+    "Account": lambda calls: calls["account"],
+}
+FACTS = tuple(_READERS)
+"""The columns that facts() knows."""
+
+
+def facts(calls: pd.DataFrame, names: Iterable[str]) -> "dict[str, pd.Series[Any]]":
+    """These columns for queries.CONVERSATION_CALLS, without those of which nothing is known."""
+    columns = {name: pd.Series(_READERS[name](calls), index=calls.index) for name in names}
+    return {name: column for name, column in columns.items() if column.notna().any()}
 
 
 def failures(calls: pd.DataFrame) -> str:

@@ -21,7 +21,7 @@ WITHOUT = "(without this tag)"
 OTHER = "(other: too many tags to keep apart)"
 MAX_ROWS = 10  # in sight
 MOST_VALUES = 1_000
-_VALUE_WIDTH = 300  # pixels
+_VALUE_WIDTH = 180  # pixels: on a phone there is room for a number beside it
 
 
 def show_usage_by_tag(page: Page, facts: CallFacts) -> None:
