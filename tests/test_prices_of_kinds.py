@@ -342,6 +342,12 @@ TIERS = [
     Case("google", "gemini-2.5-flash", used(cached_tokens=500), "0.000715", tier="batch"),
     Case("google", "gemini-3.5-flash", used(), "0.003", tier="flex"),
     Case("google", "gemini-3.5-flash", used(), "0.0108", tier="priority"),
+    Case("vertex_ai", "gemini-3.5-flash", used(), "0.0108", tier="ON_DEMAND_PRIORITY"),
+    Case("vertex_ai", "gemini-3.5-flash", used(), "0.006", tier="ON_DEMAND"),
+    Case(
+        *("vertex_ai", "gemini-3.5-flash", used(), "0.006", "estimated", "provisioned_throughput"),
+        tier="PROVISIONED_THROUGHPUT",
+    ),
     # A tier that nobody knows, and one of a provider without a rule
     Case("openai", "gpt-5", used(), "0.00625", "estimated", "unheard-of", tier="unheard-of"),
     Case("openrouter", "openai/gpt-4o", used(), "0.0075", "estimated", "tier batch", tier="batch"),
@@ -388,6 +394,19 @@ NAMES = [
     Case("litellm", "openrouter/openai/gpt-4o", used(), "0.0075"),
     Case("gateway", "groq/llama-3.3-70b-versatile", used(), "0.0004925", tier="batch"),
     Case("azure", "azure/gpt-4o", used(), "0.0075"),
+    Case("litellm", "azure/global/gpt-4o", used(), "0.0075"),
+    Case("litellm", "azure/eu/gpt-4o", used(), "0.0075", "estimated", "data zone"),
+    Case("litellm", "openai/responses/gpt-5", used(), "0.00625"),
+    Case(
+        *(
+            "bedrock",
+            "arn:aws:bedrock:us-east-1:123:inference-profile/us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        ),
+        used(),
+        "0.00385",
+    ),
+    Case("vertex_ai", "publishers/google/models/gemini-2.5-flash", used(), "0.00155"),
+    Case("gateway", "anthropic/claude-sonnet-4.5", used(), "0.0105"),
     Case("google", "models/gemini-2.5-flash", used(), "0.00155"),
     Case(
         "openai", "anthropic/claude-opus-5", used(), "0.0175", "estimated", "openai is named as the provider"
@@ -451,6 +470,8 @@ OWN = [
         **{"cached_input_usd": "0.5", "web_search_usd": "11", "file_search_usd": "12", "code_run_usd": "13"},
     ),
     listed("few-kinds", input_usd="1", output_usd="2"),
+    listed("few-image", input_usd="1", output_usd="2"),
+    listed("few-audio", input_usd="1", output_usd="2"),
     listed("speaks", input_usd="15", unit="1M characters"),
     listed("draws", input_usd="0.04", unit="image", web_search_usd="10"),
     listed("hears", input_usd="0.01", unit="minute"),
@@ -512,6 +533,10 @@ OWN_CASES = [
     ),
     Case("openai", "few-kinds", used(web_search_count=1), "0.002", "estimated", "web searches have no price"),
     Case("openai", "few-kinds", {"character_count": 5}, "0", "unpriced", "only a number of characters"),
+    Case("openai", "few-image", used(), "0.002", "estimated", "how much of the output was pictures"),
+    Case("openai", "few-image", used(completion_image_tokens=0), "0.002"),
+    Case("openai", "few-audio", used(), "0.002", "estimated", "how many tokens were audio"),
+    Case("openai", "few-audio", used(completion_audio_tokens=0), "0.002"),
     Case("openai", "speaks", {"character_count": 1_000}, "0.015"),
     Case("openai", "speaks", used(), "0", "unpriced", "character_count is needed"),
     Case("openai", "draws", {"image_count": 3, "web_search_count": 1}, "0.13"),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
-from analytics.pricing.publisher_rules import makes_pictures
+from analytics.pricing.publisher_rules import makes_audio, makes_pictures
 from analytics.pricing.sheet import Rates, Sheet
 
 Unit = Literal["1M tokens", "minute", "1M characters", "image"]
@@ -140,4 +140,9 @@ class ListedPrice:
         guess = (
             f"it is of the ordinary tier, as none is known for the tier {other_tier}" if other_tier else ""
         )
-        return Sheet(rates, guess=guess, makes_pictures=makes_pictures(model, rates))
+        return Sheet(
+            rates,
+            guess=guess,
+            makes_pictures=makes_pictures(model, rates),
+            makes_audio=makes_audio(model, rates),
+        )

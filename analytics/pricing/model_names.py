@@ -24,6 +24,7 @@ PUBLIC_PROVIDERS = {
     "azure_openai": "azure",
     "bedrock": "aws",
     "bedrock_converse": "aws",
+    "cohere_chat": "cohere",
     "fireworks_ai": "fireworks",
     "gcp.gemini": "google",
     "gcp.gen_ai": "google",
@@ -72,8 +73,16 @@ _PREFIXES = PUBLIC_PROVIDERS.keys() | {
     ),
     *("mistral", "moonshotai", "openai", "openrouter", "perplexity", "together", "voyageai", "x-ai", "zai"),
 }
-# LiteLLM's route, and a region, before a model of Bedrock; Gemini's API has "models/" before all of its own.
-_ROUTE = re.compile(r"(?:(?:converse|converse_like|invoke)/)?(?:[a-z]{2}(?:-[a-z]+)+-\d/)?|models/")
+# What stands before a model's name in a call and says how it is reached: LiteLLM's routes, Bedrock's regions
+# and ARNs, paths of Vertex and Fireworks, "models/" of Gemini's API, Azure's kinds of deployments.
+_ROUTES = re.compile(
+    r"(?:(?:converse|converse_like|invoke|responses|chat)/)?(?:[a-z]{2}(?:-[a-z]+)+-\d/)?"
+    r"(?:arn:aws[^:]*:bedrock:[^/]*:(?:inference-profile|foundation-model)/"
+    r"|(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/"
+    r"|accounts/fireworks/models/|models/|global/|global-standard/)?"
+)
+# At a tenth more than elsewhere: https://azure.microsoft.com/pricing/details/cognitive-services/openai-service
+_DATA_ZONES = ("eu/", "us/")
 
 # 2024-08-06, 20240806 or 0806, each a valid date: "mistral-large-2407" names a version, not the 24/07.
 DATE = (
@@ -99,34 +108,37 @@ class Named(NamedTuple):
 
     source: str
     model: str
-    is_guess: bool = False
-    """Whether the call names another seller than this one."""
+    guess: str = ""
+    """Why its price is a guess."""
 
 
 def sellers(source: str, model: str) -> Iterator[Named]:
     """As the call names it, then by the provider before the model: `azure/gpt-4o` of a gateway."""
     yield Named(source, model)
-    prefix, has_slash, rest = model.partition("/")
-    if not has_slash or not rest:
-        rest = _ROUTE.sub("", model, count=1) if model.startswith("models/") else ""
-        if rest:
-            yield Named(source, rest)
+    if bare := _without_route(model):
+        yield Named(source, bare)
         return
-    if prefix == "models":
-        yield Named(source, rest)
+    prefix, _, rest = model.partition("/")
+    if not rest or prefix not in _PREFIXES:
         return
-    if prefix not in _PREFIXES:
-        return
-    provider, named = public_provider(source), public_provider(prefix)
-    is_own = provider == named
+    is_own = public_provider(source) == public_provider(prefix)
     # OpenAI's package talks to all gateways, and its instrumentors call each of them "openai".
-    if is_own or source in GATEWAYS or source == "openai":
-        if named == "aws":
-            rest = _ROUTE.sub("", rest, count=1)
-        is_guess = not is_own and source not in GATEWAYS
-        yield Named(prefix if not is_own else source, rest, is_guess)
-        if named == "openrouter" or is_own:
-            return
+    if not is_own and source not in GATEWAYS and source != "openai":
+        return
+    guess = "" if is_own or source in GATEWAYS else f"{source} is named as the provider"
+    seller = source if is_own else prefix
+    if public_provider(seller) == "azure" and rest.startswith(_DATA_ZONES):
+        _, _, rest = rest.partition("/")
+        guess = guess or "without what Azure adds for a data zone"
+    yield Named(seller, rest, guess)
+    if bare := _without_route(rest):
+        yield Named(seller, bare, guess)
+
+
+def _without_route(model: str) -> str:
+    """The name without its route; empty where it has none."""
+    found = _ROUTES.match(model)
+    return model[found.end() :] if found and found.end() else ""
 
 
 def public_provider(source: str) -> str:

@@ -175,7 +175,7 @@ class _Quote:
         self._named, self._tier = named, tier
         # Looked up only where no own price holds: loading the public list takes a quarter of a second.
         self._public: PublicModel | None = None
-        self._is_unknown = self._is_guess = False
+        self._is_unknown, self._guess = False, ""
         self._sheets: dict[tuple[int, ...], Sheet] = {}
 
     def own_price(self, at: datetime, prompt_tokens: int = 0) -> ListedPrice | None:
@@ -213,9 +213,8 @@ class _Quote:
             if public is None:
                 return unpriced(self._no_price)
         sheet, _, note, price = public.price(at, self._tier)
-        if self._is_guess:
-            basis, note = "estimated", f"{note}, though {self._named[0].source} is named as the provider"
-        return _cost(sheet, usage, basis, note, price, is_guess=self._is_guess)
+        cost = _cost(sheet, usage, basis, note, price)
+        return _guessed(cost, self._guess) if self._guess else cost
 
     @property
     def _no_price(self) -> str:
@@ -225,10 +224,10 @@ class _Quote:
     def _find(self) -> PublicModel | None:
         if self._is_unknown:
             return None
-        for source, model, is_guess in self._named:
+        for source, model, guess in self._named:
             self._public = public_model(source, model)
             if self._public is not None:
-                self._is_guess = is_guess
+                self._guess = guess
                 return self._public
         self._is_unknown = True
         return None
@@ -271,9 +270,7 @@ class _Quote:
         return self._sheets[key]
 
 
-def _cost(
-    sheet: Sheet, usage: Usage, basis: Basis, note: str, price: Mapping[str, str], *, is_guess: bool = False
-) -> Cost:
+def _cost(sheet: Sheet, usage: Usage, basis: Basis, note: str, price: Mapping[str, str]) -> Cost:
     plain = sheet.plain
     prompt, completion, total, _, details = usage
     if plain is not None and (prompt or completion) and total <= prompt + completion and is_plain(details):
@@ -292,9 +289,16 @@ def _cost(
         return unpriced(reason if reason == UNDIVIDED else f"the {note} {reason}")
     if not guesses:
         # What was estimated are tokens, which then did not decide.
-        return Cost(rounded(usd), basis if by_tokens or is_guess else "priced", note, price)
-    why = "; ".join(dict.fromkeys(guesses))
-    return Cost(rounded(usd), "estimated", f"{note}: {why}", {**price, "estimated": why})
+        return Cost(rounded(usd), basis if by_tokens else "priced", note, price)
+    return _guessed(Cost(rounded(usd), basis, note, price), "; ".join(dict.fromkeys(guesses)))
+
+
+def _guessed(cost: Cost, why: str) -> Cost:
+    """The cost as an estimate, with the reason; one that is not known stays so."""
+    if cost.basis == "unpriced":
+        return cost
+    whys = "; ".join(filter(None, (cost.price.get("estimated"), why)))
+    return Cost(cost.amount_usd, "estimated", f"{cost.note}: {why}", {**cost.price, "estimated": whys})
 
 
 GUIDE_PRICES = (

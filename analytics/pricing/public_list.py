@@ -28,6 +28,7 @@ from analytics.pricing.publisher_rules import (
     always_searches,
     completed,
     least_seconds,
+    makes_audio,
     makes_pictures,
     tier_of,
 )
@@ -220,6 +221,7 @@ class PublicModel:
             second_minimum=least_seconds(self._provider.id),
             always_searches=searches,
             makes_pictures=makes_pictures(self._asked, rates),
+            makes_audio=makes_audio(self._asked, rates),
             is_free=is_free,
             counts_both=is_both,
         )

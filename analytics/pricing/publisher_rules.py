@@ -69,7 +69,14 @@ TIER_RULES: Mapping[tuple[str, str], TierRule] = {
 }
 
 # Names of tiers that are another one's.
-_SAME_TIER = {"batches": "batch", "batch_api": "batch", "message_batches": "batch"}
+_SAME_TIER = {
+    "batches": "batch",
+    "batch_api": "batch",
+    "message_batches": "batch",
+    # Vertex: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/priority-paygo
+    "on_demand_flex": "flex",
+    "on_demand_priority": "priority",
+}
 
 
 def tier_of(provider: str, service_tier: str | None) -> str | None:
@@ -93,6 +100,7 @@ _AUDIO_IS_INPUT = frozenset({"google"})
 # A model that speaks sells its answer as audio, and one that draws as pictures.
 _SPEAKS = re.compile(r"(?:^|[-/])tts(?:-|$)")
 _DRAWS = re.compile(r"image|nano-banana")
+_TALKS = re.compile(r"(?:^|[-/])(?:realtime|audio|live)(?:-|$)")
 
 # Fees per call of a tool, of models whose entry in the list has none. OpenAI: of all that have the tool,
 # https://developers.openai.com/api/docs/pricing#built-in-tools; Anthropic:
@@ -152,8 +160,15 @@ def always_searches(model: str) -> bool:
 
 
 def makes_pictures(model: str, rates: Rates) -> bool:
-    """Whether output of an unknown kind is pictures, which cost more than its text."""
-    return rates.image_output not in (None, rates.output) and _DRAWS.search(model) is not None
+    """Whether output of an unknown kind may be pictures, which cost more than its text."""
+    return rates.image_output != rates.output and _DRAWS.search(model) is not None
+
+
+def makes_audio(model: str, rates: Rates) -> bool:
+    """Whether tokens of an unknown kind may be audio, which costs more than text."""
+    if rates.audio_output is not None:
+        return rates.audio_output != rates.output
+    return _TALKS.search(model) is not None
 
 
 def least_seconds(provider: str) -> int:

@@ -90,6 +90,7 @@ class Sheet:
         second_minimum: int = 0,
         always_searches: bool = False,
         makes_pictures: bool = False,
+        makes_audio: bool = False,
         is_free: bool = False,
         counts_both: bool = False,
     ) -> None:
@@ -101,7 +102,8 @@ class Sheet:
             guess: why all of it is a guess.
             second_minimum: the least length of audio that is charged for, in seconds.
             always_searches: whether a call without a count of searches made one.
-            makes_pictures: whether output of an unknown kind is pictures.
+            makes_pictures: whether output of an unknown kind may be pictures.
+            makes_audio: whether tokens of an unknown kind may be audio.
             is_free: whether all is free of charge, whatever it is.
             counts_both: whether the length of audio is paid for beside tokens, and not instead of them.
         """
@@ -112,6 +114,7 @@ class Sheet:
         self.second_minimum = second_minimum
         self.always_searches = always_searches
         self.makes_pictures = makes_pictures
+        self.makes_audio = makes_audio
         self.is_free = is_free
         self.counts_both = counts_both
 
@@ -132,8 +135,8 @@ class Sheet:
             or self.counts_both
             or rates.request is not None
             or rates.reasoning is not None
-            or rates.audio_output is not None
-            or rates.image_output is not None
+            or self.makes_audio
+            or self.makes_pictures
             or not self.guesses.keys().isdisjoint(("input", "cached_input", "output"))
         ):
             return None
@@ -163,6 +166,7 @@ class Sheet:
             second_minimum=self.second_minimum,
             always_searches=self.always_searches,
             makes_pictures=self.makes_pictures,
+            makes_audio=self.makes_audio,
             is_free=self.is_free,
             counts_both=self.counts_both,
         )
@@ -357,10 +361,13 @@ class Sheet:
         if not completion:
             return _ZERO
         if self.makes_pictures and "completion_image_tokens" not in details and not audio:
-            guesses.append("how much of the output was pictures is not told: all is counted as pictures")
-            image = completion
+            if rates.image_output is None:
+                guesses.append("how much of the output was pictures is not told: all is counted as text")
+            else:
+                guesses.append("how much of the output was pictures is not told: all is counted as pictures")
+                image = completion
         if (
-            rates.audio_output not in (None, rates.output)
+            self.makes_audio
             and "completion_audio_tokens" not in details
             and "prompt_audio_tokens" not in details
         ):
