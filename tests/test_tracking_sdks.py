@@ -107,6 +107,14 @@ def stored(database: Database) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
+def kept(database: Database, columns: str) -> list[tuple[Any, ...]]:
+    """Further columns of the same rows."""
+    with database.transaction() as connection:
+        return connection.execute(
+            f"select {columns} from usage_logs where client_id is not null order by source, id"  # noqa: S608
+        ).fetchall()
+
+
 # OpenAI ---------------------------------------------------------------------------------------------
 
 
@@ -135,13 +143,13 @@ def test_chat_with_cached_and_reasoning_tokens(
     analytics.log_openai_usage(acme, None, PHONE, response.model, response.usage, created_at=NOW)
 
     # USD per million: 476 at 2.50, 1024 from the cache at 1.25, 800 with the reasoning among them at 10.
-    parts = {"cached_tokens": 1024, "reasoning_tokens": 320}
     assert stored(database) == [
         (
             *("openai", "gpt-4o-2024-08-06", 1500, 800, 2300, Decimal("0.01047"), "priced"),
-            parts | public_price("gpt-4o"),
+            public_price("gpt-4o"),
         )
     ]
+    assert kept(database, "cached_tokens, reasoning_tokens") == [(1024, 320)]
 
 
 def test_stream(database: Database, acme: UUID, openai_client: openai.OpenAI) -> None:
@@ -204,10 +212,10 @@ def test_responses(database: Database, acme: UUID, server: LLMServer, openai_cli
     analytics.log_openai_usage(acme, None, PHONE, response.model, response.usage, created_at=NOW)
 
     # USD per million: 50 at 2, 100 from the cache at 0.50, 80 at 8.
-    parts = {"cached_tokens": 100, "reasoning_tokens": 64}
     assert stored(database) == [
-        ("openai", "gpt-4.1", 150, 80, 230, Decimal("0.00079"), "priced", parts | public_price("gpt-4.1"))
+        ("openai", "gpt-4.1", 150, 80, 230, Decimal("0.00079"), "priced", public_price("gpt-4.1"))
     ]
+    assert kept(database, "cached_tokens, cache_write_tokens, reasoning_tokens") == [(100, 0, 64)]
 
 
 def test_responses_as_a_stream(database: Database, acme: UUID, openai_client: openai.OpenAI) -> None:
@@ -244,13 +252,12 @@ def test_transcription_by_duration(database: Database, acme: UUID, openai_client
     )
     analytics.log_usage(acme, "openai", "whisper-1", usage=response.usage, created_at=NOW)
 
-    kept = {"duration_seconds": 30} | installation_price("whisper-1")
-    of_log_whisper = {"tokens_estimated": True, "operation": "transcription"}
-    cost = Decimal("0.003")
+    price, cost = installation_price("whisper-1"), Decimal("0.003")
     assert stored(database) == [
-        ("openai", "whisper-1", 0, 0, 0, cost, "priced", kept),
-        ("whisper", "whisper-1", 0, 0, 1500, cost, "priced", kept | of_log_whisper),
+        ("openai", "whisper-1", 0, 0, 0, cost, "priced", price),
+        ("whisper", "whisper-1", 0, 0, 1500, cost, "priced", price | {"tokens_estimated": True}),
     ]
+    assert kept(database, "duration_seconds, operation") == [(30, None), (30, "transcription")]
 
 
 def test_transcription_by_tokens(database: Database, acme: UUID, openai_client: openai.OpenAI) -> None:
@@ -259,11 +266,11 @@ def test_transcription_by_tokens(database: Database, acme: UUID, openai_client: 
 
     analytics.log_openai_usage(acme, None, PHONE, model, response.usage, created_at=NOW)
 
-    # USD per million: 10 of text at 2.50, 290 of audio at 6, 40 at 10.
-    parts = {"prompt_audio_tokens": 290}
-    assert stored(database) == [
-        ("openai", model, 300, 40, 340, Decimal("0.002165"), "priced", parts | public_price(model))
-    ]
+    # USD per million: 300 at 2.50, of audio or text, and 40 at 10.
+    [(*call_of, metadata)] = stored(database)
+    assert call_of == ["openai", model, 300, 40, 340, Decimal("0.00115"), "priced"]
+    assert metadata["price"]["model"] == model
+    assert kept(database, "prompt_audio_tokens") == [(290,)]
 
 
 def test_call_that_the_package_repeats_is_one(
@@ -351,9 +358,10 @@ def test_groqs_transcription(database: Database, acme: UUID, groq_client: groq.G
     assert stored(database) == [
         (
             *("groq", "whisper-large-v3", 0, 0, 0, Decimal(0), "priced"),
-            {"duration_seconds": 30, "operation": "transcription"} | installation_price("*"),
+            installation_price("*"),
         )
     ]
+    assert kept(database, "duration_seconds, operation") == [(30, "transcription")]
 
 
 # Together -------------------------------------------------------------------------------------------

@@ -158,6 +158,7 @@ def test_odd_times_are_left_out_and_told() -> None:
         ({"prompt_tokens": 150, "completion_tokens": 80, "total_tokens": None}, Usage(150, 80, 230)),
         ({"prompt_tokens": 150, "completion_tokens": 80, "total_tokens": 0}, Usage(150, 80, 230)),
         ({"total_tokens": 230}, Usage(0, 0, 230)),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 230}, Usage(0, 0, 230)),
         ({"prompt_tokens": 150, "total_tokens": 230}, Usage(150, 80, 230)),
         ({"completion_tokens": 80, "total_tokens": 230}, Usage(150, 80, 230)),
         ({"completion_tokens": 80}, Usage(0, 80, 80)),
@@ -211,6 +212,7 @@ def test_our_own_usage_is_taken_as_it_is() -> None:
 
     assert read_usage(usage) == UsageReading(usage, {}, None)
     assert read_usage(Usage(150, 80)).usage.total_tokens == 230
+    assert read_usage(Usage(total_tokens=1500)) == UsageReading(Usage(total_tokens=1500), {}, None)
 
 
 def chat_completion(usage: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -40,6 +40,8 @@ def usage_of(found: Found, source: str | None = None) -> Usage | None:
     _cache_writes(found)
     prompt, completion, base = _with_what_is_beside(found, source)
     total = counts.get("total", 0)
+    if total and not prompt and not completion and not counts.get("reasoning_tokens"):
+        prompt = completion = None  # a total alone, which some tell beside two zeros
     if completion is None and prompt is not None and total > prompt:
         completion = total - prompt  # a missing part is what the other one leaves of the total
     elif prompt is None and completion is not None and total > completion:
