@@ -14,10 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analytics.api.service import Service
 from analytics.clients import find_or_create_client
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import InvalidInput, UnknownClient
+from analytics.exports.calls import calls_csv
 from analytics.importing import TARGETS, ImportReport, import_file, plan_import, run
 from analytics.importing.reader import MAX_LINE_BYTES
 from tests import factories
@@ -350,6 +353,149 @@ def test_no_row_ever_fails_its_batch(
     assert report.read == len(calls) + 1
     assert report.read == report.stored + report.already_there + report.rejected
     assert report.rejected < report.read
+
+
+def test_meters_facts_and_tags_are_columns(database: Database, log: Path, client_id: UUID) -> None:
+    write(
+        log,
+        "1200,300,1000,,search,support,acompletion,ok,1500.4,2,flex,resp_1,0.01",
+        "8,,0,2,,,aembedding,,,,,,",
+        header="prompt_tokens,completion_tokens,cached_tokens,image_count,tag.feature,tag.team,operation,outcome,"
+        "latency_ms,attempt,service_tier,response_id,stated_cost_usd",
+    )
+    constants = {"created_at": "2025-03-18T12:00Z", "source": "Azure.AI.OpenAI", "model": "gpt-4o"}
+
+    assert load(database, log, client_id, constants=constants).stored == 2
+
+    columns = (
+        "source, prompt_tokens, completion_tokens, cached_tokens, image_count, operation, outcome, "
+        "latency_ms, attempt, service_tier, response_id, stated_cost_usd"
+    )
+    assert stored(database, columns) == [
+        ("azure", 8, 0, 0, 2, "embeddings", None, None, None, None, None, None),
+        ("azure", 1200, 300, 1000, None, "chat", "ok", 1500, 2, "flex", "resp_1", Decimal("0.01")),
+    ]
+    assert stored(database, "tags", "tag_sets") == [({"feature": "search", "team": "support"},)]
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_a_whole_usage_object_is_a_column(
+    database: Database, tmp_path: Path, client_id: UUID, is_json: bool
+) -> None:
+    usage = {
+        "input_tokens": 20,
+        "cache_read_input_tokens": 1000,
+        "output_tokens": 300,
+        "a_meter_of_tomorrow": 7,
+    }
+    record = {"created_at": "2025-03-18", "source": "anthropic", "model": "claude-sonnet-4-5", "usage": usage}
+    record |= {"tags": {"feature": "search", "rate": 0.5}, "metadata": {"ours": {"a": 1.5}}}
+    if is_json:
+        log = tmp_path / "log.jsonl"
+        log.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    else:
+        log = tmp_path / "log.csv"
+        cells = {
+            name: json.dumps(value) if isinstance(value, dict) else value for name, value in record.items()
+        }
+        with log.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, cells)
+            writer.writeheader()
+            writer.writerow(cells)
+
+    assert load(database, log, client_id).stored == 1
+
+    assert stored(database, "prompt_tokens, cached_tokens, cost_basis") == [(1020, 1000, "estimated")]
+    [(metadata,)] = stored(database, "metadata")
+    assert metadata["ours"] == {"a": 1.5}
+    assert metadata["usage"] == usage
+    assert stored(database, "tags", "tag_sets") == [({"feature": "search", "rate": "0.5"},)]
+
+
+def test_a_response_id_is_the_calls_identity(database: Database, log: Path, client_id: UUID) -> None:
+    write(log, f"{CALL},chatcmpl-1", f"{CALL},chatcmpl-1", f"{CALL},", header=f"{HEADER},response_id")
+
+    report = load(database, log, client_id)
+
+    assert (report.stored, report.already_there) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "reason"),
+    [
+        ("outcome", "success", "outcome must be one of ok, error, refused, cut, not 'success'"),
+        ("attempt", "0", "attempt must be between 1 and 1,000,000, not 0"),
+        ("usage", "5", "usage must be a JSON object, not 5"),
+        ("tags", "x", "tags must be a JSON object, not 'x'"),
+        (
+            "cached_tokens",
+            "-1",
+            "cached_tokens must be a whole number between 0 and 1,000,000,000,000, not -1",
+        ),
+        ("latency_ms", "soon", "latency_ms must be a number, not 'soon'"),
+    ],
+)
+def test_a_fact_that_cannot_be_is_rejected(
+    database: Database, log: Path, client_id: UUID, header: str, value: str, reason: str
+) -> None:
+    write(log, f"{CALL},{value}", header=f"{HEADER},{header}")
+
+    [(_, told, _)] = rejects(load(database, log, client_id))
+
+    assert told.startswith(reason)
+
+
+def test_an_export_of_our_own_comes_back_equal(database: Database, tmp_path: Path, client_id: UUID) -> None:
+    usage = {
+        "prompt_tokens": 1200,
+        "completion_tokens": 300,
+        "prompt_tokens_details": {"cached_tokens": 1000},
+    }
+    calls: list[dict[str, Any]] = [
+        {
+            "usage": usage,
+            "conversation_id": "invoice 17",
+            "phone": "+5511999999999",
+            "tags": {"feature": "=1"},
+        },
+        {
+            "usage": usage | {"tomorrow": 5},
+            "metadata": {"ours": [1, 2]},
+            "operation": "chat",
+            "latency_ms": 1500,
+        },
+        {"usage": usage, "cost_usd": "0.0123", "conversation_id": str(uuid4()), "response_id": "chatcmpl-1"},
+        {"usage": None, "outcome": "error", "attempt": 2, "operation_id": "answer 17"},
+        {"usage": None, "outcome": "cut"},
+        {"usage": {"total_tokens": 75}, "tokens_estimated": True, "duration_seconds": 30.5},
+        {"usage": usage, "source": "ours", "model": "'x'", "stated_cost_usd": "0.02", "account": "proj_1"},
+        {
+            "usage": {
+                "input_tokens": 10,
+                "output_tokens": 1056,
+                "output_tokens_details": {"image_tokens": 1056},
+            }
+        },
+    ]
+    service = Service(lambda: database)
+    described = [
+        {"source": "openai", "model": "gpt-4o", "created_at": factories.NOW + timedelta(seconds=number)}
+        | call
+        for number, call in enumerate(calls)
+    ]
+    assert {result.status for result in service.store(client_id, described)} == {"stored"}
+    days = Days(factories.NOW.date(), factories.NOW.date())
+    exported = b"".join(calls_csv(database, client_id, days, is_unmasked=True))
+    with database.transaction() as connection:
+        connection.execute("delete from usage_logs")
+        connection.execute("delete from conversations")
+    log = tmp_path / "calls.csv"
+    log.write_bytes(exported)
+
+    assert load(database, log, client_id).stored == len(calls)
+
+    again = b"".join(calls_csv(database, client_id, days, is_unmasked=True))
+    assert again.decode().splitlines() == exported.decode().splitlines()
 
 
 def test_a_rejects_file_tells_of_the_last_run_only(database: Database, log: Path, client_id: UUID) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from analytics.errors import InvalidInput
-from analytics.importing.parsing import TARGETS, CallParser
+from analytics.importing.parsing import COUNTS, OBJECTS, TAG, TARGETS, CallParser
 from analytics.importing.reader import LogFile
+from analytics.pricing.price_list import DETAILS
 
-QUANTITIES = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "duration_seconds")
+QUANTITIES = (*COUNTS, "cost_usd", "duration_seconds", "usage", *DETAILS)
+_OWN_EXPORT = frozenset({"usage_date", "cost_basis", "metadata"})
+"""Columns by which an export of our own is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,12 @@ class ImportPlan:
     """Of timestamps that name none."""
 
     def parser(self) -> CallParser:
-        return CallParser(list(self.columns), self.constants, self.timezone)
+        return CallParser(
+            list(self.columns),
+            self.constants,
+            self.timezone,
+            is_own_export=_OWN_EXPORT.issubset(self.file.columns),
+        )
 
 
 def plan_import(
@@ -45,8 +53,8 @@ def plan_import(
     """
     columns, constants = dict(columns or {}), dict(constants or {})
     for target in (*columns, *constants):
-        if target not in TARGETS:
-            raise InvalidInput(f'unknown field "{target}"; allowed: {", ".join(TARGETS)}')
+        if target not in TARGETS and not target.startswith(TAG):
+            raise InvalidInput(f'unknown field "{target}"; allowed: {", ".join((*TARGETS, "tag.<key>"))}')
     try:
         zone = ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):  # what zoneinfo raises for "Mars/Base", "../etc" and "America"
@@ -56,11 +64,20 @@ def plan_import(
     file = LogFile(path)
     listed = ", ".join(f'"{name}"' for name in file.columns)
     for target, name in columns.items():
-        if name not in file.columns:
+        if name not in file.columns and not (target in OBJECTS and _is_object(file, name)):
             raise InvalidInput(f'{path} has no column "{name}" for {target}: it has {listed}')
     for target in TARGETS:
         if target in file.columns and target not in constants:
             columns.setdefault(target, target)
+    for target in OBJECTS:
+        # Taken as a whole, unless its fields are mapped.
+        is_mapped = any(name.startswith(f"{target}.") for name in columns.values())
+        if target not in constants and not is_mapped and _is_object(file, target):
+            columns.setdefault(target, target)
+    for name in file.columns:
+        # In JSON the tags are one object, and taken as a whole.
+        if name.startswith(TAG) and name not in constants and not file.is_json:
+            columns.setdefault(name, name)
     for name in columns.values():
         if file.columns.count(name) > 1:
             raise InvalidInput(f'{path} has more than one column "{name}": rename all but one')
@@ -70,7 +87,12 @@ def plan_import(
     # Left out by mistake it could not be mended by importing again: the rows would be there already.
     if not any(target in columns or target in constants for target in QUANTITIES):
         raise InvalidInput(
-            f"nothing says how much was used: map one of {path}'s columns to {' or '.join(QUANTITIES)}: "
+            f"nothing says how much was used: map one of {path}'s columns to {' or '.join(QUANTITIES[:6])}: "
             f"it has {listed}"
         )
     return ImportPlan(file=file, columns=columns, constants=constants, timezone=zone)
+
+
+def _is_object(file: LogFile, name: str) -> bool:
+    """Whether what JSON has under this name is an object, of which the columns are the fields."""
+    return file.is_json and any(column.startswith(f"{name}.") for column in file.columns)

@@ -5,18 +5,19 @@ adds nothing, a log that has grown adds its new rows, and an import that broke o
 """
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 from uuid import UUID
 
 from analytics import locks
 from analytics.calls.make import Call, make_call
-from analytics.calls.row import moved_line
+from analytics.calls.row import conversation_uuid, moved_line
 from analytics.calls.store import store_lines
+from analytics.calls.usage_objects import read_usage
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
 from analytics.importing.plan import ImportPlan
@@ -115,10 +116,21 @@ class _Import:
             return record.reason
         try:
             arguments = self._parser.parse(record.values)
-            call_id = arguments.pop("id") or _record_id(record.digest)
-            return arguments["created_at"], make_call(self._prices, self._client_id, **arguments, id=call_id)
+            # One that its response names is known by that, as whoever else tells of it knows it.
+            if arguments["id"] is None and self._response_id(arguments) is None:
+                arguments["id"] = _record_id(record.digest)
+            name, conversation = arguments.pop("conversation_name", None), arguments["conversation_id"]
+            if name is not None and conversation == str(conversation_uuid(self._client_id, name)):
+                arguments["conversation_id"] = name  # makes the same id, and is shown
+            return arguments["created_at"], make_call(self._prices, self._client_id, **arguments)
         except InvalidInput as error:
             return str(error)
+
+    def _response_id(self, arguments: Mapping[str, Any]) -> str | None:
+        told: str | None = arguments.get("response_id")
+        if told is None and "usage" in self._plan.columns:
+            told = read_usage(arguments["usage"]).facts.response_id
+        return told
 
     def store(self, *, shift_by: timedelta) -> None:
         # The next batch is read while PostgreSQL stores one: both take as long as the slower one.
