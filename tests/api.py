@@ -36,7 +36,7 @@ _LABELS = {
         "unknown",
     },
     "method": {"GET", "HEAD", "POST", "other"},
-    "status": {*_STATUSES, "cut", "stored", "duplicate", "rejected"},
+    "status": {*_STATUSES, "cut", "stored", "updated", "duplicate", "rejected"},
     "origin": {"database", "cache"},
     "le": {"+Inf" if bound == float("inf") else str(bound) for bound in Histogram.DEFAULT_BUCKETS},
 }

@@ -123,6 +123,33 @@ def test_sent_again_nothing_is_added(
     assert len(logged(database)) == 5
 
 
+def test_a_call_that_is_sent_again_fuller_is_updated_and_less_is_a_duplicate(
+    database: Database, api: TestClient, writer: dict[str, str]
+) -> None:
+    cut = GPT_4 | {"usage": None, "response_id": "chatcmpl-AbC123", "phone": "5511"}
+    whole = GPT_4 | {"response_id": "chatcmpl-AbC123"}
+    known = whole | {"latency_ms": 800, "tags": {"feature": "search"}}
+
+    answers = [
+        send(api, writer, records) for records in ([cut], [whole], [whole, cut], [known, known], [known])
+    ]
+
+    assert [statuses(answer) for answer in answers] == [
+        ["stored"], ["updated"], ["duplicate", "duplicate"], ["updated", "updated"], ["duplicate"],
+    ]  # fmt: skip
+    assert len({result["id"] for answer in answers for result in answer.json()["results"]}) == 1
+    [row] = logged(database)
+    assert (row["total_tokens"], row["cost_usd"], row["phone"], row["latency_ms"]) == (
+        *(230, Decimal("0.0093"), "5511", 800),
+    )
+    growing = [GPT_4 | {"id": "log", "usage": {"completion_tokens": tokens}} for tokens in (1, 2, 3)]
+    assert statuses(send(api, writer, [growing[1], growing[0], growing[2]])) == [
+        "stored",
+        "updated",
+        "updated",
+    ]
+
+
 def test_the_same_id_of_another_client_is_another_call(
     database: Database, api: TestClient, writer: dict[str, str]
 ) -> None:

@@ -630,6 +630,19 @@ def test_ids_of_the_file_are_kept(database: Database, log: Path, client_id: UUID
     assert (known,) in stored(database, "id")
 
 
+def test_a_row_that_says_more_of_a_call_updates_it(database: Database, log: Path, client_id: UUID) -> None:
+    calls = [f"call-7,2025-03-18,openai,gpt-4,10,{tokens}" for tokens in (1, 3, 2)]
+    write(log, *calls[:2], header="id,created_at,source,model,prompt_tokens,completion_tokens")
+    report = load(database, log, client_id)
+    assert (report.read, report.stored, report.updated, report.already_there) == (2, 1, 1, 0)
+
+    write(log, calls[2], header="id,created_at,source,model,prompt_tokens,completion_tokens")
+    report = load(database, log, client_id)
+
+    assert (report.read, report.stored, report.updated, report.already_there) == (1, 0, 0, 1)
+    assert stored(database, "completion_tokens") == [(3,)]
+
+
 def test_several_batches_and_a_bad_row_in_each(
     database: Database, log: Path, client_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:

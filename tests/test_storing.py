@@ -137,6 +137,53 @@ def test_the_other_way_passes_over_them(database: Database, acme: UUID) -> None:
 
 
 @both_ways
+def test_lines_that_waited_since_before_calls_kept_their_facts_are_stored_with_them(
+    database: Database, acme: UUID, store: Store
+) -> None:
+    known = r'{"cached_tokens": 4, "operation": "chat", "note": "a\\tb", "duration_seconds": 1.5}'
+    fields = ("10", "20", "30", "0.5", "priced", known, "openai", "gpt-4", str(acme), r"\N", "5511", "a\\tb")
+    old = "\t".join((UUID(int=1).hex, "2026-03-18T12:00:00+00:00", *fields)) + "\n"
+
+    assert store_all(database, store, [old]).stored == 1
+    assert not store_all(database, store_lines, [old]).updated
+
+    columns = "total_tokens, cost_usd, cached_tokens, operation, duration_seconds, phone, metadata ->> 'note'"
+    assert rows(database, columns) == [(30, Decimal("0.5"), 4, "chat", Decimal("1.5"), "5511", "a\tb")]
+
+
+@both_ways
+def test_each_set_of_tags_is_kept_once_and_what_is_too_many_stays_with_the_call(
+    database: Database, acme: UUID, store: Store
+) -> None:
+    odd = {"team": 'a\t"b\\c', "user": "\u00e9\U0001f600"}
+    tagged = [line(acme, number, tags={"user": str(number)}) for number in range(1, 1_000)]
+    store_all(database, store, [*tagged, line(acme, 1_000, tags=odd), line(acme, 1_001, tags=odd)])
+
+    store_all(database, store, [line(acme, 1_002, tags={"user": "one more"}), line(acme, 1_003, tags=odd)])
+
+    [(kept,)] = select(database, "select count(*) from tag_sets")
+    assert kept == 1_000
+    found = select(
+        database,
+        "select tag_sets.tags, log.tag_set_id = 0, log.metadata from usage_logs as log "
+        "left join tag_sets on tag_sets.id = log.tag_set_id and tag_sets.client_id = log.client_id "
+        "order by log.id offset 999",
+    )
+    note = {"note": "a\tb\\c"}
+    assert found == [
+        (odd, False, note),
+        (odd, False, note),
+        (None, True, note | {"tags": {"user": "one more"}}),
+        (odd, False, note),
+    ]
+    before = versions(database)
+    again = store_all(database, store_lines, [line(acme, 1_002, tags={"user": "one more"}), tagged[0]])
+    assert not again.updated
+    assert versions(database) == before
+    assert right_sums(database)
+
+
+@both_ways
 def test_no_lines_store_nothing(database: Database, store: Store) -> None:
     assert store_all(database, store, []).stored == 0
     assert numbers(database) == []

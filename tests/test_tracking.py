@@ -120,6 +120,23 @@ def test_a_call_that_is_logged_twice_under_one_id_is_stored_once(
     assert (stats().stored, stats().already_there) == (1, 1)
 
 
+def test_a_response_that_is_logged_again_fuller_is_updated(database: Database, acme: UUID) -> None:
+    first = log_openai_usage(acme, None, None, "gpt-4", None, response_id="chatcmpl-1")
+    flush()
+    second = log_openai_usage(acme, "ticket 12", None, "gpt-4", GUIDES_USAGE, response_id="chatcmpl-1", id="")
+
+    assert first == second == row(database)["id"]
+    assert (row(database)["total_tokens"], row(database)["cost_usd"]) == (230, Decimal("0.0093"))
+    assert (stats().stored, stats().updated, stats().already_there) == (1, 1, 0)
+
+
+def test_ids_of_responses_that_are_drawn_from_a_thousand_name_no_call(database: Database, acme: UUID) -> None:
+    for _ in range(2):
+        log_usage(acme, "ollama", "qwen3", usage=GUIDES_USAGE, response_id="chatcmpl-123")
+
+    assert len(rows(database)) == 2
+
+
 def test_two_clients_may_use_the_same_key(database: Database, acme: UUID) -> None:
     other = factories.client(database, "Other")
 

@@ -99,11 +99,10 @@ def make_call(
     client, source, model, names = checked_names(
         client_id, conversation_id, phone, source, model or answered_by, facts[6:], checked_tags(tags)
     )
-    if id is not None:
-        call_id = checked_id(client, id)
-    elif facts.response_id is not None:
-        call_id = response_call_id(client, facts.response_id)
-    else:
+    call_id = None if id is None else checked_id(client, id)
+    if call_id is None and facts.response_id is not None:
+        call_id = response_call_id(client, source, facts.response_id)
+    if call_id is None:
         call_id = new_id()
     if metadata is not None:
         extra = {**checked_metadata(metadata), **extra}

@@ -275,10 +275,15 @@ def moved_line(line: str, created_at: datetime) -> str:
 
 
 def repriced_line(line: str, prices: PriceList) -> str:
-    """The line with cost and basis by this list; a call whose writer gave the cost keeps it."""
+    """The line with cost and basis by this list.
+
+    A call whose writer gave the cost keeps it; so does one whose provider stated it, where no list has one.
+    """
     row = row_of(line)
     metadata = row.metadata or {}
-    if row.cost_basis == "given":
+    price = metadata.get("price")
+    is_stated = isinstance(price, dict) and price.get("list") == "stated"
+    if row.cost_basis == "given" and not is_stated:
         return line
     cost = price_of_row(
         prices,
@@ -291,6 +296,8 @@ def repriced_line(line: str, prices: PriceList) -> str:
         metadata=metadata,
         created_at=row.created_at,
     )
+    if cost.basis == "unpriced" and is_stated:
+        return line
     priced = row._replace(
         cost_usd=cost.amount_usd,
         cost_basis=cost.basis,

@@ -182,8 +182,17 @@ def _attempt(value: Any) -> int:
     return attempt
 
 
-def response_call_id(client_id: str | None, response_id: str) -> UUID:
-    """The id of the call that the provider answered with this response, whoever tells of it."""
+# Ollama draws the number from 999 (middleware/openai.go), so that different calls have one id.
+_DRAWN = re.compile(r"(?:chatcmpl-|cmpl-|resp_)\d{1,3}", re.ASCII)
+
+
+def response_call_id(client_id: str | None, source: str, response_id: str) -> UUID | None:
+    """The id of the call that the provider answered with this response, whoever tells of it.
+
+    None where the id of the response may be that of others, too.
+    """
+    if source != "openai" and _DRAWN.fullmatch(response_id):
+        return None
     return call_uuid(_namespace(client_id), f"response {response_id}")
 
 
@@ -205,12 +214,13 @@ def _checked_conversation(client_id: str | None, given: UUID | str | None) -> tu
     return str(conversation_uuid(_namespace(client_id), text)), text
 
 
-def checked_id(client_id: str | None, given: UUID | str) -> UUID:
+def checked_id(client_id: str | None, given: UUID | str) -> UUID | None:
+    """The id that an application gives; None for an empty text."""
     if isinstance(given, UUID):
         return given
     text = checked_text("id", given)
     if text is None:
-        return new_id()
+        return None
     return UUID(text) if is_uuid(text) else call_uuid(_namespace(client_id), text)
 
 
