@@ -8,7 +8,9 @@ and 300, and refused each call of gpt-4.1-nano and claude-3-haiku.
 """
 
 import json
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from analytics.database import Database
 from analytics.pricing.price_list import DEFAULT_PRICES
 from analytics.tracking.spans import FIRST_TOKEN_EVENTS, FinishedSpan, PassedOver, read_span
 from tests.api import bearer, logged, open_api
+from tests.naive import wrong_sums
 
 DIRECTORY = Path(__file__).parent / "recorded_spans"
 EXPECTED = json.loads((DIRECTORY / "expected.json").read_text(encoding="utf-8"))
@@ -128,6 +131,37 @@ def test_recorded_spans_are_stored_once_each(database: Database, acme: Any, name
 
     counts = {"langchain-two": 8, "litellm-otel": 9, "vercel-ai-6": 5}
     assert len(logged(database)) == counts[name]
+
+
+@pytest.mark.parametrize("order", ["inner first", "outer first", "at once"])
+@pytest.mark.parametrize("name", ["langchain-two", "langchain-mixed"])
+def test_two_processes_that_tell_of_the_same_calls_at_once_or_in_turn_store_each_once(
+    database: Database, acme: Any, name: str, order: str
+) -> None:
+    spans = json.loads((DIRECTORY / f"{name}.json").read_text(encoding="utf-8"))["spans"]
+    headers = bearer(database, acme, "write") | {"Content-Type": "application/json"}
+    scopes = sorted({span["scope"] for span in spans}, reverse=order == "outer first")
+    bodies = [json.dumps(_otlp([span for span in spans if span["scope"] == scope])) for scope in scopes]
+    # Each request goes to a process of its own, which has seen nothing of the others.
+    apis = [open_api(database) for _ in bodies]
+    start = threading.Barrier(len(bodies))
+
+    def send(number: int) -> None:
+        if order == "at once":
+            start.wait()
+        answer = apis[number].post("/v1/traces", content=bodies[number], headers=headers)
+        assert (answer.status_code, answer.json()) == (200, {})
+
+    with ThreadPoolExecutor(len(bodies) if order == "at once" else 1) as threads:
+        for _ in range(2):
+            list(threads.map(send, range(len(bodies))))
+
+    calls = logged(database)
+    assert len(calls) == 8
+    assert sum(call["total_tokens"] for call in calls) == 6 * 1500 + 8
+    assert [call["outcome"] for call in calls].count("error") == 1
+    with database.transaction() as connection:
+        assert not wrong_sums(connection)
 
 
 def _otlp(spans: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -452,7 +452,7 @@ def test_a_full_disk_ships_while_the_database_is_up_and_is_used_again_when_it_ha
 ) -> None:
     beginning = small_disk.mounting() or ()
     with Application(acme, proxy.url, tmp_path / "disk", beginning=beginning) as application:
-        application.ask("mount_disk", 2)
+        application.ask("mount_disk", 4)
         application.ask("log_all", 0, 300)
         application.ask("fill_disk")
         application.ask("log_all", 300, 600)
