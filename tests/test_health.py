@@ -144,6 +144,39 @@ def test_unpriced_calls_name_their_models(database: Database, acme: UUID) -> Non
     assert check.finding.startswith("3 calls, 75.0% of all: openai new-1, openai (no model).")
 
 
+def test_estimated_costs_say_why(database: Database, acme: UUID) -> None:
+    estimated = {"cost_basis": "estimated"}
+    factories.insert_usage(database, factories.usage_log(acme), factories.usage_log(acme, **estimated))
+    by_tokens = of_client(database, acme)["Calls with an estimated cost"]
+    assert (by_tokens.state, by_tokens.remedy) == ("ok", "")
+    assert by_tokens.finding == "1 call, 50.0% of all: openai gpt-4. Their tokens are estimates"
+
+    why = {"price": {"estimated": "web searches have no price here and are not counted"}}
+    factories.insert_usage(database, factories.usage_log(acme, model="grok-4", metadata=why, **estimated))
+    by_price = of_client(database, acme)["Calls with an estimated cost"]
+    assert by_price.state == "warn"
+    assert by_price.finding == (
+        "2 calls, 66.7% of all: openai gpt-4, openai grok-4. Of the newest: web searches have no price here "
+        "and are not counted (1 call)"
+    )
+    assert "prices set" in by_price.remedy
+
+
+def test_what_providers_state_is_compared(database: Database, acme: UUID) -> None:
+    name = "Costs that providers state"
+    factories.insert_usage(database, factories.usage_log(acme))
+    assert of_client(database, acme)[name].finding.startswith("no provider or gateway says")
+    factories.insert_usage(database, factories.usage_log(acme, stated_cost_usd=Decimal("0.0093")))
+    assert of_client(database, acme)[name].finding == "they agree with those booked, in 1 call"
+
+    factories.insert_usage(database, factories.usage_log(acme, model="sonar", stated_cost_usd=Decimal("0.5")))
+    differing = of_client(database, acme)[name]
+    assert (differing.state, differing.finding) == (
+        "warn",
+        "openai sonar: $0.50 by the provider, $0.0093 booked",
+    )
+
+
 def test_calls_that_tell_no_usage(database: Database, acme: UUID) -> None:
     none = {"prompt_tokens": 0, "completion_tokens": 0}
     factories.insert_usage(

@@ -11,6 +11,7 @@ from analytics.days import Days
 from analytics.formatting import NO_BREAK_SPACE, NO_MODEL, counted, day, share, usd
 from analytics.health.checks import Check, ago, span
 from analytics.health.facts import NEWEST_CALLS, OTHER_TAGS, fields_not_understood, other_tags
+from analytics.health.prices import price_checks
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.pricing.editing import PriceBook, load_price_book
 from analytics.pricing.switch import list_in_use
@@ -79,11 +80,13 @@ def client_checks(database: Database, client_id: UUID, days: Days, now: datetime
         client_id=client_id,
     )
     first_day, last_day, request_count = ever.records[0]
+    book = load_price_book(database, client_id, days, now=now)
     return [
         _calls(client_id, days, first_day, last_day, request_count),
         *_silences(rhythm, now),
         _unpriced(unpriced, request_count),
-        _beside_public_list(load_price_book(database, client_id, days, now=now), now),
+        *price_checks(database, client_id, days, book.stated, request_count),
+        _beside_public_list(book, now),
         _without_usage(gaps, request_count),
         fields_not_understood(fields),
         other_tags(tags, request_count),
