@@ -72,7 +72,7 @@ def test_import(database: Database, log: Path) -> None:
     assert "1 call stored without a cost" in first.output
     assert f"see {log}.rejects.csv for what was rejected and why\n" in first.output
     assert "created" not in again.output
-    assert "2 rows read: 0 stored, 1 already there, 1 rejected\n" in again.output
+    assert "2 rows read: 0 stored, 1 updated, 0 already there, 1 rejected\n" in again.output
 
 
 def test_import_shifted_to_now(database: Database, log: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from analytics.migrations import open_ready_database
     "columns",
     multiple=True,
     metavar="TARGET=COLUMN",
-    help=f"Which column of the file fills what, again and again: {', '.join(TARGETS)}. In JSON, "
+    help=f"Which column of the file fills what, again and again: {', '.join(TARGETS)}, tag.<key>. In JSON, "
     "usage.prompt_tokens is the prompt_tokens of the object usage.",
 )
 @click.option("--source", help="Of calls for which the file names none, such as openai.")

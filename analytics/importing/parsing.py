@@ -78,10 +78,6 @@ class CallParser:
         given = fields.get
         # Strict, other than with a provider's usage: an odd count is a column that was taken for another.
         counts = {name: checked_count(name, _count(fields[name])) for name in COUNTS if name in fields}
-        if counts.get("total_tokens") and not (
-            counts.get("prompt_tokens") or counts.get("completion_tokens")
-        ):
-            counts = {"total_tokens": counts["total_tokens"]}  # a log that does not divide it
         arguments = {
             "created_at": self._instant(given("created_at")),
             "source": _text("source", given("source")),
