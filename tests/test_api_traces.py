@@ -1,5 +1,6 @@
 """POST /v1/traces: what OpenTelemetry's own exporters send becomes the rows of the in-process exporter."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -281,6 +284,80 @@ def test_calls_that_failed_are_attempts(database: Database, server: str, writer:
     over_http.shutdown()
     [row] = logged(database)
     assert (row["outcome"], row["cost_usd"], row["cost_basis"]) == ("error", 0, "priced")
+
+
+def test_what_was_passed_over_is_told(database: Database, writer: dict[str, str], api: TestClient) -> None:
+    passed = [
+        {"gen_ai.operation.name": "guess"},
+        {"gen_ai.operation.name": "guess"},
+        {"gen_ai.operation.name": "list_models", "gen_ai.request.model": "gpt-4o"},
+        CALL | {"gen_ai.operation.name": "invoke_agent"},  # as it should be: no warning
+        {"db.system": "postgresql"},
+    ]
+    sent = finished(CALL, *passed)
+    answer = api.post(
+        "/v1/traces", content=json.dumps(as_javascript_sends_them(sent, {})), headers=writer | JSON
+    ).json()
+    # OTLP's way to warn: a message, and no span rejected.
+    assert answer == {
+        "partialSuccess": {
+            "errorMessage": "3 spans look like calls of models and were passed over: "
+            "guess (2: it names no model), list_models (1: it tells no usage)"
+        }
+    }
+    assert len(logged(database)) == 1
+    metrics = api.get("/metrics").text
+    for labels in (
+        'operation="guess",reason="it names no model"} 2.0',
+        'operation="invoke_agent",reason="it sums up the calls within it"} 1.0',
+    ):
+        assert f"usage_api_spans_passed_over_total{{{labels}" in metrics
+
+
+def test_operations_of_strangers_do_not_fill_the_metrics(writer: dict[str, str], api: TestClient) -> None:
+    sent = finished(*({"gen_ai.operation.name": f"operation {number}"} for number in range(150)))
+    body = json.dumps(as_javascript_sends_them(sent, {}))
+    message = api.post("/v1/traces", content=body, headers=writer | JSON).json()["partialSuccess"][
+        "errorMessage"
+    ]
+    assert message.startswith("150 spans look like calls of models")
+    assert message.endswith(", and 91 more")
+    lines = [line for line in api.get("/metrics").text.splitlines() if "passed_over_total{" in line]
+    assert len(lines) == 101
+
+
+@pytest.mark.parametrize("signal", ["metrics", "logs"])
+def test_metrics_and_logs_are_taken_and_not_read(
+    writer: dict[str, str], api: TestClient, signal: str
+) -> None:
+    told = f"{signal} are not read: calls of models come from spans, which POST /v1/traces takes"
+    answer = api.post(f"/v1/{signal}", content="{}", headers=writer | JSON)
+    assert (answer.status_code, answer.json()) == (200, {"partialSuccess": {"errorMessage": told}})
+
+    zipped = gzip.compress(b"\x0a\x00")
+    answer = api.post(
+        f"/v1/{signal}", content=zipped, headers=writer | PROTOBUF | {"Content-Encoding": "gzip"}
+    )
+    kind = ExportMetricsServiceResponse if signal == "metrics" else ExportLogsServiceResponse
+    assert (answer.status_code, answer.headers["content-type"]) == (200, spans.PROTOBUF)
+    partial = kind.FromString(answer.content).partial_success  # type: ignore[attr-defined]
+    assert partial.error_message == told
+
+    assert api.post(f"/v1/{signal}", content="{}", headers=JSON).status_code == 401
+    assert api.post(f"/v1/{signal}", content="x", headers=writer).status_code == 415
+
+
+def test_a_provider_is_one_source_through_all_doors(
+    database: Database, writer: dict[str, str], api: TestClient
+) -> None:
+    usage = {"prompt_tokens": 150, "completion_tokens": 80}
+    names = ["azure.ai.openai", "Azure-OpenAI", " azure_openai ", "az.ai.openai", "azure"]
+    records = [{"source": name, "model": "gpt-4o", "usage": usage} for name in names]
+    assert api.post("/api/usage", json=records, headers=writer).status_code == 200
+    sent = finished(*(CALL | {"gen_ai.system": name} for name in names))
+    body = json.dumps(as_javascript_sends_them(sent, {}))
+    assert api.post("/v1/traces", content=body, headers=writer | JSON).json() == {}
+    assert {row["source"] for row in logged(database)} == {"azure"}
 
 
 @pytest.mark.parametrize("content", [b"\xff\xff", b"no protobuf", b"\x0a\xff\xff\xff\xff\x0f"])

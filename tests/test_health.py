@@ -20,6 +20,8 @@ from analytics.health.installation import INDEXES, TABLES
 from analytics.migrations import apply_migrations, as_one_text, sql_files
 from analytics.pricing.editing import add_price, checked_price
 from analytics.pricing.switch import use_list
+from analytics.tracking import passed_over
+from analytics.tracking.spans import PassedOver
 from analytics.tracking.spool import Spool
 from tests import factories
 from tests.connections import dsn
@@ -569,3 +571,22 @@ def test_the_worst_decides() -> None:
     assert health.worst([ok, warn, fail]) == "fail"
     assert health.worst([warn, unknown, ok]) == "warn"
     assert health.worst([unknown, ok]) == "ok"
+
+
+def test_spans_of_which_no_call_came(database: Database, acme: UUID) -> None:
+    name = "Spans that are no calls"
+    assert name not in of_client(database, acme)
+    for span, number in (
+        (PassedOver("invoke_agent", "it sums up the calls within it", is_expected=True), 3),
+        (PassedOver("guess", "it names no model"), 2),
+    ):
+        for _ in range(number):
+            passed_over.count(str(acme), span)
+        check = of_client(database, acme)[name]
+
+    assert (check.state, check.finding) == (
+        "warn",
+        "2 spans since this server began look like calls of models and were passed over: "
+        "2 of guess (it names no model)",
+    )
+    assert name not in of_client(database, factories.client(database, "Globex"))

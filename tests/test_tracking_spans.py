@@ -638,6 +638,7 @@ def test_a_time_that_cannot_be_is_left_out() -> None:
             PassedOver("list_models", NO_USAGE),
         ),
         ({"llm.prompts": "[]"}, "ask", PassedOver("ask", NO_MODEL)),
+        ({"llm.prompts": "[]"}, "ask 5511999999999", PassedOver("ask ***9999", NO_MODEL)),
         ({"db.system": "postgresql"}, "select", None),
     ],
 )

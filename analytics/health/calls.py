@@ -10,12 +10,19 @@ from analytics.database import Database, Query, Rows
 from analytics.days import Days
 from analytics.formatting import NO_BREAK_SPACE, NO_MODEL, counted, day, share, usd
 from analytics.health.checks import Check, ago, span
-from analytics.health.facts import NEWEST_CALLS, OTHER_TAGS, fields_not_understood, other_tags
+from analytics.health.facts import (
+    NEWEST_CALLS,
+    OTHER_TAGS,
+    fields_not_understood,
+    other_tags,
+    spans_passed_over,
+)
 from analytics.health.prices import price_checks
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.pricing.editing import PriceBook, load_price_book
 from analytics.pricing.switch import list_in_use
 from analytics.queries import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS, Period, overview_queries
+from analytics.tracking import passed_over
 
 RHYTHM_DAYS = 28
 FEWEST_CALLS_FOR_A_RHYTHM = 10
@@ -90,6 +97,7 @@ def client_checks(database: Database, client_id: UUID, days: Days, now: datetime
         _without_usage(gaps, request_count),
         fields_not_understood(fields),
         other_tags(tags, request_count),
+        *spans_passed_over(passed_over.counted(str(client_id))),
         _speed(database, client_id, now),
     ]
 

@@ -1,13 +1,17 @@
-"""Checks of what calls tell beside their tokens: fields that were not understood, and tags."""
+"""Checks of what calls tell beside their tokens, and of spans that told of none."""
+
+from collections.abc import Iterator, Mapping
 
 from analytics.database import Rows
 from analytics.formatting import counted, share
 from analytics.health.checks import Check
 from analytics.queries import FIELDS_NOT_UNDERSTOOD
+from analytics.tracking.spans import PassedOver
 
 NEWEST_CALLS = 10_000
 """So many calls with fields that were not understood are counted."""
 FIELDS_NAMED = 5
+OPERATIONS_NAMED = 5
 
 OTHER_TAGS = """
     select coalesce(sum(request_count), 0)::bigint
@@ -70,4 +74,32 @@ def days_to_sum(rows: Rows) -> Check:
         finding=f"{counted(day_count, 'day')} of {counted(client_count, 'client')} wait: what their calls "
         "tell of cached tokens, audio and operations is not in the sums yet. Tokens, costs and calls are",
         remedy='run "python -m analytics migrate"',
+    )
+
+
+def spans_passed_over(counts: Mapping[PassedOver, int]) -> Iterator[Check]:
+    """Spans of which no call came, as this server has counted them; none where it has had none."""
+    if not counts:
+        return
+    name = "Spans that are no calls"
+    surprising = {span: number for span, number in counts.items() if not span.is_expected}
+    named = [
+        f"{number:,} of {span.operation} ({span.reason})"
+        for span, number in list((surprising or counts).items())[:OPERATIONS_NAMED]
+    ]
+    if not surprising:
+        yield Check(
+            name=name,
+            state="ok",
+            finding=f"{counted(sum(counts.values()), 'span')} since this server began, as it should be: "
+            f"{', '.join(named)}",
+        )
+        return
+    yield Check(
+        name=name,
+        state="warn",
+        finding=f"{counted(sum(surprising.values()), 'span')} since this server began look like calls of "
+        f"models and were passed over: {', '.join(named)}{', ...' if len(surprising) > len(named) else ''}",
+        remedy="if they are calls, have their instrumentor write the model and the usage "
+        "(gen_ai.response.model, gen_ai.usage.input_tokens), or log them with log_usage()",
     )

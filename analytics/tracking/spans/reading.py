@@ -1,5 +1,8 @@
 """A finished span as the arguments of log_usage(), or why it is no call."""
 
+import base64
+import binascii
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,6 +21,7 @@ from analytics.tracking.spans.usage import usage_in
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_NAME = 100
+_PHONE = re.compile(r"\d{6,11}(?P<end>\d{4})")
 
 _CONVERSATIONS = ("thread_id", "session_id", "conversation_id", "sessionId", "threadId", "conversationId")
 """LangGraph's and others' names, in the metadata of a run."""
@@ -131,7 +135,8 @@ def _passed_over(
     if not looks_like_genai(span.attributes):
         return None
     operation = fields.get("operation") or fields.get("kind") or span.name or "a span without a name"
-    return PassedOver(operation[:_MAX_NAME], reason, is_expected)
+    # A name may hold anything, and whoever sees the client reads it.
+    return PassedOver(_PHONE.sub(r"***\g<end>", operation[:_MAX_NAME]), reason, is_expected)
 
 
 def _asks_nothing(span: FinishedSpan) -> bool:
@@ -178,9 +183,6 @@ def _response_id(span: FinishedSpan, fields: Mapping[str, Any], source: str) -> 
 
 
 def _of_litellm(response_id: str) -> str | None:
-    import base64
-    import binascii
-
     if response_id.startswith("chatcmpl-") and response_id.count("-") == 5:
         return None  # its own, a UUID, for providers that have ids of another kind
     if response_id.startswith("resp_bGl0ZWxsb"):  # "litellm:...;response_id:resp_1"
