@@ -27,7 +27,7 @@ from analytics.ui.prices.listing import states
 from analytics.ui.prices.repricing import forget_repriced, show_repriced
 
 _ANOTHER = "Another model"
-_DISCOUNT = "% off the public price"
+_DISCOUNT = "% off"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,11 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
             "Model, as calls name it", placeholder=f"gpt-4o, my-deploy-*, or {ALL_MODELS} for all"
         )
     kind = left.segmented_control(
-        "Per", [*UNIT_WORDS.values(), _DISCOUNT], default="1M tokens", required=True
+        "Per",
+        [*UNIT_WORDS.values(), _DISCOUNT],
+        default="1M tokens",
+        required=True,
+        help="Minutes are of audio, characters of speech. % off is a discount on the public price.",
     )
     unit: Unit = next((unit for unit, words in UNIT_WORDS.items() if words == kind), "1M tokens")
     begin = right.date_input(
@@ -148,7 +152,7 @@ def _amounts(unit: Unit, *, is_discount: bool) -> dict[str, Any]:
         given["output_usd"] = columns[2].text_input("Output, USD", placeholder="0.60")
     else:
         given["input_usd"] = columns[0].text_input("USD", placeholder="0.006")
-    with st.expander("Other kinds, tiers and long prompts"):
+    with st.expander("Service tier" if is_discount else "Other kinds, tiers and long prompts"):
         columns = st.columns(3, gap="medium")
         fields = [("service_tier", "Service tier", "the ordinary one", given)]
         if not is_discount:
