@@ -137,9 +137,9 @@ def test_what_is_not_the_list_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
     with pytest.raises(InvalidInput, match=r"list\.json"):
-        litellm_list(path)
+        litellm_list(str(path))
     with pytest.raises(InvalidInput, match="cannot be read"):
-        litellm_list(tmp_path / "nothing")
+        litellm_list(str(tmp_path / "nothing"))
 
 
 def test_each_correction_says_where_it_is_from_and_when() -> None:

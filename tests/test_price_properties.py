@@ -36,7 +36,7 @@ MODELS = [
     *(("openai", model) for model in ("gpt-4o", "gpt-4.1", "gpt-image-1.5", "gpt-realtime", "gpt-audio")),
     ("openai", "gpt-4o-transcribe"),
     ("anthropic", "claude-opus-5"),
-    ("google", "gemini-2.5-flash"),
+    ("google", "gemini-3.5-flash"),
     ("groq", "openai/gpt-oss-120b"),
 ]
 TIERS = [None, "batch", "flex", "priority"]
@@ -186,6 +186,8 @@ def public_models() -> list[tuple[str, str]]:
         if (found := public_model(provider.id, model.id.lower())) is not None
         and found.name == model.id
         and "search" not in model.id
+        # A call that searches pays once, which the library leaves to whoever counts.
+        and not found.price(AT, None).sheet.searches_once
         and model.id not in CORRECTED
     ]
 

@@ -120,15 +120,25 @@ def test_the_public_list_is_compared_with_litellms(database: Database, acme: UUI
         factories.usage_log(acme, model="gpt-4o", **now),
         factories.usage_log(acme, model="gpt-4.1", **now),
         factories.usage_log(acme, source="own", model="new-1", **now),
+        factories.usage_log(acme, model="sora-2", **now),
+        factories.usage_log(acme, model="gpt-4o-transcribe", **now),
     )
     path = tmp_path / "litellm.json"
     entry = {"litellm_provider": "openai", "input_cost_per_token": 3e-06, "output_cost_per_token": 1e-05}
-    path.write_text(json.dumps({"gpt-4o": entry, "gpt-5": entry}), encoding="utf-8")
+    transcribes = {"litellm_provider": "openai", "input_cost_per_audio_token": 2.5e-06}
+    path.write_text(
+        json.dumps({"gpt-4o": entry, "gpt-5": entry, "sora-2": entry, "gpt-4o-transcribe": transcribes}),
+        encoding="utf-8",
+    )
 
     said = run(database, "prices", "compare", "--litellm", str(path)).output.splitlines()
-    assert re.fullmatch(r"genai-prices [\d.]+ and LiteLLM's list both know 1 model, of 3 in use", said[0])
-    assert said[1:-1] == ["  openai gpt-4o: input $2.50 here, $3.00 there, per 1M tokens"]
-    assert said[-1].startswith("corrections of the public list that are applied: ")
+    assert re.fullmatch(r"genai-prices [\d.]+ and LiteLLM's list both know 2 models, of 5 in use", said[0])
+    assert said[1:3] == [
+        "  openai gpt-4o: input $2.50 here, $3.00 there, per 1M tokens",
+        "  openai sora-2: only LiteLLM's list has a price",
+    ]
+    assert said[3].startswith("  openai gpt-4o-transcribe: the public list is corrected, as audio costs ")
+    assert len(said) == 4
 
     everything = run(database, "prices", "compare", "--litellm", str(path), "--all").output
     assert "openai gpt-5: input $1.25 here, $3.00 there" in everything

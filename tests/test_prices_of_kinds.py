@@ -172,6 +172,7 @@ AUDIO = [
     # Groq's GROQ ten seconds, 0.111 an hour
     Case("groq", "whisper-large-v3", {"seconds": "3600"}, "0.111"),
     Case("groq", "whisper-large-v3", {"seconds": "5"}, "0.00030833333333333333"),
+    Case("groq", "distil-whisper-large-v3-en", {"seconds": "3600"}, "0.02"),
 ]
 
 SPEECH = [
@@ -238,6 +239,9 @@ TOOLS = [
     Case("x-ai", "grok-4", used(web_search_count=3), "0.0105", "estimated", "web searches have no price"),
     # GOOGLE: 35 per 1,000 prompts that are grounded; code runs at no charge
     Case("google", "gemini-2.5-flash", used(web_search_count=1, code_run_count=4), "0.03655"),
+    Case("google", "gemini-2.5-flash", used(web_search_count=3), "0.03655"),
+    # From Gemini 3 on 14 per 1,000 queries: 1,000 x 1.5 + 500 x 9 + 3 x 0.014
+    Case("google", "gemini-3.5-flash", used(web_search_count=3), "0.048"),
     # Perplexity: a fee of 5 to 12 per 1,000 calls; 1 and 1
     Case("perplexity", "sonar", used(), "0.0135", "estimated", "size of the search"),
 ]

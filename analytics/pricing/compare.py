@@ -12,12 +12,14 @@ from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.request import urlopen
 
 from analytics.errors import InvalidInput
 from analytics.pricing.model_names import names, public_provider
 from analytics.pricing.public_list import public_model
 
 _MAX_BYTES = 50_000_000
+_SECONDS = 30
 _IN_PACKAGE = "litellm/model_prices_and_context_window_backup.json"
 _PER = {"character": 1_000_000, "hour": 1, "web_search": 1_000, "code_run": 1_000}
 
@@ -58,29 +60,51 @@ class Difference(NamedTuple):
     theirs_usd: Decimal
 
 
-def litellm_list(path: Path | None = None) -> dict[str, dict[str, Any]]:
-    """LiteLLM's entries by name, from a file or the installed package.
+def litellm_list(place: str = "") -> dict[str, dict[str, Any]]:
+    """LiteLLM's entries by name, from a file, an address, or by default the installed package.
 
     Raises:
-        InvalidInput: there is no such file or package, or it is no such list.
+        InvalidInput: there is no such file, answer or package, or it is no such list.
     """
-    if path is None:
+    if not place:
         try:
-            path = Path(str(distribution("litellm").locate_file(_IN_PACKAGE)))
+            place = str(distribution("litellm").locate_file(_IN_PACKAGE))
         except PackageNotFoundError:
             raise InvalidInput(
-                "the package litellm is not installed: name its list with --litellm, a download of "
-                "model_prices_and_context_window.json"
+                "the package litellm is not installed: name its list with --litellm, a file or the address "
+                "of model_prices_and_context_window.json"
             ) from None
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InvalidInput(f"{path} is larger than {_MAX_BYTES:,} bytes: it is not LiteLLM's list")
-        entries = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        content = _content(place)
+        if len(content) > _MAX_BYTES:
+            raise InvalidInput(f"{place} is larger than {_MAX_BYTES:,} bytes: it is not LiteLLM's list")
+        entries = json.loads(content, parse_float=Decimal)
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{path} cannot be read as LiteLLM's list: {error}") from None
+        raise InvalidInput(f"{place} cannot be read as LiteLLM's list: {error}") from None
     if not isinstance(entries, dict) or not all(isinstance(each, dict) for each in entries.values()):
-        raise InvalidInput(f"{path} is not LiteLLM's list: it must be an object of models")
+        raise InvalidInput(f"{place} is not LiteLLM's list: it must be an object of models")
     return {name: entry for name, entry in entries.items() if name != "sample_spec"}
+
+
+def _content(place: str) -> bytes:
+    """As many bytes of it as the list may have, and one more."""
+    if place.startswith("https://"):
+        with urlopen(place, timeout=_SECONDS) as answer:
+            content: bytes = answer.read(_MAX_BYTES + 1)
+            return content
+    with Path(place).open("rb") as file:
+        return file.read(_MAX_BYTES + 1)
+
+
+def only_theirs(
+    entries: Mapping[str, Mapping[str, Any]], models: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Those of these (source, model) that only LiteLLM's list has a price for."""
+    return [
+        (source, model)
+        for source, model in models
+        if public_model(source, model) is None and _entry(entries, source, model) is not None
+    ]
 
 
 def differences(
@@ -114,19 +138,20 @@ def _both(
                 yield source, model, entry
         return
     for source, model in models:
-        if public_model(source, model) is None:
-            continue
-        provider = public_provider(source)
-        for name in names(model):
-            found = [
-                entries[key]
-                for key in (f"{source}/{name}", f"{provider}/{name}", name)
-                if key in entries
-                and public_provider(str(entries[key].get("litellm_provider", ""))) == provider
-            ]
-            if found:
-                yield source, model, found[0]
-                break
+        theirs = None if public_model(source, model) is None else _entry(entries, source, model)
+        if theirs is not None:
+            yield source, model, theirs
+
+
+def _entry(entries: Mapping[str, Mapping[str, Any]], source: str, model: str) -> Mapping[str, Any] | None:
+    """LiteLLM's entry of the model, by its own name or that of which it is a snapshot."""
+    provider = public_provider(source)
+    for name in names(model):
+        for key in (f"{source}/{name}", f"{provider}/{name}", name):
+            entry = entries.get(key)
+            if entry and public_provider(str(entry.get("litellm_provider", ""))) == provider:
+                return entry
+    return None
 
 
 def _of_model(source: str, model: str, entry: Mapping[str, Any], at: datetime) -> Iterator[Difference]:

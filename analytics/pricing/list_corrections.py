@@ -124,6 +124,14 @@ CORRECTIONS = (
         for model in ("playai-tts", "playai-tts-arabic")
     ),
     Correction(
+        provider="groq",
+        model="distil-whisper-large-v3-en",
+        prices={"audio_hours": "0.02"},
+        why="the list has no price of it",
+        source="https://groq.com/pricing",
+        checked="2026-11-26",
+    ),
+    Correction(
         provider="openai",
         model="computer-use-preview",
         prices={"input_mtok": "3", "output_mtok": "12"},

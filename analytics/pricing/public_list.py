@@ -30,6 +30,7 @@ from analytics.pricing.publisher_rules import (
     least_seconds,
     makes_audio,
     makes_pictures,
+    searches_once,
     tier_of,
 )
 from analytics.pricing.sheet import Rates, Sheet
@@ -220,6 +221,7 @@ class PublicModel:
             guess=guess,
             second_minimum=least_seconds(self._provider.id),
             always_searches=searches,
+            searches_once=searches_once(self._home, self._asked),
             makes_pictures=makes_pictures(self._asked, rates),
             makes_audio=makes_audio(self._asked, rates),
             is_free=is_free,

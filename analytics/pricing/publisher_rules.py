@@ -119,6 +119,8 @@ _GUESSED_FEES: Mapping[tuple[str, str], str] = {
     ): "each code run is counted as a session, at $0.03; several may share one",
     ("groq", "web_search"): "each web search is counted as a basic one, at $0.005",
 }
+# "$35 / 1,000 grounded prompts", and later "search queries": https://ai.google.dev/gemini-api/docs/pricing
+_PAYS_PER_PROMPT = re.compile(r"gemini-[12](?:\.|-)")
 # Search models of the chat API search in every call: https://developers.openai.com/api/docs/guides/tools-web-search
 _ALWAYS_SEARCHES = re.compile(r"(?:.*/)?gpt-[\w.-]+-search-(?:preview|api).*")
 
@@ -157,6 +159,11 @@ def completed(provider: str, model: str, rates: Rates) -> tuple[Rates, dict[str,
 def always_searches(model: str) -> bool:
     """Whether each call of the model is one web search, whatever it says."""
     return _ALWAYS_SEARCHES.fullmatch(model) is not None
+
+
+def searches_once(provider: str, model: str) -> bool:
+    """Whether a search is paid for by the call; from Gemini 3 on each query is, as with all others."""
+    return provider == "google" and _PAYS_PER_PROMPT.search(model) is not None
 
 
 def makes_pictures(model: str, rates: Rates) -> bool:

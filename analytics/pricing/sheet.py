@@ -89,6 +89,7 @@ class Sheet:
         guess: str = "",
         second_minimum: int = 0,
         always_searches: bool = False,
+        searches_once: bool = False,
         makes_pictures: bool = False,
         makes_audio: bool = False,
         is_free: bool = False,
@@ -102,6 +103,7 @@ class Sheet:
             guess: why all of it is a guess.
             second_minimum: the least length of audio that is charged for, in seconds.
             always_searches: whether a call without a count of searches made one.
+            searches_once: whether a call that searches pays once, however often.
             makes_pictures: whether output of an unknown kind may be pictures.
             makes_audio: whether tokens of an unknown kind may be audio.
             is_free: whether all is free of charge, whatever it is.
@@ -113,6 +115,7 @@ class Sheet:
         self.guess = guess
         self.second_minimum = second_minimum
         self.always_searches = always_searches
+        self.searches_once = searches_once
         self.makes_pictures = makes_pictures
         self.makes_audio = makes_audio
         self.is_free = is_free
@@ -165,6 +168,7 @@ class Sheet:
             guess=self.guess,
             second_minimum=self.second_minimum,
             always_searches=self.always_searches,
+            searches_once=self.searches_once,
             makes_pictures=self.makes_pictures,
             makes_audio=self.makes_audio,
             is_free=self.is_free,
@@ -193,6 +197,8 @@ class Sheet:
                 count = 1 if name == "web_search_count" and self.always_searches else 0
             if not count:
                 continue
+            if name == "web_search_count" and self.searches_once:
+                count = 1
             rate = getattr(rates, rate_name)
             if rate is None:
                 guesses.append(f"{words} have no price here and are not counted")
