@@ -310,6 +310,33 @@ def test_what_the_fuller_one_does_not_know_comes_from_the_others(database: Datab
     assert versions(database) == before
 
 
+def test_tags_add_up_an_estimate_gives_way_and_a_stated_cost_decides_where_no_list_does(
+    database: Database, acme: UUID
+) -> None:
+    estimate = usage(90, tags={"team": "a", "user": "1"}, cost_basis="estimated")
+    estimate["metadata"] |= {"tokens_estimated": True}
+    store_all(database, store_lines, [line(acme, 1, **estimate)])
+    unpriced = usage(20, cost_basis="unpriced", cost_usd=Decimal(0), tags={"user": "2", "feature": "search"})
+    unpriced["metadata"] = {"price": {"reason": "no price is known"}}
+    stated = without_usage(facts=NO_FACTS._replace(stated_cost_usd=Decimal("0.25")))
+
+    for told in (unpriced, stated):
+        assert store_all(database, store_lines, [line(acme, 1, **told)]).updated
+
+    tags = "(select tags from tag_sets where id = tag_set_id)"
+    assert rows(database, f"completion_tokens, cost_usd, cost_basis, metadata, {tags}") == [
+        (
+            *(20, Decimal("0.25"), "given", {"price": {"list": "stated", "reason": "no price is known"}}),
+            {"team": "a", "user": "2", "feature": "search"},
+        )
+    ]
+    before = versions(database)
+    for told in (estimate, unpriced, stated):
+        assert not store_all(database, store_lines, [line(acme, 1, **told)]).updated
+    assert versions(database) == before
+    assert right_sums(database)
+
+
 def test_a_corrected_or_given_cost_is_not_lost_by_an_equal_call_that_knows_more(
     database: Database, acme: UUID
 ) -> None:

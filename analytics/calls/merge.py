@@ -30,6 +30,7 @@ _BUT_METADATA = tuple(
     name for name in FACTS.split(", ") if name not in ("id", "client_id", "created_at", "metadata")
 )
 _FILLED = ("model", "phone", *(name for name in Facts._fields if name != "latency_ms"))
+_DECIDED = ("cost_usd", "cost_basis", "metadata")
 
 
 def _first(column: str, condition: str = "") -> str:
@@ -118,7 +119,16 @@ _MERGE: LiteralString = f"""
 
     told as (
         select
-            {FACTS}, tag_set_id, null::jsonb as tags, null::text as conversation_name, 0 as place,
+            {FACTS}, tag_set_id,
+            coalesce(
+                (
+                    select tag_sets.tags
+                    from tag_sets
+                    where tag_sets.client_id = stored.client_id and tag_sets.id = stored.tag_set_id
+                ),
+                case when tag_set_id = 0 then metadata -> 'tags' end
+            ) as tags,
+            null::text as conversation_name, 0 as place,
             exists (
                 select
                 from cost_corrections as correction
@@ -137,7 +147,9 @@ _MERGE: LiteralString = f"""
     weighed as (
         select
             *,
-            case when jsonb_typeof(metadata) = 'object' then metadata else '{{}}' end as known,
+            -- Tags that were too many to keep apart are ours, and no metadata.
+            case when jsonb_typeof(metadata) = 'object' then metadata else '{{}}' end
+            - case when tag_set_id = 0 then 'tags' else '' end as known,
             -- As span_of() has it.
             total_tokens > 0
             or coalesce(greatest(duration_seconds, character_count, image_count), 0) > 0
@@ -156,6 +168,7 @@ _MERGE: LiteralString = f"""
                 partition by client_id, id
                 order by
                     has_usage desc,
+                    coalesce(known -> 'tokens_estimated' = 'true', false),
                     total_tokens desc,
                     coalesce(duration_seconds, 0) desc,
                     coalesce(character_count, 0) desc,
@@ -166,8 +179,7 @@ _MERGE: LiteralString = f"""
                     case cost_basis when 'unpriced' then 0 when 'given' then 1 else 2 end desc,
                     num_nonnulls(service_tier, model) desc,
                     num_nonnulls(
-                        {", ".join(Facts._fields)}, conversation_id, phone,
-                        coalesce(tags::text, tag_set_id::text)
+                        {", ".join(Facts._fields)}, conversation_id, phone, tags
                     ) desc,
                     place
             ) as rank
@@ -204,9 +216,8 @@ _MERGE: LiteralString = f"""
             {_first("conversation_id")},
             (array_agg(conversation_name order by rank) filter (where conversation_id is not null))[1]
                 as conversation_name,
-            (array_agg(tag_set_id order by rank) filter (where num_nonnulls(tag_set_id, tags) > 0))[1]
-                as tag_set_id,
-            (array_agg(tags order by rank) filter (where num_nonnulls(tag_set_id, tags) > 0))[1] as tags,
+            min(tag_set_id) filter (where place = 0) as stored_tag_set_id,
+            (array_agg(tags) filter (where place = 0))[1] as stored_tags,
             (array_agg(metadata order by rank))[1] as metadata,
             coalesce(
                 jsonb_object_agg(
@@ -227,7 +238,15 @@ _MERGE: LiteralString = f"""
         group by client_id, id
     ),
 
-    -- Of a key that several have, that of the fullest.
+    -- Of a key or a tag that several have, that of the fullest.
+    labels as (
+        select
+            compared.client_id, compared.id, jsonb_object_agg(pair.key, pair.value order by rank desc) as tags
+        from compared
+        cross join lateral jsonb_each(compared.tags) as pair (key, value)
+        group by compared.client_id, compared.id
+    ),
+
     keys as (
         select
             compared.client_id, compared.id,
@@ -240,16 +259,44 @@ _MERGE: LiteralString = f"""
 
     merged as materialized (
         select
-            {", ".join(f"filled.{name}" for name in FACTS.split(", ") if name != "metadata")},
+            {", ".join(f"filled.{name}" for name in FACTS.split(", ") if name not in _DECIDED)},
+            case when costs.are_stated then filled.stated_cost_usd else filled.cost_usd end as cost_usd,
+            case when costs.are_stated then 'given' else filled.cost_basis end as cost_basis,
             case
                 when jsonb_typeof(filled.metadata) <> 'object' then filled.metadata
-                when filled.seen_by <> '{{}}'
-                    then coalesce(keys.known, '{{}}') || jsonb_build_object('{SEEN_BY}', filled.seen_by)
-                else coalesce(keys.known, filled.metadata)
+                when ours.known <> '{{}}' then coalesce(keys.known, '{{}}') || ours.known
+                else coalesce(keys.known, case when filled.metadata = '{{}}' then filled.metadata end)
             end as metadata,
-            filled.tag_set_id, filled.tags, filled.conversation_name, filled.is_known, filled.is_replaced
+            case when same.tags then filled.stored_tag_set_id end as tag_set_id,
+            case when not same.tags then labels.tags end as tags,
+            filled.conversation_name, filled.is_known, filled.is_replaced
         from filled
         left join keys on keys.client_id = filled.client_id and keys.id = filled.id
+        left join labels on labels.client_id = filled.client_id and labels.id = filled.id
+        cross join lateral (select labels.tags is not distinct from filled.stored_tags as tags) as same
+        cross join lateral (
+            -- The provider's word is the cost where no list has one.
+            select filled.cost_basis = 'unpriced' and filled.stated_cost_usd is not null as are_stated
+        ) as costs
+        cross join lateral (
+            select
+                case
+                    when filled.seen_by <> '{{}}' then jsonb_build_object('{SEEN_BY}', filled.seen_by)
+                    else '{{}}'
+                end
+                || case
+                    when same.tags and filled.stored_tag_set_id = 0
+                        then jsonb_build_object('tags', filled.stored_tags)
+                    else '{{}}'
+                end
+                || case
+                    when costs.are_stated
+                        then jsonb_build_object(
+                            'price', coalesce(keys.known -> 'price', '{{}}') || '{{"list": "stated"}}'
+                        )
+                    else '{{}}'
+                end as known
+        ) as ours
     ),
 
     changed as materialized (

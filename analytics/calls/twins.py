@@ -16,8 +16,10 @@ from analytics.calls.row import COST_NOTHING, LINE_COLUMNS, NULL, UNASSIGNED_CLI
 
 TOLERANCE = timedelta(milliseconds=5)
 """Clocks and rounding: a span may begin or end this much outside of the one that it is within."""
-REACH = timedelta(minutes=5)
-"""How long after a call a span around it may end, to be looked for among calls that are stored."""
+REACH = timedelta(minutes=1)
+"""How long after a call a span around it may end, to be found."""
+LONGEST = timedelta(hours=1)
+"""How long before its end a span looks for stored calls within it: reading weeks would take too long."""
 SEEN_BY = "seen_by"
 """Key of the metadata: further instrumentors that told of the call, each with its span."""
 _MOST_LOOKED_AT = 200  # calls that one span is compared with, however many there are at once
@@ -145,7 +147,8 @@ def looked_for(spans: Iterable[Span]) -> list[tuple[str, datetime, datetime]]:
     """Client, first and last end of the calls that may be the same as one of these; no time comes twice."""
     windows: list[tuple[str, datetime, datetime]] = []
     for client_id, first, last in sorted(
-        (span.client_id, span.started_at - TOLERANCE, span.ended_at + REACH) for span in spans
+        (span.client_id, max(span.started_at - TOLERANCE, span.ended_at - LONGEST), span.ended_at + REACH)
+        for span in spans
     ):
         if windows and windows[-1][0] == client_id and first <= windows[-1][2]:
             windows[-1] = (client_id, windows[-1][1], max(last, windows[-1][2]))
