@@ -1,6 +1,7 @@
 """What is read from the usage objects of the real packages, and from what looks like them."""
 
 import json
+from collections import namedtuple
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType, SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 import groq.types
 import openai.types
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from groq.types.chat import ChatCompletionChunk as GroqChunk
 from openai.types.audio import Transcription, TranscriptionVerbose
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -191,12 +193,53 @@ def test_dicts(usage: dict[str, Any], expected: Usage) -> None:
     assert read_usage(usage) == UsageReading(expected, {}, None)
 
 
-@pytest.mark.parametrize("make", [MappingProxyType, lambda fields: SimpleNamespace(**fields)])
+class Slotted:
+    """An object without a dict of its own."""
+
+    __slots__ = (*CHAT, *CHAT["prompt_tokens_details"], *CHAT["completion_tokens_details"])  # type: ignore[misc]
+
+    def __init__(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+
+def named_tuple(**fields: Any) -> object:
+    return namedtuple("named_tuple", fields)(**fields)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        MappingProxyType,
+        lambda fields: SimpleNamespace(**fields),
+        lambda fields: Slotted(**fields),
+        lambda fields: named_tuple(**fields),
+    ],
+    ids=["mapping", "attributes", "slots", "named tuple"],
+)
 def test_whatever_holds_the_fields(make: Any) -> None:
     details = make(CHAT["prompt_tokens_details"]), make(CHAT["completion_tokens_details"])
     usage = make(CHAT | {"prompt_tokens_details": details[0], "completion_tokens_details": details[1]})
 
     assert read_usage(usage) == UsageReading(CHAT_READ, {}, None)
+
+
+def test_a_message_of_protobuf() -> None:
+    # xAI's SDK has its usage so: docs.x.ai, xai_sdk.proto, SamplingUsage. What is 0 is not sent.
+    fields = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "total_tokens", "num_sources_used")
+    file = descriptor_pb2.FileDescriptorProto(name="usage.proto", syntax="proto3")
+    described = file.message_type.add(name="SamplingUsage")
+    for number, name in enumerate(fields, start=1):
+        described.field.add(name=name, number=number, type="TYPE_INT32", label="LABEL_OPTIONAL")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName("SamplingUsage"))
+
+    usage = kind(prompt_tokens=32, completion_tokens=9, reasoning_tokens=321, total_tokens=362)
+
+    assert read_usage(usage, "xai") == UsageReading(
+        Usage(32, 330, 362, None, {"reasoning_tokens": 321}), {}, None
+    )
 
 
 def test_parts_are_never_counted_twice() -> None:

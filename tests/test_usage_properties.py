@@ -66,7 +66,7 @@ MODALITY = st.lists(
 OBJECTS = st.builds(
     lambda flat, nested: {**flat, **nested},
     st.dictionaries(st.sampled_from(NAMES), VALUE, max_size=8),
-    st.dictionaries(st.sampled_from(sorted(SECTIONS)), st.one_of(DETAIL, DETAIL, MODALITY), max_size=3),
+    st.dictionaries(st.sampled_from(sorted(SECTIONS)), st.one_of(DETAIL, DETAIL, MODALITY, ODD), max_size=3),
 )
 ALWAYS = settings(max_examples=400, deadline=None, derandomize=True)
 
@@ -138,7 +138,7 @@ def _assert_is_in_a_meter(meter: str, value: Any, reading: UsageReading, name: s
 def _leaves(fields: Mapping[str, Any], section: str = "", outer: str = "") -> Iterator[tuple[str, str, Any]]:
     for name, value in fields.items():
         path, full = section + snake(name), outer + name
-        if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             for item in value:
                 if item.get("tokenCount"):
                     modality = str(item["modality"]).lower()

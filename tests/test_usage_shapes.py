@@ -4,7 +4,15 @@ import pytest
 
 from analytics.calls.usage_objects import read_usage
 from analytics.pricing.price_list import PriceList
-from tests.usage_objects import anthropic_cases, framework_cases, gateway_cases, google_cases, openai_cases
+from tests.usage_objects import (
+    ai_sdk_cases,
+    anthropic_cases,
+    framework_cases,
+    gateway_cases,
+    google_cases,
+    openai_cases,
+    other_cases,
+)
 from tests.usage_objects.case import AT, Case
 
 CASES: tuple[Case, ...] = (
@@ -12,7 +20,9 @@ CASES: tuple[Case, ...] = (
     *anthropic_cases.CASES,
     *google_cases.CASES,
     *framework_cases.CASES,
+    *ai_sdk_cases.CASES,
     *gateway_cases.CASES,
+    *other_cases.CASES,
 )
 
 

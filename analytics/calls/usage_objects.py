@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from analytics.calls.row import MAX_TOKENS, NO_FACTS, Facts
 from analytics.calls.usage.fields import fields_of, is_empty, kept, known_by_name, snake
-from analytics.calls.usage.meters import SECTIONS
+from analytics.calls.usage.meters import PROVIDERS_OWN, SECTIONS
 from analytics.calls.usage.reading import Found
 from analytics.calls.usage.responses import Response, response_in
 from analytics.calls.usage.totals import usage_of
@@ -189,7 +189,11 @@ def _read(usage: object, source: str | None, model: str | None) -> UsageReading:
     if isinstance(model, str) and always_searches(model):
         counts.setdefault("web_search_count", 1)
     read = usage_of(found, source)
-    if read is not None and held is not None and (response.metadata or "raw" in held):
+    if (
+        read is not None
+        and held is not None
+        and (response.metadata or "raw" in held or "nativeUsage" in held)
+    ):
         read = _with_raw(found, read, held, response.metadata)
     if read is None and "image_count" in counts:
         read = Usage()
@@ -220,7 +224,7 @@ def _read_fields(found: Found, held: Mapping[str, Any], metadata: Mapping[str, A
 
 def _with_raw(found: Found, read: Usage, held: Mapping[str, Any], metadata: Mapping[str, Any]) -> Usage:
     """The usage, with parts that only the provider's own has, which Vercel's AI SDK keeps beside its own."""
-    raws = [("raw", fields_of(held.get("raw")))]
+    raws = [(name, fields_of(value)) for name, value in held.items() if snake(str(name)) in PROVIDERS_OWN]
     for provider, passed_on in metadata.items():
         for name in ("usage", "usageMetadata"):
             raws.append(

@@ -26,6 +26,7 @@ PATHS = {
         "prompt_eval_count",  # Ollama
         "input_token_count",  # Bedrock's amazon-bedrock-invocationMetrics
         "input_text_token_count",  # Titan on Bedrock
+        "token_count",  # Vertex's embeddings
         "request_tokens",  # pydantic-ai before 1.0
         "billed_units.input_tokens",  # Cohere
         "input",  # Langfuse
@@ -136,6 +137,7 @@ PATHS = {
         "audio_seconds",  # pydantic-ai
         "duration_seconds",
         "audio_duration_seconds",
+        "audio_duration",
         "prompt_audio_seconds",  # Mistral
         "in.audio_length_seconds",  # LiteLLM
     ),
@@ -149,7 +151,16 @@ COSTS = ("cost", "total_cost", "total_cost_usd", "cost_usd", "cost_in_usd_ticks"
 TIMES = (
     *("prompt_time", "completion_time", "total_time", "queue_time"),  # Groq, in seconds
     *("load_duration", "prompt_eval_duration", "eval_duration", "total_duration"),  # Ollama, in nanoseconds
+    *(
+        "time_to_first_token",
+        "time_to_first_token_ms",
+        "total_latency",
+        "start_time",
+        "end_time",
+    ),  # SambaNova
 )
+SPEEDS = ("_per_sec", "_per_second", "_per_sec_after_first_ten", "_rate")
+"""Ends of names: kept with the times, as no meter."""
 
 # The rest of a whole, or counts of what costs nothing: no meter is needed for them.
 OF_NO_PRICE = frozenset(
@@ -168,7 +179,7 @@ OF_NO_PRICE = frozenset(
         *("in.cache_creation_token_details.ephemeral_30m_input_tokens",),
         # At the price of a cache write: OpenAI's ordinary lifetime.
         *("in.cache_write_tokens_details.ttl_30m_tokens",),
-        *("active_seconds", "dram_cached_tokens", "sram_cached_tokens", "tool_calls"),
+        *("active_seconds", "is_last_response", "dram_cached_tokens", "sram_cached_tokens", "tool_calls"),
         *("in.initial_prompt_tokens", "initial_prompt_token_count", "total_price", "num_generations"),
         # pydantic-ai repeats the provider's fields in its details.
         *(f"details.{side}_tokens" for side in ("input", "output", "cached", "text_prompt")),
@@ -192,6 +203,12 @@ ORDINARY = {
 
 OF_COSTS = ("cost.", "cost_details.")
 """What a stated cost is made of."""
+
+PROVIDERS_OWN = ("raw", "native_usage")
+"""Where Vercel's AI SDK and Spring AI keep what the provider sent."""
+
+REPEATED = frozenset({"request_usage_entries"})
+"""Lists of what is counted already: OpenAI's agents, by request."""
 
 BESIDE_INPUT = frozenset(
     {

@@ -1,6 +1,6 @@
 """Reads any usage object, field by field: each is a meter, or of no price, or told as not understood."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -15,8 +15,11 @@ from analytics.calls.usage.meters import (
     OF_COSTS,
     OF_NO_PRICE,
     ORDINARY,
+    PROVIDERS_OWN,
+    REPEATED,
     RULES,
     SECTIONS,
+    SPEEDS,
     TEXTS_OF_NO_PRICE,
     TIERS,
     TIMES,
@@ -97,7 +100,7 @@ class Found:
             self._meter(*rule, path, name, value)
         elif path in COSTS:
             self._cost(path, name, value)
-        elif path in TIMES:
+        elif path in TIMES or path.endswith(SPEEDS):
             self._time(path, name, value)
         elif path == "is_byok":
             self.is_own_key = value is True
@@ -118,8 +121,8 @@ class Found:
             self._costs(name, inner)
         elif path == "cost_details":
             self.upstream_cost = number_in(inner.get("upstream_inference_cost"))
-        elif path.startswith(OF_COSTS) or path == "raw":
-            pass  # "raw" is read by itself
+        elif path.startswith(OF_COSTS) or path in PROVIDERS_OWN:
+            pass  # the provider's own is read by itself
         elif section is not None:
             self.read(inner, section, f"{name}.", depth + 1)
         elif f"{path}." in CONTAINERS:
@@ -127,9 +130,13 @@ class Found:
         elif any(not is_empty(each) for each in inner.values()) or not (inner or is_empty(value)):
             self.tell(name, "not known")
 
-    def _list(self, path: str, name: str, value: Iterable[Any]) -> None:
+    def _list(self, path: str, name: str, value: Sequence[Any]) -> None:
         items = [fields for item in value if (fields := fields_of(item)) is not None]
-        if path in MODALITIES:
+        if path in REPEATED:
+            pass
+        elif len(items) != len(value):
+            self.tell(name, "not known")
+        elif path in MODALITIES:
             self._modalities(path, name, items)
         elif path == "cache_details":  # Bedrock's cache writes by lifetime: {ttl, inputTokens}
             for item in items:

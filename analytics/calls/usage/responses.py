@@ -37,7 +37,7 @@ _MAY_BE_RESPONSES = frozenset(
             "duration",
             "created",
         ),
-        *("data", "done", "model", "created_at", "response_cost", "id", "call_type"),
+        *("data", "error", "done", "model", "created_at", "response_cost", "id", "call_type"),
         "amazon_bedrock_invocation_metrics",
     }
 )
@@ -119,6 +119,8 @@ def _is_response(fields: Mapping[str, Any], names: frozenset[str]) -> bool:
         return True
     if "custom_id" in names:
         return True  # a line of a batch's output
+    if {"id", "model"} <= names or ("error" in names and fields_of(fields["error"]) is not None):
+        return True
     if "meta" in names and fields_of(fields.get("meta")) is not None:
         return True  # Cohere
     if "text" in names and "duration" in names:
