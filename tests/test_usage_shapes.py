@@ -11,12 +11,14 @@ from tests.usage_objects import (
     gateway_cases,
     google_cases,
     openai_cases,
+    openai_response_cases,
     other_cases,
 )
 from tests.usage_objects.case import AT, Case
 
 CASES: tuple[Case, ...] = (
     *openai_cases.CASES,
+    *openai_response_cases.CASES,
     *anthropic_cases.CASES,
     *google_cases.CASES,
     *framework_cases.CASES,

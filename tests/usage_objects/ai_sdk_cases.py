@@ -1,7 +1,7 @@
 """Vercel's AI SDK 4 to 7: what ai_sdk/record.mjs recorded of it, against the answers of ai_sdk/server.mjs.
 
-Up to 5 it passes on what the provider has, from 6 it counts all that was cached. What a usage leaves out is in
-the result's providerMetadata.
+Up to 5 it passes on what the provider has, from 6 it counts all that was cached. What a usage leaves out is
+in the result's providerMetadata.
 """
 
 import json
