@@ -102,8 +102,8 @@ as $$
     order by gaps.request_count desc, gaps.source
 $$;
 
--- One row per field of usage objects that was not understood, or could not be: what was done about it, and the
--- number of calls that have it, of the newest p_limit such calls of the period.
+-- One row per field of usage objects that was not understood, or could not be: what was done about it, and
+-- the number of calls that have it, of the newest p_limit such calls of the period.
 create or replace function get_fields_not_understood(
     p_client_id uuid, p_first_date date, p_last_date date, p_limit integer default 10000
 )

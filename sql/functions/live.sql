@@ -8,8 +8,8 @@ create or replace function get_calls_since(
 )
     returns table (
         created_at timestamptz, id uuid, conversation_id uuid, phone text, source text, model text,
-        prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric, cost_basis text,
-        outcome text
+        prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric,
+        cost_basis text, outcome text
     )
     language sql stable
     set search_path = public, pg_temp

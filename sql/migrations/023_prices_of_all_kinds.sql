@@ -1,8 +1,8 @@
 -- Prices of one's own for all that public ones are for: other kinds of tokens, characters, pictures, fees of
 -- tools, tiers, long prompts; or a discount on the public price.
 --
--- *_usd are US dollars: of input_usd per unit, of tools per 1,000 calls, of all others per million tokens. Null
--- is not covered; only cached_* costs what the same does that is not cached.
+-- *_usd are US dollars: of input_usd per unit, of tools per 1,000 calls, of all others per million tokens.
+-- Null is not covered; only cached_* costs what the same does that is not cached.
 
 alter table model_prices
     -- The tier that the price is of; null: the ordinary one.
