@@ -19,6 +19,7 @@ from analytics.errors import InvalidInput
 from analytics.pricing.at_list_prices import USAGE, OwnPriced, own_priced
 from analytics.pricing.listed import NAMES, TOKEN_PRICES, ListedPrice, Unit
 from analytics.pricing.price_list import PriceList
+from analytics.pricing.provider_names import source_name
 from analytics.pricing.publisher_rules import ORDINARY_TIERS
 from analytics.pricing.stored import LOAD, Entry, entries_of
 
@@ -259,7 +260,7 @@ def checked_price(
     Raises:
         InvalidInput: a name is missing, an amount is not a number, or they do not go together.
     """
-    source, model = source.strip().lower(), model.strip().lower()
+    source, model = source_name(source), model.strip().lower()
     if not source or not model:
         raise InvalidInput('a price needs a provider and a model, or "*" for all models of the provider')
     more: dict[str, Any] = {

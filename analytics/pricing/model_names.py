@@ -8,71 +8,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Providers by the names that applications and instrumentors log, where the public list has another. Its own
-# matching takes any name that contains "openai", a local imitation included.
-PUBLIC_PROVIDERS = {
-    "amazon-bedrock": "aws",
-    "amazon_bedrock": "aws",
-    "aws.bedrock": "aws",
-    "aws_bedrock": "aws",
-    "az.ai.inference": "azure",
-    "az.ai.openai": "azure",
-    "azure-openai": "azure",
-    "azure.ai.inference": "azure",
-    "azure.ai.openai": "azure",
-    "azure_ai": "azure",
-    "azure_openai": "azure",
-    "bedrock": "aws",
-    "bedrock_converse": "aws",
-    "cohere_chat": "cohere",
-    "fireworks_ai": "fireworks",
-    "gcp.gemini": "google",
-    "gcp.gen_ai": "google",
-    "gcp.vertex_ai": "google",
-    "gemini": "google",
-    "google-vertex": "google",
-    "google_genai": "google",
-    "google_vertexai": "google",
-    "mistral_ai": "mistral",
-    "mistralai": "mistral",
-    "moonshot": "moonshotai",
-    "text-completion-openai": "openai",
-    "together_ai": "together",
-    "vertex": "google",
-    "vertex_ai": "google",
-    "vertex_ai_beta": "google",
-    "vertexai": "google",
-    "voyage": "voyageai",
-    "x_ai": "x-ai",
-    "xai": "x-ai",
-    # As the guide names the source of OpenAI's transcriptions.
-    "whisper": "openai",
-}
+from analytics.pricing.provider_names import known_source, passes_on, source_before_slash
 
-GATEWAYS = frozenset(
-    (
-        *("ai-gateway", "cloudflare-ai-gateway", "gateway", "helicone", "kong", "litellm", "litellm_proxy"),
-        *("portkey", "proxy", "requesty", "vercel", "vercel-ai-gateway"),
-    )
-)
-"""They sell nothing themselves: their models are named `provider/model`."""
-
-# Before a slash: providers, by the names that gateways have for them.
-_PREFIXES = PUBLIC_PROVIDERS.keys() | {
-    *(
-        "anthropic",
-        "aws",
-        "azure",
-        "cerebras",
-        "cohere",
-        "deepseek",
-        "fireworks",
-        "google",
-        "groq",
-        "minimax",
-    ),
-    *("mistral", "moonshotai", "openai", "openrouter", "perplexity", "together", "voyageai", "x-ai", "zai"),
-}
+# The public list's names of sources that it calls something else.
+_PUBLIC = {"bedrock": "aws", "xai": "x-ai", "voyage": "voyageai", "whisper": "openai"}
+# Sources before a slash that have only one name.
+_OTHER_PREFIXES = frozenset({"minimax", "voyageai", "zai"})
 # What stands before a model's name in a call and says how it is reached: LiteLLM's routes, Bedrock's regions
 # and ARNs, paths of Vertex and Fireworks, "models/" of Gemini's API, Azure's kinds of deployments.
 _ROUTES = re.compile(
@@ -115,18 +56,22 @@ class Named(NamedTuple):
 def sellers(source: str, model: str) -> Iterator[Named]:
     """As the call names it, then by the provider before the model: `azure/gpt-4o` of a gateway."""
     yield Named(source, model)
+    known = known_source(source)
+    if known is not None and known != source:
+        # A call of before names were one for all doors.
+        yield Named(known, model)
     if bare := _without_route(model):
-        yield Named(source, bare)
+        yield Named(known or source, bare)
         return
     prefix, _, rest = model.partition("/")
-    if not rest or prefix not in _PREFIXES:
+    seller = source_before_slash(model) or (prefix if prefix in _OTHER_PREFIXES else None)
+    if not rest or seller is None:
         return
-    is_own = public_provider(source) == public_provider(prefix)
+    is_own = public_provider(source) == public_provider(seller)
     # OpenAI's package talks to all gateways, and its instrumentors call each of them "openai".
-    if not is_own and source not in GATEWAYS and source != "openai":
+    if not is_own and not passes_on(source) and source != "openai":
         return
-    guess = "" if is_own or source in GATEWAYS else f"{source} is named as the provider"
-    seller = source if is_own else prefix
+    guess = "" if is_own or passes_on(source) else f"{source} is named as the provider"
     if public_provider(seller) == "azure" and rest.startswith(_DATA_ZONES):
         _, _, rest = rest.partition("/")
         guess = guess or "without what Azure adds for a data zone"
@@ -142,8 +87,9 @@ def _without_route(model: str) -> str:
 
 
 def public_provider(source: str) -> str:
-    """The public list's name for it."""
-    return PUBLIC_PROVIDERS.get(source, source)
+    """The public list's name for it. Its own matching takes any name that contains "openai"."""
+    known = known_source(source) or source
+    return _PUBLIC.get(known, known)
 
 
 def names(model: str) -> Iterator[str]:

@@ -306,8 +306,9 @@ class Sheet:
             write_1h = min(write_1h, write)
         # What must be cached of audio and pictures, as there is not so much text.
         beyond_text = max(cached + write - (prompt - audio - image), 0)
-        cached_audio = min(get("cached_audio_tokens", 0), audio, cached)
-        cached_image = min(get("cached_image_tokens", 0), image, cached - cached_audio)
+        told_cached = get("cached_audio_tokens", 0), get("cached_image_tokens", 0)
+        cached_audio = min(told_cached[0], audio, cached)
+        cached_image = min(told_cached[1], image, cached - cached_audio)
         if cached and (audio or image):
             if (audio and "cached_audio_tokens" not in details) or (
                 image
@@ -316,6 +317,9 @@ class Sheet:
             ):
                 guesses.append("how many of the cached tokens were audio or pictures is not told")
             missing = max(beyond_text - cached_audio - cached_image, 0)
+            told = "cached_audio_tokens" in details and "cached_image_tokens" in details
+            if (told and missing) or (cached_audio, cached_image) != told_cached:
+                guesses.append("the cached tokens do not fit their kinds")
             more_audio = min(missing, audio - cached_audio)
             cached_audio += more_audio
             cached_image += min(missing - more_audio, image - cached_image)
