@@ -12,7 +12,7 @@ from analytics.calls.row import price_of_row
 from analytics.database import Database
 from analytics.days import Days
 from analytics.pricing.at_list_prices import AtListPrices, OwnPriced, at_list_prices
-from analytics.pricing.editing import load_price_book
+from analytics.pricing.book import load_price_book
 from analytics.pricing.price_list import DETAILS, PriceList, Usage
 from analytics.pricing.stored import load_price_list
 from analytics.pricing.switch import use_list

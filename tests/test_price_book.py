@@ -12,16 +12,8 @@ from analytics.corrections.price_changes import preview_price
 from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.errors import InvalidInput
-from analytics.pricing.editing import (
-    PriceBook,
-    Quote,
-    UsedModel,
-    add_price,
-    checked_price,
-    end_price,
-    load_price_book,
-    quote,
-)
+from analytics.pricing.book import PriceBook, Quote, UsedModel, load_price_book, quote
+from analytics.pricing.editing import add_price, checked_price, end_price
 from analytics.pricing.listed import FEES, TOKEN_PRICES, ListedPrice
 from analytics.pricing.price_list import PriceList
 from tests import factories

@@ -13,7 +13,7 @@ from analytics.formatting import counted
 from analytics.migrations import open_ready_database
 from analytics.pricing.compare import Difference, differences, known_to_both, litellm_list, only_theirs
 from analytics.pricing.model_names import public_provider
-from analytics.pricing.public_list import correction_of, list_name
+from analytics.pricing.public_model import correction_of, list_name
 from analytics.pricing.words import exact
 
 _DAYS = 90

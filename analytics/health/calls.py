@@ -19,7 +19,7 @@ from analytics.health.facts import (
 )
 from analytics.health.prices import price_checks
 from analytics.pricing.at_list_prices import at_list_prices
-from analytics.pricing.editing import PriceBook, load_price_book
+from analytics.pricing.book import PriceBook, load_price_book
 from analytics.pricing.switch import list_in_use
 from analytics.queries import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS, Period, overview_queries
 from analytics.tracking import passed_over

@@ -9,7 +9,7 @@ from analytics.days import Days
 from analytics.formatting import NO_MODEL, counted, share, usd
 from analytics.health.checks import Check
 from analytics.health.facts import NEWEST_CALLS
-from analytics.pricing.editing import Stated
+from analytics.pricing.book import Stated
 
 _ESTIMATED = """
     select source, model, sum(estimated_count)::bigint as estimated_count

@@ -1,61 +1,21 @@
 """A price sheet: what each meter of a model costs, and what a call comes to by it. Pure.
 
-Public prices, prices of one's own and discounts all become sheets, so all calls are counted one way. Each
-token is counted once, by the narrowest kind that it is known to be of: a cached audio token is neither a
-cached token of text nor a token of audio that was not cached.
+Public prices, prices of one's own and discounts all become sheets, so all calls are counted one way.
 """
 
 import sys
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import NamedTuple
 
+from analytics.pricing.tokens import UNDIVIDED, Amount, Rates, token_amount
 from analytics.pricing.usage import COST_DECIMALS, Usage
 
-UNDIVIDED = "a total, but no prompt and completion"
+__all__ = ["UNDIVIDED", "Amount", "Rates", "Sheet", "is_plain"]
 
 # Where only these are used, a call is one of plain text.
 _OF_TEXT = frozenset({"cached_tokens", "reasoning_tokens"})
 _ZERO = Decimal(0)
-
-
-class Rates(NamedTuple):
-    """US dollars; None: the model is not sold by that, or the list does not say."""
-
-    input: Decimal | None = None
-    """Per token, as all that say nothing else."""
-    cached_input: Decimal | None = None
-    """None: as input."""
-    output: Decimal | None = None
-    """None: the model answers with none."""
-    cache_write: Decimal | None = None
-    cache_write_1h: Decimal | None = None
-    reasoning: Decimal | None = None
-    """None: as other output."""
-    audio_input: Decimal | None = None
-    cached_audio: Decimal | None = None
-    """None: as audio that is not cached."""
-    audio_output: Decimal | None = None
-    image_input: Decimal | None = None
-    cached_image: Decimal | None = None
-    """None: as pictures that are not cached."""
-    image_output: Decimal | None = None
-    character: Decimal | None = None
-    image: Decimal | None = None
-    """Per picture."""
-    hour: Decimal | None = None
-    """Per hour of audio."""
-    web_search: Decimal | None = None
-    """Per call of the tool, as the two below."""
-    file_search: Decimal | None = None
-    code_run: Decimal | None = None
-    request: Decimal | None = None
-    """Per call, beside its tokens."""
-
-    def times(self, factor: Decimal) -> "Rates":
-        return Rates._make(None if rate is None else rate * factor for rate in self)
-
 
 # In the order of the notes.
 _FEES = (
@@ -63,18 +23,6 @@ _FEES = (
     ("file_search_count", "file_search", "file searches"),
     ("code_run_count", "code_run", "code runs"),
 )
-
-
-class Amount(NamedTuple):
-    """What a call comes to, or why that is not known."""
-
-    usd: Decimal | None
-    guesses: tuple[str, ...] = ()
-    """What makes the amount an estimate."""
-    reason: str = ""
-    """Why there is none."""
-    by_tokens: bool = True
-    """Whether tokens decided, and not a length of audio, characters or pictures."""
 
 
 class Sheet:
@@ -221,7 +169,13 @@ class Sheet:
         by_tokens = Amount(None)
         # A length without tokens is not "no tokens": where only tokens have a price it is unknown, not free.
         if (prompt or completion or total or not self._has_other(usage)) and self.has_tokens:
-            by_tokens = self._token_amount(usage, rates)
+            by_tokens = token_amount(
+                usage,
+                rates,
+                guessed=self.guesses,
+                makes_pictures=self.makes_pictures,
+                makes_audio=self.makes_audio,
+            )
             if by_tokens.usd is not None:
                 if not self.counts_both or seconds is None or rates.hour is None:
                     return by_tokens
@@ -264,144 +218,6 @@ class Sheet:
     def _guesses_of(self, *names: str) -> tuple[str, ...]:
         return tuple(self.guesses[name] for name in names if name in self.guesses)
 
-    def _token_amount(self, usage: Usage, rates: Rates) -> Amount:
-        prompt, completion, total, _, details = usage
-        guesses: list[str] = []
-        if not prompt and not completion and total:
-            # A total without parts has a price only where input and output cost the same.
-            if rates.output is not None and rates.output != rates.input:
-                return Amount(None, reason=UNDIVIDED)
-            prompt = total
-        elif total > prompt + completion:
-            beyond = total - prompt - completion
-            guesses.append(f"{beyond:,} tokens of the total are in neither part: counted as output")
-            completion += beyond
-        input_usd = self._input_amount(prompt, details, rates, guesses)
-        if isinstance(input_usd, str):
-            return Amount(None, reason=input_usd)
-        output_usd = self._output_amount(completion, details, rates, guesses)
-        if isinstance(output_usd, str):
-            return Amount(None, reason=output_usd)
-        return Amount(input_usd + output_usd, tuple(guesses))
-
-    def _input_amount(
-        self, prompt: int, details: Mapping[str, int], rates: Rates, guesses: list[str]
-    ) -> Decimal | str:
-        """US dollars of the prompt, or why there is no price for it."""
-        get = details.get
-        audio, image = get("prompt_audio_tokens", 0), get("prompt_image_tokens", 0)
-        if audio + image > prompt:
-            return _misfit(audio + image, prompt)
-        if not prompt and not get("cached_tokens") and not get("cache_write_tokens"):
-            return _ZERO
-        if rates.input is None:
-            return "has none for input"
-        cached, write = get("cached_tokens", 0), get("cache_write_tokens", 0)
-        write_1h = get("cache_write_1h_tokens", 0)
-        write = max(write, write_1h)
-        if cached + write > prompt:
-            guesses.append(f"{cached + write:,} cached and written tokens are more than the prompt")
-            cached = min(cached, prompt)
-            write = min(write, prompt - cached)
-            write_1h = min(write_1h, write)
-        # What must be cached of audio and pictures, as there is not so much text.
-        beyond_text = max(cached + write - (prompt - audio - image), 0)
-        told_cached = get("cached_audio_tokens", 0), get("cached_image_tokens", 0)
-        cached_audio = min(told_cached[0], audio, cached)
-        cached_image = min(told_cached[1], image, cached - cached_audio)
-        if cached and (audio or image):
-            if (audio and "cached_audio_tokens" not in details) or (
-                image
-                and "cached_image_tokens" not in details
-                and rates.image_input not in (None, rates.input)
-            ):
-                guesses.append("how many of the cached tokens were audio or pictures is not told")
-            missing = max(beyond_text - cached_audio - cached_image, 0)
-            told = "cached_audio_tokens" in details and "cached_image_tokens" in details
-            if (told and missing) or (cached_audio, cached_image) != told_cached:
-                guesses.append("the cached tokens do not fit their kinds")
-            more_audio = min(missing, audio - cached_audio)
-            cached_audio += more_audio
-            cached_image += min(missing - more_audio, image - cached_image)
-        fresh_audio, fresh_image = audio - cached_audio, image - cached_image
-        cached_text = cached - cached_audio - cached_image
-        text = max(prompt - fresh_audio - fresh_image - cached - write, 0)
-
-        used = {"input": text, "cached_input": cached_text}
-        amount = text * rates.input
-        cached_rate = rates.input if rates.cached_input is None else rates.cached_input
-        amount += cached_text * cached_rate
-        if fresh_audio or cached_audio:
-            if rates.audio_input is None:
-                return "has none for audio tokens of the prompt"
-            cached_audio_rate = rates.audio_input if rates.cached_audio is None else rates.cached_audio
-            amount += fresh_audio * rates.audio_input + cached_audio * cached_audio_rate
-            used |= {"audio_input": fresh_audio, "cached_audio": cached_audio}
-        if fresh_image or cached_image:
-            image_rate = rates.image_input
-            if image_rate is None:
-                guesses.append("pictures of the prompt have no price here and cost what text does")
-                image_rate, cached_image_rate = rates.input, cached_rate
-            else:
-                cached_image_rate = image_rate if rates.cached_image is None else rates.cached_image
-            amount += fresh_image * image_rate + cached_image * cached_image_rate
-            used |= {"image_input": fresh_image, "cached_image": cached_image}
-        if write:
-            write_rate = rates.cache_write
-            if write_rate is None:
-                guesses.append("cache writes have no price here and cost what other input does")
-                write_rate = rates.input
-            hour_rate = rates.cache_write_1h
-            if write_1h and hour_rate is None and rates.cache_write is not None:
-                guesses.append("cache writes for an hour have no price here and cost what others do")
-            hour_rate = write_rate if hour_rate is None else hour_rate
-            amount += (write - write_1h) * write_rate + write_1h * hour_rate
-            used |= {"cache_write": write - write_1h, "cache_write_1h": write_1h}
-        guesses += self._guesses_of(*(name for name, count in used.items() if count))
-        return amount
-
-    def _output_amount(
-        self, completion: int, details: Mapping[str, int], rates: Rates, guesses: list[str]
-    ) -> Decimal | str:
-        """US dollars of the completion, or why there is no price for it."""
-        get = details.get
-        audio, image = get("completion_audio_tokens", 0), get("completion_image_tokens", 0)
-        if audio + image > completion:
-            return _misfit(audio + image, completion)
-        if not completion:
-            return _ZERO
-        if self.makes_pictures and "completion_image_tokens" not in details and not audio:
-            if rates.image_output is None:
-                guesses.append("how much of the output was pictures is not told: all is counted as text")
-            else:
-                guesses.append("how much of the output was pictures is not told: all is counted as pictures")
-                image = completion
-        if (
-            self.makes_audio
-            and "completion_audio_tokens" not in details
-            and "prompt_audio_tokens" not in details
-        ):
-            guesses.append("how many tokens were audio is not told: all are counted as text")
-        reasoning = (
-            0 if rates.reasoning is None else min(get("reasoning_tokens", 0), completion - audio - image)
-        )
-        text = completion - audio - image - reasoning
-        amount = _ZERO
-        for count, rate, what in (
-            (text, rates.output, "output"),
-            (audio, rates.audio_output, "audio tokens of the answer"),
-            (image, rates.image_output, "pictures of the answer"),
-            (reasoning, rates.reasoning, "reasoning"),
-        ):
-            if not count:
-                continue
-            if rate is None:
-                return f"has none for {what}"
-            amount += count * rate
-        names = ("output", text), ("audio_output", audio), ("image_output", image), ("reasoning", reasoning)
-        guesses += self._guesses_of(*(name for name, count in names if count))
-        return amount
-
 
 def is_plain(details: Mapping[str, int]) -> bool:
     """Whether a call of these parts is one of text: of others it is known at most that there are none."""
@@ -409,7 +225,3 @@ def is_plain(details: Mapping[str, int]) -> bool:
         return True
     # Most counts are 0, which is the faster thing to ask.
     return not any(count and name not in _OF_TEXT for name, count in details.items())
-
-
-def _misfit(parts: int, whole: int) -> str:
-    return f"does not apply: {parts:,} tokens of audio and pictures are more than the whole, {whole:,}"

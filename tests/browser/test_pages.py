@@ -10,7 +10,7 @@ from analytics import formatting, queries
 from analytics.days import Days
 from analytics.health import sums_check
 from analytics.pricing.at_list_prices import at_list_prices
-from analytics.pricing.editing import load_price_book
+from analytics.pricing.book import load_price_book
 from analytics.queries import Period
 from tests import sql_functions
 from tests.browser.demo import CLIENT, LIVE, LIVE_CALLS, QUIET, THREAD, Demo

@@ -12,7 +12,8 @@ from analytics import charts
 from analytics.corrections import Repricing
 from analytics.corrections.price_changes import preview_price
 from analytics.errors import AnalyticsError
-from analytics.pricing.editing import PriceBook, add_price, checked_price, end_price
+from analytics.pricing.book import PriceBook
+from analytics.pricing.editing import add_price, checked_price, end_price
 from analytics.pricing.listed import ALL_MODELS, FEES, NAMES, TOKEN_PRICES, ListedPrice, Unit
 from analytics.pricing.public_list import listed_snapshots
 from analytics.pricing.stored import Entry

@@ -9,7 +9,7 @@ import streamlit as st
 
 from analytics import charts, formatting
 from analytics.errors import InvalidInput
-from analytics.pricing.editing import PriceBook, Quote, UsedModel, load_price_book
+from analytics.pricing.book import PriceBook, Quote, UsedModel, load_price_book
 from analytics.pricing.stored import Entry
 from analytics.pricing.words import UNIT_WORDS, other_kinds, percent_off
 from analytics.ui.frame import reads

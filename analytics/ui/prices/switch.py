@@ -13,7 +13,7 @@ from analytics.corrections import Repricing
 from analytics.corrections.price_changes import preview_switch
 from analytics.errors import AnalyticsError
 from analytics.pricing.at_list_prices import OwnPriced, at_list_prices
-from analytics.pricing.editing import PriceBook
+from analytics.pricing.book import PriceBook
 from analytics.pricing.price_list import ALL_MODELS, ListedPrice
 from analytics.pricing.public_list import list_name
 from analytics.pricing.switch import ListInUse, ListName, list_in_use, use_list
