@@ -522,7 +522,6 @@ def test_without_a_response_id_the_id_is_the_spans_own() -> None:
     [
         (OPENAI_V2, "", "chatcmpl-1"),
         (OPENINFERENCE, "", "chatcmpl-1"),  # in the answer
-        ({"gen_ai.response.id": "chatcmpl-123", "gen_ai.system": "ollama"}, "", None),
         # LiteLLM's own.
         ({"gen_ai.response.id": "a", "litellm.call_id": "a"}, "litellm", None),
         ({"gen_ai.response.id": "chatcmpl-85f151ae-f170-4519-aa92-82cedb77dbe7"}, "litellm", None),
@@ -540,6 +539,14 @@ def test_response_ids(attributes: dict[str, Any], scope: str, response_id: str |
     found = recorded(counts | attributes, scope=scope)
     assert found["response_id"] == response_id
     assert (found["id"] is None) == (response_id is not None)
+
+
+def test_a_response_id_that_is_drawn_from_a_few_is_no_identity() -> None:
+    found = recorded(OPENAI_V2 | {"gen_ai.response.id": "chatcmpl-123", "gen_ai.system": "ollama"})
+    assert (found["response_id"], found["id"]) == (
+        "chatcmpl-123",
+        UUID("019d00d1-267b-751b-9868-1147ceb9c871"),
+    )
 
 
 def test_times_and_what_an_attempt_tells() -> None:

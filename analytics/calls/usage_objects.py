@@ -273,6 +273,8 @@ def _reason(found: Found, usage: Any, is_response: bool) -> str:
 
 def _checked(usage: Usage) -> UsageReading:
     """Our own usage, with what cannot be left out and told."""
+    if _is_plain(usage):
+        return UsageReading(usage, {}, None)
     found = Found()
     found.read(
         {
@@ -292,6 +294,32 @@ def _checked(usage: Usage) -> UsageReading:
         return UsageReading(Usage(), {}, "the usage can not be read", not_understood=found.told)
     metadata = {"usage": kept(usage)} if found.told else {}
     return UsageReading(read, metadata, None, not_understood=found.told)
+
+
+# Of which the sum is no more than the prompt, and that of the others no more than the completion.
+_OF_PROMPT = frozenset({"cached_tokens", "cache_write_tokens"})
+_OF_COMPLETION = frozenset({"reasoning_tokens"})
+_DETAILS = frozenset(DETAILS)
+
+
+def _is_plain(usage: Usage) -> bool:
+    """Whether it is of the ordinary kind, in which nothing can be wrong. On the path of each span."""
+    prompt, completion, total, seconds, details = usage
+    if seconds is not None or type(prompt) is not int or type(completion) is not int:
+        return False
+    if prompt < 0 or completion < 0 or total != prompt + completion or not 0 < total <= MAX_TOKENS:
+        return False
+    of_prompt = of_completion = 0
+    for name, value in details.items():
+        if type(value) is not int or value < 0:
+            return False
+        if name in _OF_PROMPT:
+            of_prompt += value
+        elif name in _OF_COMPLETION:
+            of_completion += value
+        elif value or name not in _DETAILS:
+            return False
+    return of_prompt <= prompt and of_completion <= completion
 
 
 # Read from objects that cannot list their fields.

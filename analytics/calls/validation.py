@@ -154,16 +154,16 @@ def checked_facts(given: Facts, told: Facts) -> Facts:
     checked = Facts(
         _milliseconds("latency_ms", given.latency_ms),
         _milliseconds("time_to_first_token_ms", given.time_to_first_token_ms),
-        checked_text("operation_id", operation_id),
+        None if operation_id is None else checked_text("operation_id", operation_id),
         None if given.attempt is None else _attempt(given.attempt),
-        checked_text("response_id", given.response_id),
+        None if given.response_id is None else checked_text("response_id", given.response_id),
         None
         if given.stated_cost_usd is None
         else checked_amount("stated_cost_usd", given.stated_cost_usd, MAX_COST_USD),
         checked_text("operation", given.operation),
         outcome,
-        checked_text("service_tier", given.service_tier),
-        checked_text("account", given.account),
+        None if given.service_tier is None else checked_text("service_tier", given.service_tier),
+        None if given.account is None else checked_text("account", given.account),
     )
     if told is NO_FACTS:
         return checked
@@ -172,7 +172,9 @@ def checked_facts(given: Facts, told: Facts) -> Facts:
 
 
 def _milliseconds(argument: str, value: Any) -> int | None:
-    return None if value is None else round(checked_amount(argument, value, MAX_MILLISECONDS))
+    if value is None or (type(value) is int and 0 <= value <= MAX_MILLISECONDS):
+        return value
+    return round(checked_amount(argument, value, MAX_MILLISECONDS))
 
 
 def _attempt(value: Any) -> int:
@@ -191,9 +193,14 @@ def response_call_id(client_id: str | None, source: str, response_id: str) -> UU
 
     None where the id of the response may be that of others, too.
     """
-    if source != "openai" and _DRAWN.fullmatch(response_id):
+    if not names_one_call(source, response_id):
         return None
     return call_uuid(_namespace(client_id), f"response {response_id}")
+
+
+def names_one_call(source: str, response_id: str) -> bool:
+    """Whether the id of a response is that of one call, and not drawn from a few."""
+    return source == "openai" or _DRAWN.fullmatch(response_id) is None
 
 
 def _checked_client(client_id: UUID | str | None) -> str | None:

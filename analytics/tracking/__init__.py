@@ -12,12 +12,12 @@ from typing import Any, Literal, TypedDict, Unpack
 from uuid import UUID
 
 from analytics import config
-from analytics.calls.make import make_call
+from analytics.calls.make import Call, make_call
 from analytics.pricing.price_list import Usage
 from analytics.tracking import process
 from analytics.tracking.context import NO_CONTEXT, UsageContext, current_context, usage_context, within
 from analytics.tracking.process import EXIT_SECONDS
-from analytics.tracking.tracker import TrackerStats
+from analytics.tracking.tracker import Tracker, TrackerStats
 
 __all__ = [
     "TrackerStats",
@@ -248,11 +248,31 @@ def log_usage(
             metadata=metadata,
         )
     except Exception as error:
-        tracker.reject(error)
-        if tracker.settings.strict:
-            raise
+        _refuse(tracker, error)
         return None
-    while not tracker.append(call.line, price_revision=prices.revision, is_unpriced=call.is_unpriced):
+    return _kept(tracker, call, prices.revision)
+
+
+def log_span_call(arguments: Mapping[str, Any]) -> UUID | None:
+    """Logs a call by arguments of log_usage(), whatever usage_context() is around it: that of a span."""
+    tracker = process.current or process.begin()
+    try:
+        prices = tracker.prices
+        call = make_call(prices, **arguments)
+    except Exception as error:
+        _refuse(tracker, error)
+        return None
+    return _kept(tracker, call, prices.revision)
+
+
+def _refuse(tracker: Tracker, error: Exception) -> None:
+    tracker.reject(error)
+    if tracker.settings.strict:
+        raise error
+
+
+def _kept(tracker: Tracker, call: Call, price_revision: str) -> UUID:
+    while not tracker.append(call.line, price_revision=price_revision, is_unpriced=call.is_unpriced):
         # Another thread closed it in the meantime.
         tracker = process.begin()
     return call.id

@@ -10,7 +10,6 @@ opentelemetry-sdk, which plain logging does not.
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
-from contextvars import Context
 from typing import Any
 
 from analytics import tracking
@@ -71,7 +70,7 @@ class UsageSpanExporter(SpanExporter):
                 return True
             # A stream that nobody read to its end ends its span wherever the garbage is collected, within
             # somebody else's usage_context() perhaps: so without any.
-            return Context().run(tracking.log_usage, **call) is not None
+            return tracking.log_span_call(call) is not None
         except Exception:
             # Instrumentation must not break what it looks at.
             log.exception("the call in span %s was not logged", span.name)

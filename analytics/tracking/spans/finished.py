@@ -1,7 +1,7 @@
 """A span that has ended, as any exporter or OTLP has it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 # Whose call a span is. Set by the application, or by UsageSpanProcessor from usage_context().
@@ -22,12 +22,11 @@ FIRST_TOKEN_EVENTS = frozenset(
 """Events of a span that say when its answer began."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinishedSpan:
+class FinishedSpan(NamedTuple):
     """A span that has ended."""
 
     attributes: Mapping[str, Any]
-    resource: Mapping[str, Any] = field(default_factory=dict)
+    resource: Mapping[str, Any] = MappingProxyType({})
     """Attributes of what made the span; the span's own go before them."""
     name: str = ""
     trace_id: str = ""

@@ -1,7 +1,7 @@
 """Which spans are calls: all that have a model and usage of their own, but for those known to be sums."""
 
-from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import NamedTuple
 
 from analytics.calls.operations import OPERATIONS, operation_name
 
@@ -44,36 +44,34 @@ FREE = "it costs nothing"
 STREAM_TOLD_APART = "the log about its stream is the call"
 
 
-def is_sum(told: Mapping[str, Any]) -> bool:
-    for field in ("kind", "operation"):
-        if (name := told.get(field)) is not None and name.lower() in _SUMS:
-            return True
-    return False
+class Kind(NamedTuple):
+    """What an instrumentor says that a span is."""
+
+    is_sum: bool
+    says_call: bool
+    """Whether it says that a model was asked, so that the span is a call without usage, too."""
+    operation: str | None
+    """By its one name; what is said of the kind alone is told by the model."""
+
+
+# The same few kinds of spans come again and again.
+@lru_cache(maxsize=4096)
+def kind_of(kind: str | None, operation: str | None, model: str | None) -> Kind:
+    names = [name.lower() for name in (kind, operation) if name is not None]
+    if any(name in _SUMS for name in names):
+        return Kind(True, False, operation)
+    says_call = kind is not None and kind.lower() in _CALL_KINDS
+    if operation is not None:
+        name = operation_name(operation)
+        return Kind(False, says_call or name in OPERATIONS, name)
+    if kind is None:
+        return Kind(False, False, None)
+    name = operation_name(kind)
+    return Kind(False, says_call, _operation_of_model(model.lower()) if name == "chat" and model else name)
 
 
 def is_part(span_name: str) -> bool:
     return span_name in _PARTS
-
-
-def says_call(told: Mapping[str, Any]) -> bool:
-    """Whether the span says that it is a call, so that it is one without usage, too."""
-    if (kind := told.get("kind")) is not None and kind.lower() in _CALL_KINDS:
-        return True
-    operation = told.get("operation")
-    return operation is not None and operation_name(operation) in OPERATIONS
-
-
-def operation_of(told: Mapping[str, Any], model: str | None) -> str | None:
-    """The operation; what an instrumentor says of the kind alone is told by the model."""
-    if (given := told.get("operation")) is not None:
-        return operation_name(given)
-    kind = told.get("kind")
-    if kind is None:
-        return None
-    operation = operation_name(kind)
-    if operation == "chat" and model is not None:
-        return _operation_of_model(model.lower())
-    return operation
 
 
 def _operation_of_model(model: str) -> str:

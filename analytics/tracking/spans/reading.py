@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from analytics.calls.row import MAX_MILLISECONDS, refused_text
+from analytics.calls.validation import names_one_call
 from analytics.pricing.price_list import Usage
 from analytics.pricing.providers import source_before_slash, source_name, source_of
 from analytics.tracking.spans import kinds
@@ -20,6 +22,7 @@ from analytics.tracking.spans.tags import fitting, is_phone
 from analytics.tracking.spans.usage import usage_in
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _MAX_NAME = 100
 _PHONE = re.compile(r"\d{6,11}(?P<end>\d{4})")
 
@@ -48,34 +51,32 @@ def read_span(span: FinishedSpan) -> dict[str, Any] | PassedOver | None:
         return _passed_over(span, fields, kinds.IS_PART, is_expected=True)
     if not fields:
         return _passed_over(span, fields, kinds.NO_MODEL)
-    if kinds.is_sum(fields):
+    get = fields.get
+    model = get("model")
+    kind = kinds.kind_of(get("kind"), get("operation"), model)
+    if kind.is_sum:
         return _passed_over(span, fields, kinds.IS_SUM, is_expected=True)
-    output = _output(fields)
-    answer = facts_of(output) if output else {}
-    parameters = json_object(fields["parameters"]) if "parameters" in fields and "model" not in fields else {}
-    model = fields.get("model") or text_of(parameters.get("model")) or text_of(output.get("model"))
+    output: Mapping[str, Any] = _output(fields) if "output" in fields else _NOTHING
+    answer = facts_of(output) if output else _NOTHING
     if model is None:
-        return _passed_over(span, fields, kinds.NO_MODEL)
+        model = text_of(json_object(get("parameters")).get("model")) or text_of(output.get("model"))
+        if model is None:
+            return _passed_over(span, fields, kinds.NO_MODEL)
+        kind = kinds.kind_of(get("kind"), get("operation"), model)
     usage = usage_in(told, response_of(output) if output else None)
-    operation = kinds.operation_of(fields, model)
     is_error = (
-        span.is_error
-        or "error_type" in fields
-        or fields.get("level") == "ERROR"
-        or fields.get("status_code", 0) >= 400
+        span.is_error or "error_type" in fields or get("level") == "ERROR" or get("status_code", 0) >= 400
     )
-    if usage is None:
-        if not kinds.says_call(fields):
-            return _passed_over(span, fields, kinds.NO_USAGE)
-        if _asks_nothing(span):
-            return _passed_over(span, fields, kinds.FREE, is_expected=True)
-        if operation == "moderation":
-            return _passed_over(span, fields, kinds.FREE, is_expected=True)
-        if not is_error and fields.get("log_kind") == _OF_STREAMS_BEGIN and "response_id" not in fields:
-            return _passed_over(span, fields, kinds.STREAM_TOLD_APART, is_expected=True)
-    elif _asks_nothing(span):
+    if "parameters" in fields and _asks_nothing(span):
         return _passed_over(span, fields, kinds.FREE, is_expected=True)
-    return _record(span, told, model, operation, usage, answer, is_error)
+    if usage is None:
+        if not kind.says_call:
+            return _passed_over(span, fields, kinds.NO_USAGE)
+        if kind.operation == "moderation":
+            return _passed_over(span, fields, kinds.FREE, is_expected=True)
+        if not is_error and get("log_kind") == _OF_STREAMS_BEGIN and "response_id" not in fields:
+            return _passed_over(span, fields, kinds.STREAM_TOLD_APART, is_expected=True)
+    return _record(span, told, model, kind.operation, usage, answer, is_error)
 
 
 def _record(
@@ -88,41 +89,53 @@ def _record(
     is_error: bool,
 ) -> dict[str, Any]:
     fields = told.by_field
-    run = json_object(fields["metadata"]) if "metadata" in fields else {}
-    source, model = _source_and_model(span, fields, model, run)
-    response_id = _response_id(span, fields, source) or _short(answer.get("response_id"))
-    tags, left_out = fitting(told.tags) if told.tags else (told.tags, 0)
-    phone = fields.get("phone")
-    if (user := tags.get("user")) is not None and is_phone(user):
-        del tags["user"]
-        phone = phone or user
+    get = fields.get
+    run = json_object(fields["metadata"]) if "metadata" in fields else _NOTHING
+    source, model = _source_and_model(
+        get("own_source"),
+        get("provider"),
+        get("told_provider") or (text_of(run.get("ls_provider")) if run else None),
+        get("host"),
+        model,
+        span.scope,
+    )
+    response_id = _response_id(span, fields) if "response_id" in fields else None
+    if response_id is None and answer:
+        response_id = _short(answer.get("response_id"))
     metadata: dict[str, Any] = {}
     if span.trace_id:
         metadata = {"trace_id": span.trace_id, "span_id": span.span_id}
     if span.scope:
         metadata["scope"] = span.scope
-    if left_out:
-        metadata["tags_left_out"] = left_out
+    phone, tags = get("phone"), told.tags
+    if tags:
+        tags, left_out = fitting(tags)
+        if left_out:
+            metadata["tags_left_out"] = left_out
+        if (user := tags.get("user")) is not None and is_phone(user):
+            del tags["user"]
+            phone = phone or user
+    is_known = response_id is not None and names_one_call(source, response_id)
     latency, first_token = _times(span, fields)
     return {
-        "client_id": fields.get("client"),
+        "client_id": get("client"),
         "source": source,
         "model": model,
-        "conversation_id": _conversation(fields, run),
+        "conversation_id": get("own_conversation") or _conversation(fields, run),
         "phone": phone,
         "usage": usage,
         # make_call() makes it of the response id, where there is one.
-        "id": None if response_id is not None else span_call_id(span),
+        "id": None if is_known else span_call_id(span),
         "created_at": _moment(span.ended_ns),
-        "service_tier": fields.get("service_tier") or _short(answer.get("service_tier")),
+        "service_tier": get("service_tier") or _short(answer.get("service_tier")),
         "operation": operation,
         "outcome": _outcome(fields, usage, response_id, answer, is_error),
         "latency_ms": latency,
         "time_to_first_token_ms": first_token,
-        "operation_id": fields.get("operation_id"),
+        "operation_id": get("operation_id"),
         "attempt": _attempt(fields),
         "response_id": response_id,
-        "account": fields.get("account"),
+        "account": get("account"),
         "stated_cost_usd": _stated_cost(fields),
         "tags": tags or None,
         "metadata": metadata or None,
@@ -147,32 +160,31 @@ def _asks_nothing(span: FinishedSpan) -> bool:
 
 def _output(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     # The vectors of an embedding take long to read, and its tokens are told.
-    if "output" not in fields or (fields.get("prompt") and fields.get("kind") == "EMBEDDING"):
-        return {}
+    if fields.get("prompt") and fields.get("kind") == "EMBEDDING":
+        return _NOTHING
     output = json_object(fields["output"])
     inner = output.get("output")  # LangSmith's: {"output": {...}}
     return inner if isinstance(inner, Mapping) and len(output) == 1 else output
 
 
+# The same few models come again and again.
+@lru_cache(maxsize=4096)
 def _source_and_model(
-    span: FinishedSpan, fields: Mapping[str, Any], model: str, run: Mapping[str, Any]
+    own: str | None, provider: str | None, told: str | None, host: str | None, model: str, scope: str
 ) -> tuple[str, str]:
     model = model.removeprefix("models/")  # Gemini's resource names
-    if (own := fields.get("own_source")) is not None:
+    if own is not None:
         return source_name(own, model), model
-    told = fields.get("told_provider") or text_of(run.get("ls_provider"))
-    source = source_of(
-        fields.get("provider"), told=told, model=model, host=fields.get("host"), scope=span.scope
-    )
+    source = source_of(provider, told=told, model=model, host=host, scope=scope)
     if source_before_slash(model) == source and source != "openrouter":
         model = model.partition("/")[2]  # LiteLLM's way to say where to send it
     # Whisper is a source of its own, as in log_whisper_usage().
     return ("whisper" if (source, model) == ("openai", "whisper-1") else source), model
 
 
-def _response_id(span: FinishedSpan, fields: Mapping[str, Any], source: str) -> str | None:
+def _response_id(span: FinishedSpan, fields: Mapping[str, Any]) -> str | None:
     response_id = _short(fields.get("response_id"))
-    if response_id is None or source == "ollama":  # Ollama's are three digits by chance
+    if response_id is None:
         return None
     # Made by the SDK where the provider gave none: nobody else knows it.
     if response_id == fields.get("litellm_call_id") or response_id.startswith(("aitxt-", "aiobj-")):
@@ -199,10 +211,11 @@ def _short(text: object) -> str | None:
 
 
 def _conversation(fields: Mapping[str, Any], run: Mapping[str, Any]) -> str | None:
-    if (own := fields.get("own_conversation")) is not None:
-        return str(own)
     # They are not meant for us: a call is not lost because its conversation cannot be stored.
-    for name in (fields.get("conversation"), *(text_of(run.get(name)) for name in _CONVERSATIONS)):
+    conversation = fields.get("conversation")
+    if conversation is None and not run:
+        return None
+    for name in (conversation, *(text_of(run.get(name)) for name in _CONVERSATIONS)):
         if name is not None and refused_text(name) is None:
             return str(name)
     return None
@@ -283,6 +296,8 @@ def _attempt(fields: Mapping[str, Any]) -> int | None:
 def _stated_cost(fields: Mapping[str, Any]) -> Any:
     if "cost" in fields:
         return fields["cost"]
+    if "cost_details" not in fields and "hidden_params" not in fields:
+        return None
     for field, name in (("cost_details", "total"), ("hidden_params", "response_cost")):
         if field in fields:
             cost = object_in(fields[field]).get(name)

@@ -20,17 +20,20 @@ def usage_in(told: Told, response: Mapping[str, Any] | None) -> Usage | Mapping[
     `response` is the answer itself, where that has usage.
     """
     fields = told.by_field
-    for found in (response, object_in(fields.get("usage_object")), _of_ai_sdk(told)):
-        if found:
-            reading = read_usage(found)
-            if reading.missing is None and (any(reading.usage[:3]) or reading.usage.duration_seconds):
-                return found
+    if response or "usage_object" in fields or told.of_ai_sdk:
+        for found in (response, object_in(fields.get("usage_object")), _of_ai_sdk(told)):
+            if found:
+                reading = read_usage(found)
+                if reading.missing is None and (any(reading.usage[:3]) or reading.usage.duration_seconds):
+                    return found
     prompt, completion, total = fields.get("prompt"), fields.get("completion"), fields.get("total")
     if not prompt and not completion and not total:
         return None  # some say 0 where they do not know
-    details = {name: fields[name] for name in TOKEN_PARTS if name in fields}
-    prompt = _whole(prompt or 0, details, ("cached_tokens", "cache_write_tokens"))
-    completion = _whole(completion or 0, details, ("reasoning_tokens",))
+    prompt, completion = prompt or 0, completion or 0
+    details = {name: fields[name] for name in _PARTS & fields.keys()}
+    if details:
+        prompt = _whole(prompt, details, ("cached_tokens", "cache_write_tokens"))
+        completion = _whole(completion, details, ("reasoning_tokens",))
     usage = Usage(prompt, completion, max(total or 0, prompt + completion), None, details)
     return _with_odd(usage, told.odd) if told.odd else usage
 
@@ -56,6 +59,7 @@ def _of_ai_sdk(told: Told) -> Mapping[str, Any]:
     return usage
 
 
+_PARTS = frozenset(TOKEN_PARTS)
 _DETAILS = {
     "prompt_tokens_details": {
         "cached_tokens": "cached_tokens",
