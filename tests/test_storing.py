@@ -18,6 +18,7 @@ from analytics.calls.row import NO_FACTS, Row, conversation_uuid, line_of
 from analytics.calls.store import Stored, store_lines, store_new_lines
 from analytics.database import Database
 from analytics.errors import DataRefused
+from tests.connections import at_once
 from tests.naive import wrong_sums
 
 Store = Callable[["psycopg.Connection[Any]", list[str]], Stored]
@@ -384,6 +385,10 @@ def tellings(draw: st.DrawFn) -> dict[str, Any]:
         outcome=draw(st.sampled_from([None, "ok"])),
         stated_cost_usd=draw(st.sampled_from([None, Decimal("0.5")])),
     )
+    if not tokens and known.stated_cost_usd is not None:
+        price = {"list": "stated", "reason": "the response has no usage"}
+        values |= {"cost_usd": known.stated_cost_usd, "cost_basis": "given"}
+        values |= {"metadata": {**MISSING, "price": price}}
     return values | {
         "facts": known,
         "model": draw(st.sampled_from([None, "gpt-4"])),
@@ -426,4 +431,42 @@ def test_whatever_is_told_of_a_call_in_any_order_and_batches_makes_the_same_row(
         assert one == other
 
     run()
+    assert right_sums(database)
+
+
+def test_workers_that_tell_of_the_same_calls_at_once_leave_the_fullest(
+    database: Database, acme: UUID
+) -> None:
+    def work(turn: int) -> Any:
+        def run(connection: "psycopg.Connection[Any]") -> tuple[int, int]:
+            stored = updated = 0
+            for step in range(12):
+                batch = [
+                    line(
+                        acme,
+                        number,
+                        **usage((turn * 7 + step * 5 + number) % 40, **named(acme, f"ticket {number}")),
+                    )
+                    for number in range(1, 31)
+                ]
+                with connection.transaction():
+                    result = store_lines(connection, batch[turn:] + batch[:turn])
+                stored += result.stored
+                updated += len(result.updated)
+            return stored, updated
+
+        return run
+
+    results = at_once(*map(work, range(4)), database=database)
+
+    assert sum(stored for stored, _ in results) == 30
+    assert sum(updated for _, updated in results) > 0
+    most = [
+        max((turn * 7 + step * 5 + number) % 40 for turn in range(4) for step in range(12))
+        for number in range(1, 31)
+    ]
+    assert select(database, "select completion_tokens, cost_usd from usage_logs order by id") == [
+        (tokens, tokens) for tokens in most
+    ]
+    assert select(database, "select count(*) from conversations") == [(30,)]
     assert right_sums(database)

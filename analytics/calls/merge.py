@@ -352,6 +352,9 @@ def merge_repeated(connection: "psycopg.Connection[Any]") -> Merged:
 
     The rows of calls that are there are locked, in the order of their ids.
     """
-    found = connection.execute(_MERGE).fetchone()
+    with connection.pipeline():
+        connection.execute("set local jit = off")  # compiling takes longer than running
+        merged = connection.execute(_MERGE)
+    found = merged.fetchone()
     assert found is not None
     return Merged._make(found)
