@@ -226,6 +226,97 @@ def test_a_span_that_names_no_operation_has_none() -> None:
             "gpt-4",
             Usage(150, 80, 230),
         ),
+        # Spring AI, whose counts are texts; its client's own span is a sum.
+        (
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.system": "openai",
+                "gen_ai.request.model": "gpt-4o",
+                "gen_ai.response.model": "gpt-4o-2024-08-06",
+                "gen_ai.usage.input_tokens": "150",
+                "gen_ai.usage.output_tokens": "80",
+                "gen_ai.usage.total_tokens": "230",
+            },
+            "openai",
+            "gpt-4o-2024-08-06",
+            Usage(150, 80, 230),
+        ),
+        # Semantic Kernel.
+        (
+            {
+                "gen_ai.operation.name": "chat.completions",
+                "gen_ai.system": "openai",
+                "gen_ai.request.model": "gpt-4o",
+                "gen_ai.response.prompt_tokens": 150,
+                "gen_ai.response.completion_tokens": 80,
+            },
+            "openai",
+            "gpt-4o",
+            Usage(150, 80, 230),
+        ),
+        # Microsoft.Extensions.AI.
+        (
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.provider.name": "azure.ai.openai",
+                "gen_ai.request.model": "gpt-4o",
+                "gen_ai.usage.input_tokens": 150,
+                "gen_ai.usage.output_tokens": 80,
+                "server.address": "acme.openai.azure.com",
+            },
+            "azure",
+            "gpt-4o",
+            Usage(150, 80, 230),
+        ),
+        # AgentOps, and OpenLLMetry of 2024.
+        (
+            {
+                "agentops.span.kind": "llm",
+                "gen_ai.system": "Anthropic",
+                "gen_ai.request.model": "claude-sonnet-4-5",
+                "gen_ai.usage.prompt_tokens": 150,
+                "gen_ai.usage.completion_tokens": 80,
+                "gen_ai.usage.total_tokens": 230,
+            },
+            "anthropic",
+            "claude-sonnet-4-5",
+            Usage(150, 80, 230),
+        ),
+        (
+            {
+                "llm.request.type": "chat",
+                "llm.vendor": "OpenAI",
+                "llm.request.model": "gpt-4",
+                "llm.usage.prompt_tokens": 150,
+                "llm.usage.completion_tokens": 80,
+                "llm.usage.total_tokens": 230,
+            },
+            "openai",
+            "gpt-4",
+            Usage(150, 80, 230),
+        ),
+        # LiteLLM's proxy before it had usage objects; a total that is more than its parts.
+        (
+            {
+                "gen_ai.operation.name": "acompletion",
+                "gen_ai.system": "groq",
+                "gen_ai.request.model": "groq/llama-3.3-70b-versatile",
+                "gen_ai.usage.prompt_tokens": 150,
+                "gen_ai.usage.completion_tokens": 80,
+                "llm.usage.total_tokens": 250,
+            },
+            "groq",
+            "llama-3.3-70b-versatile",
+            Usage(150, 80, 250),
+        ),
+        # A model that is sold by the search.
+        (
+            {"openinference.span.kind": "RERANKER", "reranker.model_name": "rerank-v3.5"}
+            | {"llm.token_count.prompt": 40, "llm.provider": "cohere"},
+            "cohere",
+            "rerank-v3.5",
+            Usage(40, 0, 40),
+        ),
         (
             {
                 "openinference.span.kind": "DECISION",
@@ -266,6 +357,23 @@ def test_calls_in_each_vocabulary(
         (GENAI_FETCH, None),
         (OPENINFERENCE | {"input.value": "{}", "llm.invocation_parameters": "{}"}, None),
         ({"openinference.span.kind": "LLM", "llm.invocation_parameters": '{"purpose": "batch"}'}, None),
+        *(
+            (OPENAI_V2 | {name: value}, None)
+            for name, value in (
+                ("gen_ai.operation.name", "framework"),  # Spring AI's client
+                ("gen_ai.operation.name", "orchestrate_tools"),  # Microsoft.Extensions.AI
+                ("gen_ai.operation.name", "agent_step"),
+                ("traceloop.span.kind", "workflow"),
+                ("traceloop.span.kind", "task"),
+                ("langfuse.observation.type", "span"),
+                ("langsmith.span.kind", "chain"),
+                ("agentops.span.kind", "session"),
+                ("openinference.span.kind", "TOOL"),
+                ("openinference.span.kind", "RETRIEVER"),
+            )
+        ),
+        (without(OPENAI_V2, "gen_ai.operation") | {"ai.operationId": "ai.generateText"}, None),
+        (without(OPENAI_V2, "gen_ai.operation") | {"ai.operationId": "ai.streamObject"}, None),
         (
             {
                 "openinference.span.kind": "LLM",
@@ -625,6 +733,22 @@ def test_no_value_of_an_attribute_is_an_error(value: object) -> None:
     for attributes in (OPENAI_V2, GENAI_OPENAI, OPENINFERENCE):
         for name in (*attributes, "usage.client_id", "usage.phone", "session.id", "server.address"):
             record(attributes | {name: value}, scope=OPENINFERENCE_SCOPE)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gen_ai.operation.name",
+        "gen_ai.openai.response.service_tier",
+        "openai.project",
+        "user.id",
+        "session.id",
+    ],
+)
+def test_a_text_that_is_too_long_loses_no_call(name: str) -> None:
+    found = recorded(OPENAI_V2 | {name: "x" * 300, "service.name": "y" * 300})
+    assert found["usage"] == Usage(1200, 300, 1500)
+    assert "x" * 300 not in found.values()
 
 
 def test_a_time_that_cannot_be_is_left_out() -> None:

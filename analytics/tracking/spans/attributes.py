@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from analytics.calls.row import MAX_TOKENS
+from analytics.calls.row import MAX_TOKENS, refused_text
 from analytics.calls.validation import number_in
 from analytics.tracking.spans.finished import (
     CLIENT_ATTRIBUTE,
@@ -290,6 +290,16 @@ _LIKE_GENAI = (
 _WATCHED = (TAG_PREFIX, "ai.usage.", "gen_ai.usage.", "llm.token_count.")
 
 
+_AS_TEXT = ("client", "own_conversation", "phone", "own_source", "host")
+"""Those that the application set for us: what cannot be stored is an error. And an address of any length."""
+
+
+def _storable(value: object) -> str | None:
+    """A text that can be stored. It is not meant for us: a call is not lost because of it."""
+    text = text_of(value)
+    return None if text is None or refused_text(text) is not None else text
+
+
 def text_of(value: object) -> str | None:
     """The text of an attribute's value; None where it says nothing."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -331,9 +341,9 @@ def _as_it_is(value: object) -> Any:
 
 _Rule = tuple[str, int, Callable[[object], Any]]
 _RULES: dict[str, _Rule] = {
-    name: (field, rank, _tag if field.startswith("#") else convert)
+    name: (field, rank, _tag if field.startswith("#") else text_of if field in _AS_TEXT else convert)
     for table, convert in (
-        (_TEXTS, text_of),
+        (_TEXTS, _storable),
         (_COUNTS, count_of),
         (_AMOUNTS, _amount),
         (_AS_THEY_ARE, _as_it_is),
