@@ -224,6 +224,21 @@ def test_whatever_holds_the_fields(make: Any) -> None:
     assert read_usage(usage) == UsageReading(CHAT_READ, {}, None)
 
 
+class Broken:
+    """An object that fails when it is asked."""
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        raise ConnectionError
+
+
+def test_an_object_that_fails_loses_no_call() -> None:
+    reading = read_usage(Broken())
+
+    assert reading.not_understood == {"usage": "Broken cannot be read: ConnectionError"}
+    assert reading.missing == "the usage cannot be read: Broken cannot be read: ConnectionError"
+
+
 def test_a_message_of_protobuf() -> None:
     # xAI's SDK has its usage so: docs.x.ai, xai_sdk.proto, SamplingUsage. What is 0 is not sent.
     fields = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "total_tokens", "num_sources_used")

@@ -131,6 +131,8 @@ def _assert_is_in_a_meter(meter: str, value: Any, reading: UsageReading, name: s
         assert meter in read.details, name
         # Of two names of one meter one is left out, and told; or both say the same.
         assert read.details[meter] >= value, name
+    elif meter == "all_tools":
+        assert value <= sum(count for part, count in read.details.items() if part in COUNTS), name
     else:  # what the prompt is the sum of
         assert value <= read.total_tokens, name
 

@@ -58,7 +58,11 @@ def read_usage(usage: object, source: str | None = None, model: str | None = Non
         if type(model) is str and "-search-" in model and always_searches(model):
             quick.usage.details["web_search_count"] = 1  # type: ignore[index]
         return quick
-    return _read(usage, source, model)
+    try:
+        return _read(usage, source, model)
+    except Exception as error:  # an object of somebody else's may raise anything when it is asked
+        told = {"usage": f"{type(usage).__name__} cannot be read: {type(error).__name__}"}
+        return UsageReading(Usage(), {}, f"the usage cannot be read: {told['usage']}", not_understood=told)
 
 
 # The names of the most usual shapes: of the whole object, of its prompt's and of its completion's details.

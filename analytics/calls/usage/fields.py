@@ -36,8 +36,10 @@ def fields_of(source: Any) -> Mapping[str, Any] | None:
     if isinstance(extra, dict) and extra:
         # What a class does not know: Groq's times, where OpenAI's package talks to Groq.
         return {**(fields or {}), **extra}
-    if callable(list_fields := getattr(source, "ListFields", None)):  # protobuf, as xAI's SDK has it
-        return {field.name: value for field, value in list_fields()}
+    if hasattr(type(source), "ListFields"):  # protobuf, as xAI's SDK has it
+        return {field.name: value for field, value in source.ListFields()}
+    if fields is not None and not hasattr(source, "__pydantic_fields__"):
+        return {name: value for name, value in fields.items() if not name.startswith("_")}
     if fields is None:
         slots = [name for kind in type(source).__mro__ for name in getattr(kind, "__slots__", ())]
         fields = {name: getattr(source, name, None) for name in slots}
@@ -112,5 +114,5 @@ def _plain(value: Any, depth: int, left: list[int]) -> Any:
     return {
         str(name)[:MAX_NAME]: _plain(item, depth - 1, left)
         for name, item in fields.items()
-        if item is not None and not str(name).startswith("_")
+        if item is not None
     }

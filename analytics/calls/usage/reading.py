@@ -79,7 +79,7 @@ class Found:
                 if not is_empty(value):
                     self.tell(name, "not known")
                 continue
-            if given.startswith("_") or value is None:
+            if value is None:
                 continue
             self._values += 1
             if self._values > 1_000 or depth > _MAX_DEPTH:

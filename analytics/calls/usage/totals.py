@@ -9,14 +9,17 @@ out of all but the total), and told. A total alone stays alone.
 from analytics.calls.row import MAX_TOKENS
 from analytics.calls.usage.meters import BESIDE_INPUT
 from analytics.calls.usage.reading import Found
-from analytics.pricing.price_list import COUNTS, DETAILS, Usage
+from analytics.pricing.price_list import DETAILS, Usage
 
 _COUNTS_BESIDE = frozenset({"anthropic", "bedrock", "amazon-bedrock", "aws.bedrock"})
 """Sources whose inputTokens have no cached ones in them in Vercel's AI SDK 5: it passes on what it gets."""
 
+_TOOLS = ("web_search_count", "file_search_count", "code_run_count")
+
 _WHOLES = (
     # Each sum of the parts is at most its whole. What goes first is kept, where they do not fit.
     (("cached_tokens", "cache_write_tokens"), "prompt"),
+    (("uncached",), "prompt"),
     (("prompt_audio_tokens", "prompt_image_tokens"), "prompt"),
     (("cache_write_1h_tokens",), "cache_write_tokens"),
     (("cached_audio_tokens", "cached_image_tokens"), "cached_tokens"),
@@ -34,8 +37,7 @@ def usage_of(found: Found, source: str | None = None) -> Usage | None:
     found.added.clear()
     if found.seconds is None and not counts:
         return None
-    of_tools = sum(counts.get(name, 0) for name in COUNTS)
-    if counts.get("all_tools", 0) > of_tools:
+    if counts.get("all_tools", 0) > sum(counts.get(name, 0) for name in _TOOLS):
         found.tell(found.name_of("all_tools"), f"{counts['all_tools']}: more than the kinds that are known")
     _cache_writes(found)
     prompt, completion, base = _with_what_is_beside(found, source)
@@ -78,7 +80,7 @@ def _with_what_is_beside(found: Found, source: str | None) -> tuple[int | None, 
     prompt, completion = counts.get("prompt"), counts.get("completion")
     base = (prompt or 0) + (completion or 0)
     cached, written = counts.get("cached_tokens", 0), counts.get("cache_write_tokens", 0)
-    if prompt is None and "uncached" in counts:
+    if not prompt and counts.get("uncached"):
         prompt = counts["uncached"] + cached + written
     elif paths.get("prompt") != "prompt_tokens":
         for meter in ("cached_tokens", "cache_write_tokens"):
