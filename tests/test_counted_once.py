@@ -121,6 +121,19 @@ OUTER = {"scope": LANGCHAIN, "ms": (0, 100)}
             [{**INNER, "response_id": "r1"}, {**OUTER, "response_id": "r2"}], [30, 30], id="other responses"
         ),
         pytest.param(
+            [{**INNER, "source": "groq", "model": "llama-3.3-70b"}, {**OUTER, "trace": "t2"}],
+            [30, 30],
+            id="two providers are asked the same",
+        ),
+        pytest.param(
+            [
+                {**INNER, "model": "gpt-4-0613"},
+                {**OUTER, "trace": "t2", "source": "openrouter", "model": "openai/gpt-4"},
+            ],
+            [30],
+            id="a gateway has its own name of the model",
+        ),
+        pytest.param(
             [INNER, OUTER, {"scope": GATEWAY, "ms": (20, 80), "trace": "t3"}], [30], id="three views"
         ),
         pytest.param([INNER, {**OUTER, "tokens": None}], [30], id="a wrapper that does not know the tokens"),

@@ -285,7 +285,10 @@ class UsageRecord(BaseModel):
 
 
 class RecordOutcome(BaseModel):
-    status: str = Field(pattern="^(stored|updated|duplicate|rejected)$")
+    status: str = Field(
+        pattern="^(stored|updated|duplicate|rejected)$",
+        description="updated: it was there, and less was known of it; duplicate: nothing new is said",
+    )
     id: str | None = Field(None, description="Of the row, unless it was rejected")
     reason: str | None = Field(None, description="Why it was rejected")
 

@@ -26,10 +26,10 @@ _MOST_LOOKED_AT = 200  # calls that one span is compared with, however many ther
 
 _NOBODY = str(UNASSIGNED_CLIENT)
 _MARK = '"scope":'
-_METADATA, _LATENCY, _RESPONSE_ID, _OUTCOME, _CLIENT, *_OTHER_AMOUNTS = map(
+_METADATA, _LATENCY, _RESPONSE_ID, _OUTCOME, _CLIENT, _SOURCE, _MODEL, *_OTHER_AMOUNTS = map(
     LINE_COLUMNS.index,
     (
-        *("metadata", "latency_ms", "response_id", "outcome", "client_id"),
+        *("metadata", "latency_ms", "response_id", "outcome", "client_id", "source", "model"),
         *("duration_seconds", "character_count", "image_count"),
     ),
 )
@@ -52,6 +52,8 @@ class Span(NamedTuple):
     """Prompt and completion tokens; where there are none seconds, characters and images."""
     has_usage: bool
     has_failed: bool
+    source: str
+    model: str | None
     response_id: str | None
     others: Mapping[str, str]
     """Scope -> name of the further views of the same call."""
@@ -102,6 +104,8 @@ def span_of_line(line: str) -> Span | None:
         (prompt, completion, *(None if amount == NULL else Decimal(amount) for amount in others)),
         int(fields[4]),
         fields[_OUTCOME],
+        fields[_SOURCE],
+        None if fields[_MODEL] == NULL else fields[_MODEL],
         None if fields[_RESPONSE_ID] == NULL else unescaped(fields[_RESPONSE_ID]),
         json.loads(unescaped(metadata)),
     )
@@ -115,6 +119,8 @@ def span_of(
     amounts: Sequence[Any],
     total_tokens: int,
     outcome: str | None,
+    source: str,
+    model: str | None,
     response_id: str | None,
     metadata: object,
 ) -> Span | None:
@@ -138,6 +144,8 @@ def span_of(
         tuple(amounts[:2] if amounts[0] or amounts[1] else amounts),
         has_amounts or (USAGE_MISSING not in metadata and not has_failed),
         has_failed,
+        source,
+        model,
         response_id,
         others if isinstance(others, dict) else {},
     )
@@ -289,8 +297,10 @@ def _is_same(span: Span, call: _Call) -> bool:
     is_within, is_around = _contains(fullest, span), _contains(span, fullest)
     if span.has_usage != fullest.has_usage and is_one_trace and (is_within if span.has_usage else is_around):
         return True  # a wrapper that does not know the tokens
-    is_another_view = span.scope not in call.views and not (
-        call.response_id and span.response_id and call.response_id != span.response_id
+    is_another_view = (
+        span.scope not in call.views
+        and not (call.response_id and span.response_id and call.response_id != span.response_id)
+        and (is_one_trace or _may_name_one_model(span, fullest))
     )
     if not is_another_view or not (is_within or is_around):
         return False
@@ -300,6 +310,14 @@ def _is_same(span: Span, call: _Call) -> bool:
         # The inner one does not know the tokens: of a stream, say. A failure within is an attempt of its own.
         return is_one_trace and not (fullest if span.has_usage else span).has_failed
     return span.has_failed == fullest.has_failed and (span.has_failed or is_one_trace)
+
+
+def _may_name_one_model(one: Span, other: Span) -> bool:
+    """False where two providers were asked the same at once; a gateway may name "openai/gpt-4"."""
+    if one.source == other.source or one.model is None or other.model is None:
+        return True
+    mine, theirs = (model.lower().rpartition("/")[2] for model in (one.model, other.model))
+    return mine in theirs or theirs in mine
 
 
 def _contains(around: Span, within: Span) -> bool:
