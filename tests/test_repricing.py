@@ -190,6 +190,10 @@ def test_a_price_that_was_estimated_for_want_of_the_tiers_own_is_no_longer(
 ) -> None:
     row = log(acme, cost_basis="estimated", metadata={"service_tier": "new"})
     factories.insert_usage(database, row)
+    connection.execute(
+        "insert into model_prices (source, model, service_tier, input_usd, output_usd)"
+        " values ('openai', 'gpt-4', 'new', 30, 60)"
+    )
 
     apply(database, acme)
 
