@@ -257,7 +257,7 @@ def test_transcription_by_duration(database: Database, acme: UUID, openai_client
         ("openai", "whisper-1", 0, 0, 0, cost, "priced", price),
         ("whisper", "whisper-1", 0, 0, 1500, cost, "priced", price | {"tokens_estimated": True}),
     ]
-    assert kept(database, "duration_seconds, operation") == [(30, None), (30, "transcription")]
+    assert kept(database, "duration_seconds, operation") == [(30, "transcription")] * 2
 
 
 def test_transcription_by_tokens(database: Database, acme: UUID, openai_client: openai.OpenAI) -> None:

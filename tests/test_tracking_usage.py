@@ -17,6 +17,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.create_embedding_response import Usage as EmbeddingsUsage
 from openai.types.responses import ResponseUsage
 
+from analytics.calls.row import Facts
 from analytics.calls.usage_objects import UsageReading, read_usage
 from analytics.pricing.price_list import DETAILS, Usage
 from tests import llm_wire
@@ -121,7 +122,9 @@ TIMES = {"prompt_time": 0.002, "completion_time": 0.25, "total_time": 0.252, "qu
     ids=lambda value: None if isinstance(value, Usage) else type(value).__name__,
 )
 def test_usage_objects_of_the_packages(usage: Any, expected: Usage) -> None:
-    as_read = UsageReading(usage=expected, metadata={}, missing=None)
+    # OpenAI's usage of no other call has a type.
+    facts = Facts(operation="transcription" if hasattr(usage, "type") else None)
+    as_read = UsageReading(usage=expected, metadata={}, missing=None, facts=facts)
 
     assert read_usage(usage) == as_read
     assert read_usage(usage.model_dump()) == as_read

@@ -98,6 +98,10 @@ _QUICK_COMPLETION = {
 }
 
 
+_ALSO_CLAUDES = ("google", "azure")
+"""Who sells Anthropic's models as Anthropic counts them."""
+
+
 def _quick_fields(usage: object) -> dict[str, Any] | None:
     """The fields of a pydantic model; what its class does not know is in the extra."""
     try:
@@ -184,6 +188,8 @@ def _read(usage: object, source: str | None, model: str | None) -> UsageReading:
     found = Found()
     found.told.update(response.not_understood)
     model = response.model or model
+    if isinstance(model, str) and "claude" in model and source in _ALSO_CLAUDES:
+        source = "anthropic"
     if held is not None:
         _read_fields(found, held, response.metadata)
         source = next((name for name in ("anthropic", "bedrock") if name in response.metadata), source)
@@ -257,12 +263,13 @@ def _facts(facts: Facts, found: Found) -> Facts:
     cost = found.stated_cost_usd
     if cost is not None and found.is_own_key and found.upstream_cost is not None:
         cost += found.upstream_cost
-    if cost is None and found.service_tier is None:
+    if cost is None and found.service_tier is None and found.operation is None:
         return facts
     # The usage's tier is the one that was billed; the response's may be the one that was asked for.
     return facts._replace(
         service_tier=found.service_tier or facts.service_tier,
         stated_cost_usd=facts.stated_cost_usd if cost is None else cost,
+        operation=facts.operation or found.operation,
     )
 
 

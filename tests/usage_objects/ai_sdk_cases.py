@@ -129,6 +129,13 @@ _GATEWAY = Case(
     facts=Facts(response_id="resp_1", outcome="refused", stated_cost_usd=Decimal("0.001175")),
     usd=usd((150, "2.5"), (80, "10")),
 )
+_ON_VERTEX = Case(
+    name="ai-sdk 5: Claude by Vertex, as Anthropic counts",
+    make=lambda: {"inputTokens": 1500, "outputTokens": 20, "totalTokens": 1520, "cachedInputTokens": 1000},
+    source="google",
+    model="claude-sonnet-4-5",
+    usage=tokens(2500, 20, cached_tokens=1000),
+)
 _STEPS = Case(
     name="ai-sdk 5: all steps of a result are paid for",
     make=lambda: {
@@ -154,4 +161,4 @@ _MISSING = Case(
     told={"completionTokens": "nan cannot be: left out", "totalTokens": "nan cannot be: left out"},
 )
 
-CASES = (*_ai_sdk(), _GATEWAY, _STEPS, _MISSING)
+CASES = (*_ai_sdk(), _GATEWAY, _ON_VERTEX, _STEPS, _MISSING)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from analytics.calls.row import Facts
 from analytics.pricing.price_list import Usage
 from tests.usage_objects.case import Case, Make, tokens, usd
 
@@ -235,6 +236,15 @@ _USAGES = (
 )
 
 CASES = tuple(
-    Case(name=f"openai: {name}", make=make, source="openai", model=model, usage=usage, usd=amount)
+    Case(
+        name=f"openai: {name}",
+        make=make,
+        source="openai",
+        model=model,
+        usage=usage,
+        # The usage of no other call has a type.
+        facts=Facts(operation="transcription" if name.startswith("transcription") else None),
+        usd=amount,
+    )
     for name, make, usage, model, amount in _USAGES
 )

@@ -46,6 +46,7 @@ class Found:
     """By meter: the path, as meters.py has it, that told it."""
     seconds: Decimal | None = None
     service_tier: str | None = None
+    operation: str | None = None
     stated_cost_usd: Decimal | None = None
     upstream_cost: Decimal | None = None
     """OpenRouter: what the provider takes for the call, from whoever has the key."""
@@ -293,6 +294,8 @@ class Found:
                 tier = tier.removeprefix("on_demand_")
             if tier != "traffic_type_unspecified":
                 self.service_tier = tier[:MAX_NAME]
+        elif path == "type" and text in ("tokens", "duration"):
+            self.operation = "transcription"  # OpenAI's usage of no other call has a type
         elif path == "speed" and text.lower() == "fast":
             self.service_tier = "fast"  # has a price of its own, as a tier has
         elif path in ORDINARY:

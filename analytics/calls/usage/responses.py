@@ -249,7 +249,7 @@ def _operation_in(by_name: Mapping[str, Any]) -> str | None:
         return "generate_content"
     if "stop_reason" in by_name and "output" in by_name:  # Bedrock's Converse
         return "chat"
-    if "text" in by_name and ("duration" in by_name or _type_of_usage(by_name) in ("tokens", "duration")):
+    if "text" in by_name and "duration" in by_name:
         return "transcription"
     data = by_name.get("data")
     if isinstance(data, (list, tuple)) and data:
@@ -261,10 +261,6 @@ def _operation_in(by_name: Mapping[str, Any]) -> str | None:
     if not _OLLAMA.isdisjoint(by_name):
         return "chat" if "message" in by_name else "text_completion" if "response" in by_name else None
     return None
-
-
-def _type_of_usage(by_name: Mapping[str, Any]) -> str | None:
-    return text_in((fields_of(by_name.get("usage")) or {}).get("type"))
 
 
 def _short(value: Any) -> str | None:
