@@ -329,10 +329,77 @@ def test_a_span_that_names_no_operation_has_none() -> None:
             "a-decider",
             Usage(40, 2, 42),
         ),
+        # Anthropic's SDK since 2.14, by itself: the lifetime of what was written decides its price.
+        (
+            {
+                "gen_ai.provider.name": "anthropic",
+                "gen_ai.operation.name": "chat",
+                "gen_ai.request.model": "claude-sonnet-4-5",
+                "gen_ai.response.model": "claude-sonnet-4-5-20250929",
+                "gen_ai.usage.input_tokens": 1200,
+                "gen_ai.usage.cache_write.input_tokens": 180,
+                "gen_ai.usage.cache_read.input_tokens": 1000,
+                "anthropic.usage.cache_creation.ephemeral_5m_input_tokens": 100,
+                "anthropic.usage.cache_creation.ephemeral_1h_input_tokens": 80,
+                "gen_ai.usage.output_tokens": 300,
+            },
+            "anthropic",
+            "claude-sonnet-4-5-20250929",
+            Usage(
+                *(1200, 300, 1500, None),
+                {"cached_tokens": 1000, "cache_write_tokens": 180, "cache_write_1h_tokens": 80},
+            ),
+        ),
+        # Strands Agents, which tells cached tokens by its old names, too.
+        (
+            {
+                "gen_ai.system": "strands-agents",
+                "gen_ai.operation.name": "chat",
+                "gen_ai.request.model": "us.anthropic.claude-sonnet-4-20250514-v1:0",
+                "gen_ai.usage.prompt_tokens": 170,
+                "gen_ai.usage.input_tokens": 170,
+                "gen_ai.usage.output_tokens": 25,
+                "gen_ai.usage.total_tokens": 195,
+                "gen_ai.usage.cache_read_input_tokens": 60,
+                "gen_ai.usage.cache_read.input_tokens": 60,
+                "gen_ai.usage.cache_write_input_tokens": 10,
+                "gen_ai.usage.cache_creation.input_tokens": 10,
+            },
+            "bedrock",
+            "us.anthropic.claude-sonnet-4-20250514-v1:0",
+            Usage(170, 25, 195, None, {"cached_tokens": 60, "cache_write_tokens": 10}),
+        ),
+        # Mastra
+        (
+            OPENAI_V2_LATEST | {"gen_ai.usage.cached_input_tokens": 1000},
+            "openai",
+            "gpt-4o-2024-08-06",
+            Usage(1200, 300, 1500, None, {"cached_tokens": 1000}),
+        ),
+        # Claude Code's own: cached tokens are beside its input.
+        (
+            {
+                "span.type": "llm_request",
+                "model": "claude-opus-4-6",
+                "gen_ai.system": "anthropic",
+                "input_tokens": 2,
+                "output_tokens": 1200,
+                "cache_read_tokens": 84562,
+                "cache_creation_tokens": 7096,
+            },
+            "anthropic",
+            "claude-opus-4-6",
+            {
+                "input_tokens": 2,
+                "output_tokens": 1200,
+                "cache_read_input_tokens": 84562,
+                "cache_creation_input_tokens": 7096,
+            },
+        ),
     ],
 )
 def test_calls_in_each_vocabulary(
-    attributes: dict[str, Any], source: str, model: str, usage: Usage | None
+    attributes: dict[str, Any], source: str, model: str, usage: Usage | dict[str, int] | None
 ) -> None:
     found = recorded(attributes)
 
@@ -572,6 +639,17 @@ def test_parts_are_counted_once(attributes: dict[str, Any], usage: Usage) -> Non
         ({"gen_ai.system": "openai", "usage.source": " Azure.AI.OpenAI "}, "", "azure"),
         ({"gen_ai.system": "openai", "usage.source": "our proxy"}, "", "our proxy"),
         ({"gen_ai.system": "openai-proxy"}, "", "openai-proxy"),
+        # A framework's name says nothing of who is paid.
+        ({"gen_ai.system": "strands-agents"}, "", "openai"),
+        ({"gen_ai.provider.name": "microsoft.agent_framework"}, "", "openai"),
+        *(
+            ({"gen_ai.system": "strands-agents", "gen_ai.response.model": model}, "", "bedrock")
+            for model in (
+                "us.anthropic.claude-sonnet-4-20250514-v1:0",
+                "amazon.nova-lite-v1:0",
+                "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123",
+            )
+        ),
     ],
 )
 def test_sources(attributes: dict[str, Any], scope: str, source: str) -> None:
@@ -749,6 +827,30 @@ def test_a_text_that_is_too_long_loses_no_call(name: str) -> None:
     found = recorded(OPENAI_V2 | {name: "x" * 300, "service.name": "y" * 300})
     assert found["usage"] == Usage(1200, 300, 1500)
     assert "x" * 300 not in found.values()
+
+
+@pytest.mark.parametrize("cost", [-1, 0, 1e300, float("nan"), "much"])
+def test_a_cost_that_cannot_be_loses_no_call(cost: object) -> None:
+    found = recorded(OPENAI_V2 | {"gen_ai.usage.cost": cost})
+
+    assert (found["usage"], found["stated_cost_usd"]) == (Usage(1200, 300, 1500), None)
+
+
+@pytest.mark.parametrize(
+    ("told", "first_token_ms"),
+    [
+        ({"gen_ai.server.time_to_first_token": 0.25}, 250),
+        ({"gen_ai.server.time_to_first_token": 250}, 250),  # Strands tells milliseconds
+        ({"ttft_ms": 250}, 250),
+        ({"gen_ai.server.time_to_first_token": 2000}, None),
+        ({"ttft_ms": 2000}, None),
+        ({"ttft_ms": -1}, None),
+    ],
+)
+def test_an_answer_begins_before_its_end(told: dict[str, Any], first_token_ms: int | None) -> None:
+    found = recorded(OPENAI_V2 | told, started_ns=ENDED_NS - 10**9)
+
+    assert (found["latency_ms"], found["time_to_first_token_ms"]) == (1000, first_token_ms)
 
 
 def test_a_time_that_cannot_be_is_left_out() -> None:

@@ -58,6 +58,9 @@ _PASS_ON = frozenset(
             "ai",
         ),
         *("portkey", "helicone", "cloudflare-ai-gateway", "kong", "none", "null"),
+        *("strands-agents", "strands", "microsoft-agent-framework", "smolagents", "agno", "mastra", "ag2"),
+        *("openai-agents", "google-adk", "camel", "beeai", "livekit", "pipecat", "instructor", "langflow"),
+        *("truefoundry", "bifrost", "envoy", "generic", "other", "proxy"),
     }
 )
 

@@ -37,6 +37,11 @@ _HOSTS = {
     "services.ai.azure.com": "azure",
 }
 _BEDROCK_HOST = re.compile(r"bedrock(?:-runtime|-mantle)?\..*amazonaws\.com(?:\.cn)?")
+# Bedrock's names have their maker before a dot, and the region of the profile before that.
+_BEDROCK_MODEL = re.compile(
+    r"arn:aws[\w-]*:bedrock:.+|(?:(?:us|eu|apac|au|jp|ca|global|us-gov)\.)?"
+    r"(?:ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|stability|writer)\.[a-z].*"
+)
 # They sell their own models only; the others sell those of others, too.
 _MAKERS = ("openai", "anthropic", "mistral", "cohere", "deepseek", "xai", "perplexity", "moonshotai")
 _LISTED = (*_MAKERS, "google", "groq", "cerebras", "fireworks", "together", "azure", "bedrock")
@@ -69,6 +74,7 @@ def source_of(
         or (_source_at(host) if host else None)
         # Long conversations push out the attributes that were set first, of which the provider is one.
         or known_source(scope.rpartition(".")[2].rpartition("instrumentation-")[2])
+        or ("bedrock" if model and _BEDROCK_MODEL.fullmatch(model) else None)
         or (source_with_model(model) if model else None)
         or "unknown"
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from analytics.calls.row import MAX_TOKENS, refused_text
+from analytics.calls.row import MAX_COST_USD, MAX_TOKENS, refused_text
 from analytics.calls.validation import number_in
 from analytics.tracking.spans.finished import (
     CLIENT_ATTRIBUTE,
@@ -73,6 +73,7 @@ _TEXTS = {
         "llm.request.model_name",
         "llm.request.model",
         "ai.model.id",
+        "model",  # Claude Code
     ),
     "response_id": (
         "gen_ai.response.id",
@@ -95,6 +96,8 @@ _TEXTS = {
         "gen_ai.openai.organization",
         "llm.openai.organization",
         "gen_ai.openai.response.organization",
+        "anthropic.workspace.id",
+        "anthropic.organization.id",
     ),
     "conversation": (
         "gen_ai.conversation.id",
@@ -188,6 +191,7 @@ _COUNTS = {
         "gen_ai.usage.details.cache_read_tokens",
         "gen_ai.usage.details.cache_read_input_tokens",
         "gen_ai.usage.cached_tokens",
+        "gen_ai.usage.cached_input_tokens",  # Mastra
     ),
     "cache_write_tokens": (
         "gen_ai.usage.cache_write.input_tokens",
@@ -197,8 +201,17 @@ _COUNTS = {
         "llm.usage.cache_creation_input_tokens",
         "gen_ai.usage.details.cache_write_tokens",
         "gen_ai.usage.details.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write_input_tokens",  # Strands
     ),
-    "cache_write_1h_tokens": ("gen_ai.usage.details.ephemeral_1h_input_tokens",),
+    # Claude Code's, as Anthropic counts them: cached ones beside the input.
+    "bare_input": ("input_tokens",),
+    "bare_output": ("output_tokens",),
+    "bare_cache_read": ("cache_read_tokens",),
+    "bare_cache_write": ("cache_creation_tokens",),
+    "cache_write_1h_tokens": (
+        "gen_ai.usage.details.ephemeral_1h_input_tokens",
+        "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",  # Anthropic's SDK
+    ),
     "prompt_audio_tokens": (
         "gen_ai.usage.audio.input_tokens",
         "llm.token_count.prompt_details.audio",
@@ -242,7 +255,7 @@ _AMOUNTS = {
         "gen_ai.response.time_to_first_token",
         "llm.response.time_to_first_token",
     ),
-    "first_token_ms": ("ai.response.msToFirstChunk", "gen_ai.response.time_to_first_token_ms"),
+    "first_token_ms": ("ai.response.msToFirstChunk", "gen_ai.response.time_to_first_token_ms", "ttft_ms"),
     "log_seconds": ("duration",),  # Logfire's logs about streams
 }
 _AS_THEY_ARE = {
@@ -253,6 +266,7 @@ _AS_THEY_ARE = {
         "llm.response.finish_reason",
         "llm.response.stop_reason",
         "gen_ai.response.stop_reason",
+        "anthropic.message.stop_reason",
         "langfuse.observation.metadata.finish_reason",
     ),
     # The answer itself, as JSON.
@@ -332,7 +346,7 @@ def count_of(value: object) -> int | None:
 def _amount(value: object) -> Decimal | None:
     # 0 is what those say who have no price, or did not look at the time.
     amount = number_in(value) if isinstance(value, (int, float, str)) else None
-    return amount if amount is not None and amount.is_finite() and amount > 0 else None
+    return amount if amount is not None and amount.is_finite() and 0 < amount <= MAX_COST_USD else None
 
 
 def _as_it_is(value: object) -> Any:

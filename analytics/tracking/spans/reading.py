@@ -268,10 +268,14 @@ def _times(span: FinishedSpan, fields: Mapping[str, Any]) -> tuple[int | None, i
         first = float(fields["first_token_ms"])
     elif "first_token_seconds" in fields:
         first = float(fields["first_token_seconds"]) * 1000
+        if latency is not None and first > latency:
+            first /= 1000  # Strands tells milliseconds
     elif span.first_token_ns and started:
         first = (span.first_token_ns - started) / 1_000_000
     elif "began" in fields and started:
         first = _since(started, fields["began"])
+    if first is not None and latency is not None and first > latency + 1:
+        first = None  # an answer does not begin after its end
     return _milliseconds(latency), _milliseconds(first)
 
 

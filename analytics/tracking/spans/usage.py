@@ -28,7 +28,9 @@ def usage_in(told: Told, response: Mapping[str, Any] | None) -> Usage | Mapping[
                     return found
     prompt, completion, total = fields.get("prompt"), fields.get("completion"), fields.get("total")
     if not prompt and not completion and not total:
-        return None  # some say 0 where they do not know
+        return (
+            _of_claude_code(fields) if "bare_output" in fields else None
+        )  # some say 0 for what they do not know
     prompt, completion = prompt or 0, completion or 0
     details = {name: fields[name] for name in _PARTS & fields.keys()}
     if details:
@@ -41,6 +43,18 @@ def usage_in(told: Told, response: Mapping[str, Any] | None) -> Usage | Mapping[
 def _whole(tokens: int, details: Mapping[str, int], parts: Iterable[str]) -> int:
     apart = sum(details.get(part, 0) for part in parts)
     return tokens + apart if apart > tokens else tokens
+
+
+def _of_claude_code(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The usage object of Anthropic's that the attributes of `claude_code.llm_request` were taken from."""
+    names = {
+        "bare_input": "input_tokens",
+        "bare_output": "output_tokens",
+        "bare_cache_read": "cache_read_input_tokens",
+        "bare_cache_write": "cache_creation_input_tokens",
+    }
+    usage = {name: fields[field] for field, name in names.items() if field in fields}
+    return usage if any(usage.values()) else None
 
 
 def _of_ai_sdk(told: Told) -> Mapping[str, Any]:
