@@ -147,28 +147,42 @@ def checked_facts(given: Facts, told: Facts) -> Facts:
     Raises:
         InvalidInput: a number is none or cannot be, a text cannot be stored, the outcome is none of OUTCOMES.
     """
-    outcome = checked_text("outcome", given.outcome)
-    if outcome is not None and outcome not in OUTCOMES:
-        raise InvalidInput(f"outcome must be one of {', '.join(OUTCOMES)}, not {quoted(outcome)}")
-    operation_id = str(given.operation_id) if isinstance(given.operation_id, UUID) else given.operation_id
+    latency, first_token, operation_id, attempt, response_id, cost, *texts = given
+    if isinstance(operation_id, UUID):
+        operation_id = str(operation_id)
+    try:
+        checked_texts = _checked_texts(*texts)
+    except TypeError:  # not hashable: refused below, with its name
+        checked_texts = _checked_texts.__wrapped__(*texts)
     checked = Facts(
-        _milliseconds("latency_ms", given.latency_ms),
-        _milliseconds("time_to_first_token_ms", given.time_to_first_token_ms),
+        _milliseconds("latency_ms", latency),
+        _milliseconds("time_to_first_token_ms", first_token),
         None if operation_id is None else checked_text("operation_id", operation_id),
-        None if given.attempt is None else _attempt(given.attempt),
-        None if given.response_id is None else checked_text("response_id", given.response_id),
-        None
-        if given.stated_cost_usd is None
-        else checked_amount("stated_cost_usd", given.stated_cost_usd, MAX_COST_USD),
-        checked_text("operation", given.operation),
-        outcome,
-        None if given.service_tier is None else checked_text("service_tier", given.service_tier),
-        None if given.account is None else checked_text("account", given.account),
+        None if attempt is None else _attempt(attempt),
+        None if response_id is None else checked_text("response_id", response_id),
+        None if cost is None else checked_amount("stated_cost_usd", cost, MAX_COST_USD),
+        *checked_texts,
     )
     if told is NO_FACTS:
         return checked
     both = zip(checked, told, strict=True)
     return Facts._make(mine if mine is not None else other for mine, other in both)
+
+
+# The same few come again and again.
+@lru_cache(maxsize=10_000)
+def _checked_texts(
+    operation: str | None, outcome: str | None, service_tier: str | None, account: str | None
+) -> tuple[str | None, ...]:
+    outcome = checked_text("outcome", outcome)
+    if outcome is not None and outcome not in OUTCOMES:
+        raise InvalidInput(f"outcome must be one of {', '.join(OUTCOMES)}, not {quoted(outcome)}")
+    return (
+        checked_text("operation", operation),
+        outcome,
+        checked_text("service_tier", service_tier),
+        checked_text("account", account),
+    )
 
 
 def _milliseconds(argument: str, value: Any) -> int | None:

@@ -135,11 +135,11 @@ def _finished(span: ReadableSpan, early: Mapping[str, Any] | None) -> FinishedSp
     context = span.context
     attributes = _plain(span.attributes)
     if early:
-        own = _context_of(attributes)
+        own = attributes
         attributes = {**early, **attributes}
-        if own != NO_CONTEXT:
+        if CLIENT_ATTRIBUTE in own or CONVERSATION_ATTRIBUTE in own or PHONE_ATTRIBUTE in own:
             # Another client's conversation, and another conversation's phone, are not taken over.
-            attributes |= _attributes_of(within(_context_of(early), own))
+            attributes |= _attributes_of(within(_context_of(early), _context_of(own)))
     first_token_ns = None
     for event in span.events:
         if event.name in FIRST_TOKEN_EVENTS:

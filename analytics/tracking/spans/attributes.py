@@ -310,12 +310,21 @@ _AS_TEXT = ("client", "own_conversation", "phone", "own_source", "host")
 
 def _storable(value: object) -> str | None:
     """A text that can be stored. It is not meant for us: a call is not lost because of it."""
-    text = text_of(value)
-    return None if text is None or refused_text(text) is not None else text
+    if type(value) is str:
+        # Nearly all are short, and plain.
+        text = value.strip()
+        return (text or None) if text.isascii() and len(text) < 100 and "\0" not in text else _fitting(text)
+    return _fitting(text_of(value))
+
+
+def _fitting(text: str | None) -> str | None:
+    return None if not text or refused_text(text) is not None else text
 
 
 def text_of(value: object) -> str | None:
     """The text of an attribute's value; None where it says nothing."""
+    if type(value) is str:
+        return value.strip() or None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return (value.strip() or None) if isinstance(value, str) else None
@@ -329,6 +338,8 @@ def _tag(value: object) -> str | None:
 
 def count_of(value: object) -> int | None:
     """The count that a value is; None where it is none, or cannot be."""
+    if type(value) is int:
+        return value if 0 <= value <= MAX_TOKENS else None
     # JavaScript has no integers, and some of it sends digits as text, as Spring does.
     if isinstance(value, bool):
         return None
