@@ -81,6 +81,7 @@ _TEXTS = {
         "llm.response.id",
     ),
     "litellm_call_id": ("litellm.call_id",),
+    "litellm_model": ("litellm.provider.model",),
     "service_tier": (
         "openai.response.service_tier",
         "gen_ai.openai.response.service_tier",

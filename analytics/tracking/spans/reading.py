@@ -63,6 +63,8 @@ def read_span(span: FinishedSpan) -> dict[str, Any] | PassedOver | None:
         if model is None:
             return _passed_over(span, fields, kinds.NO_MODEL)
         kind = kinds.kind_of(get("kind"), get("operation"), model)
+    elif "litellm_model" in fields:
+        model = _behind_alias(model, fields["litellm_model"])
     usage = usage_in(told, response_of(output) if output else None)
     is_error = (
         span.is_error or "error_type" in fields or get("level") == "ERROR" or get("status_code", 0) >= 400
@@ -150,6 +152,11 @@ def _passed_over(
     operation = fields.get("operation") or fields.get("kind") or span.name or "a span without a name"
     # A name may hold anything, and whoever sees the client reads it.
     return PassedOver(_PHONE.sub(r"***\g<end>", operation[:_MAX_NAME]), reason, is_expected)
+
+
+def _behind_alias(model: str, asked: str) -> str:
+    """The model that LiteLLM asked, where what answered has the name that the proxy's users know."""
+    return model if model.startswith(asked.rpartition("/")[2]) else asked
 
 
 def _asks_nothing(span: FinishedSpan) -> bool:
