@@ -8,6 +8,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import groq.types
+import numpy
 import openai.types
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -172,6 +173,7 @@ def test_odd_times_are_left_out_and_told() -> None:
         ({"prompt_tokens": 1, "prompt_tokens_details": {}}, Usage(1, 0, 1)),
         ({"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": None}}, Usage(1, 0, 1)),
         ({"prompt_tokens": 150.0, "completion_tokens": Decimal(80)}, Usage(150, 80, 230)),
+        ({"prompt_tokens": numpy.int64(150), "completion_tokens": numpy.float64(80)}, Usage(150, 80, 230)),
         ({"prompt_tokens": 10**12}, Usage(10**12, 0, 10**12)),
         ({"seconds": 0.1}, Usage(duration_seconds=Decimal("0.1"))),
         ({"seconds": 0}, Usage(duration_seconds=Decimal(0))),
@@ -225,6 +227,18 @@ def test_whatever_holds_the_fields(make: Any) -> None:
     usage = make(CHAT | {"prompt_tokens_details": details[0], "completion_tokens_details": details[1]})
 
     assert read_usage(usage) == UsageReading(CHAT_READ, {}, None)
+
+
+class Listless:
+    """An object that tells what it is asked for only."""
+
+    __slots__ = ()
+    prompt_tokens = property(lambda self: 150)
+    completion_tokens = property(lambda self: 80)
+
+
+def test_an_object_that_cannot_list_its_fields() -> None:
+    assert read_usage(Listless()) == UsageReading(Usage(150, 80, 230), {}, None)
 
 
 class Broken:
@@ -452,6 +466,19 @@ def test_usage_within_itself() -> None:
             {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 11}},
             Usage(10, 5, 15),
             {"prompt_tokens_details.cached_tokens": "11 exceeds prompt_tokens, 10: left out"},
+        ),
+        (
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 80, "cache_write_tokens": 30},
+            },
+            Usage(100, 5, 105, None, {"cached_tokens": 80}),
+            {
+                "prompt_tokens_details.cache_write_tokens": (
+                    "30 has no room beside the others in prompt_tokens, 100: left out"
+                )
+            },
         ),
         (
             openai.types.CompletionUsage.construct(prompt_tokens="9"),

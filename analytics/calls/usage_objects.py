@@ -177,11 +177,11 @@ def _quick_parts(parts: Any, names: Mapping[str, str | None], whole: int, detail
 
 def _read(usage: object, source: str | None, model: str | None) -> UsageReading:
     fields = fields_of(usage)
+    if not fields and not isinstance(usage, Mapping):
+        fields = known_by_name(usage, _NAMES) or fields
     if fields is None:
         told = {"usage": f"{quoted(usage)} is no object with fields"}
         return UsageReading(Usage(), {"usage": kept(usage)}, "the usage is no object", not_understood=told)
-    if not fields and not isinstance(usage, Mapping):
-        fields = known_by_name(usage, _NAMES)
     whole = response_in(usage, fields)
     response = Response(fields) if whole is None else whole
     held = fields_of(response.usage)

@@ -42,7 +42,8 @@ def fields_of(source: Any) -> Mapping[str, Any] | None:
         return {name: value for name, value in fields.items() if not name.startswith("_")}
     if fields is None:
         slots = [name for kind in type(source).__mro__ for name in getattr(kind, "__slots__", ())]
-        fields = {name: getattr(source, name, None) for name in slots}
+        # One without any is a number, such as numpy's, or cannot list its fields.
+        fields = {name: getattr(source, name, None) for name in slots} if slots else None
     return fields
 
 

@@ -198,7 +198,9 @@ def _facts_in(level: object, by_name: Mapping[str, Any], told: dict[str, str]) -
     }
     # LiteLLM's documented place of what a call cost by its list.
     hidden = (
-        fields_of(getattr(level, "_hidden_params", None)) or fields_of(by_name.get("hidden_params")) or {}
+        fields_of(by_name.get("_hidden_params", getattr(level, "_hidden_params", None)))
+        or fields_of(by_name.get("hidden_params"))
+        or {}
     )
     for cost in (by_name.get("response_cost"), hidden.get("response_cost"), by_name.get("total_cost_usd")):
         if cost is not None:

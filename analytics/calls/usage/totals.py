@@ -163,8 +163,10 @@ def _drop_what_does_not_fit(found: Found) -> None:
         for part in parts:
             if part in counts:
                 if counts[part] > room:
-                    what = f"{counts[part]} exceeds {_called(found, whole)}, {counts.get(whole, 0)}: left out"
-                    found.tell(found.name_of(part), what)
+                    called = f"{_called(found, whole)}, {counts.get(whole, 0)}"
+                    exceeds = counts[part] > counts.get(whole, 0)
+                    why = f"exceeds {called}" if exceeds else f"has no room beside the others in {called}"
+                    found.tell(found.name_of(part), f"{counts[part]} {why}: left out")
                     del counts[part]
                 else:
                     room -= counts[part]
