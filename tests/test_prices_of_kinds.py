@@ -610,6 +610,25 @@ def test_a_price_of_a_tier_alone_leaves_others_to_the_next_list() -> None:
     )
 
 
+def test_the_price_that_is_kept_with_a_call_says_where_it_is_from() -> None:
+    by_list = cost(Case("openai", "gpt-5", used(), "", tier="Batch")).price
+    by_rule = cost(Case("anthropic", "claude-opus-4-1", used(), "", tier="batch")).price
+    corrected = cost(Case("openai", "gpt-4o-transcribe", used(prompt_audio_tokens=9), "")).price
+    own = cost(Case("openai", "gpt-4o", used(20_000), "", tier="batch"), PriceList(OWN)).price
+
+    assert {"list": by_list["list"], "model": "gpt-5", "tier": "batch"} == by_list
+    assert (by_rule["tier"], by_rule["rule"]) == ("batch", "0.5 of the standard tier, as published")
+    assert corrected["corrected"].startswith(
+        "https://developers.openai.com/api/docs/models/gpt-4o-transcribe, "
+    )
+    assert own == {
+        "list": "installation",
+        "model": "gpt-4o",
+        "tier": "batch",
+        "above_prompt_tokens": "10000",
+    }
+
+
 def test_a_discount_has_its_dates() -> None:
     end = datetime(2026, 11, 1, tzinfo=UTC)
     prices = PriceList([listed("gpt-5", discount_percent="20", effective_until=end)])

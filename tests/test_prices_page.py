@@ -187,6 +187,16 @@ def test_the_public_list_is_used_after_a_preview_and_the_guides_again(database: 
     assert switched.rows(database) == before
 
 
+def test_a_corrected_public_price_names_its_source(database: Database, acme: UUID) -> None:
+    factories.insert_usage(
+        database, factories.usage_log(acme, model="gpt-4o-transcribe", created_at=datetime.now(UTC))
+    )
+    text = text_of(open_page(PAGE)).replace("\\", "")
+
+    assert "The public list is corrected for gpt-4o-transcribe: audio costs what other input does" in text
+    assert "](https://developers.openai.com/api/docs/models/gpt-4o-transcribe) as of " in text
+
+
 def test_viewers_see_all_and_change_nothing(acme: UUID) -> None:
     page = open_page(PAGE, secrets=PUBLIC)
 

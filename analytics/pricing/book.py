@@ -9,8 +9,11 @@ from uuid import UUID
 from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.pricing.at_list_prices import USAGE, OwnPriced, own_priced
+from analytics.pricing.list_corrections import Correction
 from analytics.pricing.listed import Unit
+from analytics.pricing.model_names import public_provider
 from analytics.pricing.price_list import PriceList
+from analytics.pricing.public_model import correction_of
 from analytics.pricing.stored import LOAD, Entry, entries_of
 
 _MILLION = 1_000_000
@@ -63,6 +66,8 @@ class UsedModel:
     unpriced_count: int
     quote: Quote | None
     public: Quote | None
+    correction: Correction | None = None
+    """Of its public price."""
 
     @property
     def ratios(self) -> tuple[Decimal | None, Decimal | None]:
@@ -135,6 +140,7 @@ def load_price_book(database: Database, client_id: UUID, days: Days, *, now: dat
                 unpriced_count=unpriced_count,
                 quote=quote(ours, source, model, client_id, now, preferred=unit),
                 public=public_quote,
+                correction=correction_of(public_provider(source), (model or "").strip().lower()),
             )
         )
     return PriceBook(

@@ -106,6 +106,10 @@ class ListedPrice:
         facts = {"list": self.list_name, "model": self.model}
         if self.discount_percent is not None:
             facts["discount_percent"] = f"{self.discount_percent.normalize():f}"
+        if self.service_tier is not None:
+            facts["tier"] = self.service_tier
+        if self.above_prompt_tokens:
+            facts["above_prompt_tokens"] = str(self.above_prompt_tokens)
         return facts
 
     @property

@@ -213,6 +213,10 @@ class PublicModel:
         )
         note = f"public price of {self.name}"
         price = {"list": list_name(), "model": self.name}
+        if tier is not None and (variants or rule is not None):
+            price["tier"] = tier
+        if rule is not None:
+            price["rule"] = f"{rule.factor.normalize():f} of the standard tier, as published"
         if correction is not None:
             note = f"{note}, corrected by {correction.source}"
             price["corrected"] = f"{correction.source}, {correction.checked}"

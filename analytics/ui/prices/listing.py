@@ -77,6 +77,13 @@ def show_used_models(page: Page, reading: Reading[PriceBook]) -> None:
                 "*Ours / public*: our price divided by the public one, for input / output where they "
                 "differ. The public list is genai-prices; it applies only where no other list has a price."
             )
+        for each in used:
+            if each.correction is not None:
+                st.caption(
+                    f"The public list is corrected for {escaped(str(each.model))}: "
+                    f"{escaped(each.correction.why)}, by [its source]({each.correction.source}) as of "
+                    f"{escaped(each.correction.checked)}."
+                )
 
 
 def show_stated_costs(page: Page, reading: Reading[PriceBook]) -> None:
