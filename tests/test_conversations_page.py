@@ -189,57 +189,104 @@ def test_a_link_opens_one_conversation(configured: Database, client_id: UUID) ->
     assert calls["Running tokens"].tolist() == [100, 150, 157]
     assert calls["Running cost"].tolist() == [2.0, 2.5, 2.5]
     assert calls["Cost"].isna().tolist() == [False, False, True]
-    assert "5511987654321" not in text_of(page) + str(calls["Metadata"].tolist())
+    assert "5511987654321" not in text_of(page)
 
     page.toggle(key="phones").set_value(True).run()
     assert "5511987654321" in text_of(page)
-    assert "5511987654321" in str(page.dataframe[1].value["Metadata"].tolist())
 
     button(page, "All conversations").click().run()
     assert "conversation" not in page.query_params
     assert _listed(page) == ["Bob", "Ada"]
 
 
+def facts_of(page: AppTest) -> dict[str, str]:
+    """The panel of a call: its labels and values."""
+    texts = [plain(each.value) for each in page.main.markdown]
+    places = [place for place, text in enumerate(texts) if text.startswith("## Call of ")]
+    if not places:
+        return {}
+    labels_and_values = [text for text in texts[places[0] + 1 :] if text != "Metadata"]
+    return dict(zip(labels_and_values[::2], labels_and_values[1::2], strict=True))
+
+
+def plain(markdown: str) -> str:
+    for mark in ("\\", "**", "\N{WORD JOINER}"):
+        markdown = markdown.replace(mark, "")
+    return markdown.replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_a_call_shows_what_is_known_of_it(configured: Database, client_id: UUID) -> None:
-    factories.conversation(configured, client_id, id=ADA, phone="5511987654321", name="Ada")
+    phone = "5511987654321"
+    factories.conversation(configured, client_id, id=ADA, phone=phone, name="Ada")
     at = datetime.now(UTC)
     with configured.transaction() as connection:
-        [tag_set_id] = connection.execute(
-            "select intern_tags(%s, %s)", [client_id, Jsonb({"feature": "=search", "user": "5511987654321"})]
-        ).fetchone() or [None]
+        tags = Jsonb({"feature": "*search*", "user": phone})
+        [tag_set_id] = connection.execute("select intern_tags(%s, %s)", [client_id, tags]).fetchone() or [0]
+    first, second = UUID(int=1), UUID(int=2)
     _use(
-        configured, client_id, conversation_id=ADA, created_at=at, operation="chat", outcome="ok",
+        configured, client_id, id=first, conversation_id=ADA, created_at=at, operation="chat", outcome="ok",
         service_tier="flex", latency_ms=1234, time_to_first_token_ms=210, attempt=2, operation_id="op-1",
         response_id="resp_7", stated_cost_usd=Decimal("0.01"), cached_tokens=1024, reasoning_tokens=0,
         web_search_count=1, tag_set_id=tag_set_id,
-        metadata={"price": {"list": "genai-prices 0.2.3", "model": "gpt-4o"}},
+        metadata={"price": {"list": "genai-prices 0.2.3", "model": "gpt-4o"}, "note": phone},
     )  # fmt: skip
     _use(
-        configured, client_id, conversation_id=ADA, created_at=at + timedelta(seconds=1), outcome="error",
-        attempt=1, tag_set_id=0, prompt_tokens=0, completion_tokens=0, cost_usd=Decimal(0),
+        configured, client_id, id=second, conversation_id=ADA, created_at=at + timedelta(seconds=1),
+        outcome="error", attempt=1, tag_set_id=0, prompt_tokens=0, completion_tokens=0, cost_usd=Decimal(0),
         metadata={"price": {"reason": "failed: nothing to pay"}, "tags": {"feature": "x"}},
     )  # fmt: skip
-    page = open_page(PATH, conversation=str(ADA))
+    page = open_page(PATH, conversation=str(ADA), call=str(first))
     assert not page.exception
-    calls = page.dataframe[1].value.astype(object).where(lambda frame: frame.notna(), None)
-    shown = {name: calls[name].tolist() for name in calls}
-    assert shown["Meters"] == ["1,024 cached, 1 web search", None]
-    assert shown["Outcome"] == ["ok", "error"]
-    assert shown["Operation"] == ["chat", None]
-    assert shown["Tier"] == ["flex", None]
-    assert (shown["Latency"], shown["First token"]) == ([1234, None], [210, None])
-    assert shown["Attempt"] == [2, 1]
-    assert shown["Price from"] == ["public price of gpt-4o, by genai-prices 0.2.3", "failed: nothing to pay"]
-    assert shown["Stated cost"] == [0.01, None]
-    assert shown["Response id"] == ["resp_7", None]
-    assert "Account" not in calls
-    assert "5511987654321" not in str(shown)
-    assert "•••• 4321" in str(shown["Tags"][0])
-    assert "feature" in str(shown["Tags"][1])
+    assert facts_of(page) == {
+        "Cost": "0.0093 USD, priced",
+        "Price from": "public price of gpt-4o, by genai-prices 0.2.3",
+        "Stated cost": "0.01 USD, as the provider says",
+        "Tokens": "230 tokens: 150 prompt, 80 completion",
+        "Meters": "1,024 cached, 1 web search",
+        "Outcome": "answered, attempt 2",
+        "Latency": "1.23 s, the first token after 210 ms",
+        "Tier": "flex",
+        "Operation": "chat",
+        "Tags": "user: •••• 4321, feature: *search*",
+        "Operation id": "op-1",
+        "Response id": "resp_7",
+        "Id": str(first),
+    }
+    assert phone not in text_of(page) + page.json[0].value
     assert "1 failed" in text_of(page)
+    assert page.dataframe[1].value["Outcome"].tolist() == ["ok", "error"]
 
     page.toggle(key="phones").set_value(True).run()
-    assert "5511987654321" in str(page.dataframe[1].value["Tags"].tolist())
+    assert facts_of(page)["Tags"] == f"user: {phone}, feature: *search*"
+    assert phone in page.json[0].value
+
+    page = open_page(PATH, conversation=str(ADA), call=str(second))
+    assert facts_of(page)["Cost"] == "0 USD, priced"
+    assert facts_of(page)["Price from"] == "failed: nothing to pay"
+    assert facts_of(page)["Outcome"] == "failed, attempt 1"
+    assert facts_of(page)["Tags"] == "feature: x"
+
+    button(page, "Close").click().run()
+    assert "call" not in page.query_params
+    assert not facts_of(page)
+
+
+def test_a_call_that_is_not_there_is_told_and_ends_with_the_conversation(
+    configured: Database, client_id: UUID
+) -> None:
+    _two_conversations(configured, client_id)
+    page = open_page(PATH, conversation=str(ADA), call=str(UUID(int=9)))
+    assert "This call is not here" in text_of(page)
+
+    page = open_page(PATH, conversation=str(ADA), call="5511987654321")
+    assert "call must be an id such as" in page.error[0].value.replace("\\", "").lower()
+    button(page, "Go on without it").click().run()
+    assert page.query_params == {"conversation": str(ADA)}
+
+    page = open_page(PATH, conversation=str(ADA), call=str(UUID(int=9)))
+    button(page, "All conversations").click().run()
+    assert page.query_params == {}
+    assert _listed(page) == ["Bob", "Ada"]
 
 
 def test_of_many_calls_the_first_are_shown_and_all_are_counted(configured: Database, client_id: UUID) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from psycopg.types.json import Jsonb
 
 from analytics import queries
 from analytics.clients import list_clients
@@ -56,13 +57,23 @@ def address(hostile_database: Database, tmp_path_factory: pytest.TempPathFactory
         client_id = factories.client(hostile_database, name)
         for value in VALUES:
             conversation_id = factories.conversation(hostile_database, client_id, name=value, phone=value)
+            with hostile_database.transaction() as connection:
+                tags = Jsonb({"feature": value, value[:200]: value})
+                row = connection.execute("select intern_tags(%s, %s)", [client_id, tags]).fetchone()
             log = factories.usage_log(
                 client_id,
                 conversation_id=conversation_id,
                 phone=value,
                 source=value,
                 model=value,
-                metadata={value: value, "operation": value},
+                metadata={value: value, "usage_not_understood": {value: value}, "price": {"reason": value}},
+                tag_set_id=row and row[0],
+                operation=value,
+                service_tier=value,
+                operation_id=value,
+                response_id=value,
+                account=value,
+                outcome="ok",
                 created_at=now,
                 **({"cost_basis": "unpriced", "cost_usd": Decimal(0)} if value == VALUES[0] else {}),
             )
@@ -151,6 +162,8 @@ def test_a_conversation_shows_stored_values_as_they_are(
     days = today - timedelta(days=1), today
     found = queries.found_conversations(hostile_database, client.id, Days(*days), sees_phones=True)
     assert sorted(found["conversation_name"]) == sorted(VALUES)
+    with hostile_database.transaction() as connection:
+        calls = dict(connection.execute("select conversation_id, id from usage_logs").fetchall())
     for name, conversation_id in zip(found["conversation_name"], found["conversation_id"], strict=True):
         if name not in VALUES[1:8:3]:
             continue
@@ -159,6 +172,14 @@ def test_a_conversation_shows_stored_values_as_they_are(
         )
         page.get_by_text("Show phone numbers").click()
         expect(page.get_by_test_id("stMain").get_by_role("heading", level=2).first).to_be_visible()
+        expect_told(page, name)
+        assert_unharmed(page, harm)
+
+        call = {"conversation": str(conversation_id), "call": str(calls[conversation_id])}
+        open_place(page, address, PLACES["Conversations"], client=VALUES[0], **call)
+        panel = page.locator(".st-key-call-facts")
+        expect(panel.get_by_role("heading", level=2)).to_contain_text("Call of")
+        expect(panel).to_contain_text("Response id")
         expect_told(page, name)
         assert_unharmed(page, harm)
 

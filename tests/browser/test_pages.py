@@ -16,6 +16,7 @@ from tests import sql_functions
 from tests.browser.demo import CLIENT, LIVE, LIVE_CALLS, QUIET, THREAD, Demo
 from tests.browser.visits import (
     PLACES,
+    ROW_HEIGHT,
     await_place,
     await_rest,
     choose,
@@ -85,6 +86,24 @@ def test_providers_and_models(browser: Browser, shown: Demo, chosen: dict[str, s
         expect(sums_row).to_contain_text(expected.cost)
         before = shown.sums(CLIENT, first - timedelta(days=shown.day_count), first - timedelta(days=1))
         expect(sums_row).to_contain_text(formatting.count(before.tokens))
+
+        by_tag = queries.usage_by_tag(shown.database, client.id, Days(first, last), "team")
+        page.get_by_role("combobox", name="Tag").click()
+        page.get_by_role("option", name="team", exact=True).click()
+        expect(page).to_have_url(re.compile("[?&]tag=team"))
+        expect_table(page, 0, lambda rows: total(rows, "Tokens"), expected.tokens)
+        expect_table(page, 0, lambda rows: total(rows, "Requests"), expected.requests)
+        expect_table(page, 0, lambda rows: len(rows), len(by_tag))
+        page.go_back()
+        expect(page.get_by_role("combobox", name="Tag")).to_have_value("feature")
+        with shown.database.transaction() as connection:
+            failed = connection.execute(
+                "select count(*) from usage_logs where client_id = %s and outcome = 'error'"
+                " and (created_at at time zone %s)::date between %s and %s",
+                [client.id, client.timezone, first, last],
+            ).fetchone()
+        outcomes = page.locator(".st-key-outcomes-table").get_by_role("row", name="Total")
+        expect(outcomes.get_by_role("cell").nth(3)).to_contain_text(f"{failed and failed[0]}")
 
         choose(page, "Compare with", "Same days last month")
         heading = page.get_by_role(
@@ -180,7 +199,20 @@ def test_one_conversation(browser: Browser, shown: Demo) -> None:
         expect_table(page, 1, tokens, timeline.calls["total_tokens"].tolist())
         expect_table(page, 1, lambda rows: int(rows[-1]["Tokens so far"]), int(sum_of_tokens))
 
+        # A click on a call shows all that is known of it, and Back takes it away.
+        call = timeline.calls.iloc[1]
+        page.get_by_test_id("stDataFrame").last.click(position={"x": 60, "y": 2.5 * ROW_HEIGHT})
+        panel = page.locator(".st-key-call-facts")
+        expect(panel).to_contain_text(str(call["id"]))
+        expect(panel).to_contain_text(formatting.exact_usd(call["cost_usd"]))
+        expect(page).to_have_url(re.compile(f"[?&]call={call['id']}"))
+        page.go_back()
+        expect(panel).to_have_count(0)
+        page.go_forward()
+        expect(panel).to_contain_text(str(call["id"]))
+
         page.get_by_role("button", name="All conversations").click()
+        expect(page).not_to_have_url(re.compile("call="))
         expect(page.get_by_text("1\N{EN DASH}1 of 1.")).to_be_visible()
 
 
@@ -222,12 +254,17 @@ def test_prices(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
         )
         expect_table(page, 0, lambda rows: [row["Model"] for row in rows], [each.model for each in book.used])
 
+        # What the gateway of one model says that it cost.
+        differing = [each.model for each in book.stated if each.differs]
+        assert differing == ["gpt-4o-2024-08-06"]
+        expect_table(page, 1, lambda rows: [row["Model"] for row in rows], differing)
+
         # What is free by the guide's list, at list prices; and what the public list would make of these days.
         own = {line.model: at_list_prices([line]) for line in book.own_priced}
         assert {line.is_free for line in book.own_priced if line.source == "groq"} == {True}
         expect_table(
             page,
-            1,
+            2,
             lambda rows: {row["Model"]: row["At list prices"] for row in rows},
             {model: at_list.amount for model, at_list in own.items() if at_list},
         )
@@ -245,7 +282,7 @@ def test_prices(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
         expect(page.locator(".st-key-repricing")).to_contain_text(f"Booked {booked}, repriced")
 
         page.get_by_text("Ended and future prices").click()
-        expect_table(page, 2, lambda rows: "State" in rows[0], True)
+        expect_table(page, 3, lambda rows: "State" in rows[0], True)
 
         choose(page, "Period", "7d")
         weekly = shown.sums(CLIENT, *shown.seven_days())
@@ -318,6 +355,6 @@ def test_about_the_numbers(browser: Browser, shown: Demo) -> None:
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["About the numbers"])
         assert page.get_by_role("heading", level=2).all_inner_texts() == [
-            *("Days and weeks", "Tokens", "OpenAI, Groq, Other", "Change", "Cost", "Prices"),
-            *("Conversations", "How fresh"),
+            *("Days and weeks", "Tokens", "Other meters", "Outcomes and attempts", "Latency", "Tags"),
+            *("OpenAI, Groq, Other", "Change", "Cost", "Prices", "Conversations", "How fresh"),
         ]

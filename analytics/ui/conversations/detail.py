@@ -1,6 +1,7 @@
 """One conversation: its heading, cards, charts and calls."""
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,7 @@ import streamlit as st
 
 from analytics import charts, formatting
 from analytics.queries import Timeline, known_costs, partly_known
-from analytics.ui.conversations.facts import COLUMNS, FACTS, facts, failures
+from analytics.ui.conversations.call import CALL, failures, show_call
 from analytics.ui.frame.links import LinkedConversation, close_conversation
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
@@ -19,10 +20,8 @@ from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.vega import draw
 
 MAX_ROWS = 15  # in sight
-NARROW_METADATA = 120  # pixels; with them all columns fit at 1440
+MODEL_WIDTH = 150  # pixels; with them all columns fit at 1440
 MAX_MODELS = 10  # in sight
-_FIRST_FACTS = ("Meters", "Outcome")
-_MORE_FACTS = tuple(name for name in FACTS if name not in _FIRST_FACTS)
 
 
 def show_conversation_heading(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
@@ -109,8 +108,8 @@ def show_conversation_charts(page: Page, timeline: Timeline) -> None:
         _models(calls)
 
 
-def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
-    """Every call, oldest first, with all that is known of it."""
+def show_conversation_calls(page: Page, timeline: Timeline) -> None:
+    """Every call, oldest first, and below all that is known of the one that is selected."""
     calls = timeline.calls
     unpriced = calls["cost_basis"] == "unpriced"
     so_far = pd.DataFrame(
@@ -125,43 +124,57 @@ def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Time
             "Made": charts.on_clock(calls["created_at"], page.client.timezone),
             "Cost": calls["cost_usd"].astype("float64").mask(unpriced),
             "Tokens": calls["total_tokens"],
+            "Running cost": known_costs(so_far),
+            "Running tokens": calls["running_tokens"],
             "Provider": calls["source"].map(charts.source_name),
             "Model": calls["model"].fillna(formatting.NO_MODEL),
             "Prompt": calls["prompt_tokens"],
             "Completion": calls["completion_tokens"],
-            **facts(calls, _FIRST_FACTS),
-            "Running cost": known_costs(so_far),
-            "Running tokens": calls["running_tokens"],
-            **facts(calls, _MORE_FACTS),
-            "Metadata": calls["metadata"],
+            "Basis": calls["cost_basis"],
+            "Outcome": calls["outcome"],
+            "Latency": calls["latency_ms"],
         }
     )
-    if not calls["metadata"].notna().any():
-        table = table.drop(columns="Metadata")
+    table = table.loc[:, table.notna().any()]
     with st.container(border=True):
         title = f"First {len(calls):,} of {_count(timeline):,} calls" if _is_truncated(timeline) else "Calls"
         show_heading(f"{title}, {page.period}", "Oldest first")
-        tables.show_table(
-            tables.readable(table, **{"Running cost": partly_known(so_far)}),
-            len(table),
-            max_rows=MAX_ROWS,
-            columns={
-                "Made": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss", pinned=True),
-                "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
-                "Running cost": st.column_config.NumberColumn(
-                    "Cost so far", help="Of this call and those before it in the period, in USD."
-                ),
-                "Running tokens": st.column_config.NumberColumn(
-                    "Tokens so far", help="Of this call and those before it in the period."
-                ),
-                **COLUMNS,
-                "Metadata": st.column_config.JsonColumn(
-                    width=NARROW_METADATA,
-                    help="Extra data that the application logged with the call. Click to expand.",
-                ),
-            },
-            key="calls table",
+        call = CALL.select_in(
+            partial(
+                tables.show_table,
+                tables.readable(table, **{"Running cost": partly_known(so_far)}),
+                len(table),
+                max_rows=MAX_ROWS,
+                columns={
+                    "Made": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss", pinned=True),
+                    "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
+                    "Running cost": st.column_config.NumberColumn(
+                        "Cost so far", help="Of this call and those before it in the period, in USD."
+                    ),
+                    "Running tokens": st.column_config.NumberColumn(
+                        "Tokens so far", help="Of this call and those before it in the period."
+                    ),
+                    "Model": st.column_config.TextColumn(width=MODEL_WIDTH),
+                    "Basis": st.column_config.TextColumn(
+                        help="priced: by a price list. given: logged with the call, or stated by the "
+                        "provider. estimated: tokens or price are an estimate. unpriced: no price is known."
+                    ),
+                    "Outcome": tables.OUTCOME_COLUMN,
+                    "Latency": st.column_config.NumberColumn(
+                        "ms", help="Milliseconds from the request to the end of the answer."
+                    ),
+                },
+                selection_mode="single-cell",
+            ),
+            lambda key: _selected(key, calls),
         )
+        st.caption("Click a call to see all that is known of it, below.")
+    show_call(page, call, calls)
+
+
+def _selected(key: str, calls: pd.DataFrame) -> str:
+    row = tables.selected(key, calls)
+    return "" if row is None else str(row["id"])
 
 
 def _models(calls: pd.DataFrame) -> None:

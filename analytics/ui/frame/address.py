@@ -80,6 +80,16 @@ class Part(Generic[Value]):
         self._draw(control, value, label, value, **look)
         return value
 
+    def select_in(self, table: Callable[..., Any], selected: Callable[[str], Value]) -> Value:
+        """Draws a table, by its key, in which a visitor selects the value; returns it.
+
+        `selected` tells, by the key of the table, what is selected in it.
+        """
+        value = self.value()
+        key = session().address.key(self.name, value)
+        table(key=key, on_select=lambda: self._take(key, selected(key)))
+        return value
+
     def _draw(self, control: Callable[..., Any], value: Value, *arguments: Any, **look: Any) -> None:
         state = session().address
         key = state.key(self.name, value)
@@ -89,7 +99,10 @@ class Part(Generic[Value]):
             st.rerun()
 
     def _changed(self, key: str) -> None:
-        state, value = session().address, value_of(key)
+        self._take(key, value_of(key))
+
+    def _take(self, key: str, value: Value) -> None:
+        state = session().address
         if key != state.current_key(self.name):
             return
         if _write(self.changes(value)):

@@ -15,7 +15,10 @@ from analytics.ui.frame.state import value_of
 
 DEFAULT_PERIOD = Period(days=30)
 DAYS = Part(
-    name="days", parse=lambda value: Period.parse(value).label, default=DEFAULT_PERIOD.label, resets=("page",)
+    name="days",
+    parse=lambda value: Period.parse(value).label,
+    default=DEFAULT_PERIOD.label,
+    resets=("page", "call"),
 )
 
 

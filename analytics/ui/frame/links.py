@@ -58,7 +58,7 @@ def conversation_in_link() -> LinkedConversation | None:
 
 def close_conversation() -> None:
     """Back to the list."""
-    address.put(conversation=None)
+    address.put(conversation=None, call=None)
 
 
 def show_calls_of(row: "pd.Series[Any]") -> None:

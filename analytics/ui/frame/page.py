@@ -238,7 +238,11 @@ def _client_part(labels: dict[str, Client]) -> Part[str]:
 
     first = next((label for label, client in labels.items() if client.first_day), next(iter(labels)))
     return Part(
-        name="client", parse=parse, default=first, resets=("conversation", "page"), is_always_written=True
+        name="client",
+        parse=parse,
+        default=first,
+        resets=("conversation", "call", "page"),
+        is_always_written=True,
     )
 
 

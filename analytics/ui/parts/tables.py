@@ -18,7 +18,7 @@ UNNAMED = "(unnamed)"
 _ROW_HEIGHT, _BORDERS = 35, 3  # pixels
 _FORMULA = re.compile(r"\s*[-=+@\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"\+?[\d\s().-]+")
-MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost", "Stated cost")
+MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost")
 COST_COLUMN = st.column_config.NumberColumn(
     "Cost (USD)",
     help="≥: of the calls with a price, as others have none. A dash: no call has a price.",

@@ -1,0 +1,176 @@
+"""One call: all that is known of it, in plain words."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from analytics import charts, formatting
+from analytics.errors import InvalidInput
+from analytics.pricing.explained import price_in_words
+from analytics.ui.frame import address
+from analytics.ui.frame.address import Part
+from analytics.ui.frame.messages import escaped
+from analytics.ui.frame.page import Page
+from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.headings import show_heading
+
+_MAX_QUOTED = 100  # characters
+_LABELS_TO_VALUES = [1, 4]  # widths
+_TOKEN_PARTS = {
+    "cached_tokens": "cached",
+    "cache_write_tokens": "written to the cache",
+    "cache_write_1h_tokens": "of them for an hour",
+    "reasoning_tokens": "reasoning",
+    "prompt_audio_tokens": "audio in",
+    "cached_audio_tokens": "cached audio",
+    "completion_audio_tokens": "audio out",
+    "prompt_image_tokens": "picture in",
+    "cached_image_tokens": "cached picture",
+    "completion_image_tokens": "picture out",
+}
+_PIECES = {
+    "character_count": ("character", "characters"),
+    "image_count": ("picture", "pictures"),
+    "web_search_count": ("web search", "web searches"),
+    "file_search_count": ("file search", "file searches"),
+    "code_run_count": ("code run", "code runs"),
+}
+_OUTCOMES = {
+    "ok": "answered",
+    "error": "failed",
+    "refused": "refused by the provider or the model",
+    "cut": "cut off: the stream broke",
+}
+
+
+def _parse(value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise InvalidInput(f'call must be an id such as {UUID(int=0)}, not "{value[:_MAX_QUOTED]}"') from None
+
+
+CALL = Part(name="call", parse=_parse, default="")
+"""The call of the conversation that is looked at."""
+
+
+def show_call(page: Page, call: str, calls: pd.DataFrame) -> None:
+    """A panel with what is known of the call with this id; nothing where it is empty.
+
+    `calls` is queries.CONVERSATION_CALLS.
+    """
+    if not call:
+        return
+    found = calls[calls["id"] == UUID(call)].to_dict("records")
+    with st.container(border=True, gap="small", key="call facts"):
+        if not found:
+            show_empty(
+                "This call is not here",
+                "It is not among the calls above: it was made on another day, or in another conversation.",
+                icon=":material/search_off:",
+            )
+            _close()
+            return
+        [row] = found
+        at = row["created_at"].tz_convert(page.client.timezone)
+        provider, model = charts.source_name(row["source"]), row["model"] or formatting.NO_MODEL
+        show_heading(
+            f"Call of {formatting.day(at)}, {at:%H:%M:%S}", escaped(f"{model}, {provider}"), beside=_close
+        )
+        for label, text in _facts(row):
+            name, value = st.columns(_LABELS_TO_VALUES, gap="xxsmall")
+            name.markdown(f"**{label}**")
+            value.markdown(text)
+        if row["metadata"]:
+            name, value = st.columns(_LABELS_TO_VALUES, gap="xxsmall")
+            name.markdown("**Metadata**")
+            value.json(row["metadata"], expanded=1)
+
+
+def _close() -> None:
+    st.button("Close", icon=":material/close:", type="tertiary", on_click=address.put, kwargs={"call": None})
+
+
+def _facts(row: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Labels and Markdown, as far as something is known."""
+    is_unpriced = row["cost_basis"] == "unpriced"
+    cost = "unknown" if is_unpriced else formatting.exact_usd(row["cost_usd"])
+    words = price_in_words(row["cost_basis"], row["metadata"], row["source"])
+    yield "Cost", escaped(f"{cost}, {row['cost_basis']}")
+    yield "Price from", escaped(words)
+    if row["stated_cost_usd"] is not None:
+        yield "Stated cost", escaped(f"{formatting.exact_usd(row['stated_cost_usd'])}, as the provider says")
+    prompt, completion = (formatting.count(row[name]) for name in ("prompt_tokens", "completion_tokens"))
+    total = formatting.plural(row["total_tokens"], "token")
+    yield "Tokens", escaped(f"{total}: {prompt} prompt, {completion} completion")
+    if meters := _meters(row):
+        yield "Meters", escaped(meters)
+    if row["outcome"]:
+        yield "Outcome", escaped(_OUTCOMES.get(row["outcome"], row["outcome"]) + _attempt(row))
+    elif attempt := _attempt(row):
+        yield "Outcome", escaped(f"not told{attempt}")
+    if latency := _latency(row):
+        yield "Latency", escaped(latency)
+    for label, column in (("Tier", "service_tier"), ("Operation", "operation")):
+        if row[column]:
+            yield label, escaped(row[column])
+    if row["tags"]:
+        yield (
+            "Tags",
+            ", ".join(f"{escaped(key)}: **{escaped(str(value))}**" for key, value in row["tags"].items()),
+        )
+    for label, column in (
+        ("Operation id", "operation_id"),
+        ("Response id", "response_id"),
+        ("Account", "account"),
+        ("Id", "id"),
+    ):
+        if row[column]:
+            yield label, escaped(str(row[column]))
+
+
+def _attempt(row: Mapping[Any, Any]) -> str:
+    return "" if pd.isna(row["attempt"]) else f", attempt {row['attempt']}"
+
+
+def _latency(row: Mapping[Any, Any]) -> str:
+    """`2.31 s, the first token after 480 ms`."""
+    parts = []
+    if not pd.isna(row["latency_ms"]):
+        parts.append(formatting.duration(Decimal(int(row["latency_ms"]))))
+    if not pd.isna(row["time_to_first_token_ms"]):
+        first = formatting.duration(Decimal(int(row["time_to_first_token_ms"])))
+        parts.append(f"the first token after {first}")
+    return ", ".join(parts)
+
+
+def failures(calls: pd.DataFrame) -> str:
+    """`2 failed, 1 cut`; empty where all went well, as far as the calls say."""
+    words = {"error": "failed", "refused": "refused", "cut": "cut"}
+    counts = {word: int((calls["outcome"] == outcome).sum()) for outcome, word in words.items()}
+    return ", ".join(f"{formatting.count(count)} {word}" for word, count in counts.items() if count)
+
+
+def _meters(row: Mapping[Any, Any]) -> str | None:
+    """`1,024 cached, 1 web search`; None where there is nothing to tell."""
+
+    def used(column: str) -> int:
+        return 0 if pd.isna(row[column]) else int(row[column])
+
+    parts = [
+        f"{formatting.count(count)} {words}"
+        for column, words in _TOKEN_PARTS.items()
+        if (count := used(column))
+    ]
+    parts += [
+        f"{formatting.count(count)} {one if count == 1 else many}"
+        for column, (one, many) in _PIECES.items()
+        if (count := used(column))
+    ]
+    if (seconds := row["duration_seconds"]) is not None:
+        parts.append(f"{seconds.normalize():,f} s of audio")
+    return ", ".join(parts) or None
