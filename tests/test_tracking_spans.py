@@ -617,6 +617,8 @@ def test_parts_are_counted_once(attributes: dict[str, Any], usage: Usage) -> Non
         ({"gen_ai.system": "openai", "server.address": "api.groq.com"}, "", "groq"),
         ({"gen_ai.system": "openai", "server.address": "Acme.openai.azure.com"}, "", "azure"),
         ({"gen_ai.system": "openai", "server.address": "notopenrouter.ai"}, "", "openai"),
+        ({"gen_ai.system": "openai", "server.address": "api.groq.com:443"}, "", "groq"),
+        ({"gen_ai.system": "openai", "server.address": "http://["}, "", "openai"),
         ({"llm.provider": "azure", "llm.system": "openai", "gen_ai.provider.name": "openai"}, "", "azure"),
         ({"llm.system": "openai"}, "", "openai"),
         # Pushed out of the span.
@@ -665,11 +667,38 @@ def test_the_model_that_answered_goes_before_the_one_that_was_asked() -> None:
 
 
 @pytest.mark.parametrize(
+    ("provider", "model", "expected"),
+    [
+        ("openai", "openai/gpt-4o", ("openai", "gpt-4o")),
+        ("openrouter", "openrouter/openai/gpt-4o", ("openrouter", "openai/gpt-4o")),
+        ("openrouter", "openai/gpt-4o", ("openrouter", "openai/gpt-4o")),
+        ("together_ai", "together_ai/meta-llama/Llama-3.3-70B", ("together", "meta-llama/Llama-3.3-70B")),
+        ("gcp.gemini", "models/gemini-2.5-flash", ("google", "gemini-2.5-flash")),
+        ("litellm", "anthropic/claude-sonnet-4-5", ("anthropic", "claude-sonnet-4-5")),
+    ],
+)
+def test_the_prefix_of_a_model_says_where_it_was_sent(
+    provider: str, model: str, expected: tuple[str, str]
+) -> None:
+    found = recorded(OPENAI_V2 | {"gen_ai.system": provider, "gen_ai.response.model": model})
+    assert (found["source"], found["model"]) == expected
+
+
+@pytest.mark.parametrize(
     ("attributes", "conversation"),
     [
         ({"gen_ai.conversation.id": "thread-1"}, "thread-1"),
         ({"session.id": "session-1"}, "session-1"),
         ({"session.id": 17}, "17"),
+        ({"langfuse.session.id": "session-1"}, "session-1"),
+        ({"traceloop.association.properties.session_id": "session-1"}, "session-1"),
+        ({"traceloop.association.properties.thread_id": "thread-1"}, "thread-1"),
+        ({"ai.telemetry.metadata.sessionId": "session-1"}, "session-1"),
+        ({"langsmith.metadata.thread_id": "thread-1"}, "thread-1"),
+        ({"langsmith.trace.session_id": "session-1"}, "session-1"),
+        ({"gcp.vertex.agent.session_id": "session-1"}, "session-1"),
+        ({"metadata": '{"thread_id": "thread-1", "langgraph_step": 1}'}, "thread-1"),
+        ({"metadata": "no JSON"}, None),
         ({"gen_ai.conversation.id": "thread-1", "session.id": "session-1"}, "thread-1"),
         ({"usage.conversation_id": "invoice", "gen_ai.conversation.id": "thread-1"}, "invoice"),
         # Not made for us, and not to be kept: the call is.

@@ -94,8 +94,10 @@ def source_with_model(model: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _source_at(host: str) -> str | None:
     host = host.strip().lower()
-    if "//" in host:
-        host = urlsplit(host).hostname or ""
+    try:
+        host = urlsplit(host if "//" in host else f"//{host}").hostname or ""
+    except ValueError:  # "[", say
+        return None
     if _BEDROCK_HOST.fullmatch(host):
         return "bedrock"
     for known, source in _HOSTS.items():

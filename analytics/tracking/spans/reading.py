@@ -183,7 +183,7 @@ def _source_and_model(
     if own is not None:
         return source_name(own, model), model
     source = source_of(provider, told=told, model=model, host=host, scope=scope)
-    if source_before_slash(model) == source and source != "openrouter":
+    if source_before_slash(model) == source:
         model = model.partition("/")[2]  # LiteLLM's way to say where to send it
     # Whisper is a source of its own, as in log_whisper_usage().
     return ("whisper" if (source, model) == ("openai", "whisper-1") else source), model
