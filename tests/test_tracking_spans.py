@@ -814,6 +814,51 @@ def test_tags_are_those_of_the_span_then_those_of_its_resource() -> None:
     assert recorded(OPENAI_V2, resource={"service.name": "unknown_service:python"})["tags"] is None
 
 
+def test_ones_own_tags_go_before_others_where_there_are_too_many() -> None:
+    own = {f"usage.tag.key {number}": number for number in range(18)}
+    others = {"service.name": "web", "service.version": "1", "user.id": "u-17", "gen_ai.prompt.name": "ask"}
+    found = recorded(OPENAI_V2 | own | others)
+    assert len(found["tags"]) == 20
+    assert {f"key {number}" for number in range(18)} <= found["tags"].keys()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "usage", "told"),
+    [
+        (
+            {"gen_ai.usage.input_tokens": -1},
+            {
+                "prompt_tokens": 0,
+                "completion_tokens": 300,
+                "total_tokens": 300,
+                "gen_ai.usage.input_tokens": -1,
+            },
+            None,
+        ),
+        (
+            {"gen_ai.usage.video.input_tokens": 500},
+            {"prompt_tokens": 1200, "completion_tokens": 300, "total_tokens": 1500}
+            | {"gen_ai.usage.video.input_tokens": 500},
+            None,
+        ),
+        (
+            {"gen_ai.usage.input_tokens": "many", "gen_ai.usage.output_tokens": 1.5},
+            None,
+            {
+                "gen_ai.usage.input_tokens": "'many' is no count: left out",
+                "gen_ai.usage.output_tokens": "1.5 is no count: left out",
+            },
+        ),
+    ],
+)
+def test_what_is_no_count_is_told(
+    attributes: dict[str, Any], usage: dict[str, Any] | None, told: dict[str, str] | None
+) -> None:
+    found = recorded(OPENAI_V2 | attributes)
+    assert found["usage"] == usage
+    assert found["metadata"].get("usage_not_understood") == told
+
+
 @pytest.mark.parametrize("user", ["5511999999999", "+55 11 99999-9999", "whatsapp:+5511999999999"])
 def test_a_user_who_is_a_phone_is_no_tag(user: str) -> None:
     found = recorded(OPENAI_V2 | {"user.id": user})

@@ -377,6 +377,7 @@ _RULES: dict[str, _Rule] = {
     for field, names in table.items()
     for rank, name in enumerate(names, start=1)
 }
+_OF_USAGE = frozenset(_COUNTS) - {"attempt", "resend_count", "status_code"}
 _OF_RESOURCE = ("client", "own_conversation", "phone", "own_source", "account")
 
 
@@ -414,7 +415,7 @@ def told_by(attributes: Mapping[str, Any], of_resource: Mapping[str, Any]) -> To
             continue
         result = convert(value)
         if result is None:
-            if convert is count_of and value not in (None, "") and ".u" in name:
+            if field in _OF_USAGE and value is not None and value != "":
                 odd[name] = value
         elif field[0] == "#":
             if ranks.get(field) != 0:
@@ -428,7 +429,8 @@ def told_by(attributes: Mapping[str, Any], of_resource: Mapping[str, Any]) -> To
     own = [name for name in attributes if name.startswith(TAG_PREFIX)] if tags else []
     for name in own:  # goes before what a name of the conventions says
         if (tag := _tag(attributes[name])) is not None:
-            tags[name[len(TAG_PREFIX) :]] = tag
+            tags.pop(key := name[len(TAG_PREFIX) :], None)
+            tags[key] = tag
     return Told(found, tags, of_ai_sdk, odd)
 
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from analytics.calls.row import MAX_MILLISECONDS, refused_text
-from analytics.calls.validation import names_one_call
+from analytics.calls.row import MAX_MILLISECONDS, NOT_UNDERSTOOD, refused_text
+from analytics.calls.validation import names_one_call, quoted
 from analytics.pricing.price_list import Usage
 from analytics.pricing.providers import source_before_slash, source_name, source_of
 from analytics.tracking.spans import kinds
@@ -109,6 +109,10 @@ def _record(
         metadata = {"trace_id": span.trace_id, "span_id": span.span_id}
     if span.scope:
         metadata["scope"] = span.scope
+    if usage is None and told.odd:
+        metadata[NOT_UNDERSTOOD] = {
+            name: f"{quoted(value)} is no count: left out" for name, value in told.odd.items()
+        }
     phone, tags = get("phone"), told.tags
     if tags:
         tags, left_out = fitting(tags)
