@@ -197,12 +197,16 @@ class Database:
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
         """A psycopg connection inside one transaction: committed on success, rolled back on an error.
 
+        It is read committed, whatever the database's default: who waited for a writer sees what that wrote.
+
         Raises:
             DatabaseUnavailable, SchemaMissing, DatabaseError
         """
         try:
-            with self._connection() as connection, connection.transaction():
-                yield connection
+            with self._connection() as connection:
+                connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+                with connection.transaction():
+                    yield connection
         except (psycopg.Error, DBAPIError, PoolTimeout) as error:
             raise self.explain(error) from error
 

@@ -1,6 +1,9 @@
 """Spans of several instrumentors about one call are one call: by client, tokens, instrumentor and time."""
 
+import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count, permutations
@@ -11,6 +14,7 @@ import psycopg
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 from analytics.calls.row import NO_FACTS, Row, line_of
 from analytics.calls.store import Stored, store_lines, store_new_lines
@@ -268,6 +272,32 @@ def test_workers_at_the_same_moment_find_each_others_calls(database: Database, a
 
     assert sum(stored) == len(calls)
     assert tokens_of(database) == [30] * len(calls)
+
+
+def test_workers_find_each_others_calls_in_a_database_whose_default_is_serializable(
+    database: Database, acme: UUID
+) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            sql.SQL("alter database {} set default_transaction_isolation = 'serializable'").format(
+                sql.Identifier(str(database.url.database))
+            )
+        )
+    start = threading.Barrier(2, timeout=30)
+
+    def work(scope: str, margin: int, first: int) -> int:
+        with closing(Database(database.url)) as own:
+            stored = 0
+            for number in range(20):
+                start.wait()
+                ms = (number * 50 - margin, number * 50 + 100 + margin)
+                stored += store(own, span(acme, first + number, scope=scope, ms=ms, trace=scope)).stored
+            return stored
+
+    with ThreadPoolExecutor(2) as threads:
+        results = [threads.submit(work, OPENAI, 0, 1_000), threads.submit(work, LANGCHAIN, 6, 2_000)]
+
+    assert sum(result.result() for result in results) == 20
 
 
 def test_any_calls_with_any_views_in_any_order_and_batches_are_counted_once(

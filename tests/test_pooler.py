@@ -49,10 +49,11 @@ GIVEN: Mapping[str, Any] = {
     "until": NOW + timedelta(hours=1),
     "conversation_id": CONVERSATIONS["pending"],
     "phone_handle": None,
+    "key": "feature",
 }
 """What the query functions are asked for, by the names of their parameters."""
 OF_FUNCTIONS: Mapping[str, Any] = {
-    **{name: GIVEN[name] for name in ("now", "since", "until", "conversation_id", "phone_handle")},
+    **{name: GIVEN[name] for name in ("now", "since", "until", "conversation_id", "phone_handle", "key")},
     "days": 7,
     "weeks": 3,
     "year": TODAY.year,
