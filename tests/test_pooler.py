@@ -139,6 +139,7 @@ def _use(database: Database, client_id: UUID, *, phone: str, calls: int) -> None
         prompt_tokens=1_001 * calls,
         tag_set_id=1,
         latency_ms=900 * calls,
+        metadata={"usage_not_understood": {f"field_{calls}": "not known"}},
     )
     factories.insert_usage(database, *[row] * calls)
 
