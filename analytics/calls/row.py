@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
+from analytics.calls.operations import operation_name
 from analytics.days import MAX_YEAR, MIN_YEAR
 from analytics.pricing.price_list import DETAILS, Cost, PriceList, Usage, unpriced
 
@@ -353,7 +354,7 @@ def _facts_of(metadata: Mapping[str, Any] | None) -> Facts:
     metadata = metadata if isinstance(metadata, dict) else {}
     told = (metadata.get("operation"), metadata.get("service_tier"))
     operation, tier = (text if isinstance(text, str) and _fits(text) else None for text in told)
-    return Facts(operation=operation, service_tier=tier)
+    return Facts(operation=None if operation is None else operation_name(operation), service_tier=tier)
 
 
 def _fits(text: str) -> bool:
