@@ -121,7 +121,7 @@ class Found:
         if path == "cost":
             self._costs(name, inner)
         elif path == "cost_details":
-            self.upstream_cost = number_in(inner.get("upstream_inference_cost"))
+            self._upstream_cost(f"{name}.upstream_inference_cost", inner.get("upstream_inference_cost"))
         elif path.startswith(OF_COSTS) or path in PROVIDERS_OWN:
             pass  # the provider's own is read by itself
         elif section is not None:
@@ -264,7 +264,7 @@ class Found:
             return
         try:
             number = number_in(value)
-            if path == "cost_in_usd_ticks" and number is not None:
+            if path == "cost_in_usd_ticks" and number is not None and number.is_finite():
                 number /= _TICKS_PER_USD
             cost = checked_amount(name, value if number is None else number, MAX_COST_USD)
         except InvalidInput:
@@ -274,6 +274,12 @@ class Found:
             self.stated_cost_usd = cost
         elif cost not in (0, self.stated_cost_usd):
             self.tell(name, f"{cost} is not the {self.stated_cost_usd} told before: left out")
+
+    def _upstream_cost(self, name: str, value: Any) -> None:
+        try:
+            self.upstream_cost = None if value is None else checked_amount(name, value, MAX_COST_USD)
+        except InvalidInput:
+            self.tell(name, f"{quoted(value)} cannot be: left out")
 
     def _costs(self, name: str, parts: Mapping[str, Any]) -> None:
         """Perplexity's {"input_tokens_cost": ..., "total_cost": ..., "currency": "USD"}."""

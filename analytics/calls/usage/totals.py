@@ -21,7 +21,7 @@ _WHOLES = (
     (("cached_tokens", "cache_write_tokens"), "prompt"),
     (("uncached",), "prompt"),
     (("prompt_audio_tokens", "prompt_image_tokens"), "prompt"),
-    (("cache_write_1h_tokens",), "cache_write_tokens"),
+    (("cache_write_1h_tokens", "cache_write_5m"), "cache_write_tokens"),
     (("cached_audio_tokens", "cached_image_tokens"), "cached_tokens"),
     (("cached_audio_tokens",), "prompt_audio_tokens"),
     (("cached_image_tokens",), "prompt_image_tokens"),
@@ -62,16 +62,11 @@ def _cache_writes(found: Found) -> None:
     by_lifetime = counts.get("cache_write_1h_tokens", 0) + counts.get("cache_write_5m", 0)
     # LangChain tells 0 in all, where it tells them by lifetime.
     if by_lifetime and not counts.get("cache_write_tokens"):
-        known = "cache_write_1h_tokens" if "cache_write_1h_tokens" in counts else "cache_write_5m"
+        known = "cache_write_1h_tokens" if counts.get("cache_write_1h_tokens") else "cache_write_5m"
         is_beside = found.paths[known].startswith(("cache_creation.", "cache_details"))
         found.derive("cache_write_tokens", by_lifetime, known)
         if is_beside:
             found.paths["cache_write_tokens"] = "cache_creation_input_tokens"
-    elif by_lifetime > counts.get("cache_write_tokens", 0):
-        found.tell(
-            found.name_of("cache_write_5m"),
-            f"{by_lifetime} by lifetime exceed {found.name_of('cache_write_tokens')}",
-        )
 
 
 def _with_what_is_beside(found: Found, source: str | None) -> tuple[int | None, int | None, int]:
