@@ -235,7 +235,7 @@ def test_a_discount_is_previewed_and_saved(database: Database, acme: UUID) -> No
     page = open_page(PAGE)
     [model] = [box for box in page.selectbox if box.label == "Model"]
     model.select("OpenAI · gpt-3.5-turbo")
-    [per] = [group for group in page.button_group if group.label == "Per"]
+    [per] = [box for box in page.selectbox if box.label == "Per"]
     per.set_value("% off")
     page.run()
     _fill(page, percent="20")

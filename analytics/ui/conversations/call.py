@@ -85,10 +85,28 @@ def show_call(page: Page, call: str, calls: pd.DataFrame) -> None:
             name, value = st.columns(_LABELS_TO_VALUES, gap="xxsmall")
             name.markdown(f"**{label}**")
             value.markdown(text)
-        if row["metadata"]:
+        # What is told above in words is left out.
+        told = {"price": _price(row), "tags": row["tags"]}
+        metadata = {
+            key: value for key, value in _metadata(row).items() if key not in told or told[key] != value
+        }
+        if metadata:
             name, value = st.columns(_LABELS_TO_VALUES, gap="xxsmall")
             name.markdown("**Metadata**")
-            value.json(row["metadata"], expanded=1)
+            value.json(metadata, expanded=1)
+
+
+def _metadata(row: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """As an object: who writes with SQL may have put anything there."""
+    metadata = row["metadata"]
+    if metadata is None or isinstance(metadata, dict):
+        return metadata or {}
+    return {"metadata": metadata}
+
+
+def _price(row: Mapping[Any, Any]) -> Any:
+    price = _metadata(row).get("price")
+    return price if isinstance(price, dict) else None
 
 
 def _close() -> None:

@@ -88,11 +88,9 @@ def _add(page: Page, book: PriceBook, owners: dict[str, UUID | None]) -> None:
         model = right.text_input(
             "Model, as calls name it", placeholder=f"gpt-4o, my-deploy-*, or {ALL_MODELS} for all"
         )
-    kind = left.segmented_control(
+    kind = left.selectbox(
         "Per",
         [*UNIT_WORDS.values(), _DISCOUNT],
-        default="1M tokens",
-        required=True,
         help="Minutes are of audio, characters of speech. % off is a discount on the public price.",
     )
     unit: Unit = next((unit for unit, words in UNIT_WORDS.items() if words == kind), "1M tokens")
