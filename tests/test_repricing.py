@@ -9,13 +9,17 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from analytics.calls.make import make_call
+from analytics.calls.store import store_new_lines
 from analytics.corrections import ModelCosts, list_corrections, preview_costs
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
+from analytics.pricing.stored import load_price_list
 from tests import factories
 from tests.connections import dsn
 from tests.factories import NOW
 from tests.repricing import TODAY, add_price, apply, calls, corrected, costs, log, stored
+from tests.test_usage_shapes import CASES
 
 TIMEZONES = ["UTC", "Asia/Kolkata", "America/Sao_Paulo", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
 
@@ -273,3 +277,43 @@ def test_no_calls_to_price(database: Database, acme: UUID) -> None:
     )
     with pytest.raises(InvalidInput, match='"Acme" has no calls from 2026-03-17'):
         apply(database, acme, first=yesterday, last=yesterday)
+
+
+def test_an_unchanged_list_changes_no_call_of_any_kind(
+    database: Database, acme: UUID, connection: "psycopg.Connection[Any]"
+) -> None:
+    prices = load_price_list(connection)
+    usage = {"prompt_tokens": 100, "completion_tokens": 20}
+    kinds: list[dict[str, Any]] = [
+        {"source": case.source, "model": case.model, "usage": case.make()} for case in CASES
+    ]
+    of_openai = {"source": "openai", "model": "gpt-5"}
+    kinds += [
+        {**of_openai, "outcome": outcome, "usage": told, "service_tier": tier}
+        for outcome in (None, "ok", "error", "refused", "cut")
+        for told in (None, usage, {"prompt_tokens": -1, "tomorrow": 5})
+        for tier in (None, "Batch", "scale")
+    ]
+    kinds += [
+        {**of_openai, "usage": usage, **more}
+        for more in (
+            {"tokens_estimated": True},
+            {"cost_usd": 1},
+            {"stated_cost_usd": 1},
+            {"source": "ours", "stated_cost_usd": 1},
+            {"model": None},
+            # What applications keep for themselves, by names that are columns, too.
+            {"metadata": {"service_tier": "batch", "cached_tokens": 50, "operation": "invoice"}},
+            {"metadata": {"duration_seconds": 3.5, "web_search_count": 2}},
+            {"metadata": {"usage_missing": "nothing", "usage_not_understood": {}}},
+            {"metadata": {"tokens_estimated": True}},
+        )
+    ]
+    lines = [
+        make_call(prices, acme, id=f"call {number}", created_at=NOW, **kind).line
+        for number, kind in enumerate(kinds)
+    ]
+    with database.transaction() as writing:
+        assert store_new_lines(writing, lines).stored == len(kinds)
+
+    assert apply(database, acme).correction is None

@@ -20,6 +20,7 @@ from analytics.calls.row import (
     Facts,
     copy_line,
     guessed,
+    with_facts_in,
 )
 from analytics.calls.usage_objects import read_usage
 from analytics.calls.validation import (
@@ -96,6 +97,10 @@ def make_call(
         *(operation, outcome, service_tier, account),
     )
     facts = told if given == NO_FACTS else checked_facts(Facts._make(given), told)
+    if metadata is not None:
+        metadata = checked_metadata(metadata)
+        amounts, facts = with_facts_in(metadata, amounts, facts)
+        tokens_estimated = tokens_estimated or metadata.get("tokens_estimated") is True
     client, source, model, names = checked_names(
         client_id, conversation_id, phone, source, model or answered_by, facts[6:], checked_tags(tags)
     )
@@ -105,7 +110,7 @@ def make_call(
     if call_id is None:
         call_id = new_id()
     if metadata is not None:
-        extra = {**checked_metadata(metadata), **extra}
+        extra = {**metadata, **extra}
     if duration_seconds is not None:
         amounts = amounts._replace(
             duration_seconds=checked_amount("duration_seconds", duration_seconds, MAX_SECONDS)
@@ -116,6 +121,9 @@ def make_call(
         extra = {**extra, "tokens_estimated": True}
     if not_understood:
         extra = {**extra, NOT_UNDERSTOOD: dict(not_understood)}
+    if USAGE_MISSING in extra:  # of an imported call; one that tells its usage misses none
+        missing = None if missing is None else str(extra[USAGE_MISSING])
+        extra = {name: value for name, value in extra.items() if name != USAGE_MISSING}
     if cost_usd is not None:
         amount, basis, price = checked_amount("cost_usd", cost_usd, MAX_COST_USD), "given", _NO_PRICE
     else:
@@ -133,7 +141,7 @@ def make_call(
                 tokens_estimated=tokens_estimated,
                 service_tier=facts.service_tier,
             )
-            if not_understood:
+            if NOT_UNDERSTOOD in extra:
                 cost = guessed(cost)
         amount, basis, price = cost.amount_usd, str(cost.basis), cost.price
         if basis == "unpriced" and facts.stated_cost_usd is not None:

@@ -350,6 +350,26 @@ def _known_of(metadata: Mapping[str, Any] | None) -> Usage:
     )
 
 
+def with_facts_in(metadata: Mapping[str, Any], usage: Usage, facts: Facts) -> tuple[Usage, Facts]:
+    """Usage and facts, with those that only the metadata tells, by the names of the columns.
+
+    complete_usage_log() does so for every writer: a call costs what it does when it is priced again.
+    """
+    if _FACTS_IN_METADATA.isdisjoint(metadata):
+        return usage, facts
+    known, told = _known_of(metadata), _facts_of(metadata)
+    seconds = known.duration_seconds if usage.duration_seconds is None else usage.duration_seconds
+    return (
+        usage._replace(duration_seconds=seconds, details={**known.details, **usage.details}),
+        facts._replace(
+            operation=facts.operation or told.operation, service_tier=facts.service_tier or told.service_tier
+        ),
+    )
+
+
+_FACTS_IN_METADATA = frozenset({*DETAILS, "duration_seconds", "operation", "service_tier"})
+
+
 def _facts_of(metadata: Mapping[str, Any] | None) -> Facts:
     metadata = metadata if isinstance(metadata, dict) else {}
     told = (metadata.get("operation"), metadata.get("service_tier"))

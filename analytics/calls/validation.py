@@ -177,10 +177,11 @@ def _checked_texts(
     outcome = checked_text("outcome", outcome)
     if outcome is not None and outcome not in OUTCOMES:
         raise InvalidInput(f"outcome must be one of {', '.join(OUTCOMES)}, not {quoted(outcome)}")
+    tier = checked_text("service_tier", service_tier)
     return (
         checked_text("operation", operation),
         outcome,
-        checked_text("service_tier", service_tier),
+        checked_text("service_tier", tier and tier.lower()),  # a letter may be two in lower case
         checked_text("account", account),
     )
 

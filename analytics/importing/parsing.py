@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from analytics import bounded_json
-from analytics.calls.row import NOT_UNDERSTOOD, USAGE_MISSING
+from analytics.calls.row import USAGE_MISSING
 from analytics.calls.validation import checked_count, number_in, quoted
 from analytics.errors import InvalidInput
 from analytics.pricing.usage import DETAILS, Usage
@@ -33,7 +33,7 @@ TAG = "tag."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_NANOSECONDS = 10**20
 # Of a priced call in an export of our own: they are made anew.
-_MADE_ANEW = (USAGE_MISSING, NOT_UNDERSTOOD, "price", "usage", "tokens_estimated")
+_MADE_ANEW = ("price", "tokens_estimated")
 _NUMBERS = ("latency_ms", "time_to_first_token_ms", "stated_cost_usd")
 
 
@@ -173,8 +173,6 @@ def _take_back(basis: str, metadata: dict[str, Any], arguments: dict[str, Any]) 
         arguments["cost_usd"] = None
     if USAGE_MISSING in metadata:
         arguments["usage"] = None
-    elif NOT_UNDERSTOOD in metadata and isinstance(metadata.get("usage"), Mapping):
-        arguments["usage"] = metadata["usage"]
     if metadata.get("tokens_estimated") is True:
         arguments["tokens_estimated"] = True
     for name in _MADE_ANEW:

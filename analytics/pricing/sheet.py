@@ -165,6 +165,8 @@ class Sheet:
 
     def _amount(self, usage: Usage, rates: Rates) -> Amount:
         """Without fees: by tokens where they are known and sold, else by the length of audio, and so on."""
+        if self.counts_both and usage.duration_seconds is not None and rates.hour is not None:
+            usage = _without_audio(usage)
         prompt, completion, total, seconds, details = usage
         by_tokens = Amount(None)
         # A length without tokens is not "no tokens": where only tokens have a price it is unknown, not free.
@@ -217,6 +219,17 @@ class Sheet:
 
     def _guesses_of(self, *names: str) -> tuple[str, ...]:
         return tuple(self.guesses[name] for name in names if name in self.guesses)
+
+
+def _without_audio(usage: Usage) -> Usage:
+    """The usage without the tokens of audio in the prompt, which is paid for by its length."""
+    audio = min(usage.details.get("prompt_audio_tokens", 0), usage.prompt_tokens)
+    if not audio:
+        return usage
+    details = {name: count for name, count in usage.details.items() if name != "prompt_audio_tokens"}
+    return usage._replace(
+        prompt_tokens=usage.prompt_tokens - audio, total_tokens=usage.total_tokens - audio, details=details
+    )
 
 
 def is_plain(details: Mapping[str, int]) -> bool:

@@ -9,6 +9,8 @@ from analytics.pricing.price_list import Usage
 from tests.usage_objects.case import Case, tokens, usd
 from tests.usage_objects.gateway_cases import PLAIN, chat
 
+PREVIEW = "with this model it costs more than web_search, which is counted"
+
 _OTHERS: tuple[tuple[str, str, str, Mapping[str, Any], Usage, Decimal | None], ...] = (
     (
         "deepseek: hit and missed",  # $0.27, hit $0.07, output $1.10
@@ -264,6 +266,99 @@ _MORE = (
         source="mistral",
         model="voxtral-small-latest",
         usage=Usage(150, 80, 230, Decimal(60), {}),
+    ),
+    # docs.mistral.ai, "Audio": the tokens of the audio are in the total only, and are paid for by the minute.
+    Case(
+        name="mistral: tokens of audio in the total only",
+        make=lambda: {
+            "prompt_audio_seconds": 60,
+            "prompt_tokens": 4,
+            "completion_tokens": 635,
+            "total_tokens": 1389,
+        },
+        source="mistral",
+        model="voxtral-small-latest",
+        usage=Usage(754, 635, 1389, Decimal(60), {"prompt_audio_tokens": 750}),
+        usd=usd((4, "0.10"), (635, "0.30"), fees="0.004"),
+    ),
+    Case(
+        name="anthropic batches: a request that expired was not billed",
+        make=lambda: {"custom_id": "a", "result": {"type": "expired"}},
+        source="anthropic",
+        model="claude-sonnet-4-5",
+        usage=Usage(),
+        facts=Facts(outcome="error", service_tier="batch"),
+    ),
+    Case(
+        name="anthropic batches: nor was one that was canceled",
+        make=lambda: {"custom_id": "a", "result": {"type": "canceled"}},
+        source="anthropic",
+        model="claude-sonnet-4-5",
+        usage=Usage(),
+        facts=Facts(outcome="error", service_tier="batch"),
+    ),
+    # ai.google.dev, "Pricing": grounding with Google Maps is $25 per 1,000 prompts, beside the tokens.
+    Case(
+        name="gemini: grounded in maps",
+        make=lambda: {
+            "candidates": [
+                {
+                    "finishReason": "STOP",
+                    "groundingMetadata": {
+                        "groundingChunks": [{"maps": {"uri": "x"}}, {"maps": {"uri": "y"}}]
+                    },
+                }
+            ],
+            "usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 50, "totalTokenCount": 150},
+        },
+        source="google",
+        model="gemini-2.5-flash",
+        usage=Usage(100, 50, 150),
+        facts=Facts(operation="generate_content", outcome="ok"),
+        told={"groundingMetadata.maps": "has a fee that is not known: not counted"},
+        usd=usd((100, "0.30"), (50, "2.50")),
+        basis="estimated",
+    ),
+    # developers.openai.com, "Pricing": web search preview with models that do not reason is $25 per 1,000.
+    *(
+        Case(
+            name=f"openai responses: {kind} with {model}",
+            make=lambda kind=kind, model=model: {
+                "id": "resp_1",
+                "object": "response",
+                "model": model,
+                "status": "completed",
+                "tools": [{"type": kind}],
+                "output": [{"type": "web_search_call", "status": "completed", "action": {"type": "search"}}],
+                "usage": {"input_tokens": 100, "output_tokens": 50, "total_tokens": 150},
+            },
+            source="openai",
+            answered_by=model,
+            usage=Usage(100, 50, 150, None, {"web_search_count": 1}),
+            facts=Facts(operation="chat", outcome="ok", response_id="resp_1"),
+            told={"tools.web_search_preview": PREVIEW} if is_guess else {},
+        )
+        for kind, model, is_guess in (
+            ("web_search_preview", "gpt-4o-2024-08-06", True),
+            ("web_search_preview_2025_03_11", "gpt-4.1-mini", True),
+            ("web_search_preview", "gpt-5", False),
+            ("web_search", "gpt-4o", False),
+        )
+    ),
+    Case(
+        name="litellm: a cost of 0 for a model that its list does not know",
+        make=lambda: {
+            "id": "chatcmpl-1",
+            "model": "ours",
+            "response_cost": 0.0,
+            "usage": {"prompt_tokens": 150, "completion_tokens": 80, "total_tokens": 230},
+        },
+        source="ours",
+        answered_by="ours",
+        usage=Usage(150, 80, 230),
+        facts=Facts(response_id="chatcmpl-1"),
+        usd=usd(),
+        basis="unpriced",
     ),
 )
 

@@ -29,6 +29,8 @@ _ERRORS = frozenset(
         *("malformed_model_output", "malformed_tool_use", "expired"),
     }
 )
+# Of a line of Anthropic's batches; none is billed: platform.claude.com, "Batch processing".
+_NOT_BILLED = dict.fromkeys(("errored", "canceled", "expired"), "error")
 _CUT = frozenset(
     {"cancelled", "canceled", "incomplete", "user_cancel", "abort", "aborted", "interrupted", "timeout"}
 )
@@ -57,6 +59,7 @@ def _outcomes(by_name: Mapping[str, Any]) -> Iterator[str | None]:
             if status == "completed" and _is_refusal(by_name)
             else (reason if status == "incomplete" and reason is not None else _outcome(status))
         )
+    yield _NOT_BILLED.get(_word(by_name.get("type")) or "")
     for name in ("stop_reason", "finish_reason", "done_reason"):
         yield _outcome(_word(by_name.get(name)))
     yield _outcome(_word(_fields(by_name.get("delta")).get("stop_reason")))

@@ -203,7 +203,7 @@ def _facts_in(level: object, by_name: Mapping[str, Any], told: dict[str, str]) -
         or {}
     )
     for cost in (by_name.get("response_cost"), hidden.get("response_cost"), by_name.get("total_cost_usd")):
-        if cost is not None:
+        if cost is not None and cost != 0:  # LiteLLM's list says 0 of a model that it does not know
             facts["stated_cost_usd"] = _cost("response_cost", cost, told)
             break
     metrics = fields_of(by_name.get("metrics")) or {}

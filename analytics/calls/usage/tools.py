@@ -1,6 +1,7 @@
 """Calls of the provider's own tools that a response tells, and pictures: what is sold by the piece."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analytics.calls.usage.fields import fields_of, is_empty, snake, text_in
@@ -39,6 +40,10 @@ def tools_in(
     for name in ("svg_usage", "usage_breakdown"):
         if not is_empty(by_name.get(name)):
             told[name] = "tokens of other models: not known"
+    if "web_search_count" in tools and _searches_by_preview(by_name.get("tools"), model or ""):
+        told["tools.web_search_preview"] = "with this model it costs more than web_search, which is counted"
+    for source in _other_grounding(by_name.get("candidates")):
+        told[f"groundingMetadata.{source}"] = "has a fee that is not known: not counted"
     if (queries := _queries(by_name.get("candidates"))) is not None:
         # ai.google.dev, "Pricing": since Gemini 3 each query costs, before each prompt that is grounded.
         is_per_query = not (model or "").startswith(("gemini-1", "gemini-2"))
@@ -58,13 +63,46 @@ def _costs(item: Mapping[str, Any]) -> bool:
     )
 
 
-def _queries(candidates: Any) -> int | None:
-    """Of Google's search, in all candidates; None where none was made."""
-    count = 0
+# $25 per 1,000 with these, and $10 with those that reason: developers.openai.com, "Pricing".
+_DO_NOT_REASON = re.compile(r"(?:.*/)?(?:chatgpt|gpt-[34])")
+
+
+def _searches_by_preview(tools: Any, model: str) -> bool:
+    kinds = [
+        text_in((fields_of(tool) or {}).get("type")) or ""
+        for tool in (tools if isinstance(tools, (list, tuple)) else ())
+    ]
+    return _DO_NOT_REASON.match(model) is not None and any(
+        kind.startswith("web_search_preview") for kind in kinds
+    )
+
+
+def _groundings(candidates: Any) -> Iterator[dict[str, Any]]:
+    """Gemini's groundingMetadata of all candidates, in snake case."""
     for candidate in candidates if isinstance(candidates, (list, tuple)) else ():
         by_name = {snake(str(name)): value for name, value in (fields_of(candidate) or {}).items()}
         grounding = fields_of(by_name.get("grounding_metadata")) or {}
-        for name, queries in grounding.items():
-            if snake(str(name)) == "web_search_queries" and isinstance(queries, (list, tuple)):
-                count += len(queries)
+        yield {snake(str(name)): value for name, value in grounding.items()}
+
+
+def _other_grounding(candidates: Any) -> set[str]:
+    """What answers were grounded in that is no search of the web, and has a fee of its own."""
+    found = set()
+    for grounding in _groundings(candidates):
+        chunks = grounding.get("grounding_chunks")
+        for chunk in chunks if isinstance(chunks, (list, tuple)) else ():
+            by_name = {snake(str(name)): value for name, value in (fields_of(chunk) or {}).items()}
+            for name, called in (("maps", "maps"), ("retrieved_context", "retrievedContext")):
+                if not is_empty(by_name.get(name)):
+                    found.add(called)
+    return found
+
+
+def _queries(candidates: Any) -> int | None:
+    """Of Google's search, in all candidates; None where none was made."""
+    count = 0
+    for grounding in _groundings(candidates):
+        queries = grounding.get("web_search_queries")
+        if isinstance(queries, (list, tuple)):
+            count += len(queries)
     return count or None

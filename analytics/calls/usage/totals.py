@@ -121,6 +121,11 @@ def _filled_up(found: Found, prompt: int, completion: int, base: int) -> tuple[i
         elif surplus == cached:
             prompt += surplus
             surplus = 0
+        elif found.seconds and "prompt_audio_tokens" not in counts:
+            # Mistral: the tokens of the audio, whose length it tells, are in the total only.
+            prompt += surplus
+            counts["prompt_audio_tokens"] = surplus
+            surplus = 0
         if surplus:
             completion += surplus
             found.tell(
