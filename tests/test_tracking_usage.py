@@ -445,7 +445,7 @@ def test_usage_within_itself() -> None:
         (
             {"prompt_tokens": 10**12, "completion_tokens": 1},
             Usage(10**12, 0, 10**12),
-            {"total_tokens": "1000000000001 cannot be: only the larger part is kept"},
+            {"completion_tokens": "1 with the prompt 1000000000001, more than is stored: left out"},
         ),
         (
             {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": -5}},

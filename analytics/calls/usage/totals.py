@@ -140,11 +140,19 @@ def _filled_up(found: Found, prompt: int, completion: int, base: int) -> tuple[i
             f"{reasoning} exceeds the completion's {completion}: counted beside it",
         )
         completion += reasoning
-    if prompt + completion > MAX_TOKENS:
-        found.tell("total_tokens", f"{prompt + completion} cannot be: only the larger part is kept")
-        prompt, completion = (prompt, 0) if prompt >= completion else (0, completion)
-        prompt, completion = min(prompt, MAX_TOKENS), min(completion, MAX_TOKENS)
-    return prompt, completion
+    return _storable(found, prompt, completion) if prompt + completion > MAX_TOKENS else (prompt, completion)
+
+
+def _storable(found: Found, prompt: int, completion: int) -> tuple[int, int]:
+    """Of prompt and completion, which no row can hold together, the larger one."""
+    smaller, larger = ("completion", "prompt") if prompt >= completion else ("prompt", "completion")
+    together = f"with the {larger} {prompt + completion}, more than is stored: left out"
+    found.tell(found.name_of(smaller), f"{min(prompt, completion)} {together}")
+    most = max(prompt, completion)
+    if most > MAX_TOKENS:
+        found.tell(found.name_of(larger), f"{most} with all its parts cannot be: read as {MAX_TOKENS}")
+    most = min(most, MAX_TOKENS)
+    return (most, 0) if larger == "prompt" else (0, most)
 
 
 def _drop_what_does_not_fit(found: Found) -> None:
