@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from analytics.calls.usage_objects import read_usage
 from analytics.config import PROJECT_DIRECTORY
 from analytics.pricing.price_list import Usage
 from analytics.tracking.spans import FinishedSpan, PassedOver, read_span
@@ -112,6 +113,7 @@ OPENINFERENCE_GROQ_STREAM = {
     "openinference.span.kind": "LLM",
 }
 DETAILS = {"cached_tokens": 1000, "reasoning_tokens": 200}
+NO_PROMPT = "not told: its cost is missing"
 NO_AUDIO = {"prompt_audio_tokens": 0, "completion_audio_tokens": 0}  # told, and 0
 
 
@@ -901,6 +903,47 @@ def test_a_text_that_is_too_long_loses_no_call(name: str) -> None:
     found = recorded(OPENAI_V2 | {name: "x" * 300, "service.name": "y" * 300})
     assert found["usage"] == Usage(1200, 300, 1500)
     assert "x" * 300 not in found.values()
+
+
+@pytest.mark.parametrize(
+    ("told", "usage"),
+    [
+        ({"gen_ai.usage.characters": 100}, {"characters": 100}),
+        ({"gen_ai.usage.audio_seconds": 30.5}, {"audio_seconds": 30.5}),
+        ({"gen_ai.usage.input_characters": 7}, {"input_characters": 7}),
+        ({"gen_ai.usage.output_tokens": 20}, {"completion_tokens": 20, "total_tokens": 0}),
+        (
+            {
+                "gen_ai.usage.input_tokens": 100,
+                "gen_ai.usage.output_tokens": 20,
+                "gen_ai.usage.cache_creation.input_tokens": 50,
+                "gen_ai.usage.details.ephemeral_1h_input_tokens": 40,
+                "gen_ai.usage.server_tool_use.web_search_requests": 2,
+            },
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 20,
+                "total_tokens": 120,
+                "prompt_tokens_details": {"cache_write_tokens": 50},
+                "cache_write_1h_tokens": 40,
+                "server_tool_use.web_search_requests": 2,
+            },
+        ),
+    ],
+)
+def test_what_is_no_token_is_counted_by_the_readers_names(
+    told: dict[str, Any], usage: dict[str, Any]
+) -> None:
+    found = recorded(without(OPENAI_V2, "gen_ai.usage", "gen_ai.operation") | told)
+
+    assert found["usage"] == usage
+    reading = read_usage(found["usage"])
+    assert reading.missing is None
+    assert reading.not_understood == (
+        {} if "completion_tokens" not in usage or "prompt_tokens" in usage else {"prompt": NO_PROMPT}
+    )
+    assert reading.usage.details.get("cache_write_1h_tokens") == usage.get("cache_write_1h_tokens")
+    assert reading.usage.details.get("web_search_count") == usage.get("server_tool_use.web_search_requests")
 
 
 @pytest.mark.parametrize("cost", [-1, 0, 1e300, float("nan"), "much"])

@@ -48,6 +48,8 @@ def usage_of(found: Found, source: str | None = None) -> Usage | None:
         completion = total - prompt  # a missing part is what the other one leaves of the total
     elif prompt is None and completion is not None and total > completion:
         prompt = total - completion
+    if prompt is None and completion and not found.told:
+        found.tell("prompt", "not told: its cost is missing")
     if prompt is not None or completion is not None:
         prompt, completion = _filled_up(found, prompt or 0, completion or 0, base)
         total = prompt + completion

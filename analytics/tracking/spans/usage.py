@@ -8,8 +8,9 @@ parts are more than the whole.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from analytics.calls.usage.meters import RULES
 from analytics.calls.usage_objects import read_usage
-from analytics.pricing.price_list import TOKEN_PARTS, Usage
+from analytics.pricing.price_list import COUNTS, TOKEN_PARTS, Usage
 from analytics.tracking.spans.answers import json_object, object_in
 from analytics.tracking.spans.attributes import Told
 
@@ -27,17 +28,24 @@ def usage_in(told: Told, response: Mapping[str, Any] | None) -> Usage | Mapping[
                 if reading.missing is None and (any(reading.usage[:3]) or reading.usage.duration_seconds):
                     return found
     prompt, completion, total = fields.get("prompt"), fields.get("completion"), fields.get("total")
-    if not prompt and not completion and not total:
-        return (
-            _of_claude_code(fields) if "bare_output" in fields else None
-        )  # some say 0 for what they do not know
+    if not prompt and not completion and not total:  # some say 0 where they do not know
+        if "bare_output" in fields:
+            return _of_claude_code(fields)
+        counted = _named(told.odd) if told.odd else {}
+        return counted if not counted.keys().isdisjoint(_COUNTED) else None
+    if prompt is None and not total and not told.odd:
+        return _with_odd(Usage(0, completion or 0, 0, None, _details(fields)), told.odd, "prompt_tokens")
     prompt, completion = prompt or 0, completion or 0
-    details = {name: fields[name] for name in _PARTS & fields.keys()}
+    details = _details(fields)
     if details:
         prompt = _whole(prompt, details, ("cached_tokens", "cache_write_tokens"))
         completion = _whole(completion, details, ("reasoning_tokens",))
     usage = Usage(prompt, completion, max(total or 0, prompt + completion), None, details)
     return _with_odd(usage, told.odd) if told.odd else usage
+
+
+def _details(fields: Mapping[str, Any]) -> dict[str, int]:
+    return {name: fields[name] for name in _PARTS & fields.keys()}
 
 
 def _whole(tokens: int, details: Mapping[str, int], parts: Iterable[str]) -> int:
@@ -84,11 +92,15 @@ _DETAILS = {
     "completion_tokens_details": {
         "reasoning_tokens": "reasoning_tokens",
         "completion_audio_tokens": "audio_tokens",
+        "completion_image_tokens": "image_tokens",
     },
 }
+_CACHED_DETAILS = {"cached_audio_tokens": "audio_tokens", "cached_image_tokens": "image_tokens"}
+_COUNTED = frozenset(path for path, (meter, _) in RULES.items() if meter in COUNTS or meter == "seconds")
+"""Fields of usage objects that count what is no token."""
 
 
-def _with_odd(usage: Usage, odd: Mapping[str, Any]) -> dict[str, Any]:
+def _with_odd(usage: Usage, odd: Mapping[str, Any], *not_told: str) -> dict[str, Any]:
     """A usage object of which the reader says what it did not understand."""
     whole: dict[str, Any] = {
         "prompt_tokens": usage.prompt_tokens,
@@ -96,7 +108,22 @@ def _with_odd(usage: Usage, odd: Mapping[str, Any]) -> dict[str, Any]:
         "total_tokens": usage.total_tokens,
     }
     for section, names in _DETAILS.items():
-        parts = {names[name]: count for name, count in usage.details.items() if name in names}
-        if parts:
+        if parts := _renamed(usage.details, names):
             whole[section] = parts
-    return whole | dict(odd)
+    if cached := _renamed(usage.details, _CACHED_DETAILS):
+        whole.setdefault("prompt_tokens_details", {})["cached_tokens_details"] = cached
+    if (written := usage.details.get("cache_write_1h_tokens")) is not None:
+        whole["cache_write_1h_tokens"] = written
+    for name in not_told:
+        del whole[name]
+    return whole | _named(odd)
+
+
+def _renamed(details: Mapping[str, int], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names[name]: count for name, count in details.items() if name in names}
+
+
+def _named(odd: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes, by the names that the reader knows for what is no token."""
+    names = {name: name.removeprefix("gen_ai.usage.") for name in odd}
+    return {names[name] if names[name] in _COUNTED else name: value for name, value in odd.items()}
