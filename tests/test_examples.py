@@ -97,6 +97,10 @@ def test_the_commands_of_the_documents_run(
     monkeypatch.setenv("USAGE_DATA_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".streamlit").mkdir()
+    (tmp_path / "model_prices_and_context_window.json").write_text(
+        '{"gpt-4o": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 2.5e-06,'
+        ' "output_cost_per_token": 1e-05}}'
+    )
     (tmp_path / "calls.csv").write_text(
         "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.97,4,5\n"
     )

@@ -194,7 +194,7 @@ def test_a_corrected_public_price_names_its_source(database: Database, acme: UUI
     text = text_of(open_page(PAGE)).replace("\\", "")
 
     assert "The public list is corrected for gpt-4o-transcribe: audio costs what other input does" in text
-    assert "](https://developers.openai.com/api/docs/models/gpt-4o-transcribe) as of " in text
+    assert "](https://developers.openai.com/api/docs/models/gpt-4o-transcribe), read on " in text
 
 
 def test_viewers_see_all_and_change_nothing(acme: UUID) -> None:

@@ -89,8 +89,7 @@ def _lines(
         correction = correction_of(public_provider(source), model.lower())
         if correction is not None:
             yield (
-                f"  {source} {model}: the public list is corrected, as {correction.why} "
-                f"({correction.source}, {correction.checked})"
+                f"  {source} {model}: the public list is corrected, as {correction.why} ({correction.cited})"
             )
 
 

@@ -21,12 +21,18 @@ class Correction:
     prices: Mapping[str, str]
     why: str
     source: str
-    checked: str
-    """The day on which the source was read."""
+    checked: str | None = None
+    """The day on which the source was read. None: the price is that of LiteLLM's list or known otherwise, and
+    the source is where to look it up."""
     guesses: Mapping[str, str] | None = None
     """Prices that the source itself calls estimates, with the reason."""
     unsure_tiers: Mapping[str, str] | None = None
     """Tiers of which the source says something else than the provider's rule, with what it says."""
+
+    @property
+    def cited(self) -> str:
+        """The source, and when it was read: `https://..., read on 2026-11-26`."""
+        return f"{self.source}, {'not read yet' if self.checked is None else f'read on {self.checked}'}"
 
     @property
     def amounts(self) -> dict[str, Decimal]:
@@ -59,7 +65,6 @@ CORRECTIONS = (
             prices={"input_audio_mtok": audio_in, "output_audio_mtok": audio_out},
             why="the list has no price of audio",
             source=source,
-            checked="2026-11-26",
         )
         for model, audio_in, audio_out, source in (
             ("gpt-4o-audio-preview", "40", "80", f"{_MODELS}/gpt-4o-audio-preview"),
@@ -83,7 +88,6 @@ CORRECTIONS = (
             prices={"output_image_mtok": output},
             why="the list has the price of its pictures as that of all output",
             source=f"{_MODELS}/{model}",
-            checked="2026-11-26",
         )
         for model, output in (
             ("gpt-image-1", "40"),
@@ -100,7 +104,6 @@ CORRECTIONS = (
             prices={"web_searches_kcount": "25", "cache_read_mtok": cached},
             why="each call searches the web, at $25 per 1,000; cached input is half of input",
             source=_PRICING,
-            checked="2026-11-26",
         )
         for model, cached in (("gpt-4o-search-preview", "1.25"), ("gpt-4o-mini-search-preview", "0.075"))
     ),
@@ -110,7 +113,6 @@ CORRECTIONS = (
         prices={"web_searches_kcount": "10"},
         why="each call searches the web, at $10 per 1,000",
         source=_PRICING,
-        checked="2026-11-26",
     ),
     *(
         Correction(
@@ -119,7 +121,6 @@ CORRECTIONS = (
             prices={"input_mchars": "50"},
             why="the list has no price of it",
             source="https://console.groq.com/docs/text-to-speech",
-            checked="2026-11-26",
         )
         for model in ("playai-tts", "playai-tts-arabic")
     ),
@@ -129,7 +130,6 @@ CORRECTIONS = (
         prices={"audio_hours": "0.02"},
         why="the list has no price of it",
         source="https://groq.com/pricing",
-        checked="2026-11-26",
     ),
     Correction(
         provider="openai",
@@ -137,7 +137,6 @@ CORRECTIONS = (
         prices={"input_mtok": "3", "output_mtok": "12"},
         why="the list has it by another name",
         source=f"{_MODELS}/computer-use-preview",
-        checked="2026-11-26",
     ),
     # Fine-tuned models: those that the list does not know, or without their price of cached input.
     *(
@@ -151,7 +150,6 @@ CORRECTIONS = (
             ),
             why="the list has no price of the fine-tuned model, or none of its cached input",
             source=_PRICING,
-            checked="2026-11-26",
         )
         for model, input_usd, cached, output_usd in (
             ("gpt-4.1", "3", "0.75", "12"),
@@ -172,7 +170,6 @@ CORRECTIONS = (
             prices={"input_mtok": "0", "output_mtok": "0"},
             why="moderation is free of charge, and the list has no price",
             source="https://developers.openai.com/api/docs/guides/moderation",
-            checked="2026-11-26",
         )
         for model in ("omni-moderation", "text-moderation", "text-moderation-stable")
     ),

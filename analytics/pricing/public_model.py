@@ -219,7 +219,7 @@ class PublicModel:
             price["rule"] = f"{rule.factor.normalize():f} of the standard tier, as published"
         if correction is not None:
             note = f"{note}, corrected by {correction.source}"
-            price["corrected"] = f"{correction.source}, {correction.checked}"
+            price["corrected"] = correction.cited
         return PublicPrice(sheet, listed, note, price)
 
 

@@ -87,7 +87,11 @@ begin
             new.prompt_image_tokens, new.duration_seconds
         ) = 0
     then
-        new.operation := nullif(left(btrim(new.metadata ->> 'operation'), 200), '');
+        new.operation := case lower(btrim(new.metadata ->> 'operation'))
+            when 'llm' then 'chat'  -- of OpenInference
+            when 'embedding' then 'embeddings'
+            else nullif(left(btrim(new.metadata ->> 'operation'), 200), '')
+        end;
         new.service_tier := nullif(left(btrim(new.metadata ->> 'service_tier'), 200), '');
         new.cached_tokens := count_in(new.metadata, 'cached_tokens');
         new.cache_write_tokens := count_in(new.metadata, 'cache_write_tokens');

@@ -79,10 +79,11 @@ def show_used_models(page: Page, reading: Reading[PriceBook]) -> None:
             )
         for each in used:
             if each.correction is not None:
+                checked = each.correction.checked
                 st.caption(
                     f"The public list is corrected for {escaped(str(each.model))}: "
-                    f"{escaped(each.correction.why)}, by [its source]({each.correction.source}) as of "
-                    f"{escaped(each.correction.checked)}."
+                    f"{escaped(each.correction.why)}. [Source]({each.correction.source}), "
+                    f"{'not read yet' if checked is None else f'read on {checked}'}."
                 )
 
 
