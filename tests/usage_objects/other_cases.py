@@ -9,6 +9,12 @@ from analytics.pricing.price_list import Usage
 from tests.usage_objects.case import Case, tokens, usd
 from tests.usage_objects.gateway_cases import PLAIN, chat
 
+_PARTS_TOLD = {
+    "prompt_tokens": 100,
+    "completion_tokens": 20,
+    "total_tokens": 120,
+    "prompt_tokens_details": {"cached_tokens": 50},
+}
 PREVIEW = "with this model it costs more than web_search, which is counted"
 
 _OTHERS: tuple[tuple[str, str, str, Mapping[str, Any], Usage, Decimal | None], ...] = (
@@ -344,6 +350,65 @@ _MORE = (
             ("web_search_preview", "gpt-5", False),
             ("web_search", "gpt-4o", False),
         )
+    ),
+    # docs.litellm.ai, "StandardLoggingPayload": its own counts have no parts.
+    *(
+        Case(
+            name=f"litellm: a logged call, its parts in {place}",
+            make=lambda more=more: {
+                "id": "chatcmpl-1",
+                "call_type": "acompletion",
+                "status": "success",
+                "model": "gpt-4o",
+                "response_cost": 0.0003875,
+                "prompt_tokens": 100,
+                "completion_tokens": 20,
+                "total_tokens": 120,
+                **more,
+            },
+            source="openai",
+            answered_by="gpt-4o",
+            usage=tokens(100, 20, cached_tokens=50),
+            facts=Facts(response_id="chatcmpl-1", outcome="ok", stated_cost_usd=Decimal("0.0003875")),
+            told=told,
+            usd=usd((50, "2.50"), (50, "1.25"), (20, "10")),
+            basis="estimated" if told else "priced",
+        )
+        for place, more, told in (
+            ("the response", {"response": {"usage": _PARTS_TOLD}}, {}),
+            ("the metadata", {"metadata": {"usage_object": _PARTS_TOLD}, "response": None}, {}),
+            (
+                "the response, of a cache",
+                {"response": {"usage": _PARTS_TOLD}, "cache_hit": True},
+                {"cache_hit": "a gateway's cache answered: the provider may not have been paid"},
+            ),
+        )
+    ),
+    Case(
+        name="crewai: a run of one request",
+        make=lambda: {
+            "prompt_tokens": 100,
+            "cached_prompt_tokens": 50,
+            "completion_tokens": 20,
+            "total_tokens": 120,
+            "successful_requests": 1,
+        },
+        source="openai",
+        model="gpt-4o",
+        usage=tokens(100, 20, cached_tokens=50),
+        usd=usd((50, "2.50"), (50, "1.25"), (20, "10")),
+    ),
+    Case(
+        name="llama-index: a response around the provider's",
+        make=lambda: {
+            "message": {"role": "assistant"},
+            "raw": {"id": "c1", "model": "gpt-4o", "usage": PLAIN},
+        },
+        source="openai",
+        answered_by="gpt-4o",
+        usage=Usage(150, 80, 230),
+        facts=Facts(response_id="c1"),
+        usd=usd((150, "2.50"), (80, "10")),
     ),
     Case(
         name="litellm: a cost of 0 for a model that its list does not know",

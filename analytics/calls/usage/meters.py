@@ -68,6 +68,7 @@ PATHS = {
         "cached_tokens",  # Together, Moonshot, Cohere
         "num_cached_tokens",  # Mistral
         "cached_prompt_text_tokens",  # xAI's SDK
+        "cached_prompt_tokens",  # CrewAI
         "meta.anthropic.cache_read_input_tokens",  # AI SDK 4: beside promptTokens
         "meta.openai.cached_prompt_tokens",  # AI SDK 4
     ),
@@ -180,6 +181,7 @@ OF_NO_PRICE = frozenset(
         # At the price of a cache write: OpenAI's ordinary lifetime.
         *("in.cache_write_tokens_details.ttl_30m_tokens",),
         *("active_seconds", "is_last_response", "dram_cached_tokens", "sram_cached_tokens", "tool_calls"),
+        *("context_window", "max_output_tokens"),  # Claude's agent SDK: of the model
         *("in.initial_prompt_tokens", "initial_prompt_token_count", "total_price", "num_generations"),
         # pydantic-ai repeats the provider's fields in its details.
         *(f"details.{side}_tokens" for side in ("input", "output", "cached", "text_prompt")),

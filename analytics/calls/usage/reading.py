@@ -107,7 +107,8 @@ class Found:
             self.is_own_key = value is True
         elif path in OF_NO_PRICE or path.startswith(OF_COSTS) or is_empty(value):
             pass
-        elif path == "requests":  # pydantic-ai's run: prices by the length of a prompt do not go by sums
+        elif path in ("requests", "successful_requests"):
+            # pydantic-ai's and CrewAI's run: prices by the length of a prompt do not go by sums
             number = number_in(value)
             if number is None or not number.is_finite() or number != 1:
                 self.tell(name, f"{quoted(value)}: the usage {_SUMMED}")

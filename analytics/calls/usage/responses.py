@@ -17,7 +17,7 @@ from analytics.calls.validation import checked_amount, number_in
 from analytics.errors import InvalidInput
 
 _USAGES = ("total_usage", "usage", "usage_metadata", "token_usage", "estimated_token_usage")
-_WRAPPERS = ("response", "message", "body", "result", "llm_output", "response_metadata", "chunk")
+_WRAPPERS = ("response", "message", "body", "result", "llm_output", "response_metadata", "chunk", "raw")
 """Where events, batches and frameworks have the response itself."""
 _OF_RESPONSES = frozenset({*_USAGES, "choices", "candidates", "x_groq", "llm_output", "generations"})
 _OLLAMA = frozenset({"prompt_eval_count", "eval_count"})
@@ -101,6 +101,8 @@ def response_in(source: object, fields: Mapping[str, Any]) -> Response | None:
         ).items():
             tools.setdefault(name, count)
         metadata = metadata or fields_of(by_name.get("provider_metadata")) or {}
+    if levels[0][1].get("cache_hit") is True:
+        told["cache_hit"] = "a gateway's cache answered: the provider may not have been paid"
     gateway = fields_of(metadata.get("gateway")) or {}
     if "cost" in gateway:  # Vercel's gateway, as a text
         facts.setdefault("stated_cost_usd", _cost("providerMetadata.gateway.cost", gateway["cost"], told))
@@ -177,6 +179,10 @@ def _usage_in(by_name: Mapping[str, Any]) -> Any:
     if by_name.get("duration") is not None and "text" in by_name:
         return {"seconds": by_name["duration"]}
     if "response_cost" in by_name and by_name.get("prompt_tokens") is not None:  # LiteLLM's log
+        for holder, name in (("metadata", "usage_object"), ("response", "usage")):
+            usage = (fields_of(by_name.get(holder)) or {}).get(name)
+            if not is_empty(fields_of(usage) or {}):
+                return usage
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
         return {name: by_name[name] for name in names if by_name.get(name) is not None}
     return None
