@@ -251,3 +251,23 @@ def test_a_cost_with_more_digits_than_are_kept_is_rounded_and_its_file_stored(
     assert sorted(row["cost_usd"] for row in logged(database)) == [
         Decimal(1), Decimal(2), Decimal("123456789012.12345678901234567890"),
     ]  # fmt: skip
+
+
+def test_names_that_pages_group_by_have_no_phone(database: Database, acme: UUID) -> None:
+    log_usage(
+        acme,
+        "openai",
+        "gpt-4",
+        usage={"prompt_tokens": 150, "completion_tokens": 80},
+        operation="answer 5511999999999",
+        service_tier="5511999999999",
+        operation_id="answer 5511999999999",
+    )
+    assert flush(30)
+
+    [row] = logged(database, "operation, service_tier, operation_id")
+    assert row == {
+        "operation": "answer ***9999",
+        "service_tier": "***9999",
+        "operation_id": "answer 5511999999999",  # masked for whoever may not see phones
+    }

@@ -169,6 +169,14 @@ def checked_facts(given: Facts, told: Facts) -> Facts:
     return Facts._make(mine if mine is not None else other for mine, other in both)
 
 
+# Names by which pages group calls, for whoever sees the client; a phone is no part of one.
+_PHONE = re.compile(r"\d{6,11}(?P<end>\d{4})", re.ASCII)
+
+
+def _without_phone(name: str | None) -> str | None:
+    return None if name is None else _PHONE.sub(r"***\g<end>", name)
+
+
 # The same few come again and again.
 @lru_cache(maxsize=10_000)
 def _checked_texts(
@@ -178,10 +186,11 @@ def _checked_texts(
     if outcome is not None and outcome not in OUTCOMES:
         raise InvalidInput(f"outcome must be one of {', '.join(OUTCOMES)}, not {quoted(outcome)}")
     tier = checked_text("service_tier", service_tier)
+    tier = checked_text("service_tier", tier and tier.lower())  # a letter may be two in lower case
     return (
-        checked_text("operation", operation),
+        _without_phone(checked_text("operation", operation)),
         outcome,
-        checked_text("service_tier", tier and tier.lower()),  # a letter may be two in lower case
+        _without_phone(tier),
         checked_text("account", account),
     )
 
