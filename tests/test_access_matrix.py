@@ -60,6 +60,8 @@ route GET /api/analytics          401        401       401       401       401  
 route GET /api/export             401        401       401       401       401       Acme      403       Umbra     403        -
 route POST /api/usage             401        401       401       401       401       403       Acme      403       Umbra      -
 route POST /v1/traces             401        401       401       401       401       403       Acme      403       Umbra      -
+route POST /v1/metrics            401        401       401       401       401       403       any       403       any        -
+route POST /v1/logs               401        401       401       401       401       403       any       403       any        -
 route GET /healthz                any        any       any       any       any       any       any       any       any        -
 route GET /readyz                 any        any       any       any       any       any       any       any       any        -
 route GET /metrics                any        any       any       any       any       any       any       any       any        -
@@ -423,7 +425,7 @@ def ask(api: TestClient, database: Database, name: str, headers: Mapping[str, st
     """What comes of a request, as a cell has it."""
     method, path = name.split()
     before = len(logged(database))
-    content = {"/api/usage": CALL, "/v1/traces": SPAN}.get(path)
+    content = {"/api/usage": CALL, "/v1/traces": SPAN, "/v1/metrics": {}, "/v1/logs": {}}.get(path)
     parameters = (
         {"from": "2026-03-18", "to": "2026-03-18"} if path in ("/api/analytics", "/api/export") else None
     )
@@ -443,7 +445,7 @@ def ask(api: TestClient, database: Database, name: str, headers: Mapping[str, st
     if path == "/api/export":
         phones = {row["phone"] for row in csv.DictReader(io.StringIO(response.text, newline=""))}
         return {"•••• 0001": "Acme", "•••• 0002": "Umbra"}[phones.pop()] if len(phones) == 1 else "both"
-    if content is not None:
+    if content:
         [row] = new
         return {ACME: "Acme", OTHER: "Umbra"}[row["client_id"]]
     assert not any(secret in text for secret in ("Acme", str(ACME), PHONE[-8:], "87650002"))
