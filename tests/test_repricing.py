@@ -14,6 +14,7 @@ from analytics.calls.store import store_new_lines
 from analytics.corrections import ModelCosts, list_corrections, preview_costs
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
+from analytics.pricing.price_list import Usage
 from analytics.pricing.stored import load_price_list
 from tests import factories
 from tests.connections import dsn
@@ -111,6 +112,29 @@ def test_an_unpriced_call_gets_its_price_once_there_is_one(
     assert connection.execute("select cost_usd, unpriced_count from usage_daily").fetchall() == [
         (Decimal("0.23"), 0)
     ]
+
+
+def test_a_cost_that_only_the_provider_stated_gives_way_to_a_price(
+    database: Database, acme: UUID, connection: "psycopg.Connection[Any]"
+) -> None:
+    made = make_call(
+        load_price_list(connection),
+        acme,
+        "openai",
+        "new-model",
+        usage=Usage(1_000_000, 0),
+        stated_cost_usd=3,
+        created_at=NOW,
+    )
+    with database.transaction() as other:
+        store_new_lines(other, [made.line])
+    kept = "select cost_usd, cost_basis, stated_cost_usd from usage_logs"
+    assert connection.execute(kept).fetchall() == [(3, "given", 3)]
+    assert apply(database, acme).correction is None
+
+    add_price(connection, "new-model", "1000")
+    apply(database, acme)
+    assert connection.execute(kept).fetchall() == [(1000, "priced", 3)]
 
 
 def test_an_effective_date_divides_the_calls_of_a_model(

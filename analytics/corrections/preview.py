@@ -22,7 +22,11 @@ FETCHED_ROWS = 5_000
 _CALLS: LiteralString = f"""
     select
         id, xmin::text, source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis,
-        case when cost_basis <> 'given' then metadata end, created_at, duration_seconds,
+        -- A cost that only the provider stated gives way to a price list that learns the model's price.
+        case
+            when cost_basis <> 'given' or metadata #>> '{{price,list}}' = 'stated' then metadata
+        end,
+        created_at, duration_seconds,
         service_tier, outcome, {", ".join(DETAILS)}
     from usage_logs
     where
@@ -155,7 +159,7 @@ class RepricingPass:
                 costs = self._by_model.get((source, model))
                 if costs is None:
                     costs = self._by_model[source, model] = ModelCosts()
-                if basis == "given":
+                if basis == "given" and metadata is None:
                     costs.given_count += 1
                     costs.count(booked_usd, booked_usd)
                     continue
