@@ -341,3 +341,28 @@ def test_any_calls_with_any_views_in_any_order_and_batches_are_counted_once(
         assert tokens_of(database) == sorted(tokens for _, tokens, _ in calls)
 
     run()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    "within",
+    [
+        {
+            "model": "text-embedding-3-small",
+            "facts": NO_FACTS._replace(latency_ms=20, operation="embeddings"),
+        },
+        {"model": "gpt-4o-mini"},
+    ],
+)
+def test_what_is_asked_while_an_answer_is_read_is_a_call_of_its_own(
+    database: Database, acme: UUID, within: dict[str, Any], order: tuple[int, int]
+) -> None:
+    """The span of a stream that was cut stays current, so that later calls lie within it."""
+    stream = span(acme, 1, tokens=None, facts=NO_FACTS._replace(latency_ms=100, operation="chat"))
+    asked = span(acme, 2, ms=(40, 60), **within)
+    for place in order:
+        store(database, (stream, asked)[place])
+
+    with database.transaction() as connection:
+        found = connection.execute("select model, total_tokens from usage_logs order by 2").fetchall()
+    assert found == [("gpt-4", 0), (within["model"], 40)]

@@ -24,7 +24,8 @@ _FIND_SPANS = """
             log.prompt_tokens, log.completion_tokens, log.duration_seconds, log.character_count,
             log.image_count
         ],
-        log.total_tokens, log.outcome, log.source, log.model, log.response_id, log.metadata
+        log.total_tokens, log.outcome, log.source, log.model, log.operation, log.response_id,
+        log.metadata
     from unnest(%(clients)s::uuid[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])
         as times (client_id, first_at, last_at)
     cross join lateral (

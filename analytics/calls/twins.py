@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from analytics.calls.row import COST_NOTHING, LINE_COLUMNS, NULL, UNASSIGNED_CLIENT, USAGE_MISSING, unescaped
+from analytics.pricing.model_names import names
 
 TOLERANCE = timedelta(milliseconds=5)
 """Clocks and rounding: a span may begin or end this much outside of the one that it is within."""
@@ -26,10 +27,10 @@ _MOST_LOOKED_AT = 200  # calls that one span is compared with, however many ther
 
 _NOBODY = str(UNASSIGNED_CLIENT)
 _MARK = '"scope":'
-_METADATA, _LATENCY, _RESPONSE_ID, _OUTCOME, _CLIENT, _SOURCE, _MODEL, *_OTHER_AMOUNTS = map(
+_METADATA, _LATENCY, _RESPONSE_ID, _OUTCOME, _CLIENT, _SOURCE, _MODEL, _OPERATION, *_OTHER_AMOUNTS = map(
     LINE_COLUMNS.index,
     (
-        *("metadata", "latency_ms", "response_id", "outcome", "client_id", "source", "model"),
+        *("metadata", "latency_ms", "response_id", "outcome", "client_id", "source", "model", "operation"),
         *("duration_seconds", "character_count", "image_count"),
     ),
 )
@@ -54,6 +55,7 @@ class Span(NamedTuple):
     has_failed: bool
     source: str
     model: str | None
+    operation: str | None
     response_id: str | None
     others: Mapping[str, str]
     """Scope -> name of the further views of the same call."""
@@ -106,6 +108,7 @@ def span_of_line(line: str) -> Span | None:
         fields[_OUTCOME],
         fields[_SOURCE],
         None if fields[_MODEL] == NULL else fields[_MODEL],
+        None if fields[_OPERATION] == NULL else fields[_OPERATION],
         None if fields[_RESPONSE_ID] == NULL else unescaped(fields[_RESPONSE_ID]),
         json.loads(unescaped(metadata)),
     )
@@ -121,6 +124,7 @@ def span_of(
     outcome: str | None,
     source: str,
     model: str | None,
+    operation: str | None,
     response_id: str | None,
     metadata: object,
 ) -> Span | None:
@@ -146,6 +150,7 @@ def span_of(
         has_failed,
         source,
         model,
+        operation,
         response_id,
         others if isinstance(others, dict) else {},
     )
@@ -293,6 +298,8 @@ def _without_trace(span: Span) -> list[tuple[Any, ...]]:
 
 def _is_same(span: Span, call: _Call) -> bool:
     fullest = call.fullest
+    if _are_of_two_kinds(span, fullest):
+        return False
     is_one_trace = span.trace_id == fullest.trace_id != ""
     is_within, is_around = _contains(fullest, span), _contains(span, fullest)
     if span.has_usage != fullest.has_usage and is_one_trace and (is_within if span.has_usage else is_around):
@@ -310,6 +317,23 @@ def _is_same(span: Span, call: _Call) -> bool:
         # The inner one does not know the tokens: of a stream, say. A failure within is an attempt of its own.
         return is_one_trace and not (fullest if span.has_usage else span).has_failed
     return span.has_failed == fullest.has_failed and (span.has_failed or is_one_trace)
+
+
+def _are_of_two_kinds(one: Span, other: Span) -> bool:
+    """While an answer is still being read something else is embedded, say, or another model is asked."""
+    if one.operation and other.operation and _kind(one.operation) != _kind(other.operation):
+        return True
+    return (
+        one.scope == other.scope
+        and one.has_usage != other.has_usage
+        and one.model is not None
+        and other.model is not None
+        and not {*names(one.model.lower())} & {*names(other.model.lower())}
+    )
+
+
+def _kind(operation: str) -> str:
+    return "text" if operation in ("chat", "text_completion", "generate_content", "responses") else operation
 
 
 def _may_name_one_model(one: Span, other: Span) -> bool:
