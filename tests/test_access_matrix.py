@@ -122,6 +122,7 @@ function record_pending_usage       refused    refused   refused   refused   ref
 function rebuild_client_usage       refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function forget_all_usage           refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function forget_usage_of_clients    refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function keep_tags_of_moved_log     refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function intern_tags                refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function sum_days_anew              refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function renew_price_list           refused    refused   refused   refused   refused   refused   refused   refused   refused  -

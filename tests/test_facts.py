@@ -123,6 +123,22 @@ def test_equal_tags_are_one_set_whatever_their_order(database: Database, acme: U
     assert intern(database, factories.client(database, "Other"), {"feature": "search"}) == 1
 
 
+def test_a_call_that_moves_to_another_client_keeps_its_tags(database: Database, acme: UUID) -> None:
+    other = factories.client(database, "Other")
+    intern(database, other, {"feature": "not this"})
+    mine = intern(database, acme, {"feature": "search"})
+    insert_usage(database, usage_log(acme, tag_set_id=mine), usage_log(acme, tag_set_id=0), usage_log(acme))
+
+    with database.transaction() as connection:
+        connection.execute("update usage_logs set client_id = %s", [other])
+
+    assert call(
+        database, "value, is_other, request_count", "get_usage_by_tag", other, "feature", FIRST, LAST
+    ) == [("search", False, 1), (None, False, 1), (None, True, 1)]
+    with psycopg.connect(dsn(database.url), autocommit=True) as connection:
+        assert wrong_sums(connection) == []
+
+
 def test_writers_at_once_make_each_set_once(database: Database, acme: UUID) -> None:
     def intern_all(connection: "psycopg.Connection[Any]") -> list[int]:
         return [

@@ -52,6 +52,24 @@ begin
 end
 $$;
 
+-- A call that moves to another client takes its tags along: the number of a set is its client's own.
+create or replace function keep_tags_of_moved_log() returns trigger
+    language plpgsql
+    security definer
+    set search_path = public, pg_temp
+as $$
+begin
+    new.tag_set_id := case
+        when old.tag_set_id = 0 then 0
+        else intern_tags(
+            new.client_id,
+            (select tags from tag_sets where client_id = old.client_id and id = old.tag_set_id)
+        )
+    end;
+    return new;
+end
+$$;
+
 -- One row per value of a tag in the period, the most expensive first. Each call is in one of them: null are
 -- calls that do not have the tag, is_other those of which the tags were too many to keep apart.
 create or replace function get_usage_by_tag(

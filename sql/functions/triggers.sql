@@ -39,6 +39,15 @@ create or replace trigger complete_usage_log
     )
     execute function complete_usage_log();
 
+create or replace trigger keep_tags_of_moved_log
+    before update on usage_logs
+    for each row
+    when (
+        new.client_id is distinct from old.client_id
+        and new.tag_set_id is not null and new.tag_set_id is not distinct from old.tag_set_id
+    )
+    execute function keep_tags_of_moved_log();
+
 create or replace trigger record_inserted_usage
     after insert on usage_logs
     referencing new table as added
