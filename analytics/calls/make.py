@@ -151,7 +151,7 @@ def make_call(
 
 
 def _is_empty(usage: object) -> bool:
-    """Whether it is an object of which nothing has a value; a response that says that it has no usage is none."""
+    """Whether nothing of it has a value; a response that says that it has no usage is another thing."""
     if not isinstance(usage, Mapping) or "usage" in usage:
         return False
     return all(value is None for value in usage.values())
