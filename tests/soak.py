@@ -141,7 +141,7 @@ class Soak:
         before = self.proxy.cuts
         for place, part in enumerate(_parts(calls, 20)):
             if place % 2:
-                self.proxy.cut_at_answer_to(b"COMMIT")
+                self.proxy.cut_at_answer_to(b"COMMIT\0")
             else:
                 self.proxy.cut_after(random.randrange(100_000))
             self._log(part)
@@ -226,7 +226,7 @@ class Soak:
             self.proxy.cut_after(random.randrange(100_000))
             with self._logging(second, Worker.log_and_be_killed):
                 self.server.start()
-            self.proxy.cut_at_answer_to(b"COMMIT")
+            self.proxy.cut_at_answer_to(b"COMMIT\0")
             self._log(third)
             self._flush()
         return f"{self._killed() - killed} kills, 6 stops, {counted(self.proxy.cuts - cut, 'cut')}"

@@ -153,7 +153,7 @@ def test_cut_after_the_commit_and_before_its_answer(
     proxy.go_away()
     for number in range(1, 1_001):
         log_call(acme, number)
-    proxy.cut_at_answer_to(b"COMMIT")
+    proxy.cut_at_answer_to(b"COMMIT\0")
     proxy.come_back()
 
     assert analytics.flush()
