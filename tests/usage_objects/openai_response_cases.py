@@ -50,7 +50,8 @@ def chat(
     def make() -> object:
         from openai.types.chat import ChatCompletion
 
-        message = {"role": "assistant", "content": "Paid."} | more.pop("message", {})
+        others = dict(more)
+        message = {"role": "assistant", "content": "Paid."} | others.pop("message", {})
         choice = {"index": 0, "finish_reason": finish, "message": message, "logprobs": None}
         return ChatCompletion.model_validate(
             {
@@ -62,7 +63,7 @@ def chat(
                 "service_tier": "default",
                 "usage": usage,
             }
-            | more
+            | others
         )
 
     return make
