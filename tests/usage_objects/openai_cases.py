@@ -16,7 +16,13 @@ NO_PARTS = {"cached_tokens": 0, "prompt_audio_tokens": 0, "reasoning_tokens": 0,
 
 
 def chat_usage(
-    prompt: int, completion: int, of_prompt: Any = None, of_completion: Any = None, **more: Any
+    prompt: int,
+    completion: int,
+    of_prompt: Any = None,
+    of_completion: Any = None,
+    *,
+    total: int | None = None,
+    **more: Any,
 ) -> Make:
     def make() -> object:
         from openai.types import CompletionUsage
@@ -24,7 +30,7 @@ def chat_usage(
         return CompletionUsage(
             prompt_tokens=prompt,
             completion_tokens=completion,
-            total_tokens=more.pop("total", prompt + completion),
+            total_tokens=prompt + completion if total is None else total,
             prompt_tokens_details=of_prompt,
             completion_tokens_details=of_completion,
             **more,
