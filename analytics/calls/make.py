@@ -89,7 +89,7 @@ def make_call(
     """
     at = datetime.now(UTC) if created_at is None else checked_instant(created_at)
     amounts, extra, missing, told, answered_by, not_understood = read_usage(usage, source, model)
-    is_object_without_usage = bool(not_understood) or _is_empty(usage)
+    is_object_without_usage = bool(not_understood) or usage == {}
     if must_be_known and is_object_without_usage and missing is not None and duration_seconds is None:
         raise InvalidInput(f"usage: {missing}")
     given = (
@@ -148,10 +148,3 @@ def make_call(
             amount, basis, price = facts.stated_cost_usd, "given", {"list": "stated", **price}
     line = copy_line(call_id.hex, at, amounts, amount, basis, checked_json(extra, price), facts, names)
     return Call(call_id, line, basis == "unpriced")
-
-
-def _is_empty(usage: object) -> bool:
-    """Whether nothing of it has a value; a response that says that it has no usage is another thing."""
-    if not isinstance(usage, Mapping) or "usage" in usage:
-        return False
-    return all(value is None for value in usage.values())
