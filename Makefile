@@ -24,10 +24,9 @@ setup: .venv/dev ## install everything, for development
 app: .venv/app ## open the dashboard at http://localhost:8501
 	$(BIN)/streamlit run streamlit_app.py --server.address localhost
 
-# File by file, as tests of one file share what is dear; in the order of tests/conftest.py, the longest first. One
-# worker more than processors, as those of a browser wait for it.
+# File by file, as tests of one file share what is dear; in the order of tests/conftest.py, the longest first.
 test: .venv/dev ## run all tests; those in a browser need Chromium
-	$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder --durations 10
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 10
 
 check: .venv/dev ## lint, formatting and types
 	$(BIN)/python -m tests.lint_sql

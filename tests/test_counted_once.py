@@ -305,7 +305,7 @@ def test_any_calls_with_any_views_in_any_order_and_batches_are_counted_once(
 ) -> None:
     numbers = count(1)
 
-    @settings(max_examples=40, deadline=None, phases=[Phase.generate, Phase.shrink])
+    @settings(max_examples=20, deadline=None, phases=[Phase.generate, Phase.shrink])
     @given(st.data())
     def run(data: st.DataObject) -> None:
         with database.transaction() as connection:

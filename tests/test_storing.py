@@ -421,7 +421,7 @@ def test_whatever_is_told_of_a_call_in_any_order_and_batches_makes_the_same_row(
         assert updated < len(lines)
         return row
 
-    @settings(max_examples=60, deadline=None, phases=[Phase.generate, Phase.shrink])
+    @settings(max_examples=30, deadline=None, phases=[Phase.generate, Phase.shrink])
     @given(st.data())
     def run(data: st.DataObject) -> None:
         told = data.draw(st.lists(tellings(), min_size=2, max_size=5))
