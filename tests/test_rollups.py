@@ -297,7 +297,7 @@ def test_sums_equal_logs_after_any_mix_of_statements(database: Database) -> None
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
             lambda: RollupMachine(connection),
             settings=settings(
-                max_examples=40,
+                max_examples=25,
                 stateful_step_count=15,
                 deadline=None,
                 derandomize=True,

@@ -29,7 +29,7 @@ from tests.browser.visits import (
     visitor,
 )
 
-STEPS = 8
+STEPS = 5
 CLIENTS = (CLIENT, LIVE, QUIET)
 IS_SHOWN = "document.documentElement.dataset.shown === location.pathname + location.search"
 LOOK = """() => {
