@@ -288,9 +288,10 @@ def _keep_only(
 
 
 def _receive(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> None:
+    """Copies lines of today's form into the temporary table."""
     connection.execute(_CREATE_INCOMING)
     with connection.cursor().copy(_COPY_INCOMING) as copy:
-        copy.write("".join(map(current_line, lines)))
+        copy.write("".join(lines))
 
 
 def store_bisecting(

@@ -81,11 +81,10 @@ def own_priced(usage: Rows, prices: PriceList, client_id: UUID | None = None) ->
         own, public = prices.deciding(source, model, at, client_id)
         if own is None:
             continue
-        is_known = row["cached_tokens"] is not None
         # Days with the same key cost what their sum costs.
-        key = (id(own), id(public.listed) if public else None, is_known)
+        key = (id(own), id(public.listed) if public else None)
         groups = models.setdefault((source, model), {})
-        groups.setdefault(key, _Days(at, own, public, is_known, dict.fromkeys(_SUMS, 0), [])).add(row)
+        groups.setdefault(key, _Days(at, own, public, dict.fromkeys(_SUMS, 0), [])).add(row)
     lines = [
         _line(source, model, list(groups.values()), prices, client_id)
         for (source, model), groups in models.items()
@@ -136,7 +135,6 @@ class _Days(NamedTuple):
     at: datetime
     own: ListedPrice
     public: PublicPrice | None
-    is_known: bool
     sums: dict[str, Any]
     booked: list[tuple[Decimal, int]]
 
@@ -147,11 +145,9 @@ class _Days(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        """Whether unknown parts make no difference."""
+        """Whether the sum of the calls costs what they do one by one."""
         sheet = None if self.public is None else self.public.sheet
-        if sheet is None or sheet.plain is None or sheet.longer:
-            return False
-        return self.is_known or not sheet.depends_on_cached
+        return sheet is not None and sheet.plain is not None and not sheet.longer
 
 
 def _line(

@@ -102,11 +102,6 @@ class Sheet:
         """The most tokens of a prompt that `rates` are of."""
         return self.longer[0][0] if self.longer else sys.maxsize
 
-    @cached_property
-    def depends_on_cached(self) -> bool:
-        """Whether cached input has a price of its own."""
-        return self.rates.cached_input not in (None, self.rates.input)
-
     def scaled(self, factor: Decimal) -> "Sheet":
         """The same at another price, such as a discount's."""
         return Sheet(
