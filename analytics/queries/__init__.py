@@ -30,6 +30,8 @@ from analytics.queries.facts import (
     call_facts,
     usage_by_tag,
 )
+from analytics.queries.filters import NO_FILTERS, OTHER_TAGS, TAG, Condition, Filters, is_filter
+from analytics.queries.groups import USAGE_BY_GROUP, Group, usage_by_group
 from analytics.queries.health import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS
 from analytics.queries.live import CALLS_SINCE, LIVE_CALLS, USAGE_BY_MINUTE, live_usage
 from analytics.queries.models import (
@@ -77,13 +79,17 @@ __all__ = [
     "LIVE_CALLS",
     "MANY_PENDING",
     "MONTHLY_SUMMARY",
+    "NO_FILTERS",
+    "OTHER_TAGS",
     "OUTCOMES",
     "PERIOD_DAYS",
     "SUM_DIFFERENCES",
+    "TAG",
     "TAG_KEYS",
     "TOP_CONVERSATIONS",
     "UNKNOWN_COST",
     "USAGE_BY_CONVERSATION",
+    "USAGE_BY_GROUP",
     "USAGE_BY_MINUTE",
     "USAGE_BY_MODEL",
     "USAGE_BY_TAG",
@@ -97,7 +103,10 @@ __all__ = [
     "Change",
     "ComparedDays",
     "Comparison",
+    "Condition",
+    "Filters",
     "Grain",
+    "Group",
     "Overview",
     "Period",
     "Sort",
@@ -109,6 +118,7 @@ __all__ = [
     "call_sums",
     "conversation_timeline",
     "found_conversations",
+    "is_filter",
     "known_costs",
     "live_usage",
     "load_overview",
@@ -116,6 +126,7 @@ __all__ = [
     "partly_known",
     "total_change",
     "usage_by_client",
+    "usage_by_group",
     "usage_by_tag",
     "usage_comparison",
     "usage_over_time",

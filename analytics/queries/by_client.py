@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from analytics.database import Database, Query, Rows
+from analytics.queries.filters import NO_FILTERS, Filters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +100,7 @@ def usage_by_client(
     last: date | None,
     *,
     now: datetime,
+    filters: Filters = NO_FILTERS,
 ) -> "pd.DataFrame":
     """Usage of each client in its last `days` days up to `last` or its today, and in as many just before.
 
@@ -112,7 +114,10 @@ def usage_by_client(
     (USD) · previous_total_tokens, previous_unpriced_count int64 · previous_total_cost Decimal (USD) ·
     no_comparison str or None (why changes are withheld) · last_call_at datetime64 (UTC) or NaT.
     """
-    query = Query(statement=_CLIENTS, parameters={"days": days, "last_date": last, "now": now})
+    query = Query(
+        statement=_CLIENTS,
+        parameters={"days": days, "last_date": last, "now": now, "filters": filters.json()},
+    )
     answers: list[Rows] = (
         database.read(query)
         if client_ids is None

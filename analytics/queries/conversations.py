@@ -7,6 +7,7 @@ from uuid import UUID
 from analytics.database import Database
 from analytics.days import Days
 from analytics.pricing.price_list import DETAILS
+from analytics.queries.filters import NO_FILTERS, Filters
 from analytics.queries.sql_function import PHONE_HANDLE, SqlFunction
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def found_conversations(
     offset: int = 0,
     sees_phones: bool = False,
     finds_phones: bool = False,
+    filters: Filters = NO_FILTERS,
 ) -> "pd.DataFrame":
     """A page of the conversations whose name, phone or id matches the search: CONVERSATIONS.
 
@@ -120,6 +122,7 @@ def found_conversations(
         offset=offset,
         sees_phones=sees_phones,
         finds_phones=finds_phones,
+        filters=filters.json(),
     )
 
 
@@ -142,9 +145,15 @@ def conversation_timeline(
     phone_handle: str | None,
     limit: int = CALLS_PER_TIMELINE,
     sees_phones: bool = False,
+    filters: Filters = NO_FILTERS,
 ) -> Timeline:
     """One conversation: by its id, by the handle of the phone of calls that have none, or by neither."""
-    parameters = {"client_id": client_id, "first_date": days.first, "last_date": days.last}
+    parameters = {
+        "client_id": client_id,
+        "first_date": days.first,
+        "last_date": days.last,
+        "filters": filters.json(),
+    }
     conversation_rows, call_rows = database.read(
         CONVERSATIONS.query(
             **parameters,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from analytics.database import Database
 from analytics.days import Days
+from analytics.queries.filters import NO_FILTERS, Filters
 from analytics.queries.sql_function import SqlFunction
 
 if TYPE_CHECKING:
@@ -88,9 +89,16 @@ class CallFacts:
     """TAG_KEYS."""
 
 
-def call_facts(database: Database, client_id: UUID, days: Days) -> CallFacts:
+def call_facts(
+    database: Database, client_id: UUID, days: Days, *, filters: Filters = NO_FILTERS
+) -> CallFacts:
     """Outcomes, latencies and keys of tags of these days."""
-    parameters = {"client_id": client_id, "first_date": days.first, "last_date": days.last}
+    parameters = {
+        "client_id": client_id,
+        "first_date": days.first,
+        "last_date": days.last,
+        "filters": filters.json(),
+    }
     outcomes, latency, tag_keys = database.read(
         *(function.query(**parameters) for function in (OUTCOMES, LATENCY, TAG_KEYS)), client_id=client_id
     )
@@ -99,8 +107,15 @@ def call_facts(database: Database, client_id: UUID, days: Days) -> CallFacts:
     )
 
 
-def usage_by_tag(database: Database, client_id: UUID, days: Days, key: str) -> "pd.DataFrame":
+def usage_by_tag(
+    database: Database, client_id: UUID, days: Days, key: str, *, filters: Filters = NO_FILTERS
+) -> "pd.DataFrame":
     """USAGE_BY_TAG of these days."""
     return USAGE_BY_TAG.ask(
-        database, client_id=client_id, key=key, first_date=days.first, last_date=days.last
+        database,
+        client_id=client_id,
+        key=key,
+        first_date=days.first,
+        last_date=days.last,
+        filters=filters.json(),
     )

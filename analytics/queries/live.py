@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from analytics.database import Database
+from analytics.queries.filters import NO_FILTERS, Filters
 from analytics.queries.sql_function import PHONE_HANDLE, SqlFunction
 
 if TYPE_CHECKING:
@@ -67,12 +68,13 @@ def live_usage(
     minutes_since: datetime,
     until: datetime,
     limit: int = LIVE_CALLS,
+    filters: Filters = NO_FILTERS,
     sees_phones: bool = False,
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """CALLS_SINCE and, up to `until`, USAGE_BY_MINUTE, from one snapshot."""
     call_rows, minute_rows = database.read(
-        CALLS_SINCE.query(client_id=client_id, since=calls_since, limit=limit),
-        USAGE_BY_MINUTE.query(client_id=client_id, since=minutes_since, until=until),
+        CALLS_SINCE.query(client_id=client_id, since=calls_since, limit=limit, filters=filters.json()),
+        USAGE_BY_MINUTE.query(client_id=client_id, since=minutes_since, until=until, filters=filters.json()),
         client_id=client_id,
         sees_phones=sees_phones,
     )

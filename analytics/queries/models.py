@@ -13,6 +13,7 @@ from analytics.days import Days
 from analytics.errors import UnknownClient
 from analytics.pricing.usage import DETAILS
 from analytics.queries.comparisons import ComparedDays
+from analytics.queries.filters import NO_FILTERS, Filters
 from analytics.queries.sql_function import SqlFunction
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def usage_comparison(
     other: Days,
     *,
     now: datetime,
+    filters: Filters = NO_FILTERS,
 ) -> Comparison:
     """Usage per source and model in two periods; a running one is compared until the same time of day.
 
@@ -137,6 +139,7 @@ def usage_comparison(
         "previous_first_date": other.first,
         "previous_last_date": other.last,
         "now": now,
+        "filters": filters.json(),
     }
     compared, models = database.read(
         COMPARED_DAYS.query(**parameters), USAGE_COMPARISON.query(**parameters), client_id=client_id
@@ -149,10 +152,22 @@ def usage_comparison(
     )
 
 
-def usage_over_time(database: Database, client_id: UUID, days: Days, grain: Grain = "day") -> "pd.DataFrame":
+def usage_over_time(
+    database: Database,
+    client_id: UUID,
+    days: Days,
+    grain: Grain = "day",
+    *,
+    filters: Filters = NO_FILTERS,
+) -> "pd.DataFrame":
     """USAGE_OVER_TIME of these days."""
     return USAGE_OVER_TIME.ask(
-        database, client_id=client_id, first_date=days.first, last_date=days.last, grain=grain
+        database,
+        client_id=client_id,
+        first_date=days.first,
+        last_date=days.last,
+        grain=grain,
+        filters=filters.json(),
     )
 
 
@@ -173,9 +188,15 @@ class CallSums:
     request_count, unpriced_count · total_cost."""
 
 
-def call_sums(database: Database, client_id: UUID, days: Days) -> CallSums:
+def call_sums(database: Database, client_id: UUID, days: Days, *, filters: Filters = NO_FILTERS) -> CallSums:
     """The calls of the days by model with their parts, by hour, and by operation."""
-    sums = CALL_SUMS.ask(database, client_id=client_id, first_date=days.first, last_date=days.last)
+    sums = CALL_SUMS.ask(
+        database,
+        client_id=client_id,
+        first_date=days.first,
+        last_date=days.last,
+        filters=filters.json(),
+    )
 
     def of(kind: str, *keys: str) -> "pd.DataFrame":
         others = [name for name in _KEYS if name not in keys]

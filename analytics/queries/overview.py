@@ -12,6 +12,7 @@ from analytics.errors import UnknownClient
 from analytics.pricing import stored
 from analytics.pricing.at_list_prices import OwnPriced, own_priced
 from analytics.queries.comparisons import ComparedDays
+from analytics.queries.filters import NO_FILTERS, Filters
 from analytics.queries.periods import EVOLUTION_WEEKS, Period
 from analytics.queries.sql_function import MOMENT, SqlFunction, Unit
 
@@ -197,6 +198,8 @@ class Overview:
     own_priced: Sequence[OwnPriced]
     """Models whose cost by the public list is another."""
     has_many_pending: bool
+    filters: Filters = NO_FILTERS
+    """Which calls are counted."""
     sees_phones: bool = False
     """Whether phones and names are whole, or masked."""
 
@@ -206,10 +209,16 @@ class Overview:
         return self.last_day - timedelta(days=self.period.days - 1)
 
 
-def overview_queries(client_id: UUID, period: Period, now: datetime, order: Unit = "tokens") -> list[Query]:
+def overview_queries(
+    client_id: UUID,
+    period: Period,
+    now: datetime,
+    order: Unit = "tokens",
+    filters: Filters = NO_FILTERS,
+) -> list[Query]:
     """All that load_overview() asks."""
-    common = _parameters(client_id, period, now)
-    functions = _functions(client_id, period, now, order)
+    common = _parameters(client_id, period, now, filters)
+    functions = _functions(client_id, period, now, order, filters)
     return [
         Query(
             statement=f"select {CLIENT_COLUMNS},"  # noqa: S608
@@ -225,15 +234,21 @@ def overview_queries(client_id: UUID, period: Period, now: datetime, order: Unit
     ]
 
 
-def _parameters(client_id: UUID, period: Period, now: datetime) -> dict[str, Any]:
-    return {"client_id": client_id, "days": period.days, "last_date": period.last, "now": now}
+def _parameters(client_id: UUID, period: Period, now: datetime, filters: Filters) -> dict[str, Any]:
+    return {
+        "client_id": client_id,
+        "days": period.days,
+        "last_date": period.last,
+        "now": now,
+        "filters": filters.json(),
+    }
 
 
 def _functions(
-    client_id: UUID, period: Period, now: datetime, order: Unit
+    client_id: UUID, period: Period, now: datetime, order: Unit, filters: Filters
 ) -> Mapping[str, tuple[SqlFunction, dict[str, Any]]]:
     """The frames of an Overview: the function of each, and its parameters."""
-    common = _parameters(client_id, period, now)
+    common = _parameters(client_id, period, now, filters)
     return {
         "summary": (USAGE_SUMMARY, common),
         "daily": (DAILY_USAGE, common | {"days": period.chart_days}),
@@ -251,6 +266,7 @@ def load_overview(
     order: Unit = "tokens",
     *,
     sees_phones: bool = False,
+    filters: Filters = NO_FILTERS,
 ) -> Overview:
     """Reads the Overview page in one network round trip, from one snapshot.
 
@@ -259,9 +275,9 @@ def load_overview(
     Raises:
         UnknownClient: there is no such client.
     """
-    functions = _functions(client_id, period, now, order)
+    functions = _functions(client_id, period, now, order, filters)
     who, compared, days_of_models, price_rows, *answers = database.read(
-        *overview_queries(client_id, period, now, order),
+        *overview_queries(client_id, period, now, order, filters),
         client_id=client_id,
         sees_phones=sees_phones,
     )
@@ -283,6 +299,7 @@ def load_overview(
         order=order,
         has_many_pending=has_many_pending,
         own_priced=own_priced(days_of_models, stored.price_list_of(price_rows.records), client_id),
+        filters=filters,
         sees_phones=sees_phones,
         **frames,
     )

@@ -35,8 +35,11 @@ _ARGUMENTS = {
     "now": MOMENT,
     "asked_at": "%(now)s::timestamptz",
     "last_date": "%(last_date)s::date",
+    "filters": "%(filters)s::jsonb",
     "phone": "phone_of(%(client_id)s, %(phone_handle)s, %(first_date)s, %(last_date)s::date)",
 }
+
+_DEFAULTS = {"last_date": None, "filters": "[]"}
 
 PHONE_HANDLE = {
     "phone_handle": "case when conversation_id is null then"
@@ -56,7 +59,7 @@ class SqlFunction:
     """Columns that are made of the function's own."""
 
     def query(self, **parameters: Any) -> Query:
-        return Query(statement=self._statement(), parameters={"last_date": None, **parameters})
+        return Query(statement=self._statement(), parameters={**_DEFAULTS, **parameters})
 
     def ask(
         self,
@@ -87,7 +90,7 @@ class SqlFunction:
         """
         rows = self.known_statement()
         statement = f"select coalesce(json_agg(answer), '[]')::text from ({rows}) as answer"  # noqa: S608
-        return Query(statement=statement, parameters={"last_date": None, **parameters})
+        return Query(statement=statement, parameters={**_DEFAULTS, **parameters})
 
     def known_statement(self) -> str:
         """The function's rows, where the cost of calls without any price is null instead of 0."""

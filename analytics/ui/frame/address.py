@@ -16,11 +16,12 @@ from uuid import uuid4
 import streamlit as st
 
 from analytics.errors import InvalidInput
+from analytics.queries import Filters, is_filter
 from analytics.ui.frame.messages import sentence
 from analytics.ui.frame.state import session, value_of
 
 SHARED = ("client", "days", "show")
-"""Parts that all pages share; they stand first."""
+"""Parts that all pages share, besides filters; they stand first."""
 _SAME_PAGE = "anew"
 """Marks a link to the current page, for which Streamlit does not write the address."""
 
@@ -143,8 +144,23 @@ def begin(page: str, pages: Sequence[str]) -> None:
 def shared(*, is_this_page: bool = False) -> dict[str, str]:
     """The parts that all pages share, for a link to one."""
     query = session().address.query
-    link = {name: query[name] for name in SHARED if name in query}
+    link = {name: value for name, value in query.items() if name in SHARED or is_filter(name)}
     return link | ({_SAME_PAGE: "1"} if is_this_page and link != query else {})
+
+
+def filters() -> Filters:
+    """The filters in the address.
+
+    Raises:
+        InvalidInput: one cannot be.
+    """
+    return Filters.parse(session().address.query)
+
+
+def put_filters(chosen: Filters, **changes: str | None) -> None:
+    """Changes the filters of the address, and other parts, in a callback: one entry of the history."""
+    query = session().address.query
+    _write({name: None for name in query if is_filter(name)} | chosen.query() | changes)
 
 
 def put(**changes: str | None) -> None:

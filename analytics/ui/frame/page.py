@@ -14,10 +14,11 @@ from analytics.clients import Client
 from analytics.database import Database
 from analytics.days import Days
 from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClient
-from analytics.queries import Period
+from analytics.queries import NO_FILTERS, Filters, Period
 from analytics.ui.frame import address, reads, sign_in
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
+from analytics.ui.frame.filters import chosen_filters
 from analytics.ui.frame.first_call import await_first_call
 from analytics.ui.frame.messages import escaped, explained, show_no_clients
 from analytics.ui.frame.reads import Reading
@@ -53,6 +54,8 @@ class Page:
     period: Period
     measure: Measure
     now: datetime
+    filters: Filters = NO_FILTERS
+    """Which calls count; see ui/frame/filters.py."""
 
     @property
     def days(self) -> Days:
@@ -116,6 +119,7 @@ def begin_page(
         client = labels[client_part.value()]
         period = Period.parse(DAYS.value())
         measure = MEASURE.value()
+        filters = chosen_filters()
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
             if has_client and len(labels) > 1:
                 client_part.choose(st.selectbox, "Client", list(labels), width=240)
@@ -138,6 +142,7 @@ def begin_page(
         period=period if has_period else DEFAULT_PERIOD,
         measure=MEASURES[measure if has_measure else MEASURE.default],
         now=now,
+        filters=filters,
     )
 
 

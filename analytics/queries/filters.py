@@ -1,0 +1,179 @@
+"""Filters: which calls count. One text says them, in a link and in the API alike.
+
+`model=gpt-4o,o1&provider!=groq&tag.feature=chat`: all conditions hold, each for any of its values; a name
+that ends in `!` leaves its values out. A value that is empty stands for calls that do not tell it.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from analytics.errors import InvalidInput
+
+DIMENSIONS = ("provider", "model", "operation", "outcome", "conversation")
+"""What calls are filtered by, besides their tags."""
+TAG = "tag."
+"""What the name of a tag's condition begins with; its key follows."""
+OTHER_TAGS = "(other)"
+"""The value of any tag of calls whose tags were too many to keep apart."""
+MAX_VALUES = 100
+MAX_CONDITIONS = 20
+_MAX_VALUE = 500  # characters
+_MAX_SHOWN = 60
+_EXCLUDED = "!"
+_CONVERSATION = re.compile(r"p[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|")
+_PART = re.compile(r"(?:\\.|[^,\\])*", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """Values that a call must have, or must not have, of one dimension or tag."""
+
+    name: str
+    """One of DIMENSIONS, or TAG and a key."""
+    values: tuple[str, ...]
+    """In order, each once; "" is for calls that do not tell it."""
+    is_excluded: bool = False
+
+    @property
+    def parameter(self) -> str:
+        """The name as it stands in a link: `model`, or `model!`."""
+        return f"{self.name}{_EXCLUDED}" if self.is_excluded else self.name
+
+    @property
+    def text(self) -> str:
+        """The values as they stand in a link."""
+        return ",".join(re.sub(r"([\\,])", r"\\\1", value) for value in self.values)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Conditions that all hold, at most one per name; equal ones are equal, whatever their order."""
+
+    conditions: tuple[Condition, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.conditions)
+
+    def __iter__(self) -> Iterator[Condition]:
+        return iter(self.conditions)
+
+    @classmethod
+    def of(cls, conditions: Iterable[Condition]) -> "Filters":
+        """Conditions in any order. The values of one name are joined; those left out are taken from them.
+
+        Raises:
+            InvalidInput: none is left.
+        """
+        merged: dict[str, Condition] = {}
+        for condition in conditions:
+            before = merged.get(condition.name)
+            merged[condition.name] = condition if before is None else _both(before, condition)
+        return cls(
+            tuple(
+                replace(condition, values=tuple(sorted(set(condition.values))))
+                for _, condition in sorted(merged.items())
+            )
+        )
+
+    @classmethod
+    def parse(cls, query: Iterable[tuple[str, str]] | Mapping[str, str]) -> "Filters":
+        """The filters among the parameters of a link; a name that comes again brings further values.
+
+        Raises:
+            InvalidInput: a value cannot be; the message names the parameter.
+        """
+        pairs = query.items() if isinstance(query, Mapping) else query
+        conditions = [_condition(name, text) for name, text in pairs if is_filter(name)]
+        if len(conditions) > MAX_CONDITIONS:
+            raise InvalidInput(f"at most {MAX_CONDITIONS} filters hold at once, not {len(conditions)}")
+        return cls.of(conditions)
+
+    def query(self) -> dict[str, str]:
+        """The parameters of a link that parse() reads."""
+        return {condition.parameter: condition.text for condition in self.conditions}
+
+    def json(self) -> str:
+        """What the SQL functions take as p_filters; null stands for calls that do not tell it."""
+        return json.dumps(
+            [
+                {
+                    "name": condition.name,
+                    "values": [value or None for value in condition.values],
+                    "excluded": condition.is_excluded,
+                }
+                for condition in self.conditions
+            ]
+        )
+
+    def get(self, name: str) -> Condition | None:
+        """The condition of this name."""
+        return next((condition for condition in self.conditions if condition.name == name), None)
+
+    def with_condition(self, name: str, values: Sequence[str], *, is_excluded: bool = False) -> "Filters":
+        """These, with this condition in place of the one of its name; without one where there is no value."""
+        others = [condition for condition in self.conditions if condition.name != name]
+        if not values:
+            return Filters.of(others)
+        return Filters.of([*others, Condition(name=name, values=tuple(values), is_excluded=is_excluded)])
+
+    def without(self, name: str) -> "Filters":
+        """These, without the condition of this name."""
+        return self.with_condition(name, ())
+
+
+NO_FILTERS = Filters()
+
+
+def is_filter(parameter: str) -> bool:
+    """Whether a parameter of a link is a filter."""
+    name = parameter.removesuffix(_EXCLUDED)
+    return name in DIMENSIONS or (name.startswith(TAG) and name != TAG)
+
+
+def _condition(parameter: str, text: str) -> Condition:
+    name = parameter.removesuffix(_EXCLUDED)
+    values = [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in _parts(text)]
+    if name in ("provider", "conversation"):
+        values = [value.strip().lower() for value in values]
+    if len(values) > MAX_VALUES:
+        raise InvalidInput(f"{name} takes at most {MAX_VALUES} values, not {len(values)}")
+    for value in values:
+        if len(value) > _MAX_VALUE or "\0" in value:
+            raise InvalidInput(
+                f'{name} takes values of at most {_MAX_VALUE} characters, not "{value[:_MAX_SHOWN]}"'
+            )
+        if name == "conversation" and not _CONVERSATION.fullmatch(value):
+            raise InvalidInput(
+                "conversation must be an id such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301, or the handle of a"
+                f' phone, or empty for calls without one, not "{value[:_MAX_SHOWN]}"'
+            )
+    return Condition(name=name, values=tuple(values), is_excluded=parameter.endswith(_EXCLUDED))
+
+
+def _parts(text: str) -> list[str]:
+    """The text at its commas, but not at those with a backslash before them."""
+    parts: list[str] = []
+    at = 0
+    while True:
+        found = _PART.match(text, at)
+        assert found is not None
+        end = found.end()
+        if end < len(text) and text[end] == "\\":  # the last sign of all
+            return [*parts, text[at:]]
+        parts.append(found.group())
+        if end == len(text):
+            return parts
+        at = end + 1
+
+
+def _both(first: Condition, second: Condition) -> Condition:
+    """The values of both; of wanted and unwanted ones what is left."""
+    if first.is_excluded == second.is_excluded:
+        return replace(first, values=(*first.values, *second.values))
+    wanted, unwanted = (second, first) if first.is_excluded else (first, second)
+    left = tuple(value for value in wanted.values if value not in unwanted.values)
+    if not left:
+        raise InvalidInput(f'{wanted.name} cannot be and not be "{wanted.text[:_MAX_SHOWN]}" at once')
+    return replace(wanted, values=left)

@@ -1,0 +1,75 @@
+"""Usage by any dimension, over time or as a whole: what charts and tables group by."""
+
+from typing import TYPE_CHECKING, Literal
+from uuid import UUID
+
+from analytics.database import Database
+from analytics.days import Days
+from analytics.queries.filters import NO_FILTERS, Filters
+from analytics.queries.sql_function import SqlFunction
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Group = str
+"""`provider`, `model`, `operation`, `outcome`, `hour` (of the client's clock), or `tag.` and a key."""
+Bucket = Literal["hour", "day", "week", "month", "all"]
+"""How long each bucket is; `all` is one for all days."""
+Order = Literal["tokens", "cost", "requests"]
+TOP_VALUES = 7
+
+USAGE_BY_GROUP = SqlFunction(
+    function="get_usage_by_group",
+    arguments=(*("client_id", "first_date", "last_date", "grain", "group", "order", "top", "filters"),),
+    columns={
+        "bucket_at": "datetime64[s]",
+        "first_date": "datetime64[s]",
+        "last_date": "datetime64[s]",
+        "value": "object",
+        "is_rest": "bool",
+        "place": "int64",
+        "value_count": "int64",
+        "total_tokens": "int64",
+        "prompt_tokens": "int64",
+        "completion_tokens": "int64",
+        "total_cost": "object",
+        "request_count": "int64",
+        "unpriced_count": "int64",
+    },
+    expressions={"value": "shown_name(value, null)"},
+)
+"""Usage per bucket and value of a dimension or tag, zero-filled, the oldest bucket first.
+
+The `top` values with the most use (by `order`, over all buckets) have rows of their own, and all others one
+together, so that the values of a bucket add up to all its usage. One row per (bucket, value): bucket_at
+datetime64 (its begin on the client's clock) · first_date, last_date datetime64 (the days that it counts) ·
+value str, or None for calls that do not tell it, and for the others · is_rest bool (the others) · place int64
+(1 for the value with the most; the others are last) · value_count int64 (how many values: 1, or those of
+the others) · total_tokens, prompt_tokens, completion_tokens, request_count, unpriced_count int64 ·
+total_cost Decimal (USD).
+"""
+
+
+def usage_by_group(
+    database: Database,
+    client_id: UUID,
+    days: Days,
+    group: Group,
+    *,
+    bucket: Bucket = "all",
+    order: Order = "tokens",
+    top: int = TOP_VALUES,
+    filters: Filters = NO_FILTERS,
+) -> "pd.DataFrame":
+    """USAGE_BY_GROUP of these days."""
+    return USAGE_BY_GROUP.ask(
+        database,
+        client_id=client_id,
+        first_date=days.first,
+        last_date=days.last,
+        grain=bucket,
+        group=group,
+        order=order,
+        top=top,
+        filters=filters.json(),
+    )
