@@ -48,7 +48,7 @@ page streamlit_app                sign in    Umbra     Acme      both      sign 
 page streamlit_app?client=Acme    sign in    refused   Acme      both      sign in   sign in   sign in   sign in   sign in    admin
 page providers_and_models         sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page conversations                sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
-page conversations?conversation=THREAD    sign in  Umbra  Acme  both  sign in  sign in  sign in  sign in  sign in  admin
+page conversations?timeline=THREAD            sign in  Umbra  Acme  both  sign in  sign in  sign in  sign in  sign in  admin
 page conversations?q=1198765              sign in  Umbra  Acme  both  sign in  sign in  sign in  sign in  sign in  admin
 page live                         sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
 page prices                       sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -

@@ -146,7 +146,7 @@ def test_a_client_without_calls_in_the_period_is_told_so(configured: Database, c
         ({"page": "1e3"}, 'page must be a whole number from 1 to 1,000,000, not "1e3"'),
         ({"page": "9" * 30}, "page must be a whole number from 1 to 1,000,000"),
         ({"q": "x" * 101}, "q must be at most 100 characters long, not 101"),
-        ({"conversation": "5511987654321"}, "conversation must be an id such as"),
+        ({"timeline": "5511987654321"}, "timeline must be an id such as"),
     ],
 )
 def test_a_link_that_does_not_work_says_why(
@@ -172,7 +172,7 @@ def test_a_link_opens_one_conversation(configured: Database, client_id: UUID) ->
         configured, client_id, conversation_id=ADA, created_at=at + timedelta(seconds=1), cost_usd=None,
         cost_basis="unpriced", total_tokens=7, model=None, metadata={"phone": "5511987654321", "turn": 3},
     )  # fmt: skip
-    page = open_page(PATH, conversation=str(ADA))
+    page = open_page(PATH, timeline=str(ADA))
 
     assert not page.exception
     assert "## Ada" in text_of(page)
@@ -195,7 +195,7 @@ def test_a_link_opens_one_conversation(configured: Database, client_id: UUID) ->
     assert "5511987654321" in text_of(page)
 
     button(page, "All conversations").click().run()
-    assert "conversation" not in page.query_params
+    assert "timeline" not in page.query_params
     assert _listed(page) == ["Bob", "Ada"]
 
 
@@ -235,7 +235,7 @@ def test_a_call_shows_what_is_known_of_it(configured: Database, client_id: UUID)
         outcome="error", attempt=1, tag_set_id=0, prompt_tokens=0, completion_tokens=0, cost_usd=Decimal(0),
         metadata={"price": {"reason": "failed: nothing to pay"}, "tags": {"feature": "x"}},
     )  # fmt: skip
-    page = open_page(PATH, conversation=str(ADA), call=str(first))
+    page = open_page(PATH, timeline=str(ADA), call=str(first))
     assert not page.exception
     assert facts_of(page) == {
         "Cost": "0.0093 USD, priced",
@@ -260,7 +260,7 @@ def test_a_call_shows_what_is_known_of_it(configured: Database, client_id: UUID)
     assert facts_of(page)["Tags"] == f"user: {phone}, feature: *search*"
     assert phone in page.json[0].value
 
-    page = open_page(PATH, conversation=str(ADA), call=str(second))
+    page = open_page(PATH, timeline=str(ADA), call=str(second))
     assert facts_of(page)["Cost"] == "0 USD, priced"
     assert facts_of(page)["Price from"] == "failed: nothing to pay"
     assert facts_of(page)["Outcome"] == "failed, attempt 1"
@@ -275,15 +275,15 @@ def test_a_call_that_is_not_there_is_told_and_ends_with_the_conversation(
     configured: Database, client_id: UUID
 ) -> None:
     _two_conversations(configured, client_id)
-    page = open_page(PATH, conversation=str(ADA), call=str(UUID(int=9)))
+    page = open_page(PATH, timeline=str(ADA), call=str(UUID(int=9)))
     assert "This call is not here" in text_of(page)
 
-    page = open_page(PATH, conversation=str(ADA), call="5511987654321")
+    page = open_page(PATH, timeline=str(ADA), call="5511987654321")
     assert "call must be an id such as" in page.error[0].value.replace("\\", "").lower()
     button(page, "Go on without it").click().run()
-    assert page.query_params == {"conversation": str(ADA)}
+    assert page.query_params == {"timeline": str(ADA)}
 
-    page = open_page(PATH, conversation=str(ADA), call=str(UUID(int=9)))
+    page = open_page(PATH, timeline=str(ADA), call=str(UUID(int=9)))
     button(page, "All conversations").click().run()
     assert page.query_params == {}
     assert _listed(page) == ["Bob", "Ada"]
@@ -300,7 +300,7 @@ def test_of_many_calls_the_first_are_shown_and_all_are_counted(configured: Datab
             for _ in range(1001)
         ),
     )
-    page = open_page(PATH, conversation=str(ADA))
+    page = open_page(PATH, timeline=str(ADA))
     assert "First 1,000 of 1,001 calls, last 30 days" in text_of(page)
     assert metrics_of(page)["Calls"] == "1,001"
     assert metrics_of(page)["Cost"] == "$10.01"
@@ -343,7 +343,7 @@ def test_an_unknown_conversation_is_told_so(configured: Database, client_id: UUI
     other = factories.client(configured, "Beta")
     _use(configured, other, conversation_id=ADA)
     for unknown in (uuid4(), ADA):
-        page = open_page(PATH, client="Acme", conversation=str(unknown))
+        page = open_page(PATH, client="Acme", timeline=str(unknown))
         assert not page.exception
         assert f"has no conversation `{unknown}` with calls in these days" in text_of(page)
         assert not page.metric
@@ -356,13 +356,13 @@ def test_conversations_without_an_id_are_in_the_link(configured: Database, clien
     found = queries.found_conversations(configured, client_id, Days(*_last_days(2)))
     handles = dict(zip(found["phone"], found["phone_handle"], strict=True))
 
-    of_phone = open_page(PATH, conversation=handles["•••• 5555"])
+    of_phone = open_page(PATH, timeline=handles["•••• 5555"])
     assert not of_phone.exception
     assert "phone •••• 5555" in text_of(of_phone)
     assert metrics_of(of_phone)["Tokens"] == "1"
-    assert metrics_of(open_page(PATH, conversation="none"))["Tokens"] == "2"
+    assert metrics_of(open_page(PATH, timeline="none"))["Tokens"] == "2"
 
-    nobody = open_page(PATH, conversation=f"p{32 * '0'}", days="7d")
+    nobody = open_page(PATH, timeline=f"p{32 * '0'}", days="7d")
     assert "has no conversation" in text_of(nobody)
     assert not nobody.metric
 

@@ -25,7 +25,7 @@ VIEWS: list[tuple[str, dict[str, str]]] = [
     ("Overview", {"client": QUIET}),
     ("Providers and models", {"client": LIVE}),
     ("Conversations", {"client": LIVE}),
-    ("Conversations", {"client": LIVE, "conversation": str(THREAD)}),
+    ("Conversations", {"client": LIVE, "timeline": str(THREAD)}),
     ("Live", {"client": LIVE}),
     ("Prices", {"client": LIVE}),
     ("Data health", {"client": LIVE}),

@@ -34,7 +34,7 @@ WINDOW = re.compile(rf"[Ll]ast (hour|\d+\s(days|weeks|calls?))|\d+ weeks to \d+ 
 MEASURED = ("Overview", "Providers and models", "Live")
 VIEWS: list[tuple[str, dict[str, str]]] = [
     *((label, {"client": CLIENT} if place.has_client else {}) for label, place in PLACES.items()),
-    ("Conversations", {"client": LIVE, "conversation": str(THREAD)}),
+    ("Conversations", {"client": LIVE, "timeline": str(THREAD)}),
     ("Live", {"client": LIVE}),
 ]
 # Whether all tables are as wide as their columns, and whether the second column of each is in sight, whole.
@@ -213,7 +213,7 @@ def test_live_names_conversations_and_opens_them(browser: Browser, shown: Demo) 
         click_row(page, 1)
         expect(page.get_by_role("heading", name="Ada")).to_be_visible()
         await_rest(page)
-        assert f"conversation={THREAD}" in page.url
+        assert f"timeline={THREAD}" in page.url
         page.go_back()
         await_place(page, PLACES["Live"])
 

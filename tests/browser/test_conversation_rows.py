@@ -17,18 +17,18 @@ def test_a_click_on_a_row_opens_it(browser: Browser, shown: Demo) -> None:
         page.goto(address)
         await_place(page, PLACES["Conversations"])
         open_row(page, 1, "Ada")
-        assert page.url == f"{address}&conversation={ADA}"
+        assert page.url == f"{address}&timeline={ADA}"
 
         # A phone opens its calls, too, by a link in which it is not; the calls of neither have one as well.
         page.get_by_role("button", name="All conversations").click()
         open_row(page, 2, "(unnamed)")
         expect(page.get_by_text("phone •••• 5555")).to_be_visible()
         link = page.url
-        assert re.fullmatch(re.escape(address) + r"&conversation=p[0-9a-f]{32}", link)
+        assert re.fullmatch(re.escape(address) + r"&timeline=p[0-9a-f]{32}", link)
 
         page.get_by_role("button", name="All conversations").click()
         open_row(page, 3, "(calls without a conversation)")
-        assert page.url == f"{address}&conversation=none"
+        assert page.url == f"{address}&timeline=none"
         page.goto(link)
         expect(page.get_by_text("phone •••• 5555")).to_be_visible()
 

@@ -167,15 +167,13 @@ def test_a_conversation_shows_stored_values_as_they_are(
     for name, conversation_id in zip(found["conversation_name"], found["conversation_id"], strict=True):
         if name not in VALUES[1:8:3]:
             continue
-        open_place(
-            page, address, PLACES["Conversations"], client=VALUES[0], conversation=str(conversation_id)
-        )
+        open_place(page, address, PLACES["Conversations"], client=VALUES[0], timeline=str(conversation_id))
         page.get_by_text("Show phone numbers").click()
         expect(page.get_by_test_id("stMain").get_by_role("heading", level=2).first).to_be_visible()
         expect_told(page, name)
         assert_unharmed(page, harm)
 
-        call = {"conversation": str(conversation_id), "call": str(calls[conversation_id])}
+        call = {"timeline": str(conversation_id), "call": str(calls[conversation_id])}
         open_place(page, address, PLACES["Conversations"], client=VALUES[0], **call)
         panel = page.locator(".st-key-call-facts")
         expect(panel.get_by_role("heading", level=2)).to_contain_text("Call of")
@@ -188,7 +186,7 @@ def test_links_are_shown_as_they_are(page: Page, address: str, harm: list[str]) 
     parameters = {
         "Overview": ("client", "days", "show"),
         "Providers and models": ("with", "grain", "target"),
-        "Conversations": ("sort", "page", "conversation"),
+        "Conversations": ("sort", "page", "timeline"),
     }
     asked = [(PLACES[label], name) for label, names in parameters.items() for name in names]
     for number, (place, name) in enumerate(asked):

@@ -9,7 +9,7 @@ from tests.browser.visits import PLACES, await_rest, open_place, visitor
 
 VIEWS: list[tuple[str, dict[str, str]]] = [
     *((label, {"client": LIVE} if place.has_client else {}) for label, place in PLACES.items()),
-    ("Conversations", {"client": LIVE, "conversation": str(THREAD)}),
+    ("Conversations", {"client": LIVE, "timeline": str(THREAD)}),
 ]
 
 # Marks what a visitor without a pointer must be able to reach. Of a group of choices one is on the way of
@@ -108,4 +108,4 @@ def test_a_period_is_chosen_and_a_conversation_opened_by_keys(browser: Browser, 
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Ada")).to_be_visible()
-        assert f"conversation={THREAD}" in page.url
+        assert f"timeline={THREAD}" in page.url

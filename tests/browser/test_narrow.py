@@ -8,7 +8,7 @@ from tests.browser.visits import PLACES, await_place, await_rest, open_place, vi
 PHONE = {"width": 390, "height": 844}
 VIEWS: list[tuple[str, dict[str, str]]] = [
     *((label, {"client": CLIENT} if place.has_client else {}) for label, place in PLACES.items()),
-    ("Conversations", {"client": LIVE, "conversation": str(THREAD)}),
+    ("Conversations", {"client": LIVE, "timeline": str(THREAD)}),
 ]
 # Controls, and what shows numbers; the columns of a table that is wider scroll inside of it.
 CUT_OFF = """() => {

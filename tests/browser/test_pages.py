@@ -190,9 +190,7 @@ def test_one_conversation(browser: Browser, shown: Demo) -> None:
         shown.database, acme.id, Days(*shown.seven_days(LIVE)), conversation_id=THREAD, phone_handle=None
     )
     with visitor(browser) as page:
-        open_place(
-            page, shown.address, PLACES["Conversations"], client=LIVE, days="7d", conversation=str(THREAD)
-        )
+        open_place(page, shown.address, PLACES["Conversations"], client=LIVE, days="7d", timeline=str(THREAD))
         expect(page.get_by_role("heading", name="Ada")).to_be_visible()
         assert metrics(page) == {
             "Cost": formatting.cost(cost, unpriced, LIVE_CALLS),

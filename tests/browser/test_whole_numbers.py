@@ -123,7 +123,7 @@ def test_no_number_of_a_client_is_cut_off(browser: Browser, address: str, name: 
         for label in (*PAGES, *(PAGES_OF_TABLES if name in ("Billion", "Unknown") else ())):
             open_place(page, address, PLACES[label], client=name, show="Cost")
             found += [f"{label} {each}" for each in _cut_off(page)]
-        open_place(page, address, PLACES["Conversations"], client=name, conversation=str(THREADS[name]))
+        open_place(page, address, PLACES["Conversations"], client=name, timeline=str(THREADS[name]))
         found += [f"Conversation {each}" for each in _cut_off(page)]
     assert "\n".join(found) == ""
 

@@ -46,7 +46,7 @@ class LinkedConversation:
 
 def conversation_in_link() -> LinkedConversation | None:
     """The conversation that the link opens; None for the list of all."""
-    name = _CONVERSATION.value()
+    name = _TIMELINE.value()
     if not name:
         return None
     if name == _NO_CONVERSATION:
@@ -58,12 +58,12 @@ def conversation_in_link() -> LinkedConversation | None:
 
 def close_conversation() -> None:
     """Back to the list."""
-    address.put(conversation=None, call=None)
+    address.put(timeline=None, call=None)
 
 
 def show_calls_of(row: "pd.Series[Any]") -> None:
     """Opens the conversation of a row on the page of conversations itself; in a callback."""
-    address.put(conversation=_spell_conversation(row))
+    address.put(timeline=_spell_conversation(row))
 
 
 def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
@@ -71,7 +71,7 @@ def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
 
     The days stay as they are, unless the call was made on a day that is not one of them.
     """
-    changes = {"conversation": _spell_conversation(call)}
+    changes = {"timeline": _spell_conversation(call)}
     days = Period.parse(DAYS.value()).range(page.client.today(page.now))
     if call["created_at"].tz_convert(page.client.timezone).date() not in days:
         changes["days"] = DEFAULT_PERIOD.label
@@ -83,15 +83,15 @@ def _spell_conversation(row: "pd.Series[Any]") -> str:
     return str(row["conversation_id"] or row["phone_handle"] or _NO_CONVERSATION)
 
 
-def _parse_conversation(value: str) -> str:
+def _parse_timeline(value: str) -> str:
     if value == _NO_CONVERSATION or _HANDLE.fullmatch(value):
         return value
     try:
         return str(UUID(value))
     except ValueError:
         raise InvalidInput(
-            f'conversation must be an id such as {UUID(int=0)}, not "{value[:_MAX_QUOTED]}"'
+            f'timeline must be an id such as {UUID(int=0)}, not "{value[:_MAX_QUOTED]}"'
         ) from None
 
 
-_CONVERSATION = Part(name="conversation", parse=_parse_conversation, default="")
+_TIMELINE = Part(name="timeline", parse=_parse_timeline, default="")

@@ -246,7 +246,7 @@ def _client_part(labels: dict[str, Client]) -> Part[str]:
         name="client",
         parse=parse,
         default=first,
-        resets=("conversation", "call", "page"),
+        resets=("timeline", "call", "page"),
         is_always_written=True,
     )
 
