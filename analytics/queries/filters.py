@@ -2,6 +2,7 @@
 
 `model=gpt-4o,o1&provider!=groq&tag.feature=chat`: all conditions hold, each for any of its values; a name
 that ends in `!` leaves its values out. A value that is empty stands for calls that do not tell it.
+A backslash stands before a comma or backslash that belongs to a value, and before a `!` of a tag's key.
 """
 
 import json
@@ -23,6 +24,7 @@ _MAX_VALUE = 500  # characters
 _MAX_SHOWN = 60
 _EXCLUDED = "!"
 _CONVERSATION = re.compile(r"p[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|")
+_NAME = re.compile(r"((?:\\.|!(?=.)|[^!\\]|\\\Z)*)(!?)", re.DOTALL)
 _PART = re.compile(r"(?:\\.|[^,\\])*", re.DOTALL)
 
 
@@ -39,7 +41,8 @@ class Condition:
     @property
     def parameter(self) -> str:
         """The name as it stands in a link: `model`, or `model!`."""
-        return f"{self.name}{_EXCLUDED}" if self.is_excluded else self.name
+        name = re.sub(r"([\\!])", r"\\\1", self.name)
+        return f"{name}{_EXCLUDED}" if self.is_excluded else name
 
     @property
     def text(self) -> str:
@@ -88,7 +91,10 @@ class Filters:
         conditions = [_condition(name, text) for name, text in pairs if is_filter(name)]
         if len(conditions) > MAX_CONDITIONS:
             raise InvalidInput(f"at most {MAX_CONDITIONS} filters hold at once, not {len(conditions)}")
-        return cls.of(conditions)
+        filters = cls.of(conditions)
+        for condition in filters:
+            _check_count(condition)
+        return filters
 
     def query(self) -> dict[str, str]:
         """The parameters of a link that parse() reads."""
@@ -128,28 +134,62 @@ NO_FILTERS = Filters()
 
 def is_filter(parameter: str) -> bool:
     """Whether a parameter of a link is a filter."""
-    name = parameter.removesuffix(_EXCLUDED)
+    name, _ = _name_of(parameter)
     return name in DIMENSIONS or (name.startswith(TAG) and name != TAG)
 
 
+def _name_of(parameter: str) -> tuple[str, bool]:
+    """The name, and whether its values are excluded."""
+    found = _NAME.fullmatch(parameter)
+    assert found is not None
+    return _unescaped(found[1]), bool(found[2])
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
+
+
 def _condition(parameter: str, text: str) -> Condition:
-    name = parameter.removesuffix(_EXCLUDED)
-    values = [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in _parts(text)]
+    name, is_excluded = _name_of(parameter)
+    if not _is_text(name):
+        raise InvalidInput(
+            f"the key of a tag has at most {_MAX_VALUE} characters, without NUL, "
+            f'not "{_shown(name.removeprefix(TAG))}"'
+        )
+    values = [_unescaped(part) for part in _parts(text)]
     if name in ("provider", "conversation"):
         values = [value.strip().lower() for value in values]
-    if len(values) > MAX_VALUES:
-        raise InvalidInput(f"{name} takes at most {MAX_VALUES} values, not {len(values)}")
     for value in values:
-        if len(value) > _MAX_VALUE or "\0" in value:
+        if not _is_text(value):
             raise InvalidInput(
-                f'{name} takes values of at most {_MAX_VALUE} characters, not "{value[:_MAX_SHOWN]}"'
+                f"{_shown(name)} takes values of at most {_MAX_VALUE} characters, "
+                f'without NUL, not "{_shown(value)}"'
             )
         if name == "conversation" and not _CONVERSATION.fullmatch(value):
             raise InvalidInput(
                 "conversation must be an id such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301, or the handle of a"
-                f' phone, or empty for calls without one, not "{value[:_MAX_SHOWN]}"'
+                f' phone, or empty for calls without one, not "{_shown(value)}"'
             )
-    return Condition(name=name, values=tuple(values), is_excluded=parameter.endswith(_EXCLUDED))
+    condition = Condition(name=name, values=tuple(values), is_excluded=is_excluded)
+    _check_count(condition)
+    return condition
+
+
+def _check_count(condition: Condition) -> None:
+    if len(condition.values) > MAX_VALUES:
+        raise InvalidInput(
+            f"{_shown(condition.name)} takes at most {MAX_VALUES} values, not {len(condition.values)}"
+        )
+
+
+def _is_text(text: str) -> bool:
+    """Whether PostgreSQL takes it in JSON, and it is not too long: no NUL, no half of a surrogate pair."""
+    return len(text) <= _MAX_VALUE and "\0" not in text and not re.search("[\ud800-\udfff]", text)
+
+
+def _shown(text: str) -> str:
+    """As much of it as a message needs, without what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:_MAX_SHOWN])
 
 
 def _parts(text: str) -> list[str]:
@@ -175,5 +215,5 @@ def _both(first: Condition, second: Condition) -> Condition:
     wanted, unwanted = (second, first) if first.is_excluded else (first, second)
     left = tuple(value for value in wanted.values if value not in unwanted.values)
     if not left:
-        raise InvalidInput(f'{wanted.name} cannot be and not be "{wanted.text[:_MAX_SHOWN]}" at once')
+        raise InvalidInput(f'{_shown(wanted.name)} cannot be and not be "{_shown(wanted.text)}" at once')
     return replace(wanted, values=left)

@@ -1,0 +1,84 @@
+"""The one text of filters: read and written in links, in the API and on the command line."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from analytics.errors import InvalidInput
+from analytics.queries import NO_FILTERS, Condition, Filters, is_filter
+from analytics.queries.filters import MAX_VALUES, TAG
+
+NAMES = st.sampled_from(["model", "operation", "outcome"]) | st.text(
+    "a!\\,= %é\"'", min_size=1, max_size=5
+).map(lambda key: TAG + key)
+CONDITIONS = st.builds(
+    lambda name, values, is_excluded: Condition(name=name, values=tuple(values), is_excluded=is_excluded),
+    NAMES,
+    st.lists(st.text("ab,\\! \"'%\n", max_size=4), min_size=1, max_size=3),
+    st.booleans(),
+)
+
+
+@given(st.lists(CONDITIONS, max_size=3, unique_by=lambda condition: condition.name))
+@example([Condition(name="tag.now!", values=("",)), Condition(name="tag.\\", values=("\\", ","))])
+def test_what_is_written_is_read_again(conditions: list[Condition]) -> None:
+    filters = Filters.of(conditions)
+    assert Filters.parse(filters.query()) == filters
+    assert all(map(is_filter, filters.query()))
+
+
+@given(st.text("tag.!\\model,"))
+def test_any_name_is_a_filter_or_not(name: str) -> None:
+    assert is_filter(name) == bool(_names({name: "x"}))
+
+
+def _names(query: dict[str, str]) -> list[str]:
+    return [condition.name for condition in Filters.parse(query)]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ([], []),
+        ([("page", "2"), ("tag.", "x"), ("model!!", "x"), ("models", "x")], []),
+        ([("model", "b,a,a")], [("model", ("a", "b"), False)]),
+        ([("model", "a"), ("model", "b")], [("model", ("a", "b"), False)]),
+        ([("model", "a,b"), ("model!", "b")], [("model", ("a",), False)]),
+        ([("model!", "a\\,b,c\\\\")], [("model", ("a,b", "c\\"), True)]),
+        ([("model", "")], [("model", ("",), False)]),
+        ([("tag.now\\!", "x")], [("tag.now!", ("x",), False)]),
+        ([("provider", " OpenAI ")], [("provider", ("openai",), False)]),
+    ],
+)
+def test_values_are_joined_and_sorted(
+    query: list[tuple[str, str]], expected: list[tuple[str, tuple[str, ...], bool]]
+) -> None:
+    filters = Filters.parse(query)
+    assert [(one.name, one.values, one.is_excluded) for one in filters] == expected
+    assert bool(filters) == (filters != NO_FILTERS) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ([("model", "," * MAX_VALUES)], "model takes at most 100 values, not 101"),
+        (
+            [("model", ",".join(map(str, range(60)))), ("model", ",".join(map(str, range(60, 120))))],
+            "not 120",
+        ),
+        ([(f"tag.{number}", "x") for number in range(21)], "at most 20 filters hold at once, not 21"),
+        ([("model", "x" * 10_000)], "model takes values of at most 500 characters"),
+        ([("model", "a\0")], 'without NUL, not "a?"'),
+        ([("tag.a\0", "x")], 'without NUL, not "a?"'),
+        ([("tag." + "x" * 10_000, "x")], "the key of a tag has at most 500 characters"),
+        ([("model", "\ud800")], 'model takes values of at most 500 characters, without NUL, not "?"'),
+        ([("conversation", "5511999999999")], "conversation must be an id"),
+        ([("model", "a"), ("model!", "a")], 'model cannot be and not be "a" at once'),
+    ],
+)
+def test_what_cannot_be_is_said_in_few_words(query: list[tuple[str, str]], message: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        Filters.parse(query)
+    assert message in str(error.value)
+    assert len(str(error.value)) < 250
+    assert str(error.value).isprintable()
