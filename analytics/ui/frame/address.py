@@ -22,6 +22,8 @@ from analytics.ui.frame.state import session, value_of
 
 SHARED = ("client", "days", "show")
 """Parts that all pages share, besides filters; they stand first."""
+PLACE_IN_LIST = ("page", "call")
+"""Parts that say where in a list one is: it is another list with other days, filters or another client."""
 _SAME_PAGE = "anew"
 """Marks a link to the current page, for which Streamlit does not write the address."""
 

@@ -10,7 +10,7 @@ from analytics.clients import Client
 from analytics.days import Days
 from analytics.queries import Period
 from analytics.ui.frame import address
-from analytics.ui.frame.address import Part
+from analytics.ui.frame.address import PLACE_IN_LIST, Part
 from analytics.ui.frame.state import value_of
 
 DEFAULT_PERIOD = Period(days=30)
@@ -18,7 +18,7 @@ DAYS = Part(
     name="days",
     parse=lambda value: Period.parse(value).label,
     default=DEFAULT_PERIOD.label,
-    resets=("page", "call"),
+    resets=PLACE_IN_LIST,
 )
 
 

@@ -16,7 +16,7 @@ from analytics.days import Days
 from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClient
 from analytics.queries import NO_FILTERS, Filters, Period
 from analytics.ui.frame import address, reads, sign_in
-from analytics.ui.frame.address import Part
+from analytics.ui.frame.address import PLACE_IN_LIST, Part
 from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
 from analytics.ui.frame.filters import chosen_filters
 from analytics.ui.frame.first_call import await_first_call
@@ -246,7 +246,7 @@ def _client_part(labels: dict[str, Client]) -> Part[str]:
         name="client",
         parse=parse,
         default=first,
-        resets=("timeline", "call", "page"),
+        resets=("timeline", "conversation", "conversation!", *PLACE_IN_LIST),
         is_always_written=True,
     )
 
