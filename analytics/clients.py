@@ -12,15 +12,18 @@ import psycopg
 from analytics import locks
 from analytics.calls.row import UNASSIGNED_CLIENT, is_uuid
 from analytics.database import Database, Query
+from analytics.days import EARLIEST, LATEST
 from analytics.errors import InvalidInput, UnknownClient
 
 _MAX_NAMES = 10
 
 
-CLIENT_COLUMNS = (
-    "id, name, timezone, is_demo,"
-    " (select min(usage_date) from usage_daily_rollup where client_id = clients.id) as first_day"
+# Adopted rows may have been made at infinity, or in years that are none of ours.
+_FIRST_DAY = (
+    "select min(usage_date) from usage_daily_rollup where client_id = clients.id"  # noqa: S608
+    f" and usage_date between '{EARLIEST}' and '{LATEST}'"
 )
+CLIENT_COLUMNS = f"id, name, timezone, is_demo, ({_FIRST_DAY}) as first_day"
 
 
 @dataclass(frozen=True, kw_only=True)

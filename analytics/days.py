@@ -8,6 +8,7 @@ from analytics.errors import InvalidInput
 
 MIN_YEAR, MAX_YEAR = 2000, 2099
 """The years that a call may be of."""
+EARLIEST, LATEST = date(MIN_YEAR, 1, 1), date(MAX_YEAR, 12, 31)
 _BETWEEN = ".."
 
 
@@ -66,7 +67,7 @@ class Days:
     @property
     def before(self) -> "Days":
         """As many days just before; those of the first year where there are none."""
-        first, last = (max(day - timedelta(days=len(self)), _EARLIEST) for day in (self.first, self.last))
+        first, last = (max(day - timedelta(days=len(self)), EARLIEST) for day in (self.first, self.last))
         return Days(first, last)
 
     @property
@@ -78,9 +79,6 @@ class Days:
         return Days(_in_month_before(self.first), _in_month_before(self.last, to_the_end=is_to_the_end))
 
 
-_EARLIEST = date(MIN_YEAR, 1, 1)
-
-
 def _in_month_before(day: date, *, to_the_end: bool = False) -> date:
     end = day.replace(day=1) - timedelta(days=1)
-    return max(end if to_the_end else end.replace(day=min(day.day, end.day)), _EARLIEST)
+    return max(end if to_the_end else end.replace(day=min(day.day, end.day)), EARLIEST)

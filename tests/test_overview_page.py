@@ -9,13 +9,16 @@ from sqlalchemy.engine import URL
 
 from analytics import pulse
 from analytics.database import Database
+from analytics.queries import NAMES
 from tests import factories
 from tests.app import button, metrics_of, open_page, text_of
 from tests.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.usefixtures("cold_caches")
 
-DAYS_REMEDY = "days must be one of 7d, 30d, 60d, 90d, or two days such as 2026-03-01..2026-03-31"
+DAYS_REMEDY = (
+    f"days must be one of 7d, 30d, 60d, 90d, {', '.join(NAMES)}, or two days such as 2026-03-01..2026-03-31"
+)
 
 
 def _configure(monkeypatch: pytest.MonkeyPatch, url: URL) -> None:

@@ -119,5 +119,5 @@ def test_periods_of_a_link(label: str, days: int) -> None:
 
 @pytest.mark.parametrize("label", ["abc", "", "8d", "-7d", "7d; drop table"])
 def test_periods_that_are_none(label: str) -> None:
-    with pytest.raises(InvalidInput, match="days must be one of 7d, 30d, 60d, 90d, or two days such as"):
+    with pytest.raises(InvalidInput, match="days must be one of 7d, 30d, 60d, 90d, today, yesterday,"):
         Period.parse(label)

@@ -31,23 +31,23 @@ def asked(clones: Clones, migrated_template: str) -> Iterator[tuple[Database, UU
         yield database, client_id
 
 
-@pytest.mark.parametrize("days", [0, -1, 3661, None])
+@pytest.mark.parametrize("days", [0, -1, 36526, None])
 @pytest.mark.parametrize("function", FUNCTIONS_OF_DAYS)
 def test_days_that_cannot_be_meant_are_refused(
     asked: tuple[Database, UUID], function: str, days: int | None
 ) -> None:
     database, acme = asked
     with pytest.raises(
-        Exception, match=f"days must be between 1 and 3660, not {'null' if days is None else days}"
+        Exception, match=f"days must be between 1 and 36525, not {'null' if days is None else days}"
     ):
         call(database, "*", function, acme, days)
 
 
-@pytest.mark.parametrize("weeks", [0, -1, 521, 2_000_000_000, None])
+@pytest.mark.parametrize("weeks", [0, -1, 5221, 2_000_000_000, None])
 def test_weeks_that_cannot_be_meant_are_refused(asked: tuple[Database, UUID], weeks: int | None) -> None:
     database, acme = asked
     with pytest.raises(
-        Exception, match=f"weeks must be between 1 and 520, not {'null' if weeks is None else weeks}"
+        Exception, match=f"weeks must be between 1 and 5220, not {'null' if weeks is None else weeks}"
     ):
         call(database, "*", "get_weekly_evolution", acme, weeks)
 

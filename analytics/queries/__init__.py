@@ -41,7 +41,6 @@ from analytics.queries.models import (
     USAGE_OVER_TIME,
     CallSums,
     Comparison,
-    Grain,
     call_sums,
     usage_comparison,
     usage_over_time,
@@ -60,7 +59,18 @@ from analytics.queries.overview import (
     load_overview,
     overview_queries,
 )
-from analytics.queries.periods import DAILY_CHART_DAYS, EVOLUTION_WEEKS, PERIOD_DAYS, Period
+from analytics.queries.periods import (
+    DAILY_CHART_DAYS,
+    EVERYTHING,
+    EVOLUTION_WEEKS,
+    NAMES,
+    PERIOD_DAYS,
+    Grain,
+    Period,
+    first_usage_day,
+    grains_of,
+    usual_grain,
+)
 from analytics.queries.sql_function import SqlFunction, Unit
 
 __all__ = [
@@ -73,12 +83,14 @@ __all__ = [
     "CONVERSATION_CALLS",
     "DAILY_CHART_DAYS",
     "DAILY_USAGE",
+    "EVERYTHING",
     "EVOLUTION_WEEKS",
     "FIELDS_NOT_UNDERSTOOD",
     "LATENCY",
     "LIVE_CALLS",
     "MANY_PENDING",
     "MONTHLY_SUMMARY",
+    "NAMES",
     "NO_FILTERS",
     "OTHER_TAGS",
     "OUTCOMES",
@@ -117,7 +129,9 @@ __all__ = [
     "call_facts",
     "call_sums",
     "conversation_timeline",
+    "first_usage_day",
     "found_conversations",
+    "grains_of",
     "is_filter",
     "known_costs",
     "live_usage",
@@ -130,4 +144,5 @@ __all__ = [
     "usage_by_tag",
     "usage_comparison",
     "usage_over_time",
+    "usual_grain",
 ]

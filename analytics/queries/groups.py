@@ -6,6 +6,7 @@ from uuid import UUID
 from analytics.database import Database
 from analytics.days import Days
 from analytics.queries.filters import NO_FILTERS, Filters
+from analytics.queries.periods import Grain
 from analytics.queries.sql_function import SqlFunction
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 Group = str
 """`provider`, `model`, `operation`, `outcome`, `hour` (of the client's clock), or `tag.` and a key."""
-Bucket = Literal["hour", "day", "week", "month", "all"]
+Bucket = Grain | Literal["all"]
 """How long each bucket is; `all` is one for all days."""
 Order = Literal["tokens", "cost", "requests"]
 TOP_VALUES = 7

@@ -5,7 +5,7 @@ Each takes one network round trip.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from analytics.database import Database
@@ -14,12 +14,11 @@ from analytics.errors import UnknownClient
 from analytics.pricing.usage import DETAILS
 from analytics.queries.comparisons import ComparedDays
 from analytics.queries.filters import NO_FILTERS, Filters
+from analytics.queries.periods import Grain
 from analytics.queries.sql_function import SqlFunction
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Grain = Literal["day", "week", "month"]
 
 _TWO_PERIODS = (
     "client_id",

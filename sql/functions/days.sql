@@ -10,8 +10,8 @@ create or replace function usage_window(p_client_id uuid, p_days integer, p_now 
     set search_path = public, pg_temp
 as $$
 begin
-    if p_days is null or p_days not between 1 and 3660 then
-        raise exception 'days must be between 1 and 3660, not %', coalesce(p_days::text, 'null')
+    if p_days is null or p_days not between 1 and 36525 then
+        raise exception 'days must be between 1 and 36525, not %', coalesce(p_days::text, 'null')
             using errcode = 'invalid_parameter_value';
     end if;
     return query
@@ -41,8 +41,8 @@ create or replace function days_of_weeks(p_weeks integer) returns integer
     language plpgsql immutable parallel safe
 as $$
 begin
-    if p_weeks is null or p_weeks not between 1 and 520 then
-        raise exception 'weeks must be between 1 and 520, not %', coalesce(p_weeks::text, 'null')
+    if p_weeks is null or p_weeks not between 1 and 5220 then
+        raise exception 'weeks must be between 1 and 5220, not %', coalesce(p_weeks::text, 'null')
             using errcode = 'invalid_parameter_value';
     end if;
     return 7 * p_weeks;

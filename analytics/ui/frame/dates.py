@@ -1,7 +1,7 @@
-"""Choosing days: the last 7, 30, 60 or 90, or any two; always in the link."""
+"""Choosing days: the last 7, 30, 60 or 90, those of a name (this month), or any two; always in the link."""
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime
 
 import streamlit as st
 
@@ -14,6 +14,8 @@ from analytics.ui.frame.address import PLACE_IN_LIST, Part
 from analytics.ui.frame.state import value_of
 
 DEFAULT_PERIOD = Period(days=30)
+LAST_HOUR = "last-hour"
+"""Not a period of days: it is what Live shows."""
 DAYS = Part(
     name="days",
     parse=lambda value: Period.parse(value).label,
@@ -22,34 +24,36 @@ DAYS = Part(
 )
 
 
-def choose_period(client: Client, now: datetime) -> None:
-    """Draws the selector of usual periods, and a calendar for any other days of this client's usage."""
-    chosen = DAYS.value()
+def choose_period(client: Client, period: Period, now: datetime) -> None:
+    """Draws the selector of usual periods, and a popover with those of the calendar and any two days.
+
+    `period` is the chosen one, with its days.
+    """
     labels = [Period(days=days).label for days in queries.PERIOD_DAYS]
     DAYS.choose(
         st.segmented_control,
         "Period",
-        labels if chosen in labels else [*labels, chosen],
+        labels if period.label in labels else [*labels, period.label],
         format_func=period_name,
         required=True,
+        label_visibility="collapsed",
     )
     today = client.today(now)
-    with st.container(width="content", vertical_alignment="bottom", key="calendar"):
-        choose_any_days(
-            DAYS,
-            Period.parse(chosen).range(today),
-            client=client,
-            today=today,
-            label="Other days",
-            title="First and last day",
-            presets=_presets(today),
-        )
+    choose_any_days(
+        DAYS,
+        period.range(today),
+        client=client,
+        today=today,
+        label="Other days",
+        title="First and last day",
+        names=queries.NAMES,
+    )
 
 
 def period_name(label: str) -> str:
-    """`30d` as it is, two days as in headings."""
+    """`30d` as it is, others as people call them: `this month`, `1 to 31 Mar 2026`."""
     period = Period.parse(label)
-    return label if period.last is None else str(period)
+    return label if period.last is None and period.name is None else period.words
 
 
 def window(days: Days) -> str:
@@ -65,17 +69,28 @@ def choose_any_days(
     today: date,
     label: str,
     title: str,
-    presets: Mapping[str, Days] | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """A calendar in a popover, for any first and last day of the client's usage; it writes `part`.
 
-    `label` is on its button, `title` above the calendar.
+    `label` is on its button, `title` above the calendar, and `names` are periods to choose beside it.
     """
     first_day = min(client.first_day or today, today)
     first, last = (min(max(day, first_day), today) for day in (days.first, days.last))
-    # For other days both are other widgets: the popover is closed, and the calendar has no earlier choice.
+    # For other days all are other widgets: the popover is closed, and the calendar has no earlier choice.
     suffix = f"{part.name} {client.id} {part.value()} {first} {last}"
     with st.popover(label, icon=":material/calendar_month:", help=title, key=f"popover {suffix}"):
+        if names:
+            key = f"names {suffix}"
+            st.pills(
+                "By the calendar",
+                [*names, LAST_HOUR],
+                format_func=_called,
+                default=part.value() if part.value() in names else None,
+                key=key,
+                on_change=_take_name,
+                args=[part, key],
+            )
         key = f"calendar {suffix}"
         st.date_input(
             title,
@@ -86,37 +101,22 @@ def choose_any_days(
             on_change=_take_calendar,
             args=[part, key],
         )
-        for name, preset in (presets or {}).items():
-            st.button(
-                name,
-                type="tertiary",
-                disabled=preset.last < first_day,
-                key=f"preset {name}",
-                on_click=_take,
-                args=[part, preset],
-            )
 
 
 def _take_calendar(part: Part[str], key: str) -> None:
     # While only one of the two is chosen the page stays as it is.
     days = value_of(key)
     if isinstance(days, tuple) and len(days) == 2:
-        _take(part, Days(*days))
+        address.put(**part.changes(str(Days(*days))))
 
 
-def _take(part: Part[str], days: Days) -> None:
-    address.put(**part.changes(str(days)))
+def _take_name(part: Part[str], key: str) -> None:
+    name = value_of(key)
+    if name == LAST_HOUR:
+        address.leave_for("live")
+    elif name is not None:
+        address.put(**part.changes(name))
 
 
-def _presets(today: date) -> dict[str, Days]:
-    this_month = today.replace(day=1)
-    last_month = (this_month - timedelta(days=1)).replace(day=1)
-    this_quarter = today.replace(month=3 * ((today.month - 1) // 3) + 1, day=1)
-    last_quarter_end = this_quarter - timedelta(days=1)
-    last_quarter = last_quarter_end.replace(month=last_quarter_end.month - 2, day=1)
-    return {
-        "This month": Days(this_month, today),
-        "Last month": Days(last_month, this_month - timedelta(days=1)),
-        "This quarter": Days(this_quarter, today),
-        "Last quarter": Days(last_quarter, last_quarter_end),
-    }
+def _called(name: str) -> str:
+    return name.replace("-", " ").capitalize()

@@ -72,7 +72,8 @@ def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
     The days stay as they are, unless the call was made on a day that is not one of them.
     """
     changes = {"timeline": _spell_conversation(call)}
-    days = Period.parse(DAYS.value()).range(page.client.today(page.now))
+    today = page.client.today(page.now)
+    days = Period.parse(DAYS.value()).at(today, page.client.first_day).range(today)
     if call["created_at"].tz_convert(page.client.timezone).date() not in days:
         changes["days"] = DEFAULT_PERIOD.label
     address.leave_for("conversations", **changes)

@@ -14,7 +14,7 @@ from analytics.clients import Client
 from analytics.database import Database
 from analytics.days import Days
 from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClient
-from analytics.queries import NO_FILTERS, Filters, Period
+from analytics.queries import EVERYTHING, NO_FILTERS, Filters, Period, first_usage_day
 from analytics.ui.frame import address, reads, sign_in
 from analytics.ui.frame.address import PLACE_IN_LIST, Part
 from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
@@ -117,14 +117,14 @@ def begin_page(
         client_part = _client_part(labels)
         # Before any control: a part that is not valid ends the page with a message.
         client = labels[client_part.value()]
-        period = Period.parse(DAYS.value())
+        period = _period(database, client, now)
         measure = MEASURE.value()
         filters = chosen_filters()
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
             if has_client and len(labels) > 1:
                 client_part.choose(st.selectbox, "Client", list(labels), width=240)
             if has_period:
-                choose_period(client, now)
+                choose_period(client, period, now)
             if has_measure:
                 MEASURE.choose(st.segmented_control, "Charts show", list(MEASURES), required=True)
     if len(labels) == 1:
@@ -144,6 +144,16 @@ def begin_page(
         now=now,
         filters=filters,
     )
+
+
+def _period(database: Database, client: Client, now: datetime) -> Period:
+    """The period of the address with its days."""
+    period = Period.parse(DAYS.value())
+    first_day = None
+    if period.name == EVERYTHING:
+        view = ("first day", client.id)
+        first_day = reads.read(database, view, lambda _: first_usage_day(database, client.id), now).value
+    return period.at(client.today(now), first_day)
 
 
 def _viewer(database: Database) -> Viewer:
