@@ -45,6 +45,7 @@ from analytics.queries.models import (
     usage_comparison,
     usage_over_time,
 )
+from analytics.queries.movers import Moved, Movers, Parts, Sums, movers
 from analytics.queries.overview import (
     DAILY_USAGE,
     MANY_PENDING,
@@ -119,10 +120,14 @@ __all__ = [
     "Filters",
     "Grain",
     "Group",
+    "Moved",
+    "Movers",
     "Overview",
+    "Parts",
     "Period",
     "Sort",
     "SqlFunction",
+    "Sums",
     "Timeline",
     "Unit",
     "by_amount",
@@ -136,6 +141,7 @@ __all__ = [
     "known_costs",
     "live_usage",
     "load_overview",
+    "movers",
     "overview_queries",
     "partly_known",
     "total_change",
