@@ -103,7 +103,7 @@ class Moved:
     parts: Parts | None = None
     """None where the change is."""
     weight_of_a_call: Decimal = Decimal(0)
-    """What a call of the model more or less comes to; 0 where the change is withheld, and of several models."""
+    """What a call of a model more or less comes to; 0 where the change is withheld, and of several."""
 
 
 @dataclass(frozen=True, kw_only=True)

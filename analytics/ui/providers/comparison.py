@@ -1,33 +1,40 @@
-"""Two periods side by side, per provider and model."""
+"""What changed between two periods, and why: in all, by provider and by model."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
-from analytics import charts, formatting, queries
+from analytics import charts, formatting
 from analytics.days import Days
-from analytics.queries import Change, ComparedDays, Comparison, Unit
-from analytics.ui.frame import reads
+from analytics.errors import InvalidInput
+from analytics.queries import ComparedDays, Comparison, Moved, Movers, Sums, Unit, movers, usage_comparison
+from analytics.ui.frame import filters, reads
+from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.state import value_of
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import model_name, show_text_table
+from analytics.ui.parts.tables import harmless, marked_bounds, show_table
+from analytics.ui.providers import in_words
 
-MISSING = formatting.MISSING
-_RANKED: dict[Unit, str] = {
-    "tokens": "Most tokens first",
-    "cost": "Highest known cost first",
-}
-_COLUMNS: dict[Unit, tuple[str, ...]] = {
-    "tokens": ("Tokens", "Requests", "Tokens per request", "Cost", "Cost per 1K tokens"),
-    "cost": ("Cost", "Cost per 1K tokens", "Requests", "Tokens", "Tokens per request"),
+TOP_MODELS = 20
+TOLD_MODELS = 5
+MAX_SEARCH = 100  # characters
+_NAMES = ("Provider", "Model")
+_PARTS = {"More calls": "calls", "Longer calls": "length", "Dearer calls": "price", "Other mix": "mix"}
+_HELP = {
+    "Change": "Of the amount; of the daily mean where one period is longer.",
+    "More calls": "What more or fewer calls changed. Of a model, calls that moved to or from it count here.",
+    "Longer calls": "What more or fewer tokens per call changed.",
+    "Dearer calls": "What a higher or lower cost per token changed; per call where tokens do not tell it.",
+    "Other mix": "Calls that moved between models of which one call costs more than one of another.",
 }
 
 
@@ -35,35 +42,239 @@ def read_comparison(page: Page, other: Days) -> Reading[Comparison]:
     """Usage in the page's days and in those to compare with."""
     return reads.read(
         page.database,
-        ("comparison", page.client.id, page.days, other),
-        lambda moment: queries.usage_comparison(page.database, page.client.id, page.days, other, now=moment),
+        ("comparison", page.client.id, page.days, other, page.filters),
+        lambda moment: usage_comparison(
+            page.database, page.client.id, page.days, other, now=moment, filters=page.filters
+        ),
         page.now,
     )
 
 
 def show_comparison(page: Page, compared: Comparison, other: Days) -> None:
-    """Every model with its provider's sums and the total: now, before, and the change.
+    """What changed in sentences, then the total with its providers, and models by their change.
 
-    Rows are sorted by tokens or cost, as the page measures, which is the first column of numbers.
+    The measure of the page decides whether that is tokens or cost.
     """
-    unit, frame, days = page.measure.unit, compared.models, compared.days
+    found = movers(compared.models, compared.days, page.measure.unit)
     with st.container(border=True):
-        show_heading(f"{window(page.days)} compared with {window(other)}", f"{_RANKED[unit]}")
-        show_text_table(list(_rows(frame, unit, days)), text_columns=1, key="comparison table")
-        notes = [
-            f"Upper numbers: {window(page.days)} ({formatting.plural(len(page.days), 'day')}). "
-            f"Lower numbers: {window(other)} ({formatting.plural(len(other), 'day')}"
-            f"{_until(days, page.client.timezone)}) and the change."
+        show_heading(f"{window(page.days)} compared with {window(other)}", "What changed, and why")
+        if sentences := _sentences(found):
+            st.markdown(with_dollars(sentences))
+        _show_providers(page, found)
+        st.markdown("### Models  :small[:gray[Largest change first]]")
+        _show_models(page, found)
+        st.caption(" ".join(_notes(page, compared, found, other)))
+
+
+def _sentences(found: Movers) -> str:
+    """The change of all, then a line for each of the models that changed most."""
+    if found.no_comparison is not None:
+        return ""
+    told = [moved for moved in found.models if moved.change][:TOLD_MODELS]
+    lines = [f"- {in_words.change_of_model(moved, found)}" for moved in told]
+    return "\n".join([in_words.change_of_all(found), "", *lines])
+
+
+def _show_providers(page: Page, found: Movers) -> None:
+    """A row for all, and for each provider; a click on one filters by it."""
+    lines = [found.total]
+    names = [("All", "")]
+    if found.unknown_count and found.known.model_count:
+        lines.append(found.known)
+        names.append(("Known costs", formatting.plural(found.known.model_count, "model")))
+    if len(found.providers) > 1:
+        lines += found.providers
+        names += [
+            (charts.source_name(moved.source or ""), formatting.plural(moved.model_count, "model"))
+            for moved in found.providers
         ]
-        if days.no_comparison is not None:
-            notes.append(f"No change is shown: {days.no_comparison}.")
-        elif not days.is_equal:
-            notes.append("The two periods differ in length, so changes compare daily averages.")
-        if page.days.overlaps(other):
-            notes.append("The two periods overlap; shared days count in both.")
-        if frame["unpriced_count"].any() or frame["previous_unpriced_count"].any():
-            notes.append("≥: some calls have no price. No change is shown where a cost is unknown.")
-        st.caption(" ".join(notes))
+    table = _table(found, lines, names).rename(columns={"Model": "Models"})
+    first = len(lines) - len(found.providers) if len(found.providers) > 1 else len(lines)
+
+    def choose() -> None:
+        row = _selected("providers compared")
+        if row is not None and row >= first:
+            filters.show_only("provider", found.providers[row - first].source)
+
+    _draw(found, table, lines, key="providers compared", on_select=choose)
+
+
+def _show_models(page: Page, found: Movers) -> None:
+    """The models that changed most, and all others in a line each; a click on one filters by it."""
+    models, rest = _chosen_models(found)
+    if not models:
+        st.caption(f"No model is called like “{escaped(_SEARCH.value())}”.")
+        return
+    lines = [*models, *rest]
+    names = [(charts.source_name(moved.source or ""), moved.model or formatting.NO_MODEL) for moved in models]
+    for moved in rest:
+        unknown = "" if moved.change is not None or found.no_comparison else ", some cost unknown"
+        names.append(("", f"({formatting.count(moved.model_count)} more models{unknown})"))
+
+    def choose() -> None:
+        row = _selected("models compared")
+        if row is not None and row < len(models):
+            _show_only_model(page, models[row])
+
+    table = _table(found, lines, names).drop(columns=["Other mix"], errors="ignore")
+    if any(moved.parts and moved.parts.mix for moved in rest):
+        table = _table(found, lines, names)
+    _draw(found, table, lines, key="models compared", on_select=choose)
+
+
+def _chosen_models(found: Movers) -> tuple[Sequence[Moved], Sequence[Moved]]:
+    """What the search and the toggle leave; both are there where there are many models."""
+    count = len(found.models)
+    if count <= TOP_MODELS + 1:
+        return found.models, []
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="find models"):
+        text = _SEARCH.fill_in(
+            st.text_input,
+            "Find a model",
+            max_chars=MAX_SEARCH,
+            placeholder="Part of its name",
+            icon=":material/search:",
+            width=300,
+        )
+        shows_all = _ALL.fill_in(st.toggle, f"All {formatting.count(count)} models")
+    if text.strip():
+        matching = [
+            moved
+            for moved in found.models
+            if formatting.matches_search(
+                text.strip(), moved.model or formatting.NO_MODEL, charts.source_name(moved.source or "")
+            )
+        ]
+        return matching, []
+    return (found.models, []) if shows_all else found.folded(TOP_MODELS)
+
+
+def _show_only_model(page: Page, moved: Moved) -> None:
+    """Filters by a model and its provider."""
+    by_provider = page.filters.with_condition("provider", [moved.source or ""])
+    filters.put(by_provider.with_condition("model", [moved.model or ""]))
+
+
+def _selected(key: str) -> int | None:
+    rows = value_of(key).selection.rows
+    return rows[0] if rows else None
+
+
+def _table(found: Movers, lines: Sequence[Moved], names: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """A row per line, with numbers; of costs that are not known there are none."""
+    unit = found.unit
+    rows = [
+        dict(zip(_NAMES, name, strict=True)) | _amounts(found, moved) | _others(moved, unit)
+        for moved, name in zip(lines, names, strict=True)
+    ]
+    table = pd.DataFrame(rows)
+    if unit == "tokens":
+        table = table.drop(columns=["Dearer calls"])
+    whole = {"Requests", "Requests before", "Tokens", "Tokens before"}
+    return table.astype(
+        {name: "int64" if name in whole else "float64" for name in table if name not in _NAMES}
+    )
+
+
+def _amounts(found: Movers, moved: Moved) -> dict[str, Any]:
+    """The measure now and before, its change, and the parts of that."""
+    unit, name = found.unit, "Cost" if found.unit == "cost" else "Tokens"
+    before = found.per_day(moved.before.amount(unit), is_before=True)
+    is_new = moved.change is None or not before
+    parts = moved.parts._asdict() if moved.parts else {}
+    return {
+        name: _amount(moved.now, unit),
+        f"{name} before": _amount(moved.before, unit),
+        "Change": moved.change,
+        "%": None if is_new else found.per_day(moved.now.amount(unit)) / before,
+        **{column: parts.get(part) for column, part in _PARTS.items()},
+    }
+
+
+def _amount(sums: Sums, unit: Unit) -> Decimal | None:
+    if unit == "cost" and sums.unpriced_count and sums.unpriced_count == sums.request_count:
+        return None
+    return sums.amount(unit)
+
+
+def _others(moved: Moved, unit: Unit) -> dict[str, Any]:
+    now, before = moved.now, moved.before
+    requests = {"Requests": now.request_count, "Requests before": before.request_count}
+    lengths = {
+        "Tokens per request": now.tokens_per_request,
+        "Tokens per request before": before.tokens_per_request,
+    }
+    rates = {
+        "per 1K tokens": now.usd_per_1k_tokens,
+        "per 1K tokens before": before.usd_per_1k_tokens,
+    }
+    if unit == "cost":
+        tokens = {"Tokens": now.total_tokens, "Tokens before": before.total_tokens}
+        return requests | tokens | lengths | rates
+    costs = {"Cost": _amount(now, "cost"), "Cost before": _amount(before, "cost")}
+    return requests | lengths | costs | rates
+
+
+def _draw(
+    found: Movers, table: pd.DataFrame, lines: Sequence[Moved], *, key: str, on_select: Callable[[], None]
+) -> None:
+    bounds = {
+        "Cost": [bool(moved.now.unpriced_count) for moved in lines],
+        "Cost before": [bool(moved.before.unpriced_count) for moved in lines],
+    }
+    show_table(
+        _styled(found, harmless(table), bounds),
+        len(table),
+        max_rows=TOP_MODELS + 2,
+        columns={name: st.column_config.NumberColumn(help=text) for name, text in _HELP.items()},
+        key=key,
+        selection_mode="single-row",
+        on_select=on_select,
+    )
+
+
+def _styled(found: Movers, table: pd.DataFrame, bounds: dict[str, list[bool]]) -> Styler:
+    counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
+    money: list[Hashable] = [name for name in table if str(name).startswith(("Cost", "per 1K"))]
+    signed: list[Hashable] = [name for name in table if name in ("Change", *_PARTS)]
+    lengths: list[Hashable] = [
+        name for name in table if str(name).startswith("Tokens") and name not in counts
+    ]
+    styler = (
+        table.style.format("{:,}", subset=counts)
+        .format(lambda value: formatting.usd(_decimal(value)), subset=money, na_rep="")
+        .format("{:,.0f}", subset=lengths, na_rep="")
+        .format(lambda value: in_words.amount(_decimal(value), found.unit), subset=signed, na_rep="")
+        .format(_percent, subset=["%"], na_rep="")
+    )
+    return marked_bounds(styler, table, {name: pd.Series(rows) for name, rows in bounds.items()})
+
+
+def _decimal(value: object) -> Decimal:
+    return Decimal(repr(value))
+
+
+def _percent(ratio: object) -> str:
+    return (formatting.change(_decimal(ratio), 1) or "").replace("-", formatting.MINUS)
+
+
+def _notes(page: Page, compared: Comparison, found: Movers, other: Days) -> list[str]:
+    days, frame = compared.days, compared.models
+    notes = [
+        f"Before: {window(other)} ({formatting.plural(len(other), 'day')}"
+        f"{_until(days, page.client.timezone)})."
+    ]
+    if found.no_comparison is not None:
+        notes.append(f"No change is shown: {found.no_comparison}.")
+    elif found.is_daily:
+        notes.append("The two periods differ in length, so changes compare daily averages.")
+    if found.no_comparison is None:
+        notes.append("What each part means is behind the heading of its column; they add up to the change.")
+    if page.days.overlaps(other):
+        notes.append("The two periods overlap; shared days count in both.")
+    if frame["unpriced_count"].any() or frame["previous_unpriced_count"].any():
+        notes.append("≥: some calls have no price. No change is shown where a cost is unknown.")
+    return notes
 
 
 def _until(days: ComparedDays, timezone: str) -> str:
@@ -73,153 +284,19 @@ def _until(days: ComparedDays, timezone: str) -> str:
     return f", until {at:%H:%M} on {formatting.day(at)}, the time it is now"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Sums:
-    requests: int = 0
-    tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
-    unpriced: int = 0
-
-    def __add__(self, other: "_Sums") -> "_Sums":
-        return _Sums(
-            requests=self.requests + other.requests,
-            tokens=self.tokens + other.tokens,
-            cost_usd=self.cost_usd + other.cost_usd,
-            unpriced=self.unpriced + other.unpriced,
-        )
-
-    @property
-    def usd_per_1k_tokens(self) -> Decimal | None:
-        if self.unpriced or not self.tokens:
-            return None
-        return self.cost_usd * 1000 / self.tokens
-
-    @property
-    def tokens_per_request(self) -> Decimal | None:
-        return Decimal(self.tokens) / self.requests if self.requests else None
+def _parse_search(value: str) -> str:
+    if len(value) > MAX_SEARCH:
+        raise InvalidInput(f'find must be at most {MAX_SEARCH} characters, not "{value[:MAX_SEARCH]}..."')
+    return value
 
 
-def _rows(frame: pd.DataFrame, unit: Unit, days: ComparedDays) -> Iterator[dict[str, str]]:
-    """The total, then providers, largest first, each with its models below where it has several."""
-    records = frame.to_dict("records")
-    by_source: dict[str, list[tuple[str | None, _Sums, _Sums]]] = {}
-    for row in records:
-        pair = (row["model"], _sums(row, ""), _sums(row, "previous_"))
-        by_source.setdefault(row["source"], []).append(pair)
-    subtotals = {
-        source: (sum((now for _, now, _ in rows), _Sums()), sum((then for _, _, then in rows), _Sums()))
-        for source, rows in by_source.items()
-    }
-    total_now = sum((now for now, _ in subtotals.values()), _Sums())
-    total_then = sum((then for _, then in subtotals.values()), _Sums())
-    yield _row("**Total**", "", total_now, total_then, unit, days)
-    for source, (now, then) in sorted(
-        subtotals.items(), key=lambda each: (_most_first(each[1][0], each[1][1], unit), each[0])
-    ):
-        provider = escaped(charts.source_name(source))
-        models = sorted(by_source[source], key=lambda each: _most_first(each[1], each[2], unit))
-        if len(models) == 1:
-            yield _row(f"**{provider}**", model_name(models[0][0]), now, then, unit, days)
-            continue
-        yield _row(f"**{provider}**", f"{len(models)} models", now, then, unit, days)
-        for model, model_now, model_then in models:
-            yield _row(model_name(model), provider, model_now, model_then, unit, days)
+def _parse_all(value: str) -> bool:
+    if value not in ("top", "all"):
+        raise InvalidInput(f'models must be top or all, not "{value[:40]}"')
+    return value == "all"
 
 
-def _most_first(now: _Sums, then: _Sums, unit: Unit) -> tuple[Decimal, ...]:
-    """The sort key: most now first, then most before."""
-    if unit == "cost":
-        return (-now.cost_usd, -then.cost_usd, Decimal(-now.tokens), Decimal(-then.tokens))
-    return (Decimal(-now.tokens), Decimal(-then.tokens), -now.cost_usd, -then.cost_usd)
-
-
-def _sums(row: dict[Any, Any], prefix: str) -> _Sums:
-    return _Sums(
-        requests=row[f"{prefix}request_count"],
-        tokens=row[f"{prefix}total_tokens"],
-        cost_usd=row[f"{prefix}total_cost"],
-        unpriced=row[f"{prefix}unpriced_count"],
-    )
-
-
-def _row(name: str, more: str, now: _Sums, then: _Sums, unit: Unit, days: ComparedDays) -> dict[str, str]:
-    """`name` is bold for a sum; `more` stands below it."""
-
-    def cell(now_text: str, then_text: str, change: str) -> str:
-        strong = f"**{now_text}**" if name.startswith("**") else now_text
-        before = f"{then_text} {change}".strip().replace(" ", formatting.NO_BREAK_SPACE)
-        return with_dollars(f"{strong}  \n:small[:gray[{before}]]")
-
-    def amount(sums: _Sums) -> str:
-        return formatting.cost(sums.cost_usd, sums.unpriced, sums.requests) if sums.requests else MISSING
-
-    def rate(value: Decimal | None, text: Callable[[Decimal], str]) -> str:
-        return MISSING if value is None else text(value)
-
-    def whole(value: Decimal) -> str:
-        return formatting.count(round(value))
-
-    columns = {
-        "Requests": cell(
-            formatting.count(now.requests),
-            formatting.count(then.requests),
-            _change(now.requests, then.requests, days),
-        ),
-        "Tokens": cell(
-            formatting.count(now.tokens),
-            formatting.count(then.tokens),
-            _change(now.tokens, then.tokens, days),
-        ),
-        "Cost": cell(amount(now), amount(then), _cost_change(now, then, days)),
-        "Cost per 1K tokens": cell(
-            rate(now.usd_per_1k_tokens, formatting.usd),
-            rate(then.usd_per_1k_tokens, formatting.usd),
-            _mean_change(now.usd_per_1k_tokens, then.usd_per_1k_tokens, days),
-        ),
-        "Tokens per request": cell(
-            rate(now.tokens_per_request, whole),
-            rate(then.tokens_per_request, whole),
-            _mean_change(now.tokens_per_request, then.tokens_per_request, days),
-        ),
-    }
-    first = {"Provider and model": f"{name}  \n:small[:gray[{more}]]" if more else name}
-    return first | {column: columns[column] for column in _COLUMNS[unit]}
-
-
-def _change(now: int, then: int, days: ComparedDays) -> str:
-    return _marked(days.change(now, then), now, then)
-
-
-def _cost_change(now: _Sums, then: _Sums, days: ComparedDays) -> str:
-    """Empty where there were no calls, as their cost would be unknown."""
-    if not now.requests or not then.requests:
-        return ""
-    change = days.cost_change(
-        now.cost_usd,
-        then.cost_usd,
-        unpriced_count=now.unpriced,
-        previous_unpriced_count=then.unpriced,
-    )
-    return _marked(change, now.cost_usd, then.cost_usd)
-
-
-def _mean_change(now: Decimal | None, then: Decimal | None, days: ComparedDays) -> str:
-    """The change of a mean, which does not grow with the days; empty where one is unknown."""
-    if now is None or then is None:
-        return ""
-    return _marked(days.mean_change(now, then), now, then)
-
-
-def _marked(change: Change, now: Decimal | int, then: Decimal | int) -> str:
-    """`▲ +12.3%`, `▼ -4.5%`, `new`, `gone`; empty where both are zero, or there is no change to show."""
-    if change.why_not:
-        return ""
-    if not then:
-        return "· new" if now else ""
-    if not now:
-        return "· gone"
-    percent = (change.text or "").replace("-", formatting.MINUS)
-    if percent.startswith("0%"):
-        return "· unchanged"
-    is_up = not percent.startswith(formatting.MINUS)
-    return f"{'▲' if is_up else '▼'}{formatting.NO_BREAK_SPACE}{percent}"
+_SEARCH = Part(name="find", parse=_parse_search, default="")
+_ALL = Part(
+    name="models", parse=_parse_all, default=False, spell=lambda shows_all: "all" if shows_all else "top"
+)
