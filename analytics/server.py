@@ -16,7 +16,8 @@ from typing import Any
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 # `streamlit run` puts this file's directory on the path, and the package is found from the one above.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
@@ -58,10 +59,23 @@ async def _fold_again_and_again() -> None:
         await run_in_threadpool(_service.fold)
 
 
+class _ApiFirst:
+    """The API's paths go to the API, past all that Streamlit's answers go through."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        routes = [Route(path, endpoint=_api) for path in PATHS]
+        self._router = Router(routes, default=app, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._router if scope["type"] == "http" else self._app)(scope, receive, send)
+
+
 app = st.App(
     PROJECT_DIRECTORY / "streamlit_app.py",
-    # The API knows its own paths; here they are only passed on.
-    routes=[Route(path, endpoint=_api) for path in PATHS],
-    middleware=[Middleware(serving.Walls, writable=tuple(path.partition("{")[0] for path in PATHS))],
+    middleware=[
+        Middleware(serving.Walls, writable=tuple(path.partition("{")[0] for path in PATHS)),
+        Middleware(_ApiFirst),
+    ],
     lifespan=_lifespan,
 )

@@ -73,8 +73,13 @@ class Walls:
         self._writable = writable
         self._inside: Counter[str] = Counter()
         self._was_full = False
+        self._is_asked = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan" and not self._is_asked:
+            # Who connected while the server started is in now, and inherited nothing.
+            self._is_asked = True
+            _answer_at_once()
         if scope["type"] == "websocket":
             await self._page(scope, receive, send)
         elif scope["type"] == "http" and not scope["path"].startswith(self._writable):
@@ -175,7 +180,7 @@ def _open_descriptors() -> int:
 
 
 def _answer_at_once() -> None:
-    """Sets TCP_NODELAY on the listening sockets of this process; all connections inherit it.
+    """Sets TCP_NODELAY on all sockets of this process; what connects from now on inherits it.
 
     Streamlit makes them in a way that asyncio does not recognise as TCP, and an answer in two pieces then
     waits 40 ms for the other side to acknowledge the first.
@@ -184,10 +189,8 @@ def _answer_at_once() -> None:
         for descriptor in map(int, os.listdir("/dev/fd")):  # noqa: PTH208
             with suppress(OSError):  # closed meanwhile, or a socket of another kind
                 # fromfd() copies first, and where it is no socket leaves the copy open.
-                if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                    continue
-                with socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as each:
-                    if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                    with socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as each:
                         each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 

@@ -1,5 +1,6 @@
 """What docs/deploy.md promises: the server as the unit starts it, behind nginx with deploy/nginx.conf."""
 
+import gzip
 import json
 import os
 import re
@@ -34,6 +35,7 @@ from analytics.access.keys import create_key
 from analytics.access.members import list_members
 from analytics.api import PATHS
 from analytics.api.bodies import MAX_BODY_BYTES
+from analytics.api.compression import MIN_BYTES
 from analytics.config import PROJECT_DIRECTORY, access_settings
 from analytics.database import Database
 from analytics.migrations import pending_migrations
@@ -252,6 +254,20 @@ def test_the_api_answers_a_key(deployed: Deployed) -> None:
     assert json.loads(body)["period"]["days"] == 7
     assert refusal.status == 401
     assert "API key" in json.loads(reason)["error"]
+
+
+@needs_nginx
+def test_what_the_server_compressed_is_not_compressed_again(deployed: Deployed) -> None:
+    asked = deployed.reader | {"Accept-Encoding": "gzip"}
+    for path in ("/api/analytics?days=7", "/api/openapi.json", "/api/export?days=7&format=focus"):
+        plain_answer, plain = deployed.nginx.ask(path, headers=deployed.reader)
+        answer, packed = deployed.nginx.ask(path, headers=asked)
+
+        is_large = len(plain) >= MIN_BYTES
+        assert plain_answer.getheader("Content-Encoding") is None
+        assert answer.headers.get_all("Content-Encoding") == (["gzip"] if is_large else None)
+        assert (gzip.decompress(packed) if is_large else packed) == plain
+        assert answer.getheader("ETag") == plain_answer.getheader("ETag")
 
 
 @needs_nginx

@@ -109,7 +109,12 @@ def assert_api(client: httpx.Client, database: Database, acme: UUID) -> None:
         refused = client.get(path)
         assert (refused.status_code, list(refused.json())) == (status, ["error"])
     assert client.get("/api/docs").status_code == 200
-    assert "/api/analytics" in client.get("/api/openapi.json").json()["paths"]
+    document = client.get("/api/openapi.json")
+    assert "/api/analytics" in document.json()["paths"]
+    assert document.headers["Content-Encoding"] == "gzip"
+    statement = client.get("/api/export", params={**MARCH_18, "format": "pdf"}, headers=reader)
+    assert "Content-Encoding" not in statement.headers
+    assert not client.cookies
     metrics = client.get("/metrics").text
     assert 'usage_api_requests_total{method="GET",route="/api/analytics",status="200"} 1.0' in metrics
     assert 'usage_api_requests_total{method="GET",route="unknown",status="404"} 1.0' in metrics

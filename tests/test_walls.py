@@ -1,6 +1,8 @@
 """What an anonymous visitor cannot do, in every way of starting the dashboard: over real sockets."""
 
 import asyncio
+import ctypes
+import os
 import resource
 import socket
 import sys
@@ -27,7 +29,7 @@ from analytics import serving
 from analytics.database import Database
 from analytics.serving import Walls
 from tests import api
-from tests.test_server import BOTH_WAYS, configured, started
+from tests.test_server import ALONE, BOTH_WAYS, configured, started
 
 STREAMLIT = ("--server.headless", "true", "--server.address", "127.0.0.1", "--server.port")
 WAYS = BOTH_WAYS | {
@@ -289,3 +291,46 @@ def test_a_server_that_begins_leaves_no_descriptor_open() -> None:
         asyncio.run(begin_and_end())
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+def send_at_once(process: int, client: httpx.Client) -> list[bool]:
+    """Whether the server's ends of the client's connections send without waiting for an acknowledgement."""
+    sockets = [
+        int(each.name)
+        for each in Path(f"/proc/{process}/fd").iterdir()
+        if str(each.readlink()).startswith("socket:")
+    ]
+    pidfd_getfd = 438
+    server = os.pidfd_open(process)
+    port = client.base_url.port
+    found = []
+    try:
+        for number in sockets:
+            descriptor = ctypes.CDLL(None, use_errno=True).syscall(pidfd_getfd, server, number, 0)
+            assert descriptor >= 0, os.strerror(ctypes.get_errno())
+            with socket.socket(fileno=descriptor) as copy:
+                is_tcp = copy.family in (socket.AF_INET, socket.AF_INET6) and copy.type == socket.SOCK_STREAM
+                is_listening = copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                if is_tcp and not is_listening and copy.getsockname()[1] == port:
+                    found.append(bool(copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+    finally:
+        os.close(server)
+    return found
+
+
+EVERY_ADDRESS = ("streamlit", "run", "analytics/server.py", *STREAMLIT[:2], "--server.port")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process sees the sockets of another")
+@pytest.mark.parametrize("way", [*WAYS, "streamlit, on every address", "the API alone"])
+def test_the_body_of_an_answer_does_not_wait_for_its_headers(
+    database: Database, acme: UUID, tmp_path: Path, way: str
+) -> None:
+    """Headers and body are two writes, of which the second else waits 40 ms for the first."""
+    ways = WAYS | {
+        "streamlit, on every address": lambda port: (*EVERY_ADDRESS, port),
+        "the API alone": ALONE["uvicorn"],
+    }
+    with started(ways[way], tmp_path / "server.log", **configured(database)) as (server, client):
+        # The client keeps the connection on which it asked for the server's health.
+        assert send_at_once(server.pid, client) == [True]

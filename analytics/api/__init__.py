@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from analytics import config, serving
 from analytics.api import models
 from analytics.api.auth import Guard
+from analytics.api.compression import Compression
 from analytics.api.exports import CutShort
 from analytics.api.metrics import Metrics
 from analytics.api.routes import make_router
@@ -73,6 +74,7 @@ def create_api(service: Service | None = None, *, requests_per_minute: int | Non
     api.state.service = service
     api.include_router(make_router(service, guard, Work(), metrics))
     api.add_middleware(MetricsMiddleware, metrics=metrics)
+    api.add_middleware(Compression)
     api.add_exception_handler(HTTPException, _refused)
     api.add_exception_handler(InvalidInput, _bad_input)
     api.add_exception_handler(DatabaseAway, _away)

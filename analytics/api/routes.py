@@ -16,6 +16,7 @@ from analytics.api.auth import Guard
 from analytics.api.bodies import Bodies
 from analytics.api.cache import SingleFlightCache
 from analytics.api.calls import described_record, described_spans
+from analytics.api.compression import accepts_gzip
 from analytics.api.exports import make_export_router
 from analytics.api.metrics import CONTENT_TYPE, Metrics
 from analytics.api.parameters import described, parameters
@@ -40,7 +41,7 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         seconds=ANSWER_SECONDS,
         capacity=MAX_BYTES_OF_ANSWERS,
         threads=work.database_threads,
-        size=lambda loaded: len(loaded.body),
+        size=lambda loaded: len(loaded.body) + len(loaded.compressed or b""),
     )
     # Anybody may ask, without a key: one request at a time reads the database, for all that wait.
     one_thread = anyio.CapacityLimiter(1)
@@ -70,11 +71,17 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         headers = {
             "Cache-Control": f"private, max-age={ANSWER_SECONDS}",
             "Age": str(age),
-            "ETag": loaded.etag,
-            "Vary": "Authorization",
+            # Weak: the same numbers, compressed or not.
+            "ETag": f"W/{loaded.tag}",
+            "Vary": "Authorization, Accept-Encoding",
         }
-        if loaded.etag in request.headers.get("if-none-match", ""):
+        if loaded.tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
+        if loaded.compressed is not None and accepts_gzip(request.headers):
+            headers["Content-Encoding"] = "gzip"
+            return Response(loaded.compressed, media_type=_JSON, headers=headers)
+        # Where it is large enough, the middleware adds the other.
+        headers["Vary"] = "Authorization"
         return Response(loaded.body, media_type=_JSON, headers=headers)
 
     router.include_router(make_export_router(service, guard, work))

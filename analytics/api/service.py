@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from analytics import queries
 from analytics.access.keys import Key, find_key
 from analytics.api.answers import AnalyticsRequest, analytics_json
+from analytics.api.compression import compressed
 from analytics.calls.make import make_call
 from analytics.calls.store import Stored, store_bisecting, store_lines
 from analytics.clients import Client, read_client
@@ -40,7 +41,10 @@ class CachedAnswer:
     """An answer as bytes, with its ETag."""
 
     body: bytes
-    etag: str
+    compressed: bytes | None
+    """The same as gzip; None where it is small."""
+    tag: str
+    """The same for the same numbers; in quotes, as HTTP has it."""
     loaded_at: datetime
 
 
@@ -101,7 +105,12 @@ class Service:
         self._last_good[client_id] = self._last_good[None] = now
         if answer.has_many_pending:
             threading.Thread(target=self.fold, daemon=True).start()
-        return CachedAnswer(body=answer.body, etag=f'"{sha256(answer.body).hexdigest()[:32]}"', loaded_at=now)
+        return CachedAnswer(
+            body=answer.body,
+            compressed=compressed(answer.body),
+            tag=f'"{sha256(answer.body).hexdigest()[:32]}"',
+            loaded_at=now,
+        )
 
     def client(self, client_id: UUID) -> Client:
         """The client of a key.
