@@ -10,7 +10,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries import UNKNOWN_COST, ComparedDays, Moved, Movers, Parts, movers
+from analytics.queries import UNKNOWN_COST, ComparedDays, Moved, Movers, Parts, what_moved
 
 EXACT = Context(prec=200)
 TOLERANCE = Fraction(1, 10**9)
@@ -53,7 +53,7 @@ def row(
 
 
 def explained(*rows: dict[str, Any], unit: Any = "cost", of: ComparedDays | None = None) -> Movers:
-    return movers(pd.DataFrame(list(rows)), of or days(), unit)
+    return what_moved(pd.DataFrame(list(rows)), of or days(), unit)
 
 
 def plain(parts: Parts | None) -> list[float]:
@@ -175,31 +175,31 @@ def test_three_hundred_models_are_twenty_and_the_rest() -> None:
     assert found.folded(300) == (found.models, [])
 
 
-amounts = st.tuples(
-    st.integers(0, 1_000_000),
-    st.one_of(st.just(0), st.integers(0, 10**12)),
-    st.one_of(
-        st.just(Decimal(0)),
-        st.decimals(0, 10**9, places=20, allow_nan=False),
-        st.decimals(0, 10, places=6, allow_nan=False),
-    ),
+CALLS = st.one_of(st.just(0), st.integers(1, 1_000_000))
+TOKENS = st.one_of(st.just(0), st.integers(0, 10**12))
+COST = st.one_of(st.just(0), st.integers(0, 10**7), st.integers(0, 10**29)).map(
+    lambda n: Decimal(n).scaleb(-20)
 )
+USAGE = st.tuples(CALLS, TOKENS, COST, st.sampled_from([0, 0, 0, 1]))
 
 
-@st.composite
-def usages(draw: st.DrawFn) -> list[dict[str, Any]]:
-    rows = []
-    for model in range(draw(st.integers(1, 6))):
-        found = row(f"m{model}", source=draw(st.sampled_from(["openai", "groq"])))
-        for prefix in ("", "previous_"):
-            requests, tokens, cost = draw(amounts)
-            if requests:
-                found[f"{prefix}request_count"] = requests
-                found[f"{prefix}total_tokens"] = tokens
-                found[f"{prefix}total_cost"] = cost
-                found[f"{prefix}unpriced_count"] = draw(st.sampled_from([0, 0, 0, 0, requests]))
-        rows.append(found)
-    return rows
+def usage_of(model: int, source: str, now: Any, before: Any) -> dict[str, Any]:
+    """A row; a period without calls has nothing, not even calls without a price."""
+    found = row(f"m{model}", source=source)
+    for prefix, (calls, tokens, cost, unpriced) in (("", now), ("previous_", before)):
+        if calls:
+            found |= {
+                f"{prefix}request_count": calls,
+                f"{prefix}total_tokens": tokens,
+                f"{prefix}total_cost": cost,
+                f"{prefix}unpriced_count": unpriced,
+            }
+    return found
+
+
+USAGES = st.lists(st.tuples(st.sampled_from(["openai", "groq"]), USAGE, USAGE), min_size=1, max_size=5).map(
+    lambda found: [usage_of(place, *each) for place, each in enumerate(found)]
+)
 
 
 def added(lines: Any) -> Decimal:
@@ -209,7 +209,7 @@ def added(lines: Any) -> Decimal:
     return total
 
 
-@given(usages(), st.sampled_from(["cost", "tokens"]), st.sampled_from(["7", "6.5", "31"]), st.integers(1, 5))
+@given(USAGES, st.sampled_from(["cost", "tokens"]), st.sampled_from(["7", "6.5", "31"]), st.integers(1, 5))
 def test_all_parts_add_up_in_all_directions(
     rows: list[dict[str, Any]], unit: Any, length: str, top: int
 ) -> None:

@@ -45,7 +45,7 @@ from analytics.queries.models import (
     usage_comparison,
     usage_over_time,
 )
-from analytics.queries.movers import Moved, Movers, Parts, Sums, movers
+from analytics.queries.movers import Moved, Movers, Parts, Sums, what_moved
 from analytics.queries.overview import (
     DAILY_USAGE,
     MANY_PENDING,
@@ -141,7 +141,6 @@ __all__ = [
     "known_costs",
     "live_usage",
     "load_overview",
-    "movers",
     "overview_queries",
     "partly_known",
     "total_change",
@@ -151,4 +150,5 @@ __all__ = [
     "usage_comparison",
     "usage_over_time",
     "usual_grain",
+    "what_moved",
 ]

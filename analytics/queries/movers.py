@@ -200,7 +200,7 @@ class Movers:
         )
 
 
-def movers(models: "pd.DataFrame", days: ComparedDays, unit: Unit) -> Movers:
+def what_moved(models: "pd.DataFrame", days: ComparedDays, unit: Unit) -> Movers:
     """What changed of Comparison.models, and why.
 
     Changes of costs are withheld for models of which a call has no price in either period.

@@ -12,7 +12,16 @@ from pandas.io.formats.style import Styler
 from analytics import charts, formatting
 from analytics.days import Days
 from analytics.errors import InvalidInput
-from analytics.queries import ComparedDays, Comparison, Moved, Movers, Sums, Unit, movers, usage_comparison
+from analytics.queries import (
+    ComparedDays,
+    Comparison,
+    Moved,
+    Movers,
+    Sums,
+    Unit,
+    usage_comparison,
+    what_moved,
+)
 from analytics.ui.frame import filters, reads
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
@@ -55,7 +64,7 @@ def show_comparison(page: Page, compared: Comparison, other: Days) -> None:
 
     The measure of the page decides whether that is tokens or cost.
     """
-    found = movers(compared.models, compared.days, page.measure.unit)
+    found = what_moved(compared.models, compared.days, page.measure.unit)
     with st.container(border=True):
         show_heading(f"{window(page.days)} compared with {window(other)}", "What changed, and why")
         if sentences := _sentences(found):
