@@ -13,11 +13,18 @@ if link is None:
         **search.query,
         sees_phones=page.sees_phones,
         finds_phones=page.viewer.may_see_phones(page.client),
+        filters=page.filters,
     )
     ui.show_freshness(listed)
     ui.show_conversation_list(page, search, listed.value)
 else:
-    timeline = page.read(queries.conversation_timeline, page.days, **link.query, sees_phones=page.sees_phones)
+    timeline = page.read(
+        queries.conversation_timeline,
+        page.days,
+        **link.query,
+        sees_phones=page.sees_phones,
+        filters=page.filters,
+    )
     ui.show_freshness(timeline)
     ui.show_conversation_heading(page, link, timeline.value)
     ui.show_conversation_cards(timeline.value)

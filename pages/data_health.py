@@ -2,7 +2,7 @@
 
 from analytics import ui
 
-page = ui.begin_page("Data health", icon="🩺", has_measure=False, needs_calls=False)
+page = ui.begin_page("Data health", icon="🩺", has_measure=False, has_filters=False, needs_calls=False)
 calls = ui.read_client_checks(page)
 installation = ui.read_installation_checks(page)
 

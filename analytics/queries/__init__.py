@@ -30,6 +30,7 @@ from analytics.queries.facts import (
     call_facts,
     usage_by_tag,
 )
+from analytics.queries.filter_values import conversation_names, tag_keys
 from analytics.queries.filters import NO_FILTERS, OTHER_TAGS, TAG, Condition, Filters, is_filter
 from analytics.queries.groups import USAGE_BY_GROUP, Group, usage_by_group
 from analytics.queries.health import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS
@@ -133,6 +134,7 @@ __all__ = [
     "by_amount",
     "call_facts",
     "call_sums",
+    "conversation_names",
     "conversation_timeline",
     "first_usage_day",
     "found_conversations",
@@ -143,6 +145,7 @@ __all__ = [
     "load_overview",
     "overview_queries",
     "partly_known",
+    "tag_keys",
     "total_change",
     "usage_by_client",
     "usage_by_group",

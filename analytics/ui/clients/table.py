@@ -33,9 +33,9 @@ def read_clients(page: Page) -> Reading[pd.DataFrame]:
     ids = None if page.viewer.sees_all_clients else tuple(client.id for client in page.viewer.clients)
     return reads.read(
         page.database,
-        ("clients", ids, page.period),
+        ("clients", ids, page.period, page.filters),
         lambda moment: queries.usage_by_client(
-            page.database, ids, page.period.days, page.period.last, now=moment
+            page.database, ids, page.period.days, page.period.last, now=moment, filters=page.filters
         ),
         page.now,
     )

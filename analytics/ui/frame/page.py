@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator as Container
 
 from analytics.access.viewer import Viewer
 from analytics.charts import MEASURES, Measure
@@ -18,6 +19,7 @@ from analytics.queries import EVERYTHING, NO_FILTERS, Filters, Period, first_usa
 from analytics.ui.frame import address, reads, sign_in
 from analytics.ui.frame.address import PLACE_IN_LIST, Part
 from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
+from analytics.ui.frame.filter_bar import NOT_APPLIED, show_add_filter, show_chips
 from analytics.ui.frame.filters import chosen_filters
 from analytics.ui.frame.first_call import await_first_call
 from analytics.ui.frame.messages import escaped, explained, show_no_clients
@@ -38,7 +40,8 @@ PAGES = (
 CLIENTS_PAGE = "pages/clients.py"
 """Only for viewers of more than one client."""
 Answer = TypeVar("Answer")
-SIDEBAR_WIDTH = 244  # pixels
+SIDEBAR_WIDTH, CLIENT_WIDTH = 244, 180  # pixels
+DEMO_DATA = "Invented clients and calls."
 STYLE = Path(__file__).with_name("style.css")
 MAX_NAME = 200  # characters
 _PHONES = "phones"
@@ -95,15 +98,16 @@ def begin_page(
     has_client: bool = True,
     has_period: bool = True,
     has_measure: bool = True,
+    has_filters: bool = True,
     needs_calls: bool = True,
 ) -> Page:
     """Setup, sidebar, heading and controls; ends the page with an explanation where nothing can be shown.
 
     A page without a choice of client is about all of them; its `client` is the one of the link, or the first.
-    One without a period is about the last 30 days, one without a measure about tokens. One that `needs_calls`
-    says how to log the first one, to a client that has none.
+    One without a period is about the last 30 days, one without a measure about tokens, one without filters
+    about all calls. One that `needs_calls` says how to log the first one, to a client that has none.
     """
-    heading, clients_link = _begin(title, icon=icon)
+    heading, controls, clients_link = _begin(title, icon=icon)
     now = datetime.now(UTC)
     with explained():
         database = reads.open_database(now)
@@ -120,30 +124,45 @@ def begin_page(
         period = _period(database, client, now)
         measure = MEASURE.value()
         filters = chosen_filters()
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
+        page = Page(
+            database=database,
+            viewer=viewer,
+            client=client,
+            period=period if has_period else DEFAULT_PERIOD,
+            measure=MEASURES[measure if has_measure else MEASURE.default],
+            now=now,
+            filters=filters if has_filters else NO_FILTERS,
+        )
+        with controls:
             if has_client and len(labels) > 1:
-                client_part.choose(st.selectbox, "Client", list(labels), width=240)
+                client_part.choose(
+                    st.selectbox, "Client", list(labels), width=CLIENT_WIDTH, label_visibility="collapsed"
+                )
             if has_period:
                 choose_period(client, period, now)
             if has_measure:
-                MEASURE.choose(st.segmented_control, "Charts show", list(MEASURES), required=True)
+                MEASURE.choose(
+                    st.segmented_control,
+                    "Charts show",
+                    list(MEASURES),
+                    required=True,
+                    label_visibility="collapsed",
+                )
+            if has_filters:
+                show_add_filter(page)
+        if has_filters:
+            show_chips(page)
+        elif filters:
+            st.caption(NOT_APPLIED)
     if len(labels) == 1:
         heading.markdown(f":gray[{escaped(client.name)}]", width="content")
     if client.is_demo:
-        heading.badge("Demo data: invented clients and calls", icon=":material/science:", color="orange")
+        heading.badge("Demo data", icon=":material/science:", color="orange", help=DEMO_DATA)
     with st.sidebar:
         sign_in.account((reads.secrets() or {}).get("auth", {}))
     if needs_calls:
         await_first_call(database, client, now)
-    return Page(
-        database=database,
-        viewer=viewer,
-        client=client,
-        period=period if has_period else DEFAULT_PERIOD,
-        measure=MEASURES[measure if has_measure else MEASURE.default],
-        now=now,
-        filters=filters,
-    )
+    return page
 
 
 def _period(database: Database, client: Client, now: datetime) -> Period:
@@ -176,18 +195,16 @@ def _viewer(database: Database) -> Viewer:
     return viewer
 
 
-def begin_text_page(title: str, *, icon: str) -> "st.delta_generator.DeltaGenerator":
+def begin_text_page(title: str, *, icon: str) -> Container:
     """Setup, sidebar and heading of a page without numbers; the container of the heading."""
-    heading, clients_link = _begin(title, icon=icon)
+    heading, _, clients_link = _begin(title, icon=icon)
     with clients_link:
         _link_to_clients(title)
     return heading
 
 
-def _begin(
-    title: str, *, icon: str
-) -> "tuple[st.delta_generator.DeltaGenerator, st.delta_generator.DeltaGenerator]":
-    """Setup, sidebar and heading; the containers of the heading and of the link to the page of clients."""
+def _begin(title: str, *, icon: str) -> tuple[Container, Container, Container]:
+    """Setup, sidebar and heading; the containers of heading, controls and the link to the page of clients."""
     st.set_page_config(
         page_title=f"{title} - usage and cost",
         page_icon=icon,
@@ -205,9 +222,16 @@ def _begin(
             else:
                 _link_to(file, label, page_icon, title)
         close_sidebar_on_phone(title)
-    heading = st.container(horizontal=True, vertical_alignment="center", gap="medium", key="heading")
+    # In one line where there is room.
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="top"
+    ):
+        heading, controls = (
+            st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content", key=key)
+            for key in ("heading", "controls")
+        )
     heading.title(title, anchor=False, width="content")
-    return heading, clients_link
+    return heading, controls, clients_link
 
 
 def _file(title: str) -> str:

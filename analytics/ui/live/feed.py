@@ -16,6 +16,7 @@ import pandas as pd
 
 from analytics import queries
 from analytics.database import Database
+from analytics.queries import NO_FILTERS, Filters
 
 MAX_CALLS = 50
 MINUTE = timedelta(minutes=1)
@@ -40,6 +41,7 @@ class Feed:
     all_read_at: datetime
     """The last full refresh."""
     sees_phones: bool = False
+    filters: Filters = NO_FILTERS
     failure: str | None = None
     """Why the last refresh failed; None where it did not."""
 
@@ -64,7 +66,14 @@ class Feed:
         return _sums(self.minutes)
 
 
-def read_feed(database: Database, client_id: UUID, now: datetime, *, sees_phones: bool = False) -> Feed:
+def read_feed(
+    database: Database,
+    client_id: UUID,
+    now: datetime,
+    *,
+    sees_phones: bool = False,
+    filters: Filters = NO_FILTERS,
+) -> Feed:
     """Reads the whole feed."""
     calls, minutes = queries.live_usage(
         database,
@@ -74,6 +83,7 @@ def read_feed(database: Database, client_id: UUID, now: datetime, *, sees_phones
         until=_minute(now) + MINUTE,
         limit=MAX_CALLS,
         sees_phones=sees_phones,
+        filters=filters,
     )
     return Feed(
         client_id=client_id,
@@ -81,6 +91,7 @@ def read_feed(database: Database, client_id: UUID, now: datetime, *, sees_phones
         minutes=minutes,
         read_at=now,
         sees_phones=sees_phones,
+        filters=filters,
         all_read_at=now,
     )
 
@@ -88,7 +99,7 @@ def read_feed(database: Database, client_id: UUID, now: datetime, *, sees_phones
 def renew_feed(feed: Feed, database: Database, now: datetime) -> Feed:
     """The feed at a later moment; reads only what may be new."""
     if now - feed.all_read_at >= FULL_REFRESH_EVERY:
-        return read_feed(database, feed.client_id, now, sees_phones=feed.sees_phones)
+        return read_feed(database, feed.client_id, now, sees_phones=feed.sees_phones, filters=feed.filters)
     # A writer whose clock is ahead must not hide the calls of the others.
     newest_at = min([feed.read_at, *feed.calls["created_at"].head(1)])
     begin = _minute(feed.read_at) - ARRIVAL_SLACK_MINUTES * MINUTE
@@ -100,6 +111,7 @@ def renew_feed(feed: Feed, database: Database, now: datetime) -> Feed:
         until=_minute(now) + MINUTE,
         limit=MAX_CALLS,
         sees_phones=feed.sees_phones,
+        filters=feed.filters,
     )
     hour_begin = _minute(now) - HOUR + MINUTE
     earlier = feed.minutes

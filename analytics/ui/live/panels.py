@@ -62,9 +62,12 @@ def follow_calls(page: Page) -> Feed:
         is_paused = st.toggle("Pause", key="paused", help="Stops reading the database and updating the list.")
         state = st.empty()
     feed = recall(Feed)
-    if feed is None or (feed.client_id, feed.sees_phones) != (page.client.id, page.sees_phones):
+    shown = (page.client.id, page.sees_phones, page.filters)
+    if feed is None or (feed.client_id, feed.sees_phones, feed.filters) != shown:
         with explained():
-            feed = read_feed(page.database, page.client.id, now, sees_phones=page.sees_phones)
+            feed = read_feed(
+                page.database, page.client.id, now, sees_phones=page.sees_phones, filters=page.filters
+            )
     elif is_in_sight and not is_paused:
         feed = _renewed_or_kept(feed, page.database, now)
     remember(feed)
@@ -76,9 +79,9 @@ def follow_calls(page: Page) -> Feed:
         warn_of_last_numbers(read_at, feed.failure)
     if feed.calls.empty:
         show_empty(
-            "No calls in the last 24 hours",
-            f"The next call of {escaped(page.client.name)} appears here within {LIVE_SECONDS} seconds "
-            "after it is stored.",
+            f"No calls {'match these filters ' if page.filters else ''}in the last 24 hours",
+            f"The next {'one' if page.filters else 'call'} of {escaped(page.client.name)} appears here within "
+            f"{LIVE_SECONDS} seconds after it is stored.",
         )
     return feed
 

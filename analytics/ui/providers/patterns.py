@@ -25,7 +25,7 @@ def show_usage_over_time(page: Page) -> None:
     """Providers stacked, per day, week or month."""
     with st.container(border=True):
         grain = GRAINS[_GRAIN.value()]
-        frame = page.read(queries.usage_over_time, page.days, grain).value
+        frame = page.read(queries.usage_over_time, page.days, grain, filters=page.filters).value
         show_heading(
             f"Usage per {grain}, {window(page.days)}", measured(page.measure, frame), beside=_choose_grain
         )
@@ -42,12 +42,12 @@ def show_usage_over_time(page: Page) -> None:
 
 def read_call_sums(page: Page) -> CallSums:
     """Sums by model with their parts, by hour, and by operation."""
-    return page.read(queries.call_sums, page.days).value
+    return page.read(queries.call_sums, page.days, filters=page.filters).value
 
 
 def read_call_facts(page: Page) -> CallFacts:
     """Outcomes, latencies and keys of tags."""
-    return page.read(queries.call_facts, page.days).value
+    return page.read(queries.call_facts, page.days, filters=page.filters).value
 
 
 def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:

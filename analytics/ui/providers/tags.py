@@ -39,7 +39,7 @@ def show_usage_by_tag(page: Page, facts: CallFacts) -> None:
                 icon=":material/sell:",
             )
             return
-        frame = page.read(queries.usage_by_tag, page.days, chosen).value
+        frame = page.read(queries.usage_by_tag, page.days, chosen, filters=page.filters).value
         show_heading(
             f"Usage by tag, {window(page.days)}",
             measured(page.measure, frame),

@@ -1,0 +1,188 @@
+"""The filters of a page: a chip for each, and a popover to add one from values with what they use."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from analytics import charts, formatting, queries
+from analytics.errors import InvalidInput
+from analytics.queries import NO_FILTERS, OTHER_TAGS, TAG, Condition, Filters
+from analytics.queries.filters import MAX_CONDITIONS, MAX_VALUES
+from analytics.ui.frame import address, filters
+from analytics.ui.frame.messages import escaped
+from analytics.ui.frame.state import value_of
+
+if TYPE_CHECKING:
+    from analytics.ui.frame.page import Page
+
+LABELS = {
+    "provider": "Provider",
+    "model": "Model",
+    "operation": "Operation",
+    "outcome": "Outcome",
+    "conversation": "Conversation",
+}
+NOT_APPLIED = "Filters do not apply to this page: it is about all calls."
+MOST_VALUES = 200
+_CHOSEN = tuple(name for name in LABELS if name != "conversation")
+"""What is chosen in the popover; a conversation is chosen where it is shown."""
+_IS, _IS_NOT = "is", "is not"
+_MAX_TEXT, _MAX_SHOWN = 40, 3
+_MASKED = "••••"
+
+
+def show_chips(page: "Page") -> None:
+    """A button for each filter, which removes it, and one for all of them."""
+    if not page.filters:
+        return
+    names = _conversation_names(page)
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="filters"):
+        st.markdown(":small[Only calls with]", width="content")
+        for condition in page.filters:
+            st.button(
+                escaped(text_of(condition, names)),
+                icon=":material/close:",
+                icon_position="right",
+                key=f"filter {condition.parameter}",
+                on_click=filters.put,
+                args=[page.filters.without(condition.name)],
+            )
+        st.button("Clear all", type="tertiary", key="clear filters", on_click=filters.put, args=[NO_FILTERS])
+
+
+def text_of(condition: Condition, names: Mapping[str, str]) -> str:
+    """`Model: gpt-4o, o1`, `Provider: not Groq`, `without feature`; `names` are those of conversations."""
+    label = LABELS.get(condition.name, condition.name.removeprefix(TAG))
+    if condition.values == ("",) and condition.name.startswith(TAG):
+        return f"{'with' if condition.is_excluded else 'without'} {_short(label)}"
+    shown = [_short(_value_text(condition.name, value, names)) for value in condition.values[:_MAX_SHOWN]]
+    if more := len(condition.values) - len(shown):
+        shown.append(f"{more} more")
+    return f"{_short(label)}: {'not ' if condition.is_excluded else ''}{', '.join(shown)}"
+
+
+@st.fragment
+def show_add_filter(page: "Page") -> None:
+    """A button that opens the choice of a filter; values are read once it is open, and only they are."""
+    if address.filters() != page.filters:
+        # The choice was made: the whole page follows.
+        st.rerun()
+    popover = st.popover(
+        "Filter",
+        icon=":material/filter_alt:",
+        help="Count only some calls",
+        # With other filters it is another one, which is closed.
+        key=f"add filter {page.client.id} {page.days} {page.filters.json()}",
+        on_change="rerun",
+    )
+    if popover.open:
+        with popover:
+            _choose(page)
+
+
+def _choose(page: "Page") -> None:
+    keys = page.read(queries.tag_keys, page.days).value["key"].tolist()
+    used = [condition.name for condition in page.filters if condition.name != "conversation"]
+    name = st.selectbox(
+        "Filter by",
+        [*_CHOSEN, *dict.fromkeys([*(TAG + key for key in keys), *(n for n in used if n not in _CHOSEN)])],
+        format_func=lambda name: LABELS.get(name, f"Tag: {name.removeprefix(TAG)}"),
+        key="filter by",
+    )
+    condition = page.filters.get(name) or Condition(name=name, values=())
+    values = page.read(
+        queries.usage_by_group, page.days, name, top=MOST_VALUES, filters=page.filters.without(name)
+    ).value
+    rest = values[values["is_rest"]]
+    values = values[~values["is_rest"]]
+    labels = {row["value"] or "": _label(name, row) for row in values.to_dict("records")}
+    left_out = {value for value in labels if not _can_be(name, value)}
+    options = [value for value in dict.fromkeys([*labels, *condition.values]) if value not in left_out]
+    suffix = f"{name} {page.filters.json()}"
+    st.segmented_control(
+        "Condition",
+        [_IS, _IS_NOT],
+        default=_IS_NOT if condition.is_excluded else _IS,
+        required=True,
+        label_visibility="collapsed",
+        key=f"condition {suffix}",
+    )
+    chosen = st.multiselect(
+        LABELS.get(name, name.removeprefix(TAG)),
+        options,
+        default=[*condition.values],
+        format_func=lambda value: labels.get(value) or _value_text(name, value, {}),
+        label_visibility="collapsed",
+        placeholder="Choose values, or type to search",
+        max_selections=MAX_VALUES,
+        accept_new_options=not rest.empty,
+        select_all=False,
+        key=f"values {suffix}",
+    )
+    if not options:
+        st.caption("No calls in these days, under the other filters.")
+    if not rest.empty:
+        st.caption(
+            f"And {formatting.plural(int(rest['value_count'].sum()), 'value')} with less use: type one whole."
+        )
+    if left_out:
+        number = formatting.plural(len(left_out), "value")
+        st.caption(f"{number} with a phone number in it, or of a page's length, cannot be filtered by.")
+    is_full = len(page.filters.conditions) >= MAX_CONDITIONS and page.filters.get(name) is None
+    if is_full:
+        st.caption(f"At most {MAX_CONDITIONS} filters hold at once.")
+    st.button(
+        "Apply",
+        type="primary",
+        disabled=is_full or (not chosen and not condition.values),
+        key="apply filter",
+        on_click=_apply,
+        args=[page.filters, name, suffix],
+    )
+
+
+def _apply(before: Filters, name: str, suffix: str) -> None:
+    is_excluded = value_of(f"condition {suffix}") == _IS_NOT
+    filters.put(before.with_condition(name, value_of(f"values {suffix}"), is_excluded=is_excluded))
+
+
+def _can_be(name: str, value: str) -> bool:
+    """Whether a link can say it, and it is the whole value."""
+    try:
+        Filters.parse(NO_FILTERS.with_condition(name, [value]).query())
+    except InvalidInput:
+        return False
+    return _MASKED not in value
+
+
+def _label(name: str, row: Mapping[Any, Any]) -> str:
+    """A value with its calls and cost."""
+    cost = formatting.cost(row["total_cost"], row["unpriced_count"], row["request_count"])
+    value = _short(_value_text(name, row["value"] or "", {}))
+    return f"{value} · {formatting.plural(row['request_count'], 'call')} · {cost}"
+
+
+def _value_text(name: str, value: str, names: Mapping[str, str]) -> str:
+    if name == "conversation":
+        return names.get(value, f"{value[:8]}…") if value else "none"
+    if not value:
+        return f"without {name.removeprefix(TAG)}" if name.startswith(TAG) else "not told"
+    if name == "provider":
+        return charts.source_name(value)
+    if name.startswith(TAG) and value == OTHER_TAGS:
+        return "other (too many tags to keep apart)"
+    return value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
+
+
+def _conversation_names(page: "Page") -> Mapping[str, str]:
+    condition = page.filters.get("conversation")
+    if condition is None or not any(condition.values):
+        return {}
+    return page.read(
+        queries.conversation_names, page.days, condition.values, sees_phones=page.sees_phones
+    ).value
