@@ -76,7 +76,7 @@ def test_axe_finds_nothing_on_any_page(browser: Browser, shown: Demo) -> None:
 
         # What opens above a page.
         open_place(page, shown.address, PLACES["Clients"])
-        page.get_by_role("button", name="Other days").click()
+        page.get_by_role("button", name="Dates").click()
         page.get_by_label("First and last day").first.click()
         expect(page.get_by_role("grid").first).to_be_visible()
         found += [f"calendar: {violation}" for violation in in_light_and_dark(page)]

@@ -292,14 +292,14 @@ def _search(walk: Walk) -> None:
 
 
 def _this_month(walk: Walk) -> None:
-    walk.page.get_by_role("button", name="Other days").click()
+    walk.page.get_by_role("button", name="Dates").click()
     walk.page.get_by_role("radio", name="This month").click()
     expect(walk.page.get_by_role("radio", name="This month")).to_be_hidden()
 
 
 def _calendar(page: Page) -> Locator:
     """Where no days of the calendar are chosen yet."""
-    return page.get_by_role("button", name="Other days" if "days=this-month" not in page.url else "none")
+    return page.get_by_role("button", name="Dates" if "days=this-month" not in page.url else "none")
 
 
 def _button(name: str) -> Action:

@@ -67,7 +67,7 @@ def test_any_days_are_picked_in_the_calendar(browser: Browser, shown: Demo) -> N
     last = shown.client().today(datetime.now(UTC))
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["Overview"], client=CLIENT)
-        page.get_by_role("button", name="Other days").click()
+        page.get_by_role("button", name="Dates").click()
         page.get_by_role("radio", name="This month").click()
         expect(page).to_have_url(re.compile("days=this-month"))
         expect_overview(page, shown.sums(CLIENT, last.replace(day=1), last))

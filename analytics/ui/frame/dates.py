@@ -44,7 +44,7 @@ def choose_period(client: Client, period: Period, now: datetime) -> None:
         period.range(today),
         client=client,
         today=today,
-        label="Other days",
+        label="Dates",
         title="First and last day",
         names=queries.NAMES,
     )

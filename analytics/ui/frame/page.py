@@ -40,7 +40,7 @@ PAGES = (
 CLIENTS_PAGE = "pages/clients.py"
 """Only for viewers of more than one client."""
 Answer = TypeVar("Answer")
-SIDEBAR_WIDTH, CLIENT_WIDTH = 244, 180  # pixels
+SIDEBAR_WIDTH, CLIENT_WIDTH = 244, 160  # pixels
 DEMO_DATA = "Invented clients and calls."
 STYLE = Path(__file__).with_name("style.css")
 MAX_NAME = 200  # characters
@@ -149,7 +149,9 @@ def begin_page(
                     label_visibility="collapsed",
                 )
             if has_filters:
-                show_add_filter(page)
+                # Of a fragment's own width it would take a line.
+                with st.container(width="content"):
+                    show_add_filter(page)
         if has_filters:
             show_chips(page)
         elif filters:
@@ -157,7 +159,7 @@ def begin_page(
     if len(labels) == 1:
         heading.markdown(f":gray[{escaped(client.name)}]", width="content")
     if client.is_demo:
-        heading.badge("Demo data", icon=":material/science:", color="orange", help=DEMO_DATA)
+        heading.badge("Demo data", color="orange", help=DEMO_DATA)
     with st.sidebar:
         sign_in.account((reads.secrets() or {}).get("auth", {}))
     if needs_calls:

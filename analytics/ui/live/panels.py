@@ -80,8 +80,8 @@ def follow_calls(page: Page) -> Feed:
     if feed.calls.empty:
         show_empty(
             f"No calls {'match these filters ' if page.filters else ''}in the last 24 hours",
-            f"The next {'one' if page.filters else 'call'} of {escaped(page.client.name)} appears here within "
-            f"{LIVE_SECONDS} seconds after it is stored.",
+            f"The next {'such ' if page.filters else ''}call of {escaped(page.client.name)} appears here "
+            f"within {LIVE_SECONDS} seconds after it is stored.",
         )
     return feed
 
