@@ -52,3 +52,20 @@ def metrics_of(page: AppTest) -> dict[str, str]:
 def button(page: AppTest, label: str) -> Any:
     [found] = [each for each in page.button if each.label == label]
     return found
+
+
+def facts_of(page: AppTest) -> dict[str, str]:
+    """The panel of a call: its labels and values."""
+    texts = [_plain(each.value) for each in page.main.markdown]
+    places = [place for place, text in enumerate(texts) if text.startswith("## Call of ")]
+    if not places:
+        return {}
+    panel = texts[places[0] + 1 :]
+    labels_and_values = [text for text in panel if text != "Metadata" and not text.startswith("## ")]
+    return dict(zip(labels_and_values[::2], labels_and_values[1::2], strict=True))
+
+
+def _plain(markdown: str) -> str:
+    for mark in ("\\", "**", "\N{WORD JOINER}"):
+        markdown = markdown.replace(mark, "")
+    return markdown.replace("\N{NO-BREAK SPACE}", " ")

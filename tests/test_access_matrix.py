@@ -50,6 +50,8 @@ page providers_and_models         sign in    Umbra     Acme      both      sign 
 page conversations                sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
 page conversations?timeline=THREAD            sign in  Umbra  Acme  both  sign in  sign in  sign in  sign in  sign in  admin
 page conversations?q=1198765              sign in  Umbra  Acme  both  sign in  sign in  sign in  sign in  sign in  admin
+page calls                        sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
+page calls?call=CALL              sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
 page live                         sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
 page prices                       sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page data_health                  sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
@@ -87,6 +89,10 @@ function get_call_sums              -          -         Acme      Acme      -  
 function search_conversations       -          -         Acme      Acme      -         Acme      -         -         -        raw
 function conversation_days          -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_conversation_calls     -          -         Acme      Acme      -         Acme      -         -         -        -
+function calls_with_ids             -          -         Acme      Acme      -         Acme      -         -         -        raw
+function find_calls                 -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_calls                  -          -         Acme      Acme      -         Acme      -         -         -        raw
+function get_other_attempts         -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_calls_since            -          -         Acme      Acme      -         Acme      -         -         -        raw
 function get_named_calls_since      -          -         Acme      Acme      -         Acme      -         -         -        raw
 function get_usage_by_minute        -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -98,12 +104,6 @@ function get_latency                -          -         Acme      Acme      -  
 function get_usage_by_tag           -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_fields_not_understood  -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_tag_keys               -          -         Acme      Acme      -         Acme      -         -         -        -
-function get_usage_by_group          -          -         Acme      Acme      -         Acme      -         -         -        -
-function usage_rows                  -          -         Acme      Acme      -         Acme      -         -         -        -
-function filtered_facts              -          -         Acme      Acme      -         Acme      -         -         -        -
-function filtered_usage              -          -         Acme      Acme      -         Acme      -         -         -        -
-function tag_sets_in_use             -          -         Acme      Acme      -         Acme      -         -         -        -
-function wanted_calls                -          -         Acme      Acme      -         Acme      -         -         -        raw
 
 function fold_usage                 same       same      same      same      same      same      same      same      same     -
 function days_of_weeks              same       same      same      same      same      same      same      same      same     -
@@ -113,18 +113,6 @@ function count_in                   same       same      same      same      sam
 function latency_bucket             same       same      same      same      same      same      same      same      same     -
 function latency_of_bucket          same       same      same      same      same      same      same      same      same     -
 function usage_meters               same       same      same      same      same      same      same      same      same     -
-function hour_meters                 same       same      same      same      same      same      same      same      same     -
-function is_numeric_meter            same       same      same      same      same      same      same      same      same     -
-function sum_of_calls                same       same      same      same      same      same      same      same      same     -
-function buckets_together            same       same      same      same      same      same      same      same      same     -
-function percentiles_of              same       same      same      same      same      same      same      same      same     -
-function usage_filter_of             same       same      same      same      same      same      same      same      same     -
-function is_among                    same       same      same      same      same      same      same      same      same     -
-function sum_passes                  same       same      same      same      same      same      same      same      same     -
-function tags_pass                   same       same      same      same      same      same      same      same      same     -
-function is_of_conversations         same       same      same      same      same      same      same      same      same     -
-function call_passes                 same       same      same      same      same      same      same      same      same     -
-function shown_tag                   same       same      same      same      same      same      same      same      same     -
 function check_usage_sums           same       same      same      same      same      same      same      same      same     -
 function rollup_lock                same       same      same      same      same      same      same      same      same     -
 function timezone_lock              same       same      same      same      same      same      same      same      same     -
@@ -174,6 +162,8 @@ ACME, OTHER = UUID(int=1), UUID(int=2)
 PHONE = "5511987650001"
 THREAD = UUID(int=101)
 """Acme's conversation."""
+CALL_ID = UUID(int=201)
+"""One of Acme's calls."""
 READS_AS = {
     "other's viewer": OTHER,
     "viewer": ACME,
@@ -183,6 +173,7 @@ READS_AS = {
 }
 PARAMETERS = {
     "acme": ACME,
+    "ids": [CALL_ID],
     "now": factories.NOW,
     "first": date(2026, 3, 1),
     "last": date(2026, 3, 31),
@@ -194,7 +185,7 @@ STATEMENTS = {
     "get_usage_by_conversation": "select * from get_usage_by_conversation(%(acme)s, 2, 20, %(now)s, 'cost')",
     "get_usage_by_model": "select * from get_usage_by_model(%(acme)s, 2, %(now)s)",
     "get_usage_summary": "select * from get_usage_summary(%(acme)s, 2, %(now)s)",
-    "model_usage_between": "select * from model_usage_between(%(acme)s, '2026-03-01', '2026-03-31', '[]')",
+    "model_usage_between": "select * from model_usage_between(%(acme)s, '2026-03-01', '2026-03-31')",
     "folded_conversation_usage": (
         "select * from folded_conversation_usage(%(acme)s, null, '5511987650001', '2026-03-01', '2026-03-31')"
     ),
@@ -235,6 +226,10 @@ STATEMENTS = {
         f"select nullif(phone_of(%(acme)s, phone_handle(read_phone_secret(), %(acme)s, '{PHONE}'),"
         " %(first)s, %(last)s), E'\x01')"
     ),
+    "calls_with_ids": "select * from calls_with_ids(%(acme)s, %(ids)s)",
+    "find_calls": "select * from find_calls(%(acme)s, %(first)s, %(last)s, '[]', null, null, false, 9)",
+    "get_calls": "select * from get_calls(%(acme)s, %(first)s, %(last)s)",
+    "get_other_attempts": "select * from get_other_attempts(%(acme)s, %(ids)s)",
     "get_calls_since": "select * from get_calls_since(%(acme)s, '2026-03-01')",
     "get_named_calls_since": "select * from get_named_calls_since(%(acme)s, '2026-03-01')",
     "get_usage_by_minute": "select * from get_usage_by_minute(%(acme)s, '2026-03-01', '2026-04-01')",
@@ -251,29 +246,6 @@ STATEMENTS = {
     "latency_bucket": "select latency_bucket(1000)",
     "latency_of_bucket": "select latency_of_bucket(7)",
     "usage_meters": "select usage_meters()",
-    "hour_meters": "select hour_meters()",
-    "is_numeric_meter": "select is_numeric_meter('cost_usd')",
-    "sum_of_calls": "select sum_of_calls('cost_usd')",
-    "buckets_together": "select * from buckets_together('{1}', '{2}', '{3}', '{4}')",
-    "percentiles_of": "select * from percentiles_of('{1}', '{2}')",
-    "usage_filter_of": "select usage_filter_of(%(acme)s, '[]', %(first)s, %(last)s)",
-    "is_among": "select is_among('a', '{a}', false)",
-    "sum_passes": "select sum_passes(null, 'a', 'b', 'c', 'd')",
-    "tags_pass": "select tags_pass(null, 1)",
-    "is_of_conversations": (
-        "select is_of_conversations(row(null, null, null, null, null, null, null, null, null, null, '{}',"
-        " '{}', true, false)::usage_filter, null, null)"
-    ),
-    "call_passes": "select call_passes(null, 'a', 'b', 'c', 'd', 1, null, null)",
-    "shown_tag": """select shown_tag('{"a": "b"}', 'a')""",
-    "get_usage_by_group": (
-        "select * from get_usage_by_group(%(acme)s, %(first)s, %(last)s, 'day', 'model', 'tokens')"
-    ),
-    "usage_rows": "select * from usage_rows(%(acme)s, '[]', %(first)s, %(last)s, '{model}', '{cost_usd}')",
-    "filtered_facts": "select * from filtered_facts(%(acme)s, '[]', %(first)s, %(last)s)",
-    "filtered_usage": "select * from filtered_usage(%(acme)s, '[]', %(first)s, %(last)s)",
-    "tag_sets_in_use": "select * from tag_sets_in_use(%(acme)s, %(first)s, %(last)s, '[]')",
-    "wanted_calls": "select * from wanted_calls(%(acme)s, null, '2026-03-01', '2026-04-01')",
     "get_daily_usage_by_model": "select * from get_daily_usage_by_model(%(acme)s, %(first)s, %(last)s)",
     # Finds what differs, which is nothing.
     "check_usage_sums": "select * from check_usage_sums(%(acme)s, %(first)s, %(last)s)",
@@ -352,6 +324,8 @@ def fill(database: Database) -> None:
             factories.insert_usage(database, log)
             database.fold()
             factories.insert_usage(database, log)
+        # The newest, with an id that is known.
+        factories.insert_usage(database, log | {"id": UUID(int=client_id.int + 200)})
     add_member(database, EMAILS["other's viewer"], "Umbra", "viewer")
     add_member(database, EMAILS["viewer"], "Acme", "viewer")
     add_member(database, EMAILS["admin"], None, "admin")
@@ -415,7 +389,9 @@ def test_pages(populated: Database, monkeypatch: pytest.MonkeyPatch, name: str) 
         page = open_page(
             None if path == "streamlit_app" else f"pages/{path}.py",
             secrets={"auth": {"client_id": "x"}},
-            **dict([link.replace("THREAD", str(THREAD)).split("=")] if link else []),
+            **dict(
+                [link.replace("THREAD", str(THREAD)).replace("CALL", str(CALL_ID)).split("=")] if link else []
+            ),
         )
         assert not page.exception
         outcome = outcome_of(page)

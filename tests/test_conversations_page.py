@@ -13,7 +13,7 @@ from analytics import charts, queries
 from analytics.database import Database
 from analytics.days import Days
 from tests import factories, sql_functions
-from tests.app import button, metrics_of, open_page, text_of
+from tests.app import button, facts_of, metrics_of, open_page, text_of
 from tests.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.usefixtures("cold_caches")
@@ -197,22 +197,6 @@ def test_a_link_opens_one_conversation(configured: Database, client_id: UUID) ->
     button(page, "All conversations").click().run()
     assert "timeline" not in page.query_params
     assert _listed(page) == ["Bob", "Ada"]
-
-
-def facts_of(page: AppTest) -> dict[str, str]:
-    """The panel of a call: its labels and values."""
-    texts = [plain(each.value) for each in page.main.markdown]
-    places = [place for place, text in enumerate(texts) if text.startswith("## Call of ")]
-    if not places:
-        return {}
-    labels_and_values = [text for text in texts[places[0] + 1 :] if text != "Metadata"]
-    return dict(zip(labels_and_values[::2], labels_and_values[1::2], strict=True))
-
-
-def plain(markdown: str) -> str:
-    for mark in ("\\", "**", "\N{WORD JOINER}"):
-        markdown = markdown.replace(mark, "")
-    return markdown.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_a_call_shows_what_is_known_of_it(configured: Database, client_id: UUID) -> None:

@@ -18,8 +18,8 @@ from tests.app import AT_THIS_MACHINE, open_page, text_of
 from tests.tcp_proxy import TcpProxy
 
 PAGES = (
-    None, "pages/providers_and_models.py", "pages/conversations.py", "pages/live.py", "pages/prices.py",
-    "pages/data_health.py",
+    None, "pages/providers_and_models.py", "pages/conversations.py", "pages/calls.py", "pages/live.py",
+    "pages/prices.py", "pages/data_health.py",
 )  # fmt: skip
 PUBLIC = {"access": {"public_client": "Acme"}}
 SIGNS_IN = {"auth": {"client_id": "x"}}

@@ -23,7 +23,7 @@ from tests.connections import dsn
 pytestmark = pytest.mark.usefixtures("configured")
 
 NO_CALLS = "No calls yet"
-PAGES = (None, "pages/providers_and_models.py", "pages/conversations.py", "pages/live.py")
+PAGES = (None, "pages/providers_and_models.py", "pages/conversations.py", "pages/calls.py", "pages/live.py")
 
 
 def run_in_shell(text: str, directory: Path) -> None:

@@ -255,6 +255,13 @@ def checked_id(client_id: str | None, given: UUID | str) -> UUID | None:
     return UUID(text) if is_uuid(text) else call_uuid(_namespace(client_id), text)
 
 
+def call_ids(client_id: str, text: str) -> list[UUID]:
+    """The ids that a call may have of which somebody knows this text: its own id, the one that the
+    application gave it, or that of the provider's response. None for an empty text."""
+    given = checked_id(client_id, text)
+    return [] if given is None else [given, call_uuid(_namespace(client_id), f"response {text.strip()}")]
+
+
 def _namespace(client_id: str | None) -> UUID:
     return UUID(client_id) if client_id else UNASSIGNED_CLIENT
 

@@ -9,6 +9,16 @@ once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 """
 
 from analytics.queries.by_client import usage_by_client
+from analytics.queries.calls import (
+    CALL,
+    CALLS,
+    CALLS_PER_PAGE,
+    OTHER_ATTEMPTS,
+    CallPlace,
+    KnownCall,
+    calls_page,
+    known_call,
+)
 from analytics.queries.comparisons import UNKNOWN_COST, Change, ComparedDays, total_change
 from analytics.queries.conversations import (
     CALLS_PER_TIMELINE,
@@ -76,6 +86,9 @@ from analytics.queries.periods import (
 from analytics.queries.sql_function import SqlFunction, Unit
 
 __all__ = [
+    "CALL",
+    "CALLS",
+    "CALLS_PER_PAGE",
     "CALLS_PER_TIMELINE",
     "CALLS_SINCE",
     "CALL_SUMS",
@@ -94,6 +107,7 @@ __all__ = [
     "MONTHLY_SUMMARY",
     "NAMES",
     "NO_FILTERS",
+    "OTHER_ATTEMPTS",
     "OTHER_TAGS",
     "OUTCOMES",
     "PERIOD_DAYS",
@@ -113,6 +127,7 @@ __all__ = [
     "USAGE_SUMMARY",
     "WEEKLY_EVOLUTION",
     "CallFacts",
+    "CallPlace",
     "CallSums",
     "Change",
     "ComparedDays",
@@ -121,6 +136,7 @@ __all__ = [
     "Filters",
     "Grain",
     "Group",
+    "KnownCall",
     "Moved",
     "Movers",
     "Overview",
@@ -134,12 +150,14 @@ __all__ = [
     "by_amount",
     "call_facts",
     "call_sums",
+    "calls_page",
     "conversation_names",
     "conversation_timeline",
     "first_usage_day",
     "found_conversations",
     "grains_of",
     "is_filter",
+    "known_call",
     "known_costs",
     "live_usage",
     "load_overview",

@@ -5,6 +5,8 @@ parts   cards, tables, charts, headings and empty messages that several pages us
 others  a folder per page; it imports frame and parts, never another page's folder
 """
 
+from analytics.ui.calls.detail import call_in_link, show_call
+from analytics.ui.calls.listing import read_calls, show_call_list
 from analytics.ui.clients.table import read_clients, show_clients, show_clients_total
 from analytics.ui.conversations.detail import (
     show_conversation_calls,
@@ -68,12 +70,14 @@ __all__ = [
     "Page",
     "begin_page",
     "begin_text_page",
+    "call_in_link",
     "choose_compared_days",
     "choose_conversations",
     "conversation_in_link",
     "follow_calls",
     "read_call_facts",
     "read_call_sums",
+    "read_calls",
     "read_client_checks",
     "read_clients",
     "read_comparison",
@@ -81,6 +85,8 @@ __all__ = [
     "read_overview",
     "read_prices",
     "show_answers",
+    "show_call",
+    "show_call_list",
     "show_checks",
     "show_clients",
     "show_clients_total",

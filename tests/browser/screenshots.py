@@ -18,6 +18,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "narrow": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
 CONVERSATION = Place(label="Conversation", path="conversations", heading="Conversations")
+CALL = Place(label="Call", path="calls", heading="Calls")
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
         dashboard.running_dashboard(Path(scratch) / "streamlit.log", USAGE_DATA_DIR=scratch) as address,
         dashboard.open_browser() as browser,
     ):
-        for place in (*PLACES.values(), CONVERSATION):
+        for place in (*PLACES.values(), CONVERSATION, CALL):
             for look in LOOKS:
                 name = f"{place.label.lower().replace(' ', '-')}-{look}.png"
                 _take(browser, address, place, look, pictures / name)
@@ -42,8 +43,8 @@ def main() -> None:
 def _take(browser: Browser, address: str, place: Place, look: str, picture: Path) -> None:
     page = browser.new_page(**LOOKS[look])
     open_place(page, address, place)
-    if place is CONVERSATION:
-        _open_first_conversation(page)
+    if place in (CONVERSATION, CALL):
+        _open_first(page, "All conversations" if place is CONVERSATION else "All calls")
     # As tall as all of it: charts and tables are drawn anew for the taller window.
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": LOOKS[look]["viewport"]["width"], "height": height})
@@ -54,10 +55,10 @@ def _take(browser: Browser, address: str, place: Place, look: str, picture: Path
     page.close()
 
 
-def _open_first_conversation(page: Page) -> None:
+def _open_first(page: Page, way_back: str) -> None:
     expect(page.get_by_test_id("stDataFrame").locator("[role=gridcell]").first).to_be_attached()
     click_row(page, 1)
-    expect(page.get_by_role("button", name="All conversations")).to_be_visible()
+    expect(page.get_by_role("button", name=way_back)).to_be_visible()
     await_rest(page)
 
 

@@ -201,7 +201,7 @@ def test_clients_are_counted_searched_and_opened(browser: Browser, shown: Demo) 
         expect(page.get_by_role("combobox", name="Client")).to_have_value(CLIENT)
 
 
-def test_live_names_conversations_and_opens_them(browser: Browser, shown: Demo) -> None:
+def test_live_opens_calls_and_these_their_conversations(browser: Browser, shown: Demo) -> None:
     with visitor(browser) as page:
         # From days in which the conversation was not used.
         open_place(
@@ -211,9 +211,14 @@ def test_live_names_conversations_and_opens_them(browser: Browser, shown: Demo) 
         expect_table(page, 0, lambda rows: {row["Conversation"] for row in rows}, {"Ada"})
         assert list(table(page)[0])[1] == "Cost (USD)"
         click_row(page, 1)
+        await_place(page, PLACES["Calls"])
+        expect(page.get_by_role("heading", name="Call of")).to_be_visible()
+        page.get_by_role("button", name="Timeline of Ada").click()
         expect(page.get_by_role("heading", name="Ada")).to_be_visible()
         await_rest(page)
         assert f"timeline={THREAD}" in page.url
+        page.go_back()
+        await_place(page, PLACES["Calls"])
         page.go_back()
         await_place(page, PLACES["Live"])
 

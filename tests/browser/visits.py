@@ -36,6 +36,7 @@ PLACES = {
         Place(label="Overview", path="", heading="Usage overview"),
         Place(label="Providers and models", path="providers_and_models", heading="Providers and models"),
         Place(label="Conversations", path="conversations", heading="Conversations"),
+        Place(label="Calls", path="calls", heading="Calls"),
         Place(label="Live", path="live", heading="Live", has_days=False),
         Place(label="Prices", path="prices", heading="Prices"),
         Place(label="Data health", path="data_health", heading="Data health"),

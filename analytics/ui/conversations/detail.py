@@ -3,17 +3,19 @@
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting
 from analytics.queries import Timeline, known_costs, partly_known
-from analytics.ui.conversations.call import CALL, failures, show_call
-from analytics.ui.frame.links import LinkedConversation, close_conversation
+from analytics.ui.frame import address
+from analytics.ui.frame.links import CALL, LinkedConversation, close_conversation
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
 from analytics.ui.parts import tables
+from analytics.ui.parts.call import show_call_facts
 from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
@@ -77,7 +79,7 @@ def show_conversation_cards(timeline: Timeline) -> None:
             Card(
                 label="Calls",
                 value=formatting.count(total["request_count"]),
-                lines=[] if _is_truncated(timeline) else [failures(timeline.calls)],
+                lines=[] if _is_truncated(timeline) else [_failures(timeline.calls)],
                 explanation="Calls in the period",
             ),
             Card(
@@ -146,8 +148,7 @@ def show_conversation_calls(page: Page, timeline: Timeline) -> None:
                 len(table),
                 max_rows=MAX_ROWS,
                 columns={
-                    "Made": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss", pinned=True),
-                    "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
+                    **tables.CALL_COLUMNS,
                     "Running cost": st.column_config.NumberColumn(
                         "Cost so far", help="Of this call and those before it in the period, in USD."
                     ),
@@ -155,26 +156,45 @@ def show_conversation_calls(page: Page, timeline: Timeline) -> None:
                         "Tokens so far", help="Of this call and those before it in the period."
                     ),
                     "Model": st.column_config.TextColumn(width=MODEL_WIDTH),
-                    "Basis": st.column_config.TextColumn(
-                        help="priced: by a price list. given: logged with the call, or stated by the "
-                        "provider. estimated: tokens or price are an estimate. unpriced: no price is known."
-                    ),
-                    "Outcome": tables.OUTCOME_COLUMN,
-                    "Latency": st.column_config.NumberColumn(
-                        "ms", help="Milliseconds from the request to the end of the answer."
-                    ),
                 },
                 selection_mode="single-cell",
             ),
             lambda key: _selected(key, calls),
         )
         st.caption("Click a call to see all that is known of it, below.")
-    show_call(page, call, calls)
+    if call:
+        _show_call(page, call, calls)
+
+
+def _show_call(page: Page, call: str, calls: pd.DataFrame) -> None:
+    """A panel with what is known of the call with this id."""
+    found = calls[calls["id"] == UUID(call)].to_dict("records")
+    with st.container(border=True, gap="small", key="call facts"):
+        if found:
+            show_call_facts(page, found[0], beside=_close_call)
+            return
+        show_empty(
+            "This call is not here",
+            "It is not among the calls above: it was made on another day, or in another conversation.",
+            icon=":material/search_off:",
+        )
+        _close_call()
+
+
+def _close_call() -> None:
+    st.button("Close", icon=":material/close:", type="tertiary", on_click=address.put, kwargs={"call": None})
 
 
 def _selected(key: str, calls: pd.DataFrame) -> str:
     row = tables.selected(key, calls)
     return "" if row is None else str(row["id"])
+
+
+def _failures(calls: pd.DataFrame) -> str:
+    """`2 failed, 1 cut`; empty where all went well, as far as the calls say."""
+    words = {"error": "failed", "refused": "refused", "cut": "cut"}
+    counts = {word: int((calls["outcome"] == outcome).sum()) for outcome, word in words.items()}
+    return ", ".join(f"{formatting.count(count)} {word}" for word, count in counts.items() if count)
 
 
 def _models(calls: pd.DataFrame) -> None:

@@ -1,6 +1,5 @@
 """The list of all conversations: search, order and page are in the address, a click on a row opens one."""
 
-import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -33,7 +32,6 @@ ORDERS: dict[str, tuple[Sort, bool]] = {
 DEFAULT_ORDER = "Most tokens"
 MAX_SEARCH = 100  # characters
 MAX_PAGE = 1_000_000
-_PHONE = re.compile(r"[\d\s().+-]*\d{5}[\d\s().+-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,16 +187,10 @@ def _clear_search() -> None:
 
 
 def _parse_search(value: str) -> str:
-    search = unlinked.reveal(value)
-    if search is None:
-        raise InvalidInput("a phone number that was searched for is not in the link: type it once more")
+    search = unlinked.parse(value)
     if len(search) > MAX_SEARCH:
         raise InvalidInput(f"q must be at most {MAX_SEARCH} characters long, not {len(search)}")
     return search
-
-
-def _spell_search(search: str) -> str:
-    return unlinked.hide(search) if _PHONE.fullmatch(search) else search
 
 
 def _parse_sort(value: str) -> str:
@@ -218,6 +210,6 @@ def _slug(order: str) -> str:
 
 
 _BY_SLUG = {_slug(order): order for order in ORDERS}
-_SEARCH = Part(name="q", parse=_parse_search, spell=_spell_search, default="", resets=("page",))
+_SEARCH = Part(name="q", parse=_parse_search, spell=unlinked.spell, default="", resets=("page",))
 _SORT = Part(name="sort", parse=_parse_sort, default=_slug(DEFAULT_ORDER), resets=("page",))
 _NUMBER = Part(name="page", parse=_parse_number, default=1)

@@ -83,6 +83,20 @@ class Part(Generic[Value]):
         self._draw(control, value, label, value, **look)
         return value
 
+    def choose_many(
+        self, control: Callable[..., Any], label: str, options: Sequence[Any], **look: Any
+    ) -> Value:
+        """Draws st.multiselect or st.pills to change the value, a tuple of options; returns it."""
+        value = self.value()
+        key = session().address.key(self.name, value)
+
+        def take() -> None:
+            chosen: Any = tuple(option for option in options if option in value_of(key))
+            self._take(key, chosen)
+
+        control(label, options, default=value, **look, key=key, on_change=take)
+        return value
+
     def select_in(self, table: Callable[..., Any], selected: Callable[[str], Value]) -> Value:
         """Draws a table, by its key, in which a visitor selects the value; returns it.
 

@@ -31,6 +31,11 @@ def open_overview(page: Page, client_id: UUID) -> None:
     address.leave_for("", client=label)
 
 
+def open_call(call: "pd.Series[Any]") -> None:
+    """Leaves another page for all that is known of a call; in a callback."""
+    address.leave_for("calls", call=str(call["id"]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinkedConversation:
     """The conversation that a link opens: its id or its phone's handle; neither for calls without one."""
@@ -95,4 +100,13 @@ def _parse_timeline(value: str) -> str:
         ) from None
 
 
+def _parse_call(value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise InvalidInput(f'call must be an id such as {UUID(int=0)}, not "{value[:_MAX_QUOTED]}"') from None
+
+
+CALL = Part(name="call", parse=_parse_call, default="")
+"""The call that is looked at: alone on the page of calls, below the others on a timeline."""
 _TIMELINE = Part(name="timeline", parse=_parse_timeline, default="")

@@ -31,6 +31,7 @@ PAGES = (
     ("streamlit_app.py", "Overview", ":material/dashboard:"),
     ("pages/providers_and_models.py", "Providers and models", ":material/compare_arrows:"),
     ("pages/conversations.py", "Conversations", ":material/forum:"),
+    ("pages/calls.py", "Calls", ":material/receipt_long:"),
     ("pages/live.py", "Live", ":material/sensors:"),
     ("pages/prices.py", "Prices", ":material/sell:"),
     ("pages/data_health.py", "Data health", ":material/health_and_safety:"),

@@ -11,7 +11,7 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.database import Database
 from analytics.errors import DatabaseError
-from analytics.ui.frame.links import open_conversation
+from analytics.ui.frame.links import open_call
 from analytics.ui.frame.messages import escaped, explained, warn_of_last_numbers
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.state import recall, remember, take
@@ -194,22 +194,21 @@ def show_live_calls(page: Page, feed: Feed) -> None:
             len(table),
             max_rows=MAX_ROWS,
             columns={
+                **tables.CALL_COLUMNS,
                 "Made": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss", pinned=True),
-                "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
                 "Conversation": st.column_config.TextColumn(width=CONVERSATION_WIDTH),
-                "Outcome": tables.OUTCOME_COLUMN,
             },
             key=_TABLE,
             selection_mode=["single-row", "single-cell"],
-            on_select=lambda: _open_selected(page),
+            on_select=_open_selected,
         )
-        st.caption("Click a call to see all calls of its conversation.")
+        st.caption("Click a call to see all that is known of it.")
 
 
-def _open_selected(page: Page) -> None:
+def _open_selected() -> None:
     """The click was on a row of the feed that was drawn last."""
     feed = recall(Feed)
     row = None if feed is None else tables.selected(_TABLE, feed.calls)
     if row is not None:
-        open_conversation(page, row)
+        open_call(row)
         remember(_Leaving())

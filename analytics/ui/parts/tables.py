@@ -18,14 +18,26 @@ UNNAMED = "(unnamed)"
 _ROW_HEIGHT, _BORDERS = 35, 3  # pixels
 _FORMULA = re.compile(r"\s*[-=+@\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"\+?[\d\s().-]+")
-MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost")
+MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost", "Stated cost")
 COST_COLUMN = st.column_config.NumberColumn(
     "Cost (USD)",
     help="≥: of the calls with a price, as others have none. A dash: no call has a price.",
 )
-OUTCOME_COLUMN = st.column_config.TextColumn(
-    help="ok: answered. error: failed. refused: provider or model said no. cut: the stream broke off."
-)
+CALL_COLUMNS = {
+    "Made": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss", pinned=True),
+    "Cost": st.column_config.NumberColumn("Cost (USD)", help="A dash where it is not known."),
+    "Basis": st.column_config.TextColumn(
+        help="priced: by a price list. given: logged with the call, or stated by the provider. "
+        "estimated: tokens or price are an estimate. unpriced: no price is known."
+    ),
+    "Outcome": st.column_config.TextColumn(
+        help="ok: answered. error: failed. refused: provider or model said no. cut: the stream broke off."
+    ),
+    "Latency": st.column_config.NumberColumn(
+        "ms", help="Milliseconds from the request to the end of the answer."
+    ),
+}
+"""Columns of tables that have a call in each row."""
 NO_PRICE_COLUMN = st.column_config.NumberColumn(help="Requests whose cost is not known.")
 
 

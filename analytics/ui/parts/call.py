@@ -1,24 +1,22 @@
 """One call: all that is known of it, in plain words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting
-from analytics.errors import InvalidInput
 from analytics.pricing.explained import price_in_words
-from analytics.ui.frame import address
-from analytics.ui.frame.address import Part
+from analytics.queries import TAG
+from analytics.ui.frame.filters import show_only
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
-from analytics.ui.parts.empty import show_empty
+from analytics.ui.frame.unlinked import may_be_phone
 from analytics.ui.parts.headings import show_heading
 
-_MAX_QUOTED = 100  # characters
+_MAX_BUTTON = 40  # characters
 _LABELS_TO_VALUES = [1, 4]  # widths
 _TOKEN_PARTS = {
     "cached_tokens": "cached",
@@ -32,7 +30,7 @@ _TOKEN_PARTS = {
     "cached_image_tokens": "cached picture",
     "completion_image_tokens": "picture out",
 }
-_PIECES = {
+PIECES = {
     "character_count": ("character", "characters"),
     "image_count": ("picture", "pictures"),
     "web_search_count": ("web search", "web searches"),
@@ -47,53 +45,58 @@ _OUTCOMES = {
 }
 
 
-def _parse(value: str) -> str:
-    try:
-        return str(UUID(value))
-    except ValueError:
-        raise InvalidInput(f'call must be an id such as {UUID(int=0)}, not "{value[:_MAX_QUOTED]}"') from None
+def show_call_facts(
+    page: Page, row: Mapping[Any, Any], *, beside: Callable[[], object] | None = None
+) -> None:
+    """What is known of a call, a row of queries.CALL; `beside` draws at the right end of its heading."""
+    at = row["created_at"].tz_convert(page.client.timezone)
+    provider, model = charts.source_name(row["source"]), row["model"] or formatting.NO_MODEL
+    show_heading(
+        f"Call of {formatting.day(at)}, {at:%H:%M:%S}", escaped(f"{model}, {provider}"), beside=beside
+    )
+    for label, text in _facts(row):
+        name, value = st.columns(_LABELS_TO_VALUES, gap="xxsmall")
+        name.markdown(f"**{label}**")
+        value.markdown(text)
+    # What is told above in words is left out.
+    told = {"price": _price(row), "tags": row["tags"]}
+    metadata = {key: value for key, value in _metadata(row).items() if key not in told or told[key] != value}
+    if metadata:
+        name, value = st.columns(_LABELS_TO_VALUES, gap="xxsmall")
+        name.markdown("**Metadata**")
+        value.json(metadata, expanded=1)
+    _show_ways(page, row)
 
 
-CALL = Part(name="call", parse=_parse, default="")
-"""The call of the conversation that is looked at."""
-
-
-def show_call(page: Page, call: str, calls: pd.DataFrame) -> None:
-    """A panel with what is known of the call with this id; nothing where it is empty.
-
-    `calls` is queries.CONVERSATION_CALLS.
-    """
-    if not call:
-        return
-    found = calls[calls["id"] == UUID(call)].to_dict("records")
-    with st.container(border=True, gap="small", key="call facts"):
-        if not found:
-            show_empty(
-                "This call is not here",
-                "It is not among the calls above: it was made on another day, or in another conversation.",
-                icon=":material/search_off:",
+def _show_ways(page: Page, row: Mapping[Any, Any]) -> None:
+    """Buttons that show only calls that have the same as this one."""
+    same = [
+        ("provider", charts.source_name(row["source"]), row["source"]),
+        ("model", row["model"] or formatting.NO_MODEL, row["model"]),
+        *((name, row[name], row[name]) for name in ("operation", "outcome") if row[name]),
+    ]
+    if isinstance(row["tags"], dict):
+        # A filter is in the link, which a phone never is.
+        same += [
+            (f"{TAG}{key}", f"{key}: {value}", value)
+            for key, value in row["tags"].items()
+            if not (page.sees_phones and may_be_phone(f"{key}{value}"))
+        ]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="same"):
+        st.caption("Only calls with the same:", width="content")
+        for name, text, value in same:
+            st.button(
+                escaped(_short(text)),
+                icon=":material/filter_alt:",
+                type="tertiary",
+                key=f"only {name}",
+                on_click=show_only,
+                args=[name, value],
             )
-            _close()
-            return
-        [row] = found
-        at = row["created_at"].tz_convert(page.client.timezone)
-        provider, model = charts.source_name(row["source"]), row["model"] or formatting.NO_MODEL
-        show_heading(
-            f"Call of {formatting.day(at)}, {at:%H:%M:%S}", escaped(f"{model}, {provider}"), beside=_close
-        )
-        for label, text in _facts(row):
-            name, value = st.columns(_LABELS_TO_VALUES, gap="xxsmall")
-            name.markdown(f"**{label}**")
-            value.markdown(text)
-        # What is told above in words is left out.
-        told = {"price": _price(row), "tags": row["tags"]}
-        metadata = {
-            key: value for key, value in _metadata(row).items() if key not in told or told[key] != value
-        }
-        if metadata:
-            name, value = st.columns(_LABELS_TO_VALUES, gap="xxsmall")
-            name.markdown("**Metadata**")
-            value.json(metadata, expanded=1)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX_BUTTON else f"{text[:_MAX_BUTTON]}…"
 
 
 def _metadata(row: Mapping[Any, Any]) -> Mapping[str, Any]:
@@ -107,10 +110,6 @@ def _metadata(row: Mapping[Any, Any]) -> Mapping[str, Any]:
 def _price(row: Mapping[Any, Any]) -> Any:
     price = _metadata(row).get("price")
     return price if isinstance(price, dict) else None
-
-
-def _close() -> None:
-    st.button("Close", icon=":material/close:", type="tertiary", on_click=address.put, kwargs={"call": None})
 
 
 def _facts(row: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
@@ -166,13 +165,6 @@ def _latency(row: Mapping[Any, Any]) -> str:
     return ", ".join(parts)
 
 
-def failures(calls: pd.DataFrame) -> str:
-    """`2 failed, 1 cut`; empty where all went well, as far as the calls say."""
-    words = {"error": "failed", "refused": "refused", "cut": "cut"}
-    counts = {word: int((calls["outcome"] == outcome).sum()) for outcome, word in words.items()}
-    return ", ".join(f"{formatting.count(count)} {word}" for word, count in counts.items() if count)
-
-
 def _meters(row: Mapping[Any, Any]) -> str | None:
     """`1,024 cached, 1 web search`; None where there is nothing to tell."""
 
@@ -186,7 +178,7 @@ def _meters(row: Mapping[Any, Any]) -> str | None:
     ]
     parts += [
         f"{formatting.count(count)} {one if count == 1 else many}"
-        for column, (one, many) in _PIECES.items()
+        for column, (one, many) in PIECES.items()
         if (count := used(column))
     ]
     if (seconds := row["duration_seconds"]) is not None:
