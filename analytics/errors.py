@@ -11,6 +11,7 @@ AnalyticsError
 └── DatabaseError           the database answered with an error
     ├── DatabaseUnavailable it did not answer
     ├── DataRefused         it cannot store the data
+    ├── CorrectionStopped   in the midst of a correction of costs
     └── SchemaMissing       a migration is not applied
 """
 
@@ -80,6 +81,18 @@ class DataRefused(DatabaseError):
     @property
     def for_everybody(self) -> str:
         return "the database refuses this"
+
+
+class CorrectionStopped(DatabaseError):
+    """A correction of costs came to an end before it was whole; `done` says what is corrected."""
+
+    def __init__(self, cause: DatabaseError, done: str) -> None:
+        super().__init__(f"{cause}; {done}")
+        self._cause, self._done = cause, done
+
+    @property
+    def for_everybody(self) -> str:
+        return f"{self._cause.for_everybody}; {self._done}"
 
 
 class SchemaMissing(DatabaseError):

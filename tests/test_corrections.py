@@ -12,14 +12,17 @@ from psycopg.types.json import Jsonb
 
 from analytics.corrections import (
     ModelCosts,
+    Selection,
+    apply_correction,
     list_corrections,
     preview,
     preview_costs,
     record,
+    selection,
     undo_correction,
 )
 from analytics.database import Database, Query
-from analytics.errors import DataRefused, InvalidInput
+from analytics.errors import CorrectionStopped, DataRefused, InvalidInput
 from tests import factories
 from tests.connections import dsn
 from tests.factories import NOW
@@ -233,6 +236,97 @@ def test_a_correction_is_all_or_nothing(
     assert costs(connection, *rows) == ["0.02"] * 3
     assert list_corrections(database) == []
     assert connection.execute("select from cost_correction_items").fetchall() == []
+
+
+@pytest.fixture
+def three_days(database: Database, acme: UUID, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Two wrong calls a day, and bites of one day."""
+    monkeypatch.setattr(selection, "BITE_CALLS", 1)
+    rows = [
+        log(acme, id=UUID(int=number + 1), created_at=NOW - timedelta(days=number // 2))
+        for number in range(6)
+    ]
+    factories.insert_usage(database, *rows)
+    return rows
+
+
+def all_days(database: Database, acme: UUID) -> Selection:
+    return calls(database, acme, first=TODAY - timedelta(days=9))
+
+
+def test_a_correction_in_bites_is_one_and_tells_how_far_it_is(
+    database: Database, acme: UUID, connection: "psycopg.Connection[Any]", three_days: list[dict[str, Any]]
+) -> None:
+    told: list[int] = []
+    promised = preview_costs(database, all_days(database, acme))
+
+    outcome = apply_correction(
+        database, all_days(database, acme), by="ana", reason="the new contract", report=told.append
+    )
+
+    assert told == [2, 4, 6]
+    assert outcome.repricing == promised
+    assert outcome.correction is not None
+    assert list_corrections(database) == [outcome.correction]
+    assert (outcome.correction.request_count, outcome.correction.cost_before_usd) == (6, Decimal("0.12"))
+    assert outcome.correction.cost_after_usd == 6 * Decimal("0.0093")
+    assert (outcome.correction.first_date, outcome.correction.last_date) == (TODAY - timedelta(days=9), TODAY)
+    assert outcome.skipped_count == 0
+    assert wrong_sums(connection) == []
+    undo_correction(database, str(outcome.correction.id), by="bob")
+    assert costs(connection, *three_days) == ["0.02"] * 6
+
+
+def test_what_was_corrected_before_a_failure_is_recorded_and_can_go_on_or_back(
+    database: Database, acme: UUID, connection: "psycopg.Connection[Any]", three_days: list[dict[str, Any]]
+) -> None:
+    connection.execute(
+        "alter table usage_logs add constraint x"
+        " check (cost_usd = 0.02 or id <> '00000000-0000-0000-0000-000000000001')"
+    )
+    with pytest.raises(
+        CorrectionStopped, match=r"; 4 calls were corrected until then, in correction .*: run it"
+    ):
+        apply_correction(database, all_days(database, acme), by="ana", reason="x")
+    assert costs(connection, *three_days) == ["0.02"] * 2 + ["0.00930"] * 4
+    [half] = list_corrections(database)
+    assert (half.request_count, half.cost_before_usd) == (4, Decimal("0.08"))
+
+    connection.execute("alter table usage_logs drop constraint x")
+    rest = apply_correction(database, all_days(database, acme), by="ana", reason="x").correction
+    assert rest is not None
+    assert rest.request_count == 2
+    for each in (half, rest):
+        undo_correction(database, str(each.id), by="bob")
+    assert costs(connection, *three_days) == ["0.02"] * 6
+    assert wrong_sums(connection) == []
+
+
+def test_an_undoing_that_was_interrupted_goes_on(
+    database: Database,
+    acme: UUID,
+    connection: "psycopg.Connection[Any]",
+    three_days: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = apply_correction(database, all_days(database, acme), by="ana", reason="x").correction
+    assert made is not None
+    monkeypatch.setattr(record, "BATCH_ROWS", 2)
+    connection.execute(
+        "alter table usage_logs add constraint x"
+        " check (cost_usd <> 0.02 or id <> '00000000-0000-0000-0000-000000000006')"
+    )
+    with pytest.raises(DataRefused):
+        undo_correction(database, str(made.id), by="bob")
+    assert costs(connection, *three_days)[:4] == ["0.02"] * 4
+    assert list_corrections(database)[0].undone_at is None
+
+    connection.execute("alter table usage_logs drop constraint x")
+    told: list[int] = []
+    undoing = undo_correction(database, str(made.id), by="bob", report=told.append)
+    assert told == [2, 4, 6, 6]
+    assert (undoing.restored_count, undoing.changed_count, undoing.deleted_count) == (6, 0, 0)
+    assert costs(connection, *three_days) == ["0.02"] * 6
 
 
 def test_a_reader_sees_only_the_corrections_of_its_client(database: Database, acme: UUID) -> None:

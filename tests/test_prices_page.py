@@ -8,7 +8,10 @@ from uuid import UUID
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analytics.corrections import apply_correction, select_calls
 from analytics.database import Database, Query
+from analytics.days import Days
+from analytics.formatting import NO_BREAK_SPACE
 from tests import factories
 from tests import test_price_switch as switched
 from tests.app import button, open_page, text_of
@@ -207,9 +210,22 @@ def test_viewers_see_all_and_change_nothing(acme: UUID) -> None:
     assert len(page.dataframe) == 3
 
 
-def test_booked_costs_beside_today_s_prices(database: Database, acme: UUID) -> None:
-    page = open_page(PAGE)
+def corrections_of(page: AppTest) -> list[dict[str, Any]]:
+    """The rows of the list of corrections; none where there is no such list."""
+    found = [each.value for each in page.dataframe if "Corrected" in each.value]
+    return found[0].to_dict("records") if found else []
 
+
+def labels(page: AppTest) -> list[str]:
+    return [each.label.replace(NO_BREAK_SPACE, " ") for each in page.button]
+
+
+def test_calls_are_repriced_after_a_preview_and_the_correction_is_undone(
+    database: Database, acme: UUID
+) -> None:
+    before = _booked(database)
+    page = open_page(PAGE)
+    assert corrections_of(page) == []
     button(page, "Compare now").click()
     page.run()
 
@@ -217,9 +233,99 @@ def test_booked_costs_beside_today_s_prices(database: Database, acme: UUID) -> N
     # 150 tokens at 1.5 and 80 at 2 dollars a million, booked with gpt-4's price.
     assert table.loc["gpt-3.5-turbo", ["Booked", "Repriced"]].tolist() == [0.0093, 0.000385]
     assert table.loc["gpt-4", "Difference"] == 0
-    [command] = [block.value for block in page.code]
-    assert command.startswith(f"python -m analytics reprice --client {acme} --from ")
-    assert "--apply" in command
+    assert _booked(database) == before
+
+    # Without a reason nothing is changed.
+    button(page, f"Correct 1{NO_BREAK_SPACE}call").click()
+    page.run()
+    assert "a correction is kept with a reason" in page.error[0].value.lower().replace("\\", "")
+    assert _booked(database) == before
+
+    [reason] = [each for each in page.text_input if each.label == "Why are they corrected?"]
+    reason.set_value("the contract of *October*")
+    button(page, f"Correct 1{NO_BREAK_SPACE}call").click()
+    page.run()
+    assert not page.exception
+    told = page.success[0].value.replace("\\", "").replace(NO_BREAK_SPACE, " ")
+    assert told.startswith("**Corrected 1 call from $0.0093 to $0.00038.**")
+    assert Decimal("0.000385") in _booked(database)
+    assert not [label for label in labels(page) if label.startswith("Correct ")]
+    [row] = corrections_of(page)
+    assert (row["Calls"], row["Before"], row["After"]) == (1, 0.0093, 0.000385)
+    assert (row["Why"], row["By"]) == (
+        "the contract of *October*", "an administrator at the dashboard's machine"
+    )  # fmt: skip
+
+    [choice] = [each for each in page.selectbox if each.label == "Undo a correction"]
+    choice.select_index(0)
+    page.run()
+    button(page, "Undo it").click()
+    page.run()
+    assert not page.exception
+    told = page.success[0].value.replace(NO_BREAK_SPACE, " ")
+    assert told == "**Undone: 1 call cost again what they did before.**"
+    assert _booked(database) == before
+    assert "by an administrator" in corrections_of(page)[0]["Undone"]
+    assert "Undo it" not in labels(page)
+
+
+def test_only_administrators_correct_and_see_who_did(database: Database, acme: UUID) -> None:
+    apply_correction(
+        database,
+        select_calls(database, "Acme", Days.until(datetime.now(UTC).date(), 2), model="gpt-3.5-turbo"),
+        by="ana@example.com",
+        reason="x",
+    )
+    factories.insert_usage(
+        database, factories.usage_log(acme, cost_usd=Decimal(1), created_at=datetime.now(UTC))
+    )
+    page = open_page(PAGE, secrets=PUBLIC)
+    button(page, "Compare now").click()
+    page.run()
+
+    assert not page.exception
+    assert "Administrators of this client can correct booked costs." in text_of(page)
+    assert not [label for label in labels(page) if label.startswith(("Correct ", "Undo"))]
+    assert corrections_of(page) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "models", "told"),
+    [
+        ({"provider": "openai"}, ["gpt-3.5-turbo", "gpt-4"], "Only calls of openai"),
+        ({"model": "gpt-4", "provider": "openai"}, ["gpt-4"], "Only calls of openai gpt-4"),
+        (
+            {"model!": "gpt-4", "provider": "openai"},
+            ["gpt-3.5-turbo", "gpt-4"],
+            "The filter by model does not hold here: these are all calls of openai.",
+        ),
+        (
+            {"outcome": "ok"},
+            ["gpt-3.5-turbo", "gpt-4", "new-1"],
+            "The filter by outcome does not hold here: these are all calls of the days.",
+        ),
+    ],
+)
+def test_filters_that_a_correction_can_hold_to_limit_it_and_others_are_told(
+    acme: UUID, link: dict[str, str], models: list[str], told: str
+) -> None:
+    page = open_page(PAGE, **link)
+    button(page, "Compare now").click()
+    page.run()
+
+    assert not page.exception
+    assert told in text_of(page).replace("\\", "")
+    [compared] = [each.value for each in page.dataframe if "Repriced" in each.value]
+    assert sorted(compared["Model"]) == models
+
+
+def test_days_without_calls_have_nothing_to_compare(acme: UUID) -> None:
+    page = open_page(PAGE, days="2026-01-01..2026-01-02")
+    button(page, "Compare now").click()
+    page.run()
+    assert "Has no calls from 2026-01-01" in page.error[0].value.replace("\\", "") or (
+        "has no calls from 2026-01-01" in page.error[0].value.replace("\\", "")
+    )
 
 
 def test_a_client_without_calls(database: Database, acme: UUID) -> None:

@@ -8,7 +8,7 @@ apply_correction(database, calls, by="ana", reason="the new contract")
 from analytics.corrections.apply import CorrectionResult, apply_correction
 from analytics.corrections.preview import ModelCosts, Repricing, preview_costs
 from analytics.corrections.record import Correction, list_corrections
-from analytics.corrections.selection import Selection, select_calls
+from analytics.corrections.selection import Selection, calls_in, select_calls
 from analytics.corrections.undo import UndoResult, undo_correction
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Selection",
     "UndoResult",
     "apply_correction",
+    "calls_in",
     "list_corrections",
     "preview_costs",
     "select_calls",

@@ -1,6 +1,6 @@
 """What each call is booked with, and what it would cost by the price lists as they are now."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, fields
 from decimal import Context, Decimal
@@ -114,7 +114,11 @@ class Change(NamedTuple):
     cost: Cost
 
 
-def preview_costs(database: Database, selection: Selection) -> Repricing:
+Report = Callable[[int], None]
+"""Is told, again and again, how many calls are done."""
+
+
+def preview_costs(database: Database, selection: Selection, report: Report | None = None) -> Repricing:
     """What the calls would cost by the lists as they are now. Changes nothing.
 
     Raises:
@@ -122,7 +126,7 @@ def preview_costs(database: Database, selection: Selection) -> Repricing:
         DatabaseError
     """
     with database.snapshot() as connection:
-        repricing = RepricingPass(selection).run(connection)
+        repricing = RepricingPass(selection, report=report).run(connection)
         if not repricing.by_model:
             raise no_calls(connection, selection)
     return repricing
@@ -131,10 +135,13 @@ def preview_costs(database: Database, selection: Selection) -> Repricing:
 class RepricingPass:
     """One pass over the selected calls, in bounded memory."""
 
-    def __init__(self, selection: Selection, prices: PriceList | None = None) -> None:
+    def __init__(
+        self, selection: Selection, prices: PriceList | None = None, report: Report | None = None
+    ) -> None:
         """`prices` instead of the lists of the database."""
         self._selection = selection
         self._prices = prices
+        self._report = report or (lambda _count: None)
         self._by_model: dict[tuple[str, str | None], ModelCosts] = {}
 
     def run(self, connection: "psycopg.Connection[Any]") -> Repricing:
@@ -149,7 +156,9 @@ class RepricingPass:
         with closing(connection.cursor("repriced_calls")) as calls:
             calls.itersize = FETCHED_ROWS
             calls.execute(_CALLS, vars(self._selection))
-            for call_id, version, source, model, *counts in calls:
+            for place, (call_id, version, source, model, *counts) in enumerate(calls):
+                if place % FETCHED_ROWS == 0:
+                    self._report(place)
                 (*tokens, booked_usd, basis, metadata, created_at, seconds, tier, outcome), parts = (
                     counts[:10],
                     counts[10:],
@@ -214,8 +223,18 @@ class RepricingPass:
 
     def result(self) -> Repricing:
         """The costs of all calls that changes() went over."""
-        by_model = sorted(
-            self._by_model.items(),
-            key=lambda item: (-abs(item[1].difference_usd), item[0][0], item[0][1] or ""),
-        )
-        return Repricing(selection=self._selection, by_model=dict(by_model))
+        return repricing_of(self._selection, [self._by_model])
+
+
+def repricing_of(
+    selection: Selection, parts: Iterable[dict[tuple[str, str | None], ModelCosts]]
+) -> Repricing:
+    """The sums of parts of the selection."""
+    together: dict[tuple[str, str | None], ModelCosts] = {}
+    for part in parts:
+        for name, costs in part.items():
+            together[name] = together.get(name, ModelCosts()) + costs
+    by_model = sorted(
+        together.items(), key=lambda item: (-abs(item[1].difference_usd), item[0][0], item[0][1] or "")
+    )
+    return Repricing(selection=selection, by_model=dict(by_model))

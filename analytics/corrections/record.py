@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from analytics.clients import find_client
 from analytics.database import Database
 from analytics.errors import DatabaseError, InvalidInput
 
+add = Context(prec=80).add
+"""Sums of many amounts have more digits than Decimal keeps by default."""
 # A statement for this many takes a second or two, which is below any usual statement_timeout.
 BATCH_ROWS = 10_000
 
@@ -89,19 +91,28 @@ def wait_for_others(connection: "psycopg.Connection[Any]", client_id: UUID) -> N
     connection.execute(_LOCK, [str(client_id), locks.CORRECTIONS])
 
 
+def run_batch(
+    connection: "psycopg.Connection[Any]",
+    statement: LiteralString,
+    parameters: dict[str, Any],
+    after: UUID | None,
+) -> tuple[Any, ...]:
+    """Runs the statement for the batch after this id: the last id, how many rows there were, and more."""
+    named = {**parameters, "after": after, "batch_rows": BATCH_ROWS}
+    row: tuple[Any, ...] | None = connection.execute(statement, named).fetchone()
+    assert row is not None
+    return row
+
+
 def run_batches(
     connection: "psycopg.Connection[Any]", statement: LiteralString, parameters: dict[str, Any]
-) -> Iterator[tuple[int, ...]]:
-    """Runs the statement batch by batch, each after the last id of the one before; the counts of each."""
+) -> Iterator[tuple[Any, ...]]:
+    """run_batch() for one batch after the other, until there is none."""
     after: UUID | None = None
     while True:
-        row = connection.execute(
-            statement, {**parameters, "after": after, "batch_rows": BATCH_ROWS}
-        ).fetchone()
-        assert row is not None
-        after, *counts = row
-        yield tuple(counts)
-        if counts[0] < BATCH_ROWS:
+        after, *answer = run_batch(connection, statement, parameters, after)
+        yield tuple(answer)
+        if answer[0] < BATCH_ROWS:
             return
 
 

@@ -1,7 +1,8 @@
 """Selects calls: those of one client on some of its days."""
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from analytics.errors import InvalidInput
 from analytics.formatting import NO_MODEL
 
 _MAX_NAMES = 10
+BITE_CALLS = 20_000
+"""About as many calls are corrected in one transaction: a few seconds in which their writers wait."""
 
 _FIRST_AND_LAST_DAY = """
     select
@@ -27,6 +30,16 @@ _MODELS_OF_THESE_DAYS = """
     from usage_daily
     where client_id = %(client_id)s and usage_date between %(first_date)s and %(last_date)s
     order by source, model
+"""
+_CALLS_OF_DAYS = """
+    select usage_date, sum(request_count)::bigint
+    from usage_daily
+    where
+        client_id = %(client_id)s and usage_date between %(first_date)s and %(last_date)s
+        and (%(source)s::text is null or source = %(source)s)
+        and (%(model)s::text is null or model = %(model)s)
+    group by usage_date
+    order by usage_date
 """
 
 
@@ -71,6 +84,27 @@ def select_calls(
         source=source.strip().lower() if source else None,
         model=model.strip() if model else None,
     )
+
+
+def calls_in(database: Database, selection: Selection) -> int:
+    """How many calls are selected, by their sums."""
+    return sum(count for _, count in bites(database, selection))
+
+
+def bites(database: Database, selection: Selection) -> Iterator[tuple[Selection, int]]:
+    """The selection in parts of whole days with about BITE_CALLS calls, and how many calls each has.
+
+    Together they are all of its days, also where the sums know of no calls. A day is never divided.
+    """
+    with database.transaction() as connection:
+        days = connection.execute(_CALLS_OF_DAYS, vars(selection)).fetchall()
+    first, count = selection.first_date, 0
+    for day, calls in days:
+        if count and count + calls > BITE_CALLS:
+            yield replace(selection, first_date=first, last_date=day - timedelta(days=1)), count
+            first, count = day, 0
+        count += calls
+    yield replace(selection, first_date=first), count
 
 
 def no_calls(connection: "psycopg.Connection[Any]", selection: Selection) -> InvalidInput:

@@ -8,6 +8,7 @@ import psycopg
 
 from analytics.calls.row import is_uuid
 from analytics.corrections import record
+from analytics.corrections.preview import Report
 from analytics.corrections.record import Correction
 from analytics.database import Database
 from analytics.errors import InvalidInput
@@ -52,7 +53,11 @@ _UNDO_BATCH = """
             log.id, batch.cost_before_usd, batch.basis_before, batch.price_before, batch.had_metadata,
             log.cost_usd = batch.cost_after_usd
             and log.cost_basis = batch.basis_after
-            and log.metadata -> 'price' is not distinct from batch.price_after as is_as_corrected
+            and log.metadata -> 'price' is not distinct from batch.price_after as is_as_corrected,
+            -- By an undoing that came to an end before this one.
+            log.cost_usd = batch.cost_before_usd
+            and log.cost_basis = batch.basis_before
+            and log.metadata -> 'price' is not distinct from batch.price_before as is_as_before
         from batch
         inner join usage_logs as log on log.client_id = %(client_id)s and log.id = batch.usage_log_id
         order by log.id
@@ -79,7 +84,8 @@ _UNDO_BATCH = """
         (select usage_log_id from batch order by usage_log_id desc limit 1) as last_id,
         (select count(*) from batch) as batch_count,
         (select count(*) from present) as present_count,
-        (select count(*) from restored) as restored_count
+        (select count(*) from restored)
+        + (select count(*) from present where is_as_before and not is_as_corrected) as restored_count
 """
 
 _MARK_UNDONE = """
@@ -100,30 +106,39 @@ class UndoResult:
     deleted_count: int
 
 
-def undo_correction(database: Database, correction_id: str, *, by: str) -> UndoResult:
+def undo_correction(
+    database: Database, correction_id: str, *, by: str, report: Report | None = None
+) -> UndoResult:
     """Gives the calls of this correction the cost, basis and metadata.price back that they had before it.
 
-    All or nothing, in one transaction. Calls that were changed or deleted after the correction stay so.
+    In batches, each in a transaction of its own. Calls that were changed or deleted after the correction stay
+    so. What is interrupted may be run again, and goes on.
 
     Raises:
         InvalidInput: there is no such correction, it was undone, or a later one changed its calls again.
-        DatabaseError: nothing was changed.
+        DatabaseError: the batch at which it happened changed nothing.
     """
     by, correction_id = record.name_of(by), correction_id.strip()
-    with database.transaction() as connection:
-        record.begin(connection)
-        correction = _find(connection, database, correction_id)
-        record.wait_for_others(connection, correction.client_id)
-        # Again, now that nobody else can change it.
-        correction = _find(connection, database, correction_id)
-        parameters = {"client_id": correction.client_id, "correction_id": correction.id, "by": by}
-        _require_undoable(connection, correction)
-        count = present_count = restored_count = 0
-        for batch_count, present, restored in record.run_batches(connection, _UNDO_BATCH, parameters):
-            count += batch_count
-            present_count += present
-            restored_count += restored
-        connection.execute(_MARK_UNDONE, parameters)
+    count = present_count = restored_count = 0
+    after: UUID | None = None
+    is_over = False
+    while not is_over:
+        with database.transaction() as connection:
+            record.begin(connection)
+            correction = _find(connection, database, correction_id)
+            record.wait_for_others(connection, correction.client_id)
+            # Again, now that nobody else can change it.
+            correction = _find(connection, database, correction_id)
+            names = {"client_id": correction.client_id, "correction_id": correction.id, "by": by}
+            _require_undoable(connection, correction, is_begun=after is not None)
+            after, batch_count, present, restored = record.run_batch(connection, _UNDO_BATCH, names, after)
+            is_over = batch_count < record.BATCH_ROWS
+            if is_over:
+                connection.execute(_MARK_UNDONE, names)
+        count, present_count = count + batch_count, present_count + present
+        restored_count += restored
+        if report:
+            report(count)
     record.fold(database)
     return UndoResult(
         correction=correction,
@@ -133,12 +148,17 @@ def undo_correction(database: Database, correction_id: str, *, by: str) -> UndoR
     )
 
 
-def _require_undoable(connection: "psycopg.Connection[Any]", correction: Correction) -> None:
+def _require_undoable(
+    connection: "psycopg.Connection[Any]", correction: Correction, *, is_begun: bool
+) -> None:
     if correction.undone_at is not None:
         raise InvalidInput(
             f"correction {correction.id} was undone by {correction.undone_by} at "
             f"{utc_moment(correction.undone_at)}: there is nothing left to undo"
         )
+    if is_begun:
+        # What came in between found calls that it could change; those stay as it left them.
+        return
     later = connection.execute(
         _LATER_CORRECTIONS,
         {

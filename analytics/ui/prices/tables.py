@@ -26,6 +26,8 @@ _HIDE_WHEN_EMPTY = (
     "Prompts above",
     "Discount",
     "Other kinds",
+    "Only",
+    "Undone",
 )
 
 
