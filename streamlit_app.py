@@ -18,6 +18,7 @@ if __name__ == "__main__":
         ui.show_no_usage(page)
 
     ui.show_summary_cards(overview.value)
+    ui.offer_repricing(page, overview.value)
 
     weekly, daily = st.columns(2, gap="small")
     with weekly:

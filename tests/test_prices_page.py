@@ -319,6 +319,27 @@ def test_filters_that_a_correction_can_hold_to_limit_it_and_others_are_told(
     assert sorted(compared["Model"]) == models
 
 
+def test_the_overview_leads_administrators_here_with_its_days_and_filters(
+    database: Database, acme: UUID
+) -> None:
+    def links(**how: Any) -> list[Any]:
+        page = open_page(days="7d", model="new-1", **how)
+        assert not page.exception
+        return [each.proto for each in page.get("page_link") if each.proto.label.startswith("Reprice")]
+
+    [link] = links()
+    assert link.page == "prices"
+    assert sorted(link.query_string.split("&")) == ["days=7d", "model=new-1"]
+    assert link.label.replace(NO_BREAK_SPACE, " ") == "Reprice these calls: 1 call without a price"
+    assert links(secrets=PUBLIC) == []
+
+    with database.transaction() as connection:
+        connection.execute("delete from usage_logs where cost_basis = 'unpriced'")
+        connection.execute("delete from usage_logs where model = 'gpt-3.5-turbo'")
+    button(open_page(), "Refresh").click().run()
+    assert links() == []
+
+
 def test_days_without_calls_have_nothing_to_compare(acme: UUID) -> None:
     page = open_page(PAGE, days="2026-01-01..2026-01-02")
     button(page, "Compare now").click()

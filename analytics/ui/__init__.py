@@ -42,6 +42,7 @@ from analytics.ui.overview.panels import (
 from analytics.ui.overview.reading import read_overview
 from analytics.ui.overview.summary import show_summary_cards
 from analytics.ui.parts.empty import show_no_usage
+from analytics.ui.parts.repricing_link import offer_repricing
 from analytics.ui.prices.forms import show_price_forms
 from analytics.ui.prices.listing import (
     read_prices,
@@ -75,6 +76,7 @@ __all__ = [
     "choose_conversations",
     "conversation_in_link",
     "follow_calls",
+    "offer_repricing",
     "read_call_facts",
     "read_call_sums",
     "read_calls",
