@@ -36,7 +36,10 @@ _TOOLS = "functions/migrating"
 _ACCESS = "functions/access"
 """Closes to visitors what is new: the last file of each transaction."""
 _ADOPTION = "adopt_original"
-_ADOPTED_WITH = ("011_analytics_usage_tracking", "022_call_facts", "functions/sums", _ADOPTION)
+_ADOPTED_WITH = (
+    *("011_analytics_usage_tracking", "022_call_facts", "027_hours_by_outcome"),
+    *("functions/sums", _ADOPTION),
+)
 """One transaction: what the adoption needs, and the adoption."""
 _LOCKING = ("functions/views", "functions/triggers")
 """Besides migrations, what locks tables that writers are at."""

@@ -24,7 +24,8 @@ _LOGS = """
         log.cached_tokens, log.cache_write_tokens, log.cache_write_1h_tokens, log.reasoning_tokens,
         log.prompt_audio_tokens, log.cached_audio_tokens, log.completion_audio_tokens,
         log.prompt_image_tokens, log.cached_image_tokens, log.completion_image_tokens, log.character_count,
-        log.image_count, log.web_search_count, log.file_search_count, log.code_run_count
+        log.image_count, log.web_search_count, log.file_search_count, log.code_run_count,
+        log.time_to_first_token_ms, log.attempt
     from usage_logs as log
     inner join clients as client on client.id = log.client_id
 """
@@ -48,7 +49,24 @@ _METERS = """
     coalesce(sum(web_search_count), 0)::bigint, coalesce(sum(file_search_count), 0)::bigint,
     coalesce(sum(code_run_count), 0)::bigint, coalesce(sum(duration_seconds), 0),
     count(*) filter (where stated_cost_usd is not null), coalesce(sum(stated_cost_usd), 0),
-    coalesce(sum(cost_usd) filter (where stated_cost_usd is not null), 0)
+    coalesce(sum(cost_usd) filter (where stated_cost_usd is not null), 0),
+    coalesce(sum(case when coalesce(outcome, 'ok') <> 'error' then latency_ms end), 0)::bigint,
+    count(case when coalesce(outcome, 'ok') <> 'error' then latency_ms end),
+    coalesce(
+        sum(case when coalesce(outcome, 'ok') <> 'error' and latency_ms >= 0 then completion_tokens end), 0
+    )::bigint,
+    coalesce(sum(case when coalesce(outcome, 'ok') <> 'error' then time_to_first_token_ms end), 0)::bigint,
+    count(case when coalesce(outcome, 'ok') <> 'error' then time_to_first_token_ms end),
+    count(case when attempt > 1 then 1 end), coalesce(sum(case when attempt > 1 then cost_usd end), 0),
+    coalesce(sum(case when cached_tokens >= 0 then prompt_tokens end), 0)::bigint
+"""
+
+# Those of hour_meters().
+_HOUR_METERS = """
+    sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(total_tokens)::bigint,
+    sum(cost_usd), count(*), count(*) filter (where cost_basis = 'unpriced'),
+    coalesce(sum(cached_tokens), 0)::bigint, coalesce(sum(cache_write_tokens), 0)::bigint,
+    coalesce(sum(reasoning_tokens), 0)::bigint, coalesce(sum(duration_seconds), 0)
 """
 
 # For each view: its key and sums as the logs have them.
@@ -58,18 +76,19 @@ _EXPECTED_VIEWS = {
         from logs group by 1, 2, 3, 4, 5, 6
     """,  # noqa: S608 - constants of this file
     "usage_hourly": f"""
-        select client_id, usage_date, hour, utc_date, source, model, {_METERS}
-        from logs group by 1, 2, 3, 4, 5, 6
+        select client_id, usage_date, hour, utc_date, source, model, operation, outcome, {_HOUR_METERS}
+        from logs group by 1, 2, 3, 4, 5, 6, 7, 8
     """,  # noqa: S608 - constants of this file
     "usage_tagged_daily": f"""
         select client_id, usage_date, tag_set_id, source, model, operation, outcome, {_METERS}
         from logs where tag_set_id is not null group by 1, 2, 3, 4, 5, 6, 7
     """,  # noqa: S608 - constants of this file
     "usage_latency_daily": """
-        select client_id, usage_date, source, model, latency_bucket(latency_ms), count(*)
+        select client_id, usage_date, source, model, told.is_first, latency_bucket(told.ms), count(*)
         from logs
-        where latency_ms is not null and coalesce(outcome, 'ok') <> 'error'
-        group by 1, 2, 3, 4, 5
+        cross join lateral (values (false, latency_ms), (true, time_to_first_token_ms)) as told (is_first, ms)
+        where told.ms is not null and coalesce(outcome, 'ok') <> 'error'
+        group by 1, 2, 3, 4, 5, 6
     """,
     "usage_daily": """
         select

@@ -104,6 +104,12 @@ function get_latency                -          -         Acme      Acme      -  
 function get_usage_by_tag           -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_fields_not_understood  -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_tag_keys               -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_usage_by_group          -          -         Acme      Acme      -         Acme      -         -         -        -
+function usage_rows                  -          -         Acme      Acme      -         Acme      -         -         -        -
+function filtered_facts              -          -         Acme      Acme      -         Acme      -         -         -        -
+function filtered_usage              -          -         Acme      Acme      -         Acme      -         -         -        -
+function tag_sets_in_use             -          -         Acme      Acme      -         Acme      -         -         -        -
+function wanted_calls                -          -         Acme      Acme      -         Acme      -         -         -        raw
 
 function fold_usage                 same       same      same      same      same      same      same      same      same     -
 function days_of_weeks              same       same      same      same      same      same      same      same      same     -
@@ -113,6 +119,18 @@ function count_in                   same       same      same      same      sam
 function latency_bucket             same       same      same      same      same      same      same      same      same     -
 function latency_of_bucket          same       same      same      same      same      same      same      same      same     -
 function usage_meters               same       same      same      same      same      same      same      same      same     -
+function hour_meters                 same       same      same      same      same      same      same      same      same     -
+function is_numeric_meter            same       same      same      same      same      same      same      same      same     -
+function sum_of_calls                same       same      same      same      same      same      same      same      same     -
+function buckets_together            same       same      same      same      same      same      same      same      same     -
+function percentiles_of              same       same      same      same      same      same      same      same      same     -
+function usage_filter_of             same       same      same      same      same      same      same      same      same     -
+function is_among                    same       same      same      same      same      same      same      same      same     -
+function sum_passes                  same       same      same      same      same      same      same      same      same     -
+function tags_pass                   same       same      same      same      same      same      same      same      same     -
+function is_of_conversations         same       same      same      same      same      same      same      same      same     -
+function call_passes                 same       same      same      same      same      same      same      same      same     -
+function shown_tag                   same       same      same      same      same      same      same      same      same     -
 function check_usage_sums           same       same      same      same      same      same      same      same      same     -
 function rollup_lock                same       same      same      same      same      same      same      same      same     -
 function timezone_lock              same       same      same      same      same      same      same      same      same     -
@@ -185,7 +203,7 @@ STATEMENTS = {
     "get_usage_by_conversation": "select * from get_usage_by_conversation(%(acme)s, 2, 20, %(now)s, 'cost')",
     "get_usage_by_model": "select * from get_usage_by_model(%(acme)s, 2, %(now)s)",
     "get_usage_summary": "select * from get_usage_summary(%(acme)s, 2, %(now)s)",
-    "model_usage_between": "select * from model_usage_between(%(acme)s, '2026-03-01', '2026-03-31')",
+    "model_usage_between": "select * from model_usage_between(%(acme)s, '2026-03-01', '2026-03-31', '[]')",
     "folded_conversation_usage": (
         "select * from folded_conversation_usage(%(acme)s, null, '5511987650001', '2026-03-01', '2026-03-31')"
     ),
@@ -246,6 +264,29 @@ STATEMENTS = {
     "latency_bucket": "select latency_bucket(1000)",
     "latency_of_bucket": "select latency_of_bucket(7)",
     "usage_meters": "select usage_meters()",
+    "hour_meters": "select hour_meters()",
+    "is_numeric_meter": "select is_numeric_meter('cost_usd')",
+    "sum_of_calls": "select sum_of_calls('cost_usd')",
+    "buckets_together": "select * from buckets_together('{1}', '{2}', '{3}', '{4}')",
+    "percentiles_of": "select * from percentiles_of('{1}', '{2}')",
+    "usage_filter_of": "select usage_filter_of(%(acme)s, '[]', %(first)s, %(last)s)",
+    "is_among": "select is_among('a', '{a}', false)",
+    "sum_passes": "select sum_passes(null, 'a', 'b', 'c', 'd')",
+    "tags_pass": "select tags_pass(null, 1)",
+    "is_of_conversations": (
+        "select is_of_conversations(row(null, null, null, null, null, null, null, null, null, null, '{}',"
+        " '{}', true, false)::usage_filter, null, null)"
+    ),
+    "call_passes": "select call_passes(null, 'a', 'b', 'c', 'd', 1, null, null)",
+    "shown_tag": """select shown_tag('{"a": "b"}', 'a')""",
+    "get_usage_by_group": (
+        "select * from get_usage_by_group(%(acme)s, %(first)s, %(last)s, 'day', 'model', 'tokens')"
+    ),
+    "usage_rows": "select * from usage_rows(%(acme)s, '[]', %(first)s, %(last)s, '{model}', '{cost_usd}')",
+    "filtered_facts": "select * from filtered_facts(%(acme)s, '[]', %(first)s, %(last)s)",
+    "filtered_usage": "select * from filtered_usage(%(acme)s, '[]', %(first)s, %(last)s)",
+    "tag_sets_in_use": "select * from tag_sets_in_use(%(acme)s, %(first)s, %(last)s, '[]')",
+    "wanted_calls": "select * from wanted_calls(%(acme)s, null, '2026-03-01', '2026-04-01')",
     "get_daily_usage_by_model": "select * from get_daily_usage_by_model(%(acme)s, %(first)s, %(last)s)",
     # Finds what differs, which is nothing.
     "check_usage_sums": "select * from check_usage_sums(%(acme)s, %(first)s, %(last)s)",

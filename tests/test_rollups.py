@@ -28,7 +28,7 @@ COLUMNS = (
     " stated_cost_usd, cached_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,"
     " prompt_audio_tokens, cached_audio_tokens, completion_audio_tokens, prompt_image_tokens,"
     " cached_image_tokens, completion_image_tokens, character_count, image_count, web_search_count,"
-    " file_search_count, code_run_count"
+    " file_search_count, code_run_count, time_to_first_token_ms, attempt"
 )
 PLACES = ", ".join(["%s"] * (COLUMNS.count(",") + 1))
 INSERT = f"insert into usage_logs ({COLUMNS}) values ({PLACES})"  # noqa: S608
@@ -38,7 +38,7 @@ moments = st.sampled_from([*range(0, 72), 24 * 6, 24 * 7, 24 * 13, 24 * 14, 24 *
 )
 
 
-NO_FACTS = (None,) * 21
+NO_FACTS = (None,) * 23
 # Unknown, known to be none, and two amounts; of most calls most facts are unknown.
 facts = st.one_of(
     st.just(NO_FACTS),
@@ -50,6 +50,8 @@ facts = st.one_of(
         st.sampled_from([None, Decimal("0"), Decimal("0.5")]),
         st.sampled_from([None, Decimal("0.25")]),
         *[st.sampled_from([None, None, 0, 3, 7])] * 15,
+        st.sampled_from([None, 0, 1, 60, 60_000]),
+        st.sampled_from([None, 1, 2]),
     ),
 )
 

@@ -61,14 +61,15 @@ _CLIENTS = """
             select
                 total_tokens, cost_usd, request_count, unpriced_count,
                 usage_date >= days.first_date as is_current
-            from usage_daily
-            where
-                usage_daily.client_id = clients.id
-                and usage_date between days.previous_first_date and days.last_date
-                and (usage_date <= compared.whole_date or usage_date >= days.first_date)
+            from filtered_usage(
+                clients.id, %(filters)s::jsonb, days.previous_first_date, days.last_date
+            )
+            where usage_date <= compared.whole_date or usage_date >= days.first_date
             union all
             select total_tokens, cost_usd, request_count, unpriced_count, false
-            from usage_of_part(clients.id, compared.last_date, compared.until_at)
+            from usage_of_part(
+                clients.id, compared.last_date, compared.until_at, %(filters)s::jsonb
+            )
         ) as daily
     ) as usage on true
     order by total_cost desc, total_tokens desc, lower(clients.name), clients.id

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 OUTCOMES = SqlFunction(
     function="get_usage_facts",
-    arguments=("client_id", "first_date", "last_date"),
+    arguments=("client_id", "first_date", "last_date", "filters"),
     columns={
         "source": "object",
         "model": "object",
@@ -30,7 +30,7 @@ error, refused, cut) or None (not told) · request_count int64. The function sum
 """
 LATENCY = SqlFunction(
     function="get_latency",
-    arguments=("client_id", "first_date", "last_date"),
+    arguments=("client_id", "first_date", "last_date", "filters"),
     columns={
         "source": "object",
         "model": "object",
@@ -38,16 +38,21 @@ LATENCY = SqlFunction(
         "p50_ms": "object",
         "p95_ms": "object",
         "p99_ms": "object",
+        "first_token_count": "int64",
+        "first_token_p50_ms": "object",
+        "first_token_p95_ms": "object",
+        "first_token_p99_ms": "object",
     },
 )
 """How long answers took, of calls that tell it and did not fail.
 
 One row per (source, model): source str · model str or None · request_count int64 · p50_ms, p95_ms, p99_ms
-Decimal (milliseconds, within 2 percent).
+Decimal (milliseconds, within 2 percent) · the same of the time to the first token; None where no
+call tells it.
 """
 TAG_KEYS = SqlFunction(
     function="get_tag_keys",
-    arguments=("client_id", "first_date", "last_date"),
+    arguments=("client_id", "first_date", "last_date", "filters"),
     columns={"key": "object", "value_count": "int64", "request_count": "int64"},
 )
 """The keys of tags that calls of these days have, the most calls first.
@@ -56,7 +61,7 @@ One row per key: key str · value_count, request_count int64. Who may not see ph
 """
 USAGE_BY_TAG = SqlFunction(
     function="get_usage_by_tag",
-    arguments=("client_id", "key", "first_date", "last_date"),
+    arguments=("client_id", "key", "first_date", "last_date", "filters"),
     columns={
         "value": "object",
         "is_other": "bool",

@@ -15,7 +15,7 @@ LIVE_CALLS = 5_000
 
 CALLS_SINCE = SqlFunction(
     function="get_named_calls_since",
-    arguments=("client_id", "since", "limit"),
+    arguments=("client_id", "since", "limit", "filters"),
     columns={
         "created_at": "datetime64[us, UTC]",
         "id": "object",
@@ -42,7 +42,7 @@ cost_basis str · prompt_tokens, completion_tokens, total_tokens int64 · cost_u
 """
 USAGE_BY_MINUTE = SqlFunction(
     function="get_usage_by_minute",
-    arguments=("client_id", "since", "until"),
+    arguments=("client_id", "since", "until", "filters"),
     columns={
         "minute_at": "datetime64[us, UTC]",
         "source": "object",

@@ -31,7 +31,7 @@ _TWO_PERIODS = (
 
 USAGE_COMPARISON = SqlFunction(
     function="get_usage_comparison",
-    arguments=_TWO_PERIODS,
+    arguments=(*_TWO_PERIODS, "filters"),
     columns={
         "source": "object",
         "model": "object",
@@ -62,7 +62,7 @@ COMPARED_DAYS = SqlFunction(
 """Which part of the earlier days compares with the later ones: the columns of ComparedDays, in one row."""
 USAGE_OVER_TIME = SqlFunction(
     function="get_usage_over_time",
-    arguments=("client_id", "first_date", "last_date", "grain"),
+    arguments=("client_id", "first_date", "last_date", "grain", "filters"),
     columns={
         "bucket_date": "datetime64[s]",
         "first_date": "datetime64[s]",
@@ -81,7 +81,7 @@ source str · total_tokens, request_count, unpriced_count int64 · total_cost De
 """
 CALL_SUMS = SqlFunction(
     function="get_call_sums",
-    arguments=("client_id", "first_date", "last_date"),
+    arguments=("client_id", "first_date", "last_date", "filters"),
     columns={
         "kind": "object",
         "source": "object",

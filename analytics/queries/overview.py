@@ -39,7 +39,7 @@ _MODEL_COLUMNS = {
 
 DAILY_USAGE = SqlFunction(
     function="get_daily_usage",
-    arguments=("client_id", "days", "now"),
+    arguments=("client_id", "days", "now", "filters"),
     columns={
         "date": "datetime64[s]",
         "source": "object",
@@ -57,7 +57,7 @@ total_tokens int64 · total_cost Decimal (USD) · request_count int64 · unprice
 
 WEEKLY_EVOLUTION = SqlFunction(
     function="get_weekly_evolution",
-    arguments=("client_id", "weeks", "now"),
+    arguments=("client_id", "weeks", "now", "filters"),
     columns={
         "week_start": "datetime64[s]",
         "week_number": "int64",
@@ -88,7 +88,7 @@ request_count int64 · unpriced_count int64, both also per provider (openai_requ
 
 MONTHLY_SUMMARY = SqlFunction(
     function="get_monthly_summary",
-    arguments=("client_id", "year", "month", "now"),
+    arguments=("client_id", "year", "month", "now", "filters"),
     columns=_MODEL_COLUMNS,
 )
 """Usage per source and model in a calendar month, by default the client's current one.
@@ -100,7 +100,7 @@ cost_per_1k_tokens Decimal (USD), None where some of the cost is unknown · toke
 
 USAGE_SUMMARY = SqlFunction(
     function="get_usage_summary",
-    arguments=("client_id", "days", "asked_at", "last_date"),
+    arguments=("client_id", "days", "asked_at", "last_date", "filters"),
     columns={
         "provider": "object",
         "total_tokens": "int64",
@@ -124,7 +124,7 @@ rows add up to the first. While the last day runs, the days before count until t
 """
 
 USAGE_BY_MODEL = SqlFunction(
-    function="get_usage_by_model", arguments=("client_id", "days", "now"), columns=_MODEL_COLUMNS
+    function="get_usage_by_model", arguments=("client_id", "days", "now", "filters"), columns=_MODEL_COLUMNS
 )
 """Usage per source and model in the last `days` days; columns as MONTHLY_SUMMARY."""
 
@@ -173,7 +173,9 @@ SUMMARY_DAYS = """
 _USAGE = f"""
     select usage.*
     from usage_window(%(client_id)s, %(days)s, {MOMENT}) as period
-    cross join lateral get_daily_usage_by_model(%(client_id)s, period.first_date, period.last_date) as usage
+    cross join lateral get_daily_usage_by_model(
+        %(client_id)s, period.first_date, period.last_date, %(filters)s::jsonb
+    ) as usage
 """  # noqa: S608
 
 

@@ -86,50 +86,60 @@ $$;
 -- What was used on a day of the client until a moment of it, by source and model in no order; nothing where
 -- there is no such moment. It is little: the sums of the hours before it, and the calls of the last hour. A
 -- day on which clocks change is read from the calls, and one of which the hours are not summed yet (see
--- sum_days_anew()).
-create or replace function usage_of_part(p_client_id uuid, p_date date, p_until_at timestamptz)
+-- sum_days_anew()); and so are tags and conversations.
+create or replace function usage_of_part(
+    p_client_id uuid, p_date date, p_until_at timestamptz, p_filters jsonb default '[]'
+)
     returns table (
         source text, model text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint,
         cost_usd numeric, request_count bigint, unpriced_count bigint
     )
-    language sql stable
+    language plpgsql stable
     set search_path = public, pg_temp
 as $$
-    with known as (
-        select
-            first_at, end_at, timezone,
-            least(p_until_at, end_at) as until_at,
-            end_at - first_at = interval '24 hours'
-            and not exists (
-                select from usage_days_to_sum as waiting
-                where waiting.client_id = p_client_id and waiting.usage_date = p_date
-            ) as has_hours
-        from moments_of_days(p_client_id, p_date, p_date)
-        where p_until_at is not null
-    ),
+#variable_conflict use_column
+declare
+    filter usage_filter;
+    v_first_at timestamptz;
+    v_end_at timestamptz;
+    v_zone text;
+    has_hours boolean;
+    v_until_at timestamptz;
+    v_from_at timestamptz;
+    v_hour integer;
+begin
+    if p_until_at is null then
+        return;
+    end if;
+    filter := usage_filter_of(p_client_id, p_filters, p_date, p_date);
+    select first_at, end_at, timezone into v_first_at, v_end_at, v_zone
+    from moments_of_days(p_client_id, p_date, p_date);
+    v_until_at := least(p_until_at, v_end_at);
+    has_hours := v_end_at - v_first_at = interval '24 hours'
+        and filter.tag_set_ids is null
+        and filter.conversation_ids is null
+        and not exists (
+            select from usage_days_to_sum as waiting
+            where waiting.client_id = p_client_id and waiting.usage_date = p_date
+        );
+    v_hour := case
+        when v_until_at = v_end_at then 24 else extract(hour from v_until_at at time zone v_zone)
+    end;
+    v_from_at := case
+        when has_hours then date_trunc('hour', v_until_at at time zone v_zone) at time zone v_zone
+        else v_first_at
+    end;
 
-    -- As columns: under row-level security only plain comparisons of them may look into an index.
-    day as materialized (
-        select
-            has_hours, end_at,
-            case when until_at = end_at then 24 else extract(hour from until_at at time zone timezone) end
-                as hour,
-            case
-                when has_hours then date_trunc('hour', until_at at time zone timezone) at time zone timezone
-                else first_at
-            end as from_at
-        from known
-    )
-
+    return query
     select
-        hourly.source, hourly.model, hourly.prompt_tokens, hourly.completion_tokens, hourly.total_tokens,
-        hourly.cost_usd, hourly.request_count, hourly.unpriced_count
-    from day
-    inner join usage_hourly as hourly
-        on hourly.client_id = p_client_id
-        and hourly.usage_date = p_date
-        and hourly.hour < day.hour
-    where day.has_hours
+        source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
+    from usage_hourly
+    where
+        has_hours
+        and client_id = p_client_id
+        and usage_date = p_date
+        and hour < v_hour
+        and sum_passes(filter, source, model, operation, outcome)
     union all
     select
         log.source,
@@ -140,14 +150,11 @@ as $$
         sum(log.cost_usd),
         count(*),
         count(*) filter (where log.cost_basis = 'unpriced')
-    from day
-    inner join usage_logs as log
-        on log.client_id = p_client_id
-        and log.created_at >= day.from_at
-        and log.created_at < day.end_at
-        -- Now belongs to the period that it is compared with, too.
-        and log.created_at <= p_until_at
-    group by log.source, log.model
+    from wanted_calls(p_client_id, filter, v_from_at, v_end_at) as log
+    -- Now belongs to the period that it is compared with, too.
+    where log.created_at <= p_until_at
+    group by log.source, log.model;
+end
 $$;
 
 -- One row per source and model with use in either of two periods, the most tokens in the first one first. The
@@ -155,46 +162,45 @@ $$;
 create or replace function get_usage_comparison(
     p_client_id uuid, p_first_date date, p_last_date date, p_previous_first_date date,
     p_previous_last_date date,
-    p_now timestamptz default now()
+    p_now timestamptz default now(), p_filters jsonb default '[]'
 )
     returns table (
         source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
         total_cost numeric, request_count bigint, unpriced_count bigint, previous_total_tokens bigint,
         previous_total_cost numeric, previous_request_count bigint, previous_unpriced_count bigint
     )
-    language sql stable
+    language plpgsql stable
     set search_path = public, pg_temp
 as $$
-    with previous as materialized (
-        select last_date, whole_date, until_at
-        from compared_days(
-            p_client_id, p_first_date, p_last_date, p_previous_first_date, p_previous_last_date, p_now
-        )
-    ),
+#variable_conflict use_column
+declare
+    v_previous_last date;
+    v_whole_date date;
+    v_until_at timestamptz;
+begin
+    select last_date, whole_date, until_at
+    into v_previous_last, v_whole_date, v_until_at
+    from compared_days(
+        p_client_id, p_first_date, p_last_date, p_previous_first_date, p_previous_last_date, p_now
+    );
 
-    usage as (
+    return query
+    -- The two may lie far apart.
+    with usage as (
         select
-            source, model,
-            usage_date between p_first_date and p_last_date as is_current,
-            usage_date between p_previous_first_date and (select whole_date from previous) as is_previous,
+            source, model, true as is_current, false as is_previous,
             prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
-        from usage_daily
-        where
-            client_id = p_client_id
-            and usage_date between least(p_first_date, p_previous_first_date)
-                and greatest(p_last_date, p_previous_last_date)
-            -- The two may lie far apart.
-            and (
-                usage_date between p_first_date and p_last_date
-                or usage_date between p_previous_first_date and (select whole_date from previous)
-            )
+        from filtered_usage(p_client_id, p_filters, p_first_date, p_last_date)
         union all
         select
             source, model, false, true,
             prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
-        from usage_of_part(
-            p_client_id, (select last_date from previous), (select until_at from previous)
-        )
+        from filtered_usage(p_client_id, p_filters, p_previous_first_date, v_whole_date)
+        union all
+        select
+            source, model, false, true,
+            prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
+        from usage_of_part(p_client_id, v_previous_last, v_until_at, p_filters)
     )
 
     select
@@ -212,5 +218,8 @@ as $$
         coalesce(sum(unpriced_count) filter (where is_previous), 0)::bigint as previous_unpriced_count
     from usage
     group by source, model
-    order by total_tokens desc, total_cost desc, source, model
+    having sum(request_count) filter (where is_current) <> 0
+        or sum(request_count) filter (where is_previous) <> 0
+    order by total_tokens desc, total_cost desc, source, model;
+end
 $$;

@@ -4,29 +4,40 @@
 
 -- One row per call that was made since a moment, the newest first.
 create or replace function get_calls_since(
-    p_client_id uuid, p_since timestamptz, p_limit integer default 5000
+    p_client_id uuid, p_since timestamptz, p_limit integer default 5000, p_filters jsonb default '[]'
 )
     returns table (
         created_at timestamptz, id uuid, conversation_id uuid, phone text, source text, model text,
         prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric,
         cost_basis text, outcome text
     )
-    language sql stable
+    language plpgsql stable
     set search_path = public, pg_temp
 as $$
+#variable_conflict use_column
+declare
+    filter constant usage_filter := usage_filter_of(p_client_id, p_filters, '-infinity', 'infinity');
+begin
+    return query
     select
         created_at, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,
         cost_usd, cost_basis, outcome
     from usage_logs
-    where client_id = p_client_id and created_at >= p_since
+    where
+        client_id = p_client_id
+        and created_at >= p_since
+        and call_passes(
+            filter, source, model, operation, outcome, tag_set_id, conversation_id, phone
+        )
     order by created_at desc, id desc
-    limit p_limit
+    limit p_limit;
+end
 $$;
 
 -- One row per call that was made since a moment, the newest first, with the name of its conversation: the
 -- one it names, or else the one with its phone.
 create or replace function get_named_calls_since(
-    p_client_id uuid, p_since timestamptz, p_limit integer default 5000
+    p_client_id uuid, p_since timestamptz, p_limit integer default 5000, p_filters jsonb default '[]'
 )
     returns table (
         created_at timestamptz, id uuid, conversation_id uuid, phone text, conversation_name text,
@@ -51,7 +62,7 @@ as $$
         call.cost_usd,
         call.cost_basis,
         call.outcome
-    from get_calls_since(p_client_id, p_since, p_limit) as call
+    from get_calls_since(p_client_id, p_since, p_limit, p_filters) as call
     left join conversations as by_id on by_id.client_id = p_client_id and by_id.id = call.conversation_id
     left join conversations as by_phone
         on call.conversation_id is null and by_phone.client_id = p_client_id and by_phone.phone = call.phone
@@ -59,14 +70,21 @@ as $$
 $$;
 
 -- One row per minute and source with calls since a moment. zero_token_count are calls that tell no usage.
-create or replace function get_usage_by_minute(p_client_id uuid, p_since timestamptz, p_until timestamptz)
+create or replace function get_usage_by_minute(
+    p_client_id uuid, p_since timestamptz, p_until timestamptz, p_filters jsonb default '[]'
+)
     returns table (
         minute_at timestamptz, source text, total_tokens bigint, total_cost numeric, request_count bigint,
         unpriced_count bigint, zero_token_count bigint
     )
-    language sql stable
+    language plpgsql stable
     set search_path = public, pg_temp
 as $$
+#variable_conflict use_column
+declare
+    filter constant usage_filter := usage_filter_of(p_client_id, p_filters, '-infinity', 'infinity');
+begin
+    return query
     select
         date_trunc('minute', created_at) as minute_at,
         source,
@@ -81,7 +99,14 @@ as $$
             and (outcome is null or outcome not in ('error', 'refused'))
         ) as zero_token_count
     from usage_logs
-    where client_id = p_client_id and created_at >= p_since and created_at < p_until
+    where
+        client_id = p_client_id
+        and created_at >= p_since
+        and created_at < p_until
+        and call_passes(
+            filter, source, model, operation, outcome, tag_set_id, conversation_id, phone
+        )
     group by date_trunc('minute', created_at), source
-    order by minute_at, source
+    order by minute_at, source;
+end
 $$;

@@ -2,8 +2,10 @@
 -- All run with the rights of who calls them, so that a reader sees its one client.
 
 
--- One row per source and model with use on these days: what the next two functions answer, in no order.
-create or replace function model_usage_between(p_client_id uuid, p_first_date date, p_last_date date)
+-- One row per source and model with use on these days: what the next functions answer, in no order.
+create or replace function model_usage_between(
+    p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb
+)
     returns table (
         source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
         total_cost numeric, request_count bigint, unpriced_count bigint, cost_per_1k_tokens numeric,
@@ -25,14 +27,15 @@ as $$
         case when sum(unpriced_count) = 0 then sum(cost_usd) * 1000 / nullif(sum(total_tokens), 0) end
             as cost_per_1k_tokens,
         sum(total_tokens) / nullif(sum(request_count), 0) as tokens_per_request
-    from usage_daily
-    where client_id = p_client_id and usage_date between p_first_date and p_last_date
+    from filtered_usage(p_client_id, p_filters, p_first_date, p_last_date)
     group by source, model
+    -- What is left out may leave nothing.
+    having sum(request_count) <> 0
 $$;
 
 -- One row per source and model with use in the period, the most tokens first.
 create or replace function get_usage_by_model(
-    p_client_id uuid, p_days integer default 30, p_now timestamptz default now()
+    p_client_id uuid, p_days integer, p_now timestamptz, p_filters jsonb
 )
     returns table (
         source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
@@ -44,18 +47,31 @@ create or replace function get_usage_by_model(
 as $$
     select
         source, model, total_tokens, prompt_tokens, completion_tokens, total_cost, request_count,
-        unpriced_count,
-        cost_per_1k_tokens, tokens_per_request
+        unpriced_count, cost_per_1k_tokens, tokens_per_request
     from usage_window(p_client_id, p_days, p_now) as period
-    cross join lateral model_usage_between(p_client_id, period.first_date, period.last_date)
+    cross join lateral model_usage_between(p_client_id, period.first_date, period.last_date, p_filters)
     order by total_tokens desc, total_cost desc, source, model
 $$;
 
--- One row per source and model with use in a calendar month (default: the current one), the most tokens
+-- The same of all calls. Whoever gives fewer arguments means this one.
+create or replace function get_usage_by_model(
+    p_client_id uuid, p_days integer default 30, p_now timestamptz default now()
+)
+    returns table (
+        source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
+        total_cost numeric, request_count bigint, unpriced_count bigint, cost_per_1k_tokens numeric,
+        tokens_per_request numeric
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select * from get_usage_by_model(p_client_id, p_days, p_now, '[]')
+$$;
+
+-- One row per source and model with use in a calendar month (null is the current one), the most tokens
 -- first.
 create or replace function get_monthly_summary(
-    p_client_id uuid, p_year integer default null, p_month integer default null,
-    p_now timestamptz default now()
+    p_client_id uuid, p_year integer, p_month integer, p_now timestamptz, p_filters jsonb
 )
     returns table (
         source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
@@ -77,19 +93,36 @@ as $$
 
     select
         source, model, total_tokens, prompt_tokens, completion_tokens, total_cost, request_count,
-        unpriced_count,
-        cost_per_1k_tokens, tokens_per_request
+        unpriced_count, cost_per_1k_tokens, tokens_per_request
     from period
     cross join lateral model_usage_between(
-        p_client_id, period.first_date, (period.first_date + interval '1 month')::date - 1
+        p_client_id, period.first_date, (period.first_date + interval '1 month')::date - 1, p_filters
     )
     order by total_tokens desc, total_cost desc, source, model
+$$;
+
+-- The same of all calls: the guide's function.
+create or replace function get_monthly_summary(
+    p_client_id uuid, p_year integer default null, p_month integer default null,
+    p_now timestamptz default now()
+)
+    returns table (
+        source text, model text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
+        total_cost numeric, request_count bigint, unpriced_count bigint, cost_per_1k_tokens numeric,
+        tokens_per_request numeric
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select * from get_monthly_summary(p_client_id, p_year, p_month, p_now, '[]')
 $$;
 
 -- One row per day, source and model with use, of the models that model_prices may have a price for: what no
 -- row of it names is priced by the public list anyway. cached_tokens are of the prompt, duration_seconds of
 -- audio.
-create or replace function get_daily_usage_by_model(p_client_id uuid, p_first_date date, p_last_date date)
+create or replace function get_daily_usage_by_model(
+    p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb default '[]'
+)
     returns table (
         usage_date date, source text, model text, request_count bigint, unpriced_count bigint,
         prompt_tokens bigint,
@@ -135,23 +168,20 @@ as $$
         sum(web_search_count)::bigint as web_search_count,
         sum(file_search_count)::bigint as file_search_count,
         sum(code_run_count)::bigint as code_run_count
-    from usage_facts_daily as daily
-    where
-        client_id = p_client_id
-        and usage_date between p_first_date and p_last_date
-        and exists (
-            select
-            from listed
-            where
-                listed.source = lower(btrim(daily.source))
-                -- Names of dated snapshots begin with that of their model, and those that match a pattern
-                -- with what is before its first *; whisper sells one model, named or not.
-                and (
-                    listed.model = '*'
-                    or starts_with(lower(btrim(daily.model)), split_part(listed.model, '*', 1))
-                    or daily.model is null and listed.source = 'whisper'
-                )
-        )
+    from filtered_facts(p_client_id, p_filters, p_first_date, p_last_date) as daily
+    where exists (
+        select
+        from listed
+        where
+            listed.source = lower(btrim(daily.source))
+            -- Names of dated snapshots begin with that of their model, and those that match a pattern
+            -- with what is before its first *; whisper sells one model, named or not.
+            and (
+                listed.model = '*'
+                or starts_with(lower(btrim(daily.model)), split_part(listed.model, '*', 1))
+                or daily.model is null and listed.source = 'whisper'
+            )
+    )
     group by usage_date, source, model
     having sum(request_count) <> 0
     order by usage_date, source, model
@@ -160,9 +190,11 @@ $$;
 -- Sums of the period, by what `kind` says:
 --   'parts'      per source, model and operation, the tokens in their parts, the seconds of audio, and all
 --                other meters. Parts are tokens of the prompt and of the completion, counted in them.
---   'hour'       per weekday (1 is Monday) and hour of the client's clock with use
+--   'hour'       per weekday (1 is Monday) and hour of the client's clock with use; tokens and costs only
 --   'operation'  per operation (chat, embeddings, transcription, ...); null where the calls do not say
-create or replace function get_call_sums(p_client_id uuid, p_first_date date, p_last_date date)
+create or replace function get_call_sums(
+    p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb default '[]'
+)
     returns table (
         kind text, source text, model text, weekday integer, hour integer, operation text,
         request_count bigint, unpriced_count bigint, prompt_tokens bigint, completion_tokens bigint,
@@ -177,15 +209,26 @@ create or replace function get_call_sums(p_client_id uuid, p_first_date date, p_
     set search_path = public, pg_temp
 as $$
     with days as materialized (
-        select *
-        from usage_facts_daily
-        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        select * from filtered_facts(p_client_id, p_filters, p_first_date, p_last_date)
     ),
 
     hours as (
-        select *, extract(isodow from usage_date)::integer as weekday
+        select
+            usage_date, hour, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count,
+            unpriced_count
         from usage_hourly
-        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        where
+            client_id = p_client_id and usage_date between p_first_date and p_last_date
+            and p_filters = '[]'
+        union all
+        select
+            usage_date, hour, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count,
+            unpriced_count
+        from usage_rows(
+            p_client_id, p_filters, p_first_date, p_last_date, array['usage_date', 'hour'],
+            (usage_meters())[1:6]
+        )
+        where p_filters <> '[]'
     ),
 
     sums as (
@@ -216,20 +259,16 @@ as $$
             sum(code_run_count)::bigint as code_run_count
         from days
         group by grouping sets ((source, model, operation), (operation))
+        having sum(request_count) <> 0
         union all
         select
-            'hour', null, null, weekday, hour::integer, null,
+            'hour', null, null, extract(isodow from usage_date)::integer as weekday, hour::integer, null,
             sum(request_count)::bigint, sum(unpriced_count)::bigint, sum(prompt_tokens)::bigint,
-            sum(completion_tokens)::bigint, sum(total_tokens)::bigint, sum(cached_tokens)::bigint,
-            sum(reasoning_tokens)::bigint, sum(duration_seconds), sum(cost_usd),
-            sum(cache_write_tokens)::bigint, sum(cache_write_1h_tokens)::bigint,
-            sum(prompt_audio_tokens)::bigint, sum(cached_audio_tokens)::bigint,
-            sum(completion_audio_tokens)::bigint, sum(prompt_image_tokens)::bigint,
-            sum(cached_image_tokens)::bigint, sum(completion_image_tokens)::bigint,
-            sum(character_count)::bigint, sum(image_count)::bigint, sum(web_search_count)::bigint,
-            sum(file_search_count)::bigint, sum(code_run_count)::bigint
+            sum(completion_tokens)::bigint, sum(total_tokens)::bigint, 0, 0, 0, sum(cost_usd),
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
         from hours
         group by weekday, hour
+        having sum(request_count) <> 0
     )
 
     select
@@ -246,20 +285,22 @@ $$;
 do $$
 begin
     execute format(
-        'create or replace function get_usage_facts(p_client_id uuid, p_first_date date, p_last_date date)
+        'create or replace function get_usage_facts(
+                p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb default ''[]''
+            )
             returns table (source text, model text, operation text, outcome text, %s)
             language sql stable
             set search_path = public, pg_temp
         as $function$
             select source, model, operation, outcome, %s
-            from usage_facts_daily
-            where client_id = p_client_id and usage_date between p_first_date and p_last_date
+            from filtered_facts(p_client_id, p_filters, p_first_date, p_last_date)
             group by source, model, operation, outcome
+            having sum(request_count) <> 0
             order by sum(request_count) desc, source, model, operation, outcome
         $function$',
         (
             select string_agg(
-                meter || case when meter ~ '(_usd|duration_seconds)$' then ' numeric' else ' bigint' end,
+                meter || case when is_numeric_meter(meter) then ' numeric' else ' bigint' end,
                 ', ' order by place
             )
             from unnest(usage_meters()) with ordinality as listed (meter, place)
@@ -268,7 +309,7 @@ begin
             select string_agg(
                 format(
                     'sum(%I)%s', meter,
-                    case when meter ~ '(_usd|duration_seconds)$' then '' else '::bigint' end
+                    case when is_numeric_meter(meter) then '' else '::bigint' end
                 ),
                 ', ' order by place
             )
@@ -312,40 +353,92 @@ as $$
     order by utc_date, source, model
 $$;
 
--- One row per source and model with latencies in the period: their number, and the 50th, 95th and 99th
--- percentile in milliseconds, each within 2 percent (see latency_bucket()).
-create or replace function get_latency(p_client_id uuid, p_first_date date, p_last_date date)
-    returns table (
-        source text, model text, request_count bigint, p50_ms numeric, p95_ms numeric, p99_ms numeric
-    )
-    language sql stable
-    set search_path = public, pg_temp
+-- The percentiles of a histogram of latency_bucket(), in milliseconds, each within 2 percent; one row, of
+-- nulls where it is empty.
+create or replace function percentiles_of(p_buckets integer[], p_counts bigint[])
+    returns table (p50_ms numeric, p95_ms numeric, p99_ms numeric)
+    language sql immutable parallel safe
+    rows 1
 as $$
+    select
+        latency_of_bucket(min(bucket) filter (where so_far >= 0.50 * all_of_it)),
+        latency_of_bucket(min(bucket) filter (where so_far >= 0.95 * all_of_it)),
+        latency_of_bucket(min(bucket) filter (where so_far >= 0.99 * all_of_it))
+    from (
+        select
+            bucket,
+            sum(number) over (order by bucket rows unbounded preceding) as so_far,
+            sum(number) over () as all_of_it
+        from unnest(p_buckets, p_counts) as held (bucket, number)
+    ) as counted
+$$;
+
+-- One row per source and model with latencies in the period: their number, and the 50th, 95th and 99th
+-- percentile in milliseconds, each within 2 percent (see latency_bucket()); and the same of the time to the
+-- first token. Filters by provider and model are answered by sums, all others by the calls themselves.
+create or replace function get_latency(
+    p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb default '[]'
+)
+    returns table (
+        source text, model text, request_count bigint, p50_ms numeric, p95_ms numeric, p99_ms numeric,
+        first_token_count bigint, first_token_p50_ms numeric, first_token_p95_ms numeric,
+        first_token_p99_ms numeric
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    filter constant usage_filter := usage_filter_of(p_client_id, p_filters, p_first_date, p_last_date);
+    is_summed constant boolean := num_nonnulls(
+        filter.operations, filter.outcomes, filter.tag_set_ids, filter.conversation_ids
+    ) = 0;
+    first_at timestamptz;
+    end_at timestamptz;
+begin
+    select moment.first_at, moment.end_at into first_at, end_at
+    from moments_of_days(p_client_id, p_first_date, p_last_date) as moment;
+
+    return query
     with buckets as (
-        select source, model, bucket, sum(request_count)::bigint as request_count
+        select source, model, is_first_token, bucket::integer as bucket, sum(request_count)::bigint as number
         from usage_latency_daily
-        where client_id = p_client_id and usage_date between p_first_date and p_last_date
-        group by source, model, bucket
+        where
+            client_id = p_client_id and usage_date between p_first_date and p_last_date and is_summed
+            and sum_passes(filter, source, model, null, null)
+        group by source, model, is_first_token, bucket
+        union all
+        select log.source, log.model, told.is_first_token, latency_bucket(told.ms)::integer, count(*)
+        from wanted_calls(p_client_id, filter, first_at, end_at) as log
+        cross join lateral (
+            values (false, log.latency_ms), (true, log.time_to_first_token_ms)
+        ) as told (is_first_token, ms)
+        where not is_summed and told.ms is not null and log.outcome is distinct from 'error'
+        group by log.source, log.model, told.is_first_token, latency_bucket(told.ms)
     ),
 
-    counted as (
+    models as (
         select
-            source, model, bucket,
-            sum(request_count) over (
-                partition by source, model order by bucket rows unbounded preceding
-            ) as so_far,
-            sum(request_count) over (partition by source, model) as all_of_it
+            source,
+            model,
+            coalesce(sum(number) filter (where not is_first_token), 0)::bigint as request_count,
+            array_agg(bucket) filter (where not is_first_token) as buckets,
+            array_agg(number) filter (where not is_first_token) as counts,
+            coalesce(sum(number) filter (where is_first_token), 0)::bigint as first_token_count,
+            array_agg(bucket) filter (where is_first_token) as first_token_buckets,
+            array_agg(number) filter (where is_first_token) as first_token_counts
         from buckets
+        group by source, model
     )
 
     select
-        source,
-        model,
-        max(all_of_it)::bigint as request_count,
-        latency_of_bucket(min(bucket) filter (where so_far >= 0.50 * all_of_it)) as p50_ms,
-        latency_of_bucket(min(bucket) filter (where so_far >= 0.95 * all_of_it)) as p95_ms,
-        latency_of_bucket(min(bucket) filter (where so_far >= 0.99 * all_of_it)) as p99_ms
-    from counted
-    group by source, model
-    order by request_count desc, source, model
+        models.source, models.model, models.request_count, whole.p50_ms, whole.p95_ms, whole.p99_ms,
+        models.first_token_count, first_token.p50_ms as first_token_p50_ms,
+        first_token.p95_ms as first_token_p95_ms, first_token.p99_ms as first_token_p99_ms
+    from models
+    cross join lateral percentiles_of(models.buckets, models.counts) as whole
+    cross join lateral percentiles_of(models.first_token_buckets, models.first_token_counts) as first_token
+    order by models.request_count desc, models.source, models.model;
+end
 $$;

@@ -6,32 +6,33 @@
 
 -- One row per day and source, days without use included, oldest first. OpenAI and Groq always have rows.
 create or replace function get_daily_usage(
-    p_client_id uuid, p_days integer default 30, p_now timestamptz default now()
+    p_client_id uuid, p_days integer, p_now timestamptz, p_filters jsonb
 )
     returns table (
         date date, source text, total_tokens bigint, total_cost numeric, request_count bigint,
         unpriced_count bigint
     )
-    language sql stable
+    language plpgsql stable
     set search_path = public, pg_temp
 as $$
-    with period as materialized (
-        select first_date, last_date from usage_window(p_client_id, p_days, p_now)
-    ),
+#variable_conflict use_column
+declare
+    v_first date;
+    v_last date;
+begin
+    select first_date, last_date into v_first, v_last from usage_window(p_client_id, p_days, p_now);
 
-    usage as materialized (
+    return query
+    with usage as materialized (
         select
             usage_date, source,
             sum(total_tokens) as total_tokens,
             sum(cost_usd) as cost_usd,
             sum(request_count) as request_count,
             sum(unpriced_count) as unpriced_count
-        from usage_daily
-        where
-            client_id = p_client_id
-            and usage_date >= (select first_date from period)
-            and usage_date <= (select last_date from period)
+        from filtered_usage(p_client_id, p_filters, v_first, v_last)
         group by usage_date, source
+        having sum(request_count) <> 0
     ),
 
     sources as (
@@ -44,7 +45,7 @@ as $$
 
     days as (
         select day::date as usage_date
-        from period, generate_series(first_date::timestamp, last_date::timestamp, interval '1 day') as day
+        from generate_series(v_first::timestamp, v_last::timestamp, interval '1 day') as day
     )
 
     select
@@ -57,14 +58,29 @@ as $$
     from days
     cross join sources
     left join usage on usage.usage_date = days.usage_date and usage.source = sources.source
-    order by days.usage_date, sources.source
+    order by days.usage_date, sources.source;
+end
+$$;
+
+-- The same of all calls: the guide's function. Whoever gives fewer arguments means this one, here and below.
+create or replace function get_daily_usage(
+    p_client_id uuid, p_days integer default 30, p_now timestamptz default now()
+)
+    returns table (
+        date date, source text, total_tokens bigint, total_cost numeric, request_count bigint,
+        unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select * from get_daily_usage(p_client_id, p_days, p_now, '[]')
 $$;
 
 -- One row per week from Monday to Sunday, weeks without use included, oldest first; the current week is the
 -- last. week_number is the ISO week. openai + groq + other = total, for tokens, cost and counts; a cost of
 -- which no call has a price (as many unpriced as requests) is not known.
 create or replace function get_weekly_evolution(
-    p_client_id uuid, p_weeks integer default 12, p_now timestamptz default now()
+    p_client_id uuid, p_weeks integer, p_now timestamptz, p_filters jsonb
 )
     returns table (
         week_start date, week_number integer, total_tokens bigint, openai_tokens bigint, groq_tokens bigint,
@@ -73,23 +89,22 @@ create or replace function get_weekly_evolution(
         other_request_count bigint, openai_unpriced_count bigint, groq_unpriced_count bigint,
         other_unpriced_count bigint
     )
-    language sql stable
+    language plpgsql stable
     set search_path = public, pg_temp
 as $$
-    with period as materialized (
-        select
-            date_trunc('week', last_date::timestamp)::date - 7 * (p_weeks - 1) as first_monday,
-            date_trunc('week', last_date::timestamp)::date as last_monday,
-            last_date
-        from usage_window(p_client_id, days_of_weeks(p_weeks), p_now)
-    ),
+#variable_conflict use_column
+declare
+    v_first_monday date;
+    v_last date;
+begin
+    select date_trunc('week', last_date::timestamp)::date - 7 * (p_weeks - 1), last_date
+    into v_first_monday, v_last
+    from usage_window(p_client_id, days_of_weeks(p_weeks), p_now);
 
-    weeks as (
+    return query
+    with weeks as (
         select monday::date as week_start
-        from period
-        cross join generate_series(
-            first_monday::timestamp, last_monday::timestamp, interval '7 days'
-        ) as monday
+        from generate_series(v_first_monday::timestamp, v_last::timestamp, interval '7 days') as monday
     ),
 
     usage as (
@@ -97,11 +112,7 @@ as $$
             date_trunc('week', usage_date::timestamp)::date as week_start,
             usage_provider(source) as provider,
             total_tokens, cost_usd, request_count, unpriced_count
-        from usage_daily
-        where
-            client_id = p_client_id
-            and usage_date >= (select first_monday from period)
-            and usage_date <= (select last_date from period)
+        from filtered_usage(p_client_id, p_filters, v_first_monday, v_last)
     )
 
     select
@@ -132,15 +143,32 @@ as $$
     from weeks
     left join usage on usage.week_start = weeks.week_start
     group by weeks.week_start
-    order by weeks.week_start
+    order by weeks.week_start;
+end
+$$;
+
+-- The same of all calls: the guide's function.
+create or replace function get_weekly_evolution(
+    p_client_id uuid, p_weeks integer default 12, p_now timestamptz default now()
+)
+    returns table (
+        week_start date, week_number integer, total_tokens bigint, openai_tokens bigint, groq_tokens bigint,
+        total_cost numeric, other_tokens bigint, openai_cost numeric, groq_cost numeric, other_cost numeric,
+        request_count bigint, unpriced_count bigint, openai_request_count bigint, groq_request_count bigint,
+        other_request_count bigint, openai_unpriced_count bigint, groq_unpriced_count bigint,
+        other_unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select * from get_weekly_evolution(p_client_id, p_weeks, p_now, '[]')
 $$;
 
 -- One row each for total, openai, groq and other, in this order, also without use: the period of p_days
 -- days up to p_last_date (today where it is null) and, for comparison, as many days just before it, as
 -- compared_days() counts them. openai + groq + other = total in every column.
 create or replace function get_usage_summary(
-    p_client_id uuid, p_days integer default 30, p_now timestamptz default now(),
-    p_last_date date default null
+    p_client_id uuid, p_days integer, p_now timestamptz, p_last_date date, p_filters jsonb
 )
     returns table (
         provider text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
@@ -149,50 +177,44 @@ create or replace function get_usage_summary(
         previous_total_cost numeric,
         previous_request_count bigint, previous_unpriced_count bigint
     )
-    language sql stable
+    language plpgsql stable
     set search_path = public, pg_temp
 as $$
-    with period as materialized (
-        select
-            coalesce(p_last_date, last_date) - (p_days - 1) as first_date,
-            coalesce(p_last_date, last_date) as last_date
-        from usage_window(p_client_id, p_days, p_now)
-    ),
+#variable_conflict use_column
+declare
+    v_first date;
+    v_last date;
+    v_previous_last date;
+    v_whole_date date;
+    v_until_at timestamptz;
+begin
+    select coalesce(p_last_date, last_date) - (p_days - 1), coalesce(p_last_date, last_date)
+    into v_first, v_last
+    from usage_window(p_client_id, p_days, p_now);
+    select last_date, whole_date, until_at
+    into v_previous_last, v_whole_date, v_until_at
+    from compared_days(p_client_id, v_first, v_last, v_first - p_days, v_first - 1, p_now);
 
-    previous as materialized (
-        select first_date - p_days as first_date, compared.last_date, compared.whole_date, compared.until_at
-        from period
-        cross join lateral compared_days(
-            p_client_id, first_date, period.last_date, first_date - p_days, first_date - 1, p_now
-        ) as compared
-    ),
-
-    usage as (
+    return query
+    with usage as (
         select
             usage_provider(source) as provider,
-            usage_date >= (select first_date from period) as is_current,
+            usage_date >= v_first as is_current,
             prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
-        from usage_daily
-        where
-            client_id = p_client_id
-            and usage_date >= (select first_date from previous)
-            and usage_date <= (select last_date from period)
-            and (
-                usage_date <= (select whole_date from previous)
-                or usage_date >= (select first_date from period)
-            )
+        from filtered_usage(p_client_id, p_filters, v_first - p_days, v_last)
+        where usage_date <= v_whole_date or usage_date >= v_first
         union all
         select
             usage_provider(source), false,
             prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
-        from usage_of_part(
-            p_client_id, (select last_date from previous), (select until_at from previous)
-        )
+        from usage_of_part(p_client_id, v_previous_last, v_until_at, p_filters)
     ),
 
     providers as (
         select name, place
-        from period, (values ('total', 1), ('openai', 2), ('groq', 3), ('other', 4)) as listed (name, place)
+        from (values ('total', 1), ('openai', 2), ('groq', 3), ('other', 4)) as listed (name, place)
+        -- There are no rows for a client that is not there.
+        where v_first is not null
     )
 
     select
@@ -211,13 +233,33 @@ as $$
     from providers
     left join usage on providers.name in ('total', usage.provider)
     group by providers.name, providers.place
-    order by providers.place
+    order by providers.place;
+end
+$$;
+
+-- The same of all calls.
+create or replace function get_usage_summary(
+    p_client_id uuid, p_days integer default 30, p_now timestamptz default now(),
+    p_last_date date default null
+)
+    returns table (
+        provider text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
+        total_cost numeric,
+        request_count bigint, unpriced_count bigint, previous_total_tokens bigint,
+        previous_total_cost numeric,
+        previous_request_count bigint, previous_unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select * from get_usage_summary(p_client_id, p_days, p_now, p_last_date, '[]')
 $$;
 
 -- One row per day, week (from Monday) or month and source, those without use included, the oldest first. The
 -- first and the last one count only the days asked for; first_date and last_date say which.
 create or replace function get_usage_over_time(
-    p_client_id uuid, p_first_date date, p_last_date date, p_grain text default 'day'
+    p_client_id uuid, p_first_date date, p_last_date date, p_grain text default 'day',
+    p_filters jsonb default '[]'
 )
     returns table (
         bucket_date date, first_date date, last_date date, source text, total_tokens bigint,
@@ -241,9 +283,9 @@ begin
             sum(cost_usd) as cost_usd,
             sum(request_count) as request_count,
             sum(unpriced_count) as unpriced_count
-        from usage_daily
-        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        from filtered_usage(p_client_id, p_filters, p_first_date, p_last_date)
         group by bucket_date, source
+        having sum(request_count) <> 0
     ),
 
     buckets as (

@@ -205,6 +205,11 @@ create or replace function shown_id(p_id text, p_phone text) returns text
         else masked_name(p_id, p_phone)
     end;
 
+-- The value of a tag as whoever asks may see it: a key that is a phone is none for who may not see phones.
+create or replace function shown_tag(p_tags jsonb, p_key text) returns text
+    language sql stable
+    return case when shown_name(p_key, null) = p_key then shown_name(p_tags ->> p_key, null) end;
+
 create or replace function found_phone(p_phone text) returns text
     language sql stable
     return case when finds_phones() then p_phone else masked_phone(p_phone) end;

@@ -119,6 +119,23 @@ create or replace function latency_of_bucket(p_bucket integer) returns numeric
     language sql immutable parallel safe
     return round((2 * power(1.04::double precision, p_bucket - 1) / 2.04)::numeric, 3);
 
+-- Two histograms as one, without the buckets that came to nothing.
+create or replace function buckets_together(
+    p_buckets smallint[], p_counts bigint[], p_further_buckets smallint[], p_further_counts bigint[]
+)
+    returns table (bucket smallint, number bigint)
+    language sql immutable parallel safe
+as $$
+    select bucket, sum(number)::bigint
+    from (
+        select * from unnest(p_buckets, p_counts)
+        union all
+        select * from unnest(p_further_buckets, p_further_counts)
+    ) as parts (bucket, number)
+    group by bucket
+    having sum(number) <> 0
+$$;
+
 -- What is summed, in the order of all columns. The first six are known of every call; of the others sums are
 -- null in place of 0, which takes no room.
 create or replace function usage_meters() returns text[]
@@ -130,8 +147,60 @@ create or replace function usage_meters() returns text[]
         'prompt_audio_tokens', 'cached_audio_tokens', 'completion_audio_tokens', 'prompt_image_tokens',
         'cached_image_tokens', 'completion_image_tokens', 'character_count', 'image_count',
         'web_search_count', 'file_search_count', 'code_run_count', 'duration_seconds', 'stated_count',
-        'stated_cost_usd', 'cost_of_stated_usd'
+        'stated_cost_usd', 'cost_of_stated_usd', 'latency_ms', 'timed_count', 'timed_completion_tokens',
+        'first_token_ms', 'first_token_count', 'retry_count', 'retry_cost_usd', 'reported_cache_prompt_tokens'
     ];
+
+-- Those that are kept by the hour, too.
+create or replace function hour_meters() returns text[]
+    language sql immutable parallel safe
+    return array[
+        'prompt_tokens', 'completion_tokens', 'total_tokens', 'cost_usd', 'request_count', 'unpriced_count',
+        'cached_tokens', 'cache_write_tokens', 'reasoning_tokens', 'duration_seconds'
+    ];
+
+-- Whether a meter's sum is a numeric; the others are whole numbers.
+create or replace function is_numeric_meter(p_meter text) returns boolean
+    language sql immutable parallel safe
+    return p_meter like '%\_usd' or p_meter = 'duration_seconds';
+
+-- The sum of a meter over calls, which are called log, as SQL.
+create or replace function sum_of_calls(p_meter text) returns text
+    language sql immutable parallel safe
+    return case p_meter
+        when 'request_count' then 'count(*)'
+        when 'unpriced_count' then $$count(*) filter (where log.cost_basis = 'unpriced')$$
+        when 'estimated_count' then $$count(*) filter (where log.cost_basis = 'estimated')$$
+        -- Calls that do not tell what they used. One that failed used nothing.
+        when 'zero_token_count' then
+            $$count(*) filter (
+                where log.total_tokens = 0
+                and coalesce(log.duration_seconds, 0) = 0 and coalesce(log.character_count, 0) = 0
+                and coalesce(log.image_count, 0) = 0
+                and (log.outcome is null or log.outcome not in ('error', 'refused'))
+            )$$
+        when 'without_conversation_count'
+            then 'count(*) filter (where log.conversation_id is null and log.phone is null)'
+        when 'stated_count' then 'count(log.stated_cost_usd)'
+        when 'cost_of_stated_usd' then 'sum(log.cost_usd) filter (where log.stated_cost_usd is not null)'
+        -- Of the calls that were answered.
+        when 'latency_ms' then $$sum(log.latency_ms) filter (where log.outcome is distinct from 'error')$$
+        when 'timed_count' then $$count(log.latency_ms) filter (where log.outcome is distinct from 'error')$$
+        when 'timed_completion_tokens' then
+            $$sum(log.completion_tokens) filter (
+                where log.latency_ms is not null and log.outcome is distinct from 'error'
+            )$$
+        when 'first_token_ms'
+            then $$sum(log.time_to_first_token_ms) filter (where log.outcome is distinct from 'error')$$
+        when 'first_token_count'
+            then $$count(log.time_to_first_token_ms) filter (where log.outcome is distinct from 'error')$$
+        when 'retry_count' then 'count(*) filter (where log.attempt > 1)'
+        when 'retry_cost_usd' then 'sum(log.cost_usd) filter (where log.attempt > 1)'
+        -- What cached_tokens is a share of.
+        when 'reported_cache_prompt_tokens'
+            then 'sum(log.prompt_tokens) filter (where log.cached_tokens is not null)'
+        else format('sum(log.%I)', p_meter)
+    end;
 
 -- The functions that sum are made of that list, so that a further meter is one word there, and one line here
 -- where its sum is more than that of its column.
@@ -141,11 +210,15 @@ declare
     meters constant text := array_to_string(usage_meters(), ', ');
     pending constant text :=
         'client_id, usage_date, hour, utc_date, source, model, operation, outcome, tag_set_id, '
-        'conversation_id, phone, ' || array_to_string(usage_meters(), ', ') || ', latency_buckets';
+        'conversation_id, phone, ' || array_to_string(usage_meters(), ', ')
+        || ', latency_buckets, first_token_buckets';
+    hour_meters constant text := array_to_string(hour_meters(), ', ');
     sums text;  -- of calls, which are called log
     negative_sums text;
     sums_of_pending text;  -- of rows of usage_pending
     added text;  -- of a row of a rollup, kept, and a further one, excluded
+    hour_sums_of_pending text;  -- the same two of the meters of hours
+    hour_added text;
     calls text;  -- the rows of usage_pending of some calls
     days text;  -- the parts of "with" that bring rows of usage_pending, taken, into the rollups of days
 begin
@@ -174,31 +247,23 @@ begin
                 meter
             ),
             ', '
-        )
-    into sums, negative_sums, sums_of_pending, added
+        ),
+        string_agg(
+            format(case when is_required then 'sum(%I)' else 'nullif(sum(%I), 0)' end, meter), ', '
+        ) filter (where meter = any (hour_meters())),
+        string_agg(
+            format(
+                case
+                    when is_required then '%1$I = kept.%1$I + excluded.%1$I'
+                    else '%1$I = nullif(coalesce(kept.%1$I, 0) + coalesce(excluded.%1$I, 0), 0)'
+                end,
+                meter
+            ),
+            ', '
+        ) filter (where meter = any (hour_meters()))
+    into sums, negative_sums, sums_of_pending, added, hour_sums_of_pending, hour_added
     from (
-        select
-            meter,
-            place <= 6 as is_required,
-            case meter
-                when 'request_count' then 'count(*)'
-                when 'unpriced_count' then $$count(*) filter (where log.cost_basis = 'unpriced')$$
-                when 'estimated_count' then $$count(*) filter (where log.cost_basis = 'estimated')$$
-                -- Calls that do not tell what they used. One that failed used nothing.
-                when 'zero_token_count' then
-                    $$count(*) filter (
-                        where log.total_tokens = 0
-                        and coalesce(log.duration_seconds, 0) = 0 and coalesce(log.character_count, 0) = 0
-                        and coalesce(log.image_count, 0) = 0
-                        and (log.outcome is null or log.outcome not in ('error', 'refused'))
-                    )$$
-                when 'without_conversation_count'
-                    then 'count(*) filter (where log.conversation_id is null and log.phone is null)'
-                when 'stated_count' then 'count(log.stated_cost_usd)'
-                when 'cost_of_stated_usd'
-                    then 'sum(log.cost_usd) filter (where log.stated_cost_usd is not null)'
-                else format('sum(log.%I)', meter)
-            end as sum_of_calls
+        select meter, place <= 6 as is_required, sum_of_calls(meter) as sum_of_calls
         from unnest(usage_meters()) with ordinality as listed (meter, place)
         order by place
     ) as listed;
@@ -222,7 +287,12 @@ begin
                     array_agg(%2$slatency_bucket(log.latency_ms)) filter (
                         where log.latency_ms is not null and log.outcome is distinct from 'error'
                     )
-                )::smallint[] as latency_buckets
+                )::smallint[] as latency_buckets,
+                (
+                    array_agg(%2$slatency_bucket(log.time_to_first_token_ms)) filter (
+                        where log.time_to_first_token_ms is not null and log.outcome is distinct from 'error'
+                    )
+                )::smallint[] as first_token_buckets
             from %3$s
             group by
                 log.client_id, (log.created_at at time zone client.timezone)::date,
@@ -242,14 +312,12 @@ begin
             ),
 
             hours as (
-                insert into usage_hour_rollup as kept (
-                    client_id, usage_date, hour, utc_date, source, model, %2$s
-                )
-                select client_id, usage_date, hour, utc_date, source, model, %3$s
+                insert into usage_hour_rollup as kept (%1$s, hour, utc_date, %5$s)
+                select %1$s, hour, utc_date, %6$s
                 from taken
                 where hour is not null
-                group by client_id, usage_date, hour, utc_date, source, model
-                on conflict on constraint usage_hour_rollup_key do update set %4$s
+                group by %1$s, hour, utc_date
+                on conflict on constraint usage_hour_rollup_key do update set %7$s
             ),
 
             tags as (
@@ -263,34 +331,45 @@ begin
 
             latencies as (
                 insert into usage_latency_rollup as kept (
-                    client_id, usage_date, source, model, buckets, counts
+                    client_id, usage_date, source, model,
+                    buckets, counts, first_token_buckets, first_token_counts
                 )
-                select client_id, usage_date, source, model, array_agg(bucket), array_agg(number)
+                select
+                    client_id, usage_date, source, model,
+                    coalesce(array_agg(bucket) filter (where not is_first), '{}'),
+                    coalesce(array_agg(number) filter (where not is_first), '{}'),
+                    array_agg(bucket) filter (where is_first),
+                    array_agg(number) filter (where is_first)
                 from (
                     select
-                        client_id, usage_date, source, model,
+                        client_id, usage_date, source, model, is_first,
                         abs(signed.bucket) as bucket, sum(sign(signed.bucket))::bigint as number
                     from taken
-                    cross join lateral unnest(latency_buckets) as signed (bucket)
-                    group by client_id, usage_date, source, model, abs(signed.bucket)
+                    cross join lateral (
+                        select false as is_first, bucket from unnest(latency_buckets) as bucket
+                        union all
+                        select true, bucket from unnest(first_token_buckets) as bucket
+                    ) as signed
+                    group by client_id, usage_date, source, model, is_first, abs(signed.bucket)
                 ) as counted
                 group by client_id, usage_date, source, model
-                on conflict on constraint usage_latency_rollup_key do update set (buckets, counts) = (
-                    select coalesce(array_agg(bucket), '{}'), coalesce(array_agg(number), '{}')
-                    from (
-                        select bucket, sum(number)::bigint as number
-                        from (
-                            select * from unnest(kept.buckets, kept.counts)
-                            union all
-                            select * from unnest(excluded.buckets, excluded.counts)
-                        ) as parts (bucket, number)
-                        group by bucket
-                        having sum(number) <> 0
-                    ) as together
-                )
+                on conflict on constraint usage_latency_rollup_key do update set
+                    (buckets, counts) = (
+                        select coalesce(array_agg(bucket), '{}'), coalesce(array_agg(number), '{}')
+                        from buckets_together(
+                            kept.buckets, kept.counts, excluded.buckets, excluded.counts
+                        )
+                    ),
+                    (first_token_buckets, first_token_counts) = (
+                        select array_agg(bucket), array_agg(number)
+                        from buckets_together(
+                            kept.first_token_buckets, kept.first_token_counts,
+                            excluded.first_token_buckets, excluded.first_token_counts
+                        )
+                    )
             )
         $days$,
-        keys, meters, sums_of_pending, added
+        keys, meters, sums_of_pending, added, hour_meters, hour_sums_of_pending, hour_added
     );
 
     -- The statement trigger of usage_logs. Appends the sums of what one statement wrote, and locks nothing

@@ -73,7 +73,7 @@ $$;
 -- One row per value of a tag in the period, the most expensive first. Each call is in one of them: null are
 -- calls that do not have the tag, is_other those of which the tags were too many to keep apart.
 create or replace function get_usage_by_tag(
-    p_client_id uuid, p_key text, p_first_date date, p_last_date date
+    p_client_id uuid, p_key text, p_first_date date, p_last_date date, p_filters jsonb default '[]'
 )
     returns table (
         value text, is_other boolean, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
@@ -82,68 +82,28 @@ create or replace function get_usage_by_tag(
     language sql stable
     set search_path = public, pg_temp
 as $$
-    with tagged as (
-        select
-            tag_set_id,
-            sum(total_tokens) as total_tokens,
-            sum(prompt_tokens) as prompt_tokens,
-            sum(completion_tokens) as completion_tokens,
-            sum(cost_usd) as cost_usd,
-            sum(request_count) as request_count,
-            sum(unpriced_count) as unpriced_count
-        from usage_tagged_daily
-        where client_id = p_client_id and usage_date between p_first_date and p_last_date
-        group by tag_set_id
-    ),
-
-    parts as (
-        select
-            -- A key that is a phone is no key for who may not see it.
-            case when shown_name(p_key, null) = p_key then tag_sets.tags ->> p_key end as value,
-            tagged.tag_set_id = 0 as is_other,
-            tagged.total_tokens, tagged.prompt_tokens, tagged.completion_tokens, tagged.cost_usd,
-            tagged.request_count, tagged.unpriced_count
-        from tagged
-        left join tag_sets on tag_sets.client_id = p_client_id and tag_sets.id = tagged.tag_set_id
-        union all
-        -- All calls, less those that have any tags.
-        select
-            null, false, total_tokens, prompt_tokens, completion_tokens, cost_usd, request_count,
-            unpriced_count
-        from usage_daily
-        where client_id = p_client_id and usage_date between p_first_date and p_last_date
-        union all
-        select
-            null, false, -total_tokens, -prompt_tokens, -completion_tokens, -cost_usd, -request_count,
-            -unpriced_count
-        from tagged
-    )
-
     select
-        value,
-        is_other,
-        sum(total_tokens)::bigint as total_tokens,
-        sum(prompt_tokens)::bigint as prompt_tokens,
-        sum(completion_tokens)::bigint as completion_tokens,
-        sum(cost_usd) as total_cost,
-        sum(request_count)::bigint as request_count,
-        sum(unpriced_count)::bigint as unpriced_count
-    from parts
-    group by value, is_other
-    having sum(request_count) <> 0
+        nullif(value, '(other)') as value,
+        coalesce(value = '(other)', false) as is_other,
+        total_tokens, prompt_tokens, completion_tokens, cost_usd as total_cost, request_count,
+        unpriced_count
+    from usage_rows(
+        p_client_id, p_filters, p_first_date, p_last_date, '{}', (usage_meters())[1:6], p_key
+    )
     order by total_cost desc, total_tokens desc, is_other, value
 $$;
 
 -- The keys of tags with use in the period, the most calls first, and how many values each has.
-create or replace function get_tag_keys(p_client_id uuid, p_first_date date, p_last_date date)
+create or replace function get_tag_keys(
+    p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb default '[]'
+)
     returns table (key text, value_count bigint, request_count bigint)
     language sql stable
     set search_path = public, pg_temp
 as $$
     with tagged as (
         select tag_set_id, sum(request_count) as request_count
-        from usage_tagged_daily
-        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        from tag_sets_in_use(p_client_id, p_first_date, p_last_date, p_filters)
         group by tag_set_id
     )
 

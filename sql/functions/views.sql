@@ -83,21 +83,9 @@ from (
 group by client_id, conversation_id, phone
 having sum(request_count) <> 0;
 
--- The views of all meters are made of their list, in sums.sql; of the many sums null is 0 here.
+-- The views of many meters are made of their lists, in sums.sql; of the many sums null is 0 here.
 do $views$
 declare
-    meters constant text := array_to_string(usage_meters(), ', ');
-    sums constant text := (
-        select string_agg(
-            format(
-                'coalesce(sum(%1$I), 0)%2$s as %1$I',
-                meter,
-                case when meter like '%\_usd' or meter = 'duration_seconds' then '' else '::bigint' end
-            ),
-            ', ' order by place
-        )
-        from unnest(usage_meters()) with ordinality as listed (meter, place)
-    );
     made record;
 begin
     for made in
@@ -107,20 +95,20 @@ begin
             -- One row per client, day, source, model, operation and outcome.
             (
                 'usage_facts_daily', 'client_id, usage_date, source, model, operation, outcome',
-                'usage_daily_rollup', 'true'
+                usage_meters(), 'usage_daily_rollup', 'true'
             ),
-            -- One row per client, hour of its clock, source and model; rows of pending from before 022 have
-            -- no hour.
+            -- One row per client, hour of its clock, source, model, operation and outcome; rows of pending
+            -- from before 022 have no hour.
             (
-                'usage_hourly', 'client_id, usage_date, hour, utc_date, source, model',
-                'usage_hour_rollup', 'hour is not null'
+                'usage_hourly', 'client_id, usage_date, hour, utc_date, source, model, operation, outcome',
+                hour_meters(), 'usage_hour_rollup', 'hour is not null'
             ),
             -- One row per client, day, tag set, source, model, operation and outcome, of calls with tags.
             (
                 'usage_tagged_daily', 'client_id, usage_date, tag_set_id, source, model, operation, outcome',
-                'usage_tag_rollup', 'tag_set_id is not null'
+                usage_meters(), 'usage_tag_rollup', 'tag_set_id is not null'
             )
-        ) as listed (name, keys, rollup, is_of_it)
+        ) as listed (name, keys, meters, rollup, is_of_it)
     loop
         execute format(
             'create or replace view %1$I with (security_invoker = true) as
@@ -132,28 +120,54 @@ begin
             ) as parts
             group by %2$s
             having sum(request_count) <> 0',
-            made.name, made.keys, sums, meters, made.rollup, made.is_of_it
+            made.name,
+            made.keys,
+            (
+                select string_agg(
+                    format(
+                        case when is_numeric_meter(meter) then 'coalesce(sum(%1$I), 0) as %1$I'
+                            else 'coalesce(sum(%1$I), 0)::bigint as %1$I' end,
+                        meter
+                    ),
+                    ', ' order by place
+                )
+                from unnest(made.meters) with ordinality as listed (meter, place)
+            ),
+            array_to_string(made.meters, ', '),
+            made.rollup,
+            made.is_of_it
         );
     end loop;
 end
 $views$;
 
--- One row per client, day, source, model and bucket of latency_bucket(), of the calls that were answered.
+-- One row per client, day, source, model and bucket of latency_bucket(), of the calls that were answered: how
+-- long the answer took, and its first token.
 create or replace view usage_latency_daily with (security_invoker = true) as
-select client_id, usage_date, source, model, bucket, sum(request_count)::bigint as request_count
+select
+    client_id, usage_date, source, model, is_first_token, bucket, sum(request_count)::bigint as request_count
 from (
-    select client_id, usage_date, source, model, held.bucket, held.request_count
+    select client_id, usage_date, source, model, false as is_first_token, held.bucket, held.request_count
     from usage_latency_rollup
     cross join lateral unnest(buckets, counts) as held (bucket, request_count)
     union all
+    select client_id, usage_date, source, model, true as is_first_token, held.bucket, held.request_count
+    from usage_latency_rollup
+    cross join lateral unnest(first_token_buckets, first_token_counts) as held (bucket, request_count)
+    union all
     select
-        client_id, usage_date, source, model,
-        abs(signed.bucket)::smallint as bucket,
-        sign(signed.bucket)::bigint as request_count
+        client_id, usage_date, source, model, false as is_first_token,
+        abs(signed.bucket)::smallint as bucket, sign(signed.bucket)::bigint as request_count
     from usage_pending
     cross join lateral unnest(latency_buckets) as signed (bucket)
+    union all
+    select
+        client_id, usage_date, source, model, true as is_first_token,
+        abs(signed.bucket)::smallint as bucket, sign(signed.bucket)::bigint as request_count
+    from usage_pending
+    cross join lateral unnest(first_token_buckets) as signed (bucket)
 ) as parts
-group by client_id, usage_date, source, model, bucket
+group by client_id, usage_date, source, model, is_first_token, bucket
 having sum(request_count) <> 0;
 
 grant select on

@@ -1,0 +1,494 @@
+-- Filters: which calls count. A list of conditions that all hold, at most one of each name:
+-- [{"name": "model", "values": ["gpt-4o", null], "excluded": false}]. Names are provider, model, operation,
+-- outcome, conversation, and tag. with a key; null stands for calls that do not tell it. analytics/queries/
+-- filters.py makes them of a link.
+--
+-- All that answers under filters takes its rows from here, so that there is one way to count. All run with
+-- the rights of who calls them, so that a reader sees its one client.
+
+
+-- What the conditions say, in the form that call_passes() takes. Tags and conversations are looked for as
+-- they are shown: who may not see a phone cannot find out by a filter that it is there.
+create or replace function usage_filter_of(
+    p_client_id uuid, p_filters jsonb, p_first_date date, p_last_date date
+)
+    returns usage_filter
+    language plpgsql stable
+    set search_path = public, pg_temp
+as $$
+declare
+    made usage_filter;
+    condition jsonb;
+    wanted text[];
+    is_excluded boolean;
+    value text;
+begin
+    if p_filters is null or jsonb_typeof(p_filters) <> 'array' then
+        raise exception 'filters must be a list of conditions, not %', left(coalesce(p_filters::text, 'null'), 60)
+            using errcode = 'invalid_parameter_value';
+    end if;
+    for condition in select * from jsonb_array_elements(p_filters) loop
+        if
+            jsonb_typeof(condition -> 'values') is distinct from 'array'
+            or jsonb_typeof(condition -> 'excluded') is distinct from 'boolean'
+        then
+            raise exception 'a condition has a name, a list of values, and whether they are excluded, not %',
+                left(condition::text, 60)
+                using errcode = 'invalid_parameter_value';
+        end if;
+        wanted := array(select jsonb_array_elements_text(condition -> 'values'));
+        is_excluded := condition -> 'excluded';
+        case
+            when condition ->> 'name' = 'provider' then
+                made.providers := wanted;
+                made.excludes_providers := is_excluded;
+            when condition ->> 'name' = 'model' then
+                made.models := wanted;
+                made.excludes_models := is_excluded;
+            when condition ->> 'name' = 'operation' then
+                made.operations := wanted;
+                made.excludes_operations := is_excluded;
+            when condition ->> 'name' = 'outcome' then
+                made.outcomes := wanted;
+                made.excludes_outcomes := is_excluded;
+            when condition ->> 'name' like 'tag.%' then
+                -- Conditions on several tags hold together.
+                made.tag_set_ids := array(
+                    select id
+                    from (
+                        select id, shown_tag(tags, substr(condition ->> 'name', 5)) as value
+                        from tag_sets
+                        where client_id = p_client_id
+                        union all
+                        select 0, '(other)'
+                    ) as sets
+                    where
+                        is_among(sets.value, wanted, is_excluded)
+                        and (made.tag_set_ids is null or id = any (made.tag_set_ids))
+                );
+                made.takes_untagged :=
+                    coalesce(made.takes_untagged, true) and is_among(null, wanted, is_excluded);
+            when condition ->> 'name' = 'conversation' then
+                made.excludes_conversations := is_excluded;
+                made.conversation_ids := '{}';
+                made.phones := '{}';
+                made.takes_lone := array_position(wanted, null) is not null;
+                foreach value in array array_remove(wanted, null) loop
+                    if value ~ '^p[0-9a-f]{32}$' then
+                        made.phones := made.phones
+                            || phone_of(p_client_id, value, p_first_date, p_last_date);
+                    elsif value ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+                        made.conversation_ids := made.conversation_ids || value::uuid;
+                    else
+                        raise exception 'conversation must be an id or the handle of a phone, not %',
+                            left(value, 60)
+                            using errcode = 'invalid_parameter_value';
+                    end if;
+                end loop;
+                -- Calls that name no conversation count for the one with their phone.
+                made.phones := made.phones || array(
+                    select phone
+                    from conversations
+                    where client_id = p_client_id and id = any (made.conversation_ids) and phone is not null
+                );
+            else
+                raise exception
+                    'a filter is of provider, model, operation, outcome, conversation or tag.<key>, not of %',
+                    left(coalesce(condition ->> 'name', 'null'), 60)
+                    using errcode = 'invalid_parameter_value';
+        end case;
+    end loop;
+    return made;
+end
+$$;
+
+-- Whether a value is one of these, or is not where they are excluded; null is a value, and no list takes all.
+create or replace function is_among(p_value text, p_values text[], p_is_excluded boolean) returns boolean
+    language sql immutable parallel safe
+    return p_values is null
+        or case
+            when p_value is null then array_position(p_values, null) is not null
+            else coalesce(p_value = any(p_values), false)
+        end <> p_is_excluded;
+
+-- Whether a call, or a row of sums, has what is wanted of provider, model, operation and outcome.
+create or replace function sum_passes(
+    p_filter usage_filter, p_source text, p_model text, p_operation text, p_outcome text
+)
+    returns boolean
+    language sql immutable parallel safe
+    return is_among(p_source, (p_filter).providers, (p_filter).excludes_providers)
+        and is_among(p_model, (p_filter).models, (p_filter).excludes_models)
+        and is_among(p_operation, (p_filter).operations, (p_filter).excludes_operations)
+        and is_among(p_outcome, (p_filter).outcomes, (p_filter).excludes_outcomes);
+
+-- Whether a call with this set of tags, or with none, is wanted.
+create or replace function tags_pass(p_filter usage_filter, p_tag_set_id integer) returns boolean
+    language sql immutable parallel safe
+    return (p_filter).tag_set_ids is null
+        or case
+            when p_tag_set_id is null then (p_filter).takes_untagged
+            else p_tag_set_id = any((p_filter).tag_set_ids)
+        end;
+
+-- Whether a call is of one of the conversations that the filter names, wanted or not.
+create or replace function is_of_conversations(p_filter usage_filter, p_conversation_id uuid, p_phone text)
+    returns boolean
+    language sql immutable parallel safe
+    return case
+        when p_conversation_id is not null then p_conversation_id = any((p_filter).conversation_ids)
+        when p_phone is not null then p_phone = any((p_filter).phones)
+        else (p_filter).takes_lone
+    end;
+
+-- Whether a call is wanted.
+create or replace function call_passes(
+    p_filter usage_filter, p_source text, p_model text, p_operation text, p_outcome text,
+    p_tag_set_id integer, p_conversation_id uuid, p_phone text
+)
+    returns boolean
+    language sql immutable parallel safe
+    return sum_passes(p_filter, p_source, p_model, p_operation, p_outcome)
+        and tags_pass(p_filter, p_tag_set_id)
+        and (
+            (p_filter).conversation_ids is null
+            or is_of_conversations(p_filter, p_conversation_id, p_phone)
+                <> (p_filter).excludes_conversations
+        );
+
+-- The wanted calls of a span of time. It becomes part of the query that asks it, if its arguments are plain;
+-- of the branches only those that can have calls are carried out, and each is one range of an index.
+create or replace function wanted_calls(
+    p_client_id uuid, p_filter usage_filter, p_first_at timestamptz, p_end_at timestamptz
+)
+    returns setof usage_logs
+    language sql stable
+as $$
+    select log.*
+    from usage_logs as log
+    where
+        ((p_filter).conversation_ids is null or (p_filter).excludes_conversations)
+        and log.client_id = p_client_id
+        and log.created_at >= p_first_at
+        and log.created_at < p_end_at
+        and call_passes(
+            p_filter, log.source, log.model, log.operation, log.outcome, log.tag_set_id, log.conversation_id,
+            log.phone
+        )
+    union all
+    select log.*
+    from usage_logs as log
+    where
+        not (p_filter).excludes_conversations
+        and log.client_id = p_client_id
+        and log.created_at >= p_first_at
+        and log.created_at < p_end_at
+        and log.conversation_id = any((p_filter).conversation_ids)
+        and sum_passes(p_filter, log.source, log.model, log.operation, log.outcome)
+        and tags_pass(p_filter, log.tag_set_id)
+    union all
+    select log.*
+    from usage_logs as log
+    where
+        not (p_filter).excludes_conversations
+        and log.client_id = p_client_id
+        and log.created_at >= p_first_at
+        and log.created_at < p_end_at
+        and log.conversation_id is null
+        and log.phone = any((p_filter).phones)
+        and sum_passes(p_filter, log.source, log.model, log.operation, log.outcome)
+        and tags_pass(p_filter, log.tag_set_id)
+    union all
+    select log.*
+    from usage_logs as log
+    where
+        not (p_filter).excludes_conversations
+        and (p_filter).takes_lone
+        and log.client_id = p_client_id
+        and log.created_at >= p_first_at
+        and log.created_at < p_end_at
+        and log.conversation_id is null
+        and log.phone is null
+        and sum_passes(p_filter, log.source, log.model, log.operation, log.outcome)
+        and tags_pass(p_filter, log.tag_set_id)
+$$;
+
+-- These are made of the list of meters, in sums.sql.
+do $filters$
+declare
+    columns constant text := (
+        select string_agg(
+            meter || case when is_numeric_meter(meter) then ' numeric' else ' bigint' end, ', ' order by place
+        )
+        from unnest(usage_meters()) with ordinality as listed (meter, place)
+    );
+    meters constant text := array_to_string(usage_meters(), ', ');
+begin
+    -- The sums of the calls that pass the filters: a row per value of all that p_by names (usage_date, hour,
+    -- utc_date, source, model, operation, outcome) and, where p_key is given, per value of that tag, as it
+    -- is shown. Keys that p_by does not name are null, and so are meters that p_meters does not, except
+    -- request_count.
+    --
+    -- Sums answer where they can: of days, of hours, and of days by set of tags. Calls do where conversations
+    -- are named, and where tags are asked for by the hour. What is left out is taken from the whole.
+    execute format(
+        $function$
+create or replace function usage_rows(
+    p_client_id uuid, p_filters jsonb, p_first_date date, p_last_date date, p_by text[], p_meters text[],
+    p_key text default null
+)
+    returns table (
+        usage_date date, hour smallint, utc_date date, source text, model text, operation text, outcome text,
+        value text, %s
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+declare
+    filter usage_filter := usage_filter_of(p_client_id, p_filters, p_first_date, p_last_date);
+    by_hour constant boolean := p_by && array['hour', 'utc_date'];
+    has_tags constant boolean := filter.tag_set_ids is not null or p_key is not null;
+    takes_untagged constant boolean := coalesce(filter.takes_untagged, true);
+    has_conversations constant boolean := filter.conversation_ids is not null;
+    is_of_calls constant boolean :=
+        has_conversations and not filter.excludes_conversations or has_tags and by_hour;
+
+    -- Lists of columns: the keys, the meters, their sums over rows of sums, and over calls.
+    keys constant text := (
+        select string_agg(
+            case when name = any (p_by) then name else format('null::%%s as %%s', type, name) end,
+            ', ' order by place
+        )
+        from
+            unnest(
+                array['usage_date', 'hour', 'utc_date', 'source', 'model', 'operation', 'outcome'],
+                array['date', 'smallint', 'date', 'text', 'text', 'text', 'text']
+            ) with ordinality as listed (name, type, place)
+    );
+    listed constant text[] := array(
+        select meter
+        from unnest(usage_meters()) with ordinality as known (meter, place)
+        where meter = any (p_meters) or meter = 'request_count'
+        order by place
+    );
+    meters constant text := array_to_string(listed, ', ');
+    sums constant text := (
+        select string_agg(format('sum(%%1$I) as %%1$I', meter), ', ' order by place)
+        from unnest(listed) with ordinality as named (meter, place)
+    );
+    signed constant text := (
+        select string_agg(format('sign * %%1$I as %%1$I', meter), ', ' order by place)
+        from unnest(listed) with ordinality as named (meter, place)
+    );
+    of_calls constant text := (
+        select string_agg(format('%%s as %%I', sum_of_calls(meter), meter), ', ' order by place)
+        from unnest(listed) with ordinality as named (meter, place)
+    );
+    answered constant text := (
+        select string_agg(
+            case
+                when meter <> all (listed) then 'null::' || case
+                    when is_numeric_meter(meter) then 'numeric' else 'bigint' end
+                when is_numeric_meter(meter) then format('coalesce(sum(%%I), 0)', meter)
+                else format('coalesce(sum(%%I), 0)::bigint', meter)
+            end,
+            ', ' order by place
+        )
+        from unnest(usage_meters()) with ordinality as known (meter, place)
+    );
+
+    these_days constant text := 'client_id = $1 and usage_date between $2 and $3'
+        ' and sum_passes($4, source, model, operation, outcome)';
+    chosen text;
+    parts text[] := '{}';  -- rows of keys, tag_set_id and meters
+    first_at timestamptz;
+    end_at timestamptz;
+    zone text;
+begin
+    if not is_of_calls and (not has_tags or takes_untagged) then
+        parts := parts || format(
+            case when by_hour then
+                'select %%1$s, null::integer as tag_set_id, %%2$s from usage_hour_rollup where %%3$s
+                union all
+                select %%1$s, null, %%2$s from usage_pending where %%3$s and hour is not null'
+            else
+                'select %%1$s, null::integer as tag_set_id, %%2$s from usage_daily_rollup where %%3$s
+                union all
+                select %%1$s, null, %%2$s from usage_pending where %%3$s'
+            end,
+            keys, meters, these_days
+        );
+    end if;
+    if not is_of_calls and has_tags then
+        chosen := case when takes_untagged then 'true' else 'tag_set_id = any (($4).tag_set_ids)' end;
+        -- Where all calls are among the parts already, those with tags are no calls without any.
+        parts := parts || format(
+            'select %%1$s, signed.tag_set_id, %%2$s
+            from (
+                select %%1$s, tag_set_id, %%3$s
+                from (
+                    select %%1$s, tag_set_id, %%4$s from usage_tag_rollup where %%5$s and %%6$s
+                    union all
+                    select %%1$s, tag_set_id, %%4$s
+                    from usage_pending where %%5$s and tag_set_id is not null and %%6$s
+                ) as rows
+                group by 1, 2, 3, 4, 5, 6, 7, 8
+            ) as tagged
+            cross join lateral (values (tag_set_id, 1), (null, -1)) as signed (tag_set_id, sign)
+            where sign = 1 and tags_pass($4, signed.tag_set_id) or sign = -1 and %%7$L',
+            keys, signed, sums, meters, these_days, chosen, takes_untagged
+        );
+    end if;
+    if is_of_calls or has_conversations then
+        select moment.first_at, moment.end_at, timezone
+        into first_at, end_at, zone
+        from moments_of_days(p_client_id, p_first_date, p_last_date) as moment;
+        if not is_of_calls then
+            -- Those that are left out are taken from the whole.
+            filter.excludes_conversations := false;
+        end if;
+        parts := parts || format(
+            'select %%1$s, tag_set_id, %%2$s
+            from (
+                select %%1$s, tag_set_id, %%3$s
+                from (
+                    select
+                        wanted.*,
+                        (created_at at time zone $7)::date as usage_date,
+                        extract(hour from created_at at time zone $7)::smallint as hour,
+                        (created_at at time zone ''UTC'')::date as utc_date
+                    from wanted_calls($1, $4, $5, $6) as wanted
+                ) as log
+                group by 1, 2, 3, 4, 5, 6, 7, 8
+            ) as counted
+            cross join (values (%%4$s)) as signed (sign)',
+            keys, signed, of_calls, case when is_of_calls then 1 else -1 end
+        );
+    end if;
+    return query execute format(
+        'select %%1$s, value, %%2$s
+        from (
+            select %%1$s, %%3$s as value, %%4$s
+            from (select %%1$s, tag_set_id, %%5$s from (%%6$s) as parts group by 1, 2, 3, 4, 5, 6, 7, 8) as grouped
+            %%7$s
+        ) as valued
+        group by 1, 2, 3, 4, 5, 6, 7, 8
+        having sum(request_count) <> 0',
+        keys,
+        answered,
+        case when p_key is null then 'null::text'
+            else 'case when tag_set_id = 0 then ''(other)'' else shown_tag(tags, $8) end' end,
+        meters,
+        sums,
+        array_to_string(parts, ' union all '),
+        case when p_key is null then ''
+            else 'left join tag_sets on tag_sets.client_id = $1 and tag_sets.id = tag_set_id' end
+    )
+    using p_client_id, p_first_date, p_last_date, filter, first_at, end_at, zone, p_key;
+end
+$$
+        $function$,
+        columns
+    );
+
+    -- Rows of usage_facts_daily that pass the filters. Not a wrapper that runs: it becomes part of the query
+    -- that asks it, of which only one of the two branches is then carried out.
+    execute format(
+        'create or replace function filtered_facts(
+            p_client_id uuid, p_filters jsonb, p_first_date date, p_last_date date
+        )
+            returns table (usage_date date, source text, model text, operation text, outcome text, %1$s)
+            language sql stable
+        as $function$
+            select usage_date, source, model, operation, outcome, %2$s
+            from usage_facts_daily
+            where client_id = p_client_id and usage_date between p_first_date and p_last_date
+                and p_filters = ''[]''
+            union all
+            select usage_date, source, model, operation, outcome, %2$s
+            from usage_rows(
+                p_client_id, p_filters, p_first_date, p_last_date,
+                array[''usage_date'', ''source'', ''model'', ''operation'', ''outcome''], usage_meters()
+            )
+            where p_filters <> ''[]''
+        $function$',
+        columns, meters
+    );
+end
+$filters$;
+
+-- The same as rows of usage_daily: only what most questions need, and by source and model.
+create or replace function filtered_usage(
+    p_client_id uuid, p_filters jsonb, p_first_date date, p_last_date date
+)
+    returns table (
+        usage_date date, source text, model text, prompt_tokens bigint, completion_tokens bigint,
+        total_tokens bigint, cost_usd numeric, request_count bigint, unpriced_count bigint
+    )
+    language sql stable
+as $$
+    select
+        usage_date, source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count,
+        unpriced_count
+    from usage_daily
+    where client_id = p_client_id and usage_date between p_first_date and p_last_date and p_filters = '[]'
+    union all
+    select
+        usage_date, source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count,
+        unpriced_count
+    from usage_rows(
+        p_client_id, p_filters, p_first_date, p_last_date, array['usage_date', 'source', 'model'],
+        (usage_meters())[1:6]
+    )
+    where p_filters <> '[]'
+$$;
+
+-- The sets of tags of the wanted calls, each any number of times, and how many calls have it; 0 are those of
+-- which the tags were too many to keep apart.
+create or replace function tag_sets_in_use(
+    p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb
+)
+    returns table (tag_set_id integer, request_count bigint)
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    filter usage_filter := usage_filter_of(p_client_id, p_filters, p_first_date, p_last_date);
+    first_at timestamptz;
+    end_at timestamptz;
+begin
+    select moment.first_at, moment.end_at into first_at, end_at
+    from moments_of_days(p_client_id, p_first_date, p_last_date) as moment;
+
+    if filter.conversation_ids is not null then
+        return query
+        select tag_set_id, count(*)
+        from wanted_calls(p_client_id, filter, first_at, end_at)
+        where tag_set_id is not null
+        group by tag_set_id;
+    else
+        return query
+        select tag_set_id, sum(request_count)::bigint
+        from (
+            select tag_set_id, request_count
+            from usage_tag_rollup
+            where
+                client_id = p_client_id and usage_date between p_first_date and p_last_date
+                and sum_passes(filter, source, model, operation, outcome)
+            union all
+            select tag_set_id, request_count
+            from usage_pending
+            where
+                client_id = p_client_id and usage_date between p_first_date and p_last_date
+                and tag_set_id is not null
+                and sum_passes(filter, source, model, operation, outcome)
+        ) as parts
+        where tags_pass(filter, tag_set_id)
+        group by tag_set_id
+        having sum(request_count) <> 0;
+    end if;
+end
+$$;
