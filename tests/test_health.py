@@ -378,7 +378,7 @@ def test_missing_migrations_are_named_and_nothing_else_is_asked(empty_database: 
 @pytest.mark.parametrize(
     ("gone", "name"),
     [
-        ("function get_usage_over_time", "get_usage_over_time(uuid, date, date, text)"),
+        ("function get_usage_over_time", "get_usage_over_time(uuid, date, date, text, jsonb)"),
         ("view usage_conversation", "usage_conversation"),
         ("table usage_latency_rollup cascade", "usage_latency_rollup, usage_latency_daily"),
     ],

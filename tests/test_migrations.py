@@ -308,7 +308,7 @@ def test_a_new_migration_is_applied_once_and_known_by_its_number(
 @pytest.mark.parametrize(
     ("gone", "file"),
     [
-        ("function get_usage_over_time(uuid, date, date, text)", "functions/overview"),
+        ("function get_usage_over_time(uuid, date, date, text, jsonb)", "functions/overview"),
         ("view usage_conversation", "functions/views"),
         ("procedure lock_in_bites(regclass[])", "functions/migrating"),
     ],

@@ -177,6 +177,10 @@ begin
                 ],
                 array_fill('bigint'::text, array[19]) || array_fill('numeric'::text, array[3])
             ) as meter (column_name, column_type)
+        -- Hours keep few; 027 takes the others from who has them.
+        where
+            rollup.name <> 'usage_hour_rollup'
+            or column_name in ('cached_tokens', 'cache_write_tokens', 'reasoning_tokens', 'duration_seconds')
     loop
         execute format(
             'alter table %I add column if not exists %I %s', meter.rollup, meter.column_name,
