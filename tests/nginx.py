@@ -2,12 +2,10 @@
 
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from analytics.config import PROJECT_DIRECTORY
+from tests.processes import await_start, free_port, listens
 
 CONFIGURATION = PROJECT_DIRECTORY / "deploy" / "nginx.conf"
 HOST = "usage.example.com"
@@ -91,25 +90,6 @@ def nginx() -> str | None:
     return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 
 
-def free_port() -> int:
-    """A port that nobody listens to."""
-    with socket.create_server((THIS_MACHINE, 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
-def await_start(process: "subprocess.Popen[bytes]", log: Path, is_ready: Callable[[], bool]) -> None:
-    """Returns once it is ready; RuntimeError with its log where it ends, or takes too long."""
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while not is_ready():
-        try:
-            process.wait(timeout=0.05)
-        except subprocess.TimeoutExpired:
-            if time.monotonic() < deadline:
-                continue
-        raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text()}")
-
-
 @contextmanager
 def running_nginx(server_port: int) -> Iterator[Nginx]:
     """nginx with deploy/nginx.conf, in front of the server at `server_port`."""
@@ -145,19 +125,11 @@ def _process(directory: Path, port: int) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
-        await_start(process, log, lambda: _listens(port))
+        await_start(process, log, lambda: listens(port))
         yield
     finally:
         process.terminate()
         process.wait(timeout=_TIMEOUT_SECONDS)
-
-
-def _listens(port: int) -> bool:
-    try:
-        with socket.create_connection((THIS_MACHINE, port), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def _answer(

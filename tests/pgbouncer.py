@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.engine import URL
+
+from tests.processes import await_start, free_port, listens
 
 
 def is_installed() -> bool:
@@ -19,8 +20,7 @@ def is_installed() -> bool:
 @contextmanager
 def pgbouncer(url: URL) -> Iterator[URL]:
     """The URL of the same database through a PgBouncer in transaction mode, with one server connection."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     host = url.host or str(url.query["host"])
     with tempfile.TemporaryDirectory(prefix="usage-pgbouncer-") as directory:
         settings = Path(directory) / "pgbouncer.ini"
@@ -40,7 +40,7 @@ def pgbouncer(url: URL) -> Iterator[URL]:
                 stderr=subprocess.STDOUT,
             )
             try:
-                _await_answer(port, pooler, log)
+                await_start(pooler, log, lambda: listens(port))
                 yield pooled
             finally:
                 pooler.terminate()
@@ -85,13 +85,3 @@ def _unprivileged_user(host: str) -> str | None:
     if os.geteuid() != 0:
         return None
     return Path(host).owner() if Path(host).is_absolute() else "nobody"
-
-
-def _await_answer(port: int, pooler: "subprocess.Popen[bytes]", log: Path) -> None:
-    while pooler.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            continue
-        return
-    raise RuntimeError(f"PgBouncer did not start:\n{log.read_text()}")

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -26,7 +26,7 @@ from analytics.api.models import MAX_RECORDS
 from analytics.database import Database
 from tests import factories
 from tests.api import bearer, logged, open_api, serving
-from tests.nginx import free_port
+from tests.processes import await_start, free_port, listens
 from tests.test_server import ALONE, BOTH_WAYS, configured, started
 
 CALL = {"source": "openai", "model": "gpt-4", "usage": {"prompt_tokens": 1}}
@@ -146,17 +146,16 @@ def worst() -> dict[str, Worst]:
 @pytest.fixture(scope="module")
 def idle_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that has nothing to do, in a process of its own."""
-    port = str(free_port())
-    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", port]
-    with subprocess.Popen(
-        command, cwd=tmp_path_factory.mktemp("idle"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        address = f"http://127.0.0.1:{port}"
-        while server.poll() is None:
-            with suppress(httpx.TransportError):
-                httpx.get(address)
-                break
-        yield address
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    directory = tmp_path_factory.mktemp("idle")
+    log = directory / "server.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT) as server,
+    ):
+        await_start(server, log, lambda: listens(port))
+        yield f"http://127.0.0.1:{port}"
         server.terminate()
 
 

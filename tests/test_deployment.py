@@ -12,8 +12,6 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +42,7 @@ from tests.connections import dsn
 from tests.documents import blocks, document
 from tests.nginx import ANOTHER_MACHINE, HOST, THIS_MACHINE, Nginx, running_nginx
 from tests.own_server import own_server
+from tests.processes import answers, await_start, free_port
 
 needs_nginx = pytest.mark.skipif(
     nginx.nginx() is None and not os.environ.get("CI"), reason="no nginx on the PATH or in /usr/sbin"
@@ -110,7 +109,7 @@ def _bearer(database: Database, client_id: UUID, scope: str) -> dict[str, str]:
 def _running_server(directory: Path, database_url: str) -> Iterator[int]:
     """The server, started by the unit's command; its port. Whoever sits at its machine may see everything."""
     (directory / "secrets.toml").write_text("[access]\nlocal = true\n", encoding="utf-8")
-    port = nginx.free_port()
+    port = free_port()
     log = directory / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -126,19 +125,11 @@ def _running_server(directory: Path, database_url: str) -> Iterator[int]:
             stderr=subprocess.STDOUT,
         )
     try:
-        nginx.await_start(server, log, lambda: _is_healthy(port))
+        await_start(server, log, lambda: answers(f"http://{THIS_MACHINE}:{port}/_stcore/health"))
         yield port
     finally:
         server.terminate()
         server.wait(timeout=30)
-
-
-def _is_healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{THIS_MACHINE}:{port}/_stcore/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
 
 
 @needs_nginx
@@ -210,7 +201,7 @@ def test_half_a_request_stays_with_nginx() -> None:
 @needs_nginx
 def test_one_address_asks_only_so_often() -> None:
     # Without a server behind it nginx answers at once, however slow the machine is.
-    with running_nginx(nginx.free_port()) as in_front:
+    with running_nginx(free_port()) as in_front:
         asked = f"GET / HTTP/1.1\nHost: {HOST}\n\n" * 899 + f"GET / HTTP/1.0\nHost: {HOST}\n\n"
         with _sent(in_front, asked) as connection:
             answers = connection.makefile("rb").read().decode()
@@ -315,7 +306,7 @@ def test_the_health_check_of_the_image_tells_a_server_from_none(deployed: Deploy
         return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode
 
     assert check(deployed.port) == 0
-    assert check(nginx.free_port()) == 1
+    assert check(free_port()) == 1
 
 
 @pytest.mark.skipif(

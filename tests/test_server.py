@@ -3,7 +3,6 @@
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
 from tests import factories
 from tests.api import bearer
+from tests.processes import await_start, free_port
 
 BOTH_WAYS = {
     "streamlit": lambda port: (
@@ -61,8 +61,7 @@ def started(
         if file_descriptors:
             resource.setrlimit(resource.RLIMIT_NOFILE, file_descriptors)
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", *command(str(port))],
@@ -74,7 +73,7 @@ def started(
         )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            await_health(client, server, log)
+            await_start(server, log, lambda: is_healthy(client))
             yield server, client
     finally:
         server.send_signal(signal.SIGINT)
@@ -82,14 +81,11 @@ def started(
     assert "Traceback" not in log.read_text()
 
 
-def await_health(client: httpx.Client, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    while server.poll() is None:
-        try:
-            if any(client.get(path).status_code == 200 for path in ("/healthz", "/_stcore/health")):
-                return
-        except httpx.TransportError:
-            continue
-    raise RuntimeError(f"the server did not start:\n{log.read_text()}")
+def is_healthy(client: httpx.Client) -> bool:
+    try:
+        return any(client.get(path).status_code == 200 for path in ("/healthz", "/_stcore/health"))
+    except httpx.TransportError:
+        return False
 
 
 def configured(database: Database) -> dict[str, str]:

@@ -2,11 +2,8 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from analytics.config import PROJECT_DIRECTORY
+from tests.processes import answers, await_start, free_port
 
 LOAD_TIMEOUT_MS = 60_000
 AT_THIS_MACHINE = "[access]\nlocal = true\n"
@@ -44,8 +42,7 @@ def running_dashboard(
     `secrets` is the text of a secrets.toml, in which ADDRESS stands for the dashboard's own. It is written
     beside the log.
     """
-    with socket.create_server(("127.0.0.1", port or 0)) as free:
-        port = free.getsockname()[1]
+    port = port or free_port()
     address = f"http://127.0.0.1:{port}"
     secrets_file = log.with_name("secrets.toml")
     secrets_file.write_text(secrets.replace("ADDRESS", address), encoding="utf-8")
@@ -62,7 +59,7 @@ def running_dashboard(
             stderr=subprocess.STDOUT,
         )
         try:
-            _await_health(address, server, log)
+            await_start(server, log, lambda: answers(f"{address}/_stcore/health"))
             yield address
         finally:
             server.terminate()
@@ -76,14 +73,3 @@ def open_browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", *QUIET])
         yield browser
         browser.close()
-
-
-def _await_health(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    while server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            continue
-    raise RuntimeError(f"the dashboard did not start:\n{log.read_text()}")
