@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 from analytics.database import Database
 from tests.browser import dashboard
 from tests.browser.demo import Demo, fill
+from tests.browser.visits import kept_scripts
 from tests.clones import Clones
 
 # A machine that is busy with other tests is slower than what people would wait for.
@@ -43,13 +44,18 @@ def demo_database(clones: Clones, migrated_template: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="package")
-def shown(demo_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def shown(
+    browser: Browser, demo_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Demo]:
     """A dashboard that shows the demo database. Tests read only."""
     directory = tmp_path_factory.mktemp("dashboard")
     url = demo_database.url.render_as_string(hide_password=False)
     # The day before yesterday is over, wherever a client is.
     last = datetime.now(UTC).date() - timedelta(days=2)
-    with dashboard.running_dashboard(
-        directory / "streamlit.log", DATABASE_URL=url, USAGE_DATA_DIR=str(directory)
-    ) as address:
+    with (
+        dashboard.running_dashboard(
+            directory / "streamlit.log", DATABASE_URL=url, USAGE_DATA_DIR=str(directory)
+        ) as address,
+        kept_scripts(address),
+    ):
         yield Demo(address=address, database=demo_database, first=last - timedelta(days=20), last=last)

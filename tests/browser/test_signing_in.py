@@ -233,17 +233,18 @@ def test_an_address_that_nobody_verified_counts_at_the_provider_that_is_trusted_
 class ReverseProxy(TcpProxy):
     """What people put in front of a server: passes everything on, and says so in a header of its own."""
 
-    def __init__(self, address: str, header: str) -> None:
+    def __init__(self, address: str) -> None:
         super().__init__(make_url(address))
         self.address = f"http://127.0.0.1:{self.port}"
-        self._first_lines = f"HTTP/1.1\r\n{header}\r\n".encode()
+        self.header = "X-Tells: nothing"
 
     def __enter__(self) -> "ReverseProxy":
         super().__enter__()
         return self
 
     def _until_cut(self, name: str, data: bytes) -> bytes:
-        return data.replace(b"HTTP/1.1\r\n", self._first_lines) if name == "client" else data
+        first_lines = f"HTTP/1.1\r\n{self.header}\r\n".encode()
+        return data.replace(b"HTTP/1.1\r\n", first_lines) if name == "client" else data
 
 
 PROXIES = [
@@ -258,16 +259,18 @@ PROXIES = [
 def test_a_local_server_refuses_whoever_comes_by_a_proxy(
     browser: Browser, database: Database, clients: dict[str, UUID], tmp_path: Path
 ) -> None:
-    with serving(database, tmp_path / "streamlit.log", dashboard.AT_THIS_MACHINE) as address:
-        with ReverseProxy(address, "X-Tells: nothing") as proxy, visitor(browser) as page:
-            for here in (address, address.replace("127.0.0.1", "localhost"), proxy.address):
-                page.goto(here)
-                expect_total(page, "1.23M")
-        for header in PROXIES:
-            with ReverseProxy(address, header) as proxy, visitor(browser) as page:
-                page.goto(proxy.address)
-                expect(page.get_by_text("Access is not set up")).to_be_visible()
-                expect_no_data(page)
+    with (
+        serving(database, tmp_path / "streamlit.log", dashboard.AT_THIS_MACHINE) as address,
+        ReverseProxy(address) as proxy,
+        visitor(browser) as page,
+    ):
+        for here in (address, address.replace("127.0.0.1", "localhost"), proxy.address):
+            page.goto(here)
+            expect_total(page, "1.23M")
+        for proxy.header in PROXIES:
+            page.goto(proxy.address)
+            expect(page.get_by_text("Access is not set up")).to_be_visible()
+            expect_no_data(page)
 
 
 def test_a_local_server_refuses_other_names_of_this_machine(

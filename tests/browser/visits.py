@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from analytics import formatting
 from tests.browser.dashboard import LOAD_TIMEOUT_MS
@@ -61,10 +61,29 @@ LOOKED_FOR_AT_THE_PAGE = tuple(
 )
 
 
+_KEPT: dict[str, list[tuple[dict[str, Any], BrowserContext]]] = {}
+"""By the address of a dashboard, and by their looks."""
+
+
+@contextmanager
+def kept_scripts(address: str) -> Iterator[None]:
+    """So long its visitors find its scripts loaded: these weigh more than all the rest of a page."""
+    _KEPT[address] = []
+    try:
+        yield
+    finally:
+        for _, context in _KEPT.pop(address):
+            context.close()
+
+
 @contextmanager
 def visitor(browser: Browser, **look: Any) -> Iterator[Page]:
-    """A page in a browser context of its own, in which nothing may go wrong."""
-    with closing(browser.new_context(**{"viewport": WINDOW, **look})) as context:
+    """A page as it is for somebody who comes for the first time, in which nothing may go wrong."""
+    # Each picture of an animation is drawn by the processor, at the expense of what is waited for.
+    look = {"viewport": WINDOW, "reduced_motion": "reduce", **look}
+    with ExitStack() as unless_kept:
+        context = _kept(look) or browser.new_context(**look)
+        unless_kept.callback(context.close)
         page = context.new_page()
         page.set_default_timeout(LOAD_TIMEOUT_MS)
         problems: list[str] = []
@@ -72,6 +91,23 @@ def visitor(browser: Browser, **look: Any) -> Iterator[Page]:
         page.on("pageerror", lambda error: problems.append(str(error)))
         yield page
         assert problems == []
+        visited = urlsplit(page.url)
+        if (kept := _KEPT.get(f"{visited.scheme}://{visited.netloc}")) is not None:
+            page.evaluate("localStorage.clear()")
+            page.close()
+            context.clear_cookies()
+            kept.append((look, context))
+            unless_kept.pop_all()
+
+
+def _kept(look: dict[str, Any]) -> BrowserContext | None:
+    """One that nobody uses now."""
+    for contexts in _KEPT.values():
+        for number, (its_look, context) in enumerate(contexts):
+            if its_look == look:
+                del contexts[number]
+                return context
+    return None
 
 
 def _problem(message: ConsoleMessage) -> list[str]:
