@@ -9,9 +9,7 @@ if __name__ == "__main__":
     from analytics import ui
 
     page = ui.begin_page("Usage overview", icon="📈")
-    overview = ui.read_overview(
-        page.database, page.client, page.period, page.measure.unit, page.now, sees_phones=page.sees_phones
-    )
+    overview = ui.read_overview(page)
 
     ui.show_freshness(overview, also=lambda: ui.show_downloads(page, overview))
     if not overview.value.summary["request_count"].any():

@@ -187,3 +187,38 @@ def test_a_mean_is_not_told_by_the_day() -> None:
     assert days.mean_change(Decimal(2), Decimal(1)).text == "+100%"
     assert days.change(310, 140).text == "+100% a day"
     assert days.change(1, 0).text is None
+
+
+def test_a_month_is_compared_with_the_one_before_up_to_the_same_day_and_clock(database: Database) -> None:
+    client_id = factories.client(database, "Acme", "UTC")
+    for moment, tokens in (
+        ("2026-02-28 23:00Z", 4_000),  # of no period that is looked at
+        ("2026-03-01 12:00Z", 100),
+        ("2026-03-18 11:00Z", 20),
+        ("2026-03-18 13:00Z", 500),  # after the hour of today
+        ("2026-03-25 12:00Z", 7_000),
+        ("2026-04-01 12:00Z", 60),
+        ("2026-04-18 11:00Z", 180),
+    ):
+        factories.insert_usage(
+            database, factories.usage_log(client_id, created_at=moment, total_tokens=tokens)
+        )
+    now = datetime(2026, 4, 18, 12, tzinfo=UTC)
+    period = Period.parse("this-month").at(now.date())
+    overview = load_overview(database, client_id, period, now)
+
+    total = overview.summary.to_dict("records")[0]
+    assert (total["total_tokens"], total["previous_total_tokens"]) == (240, 120)
+    assert overview.compared.described("UTC") == "1 to 18 Mar 2026, until 12:00 of the last day"
+    # Data begin within the month before only by a day of February, which is not looked at.
+    assert overview.compared.row_change(total, "total_tokens").text == "+100.0%"
+
+    last = load_overview(database, client_id, Period.parse("last-month").at(now.date()), now)
+    total = last.summary.iloc[0]
+    assert (total["total_tokens"], total["previous_total_tokens"]) == (7_620, 4_000)
+    assert last.compared.described("UTC") == "1 to 28 Feb 2026"
+
+    [row] = queries.usage_by_client(
+        database, (client_id,), period.days, period.last, period.before(now.date()), now=now
+    ).to_dict("records")
+    assert (row["total_tokens"], row["previous_total_tokens"]) == (240, 120)

@@ -17,7 +17,7 @@ import typst
 from analytics import charts, formatting
 from analytics.exports.drawing import chart_svg
 from analytics.exports.fonts import font_paths
-from analytics.queries import Overview, total_change
+from analytics.queries import Overview
 
 TEMPLATE = Path(__file__).with_name("statement.typ")
 
@@ -95,7 +95,7 @@ def _cards(overview: Overview, total: Row) -> Iterator[dict[str, str]]:
             formatting.compact,
         ),
     ):
-        change = total_change(total, name, overview.compared.no_comparison)
+        change = overview.compared.row_change(total, name)
         before = f"vs {spell(total[f'previous_{name}'])} in {_before(overview)}"
         yield {
             "label": label,
@@ -115,6 +115,9 @@ def _cards(overview: Overview, total: Row) -> Iterator[dict[str, str]]:
 
 def _before(overview: Overview) -> str:
     days = f"the {formatting.plural(overview.period.days, 'day')} before"
+    if overview.period.name is not None:
+        compared = overview.compared
+        days = formatting.window((compared.last_date - compared.first_date).days + 1, compared.last_date)
     until = overview.compared.until_at
     if until is None:
         return days

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from analytics.database import Database, Query, Rows
+from analytics.days import Days
 from analytics.queries.filters import NO_FILTERS, Filters
 
 if TYPE_CHECKING:
@@ -40,13 +41,16 @@ _CLIENTS = """
         select
             last_date,
             last_date - %(days)s::integer + 1 as first_date,
-            last_date - 2 * %(days)s::integer + 1 as previous_first_date
+            coalesce(%(previous_first_date)s::date, last_date - 2 * %(days)s::integer + 1)
+                as previous_first_date,
+            coalesce(%(previous_last_date)s::date, last_date - %(days)s::integer) as previous_last_date
         from (
             select coalesce(%(last_date)s::date, (%(now)s at time zone clients.timezone)::date) as last_date
         ) as day
     ) as days
     cross join lateral compared_days(
-        clients.id, days.first_date, days.last_date, days.previous_first_date, days.first_date - 1, %(now)s
+        clients.id, days.first_date, days.last_date, days.previous_first_date, days.previous_last_date,
+        %(now)s
     ) as compared
     left join lateral (
         select
@@ -99,11 +103,14 @@ def usage_by_client(
     client_ids: Sequence[UUID] | None,
     days: int,
     last: date | None,
+    compared: Days | None = None,
     *,
     now: datetime,
     filters: Filters = NO_FILTERS,
 ) -> "pd.DataFrame":
     """Usage of each client in its last `days` days up to `last` or its today, and in as many just before.
+
+    Or in those to compare with, where these are given.
 
     While the last day runs, the days before count until the same time of day.
 
@@ -117,7 +124,14 @@ def usage_by_client(
     """
     query = Query(
         statement=_CLIENTS,
-        parameters={"days": days, "last_date": last, "now": now, "filters": filters.json()},
+        parameters={
+            "days": days,
+            "last_date": last,
+            "previous_first_date": compared and compared.first,
+            "previous_last_date": compared and compared.last,
+            "now": now,
+            "filters": filters.json(),
+        },
     )
     answers: list[Rows] = (
         database.read(query)

@@ -64,6 +64,18 @@ class ComparedDays:
             return _withheld(UNKNOWN_COST)
         return self.change(current, previous)
 
+    def row_change(self, row: Mapping[Any, Any], name: str) -> Change:
+        """The change of a row's `name` from `previous_<name>`."""
+        now, before = row[name], row[f"previous_{name}"]
+        if name != "total_cost":
+            return self.change(now, before)
+        return self.cost_change(
+            now,
+            before,
+            unpriced_count=row["unpriced_count"],
+            previous_unpriced_count=row["previous_unpriced_count"],
+        )
+
     def mean_change(self, current: Decimal, previous: Decimal) -> Change:
         """The change of a ratio, such as the cost of 1,000 tokens."""
         if self.no_comparison is not None:

@@ -100,7 +100,10 @@ cost_per_1k_tokens Decimal (USD), None where some of the cost is unknown · toke
 
 USAGE_SUMMARY = SqlFunction(
     function="get_usage_summary",
-    arguments=("client_id", "days", "asked_at", "last_date", "filters"),
+    arguments=(
+        *("client_id", "days", "asked_at", "last_date", "filters"),
+        *("previous_first_date", "previous_last_date"),
+    ),
     columns={
         "provider": "object",
         "total_tokens": "int64",
@@ -152,10 +155,11 @@ total_cost Decimal (USD) · request_count, openai_tokens, groq_tokens, other_tok
 conversation_id UUID or None · share_of_tokens float64 (0 to 1, of all the client's tokens in these days).
 """
 
-# The period and as many days just before it: those that get_usage_summary() compares.
+# The period and the days before it that get_usage_summary() compares: as many, unless others are given.
 SUMMARY_DAYS = """
     select
-        first_date - %(days)s::integer as first_date, compared.last_date, until_at, day_count,
+        coalesce(%(previous_first_date)s::date, first_date - %(days)s::integer) as first_date,
+        compared.last_date, until_at, day_count,
         previous_day_count, no_comparison
     from (
         select
@@ -166,7 +170,9 @@ SUMMARY_DAYS = """
         where id = %(client_id)s
     ) as period
     cross join lateral compared_days(
-        %(client_id)s, first_date, period.last_date, first_date - %(days)s::integer, first_date - 1, %(now)s
+        %(client_id)s, first_date, period.last_date,
+        coalesce(%(previous_first_date)s::date, first_date - %(days)s::integer),
+        coalesce(%(previous_last_date)s::date, first_date - 1), %(now)s
     ) as compared
 """
 
@@ -241,6 +247,7 @@ def _parameters(client_id: UUID, period: Period, now: datetime, filters: Filters
         "client_id": client_id,
         "days": period.days,
         "last_date": period.last,
+        **period.compared,
         "now": now,
         "filters": filters.json(),
     }

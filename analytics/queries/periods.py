@@ -111,6 +111,13 @@ class Period:
         last = _a_year_before(days.last) if kind == "year" else first + timedelta(days=len(days) - 1)
         return Days(first, min(last, end))
 
+    @property
+    def compared(self) -> dict[str, date | None]:
+        """Parameters of SQL: the days that it compares with; none where those are as many just before."""
+        before = None if self.name is None or self.last is None else self.before(self.last)
+        days = (None, None) if before is None else (before.first, before.last)
+        return dict(zip(("previous_first_date", "previous_last_date"), days, strict=True))
+
     @classmethod
     def parse(cls, label: str) -> "Period":
         """The period that a link names; `30` is understood as `30d`. One by name has no days yet: see at().

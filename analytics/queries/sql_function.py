@@ -35,11 +35,16 @@ _ARGUMENTS = {
     "now": MOMENT,
     "asked_at": "%(now)s::timestamptz",
     "last_date": "%(last_date)s::date",
+    "previous_first_date": "%(previous_first_date)s::date",
+    "previous_last_date": "%(previous_last_date)s::date",
     "filters": "%(filters)s::jsonb",
     "phone": "phone_of(%(client_id)s, %(phone_handle)s, %(first_date)s, %(last_date)s::date)",
 }
 
-_DEFAULTS = {"last_date": None, "filters": "[]"}
+_DEFAULTS = {
+    **dict.fromkeys(("last_date", "previous_first_date", "previous_last_date")),
+    "filters": "[]",
+}
 
 PHONE_HANDLE = {
     "phone_handle": "case when conversation_id is null then"

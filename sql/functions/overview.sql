@@ -165,10 +165,11 @@ as $$
 $$;
 
 -- One row each for total, openai, groq and other, in this order, also without use: the period of p_days
--- days up to p_last_date (today where it is null) and, for comparison, as many days just before it, as
--- compared_days() counts them. openai + groq + other = total in every column.
+-- days up to p_last_date (today where it is null) and, for comparison, as many days just before it or those
+-- that are given, as compared_days() counts them. openai + groq + other = total in every column.
 create or replace function get_usage_summary(
-    p_client_id uuid, p_days integer, p_now timestamptz, p_last_date date, p_filters jsonb
+    p_client_id uuid, p_days integer, p_now timestamptz, p_last_date date, p_filters jsonb,
+    p_previous_first_date date, p_previous_last_date date
 )
     returns table (
         provider text, total_tokens bigint, prompt_tokens bigint, completion_tokens bigint,
@@ -183,6 +184,7 @@ as $$
 #variable_conflict use_column
 declare
     v_first date;
+    v_previous_first date;
     v_last date;
     v_previous_last date;
     v_whole_date date;
@@ -191,9 +193,12 @@ begin
     select coalesce(p_last_date, last_date) - (p_days - 1), coalesce(p_last_date, last_date)
     into v_first, v_last
     from usage_window(p_client_id, p_days, p_now);
+    v_previous_first := coalesce(p_previous_first_date, v_first - p_days);
     select last_date, whole_date, until_at
     into v_previous_last, v_whole_date, v_until_at
-    from compared_days(p_client_id, v_first, v_last, v_first - p_days, v_first - 1, p_now);
+    from compared_days(
+        p_client_id, v_first, v_last, v_previous_first, coalesce(p_previous_last_date, v_first - 1), p_now
+    );
 
     return query
     with usage as (
@@ -201,7 +206,7 @@ begin
             usage_provider(source) as provider,
             usage_date >= v_first as is_current,
             prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
-        from filtered_usage(p_client_id, p_filters, v_first - p_days, v_last)
+        from filtered_usage(p_client_id, p_filters, v_previous_first, v_last)
         where usage_date <= v_whole_date or usage_date >= v_first
         union all
         select
@@ -252,7 +257,7 @@ create or replace function get_usage_summary(
     language sql stable
     set search_path = public, pg_temp
 as $$
-    select * from get_usage_summary(p_client_id, p_days, p_now, p_last_date, '[]')
+    select * from get_usage_summary(p_client_id, p_days, p_now, p_last_date, '[]', null, null)
 $$;
 
 -- One row per day, week (from Monday) or month and source, those without use included, the oldest first. The

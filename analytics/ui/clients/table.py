@@ -10,10 +10,12 @@ import streamlit as st
 
 from analytics import formatting, queries
 from analytics.calls.row import UNASSIGNED_CLIENT
+from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.queries import known_costs, partly_known, total_change
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
+from analytics.ui.frame.dates import window
 from analytics.ui.frame.links import open_overview
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
@@ -35,7 +37,13 @@ def read_clients(page: Page) -> Reading[pd.DataFrame]:
         page.database,
         ("clients", ids, page.period, page.filters),
         lambda moment: queries.usage_by_client(
-            page.database, ids, page.period.days, page.period.last, now=moment, filters=page.filters
+            page.database,
+            ids,
+            page.period.days,
+            page.period.last,
+            _compared(page),
+            now=moment,
+            filters=page.filters,
         ),
         page.now,
     )
@@ -148,9 +156,19 @@ def _total(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _compared(page: Page) -> Days | None:
+    """Days of the calendar to compare with, where they are as many; None for those just before."""
+    if page.period.name is None:
+        return None
+    before = page.period.before(page.days.last)
+    return before if len(before) == len(page.days) else None
+
+
 def _before(page: Page) -> str:
     """The days to compare with; up to the same time of day where the period is not over."""
     days = f"the {formatting.plural(page.period.days, 'day')} before"
+    if compared := _compared(page):
+        days = window(compared)
     is_running = page.period.last is None or page.period.last >= page.client.today(page.now)
     return f"{days}, up to the same time of day" if is_running else days
 

@@ -9,7 +9,7 @@ import pandas as pd
 from analytics import charts, formatting
 from analytics.charts import Chart
 from analytics.pricing.at_list_prices import at_list_prices
-from analytics.queries import Overview, Unit, total_change
+from analytics.queries import Overview, Unit
 from analytics.ui.parts.cards import Card, changed, compared_with, coverage_line, show_cards
 
 PROVIDERS = ("openai", "groq", "other")
@@ -88,7 +88,7 @@ def _tokens_card(
         value=formatting.compact(row["total_tokens"]),
         explanation=_explanation(overview, formatting.plural(row["total_tokens"], "token")),
         **changed(
-            total_change(row, "total_tokens", overview.compared.no_comparison),
+            overview.compared.row_change(row, "total_tokens"),
             formatting.compact(row["previous_total_tokens"]),
         ),
         trend=trend,
@@ -106,7 +106,7 @@ def _cost_card(
         value=formatting.cost(row["total_cost"], *counts, formatting.compact_usd),
         explanation=_explanation(overview, f"at least {exact}" if row["unpriced_count"] else exact),
         **changed(
-            total_change(row, "total_cost", overview.compared.no_comparison),
+            overview.compared.row_change(row, "total_cost"),
             formatting.compact_usd(row["previous_total_cost"]),
         ),
         # A line at 0 would look as if it were free.

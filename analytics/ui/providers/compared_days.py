@@ -13,7 +13,10 @@ MONTH_BEFORE = "Same days last month"
 
 
 def choose_compared_days(page: Page) -> Days:
-    """Draws the choice: as many days before, the same days last month, or any two days."""
+    """Draws the choice: the days before, the same days last month, or any two days.
+
+    The days before are as many, or those of the calendar that a period by name compares with.
+    """
     part = _part(page)
     labels = [DAYS_BEFORE, MONTH_BEFORE]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="compared days"):
@@ -22,10 +25,10 @@ def choose_compared_days(page: Page) -> Days:
             st.segmented_control,
             "Compare with",
             labels if chosen in labels else [*labels, chosen],
-            format_func=lambda label: label if label in labels else period_name(label),
+            format_func=lambda label: _label(label, page) if label in labels else period_name(label),
             required=True,
         )
-        _, compared = _parse(chosen, page.days)
+        _, compared = _parse(chosen, page)
         choose_any_days(
             part,
             compared,
@@ -38,20 +41,26 @@ def choose_compared_days(page: Page) -> Days:
 
 
 def _part(page: Page) -> Part[str]:
-    return Part(name="with", parse=lambda value: _parse(value, page.days)[0], default=DAYS_BEFORE)
+    return Part(name="with", parse=lambda value: _parse(value, page)[0], default=DAYS_BEFORE)
 
 
-def _parse(value: str, days: Days) -> tuple[str, Days]:
-    """The label and the days that `value` means, for the `days` of the page.
+def _label(label: str, page: Page) -> str:
+    """`Days before`, or `Month before` where this or last month is looked at."""
+    kind = (page.period.name or "").partition("-")[2]
+    return f"{kind.capitalize()} before" if kind and label == DAYS_BEFORE else label
+
+
+def _parse(value: str, page: Page) -> tuple[str, Days]:
+    """The label and the days that `value` means, for the days of the page.
 
     Raises:
         InvalidInput: it means none.
     """
     name = value.strip().lower()
     if name == DAYS_BEFORE.lower():
-        return DAYS_BEFORE, days.before
+        return DAYS_BEFORE, page.period.before(page.days.last)
     if name == MONTH_BEFORE.lower():
-        return MONTH_BEFORE, days.a_month_before
+        return MONTH_BEFORE, page.days.a_month_before
     try:
         if compared := Days.parse(name):
             return str(compared), compared
