@@ -11,7 +11,7 @@ if __name__ == "__main__":
     page = ui.begin_page("Usage overview", icon="📈")
     overview = ui.read_overview(page)
 
-    ui.show_freshness(overview, also=lambda: ui.show_downloads(page, overview))
+    ui.show_freshness(overview, also=lambda: ui.show_tools(page, overview))
     if not overview.value.summary["request_count"].any():
         ui.show_no_usage(page)
 

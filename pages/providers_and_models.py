@@ -16,7 +16,8 @@ if len(compared.value.models):
     ui.show_comparison(page, compared.value, other_days)
 
 if is_used:
-    ui.show_usage_over_time(page)
+    facts = ui.read_call_facts(page)
+    ui.show_usage_over_time(page, other_days, facts.tag_keys["key"].tolist())
     calls = ui.read_call_sums(page)
     ui.show_what_if(page, calls.parts)
     hours, operations = st.columns([1, 1.08], gap="small")
@@ -24,6 +25,5 @@ if is_used:
         ui.show_usage_by_hour(page, calls.by_hour)
     with operations:
         ui.show_usage_by_operation(page, calls.by_operation)
-    facts = ui.read_call_facts(page)
     ui.show_usage_by_tag(page, facts)
     ui.show_answers(page, facts)

@@ -11,6 +11,7 @@ import pytest
 from analytics import charts
 from analytics.charts import MEASURES, Chart, Measure
 from analytics.exports.drawing import chart_svg
+from tests import grouped
 
 AMOUNT = re.compile(r"\$?(\d{1,3}(?:\.\d+)?[KMBT]|\d{1,3}(?:\.\d+)?)")
 LABEL = re.compile(r"<text[^>]*>([^<]*)</text>")
@@ -19,7 +20,7 @@ LARGEST = ("999", "9900", "233333.33", "7654321", "1000000000")
 
 def _drawn(measure: Measure, largest: Decimal) -> Iterator[Chart]:
     """Each kind of chart with an axis of amounts, of three days, weeks or minutes up to `largest`."""
-    moments = pd.to_datetime([date(2026, 3, 2) + timedelta(weeks=week) for week in range(3)])
+    mondays = [date(2026, 3, 2) + timedelta(weeks=week) for week in range(3)]
     amounts = [largest / 3, largest / 2, largest]
     sums = {
         "total_tokens": [int(amount) for amount in amounts],
@@ -27,23 +28,10 @@ def _drawn(measure: Measure, largest: Decimal) -> Iterator[Chart]:
         "request_count": [1, 1, 1],
         "unpriced_count": [0, 0, 0],
     }
+    frame = grouped.usage(mondays, {"openai": 1}, days=7).assign(**sums)
+    yield charts.bars(frame, measure, "provider", "day")
+    yield charts.lines(frame, measure, "provider")
     usage = pd.DataFrame({"source": ["openai"] * 3, **sums})
-    days = usage.assign(date=moments)
-    parts = {
-        f"{name}_{column}": sums[of_all] if name == "openai" else [0, 0, 0]
-        for name in ("openai", "groq", "other")
-        for column, of_all in (
-            *(("tokens", "total_tokens"), ("cost", "total_cost")),
-            *(("request_count", "request_count"), ("unpriced_count", "unpriced_count")),
-        )
-    }
-    yield charts.daily_usage(days, measure)
-    yield charts.weekly_evolution(
-        pd.DataFrame({"week_start": moments, "week_number": [10, 11, 12], **sums, **parts}), measure
-    )
-    yield charts.usage_over_time(
-        usage.assign(bucket_date=moments, first_date=moments, last_date=moments), measure, "day"
-    )
     first_at = datetime(2026, 3, 2, tzinfo=UTC)
     made_at = pd.to_datetime([first_at + timedelta(minutes=minute) for minute in range(3)])
     yield charts.by_minute(

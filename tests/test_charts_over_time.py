@@ -5,73 +5,39 @@ from decimal import Decimal
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from analytics import charts
-from analytics.charts import COLORS, MEASURES
-
-
-def _over_time(*days: date) -> pd.DataFrame:
-    """OpenAI, Whisper and an own model on each day, with costs whose float sum is not exact."""
-    return pd.DataFrame(
-        [
-            {
-                "bucket_date": pd.Timestamp(day),
-                "first_date": pd.Timestamp(day),
-                "last_date": pd.Timestamp(day),
-                "source": source,
-                "total_tokens": tokens,
-                "total_cost": Decimal(cost),
-                "request_count": 1,
-                "unpriced_count": 0,
-            }
-            for day in days
-            for source, tokens, cost in (
-                ("openai", 100, "0.7"),
-                ("selfhosted", 10, "0.1"),
-                ("whisper", 1, "0.2"),
-            )
-        ]
-    )
+from analytics.charts import MEASURES
+from analytics.queries import Bucket
+from tests import grouped
 
 
 def _data(specification: dict[str, Any], layer: dict[str, Any]) -> list[dict[str, Any]]:
     return list(specification["datasets"][(layer.get("data") or specification["data"])["name"]])
 
 
-def test_usage_over_time_adds_up_what_is_neither_openai_nor_groq() -> None:
-    frame = _over_time(date(2026, 3, 17), date(2026, 3, 18))
-    specification = charts.usage_over_time(frame, MEASURES["Cost"], "day").to_dict()
-    stacks, rule = specification["layer"]
-    assert stacks["mark"]["type"] == "area"
-    assert [
-        (row["bucket_date"][:10], row["provider"], row["value"]) for row in _data(specification, stacks)
-    ] == [
-        ("2026-03-17", "OpenAI", 0.7),
-        ("2026-03-18", "OpenAI", 0.7),
-        ("2026-03-17", "Other", 0.3),
-        ("2026-03-18", "Other", 0.3),
-    ]
-    assert [(row["days"], row["Total"]) for row in _data(specification, rule)] == [
-        ("17 Mar 2026", 1.0),
-        ("18 Mar 2026", 1.0),
-    ]
-    scale = stacks["encoding"]["color"]["scale"]
-    assert scale == {"domain": ["OpenAI", "Other"], "range": [COLORS["OpenAI"], COLORS["Other"]]}
+@pytest.mark.parametrize(
+    ("bucket", "begin", "days", "heading"),
+    [
+        ("hour", pd.Timestamp(2026, 3, 17, 14), 1, "Tue 17 Mar 2026, 14:00 to 14:59"),
+        ("day", pd.Timestamp(2026, 3, 17), 1, "Tue 17 Mar 2026"),
+        ("month", pd.Timestamp(2026, 3, 1), 31, "1 to 31 Mar 2026"),
+    ],
+)
+def test_bars_say_which_days_they_count(bucket: Bucket, begin: pd.Timestamp, days: int, heading: str) -> None:
+    frame = grouped.usage([begin], {"openai": 7, "selfhosted": 1}, days=days)
+    chart = charts.bars(frame, MEASURES["Tokens"], "provider", bucket).to_dict()
+    [column] = chart["datasets"]["columns"]
+    assert column["heading"] == heading
+    assert column["total"] == 8
+    assert chart["layer"][0]["mark"]["type"] == "bar"
 
 
-def test_the_tooltip_says_which_days_a_bucket_counts() -> None:
-    frame = _over_time(date(2026, 3, 16))
-    frame["first_date"], frame["last_date"] = pd.Timestamp("2026-03-17"), pd.Timestamp("2026-03-18")
-    specification = charts.usage_over_time(frame, MEASURES["Tokens"], "week").to_dict()
-    _, rule = specification["layer"]
-    assert [(row["days"], row["Total"]) for row in _data(specification, rule)] == [("17 to 18 Mar 2026", 111)]
-
-
-def test_a_lone_bucket_is_a_bar_as_an_area_would_have_no_width() -> None:
-    specification = charts.usage_over_time(
-        _over_time(date(2026, 3, 1)), MEASURES["Tokens"], "month"
-    ).to_dict()
-    assert specification["layer"][0]["mark"]["type"] == "bar"
+def test_what_is_neither_openai_nor_groq_has_names_of_its_own() -> None:
+    frame = grouped.usage([date(2026, 3, 17)], {"whisper": 3, "selfhosted": 2})
+    names = [each.name for each in charts.bars(frame, MEASURES["Cost"], "provider", "day").series]
+    assert names == ["Whisper", "selfhosted"]
 
 
 def test_usage_by_hour_has_a_cell_for_every_hour() -> None:
@@ -93,4 +59,6 @@ def test_usage_by_hour_has_a_cell_for_every_hour() -> None:
         for cell in cells
         if cell["request_count"]
     ] == [("Mon", "00:00", "Mon 00:00 to 00:59", 5, 0.1), ("Sun", "23:00", "Sun 23:00 to 23:59", 7, 0.2)]
-    assert specification["encoding"]["opacity"]["field"] == "total_cost"
+    color = specification["encoding"]["color"]
+    assert color["field"] == "total_cost"
+    assert "$" in color["legend"]["labelExpr"]

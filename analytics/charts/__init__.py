@@ -1,53 +1,70 @@
 """DataFrame -> Chart, pure: no chart asks the database or knows of Streamlit."""
 
 from analytics.charts.base import (
+    BRUSHED,
     CACHED_SPECIFICATIONS,
     CHART_HEIGHT,
-    COLORS,
     MEASURES,
     PALE,
-    PROVIDERS,
+    PICKED,
+    QUIET,
     Chart,
     Measure,
-    provider_name,
-    source_name,
 )
 from analytics.charts.calls import MINUTES_HEIGHT, TIMELINE_HEIGHT, by_minute, on_clock, timeline
-from analytics.charts.over_time import WEEKDAYS, usage_by_hour, usage_over_time
-from analytics.charts.overview import (
-    TREND_HEIGHT,
-    daily_usage,
-    is_zero,
-    provider_share,
-    trend,
-    trends,
-    weekly_evolution,
+from analytics.charts.hours import WEEKDAYS, usage_by_hour
+from analytics.charts.on_cards import daily_on_cards, weekly_on_cards
+from analytics.charts.over_time import Earlier, bars, cumulative, lines
+from analytics.charts.series import (
+    COLORS,
+    PALETTE,
+    PROVIDERS,
+    Series,
+    colors_of,
+    provider_name,
+    series_of,
+    source_name,
+    value_name,
 )
+from analytics.charts.shares import is_zero, models, share
+from analytics.charts.sparklines import TREND_HEIGHT, trend, trends
 
 __all__ = [
+    "BRUSHED",
     "CACHED_SPECIFICATIONS",
     "CHART_HEIGHT",
     "COLORS",
     "MEASURES",
     "MINUTES_HEIGHT",
     "PALE",
+    "PALETTE",
+    "PICKED",
     "PROVIDERS",
+    "QUIET",
     "TIMELINE_HEIGHT",
     "TREND_HEIGHT",
     "WEEKDAYS",
     "Chart",
+    "Earlier",
     "Measure",
+    "Series",
+    "bars",
     "by_minute",
-    "daily_usage",
+    "colors_of",
+    "cumulative",
+    "daily_on_cards",
     "is_zero",
+    "lines",
+    "models",
     "on_clock",
     "provider_name",
-    "provider_share",
+    "series_of",
+    "share",
     "source_name",
     "timeline",
     "trend",
     "trends",
     "usage_by_hour",
-    "usage_over_time",
-    "weekly_evolution",
+    "value_name",
+    "weekly_on_cards",
 ]

@@ -1,31 +1,36 @@
-"""What every chart is made of: the palette, measures, axes and number formats.
+"""What every chart is made of: measures, axes, selections and number formats.
 
-Colours are told apart by colour-blind readers and stand out (contrast of 3:1 or more) on the light and the
-dark background. Fonts, axes and backgrounds are Streamlit's theme's.
+Fonts, axes and backgrounds are Streamlit's theme's.
 
 Altair builds and checks a specification in some 30 to 130 ms, most of what a page would cost. It depends on
-little (which providers there are, what is measured), so each is built once and drawn with everybody's data.
+little (how many series there are, what is measured), so each is built once, with places for names and
+colours, and drawn with everybody's data.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from analytics.charts.amounts import amount_tooltips, with_cost_texts
+from analytics.charts.series import Series
 from analytics.queries import Unit
 
-COLORS = {"OpenAI": "#0F9D75", "Groq": "#8A63D2", "Other": "#7C8DA6", "Total": "#2E7FD9"}
-PROVIDERS = ("OpenAI", "Groq", "Other")
 CHART_HEIGHT = 300
 PALE = 0.3
 """Opacity of what lies outside the chosen days, on either background."""
+QUIET = "#888888"
+"""Of what is only compared with."""
 CACHED_SPECIFICATIONS = 256
 """Of each kind. A day needs few; those whose axes name days are replaced as days pass."""
+PICKED, BRUSHED = "picked", "brushed"
+"""What is selected in a chart: by a click, and by drawing over it."""
+_NAMES, _COLORS = ["@names"], ["@colors"]
+TICKS = ["@ticks"]
+"""The place in a specification for the ticks of an axis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +69,30 @@ MEASURES: dict[str, Measure] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A Vega-Lite specification as JSON, and the frames that hold its data, by name."""
+    """A Vega-Lite specification as JSON, the series for its places, and the frames that hold its data."""
 
     specification: str
     datasets: Mapping[str, pd.DataFrame]
+    series: Sequence[Series] = ()
+    ticks: Sequence[int] = ()
+    """Of the axis of time, where they are not Vega's own: milliseconds since 1970."""
+
+    def filled(self, *, has_legend: bool = True) -> dict[str, Any]:
+        """The specification with names and colours, and without its data; some draw its legend themselves."""
+        text = self.specification.replace(json.dumps(TICKS), json.dumps(list(self.ticks)))
+        if not self.series:
+            unfilled: dict[str, Any] = json.loads(text)
+            return unfilled
+        for place, name in ((_NAMES, "name"), (_COLORS, "color")):
+            values = json.dumps([getattr(each, name) for each in self.series])
+            # A list of these is followed by those of the total, where a chart has one.
+            text = text.replace(json.dumps(place)[:-1], values[:-1])
+        for number, each in enumerate(self.series):
+            text = text.replace(json.dumps(title_of(number)), json.dumps(each.name))
+        filled: dict[str, Any] = json.loads(text)
+        if not has_legend:
+            _take_legends(filled)
+        return filled
 
     def to_dict(self) -> dict[str, Any]:
         """The specification with its data as records: all that a renderer of Vega-Lite needs."""
@@ -75,18 +100,26 @@ class Chart:
             name: json.loads(frame.to_json(orient="records", date_format="iso", double_precision=15))
             for name, frame in self.datasets.items()
         }
-        specification: dict[str, Any] = json.loads(self.specification)
-        return specification | {"datasets": records}
+        return self.filled() | {"datasets": records}
 
 
-def provider_name(source: str) -> str:
-    """The name under which a source is charted: OpenAI, Groq or Other."""
-    return {"openai": "OpenAI", "groq": "Groq"}.get(source, "Other")
+def _take_legends(part: dict[str, Any]) -> None:
+    """Takes the legends of series out of a specification."""
+    color = part.get("encoding", {}).get("color", {})
+    if color.get("field") == "name":
+        color["legend"] = None
+    for layer in part.get("layer", ()):
+        _take_legends(layer)
 
 
-def source_name(source: str) -> str:
-    """The provider's name as people write it; an unknown source stays as it is."""
-    return {"openai": "OpenAI", "groq": "Groq", "whisper": "Whisper", "meta": "Meta"}.get(source, source)
+def column_of(number: int) -> str:
+    """The column of a series in a wide frame. Names would do harm there: Vega takes a dot for a path."""
+    return f"s{number}"
+
+
+def title_of(number: int) -> str:
+    """The place in a specification for the name of a series."""
+    return f"@s{number}"
 
 
 def specified(chart: alt.Chart | alt.LayerChart | alt.FacetChart) -> str:
@@ -96,58 +129,94 @@ def specified(chart: alt.Chart | alt.LayerChart | alt.FacetChart) -> str:
     return json.dumps(specification)
 
 
-def stacked(values: pd.DataFrame) -> pd.DataFrame:
-    """Adds the place of each row's provider in a stack."""
-    return values.assign(stacking=values["provider"].map(PROVIDERS.index))
+def titles(count: int, **more: str) -> dict[str, str]:
+    """The title of each column of a wide frame with so many series, and of others."""
+    return {column_of(number): title_of(number) for number in range(count)} | more
 
 
 def stacked_bars(
-    moment: alt.X, heading: alt.Tooltip, names: Sequence[str], measure: Measure, height: int
+    moment: alt.X,
+    count: int,
+    measure: Measure,
+    height: int,
+    *,
+    has_before: bool = False,
+    is_picked: bool = True,
 ) -> alt.LayerChart | alt.FacetChart:
-    """Bars over two datasets: `by_provider`, from stacked(), and `columns`, with a column per provider.
+    """Bars over two datasets of tabled(): `parts`, and `columns`, with a column per series.
 
-    Rows of `by_provider` are pale where `is_pale`.
+    Rows of `parts` are pale where `is_pale`. The amount `before` of an earlier period, if there is one, is a
+    quiet line across the bar. Bars that are `is_picked` are there to be clicked and drawn over.
     """
     bars = (
-        alt.Chart(alt.NamedData("by_provider"))
-        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2, binSpacing=2)
+        alt.Chart(alt.NamedData("parts"))
+        .mark_bar(binSpacing=2)
         .encode(
             x=moment,
             y=alt.Y("sum(value):Q", title=None, axis=amount_axis(measure)),
-            color=provider_color(names),
-            order=alt.Order("stacking:Q"),
+            color=series_color(),
+            order=alt.Order("place:Q"),
             opacity=alt.Opacity(
-                "is_pale:N", scale=alt.Scale(domain=[False, True], range=[1, PALE]), legend=None
+                "is_pale:O", scale=alt.Scale(domain=[False, True], range=[1, PALE]), legend=None
             ),
         )
     )
-    # One tooltip for the whole column, whichever bar the pointer meets.
+    told = titles(count, total="Total")
+    base = with_cost_texts(
+        alt.Chart(alt.NamedData("columns")), tuple(told), measure.unit, measure.tooltip_format
+    )
+    lines = (
+        alt.Chart(alt.NamedData("columns"))
+        .mark_bar(binSpacing=2, fillOpacity=0, stroke=QUIET, strokeWidth=2)
+        .encode(x=moment, y=alt.Y("before:Q"), y2="before:Q")
+        .transform_filter("isValid(datum.before)")
+    )
+    # One tooltip for the whole column, whichever bar the pointer meets, and one thing to click.
+    hovered = alt.selection_point(name="hovered", on="pointerover", empty=False, clear="pointerout")
     columns = (
-        with_cost_texts(alt.Chart(alt.NamedData("columns")), names, measure.unit, measure.tooltip_format)
-        .mark_bar(opacity=0, binSpacing=0)
+        base.mark_bar(binSpacing=0, color=QUIET, cursor="pointer" if is_picked else "default")
         .encode(
             x=moment,
+            y=alt.value(0),
+            y2=alt.value("height"),
+            opacity=alt.condition(hovered, alt.value(0.12), alt.value(0)),
             tooltip=[
-                heading,
-                *amount_tooltips({name: name for name in names}, measure.unit, measure.tooltip_format),
+                alt.Tooltip("heading:N", title="When"),
+                *amount_tooltips(told, measure.unit, measure.tooltip_format),
+                *before_tooltips(has_before=has_before),
             ],
         )
+        .add_params(hovered, *([picking("days"), brushing()] if is_picked else []))
     )
-    return alt.layer(bars, columns).properties(height=height)
+    layers = (bars, lines, columns) if has_before else (bars, columns)
+    drawn: alt.LayerChart | alt.FacetChart = alt.layer(*layers).properties(height=height)
+    return drawn
 
 
-def provider_color(names: Sequence[str]) -> alt.Color:
-    """The palette, with a legend above the chart."""
+def before_tooltips(*, has_before: bool) -> list[alt.Tooltip]:
+    """The line of a tooltip on an earlier period."""
+    return [alt.Tooltip("before_text:N", title="Before")] if has_before else []
+
+
+def series_color(*more: str, colors: Sequence[str] = ()) -> alt.Color:
+    """The colour of `name`, with a legend above the chart; `more` are names beside those of the series."""
     return alt.Color(
-        "provider:N",
+        "name:N",
         title=None,
-        scale=alt.Scale(domain=list(names), range=[COLORS[name] for name in names]),
-        legend=alt.Legend(orient="top", symbolType="circle", symbolStrokeWidth=0, symbolOpacity=1),
+        scale=alt.Scale(domain=[*_NAMES, *more], range=[*_COLORS, *colors]),
+        legend=alt.Legend(
+            orient="top", symbolType="circle", symbolStrokeWidth=0, symbolOpacity=1, symbolDash=[]
+        ),
     )
 
 
 def amount_axis(measure: Measure, **more: Any) -> alt.Axis:
-    """Few ticks in one format for all charts: `1.5K` from a thousand on, and cents with two digits or more.
+    """Few ticks in one format for all charts: `1.5K` from a thousand on, and cents with two digits."""
+    return alt.Axis(**amount_labels(measure), tickCount=5, **more)
+
+
+def amount_labels(measure: Measure) -> dict[str, Any]:
+    """How axes and legends write amounts.
 
     A format without a precision gives all ticks below a thousand the decimals that their steps need; a single
     decimal is no amount of money, so it gets a second one.
@@ -156,12 +225,10 @@ def amount_axis(measure: Measure, **more: Any) -> alt.Axis:
     has_tenths = "indexof(datum.label, '.') == length(datum.label) - 2"
     small = f"{has_tenths} ? datum.label + '0' : datum.label" if measure.sign else "datum.label"
     nothing = f"datum.value == 0 ? '{measure.sign}0'"
-    return alt.Axis(
-        format=measure.axis_format,
-        labelExpr=f"{nothing} : datum.value >= 1e3 ? {compact} : {small}",
-        tickCount=5,
-        **more,
-    )
+    return {
+        "format": measure.axis_format,
+        "labelExpr": f"{nothing} : datum.value >= 1e3 ? {compact} : {small}",
+    }
 
 
 def hovering(field: str) -> alt.Parameter:
@@ -171,6 +238,13 @@ def hovering(field: str) -> alt.Parameter:
     )
 
 
-def axis_days(days: Sequence[date]) -> list[alt.DateTime]:
-    """The days as ticks of an axis."""
-    return [alt.DateTime(year=day.year, month=day.month, date=day.day) for day in days]
+def picking(field: str, *, nearest: bool = False) -> alt.Parameter:
+    """Selects the value of `field` that is clicked."""
+    return alt.selection_point(name=PICKED, fields=[field], on="click", nearest=nearest, toggle=False)
+
+
+def brushing() -> alt.Parameter:
+    """Selects a part of the axis that is drawn over."""
+    return alt.selection_interval(
+        name=BRUSHED, encodings=["x"], mark=alt.BrushConfig(fill=QUIET, fillOpacity=0.15, stroke=QUIET)
+    )

@@ -4,8 +4,8 @@ Charts show the client's local time, whatever the browser's time zone is: local 
 they were UTC, and the axes are in UTC.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -13,31 +13,23 @@ import altair as alt
 import pandas as pd
 
 from analytics import formatting
-from analytics.charts.amounts import (
-    amount_tooltips,
-    known_amounts,
-    wide_amounts,
-    with_bounds,
-    with_cost_texts,
-)
+from analytics.charts.amounts import amount_tooltips, known_amounts, with_bounds, with_cost_texts
 from analytics.charts.base import (
     CACHED_SPECIFICATIONS,
-    COLORS,
     MEASURES,
-    PROVIDERS,
     Chart,
     Measure,
     amount_axis,
-    provider_color,
-    provider_name,
-    source_name,
+    series_color,
     specified,
-    stacked,
     stacked_bars,
 )
+from analytics.charts.over_time import tabled
+from analytics.charts.series import BLUE, by_source, keys_of, series_of, source_name
 
 TIMELINE_HEIGHT = 320
 MINUTES_HEIGHT = 240
+_NO_CALLS = {"total_tokens": 0, "total_cost": Decimal(0), "request_count": 0, "unpriced_count": 0}
 
 
 def on_clock(moments: "pd.Series[pd.Timestamp]", timezone: str) -> "pd.Series[pd.Timestamp]":
@@ -52,11 +44,14 @@ def timeline(calls: pd.DataFrame, timezone: str) -> Chart:
     `calls` is queries.Timeline.calls.
     """
     made_at = on_clock(calls["created_at"], timezone)
+    grouped = by_source(calls.assign(request_count=1))
+    series = series_of(grouped, "provider")
+    names = {(each.value, each.is_rest): each.name for each in series}
     values = pd.DataFrame(
         {
             "made_at": made_at.dt.tz_localize("UTC"),
             "clock": [f"{at:%a} {formatting.day(at)}, {at:%H:%M:%S}" for at in made_at],
-            "provider": calls["source"].map(provider_name),
+            "name": [names[key] for key in keys_of(grouped)],
             "source": calls["source"].map(source_name),
             "model": calls["model"].fillna(""),
             "tokens": calls["total_tokens"].astype(float),
@@ -74,13 +69,14 @@ def timeline(calls: pd.DataFrame, timezone: str) -> Chart:
     for name, sums in (("cost", alone), ("running_cost", so_far)):
         values[name] = known_amounts(sums, "cost")
         values = with_bounds(values, name, sums)
-    names = tuple(name for name in PROVIDERS if name in set(values["provider"]))
     is_days = made_at.max() - made_at.min() > pd.Timedelta(days=3)
-    return Chart(specification=_timeline_layers(names, is_days=bool(is_days)), datasets={"calls": values})
+    return Chart(
+        specification=_timeline_layers(is_days=bool(is_days)), datasets={"calls": values}, series=series
+    )
 
 
 @lru_cache(CACHED_SPECIFICATIONS)
-def _timeline_layers(names: Sequence[str], *, is_days: bool) -> str:
+def _timeline_layers(*, is_days: bool) -> str:
     tokens, cost = MEASURES["Tokens"], MEASURES["Cost"]
     moment = alt.X(
         "made_at:T",
@@ -94,13 +90,11 @@ def _timeline_layers(names: Sequence[str], *, is_days: bool) -> str:
     base = with_cost_texts(
         alt.Chart(alt.NamedData("calls")), ["cost", "running_cost"], "cost", cost.tooltip_format
     )
-    stems = base.mark_rule(strokeWidth=1.5, opacity=0.45).encode(
-        x=moment, y=amount, color=provider_color(names)
-    )
+    stems = base.mark_rule(strokeWidth=1.5, opacity=0.45).encode(x=moment, y=amount, color=series_color())
     calls_made = base.mark_circle(size=45, opacity=0.8).encode(
         x=moment,
         y=amount,
-        color=provider_color(names),
+        color=series_color(),
         tooltip=[
             alt.Tooltip("clock:N", title="Made"),
             alt.Tooltip("source:N", title="Provider"),
@@ -109,12 +103,12 @@ def _timeline_layers(names: Sequence[str], *, is_days: bool) -> str:
             *amount_tooltips({"cost": "Cost", "running_cost": "Cost so far"}, "cost", cost.tooltip_format),
         ],
     )
-    running = base.mark_line(color=COLORS["Total"], strokeWidth=2, interpolate="step-after").encode(
+    running = base.mark_line(color=BLUE, strokeWidth=2, interpolate="step-after").encode(
         x=moment,
         y=alt.Y(
             "running_cost:Q",
             title="Cost so far (USD)",
-            axis=amount_axis(cost, grid=False, titleColor=COLORS["Total"]),
+            axis=amount_axis(cost, grid=False, titleColor=BLUE),
             scale=alt.Scale(zero=True),
         ),
     )
@@ -130,34 +124,34 @@ def by_minute(
     `minutes` is the second frame of queries.live_usage().
     """
     hour = pd.date_range(first_at, last_at, freq="min")
-    providers = minutes["source"].map(provider_name)
-    names = tuple(name for name in PROVIDERS if name != "Other" or name in set(providers))
-    sums = wide_amounts(minutes.assign(provider=providers), "minute_at", measure.unit)
-    sums = sums.set_index("minute_at")
-    # A minute without calls cost 0; one with unknown cost is in the sums and stays missing.
-    wide = sums.reindex(index=hour, columns=[*names, *(name for name in sums if name not in PROVIDERS)])
-    called = minutes.assign(provider=providers).groupby(["minute_at", "provider"])["request_count"].sum()
-    for name in names:
-        is_called = pd.Series([(at, name) in called.index for at in hour], index=hour)
-        wide[name] = wide[name].where(is_called, 0.0).astype("float64")
-    wide = wide.reset_index(drop=True)
-    begins_at = on_clock(pd.Series(hour), timezone)
-    wide.insert(0, "minute_at", begins_at.dt.tz_localize("UTC"))
-    wide.insert(1, "clock", begins_at.dt.strftime("%H:%M"))
-    long = wide.melt(id_vars=["minute_at"], value_vars=names, var_name="provider", value_name="value")
-    long["is_pale"] = False
+    grouped = by_source(minutes)
+    series = series_of(grouped, "provider")
+    # A minute without calls cost 0, and one whose calls have no price is unknown.
+    empty = pd.DataFrame(
+        [
+            {"minute_at": at, "value": each.value, "is_rest": each.is_rest, **_NO_CALLS}
+            for each in series
+            for at in hour
+        ]
+    )
+    frame = pd.concat([grouped, empty], ignore_index=True)
+    frame = frame[frame["minute_at"].isin(hour)]
+    frame["bucket_at"] = on_clock(frame["minute_at"], timezone)
+    frame["first_date"] = frame["last_date"] = frame["bucket_at"].dt.normalize()
+    parts, columns = tabled(frame, series, measure, "hour")
+    columns["heading"] = columns["at"].dt.strftime("%H:%M")
     return Chart(
-        specification=_minute_bars(names, measure), datasets={"by_provider": stacked(long), "columns": wide}
+        specification=_minute_bars(len(series), measure),
+        datasets={"parts": parts, "columns": columns},
+        series=series,
     )
 
 
 @lru_cache(CACHED_SPECIFICATIONS)
-def _minute_bars(names: Sequence[str], measure: Measure) -> str:
+def _minute_bars(count: int, measure: Measure) -> str:
     minute = alt.X(
-        "utcyearmonthdatehoursminutes(minute_at):T",
+        "utcyearmonthdatehoursminutes(at):T",
         title=None,
         axis=alt.Axis(format="%H:%M", grid=False, labelOverlap=True, tickCount=12),
     )
-    return specified(
-        stacked_bars(minute, alt.Tooltip("clock:N", title="Minute"), names, measure, MINUTES_HEIGHT)
-    )
+    return specified(stacked_bars(minute, count, measure, MINUTES_HEIGHT, is_picked=False))

@@ -147,10 +147,11 @@ def _charts(overview: Overview) -> Iterator[dict[str, str]]:
     for measure in charts.MEASURES.values():
         if measure.unit == "cost" and unpriced == requests:
             continue
-        daily = charts.daily_usage(overview.daily, measure, days)
+        by_day = charts.daily_on_cards(overview.daily, days)
+        daily = charts.bars(by_day, measure, "provider", "day")
         window = formatting.window(overview.period.days, overview.last_day)
         yield _chart(f"{measure.title} per day", window, chart_svg(daily, bars=days))
-        weekly = charts.weekly_evolution(overview.weekly, measure)
+        weekly = charts.lines(charts.weekly_on_cards(overview.weekly), measure, "provider")
         window = f"{weeks} weeks up to {formatting.day(overview.last_day)}"
         yield _chart(f"{measure.title} per week", window, chart_svg(weekly))
 

@@ -31,6 +31,7 @@ from analytics.queries.conversations import (
     found_conversations,
 )
 from analytics.queries.costs import known_costs, partly_known
+from analytics.queries.courses import Courses, usage_beside
 from analytics.queries.facts import (
     LATENCY,
     OUTCOMES,
@@ -42,7 +43,7 @@ from analytics.queries.facts import (
 )
 from analytics.queries.filter_values import conversation_names, tag_keys
 from analytics.queries.filters import NO_FILTERS, OTHER_TAGS, TAG, Condition, Filters, is_filter
-from analytics.queries.groups import USAGE_BY_GROUP, Group, usage_by_group
+from analytics.queries.groups import TOP_VALUES, USAGE_BY_GROUP, Bucket, Group, usage_by_group
 from analytics.queries.health import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS
 from analytics.queries.live import CALLS_SINCE, LIVE_CALLS, USAGE_BY_MINUTE, live_usage
 from analytics.queries.models import (
@@ -115,6 +116,7 @@ __all__ = [
     "TAG",
     "TAG_KEYS",
     "TOP_CONVERSATIONS",
+    "TOP_VALUES",
     "UNKNOWN_COST",
     "USAGE_BY_CONVERSATION",
     "USAGE_BY_GROUP",
@@ -126,6 +128,7 @@ __all__ = [
     "USAGE_OVER_TIME",
     "USAGE_SUMMARY",
     "WEEKLY_EVOLUTION",
+    "Bucket",
     "CallFacts",
     "CallPlace",
     "CallSums",
@@ -133,6 +136,7 @@ __all__ = [
     "ComparedDays",
     "Comparison",
     "Condition",
+    "Courses",
     "Filters",
     "Grain",
     "Group",
@@ -165,6 +169,7 @@ __all__ = [
     "partly_known",
     "tag_keys",
     "total_change",
+    "usage_beside",
     "usage_by_client",
     "usage_by_group",
     "usage_by_tag",

@@ -1,20 +1,23 @@
 """The Overview page's numbers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from analytics.clients import CLIENT_COLUMNS, Client, client_of
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import UnknownClient
 from analytics.pricing import stored
 from analytics.pricing.at_list_prices import OwnPriced, own_priced
 from analytics.queries.comparisons import ComparedDays
+from analytics.queries.courses import Courses, courses_of, courses_queries
 from analytics.queries.filters import NO_FILTERS, Filters
+from analytics.queries.groups import Group
 from analytics.queries.periods import EVOLUTION_WEEKS, Period
-from analytics.queries.sql_function import MOMENT, SqlFunction, Unit
+from analytics.queries.sql_function import MOMENT, PHONE_HANDLE, SqlFunction, Unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,6 +158,13 @@ total_cost Decimal (USD) · request_count, openai_tokens, groq_tokens, other_tok
 conversation_id UUID or None · share_of_tokens float64 (0 to 1, of all the client's tokens in these days).
 """
 
+# Their rows open a conversation, whose link does not tell its phone.
+_TOP = replace(
+    USAGE_BY_CONVERSATION,
+    columns={**USAGE_BY_CONVERSATION.columns, "phone_handle": "object"},
+    expressions=PHONE_HANDLE,
+)
+
 # The period and the days before it that get_usage_summary() compares: as many, unless others are given.
 SUMMARY_DAYS = """
     select
@@ -210,6 +220,8 @@ class Overview:
     """Which calls are counted."""
     sees_phones: bool = False
     """Whether phones and names are whole, or masked."""
+    courses: Courses | None = None
+    """What its charts group; None where nobody asked for it."""
 
     @property
     def first_day(self) -> date:
@@ -263,7 +275,7 @@ def _functions(
         "daily": (DAILY_USAGE, common | {"days": period.chart_days}),
         "weekly": (WEEKLY_EVOLUTION, common | {"weeks": period.weeks}),
         "models": (USAGE_BY_MODEL, common),
-        "conversations": (USAGE_BY_CONVERSATION, common | {"limit": TOP_CONVERSATIONS, "order": order}),
+        "conversations": (_TOP, common | {"limit": TOP_CONVERSATIONS, "order": order}),
     }
 
 
@@ -276,17 +288,21 @@ def load_overview(
     *,
     sees_phones: bool = False,
     filters: Filters = NO_FILTERS,
+    grouped: tuple[Days, Group] | None = None,
 ) -> Overview:
     """Reads the Overview page in one network round trip, from one snapshot.
 
     `daily` and `weekly` end with the period, and begin before it where it is shorter than their charts.
+    `grouped` asks for its `courses`, of the period's days.
 
     Raises:
         UnknownClient: there is no such client.
     """
     functions = _functions(client_id, period, now, order, filters)
+    by_group = [] if grouped is None else courses_queries(client_id, *grouped, order, filters)
     who, compared, days_of_models, price_rows, *answers = database.read(
         *overview_queries(client_id, period, now, order, filters),
+        *by_group,
         client_id=client_id,
         sees_phones=sees_phones,
     )
@@ -295,7 +311,7 @@ def load_overview(
     *identity, last_day, has_many_pending = who.records[0]
     frames = {
         name: function.frame(rows)
-        for (name, (function, _)), rows in zip(functions.items(), answers, strict=True)
+        for (name, (function, _)), rows in zip(functions.items(), answers, strict=False)
     }
     frames["weekly"] = _weeks_of(frames["weekly"], last_day - timedelta(days=period.days - 1))
     frames["models"] = by_amount(frames["models"], order)
@@ -310,6 +326,7 @@ def load_overview(
         own_priced=own_priced(days_of_models, stored.price_list_of(price_rows.records), client_id),
         filters=filters,
         sees_phones=sees_phones,
+        courses=None if grouped is None else courses_of(answers[len(functions) :], *grouped),
         **frames,
     )
 

@@ -32,10 +32,10 @@ from analytics.ui.live.panels import (
     show_live_cards,
     show_live_minutes,
 )
-from analytics.ui.overview.downloads import show_downloads
 from analytics.ui.overview.panels import (
     show_daily_usage,
     show_model_comparison,
+    show_tools,
     show_top_conversations,
     show_weekly_evolution,
 )
@@ -99,7 +99,6 @@ __all__ = [
     "show_conversation_heading",
     "show_conversation_list",
     "show_daily_usage",
-    "show_downloads",
     "show_freshness",
     "show_health_summary",
     "show_list_switch",
@@ -114,6 +113,7 @@ __all__ = [
     "show_stated_costs",
     "show_summary_cards",
     "show_sums_check",
+    "show_tools",
     "show_top_conversations",
     "show_unpriced_models",
     "show_usage_by_hour",

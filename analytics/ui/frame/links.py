@@ -71,6 +71,11 @@ def show_calls_of(row: "pd.Series[Any]") -> None:
     address.put(timeline=_spell_conversation(row))
 
 
+def open_timeline(row: "pd.Series[Any]") -> None:
+    """Leaves another page for the conversation of a row, with the same days; in a callback."""
+    address.leave_for("conversations", timeline=_spell_conversation(row))
+
+
 def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
     """Leaves another page for the conversation of a call; in a callback.
 

@@ -1,63 +1,184 @@
 """The Overview's panels: a heading that states the days, and a chart or table below it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
+import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting
-from analytics.queries import TOP_CONVERSATIONS, Overview, Period
+from analytics.charts import Chart
+from analytics.errors import InvalidInput
+from analytics.queries import TOP_CONVERSATIONS, Courses, Overview, Period
+from analytics.ui.frame.address import Part
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.overview.tables import show_conversations, show_models
+from analytics.ui.overview.downloads import show_downloads
+from analytics.ui.overview.tables import open_model, show_conversations, show_models
+from analytics.ui.parts.grouping import choose_group, group_words, open_selected_days, opener
 from analytics.ui.parts.headings import measured, show_heading
-from analytics.ui.parts.vega import draw, draw_amounts, is_unknown
+from analytics.ui.parts.vega import (
+    TOTAL_ENTRY,
+    Entry,
+    Selection,
+    draw,
+    draw_amounts,
+    is_unknown,
+)
+
+_EACH, _ADDED_UP = "Each", "Added up"
+
+
+def courses_in(reading: Reading[Overview]) -> Courses:
+    """What the charts of the page group."""
+    courses = reading.value.courses
+    assert courses is not None  # read_overview() asks for them
+    return courses
+
+
+def show_tools(page: Page, reading: Reading[Overview]) -> None:
+    """What charts group by, and files to download."""
+    choose_group(courses_in(reading).tag_keys)
+    show_downloads(page, reading)
 
 
 def show_weekly_evolution(page: Page, reading: Reading[Overview]) -> None:
-    """Twelve weeks of OpenAI, Groq and the total; more where the period is longer."""
-    period = reading.value.period
-    count = len(reading.value.weekly)
-    weeks = f"last {count} weeks"
-    if period.last is not None:
-        weeks = f"{count} weeks to {formatting.day(period.last)}"
+    """Twelve weeks of what is grouped by, and the total; more where the period is longer."""
+    courses, period = courses_in(reading), page.period
+    begins = courses.weeks["bucket_at"]
+    count = begins.nunique()
+    weeks = (
+        f"last {count} weeks" if period.last is None else f"{count} weeks to {formatting.day(period.last)}"
+    )
+    by = group_words(courses.group)
     with st.container(border=True, height="stretch"):
-        show_heading(f"Weekly evolution, {weeks}", measured(page.measure, reading.value.weekly))
-        draw_amounts(
-            reading.value.weekly,
-            page.measure,
-            lambda: charts.weekly_evolution(reading.value.weekly, page.measure, reading.value.first_day),
-            alt=f"Line chart: {page.measure.title} per week, {weeks}, for OpenAI, Groq and in total",
+        show_heading(f"Weekly evolution, {weeks}", measured(page.measure, courses.weeks))
+        if courses.weeks.empty:
+            st.caption("No calls in these weeks.")
+            return
+        first = begins.min().date()
+        _draw(
+            page,
+            courses,
+            charts.lines(
+                courses.weeks,
+                page.measure,
+                courses.group,
+                earlier=charts.Earlier(
+                    usage=courses.before(first - timedelta(weeks=count), first - timedelta(days=1)),
+                    known_from=page.client.first_day,
+                ),
+                colors=_colors(courses),
+                first_day=page.days.first,
+            ),
+            courses.weeks,
+            alt=f"Line chart: {page.measure.title} per week, {weeks}, by {by} and in total",
             key="weekly chart",
+            more=[TOTAL_ENTRY],
+            before=f"Total, {formatting.plural(count, 'week')} before",
         )
-        begin = reading.value.weekly["week_start"].min().date()
         st.caption(
             "Weeks begin on Monday. Hollow points: the last week, which may not be complete."
-            + _pale("weeks", period, begin + timedelta(days=6) < reading.value.first_day)
+            + _pale("weeks", period, first + timedelta(days=6) < page.days.first)
         )
 
 
 def show_daily_usage(page: Page, reading: Reading[Overview]) -> None:
-    """Thirty days, or all of a longer period, stacked by provider."""
-    period = reading.value.period
-    days = formatting.window(period.chart_days, period.last)
+    """Thirty days, or all of a longer period, stacked by what is grouped by; or what the month adds up to."""
+    courses, period = courses_in(reading), page.period
+    is_added_up = _COURSE.value() == _ADDED_UP
     with st.container(border=True, height="stretch"):
-        show_heading(f"Daily usage, {days}", measured(page.measure, reading.value.daily))
-        draw_amounts(
-            reading.value.daily,
-            page.measure,
-            lambda: charts.daily_usage(
-                reading.value.daily, page.measure, period.chart_days, reading.value.first_day
-            ),
-            alt=f"Stacked bars: {page.measure.title} per day, {days}, by provider",
-            key="daily chart",
+        if is_added_up:
+            _show_month(page, courses)
+            return
+        grain = courses.bucket
+        days = formatting.window(period.chart_days, period.last)
+        title = {"day": "Daily usage", "month": "Monthly usage"}[grain]
+        show_heading(f"{title}, {days}", measured(page.measure, courses.bars), beside=_choose_course)
+        by = group_words(courses.group)
+        before = page.period.before(page.client.today(page.now))
+        earlier = charts.Earlier(
+            usage=courses.before(before.first, before.last),
+            skipped=period.chart_days - len(page.days),
+            known_from=page.client.first_day,
         )
-        last_day = formatting.day(reading.value.last_day)
-        is_running = reading.value.last_day == page.client.today(page.now)
+        _draw(
+            page,
+            courses,
+            charts.bars(
+                courses.bars,
+                page.measure,
+                courses.group,
+                grain,
+                earlier=earlier if grain == "day" else None,
+                colors=_colors(courses),
+                first_day=page.days.first,
+            ),
+            courses.bars,
+            alt=f"Stacked bars: {page.measure.title} per {grain}, {days}, by {by}",
+            key="daily chart",
+            before=f"Same day of {formatting.window(len(before), before.last)}",
+        )
+        last_day = formatting.day(page.days.last)
+        is_running = page.days.last == page.client.today(page.now)
         st.caption(
-            f"Days are in {reading.value.client.timezone}"
+            f"Click a {grain}, or draw over several, to see only those. Days are in {page.client.timezone}"
             f"{f'; today, {last_day}, is not over' if is_running else ''}."
             + _pale("days", period, period.chart_days > period.days)
         )
+
+
+def _show_month(page: Page, courses: Courses) -> None:
+    """What the month of the last day adds up to, beside the month before."""
+    last = page.days.last
+    month = f"{last:%B %Y}"
+    first_before = (last.replace(day=1) - timedelta(days=1)).replace(day=1)
+    frame = courses.before(first_before, last)
+    show_heading(f"{month} so far", measured(page.measure, frame), beside=_choose_course)
+    chart = charts.cumulative(frame, page.measure, last)
+    draw_amounts(
+        frame,
+        page.measure,
+        lambda: chart,
+        alt=f"Line chart: {page.measure.title} added up day by day in {month}, and in {first_before:%B %Y}",
+        key="month chart",
+        more=[
+            Entry(name=month, color=charts.COLORS["Total"], mark="dot"),
+            Entry(name=f"{first_before:%B %Y}"),
+        ],
+        on_select=lambda selection: open_selected_days(selection, chart),
+    )
+    st.caption("Each point is the sum from the first day of the month on. Click a day to see only that one.")
+
+
+def _draw(
+    page: Page,
+    courses: Courses,
+    chart: Chart,
+    frame: pd.DataFrame,
+    *,
+    alt: str,
+    key: str,
+    before: str,
+    more: Sequence[Entry] = (),
+) -> None:
+    """Draws a chart over time: a click opens days, and one on its legend a part of what is grouped by."""
+    has_before = "before" in chart.datasets["columns"]
+    draw_amounts(
+        frame,
+        page.measure,
+        lambda: chart,
+        alt=alt,
+        key=key,
+        more=[*more, *([Entry(name=before)] if has_before else [])],
+        on_select=lambda selection: open_selected_days(selection, chart),
+        on_series=opener(courses.group, chart),
+    )
+
+
+def _colors(courses: Courses) -> dict[str, str]:
+    """One colour for the same thing in all charts of the page."""
+    return charts.colors_of(courses.group, courses.whole, courses.bars, courses.weeks)
 
 
 def _pale(what: str, period: Period, are_some: bool) -> str:
@@ -68,31 +189,75 @@ def _pale(what: str, period: Period, are_some: bool) -> str:
 
 
 def show_model_comparison(page: Page, reading: Reading[Overview]) -> None:
-    """OpenAI, Groq and Other as a pie, and every model in a table."""
-    overview = reading.value
+    """Shares of what is grouped by as a pie, a bar per model, and every model in a table."""
+    overview, courses = reading.value, courses_in(reading)
     with st.container(border=True):
-        show_heading(f"Model comparison, {overview.period}", measured(page.measure, overview.models))
-        pie, table = st.columns([1, 3], gap="small", vertical_alignment="center")
-        with pie:
-            has_unknown = page.measure.unit == "cost" and overview.models["unpriced_count"].any()
-            shared = f"known {page.measure.unit}" if has_unknown else page.measure.unit
-            st.markdown(f"**Share of {shared}**", text_alignment="center")
-            if is_unknown(overview.models, page.measure):
-                st.caption("Unknown: no call of these days has a price.")
-            elif charts.is_zero(overview.summary, page.measure):
-                st.caption(
-                    "No tokens in these days."
-                    if page.measure.unit == "tokens"
-                    else "No known cost in these days: calls were free or have no price, or there were none."
-                )
-            else:
-                draw(
-                    charts.provider_share(overview.summary, page.measure),
-                    alt=f"Pie: shares of OpenAI, Groq and others in the {page.measure.title.lower()}",
-                    key="share chart",
-                )
-        with table:
-            show_models(overview)
+        show_heading(f"Model comparison, {page.period}", measured(page.measure, overview.models))
+        if is_unknown(overview.models, page.measure):
+            st.caption("The cost is unknown: no call of these days has a price.")
+        elif charts.is_zero(courses.whole, page.measure):
+            st.caption(
+                "No tokens in these days."
+                if page.measure.unit == "tokens"
+                else "No known cost in these days: calls were free or have no price, or there were none."
+            )
+        else:
+            pie, bars = st.columns([1, 1.6], gap="medium")
+            with pie:
+                _show_shares(page, overview, courses)
+            with bars:
+                _show_model_bars(page, overview, courses)
+        show_models(overview)
+
+
+def _show_shares(page: Page, overview: Overview, courses: Courses) -> None:
+    has_unknown = page.measure.unit == "cost" and overview.models["unpriced_count"].any()
+    shared = f"known {page.measure.unit}" if has_unknown else page.measure.unit
+    st.markdown(f"**Share of {shared}**")
+    chart = charts.share(courses.whole, page.measure, courses.group, _colors(courses))
+    open_part = opener(courses.group, chart)
+
+    def take(selection: Selection) -> None:
+        name = (selection.get(charts.PICKED) or [{}])[0].get("name")
+        for series in chart.series:
+            if series.name == name and open_part is not None:
+                open_part(series)
+
+    draw(
+        chart,
+        alt=f"Pie: shares in the {page.measure.title.lower()}, by {group_words(courses.group)}",
+        key="share chart",
+        on_select=take if open_part else None,
+        on_series=open_part,
+    )
+
+
+def _show_model_bars(page: Page, overview: Overview, courses: Courses) -> None:
+    st.markdown(f"**{page.measure.title} per model**")
+    colors = _colors(courses)
+    by = {"provider": "source", "model": "model"}.get(courses.group)
+    frame = overview.models
+    painted = (
+        {}
+        if by is None
+        else {
+            (source, model): colors[value or ""]
+            for source, model, value in zip(frame["source"], frame["model"], frame[by], strict=True)
+            if (value or "") in colors
+        }
+    )
+
+    def take(selection: Selection) -> None:
+        number = (selection.get(charts.PICKED) or [{}])[0].get("number")
+        if number is not None and number < len(frame):
+            open_model(frame.iloc[int(number)])
+
+    draw(
+        charts.models(frame, page.measure, painted),
+        alt=f"Bars: {page.measure.title} per model, the most first; the table below has the same",
+        key="models chart",
+        on_select=take,
+    )
 
 
 def show_top_conversations(page: Page, reading: Reading[Overview]) -> None:
@@ -100,8 +265,30 @@ def show_top_conversations(page: Page, reading: Reading[Overview]) -> None:
     overview = reading.value
     with st.container(border=True):
         show_heading(
-            f"Top {TOP_CONVERSATIONS} conversations by {page.measure.unit}, {overview.period}",
+            f"Top {TOP_CONVERSATIONS} conversations by {page.measure.unit}, {page.period}",
             measured(page.measure, overview.conversations, is_titled=True),
             beside=page.choose_phones,
         )
         show_conversations(overview)
+
+
+def _choose_course() -> None:
+    _COURSE.choose(
+        st.segmented_control,
+        "Days each, or added up",
+        [_EACH, _ADDED_UP],
+        required=True,
+        label_visibility="collapsed",
+    )
+
+
+def _parse_course(value: str) -> str:
+    name = value.strip().replace("-", " ").capitalize()
+    if name not in (_EACH, _ADDED_UP):
+        raise InvalidInput(f'course must be each or added-up, not "{value[:40]}"')
+    return name
+
+
+_COURSE = Part(
+    name="course", parse=_parse_course, default=_EACH, spell=lambda name: name.lower().replace(" ", "-")
+)

@@ -4,14 +4,16 @@ from analytics.queries import Overview, load_overview
 from analytics.ui.frame import reads
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
+from analytics.ui.parts.grouping import chosen_group
 
 
 def read_overview(page: Page) -> Reading[Overview]:
     """The Overview's numbers, by reads.read(). Folds in the background where much is pending."""
     database, client, period, order = page.database, page.client, page.period, page.measure.unit
+    grouped = (page.days, chosen_group())
     reading = reads.read(
         database,
-        ("overview", client.id, period, order, page.sees_phones, page.filters),
+        ("overview", client.id, period, order, page.sees_phones, page.filters, grouped),
         lambda moment: load_overview(
             database,
             client.id,
@@ -20,6 +22,7 @@ def read_overview(page: Page) -> Reading[Overview]:
             order,
             sees_phones=page.sees_phones,
             filters=page.filters,
+            grouped=grouped,
         ),
         page.now,
     )

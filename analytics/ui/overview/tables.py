@@ -1,14 +1,19 @@
 """The Overview's tables: every model, and the top conversations."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting
 from analytics.queries import Overview, known_costs, partly_known
+from analytics.ui.frame import address, filters
+from analytics.ui.frame.links import open_timeline
 from analytics.ui.parts.tables import (
     COST_COLUMN,
     NO_PRICE_COLUMN,
     conversation_names,
+    opening,
     phones,
     readable,
     show_table,
@@ -18,11 +23,14 @@ from analytics.ui.parts.tables import (
 MAX_MODELS = 12  # in sight
 
 
-def show_models(overview: Overview) -> None:
-    """One row per provider and model, by tokens or cost as the page measures.
+def open_model(row: "pd.Series[Any]") -> None:
+    """Counts only the calls of a provider's model, in a callback."""
+    chosen = address.filters().with_condition("provider", [row["source"]])
+    filters.put(chosen.with_condition("model", [row["model"] or ""]))
 
-    It has as many columns as fit beside the pie; the other measure has its own.
-    """
+
+def show_models(overview: Overview) -> None:
+    """One row per provider and model, by tokens or cost as the page measures; a click filters by it."""
     frame = overview.models
     columns = {
         "Model": frame["model"].fillna(formatting.NO_MODEL),
@@ -48,7 +56,7 @@ def show_models(overview: Overview) -> None:
         len(table),
         max_rows=MAX_MODELS,
         columns={
-            "Model": st.column_config.TextColumn(pinned=True),
+            "Model": st.column_config.TextColumn(pinned=True, width="medium"),
             "Cost": COST_COLUMN,
             "No price": NO_PRICE_COLUMN,
             "per request": st.column_config.NumberColumn("Per request", help="Tokens divided by requests."),
@@ -56,8 +64,9 @@ def show_models(overview: Overview) -> None:
                 "USD per 1K", help="Cost per 1,000 tokens; a dash where some of the cost is unknown."
             ),
         },
-        key="models table",
+        **opening("models table", frame, open_model),
     )
+    st.caption("Click a row to see only the calls of that model.")
 
 
 def show_conversations(overview: Overview) -> None:
@@ -103,8 +112,9 @@ def show_conversations(overview: Overview) -> None:
             "Cost": COST_COLUMN,
             "No price": NO_PRICE_COLUMN,
         },
-        key="conversations table",
+        **opening("conversations table", frame, open_timeline),
     )
+    st.caption("Click a row to see its calls.")
 
 
 def _shares_of_cost(overview: Overview) -> "pd.Series[float]":

@@ -14,6 +14,13 @@ from analytics.ui.parts.vega import draw
 
 NARROWEST_CARD = 166  # pixels: two side by side on a phone, five on a laptop
 _WIDEST_SIGN = 0.58  # of the height of the letters: more than any sign of a number takes on average
+# Low enough for a laptop's first screen to show the top of the charts below.
+_LOW = (
+    "{cards} > div > [data-testid=stVerticalBlock] {{ padding: .6rem .75rem; }} "
+    "{cards} [data-testid=stMetricDeltaDescription] {{ font-size: .8rem; line-height: 1.3; }} "
+    "{cards} [data-testid=stMarkdownContainer] p {{ line-height: 1.35; }} "
+    "{cards} [data-testid=stCaptionContainer] p {{ font-size: .8rem; }}"
+)
 _ARROWS: dict[str, Literal["up", "down", "off"]] = {"+": "up", "-": "down"}
 
 
@@ -48,7 +55,8 @@ def show_cards(row: Sequence[Card], key: str = "cards") -> None:
     longest = max(len(card.value) for card in row)
     st.html(
         f"<style>.st-key-{key} [data-testid=stMetricValue] "
-        f"{{ font-size: min(2.25rem, 100cqi / {longest * _WIDEST_SIGN:.2f}); }}</style>"
+        f"{{ font-size: min(1.75rem, 100cqi / {longest * _WIDEST_SIGN:.2f}); padding: 0; }} "
+        f"{_LOW.format(cards=f'.st-key-{key}')}</style>"
     )
     with st.grid(len(row), min_column_width=NARROWEST_CARD, gap="small", key=key):
         for card in row:

@@ -1,7 +1,7 @@
 """Tables. Values stay numeric, so that columns sort; only their texts have units and separators."""
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 
 from analytics import formatting
 from analytics.ui.frame.messages import escaped
-from analytics.ui.frame.state import value_of
+from analytics.ui.frame.state import session, value_of
 
 NO_CONVERSATION = "(calls without a conversation)"
 UNNAMED = "(unnamed)"
@@ -62,6 +62,24 @@ def show_table(
         column_config=columns,
         **options,
     )
+
+
+def opening(key: str, frame: pd.DataFrame, open_row: "Callable[[pd.Series[Any]], None]") -> dict[str, Any]:
+    """Options of show_table() by which a click on a row opens it; the table's rows are those of `frame`.
+
+    After a click it is another widget, in which nothing is selected.
+    """
+    state = session().address
+    current = state.current_key(key)
+
+    def take() -> None:
+        row = selected(current, frame)
+        if row is None or current != state.current_key(key):
+            return
+        state.redrawn[key] += 1
+        open_row(row)
+
+    return {"key": current, "on_select": take, "selection_mode": ["single-row", "single-cell"]}
 
 
 def selected(key: str, frame: pd.DataFrame) -> "pd.Series[Any] | None":

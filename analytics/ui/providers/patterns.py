@@ -1,43 +1,82 @@
 """Usage over time, by hour of the week, and by operation."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting, queries
 from analytics.days import Days
 from analytics.errors import InvalidInput
-from analytics.queries import CallFacts, CallSums, Grain, Unit
+from analytics.queries import CallFacts, CallSums, Grain, Unit, known_costs, partly_known
+from analytics.ui.frame import filters
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
-from analytics.ui.frame.messages import escaped, with_dollars
+from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import Page
+from analytics.ui.parts import tables
 from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.grouping import (
+    choose_group,
+    chosen_group,
+    group_words,
+    open_selected_days,
+    opener,
+)
 from analytics.ui.parts.headings import measured, show_heading
-from analytics.ui.parts.tables import show_text_table
-from analytics.ui.parts.vega import draw_amounts, is_unknown
+from analytics.ui.parts.vega import TOTAL_ENTRY, Entry, draw_amounts, is_unknown
 
-GRAINS: dict[str, Grain] = {"Day": "day", "Week": "week", "Month": "month"}
-FREQUENCIES: dict[Grain, str] = {"day": "D", "week": "W-SUN", "month": "M"}
-NOT_LOGGED = "(not logged)"
+FREQUENCIES: dict[Grain, str] = {"hour": "h", "day": "D", "week": "W-SUN", "month": "M"}
+MAX_OPERATIONS = 8  # in sight
 
 
-def show_usage_over_time(page: Page) -> None:
-    """Providers stacked, per day, week or month."""
+def show_usage_over_time(page: Page, other_days: Days, tag_keys: Sequence[str]) -> None:
+    """Usage per hour, day, week or month by what is grouped by, beside the days to compare with."""
     with st.container(border=True):
-        grain = GRAINS[_GRAIN.value()]
-        frame = page.read(queries.usage_over_time, page.days, grain, filters=page.filters).value
+        part = _grain_part(page.days)
+        grain, group = part.value(), chosen_group()
+        frame, before = page.read(
+            queries.usage_beside,
+            page.days,
+            other_days,
+            group,
+            grain,
+            order=page.measure.unit,
+            filters=page.filters,
+        ).value
         show_heading(
-            f"Usage per {grain}, {window(page.days)}", measured(page.measure, frame), beside=_choose_grain
+            f"Usage per {grain}, {window(page.days)}",
+            measured(page.measure, frame),
+            beside=lambda: _choose(part, page.days, tag_keys),
         )
+        if frame.empty:
+            st.caption("No calls in these days.")
+            return
+        earlier = charts.Earlier(usage=before, known_from=page.client.first_day)
+        if grain == "week":
+            chart = charts.lines(frame, page.measure, group, earlier=earlier)
+        else:
+            chart = charts.bars(frame, page.measure, group, grain, earlier=earlier)
+        has_before = "before" in chart.datasets["columns"]
+        kind = "Line chart" if grain == "week" else "Stacked bars"
         draw_amounts(
             frame,
             page.measure,
-            lambda: charts.usage_over_time(frame, page.measure, grain),
-            alt=f"Stacked areas: {page.measure.title} per {grain}, {window(page.days)}, by provider",
+            lambda: chart,
+            alt=f"{kind}: {page.measure.title} per {grain}, {window(page.days)}, by {group_words(group)}",
             key="over time chart",
+            more=[
+                *([TOTAL_ENTRY] if grain == "week" else []),
+                *([Entry(name=f"Total of {window(other_days)}")] if has_before else []),
+            ],
+            on_select=lambda selection: open_selected_days(selection, chart),
+            on_series=opener(group, chart),
         )
-        if notes := _partial(frame, grain, page):
-            st.caption(" ".join(notes))
+        st.caption(
+            " ".join(
+                [f"Click a {grain}, or draw over several, to see only those.", *_partial(frame, grain, page)]
+            )
+        )
 
 
 def read_call_sums(page: Page) -> CallSums:
@@ -71,41 +110,50 @@ def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
         if frame["operation"].isna().all():
             show_empty("No call of these days has an operation", icon=":material/label_off:")
         else:
-            show_text_table(
-                [
-                    _operation_row(row, frame, page.measure.unit)
-                    for row in queries.by_amount(frame, page.measure.unit).to_dict("records")
-                ],
-                text_columns=1,
-                key="operations table",
-            )
+            _show_operations(queries.by_amount(frame, page.measure.unit), page.measure.unit)
         st.caption(
-            "Transcriptions and OpenTelemetry spans log their operation. For other calls pass "
-            '`operation="chat"`.'
+            "Click a row to see only its calls. Transcriptions and OpenTelemetry spans log their operation. "
+            'For other calls pass `operation="chat"`.'
         )
 
 
-def _choose_grain() -> None:
-    _GRAIN.choose(st.segmented_control, "Per", list(GRAINS), required=True, label_visibility="collapsed")
+def _choose(part: Part[Grain], days: Days, tag_keys: Sequence[str]) -> None:
+    with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+        choose_group(tag_keys)
+        part.choose(
+            st.segmented_control,
+            "Per",
+            queries.grains_of(days),
+            format_func=str.capitalize,
+            required=True,
+            label_visibility="collapsed",
+        )
 
 
-def _parse(value: str) -> str:
-    name = value.strip().capitalize()
-    if name not in GRAINS:
-        raise InvalidInput(f'grain must be one of {", ".join(GRAINS)}, not "{value[:40]}"')
-    return name
+def _grain_part(days: Days) -> Part[Grain]:
+    grains = {grain: grain for grain in queries.grains_of(days)}
+    usual = queries.usual_grain(days)
+
+    def parse(value: str) -> Grain:
+        name = value.strip().lower()
+        if name not in _GRAINS:
+            raise InvalidInput(f'grain must be one of {", ".join(_GRAINS)}, not "{value[:40]}"')
+        # Other days may have no room for it.
+        return grains.get(_GRAINS[name], usual)
+
+    return Part(name="grain", parse=parse, default=usual, is_always_written=True)
 
 
-_GRAIN = Part(name="grain", parse=_parse, default="Day")
+_GRAINS: dict[str, Grain] = {"hour": "hour", "day": "day", "week": "week", "month": "month"}
 
 
 def _partial(frame: pd.DataFrame, grain: Grain, page: Page) -> list[str]:
     """Notes on incomplete first and last buckets."""
     first, last = frame.iloc[0], frame.iloc[-1]
-    last_day = last["bucket_date"].to_period(FREQUENCIES[grain]).end_time.normalize()
-    begins_late, ends_early = first["first_date"] > first["bucket_date"], last["last_date"] < last_day
+    last_day = last["bucket_at"].to_period(FREQUENCIES[grain]).end_time.normalize()
+    begins_late, ends_early = first["first_date"] > first["bucket_at"], last["last_date"] < last_day
     notes = []
-    if first["bucket_date"] == last["bucket_date"] and (begins_late or ends_early):
+    if first["bucket_at"] == last["bucket_at"] and (begins_late or ends_early):
         notes.append(f"The {grain} counts only these days.")
     else:
         if begins_late:
@@ -146,20 +194,30 @@ def _uneven(days: Days) -> str:
     )
 
 
-def _operation_row(row: dict[object, object], frame: pd.DataFrame, unit: Unit) -> dict[str, str]:
-    requests, tokens, unpriced = (
-        int(str(row[name])) for name in ("request_count", "total_tokens", "unpriced_count")
+def _show_operations(frame: pd.DataFrame, unit: Unit) -> None:
+    requests = frame["request_count"]
+    columns = {
+        "Operation": [charts.value_name("operation", operation) for operation in frame["operation"]],
+        "Cost": known_costs(frame),
+        "Tokens": frame["total_tokens"],
+        "Requests": requests,
+        "Share": 100 * requests / (int(requests.sum()) or 1),
+    }
+    order = {
+        "cost": ("Operation", "Cost", "Requests", "Share", "Tokens"),
+        "tokens": ("Operation", "Tokens", "Requests", "Share", "Cost"),
+    }[unit]
+    table = pd.DataFrame({name: columns[name] for name in order})
+    tables.show_table(
+        tables.readable(table, Cost=partly_known(frame)),
+        len(table),
+        max_rows=MAX_OPERATIONS,
+        columns={
+            "Operation": st.column_config.TextColumn(pinned=True),
+            "Cost": tables.COST_COLUMN,
+            "Share": st.column_config.NumberColumn(help="Of all requests.", format="%.1f%%"),
+        },
+        **tables.opening(
+            "operations table", frame, lambda row: filters.show_only("operation", row["operation"])
+        ),
     )
-    operation = row["operation"]
-    amounts = {
-        "tokens": {"Tokens": formatting.count(tokens)},
-        "cost": {"Cost": with_dollars(formatting.cost(row["total_cost"], unpriced, requests))},  # type: ignore[arg-type]
-    }
-    return {
-        "Operation": f":gray[{escaped(NOT_LOGGED)}]" if operation is None else escaped(str(operation)),
-        **amounts[unit],
-        "Requests": formatting.count(requests),
-        "Share": formatting.share(requests, int(frame["request_count"].sum())),
-        **amounts["tokens"],
-        **amounts["cost"],
-    }

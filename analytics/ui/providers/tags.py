@@ -1,14 +1,16 @@
 """Usage by the values of a tag that a team chose: feature, team, environment, ..."""
 
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from analytics import formatting, queries
+from analytics import charts, formatting, queries
 from analytics.calls.row import MAX_TEXT, refused_text
 from analytics.errors import InvalidInput
-from analytics.queries import CallFacts, known_costs, partly_known
+from analytics.queries import OTHER_TAGS, TAG, CallFacts, known_costs, partly_known
+from analytics.ui.frame import filters
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped, with_dollars
@@ -17,8 +19,6 @@ from analytics.ui.parts import tables
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import measured, show_heading
 
-WITHOUT = "(without this tag)"
-OTHER = "(other: too many tags to keep apart)"
 MAX_ROWS = 10  # in sight
 MOST_VALUES = 1_000
 _VALUE_WIDTH = 180  # pixels: on a phone there is room for a number beside it
@@ -51,7 +51,7 @@ def show_usage_by_tag(page: Page, facts: CallFacts) -> None:
                 width=220,
             ),
         )
-        _table(page, frame)
+        _table(page, chosen, frame)
         st.caption(_total(page, chosen, frame, is_used=chosen in keys))
 
 
@@ -65,10 +65,15 @@ def _parse(value: str) -> str:
     return value
 
 
-def _table(page: Page, frame: pd.DataFrame) -> None:
+def _show_only(key: str, row: "pd.Series[Any]") -> None:
+    filters.show_only(f"{TAG}{key}", OTHER_TAGS if row["is_other"] else row["value"])
+
+
+def _table(page: Page, key: str, frame: pd.DataFrame) -> None:
     unit = page.measure.unit
     frame = queries.by_amount(frame, unit)
     frame, more = frame.head(MOST_VALUES), frame.tail(-MOST_VALUES)
+    named = frame
     names = [
         _name(value, is_other=other) for value, other in zip(frame["value"], frame["is_other"], strict=True)
     ]
@@ -110,14 +115,12 @@ def _table(page: Page, frame: pd.DataFrame) -> None:
             "Cost": tables.COST_COLUMN,
             "No price": tables.NO_PRICE_COLUMN,
         },
-        key="tags table",
+        **tables.opening("tags table", named, lambda row: _show_only(key, row)),
     )
 
 
 def _name(value: str | None, *, is_other: bool) -> str:
-    if is_other:
-        return OTHER
-    return WITHOUT if value is None else value
+    return charts.value_name(TAG, OTHER_TAGS if is_other else value)
 
 
 def _total(page: Page, key: str, frame: pd.DataFrame, *, is_used: bool) -> str:
@@ -126,7 +129,8 @@ def _total(page: Page, key: str, frame: pd.DataFrame, *, is_used: bool) -> str:
     )
     cost = with_dollars(formatting.cost(sum(frame["total_cost"], Decimal(0)), unpriced, requests))
     sums = (
-        f"Each call is in one row: together {formatting.plural(requests, 'call')}, "
-        f"{formatting.plural(tokens, 'token')} and {cost}, which is all usage of these days."
+        "Click a row to see only its calls. Each call is in one row: together "
+        f"{formatting.plural(requests, 'call')}, {formatting.plural(tokens, 'token')} and {cost}, "
+        "which is all usage of these days."
     )
     return sums if is_used else f"No call of these days has the tag {escaped(key)}. {sums}"
