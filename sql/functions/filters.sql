@@ -300,7 +300,7 @@ declare
 
     these_days constant text := 'client_id = $1 and usage_date between $2 and $3'
         ' and sum_passes($4, source, model, operation, outcome)';
-    chosen text;
+    unwanted integer[];  -- sets of tags
     parts text[] := '{}';  -- rows of keys, tag_set_id and meters
     first_at timestamptz;
     end_at timestamptz;
@@ -321,8 +321,8 @@ begin
         );
     end if;
     if not is_of_calls and has_tags then
-        chosen := case when takes_untagged then 'true' else 'tag_set_id = any (($4).tag_set_ids)' end;
-        -- Where all calls are among the parts already, those with tags are no calls without any.
+        -- Where all calls are among the parts already, those with tags are taken from those without any: all
+        -- of them where each value is asked for, else those that are not wanted.
         parts := parts || format(
             'select %%1$s, signed.tag_set_id, %%2$s
             from (
@@ -335,10 +335,27 @@ begin
                 ) as rows
                 group by 1, 2, 3, 4, 5, 6, 7, 8
             ) as tagged
-            cross join lateral (values (tag_set_id, 1), (null, -1)) as signed (tag_set_id, sign)
-            where sign = 1 and tags_pass($4, signed.tag_set_id) or sign = -1 and %%7$L',
-            keys, signed, sums, meters, these_days, chosen, takes_untagged
+            cross join lateral (values %%7$s) as signed (tag_set_id, sign)
+            where sign = -1 or tags_pass($4, signed.tag_set_id)',
+            keys, signed, sums, meters, these_days,
+            case
+                when not takes_untagged then 'tag_set_id = any (($4).tag_set_ids)'
+                when p_key is null then 'tag_set_id = any ($9)'
+                else 'true'
+            end,
+            case
+                when not takes_untagged then '(tag_set_id, 1)'
+                when p_key is null then '(null::integer, -1)'
+                else '(tag_set_id, 1), (null, -1)'
+            end
         );
+        if takes_untagged and p_key is null then
+            unwanted := array(
+                select id
+                from (select id from tag_sets where client_id = p_client_id union all select 0) as sets
+                where not tags_pass(filter, id)
+            );
+        end if;
     end if;
     if is_of_calls or has_conversations then
         select moment.first_at, moment.end_at, timezone
@@ -385,7 +402,7 @@ begin
         case when p_key is null then ''
             else 'left join tag_sets on tag_sets.client_id = $1 and tag_sets.id = tag_set_id' end
     )
-    using p_client_id, p_first_date, p_last_date, filter, first_at, end_at, zone, p_key;
+    using p_client_id, p_first_date, p_last_date, filter, first_at, end_at, zone, p_key, unwanted;
 end
 $$
         $function$,

@@ -63,9 +63,16 @@ as $$
         call.cost_basis,
         call.outcome
     from get_calls_since(p_client_id, p_since, p_limit, p_filters) as call
-    left join conversations as by_id on by_id.client_id = p_client_id and by_id.id = call.conversation_id
-    left join conversations as by_phone
-        on call.conversation_id is null and by_phone.client_id = p_client_id and by_phone.phone = call.phone
+    -- One by one, as they are few: a join would read all conversations.
+    left join lateral (
+        select name from conversations where client_id = p_client_id and id = call.conversation_id limit 1
+    ) as by_id on true
+    left join lateral (
+        select id, name
+        from conversations
+        where client_id = p_client_id and phone = call.phone and call.conversation_id is null
+        limit 1
+    ) as by_phone on true
     order by call.created_at desc, call.id desc
 $$;
 

@@ -208,27 +208,12 @@ create or replace function get_call_sums(
     language sql stable
     set search_path = public, pg_temp
 as $$
-    with days as materialized (
-        select * from filtered_facts(p_client_id, p_filters, p_first_date, p_last_date)
-    ),
-
-    hours as (
-        select
-            usage_date, hour, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count,
-            unpriced_count
-        from usage_hourly
-        where
-            client_id = p_client_id and usage_date between p_first_date and p_last_date
-            and p_filters = '[]'
-        union all
-        select
-            usage_date, hour, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count,
-            unpriced_count
+    with parts as materialized (
+        select *
         from usage_rows(
-            p_client_id, p_filters, p_first_date, p_last_date, array['usage_date', 'hour'],
-            (usage_meters())[1:6]
+            p_client_id, p_filters, p_first_date, p_last_date, array['source', 'model', 'operation'],
+            usage_meters()
         )
-        where p_filters <> '[]'
     ),
 
     sums as (
@@ -257,16 +242,18 @@ as $$
             sum(web_search_count)::bigint as web_search_count,
             sum(file_search_count)::bigint as file_search_count,
             sum(code_run_count)::bigint as code_run_count
-        from days
+        from parts
         group by grouping sets ((source, model, operation), (operation))
-        having sum(request_count) <> 0
         union all
         select
             'hour', null, null, extract(isodow from usage_date)::integer as weekday, hour::integer, null,
             sum(request_count)::bigint, sum(unpriced_count)::bigint, sum(prompt_tokens)::bigint,
             sum(completion_tokens)::bigint, sum(total_tokens)::bigint, 0, 0, 0, sum(cost_usd),
             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-        from hours
+        from usage_rows(
+            p_client_id, p_filters, p_first_date, p_last_date, array['usage_date', 'hour'],
+            (usage_meters())[1:6]
+        )
         group by weekday, hour
         having sum(request_count) <> 0
     )
@@ -286,17 +273,18 @@ do $$
 begin
     execute format(
         'create or replace function get_usage_facts(
-                p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb default ''[]''
-            )
+            p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb default ''[]''
+        )
             returns table (source text, model text, operation text, outcome text, %s)
             language sql stable
             set search_path = public, pg_temp
         as $function$
             select source, model, operation, outcome, %s
-            from filtered_facts(p_client_id, p_filters, p_first_date, p_last_date)
-            group by source, model, operation, outcome
-            having sum(request_count) <> 0
-            order by sum(request_count) desc, source, model, operation, outcome
+            from usage_rows(
+                p_client_id, p_filters, p_first_date, p_last_date,
+                array[''source'', ''model'', ''operation'', ''outcome''], usage_meters()
+            )
+            order by request_count desc, source, model, operation, outcome
         $function$',
         (
             select string_agg(
@@ -305,16 +293,7 @@ begin
             )
             from unnest(usage_meters()) with ordinality as listed (meter, place)
         ),
-        (
-            select string_agg(
-                format(
-                    'sum(%I)%s', meter,
-                    case when is_numeric_meter(meter) then '' else '::bigint' end
-                ),
-                ', ' order by place
-            )
-            from unnest(usage_meters()) with ordinality as listed (meter, place)
-        )
+        array_to_string(usage_meters(), ', ')
     );
 end
 $$;
