@@ -2,7 +2,7 @@
 
 from analytics import ui
 
-page = ui.begin_page("Prices", icon="🏷️", has_measure=False, has_filters=False, needs_calls=False)
+page = ui.begin_page("Prices", icon="🏷️", has_measure=False, needs_calls=False)
 prices = ui.read_prices(page)
 
 ui.show_freshness(prices)

@@ -1,4 +1,4 @@
-"""Providers and models: two periods side by side, their use by hour, tag and outcome, and other prices."""
+"""Providers and models: two periods side by side, their use by hour and tag, and other prices."""
 
 import streamlit as st
 
@@ -26,4 +26,3 @@ if is_used:
     with operations:
         ui.show_usage_by_operation(page, calls.by_operation)
     ui.show_usage_by_tag(page, facts)
-    ui.show_answers(page, facts)

@@ -53,6 +53,7 @@ page conversations?q=1198765              sign in  Umbra  Acme  both  sign in  s
 page calls                        sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
 page calls?call=CALL              sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
 page live                         sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
+page speed_and_errors             sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page prices                       sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page data_health                  sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page clients                      sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
@@ -101,6 +102,11 @@ function get_daily_usage_by_model   -          -         Acme      Acme      -  
 function get_usage_facts            -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_usage_by_utc_day       -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_latency                -          -         Acme      Acme      -         Acme      -         -         -        -
+function latency_histograms         -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_answer_times           -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_outcomes_by_hour       -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_cached_usage           -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_call_times             -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_usage_by_tag           -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_fields_not_understood  -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_tag_keys               -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -124,6 +130,7 @@ function is_numeric_meter            same       same      same      same      sa
 function sum_of_calls                same       same      same      same      same      same      same      same      same     -
 function buckets_together            same       same      same      same      same      same      same      same      same     -
 function percentiles_of              same       same      same      same      same      same      same      same      same     -
+function get_percentiles            same       same      same      same      same      same      same      same      same     -
 function usage_filter_of             same       same      same      same      same      same      same      same      same     -
 function is_among                    same       same      same      same      same      same      same      same      same     -
 function sum_passes                  same       same      same      same      same      same      same      same      same     -
@@ -255,6 +262,12 @@ STATEMENTS = {
     "get_usage_facts": "select * from get_usage_facts(%(acme)s, %(first)s, %(last)s)",
     "get_usage_by_utc_day": "select * from get_usage_by_utc_day(%(acme)s, %(first)s, %(last)s)",
     "get_latency": "select * from get_latency(%(acme)s, %(first)s, %(last)s)",
+    "latency_histograms": "select * from latency_histograms(%(acme)s, %(first)s, %(last)s, '[]')",
+    "get_answer_times": "select * from get_answer_times(%(acme)s, %(first)s, %(last)s)",
+    "get_outcomes_by_hour": "select * from get_outcomes_by_hour(%(acme)s, %(first)s, %(last)s)",
+    "get_cached_usage": "select * from get_cached_usage(%(acme)s, %(first)s, %(last)s)",
+    "get_call_times": "select * from get_call_times(%(acme)s, %(first)s, %(last)s)",
+    "get_percentiles": """select * from get_percentiles('[["a", [1], [1]]]')""",
     "get_usage_by_tag": "select * from get_usage_by_tag(%(acme)s, 'feature', %(first)s, %(last)s)",
     "get_tag_keys": "select * from get_tag_keys(%(acme)s, %(first)s, %(last)s)",
     "get_fields_not_understood": "select * from get_fields_not_understood(%(acme)s, %(first)s, %(last)s)",
@@ -361,6 +374,7 @@ def fill(database: Database) -> None:
                 created_at=moment,
                 tag_set_id=1,
                 latency_ms=900,
+                cached_tokens=10,
             )
             factories.insert_usage(database, log)
             database.fold()

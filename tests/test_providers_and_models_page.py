@@ -520,28 +520,3 @@ def test_calls_without_tags_say_how_to_tag(database: Database, client_id: UUID) 
     page = open_march()
     assert "No call of these days has tags." in text_of(page)
     assert "usage_context(tags=" in text_of(page)
-
-
-def test_outcomes_and_latency_of_each_model(database: Database, client_id: UUID) -> None:
-    for outcome, latency in (("ok", 100), ("ok", 100), ("error", 9000), ("cut", None), (None, 2000)):
-        use(database, client_id, date(2026, 3, 5), outcome=outcome, latency_ms=latency)
-    use(database, client_id, date(2026, 3, 5), model=None, source="groq", outcome="ok")
-    page = open_march()
-
-    assert page.table[-1].value.columns.tolist() == [
-        *("Model", "Requests", "Answered", "Failed", "Cut off", "Not told", "p50", "p95")
-    ]
-    total, gpt, groq = table(page, -1)
-    assert total == ["Total", "6", "3 | 50.0%", "1 | 16.7%", "1 | 16.7%", "1 | 16.7%", "—", "—"]
-    assert gpt[:6] == ["gpt-4 | OpenAI", "5", "2 | 40.0%", "1 | 20.0%", "1 | 20.0%", "1 | 20.0%"]
-    # The error's nine seconds are no answer's.
-    [p50, p95] = [float(cell.split()[0]) for cell in gpt[6:]]
-    assert (gpt[6].split()[1], gpt[7].split()[1]) == ("ms", "s")
-    assert p50 == pytest.approx(100, rel=0.02)
-    assert p95 == pytest.approx(2, rel=0.02)
-    assert groq == ["(no model) | Groq", "1", "1 | 100.0%", "—", "—", "—", "—", "—"]
-
-
-def test_that_no_call_says_how_it_ended_is_told(database: Database, client_id: UUID) -> None:
-    use(database, client_id, date(2026, 3, 5))
-    assert "No call of these days says how it ended" in text_of(open_march())

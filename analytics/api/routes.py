@@ -58,8 +58,7 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
     )
     async def analytics(request: Request, key: reader) -> Response:
         """At most a minute old; `Age` says how old. Nothing is zero or `[]`; unknown is null."""
-        asked, filters = parameters(request, models.AnalyticsQuery)
-        question = asked.request(filters)
+        question = parameters(request, models.AnalyticsQuery).request()
         cache_key = key.client_id, question
         loaded = answers.get(cache_key)
         metrics.answers.labels("database" if loaded is None else "cache").inc()

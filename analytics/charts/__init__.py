@@ -28,6 +28,7 @@ from analytics.charts.series import (
 )
 from analytics.charts.shares import is_zero, models, share
 from analytics.charts.sparklines import TREND_HEIGHT, trend, trends
+from analytics.charts.speed import SPEED_HEIGHT, failures_by_hour, latency_by_hour
 
 __all__ = [
     "BRUSHED",
@@ -41,6 +42,7 @@ __all__ = [
     "PICKED",
     "PROVIDERS",
     "QUIET",
+    "SPEED_HEIGHT",
     "TIMELINE_HEIGHT",
     "TREND_HEIGHT",
     "WEEKDAYS",
@@ -53,7 +55,9 @@ __all__ = [
     "colors_of",
     "cumulative",
     "daily_on_cards",
+    "failures_by_hour",
     "is_zero",
+    "latency_by_hour",
     "lines",
     "models",
     "on_clock",

@@ -67,7 +67,7 @@ class AtListPrices(NamedTuple):
         return f"{mark if self.is_exact else f'about{NO_BREAK_SPACE}'}{usd(self.usd)}"
 
 
-USAGE = "select * from get_daily_usage_by_model(%(client_id)s, %(first)s, %(last)s)"
+USAGE = "select * from get_daily_usage_by_model(%(client_id)s, %(first)s, %(last)s, %(filters)s::jsonb)"
 """One row per day and model that may have a price of its own, with all meters."""
 
 

@@ -22,17 +22,16 @@ _ROUNDING = Decimal("0.005")
 _USED = """
     select
         source, model, sum(request_count)::bigint, sum(total_tokens)::bigint, sum(unpriced_count)::bigint
-    from usage_daily
-    where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
+    from filtered_usage(%(client_id)s, %(filters)s::jsonb, %(first)s, %(last)s)
     group by source, model
+    having sum(request_count) <> 0
     order by sum(unpriced_count) = 0, sum(total_tokens) desc, source, model
 """
 # Of calls whose provider or gateway says what they cost.
 _STATED = """
     select
         source, model, sum(stated_count)::bigint, sum(stated_cost_usd), sum(cost_of_stated_usd)
-    from usage_facts_daily
-    where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
+    from filtered_facts(%(client_id)s, %(filters)s::jsonb, %(first)s, %(last)s)
     group by source, model
     having sum(stated_count) > 0
     order by abs(sum(stated_cost_usd) - sum(cost_of_stated_usd)) desc, source, model
@@ -114,13 +113,17 @@ class PriceBook:
     """The models whose provider says what calls cost, the largest difference first."""
 
 
-def load_price_book(database: Database, client_id: UUID, days: Days, *, now: datetime) -> PriceBook:
+def load_price_book(
+    database: Database, client_id: UUID, days: Days, *, now: datetime, filters: str = "[]"
+) -> PriceBook:
     """The lists that hold for this client, and the models that it used on these days, unpriced ones first.
+
+    `filters` is queries.Filters.json(): which calls count for the models.
 
     Raises:
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
-    asked = {"client_id": client_id, "first": days.first, "last": days.last}
+    asked = {"client_id": client_id, "first": days.first, "last": days.last, "filters": filters}
     entries, used, days_of_models, stated = database.read(
         *(Query(statement=text, parameters=asked) for text in (LOAD, _USED, USAGE, _STATED)),
         client_id=client_id,

@@ -8,6 +8,7 @@ is None. Dates are days in the client's own time zone. `now` is a UTC-aware mome
 once. Every function raises DatabaseUnavailable, SchemaMissing or DatabaseError.
 """
 
+from analytics.queries.answers import Answers, CallTimes, call_times, load_answers
 from analytics.queries.by_client import usage_by_client
 from analytics.queries.calls import (
     CALL,
@@ -33,8 +34,6 @@ from analytics.queries.conversations import (
 from analytics.queries.costs import known_costs, partly_known
 from analytics.queries.courses import Courses, usage_beside
 from analytics.queries.facts import (
-    LATENCY,
-    OUTCOMES,
     TAG_KEYS,
     USAGE_BY_TAG,
     CallFacts,
@@ -102,7 +101,6 @@ __all__ = [
     "EVERYTHING",
     "EVOLUTION_WEEKS",
     "FIELDS_NOT_UNDERSTOOD",
-    "LATENCY",
     "LIVE_CALLS",
     "MANY_PENDING",
     "MONTHLY_SUMMARY",
@@ -110,7 +108,6 @@ __all__ = [
     "NO_FILTERS",
     "OTHER_ATTEMPTS",
     "OTHER_TAGS",
-    "OUTCOMES",
     "PERIOD_DAYS",
     "SUM_DIFFERENCES",
     "TAG",
@@ -128,10 +125,12 @@ __all__ = [
     "USAGE_OVER_TIME",
     "USAGE_SUMMARY",
     "WEEKLY_EVOLUTION",
+    "Answers",
     "Bucket",
     "CallFacts",
     "CallPlace",
     "CallSums",
+    "CallTimes",
     "Change",
     "ComparedDays",
     "Comparison",
@@ -154,6 +153,7 @@ __all__ = [
     "by_amount",
     "call_facts",
     "call_sums",
+    "call_times",
     "calls_page",
     "conversation_names",
     "conversation_timeline",
@@ -164,6 +164,7 @@ __all__ = [
     "known_call",
     "known_costs",
     "live_usage",
+    "load_answers",
     "load_overview",
     "overview_queries",
     "partly_known",

@@ -1,4 +1,4 @@
-"""How calls were answered, how long it took, and usage by what a team tags."""
+"""Usage by what a team tags."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,44 +12,6 @@ from analytics.queries.sql_function import SqlFunction
 if TYPE_CHECKING:
     import pandas as pd
 
-OUTCOMES = SqlFunction(
-    function="get_usage_facts",
-    arguments=("client_id", "first_date", "last_date", "filters"),
-    columns={
-        "source": "object",
-        "model": "object",
-        "operation": "object",
-        "outcome": "object",
-        "request_count": "int64",
-    },
-)
-"""How calls of these days ended.
-
-One row per (source, model, operation, outcome): source str · model, operation str or None · outcome str (ok,
-error, refused, cut) or None (not told) · request_count int64. The function sums all meters, too.
-"""
-LATENCY = SqlFunction(
-    function="get_latency",
-    arguments=("client_id", "first_date", "last_date", "filters"),
-    columns={
-        "source": "object",
-        "model": "object",
-        "request_count": "int64",
-        "p50_ms": "object",
-        "p95_ms": "object",
-        "p99_ms": "object",
-        "first_token_count": "int64",
-        "first_token_p50_ms": "object",
-        "first_token_p95_ms": "object",
-        "first_token_p99_ms": "object",
-    },
-)
-"""How long answers took, of calls that tell it and did not fail.
-
-One row per (source, model): source str · model str or None · request_count int64 · p50_ms, p95_ms, p99_ms
-Decimal (milliseconds, within 2 percent) · the same of the time to the first token; None where no
-call tells it.
-"""
 TAG_KEYS = SqlFunction(
     function="get_tag_keys",
     arguments=("client_id", "first_date", "last_date", "filters"),
@@ -84,12 +46,8 @@ unpriced_count int64 · total_cost Decimal (USD). Phones are masked unless the r
 
 @dataclass(frozen=True, kw_only=True)
 class CallFacts:
-    """What is known of the calls of some days beside their usage, from one snapshot."""
+    """What is known of the calls of some days beside their usage."""
 
-    outcomes: "pd.DataFrame"
-    """OUTCOMES."""
-    latency: "pd.DataFrame"
-    """LATENCY."""
     tag_keys: "pd.DataFrame"
     """TAG_KEYS."""
 
@@ -97,19 +55,15 @@ class CallFacts:
 def call_facts(
     database: Database, client_id: UUID, days: Days, *, filters: Filters = NO_FILTERS
 ) -> CallFacts:
-    """Outcomes, latencies and keys of tags of these days."""
-    parameters = {
-        "client_id": client_id,
-        "first_date": days.first,
-        "last_date": days.last,
-        "filters": filters.json(),
-    }
-    outcomes, latency, tag_keys = database.read(
-        *(function.query(**parameters) for function in (OUTCOMES, LATENCY, TAG_KEYS)), client_id=client_id
+    """Keys of tags of these days."""
+    keys = TAG_KEYS.ask(
+        database,
+        client_id=client_id,
+        first_date=days.first,
+        last_date=days.last,
+        filters=filters.json(),
     )
-    return CallFacts(
-        outcomes=OUTCOMES.frame(outcomes), latency=LATENCY.frame(latency), tag_keys=TAG_KEYS.frame(tag_keys)
-    )
+    return CallFacts(tag_keys=keys)
 
 
 def usage_by_tag(

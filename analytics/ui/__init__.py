@@ -53,7 +53,6 @@ from analytics.ui.prices.listing import (
 )
 from analytics.ui.prices.repricing import show_repricing
 from analytics.ui.prices.switch import show_list_switch
-from analytics.ui.providers.answers import show_answers
 from analytics.ui.providers.compared_days import choose_compared_days
 from analytics.ui.providers.comparison import read_comparison, show_comparison
 from analytics.ui.providers.patterns import (
@@ -65,6 +64,14 @@ from analytics.ui.providers.patterns import (
 )
 from analytics.ui.providers.tags import show_usage_by_tag
 from analytics.ui.providers.what_if import show_what_if
+from analytics.ui.speed.hours import show_call_times, show_failures_by_hour
+from analytics.ui.speed.tables import (
+    read_answers,
+    show_answer_cards,
+    show_cache,
+    show_failures,
+    show_speed,
+)
 
 __all__ = [
     "LIVE_SECONDS",
@@ -77,6 +84,7 @@ __all__ = [
     "conversation_in_link",
     "follow_calls",
     "offer_repricing",
+    "read_answers",
     "read_call_facts",
     "read_call_sums",
     "read_calls",
@@ -86,9 +94,11 @@ __all__ = [
     "read_installation_checks",
     "read_overview",
     "read_prices",
-    "show_answers",
+    "show_answer_cards",
+    "show_cache",
     "show_call",
     "show_call_list",
+    "show_call_times",
     "show_checks",
     "show_clients",
     "show_clients_total",
@@ -99,6 +109,8 @@ __all__ = [
     "show_conversation_heading",
     "show_conversation_list",
     "show_daily_usage",
+    "show_failures",
+    "show_failures_by_hour",
     "show_freshness",
     "show_health_summary",
     "show_list_switch",
@@ -110,6 +122,7 @@ __all__ = [
     "show_price_forms",
     "show_price_list",
     "show_repricing",
+    "show_speed",
     "show_stated_costs",
     "show_summary_cards",
     "show_sums_check",

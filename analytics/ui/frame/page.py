@@ -33,6 +33,7 @@ PAGES = (
     ("pages/conversations.py", "Conversations", ":material/forum:"),
     ("pages/calls.py", "Calls", ":material/receipt_long:"),
     ("pages/live.py", "Live", ":material/sensors:"),
+    ("pages/speed_and_errors.py", "Speed and errors", ":material/speed:"),
     ("pages/prices.py", "Prices", ":material/sell:"),
     ("pages/data_health.py", "Data health", ":material/health_and_safety:"),
     ("pages/clients.py", "Clients", ":material/apartment:"),

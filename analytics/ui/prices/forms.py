@@ -199,6 +199,7 @@ def _show_effect(page: Page, price: ListedPrice, effect: Repricing) -> None:
         f"Its effect on the calls of {escaped(page.client.name)}, {page.period}. They keep their booked cost "
         "until somebody reprices them; new calls get this price."
         + (" Calls of other clients are not included." if price.client_id is None else "")
+        + (" Filters do not apply to it." if page.filters else "")
     )
     if price.client_id is None and (dated := listed_snapshots(price.source, price.model)):
         st.caption(

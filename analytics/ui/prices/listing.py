@@ -40,8 +40,10 @@ def read_prices(page: Page) -> Reading[PriceBook]:
     """The price lists of the page's client, and its models in the period."""
     return reads.read(
         page.database,
-        ("prices", page.client.id, page.days),
-        lambda moment: load_price_book(page.database, page.client.id, page.days, now=moment),
+        ("prices", page.client.id, page.days, page.filters),
+        lambda moment: load_price_book(
+            page.database, page.client.id, page.days, now=moment, filters=page.filters.json()
+        ),
         page.now,
     )
 

@@ -1,0 +1,303 @@
+"""How fast models answer, how often calls fail and are tried again, and what came from a cache."""
+
+from collections.abc import Callable, Hashable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from analytics import charts, formatting
+from analytics.pricing.cache_savings import CacheSavings
+from analytics.queries import Answers, load_answers
+from analytics.ui.frame import filters
+from analytics.ui.frame.dates import window
+from analytics.ui.frame.messages import with_dollars
+from analytics.ui.frame.page import Page
+from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.state import value_of
+from analytics.ui.parts.cards import Card, show_cards
+from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.headings import show_heading
+from analytics.ui.parts.tables import harmless, show_table
+from analytics.ui.speed.models import OUTCOMES, Measured, measured
+
+MAX_ROWS = 22  # in sight
+HOW_TO_MEASURE = (
+    "OpenTelemetry spans say how calls ended and how long they took. For other calls pass `outcome`, "
+    "`latency_ms` and `time_to_first_token_ms` to `log_*()`; for retries `operation_id` and `attempt`."
+)
+_MILLISECONDS = ("p50", "p95", "p99", "First token p50", "First token p95", "First token p99")
+_MONEY = ("Cost of these", "Cost of retries", "Saved", "Writing cost more")
+_PERCENTS = ("Measured", "First token measured", "Led to nothing", "Cached")
+_ALL = "All"
+
+
+def read_answers(page: Page) -> Reading[Answers]:
+    """Outcomes, times, attempts and what came from a cache."""
+    return page.read(load_answers, page.days, filters=page.filters)
+
+
+def show_answer_cards(answers: Answers) -> None:
+    """The time of half of the answers, failures, what they cost, and the cache's share."""
+    everything, _, _ = measured(answers)
+    show_cards(
+        [
+            _time_card(everything, "Answer, median", "p50_ms", everything.timed_count),
+            _time_card(everything, "First token, median", "first_token_p50_ms", everything.first_token_count),
+            _failures_card(everything),
+            _cost_card(everything),
+            _cache_card(everything, answers.cached),
+        ]
+    )
+
+
+def show_speed(page: Page, answers: Answers) -> None:
+    """A row per provider and model: percentiles, tokens per second, and on how many calls they stand."""
+    everything, providers, models = measured(answers)
+    with st.container(border=True):
+        show_heading(f"How long answers take, {window(page.days)}", "Most requests first")
+        if not everything.timed_count and not everything.first_token_count:
+            show_empty("No call of these days says how long it took", HOW_TO_MEASURE, icon=":material/timer:")
+            return
+        lines = _lines(everything, providers, models)
+        table = pd.DataFrame([_names(line) | _speed_row(line) for line in lines])
+        _draw(page, table, lines, key="speed table", milliseconds=_MILLISECONDS)
+        st.caption(
+            f"{_coverage(everything.timed_count, everything.answered_count)} Half of the answers took no "
+            "longer than p50, and 95 and 99 of 100 no longer than p95 and p99, all within 2 percent. Tokens "
+            "per second are those of the completion by the time until the whole answer. Calls that failed do "
+            "not count."
+        )
+
+
+def show_failures(page: Page, answers: Answers) -> None:
+    """A row per provider and model: calls by outcome, retries, and what attempts cost that led to nothing."""
+    everything, providers, models = measured(answers)
+    with st.container(border=True):
+        show_heading(f"Failures and retries, {window(page.days)}", "Most requests first")
+        if not everything.told_count and not everything.retry_count:
+            show_empty("No call of these days says how it ended", HOW_TO_MEASURE, icon=":material/error:")
+            return
+        told = [name for name in OUTCOMES if everything.by_outcome.get(OUTCOMES[name])]
+        lines = _lines(everything, providers, models)
+        table = pd.DataFrame([_names(line) | _failures_row(line, told) for line in lines])
+        _draw(page, table, lines, key="outcomes table")
+        st.caption(
+            f"{_coverage(everything.told_count, everything.request_count)} Led to nothing: the cost of calls "
+            "that failed, were refused or cut off. Retries are attempts after the first, whatever became of "
+            "them; a call that another one replaced is found below, by reading every call."
+        )
+
+
+def show_cache(page: Page, answers: Answers) -> None:
+    """A row per model with tokens from a cache: their share of the prompt, and what they saved."""
+    everything, _, models = measured(answers)
+    told = [line for line in models if line.reported_cache_prompt_tokens]
+    with st.container(border=True):
+        show_heading(f"From the cache, {window(page.days)}", "US dollars, by the price list of each day")
+        if not told:
+            show_empty(
+                "No call of these days tells its cached tokens",
+                "Usage objects of OpenAI, Anthropic, Google and others have them. For other calls pass "
+                "`cached_tokens` to `log_*()`.",
+                icon=":material/bolt:",
+            )
+            return
+        saved = {(each.source, each.model): each for each in answers.cached}
+        lines = sorted(told, key=lambda line: -line.cached_tokens)
+        table = pd.DataFrame(
+            [_names(line) | _cache_row(line, saved.get((line.source or "", line.model))) for line in lines]
+        )
+        _draw(page, table, lines, key="cache table")
+        prompts = sum(line.reported_cache_prompt_tokens for line in told)
+        st.caption(with_dollars(_saved(everything, prompts, answers.cached)))
+
+
+def _saved(everything: Measured, prompt_tokens: int, cached: Sequence[CacheSavings]) -> str:
+    share = formatting.share(everything.cached_tokens, prompt_tokens)
+    known = [each for each in cached if each.saved_usd is not None]
+    total = sum((each.saved_usd or Decimal(0) for each in known), Decimal(0))
+    written = sum((each.written_usd or Decimal(0) for each in known), Decimal(0))
+    about = "" if all(each.is_exact for each in known) else "about "
+    came = f"{share} of the prompt tokens that tell it came from a cache"
+    text = f"{came}, and saved {about}{formatting.usd(total)}"
+    if written:
+        text += f"; writing into it cost {about}{formatting.usd(written)} more than other input"
+    unknown = len(cached) - len(known)
+    left_out = f" {formatting.plural(unknown, 'model')} without a price left out." if unknown else ""
+    return f"{text}, at the rates of the ordinary tier.{left_out}"
+
+
+def _lines(everything: Measured, providers: Sequence[Measured], models: Sequence[Measured]) -> list[Measured]:
+    """All, the providers where there are several, and the models."""
+    if len(models) == 1:
+        return list(models)
+    return [everything, *(providers if len(providers) > 1 else ()), *models]
+
+
+def _names(line: Measured) -> dict[str, Any]:
+    provider = _ALL if line.source is None else charts.source_name(line.source)
+    model = line.model or formatting.NO_MODEL
+    return {"Provider": provider, "Model": model if line.kind == "model" else ""}
+
+
+def _speed_row(line: Measured) -> dict[str, Any]:
+    found = line.percentiles
+    return {
+        "Requests": line.request_count,
+        "Measured": _share(line.timed_count, line.answered_count),
+        **{name: _float(found.get(f"{name}_ms")) for name in ("p50", "p95", "p99")},
+        "Tokens per second": _float(line.tokens_per_second),
+        **{
+            f"First token {name}": _float(found.get(f"first_token_{name}_ms"))
+            for name in ("p50", "p95", "p99")
+        },
+        "First token measured": _share(line.first_token_count, line.answered_count),
+    }
+
+
+def _failures_row(line: Measured, told: Sequence[str]) -> dict[str, Any]:
+    return {
+        "Requests": line.request_count,
+        "Led to nothing": _share(line.failed_count, line.told_count),
+        **{name: line.by_outcome.get(OUTCOMES[name], 0) for name in told},
+        "Cost of these": None
+        if line.failed_unpriced_count and line.failed_unpriced_count == line.failed_count
+        else float(line.failed_cost_usd),
+        "Retries": line.retry_count,
+        "Cost of retries": float(line.retry_cost_usd),
+    }
+
+
+def _cache_row(line: Measured, saved: CacheSavings | None) -> dict[str, Any]:
+    return {
+        "Told by prompts with": line.reported_cache_prompt_tokens,
+        "Cached tokens": line.cached_tokens,
+        "Cached": _share(line.cached_tokens, line.reported_cache_prompt_tokens),
+        "Saved": 0.0 if saved is None else _float(saved.saved_usd),
+        "Written tokens": line.cache_write_tokens,
+        "Writing cost more": 0.0 if saved is None else _float(saved.written_usd),
+    }
+
+
+def _draw(
+    page: Page,
+    table: pd.DataFrame,
+    lines: Sequence[Measured],
+    *,
+    key: str,
+    milliseconds: Sequence[str] = (),
+) -> None:
+    """Shows a table with its numbers in words; a click on a row filters by its provider and model."""
+    percents: list[Hashable] = [name for name in table if name in _PERCENTS]
+    money: list[Hashable] = [name for name in table if name in _MONEY]
+    times: list[Hashable] = [name for name in milliseconds if name in table]
+    table = table.astype(dict.fromkeys((*percents, *money, *times), "float64"))
+    shown = harmless(table)
+    counts: list[Hashable] = [name for name in shown if pd.api.types.is_integer_dtype(shown[name])]
+    styler = (
+        shown.style.format("{:,}", subset=counts)
+        .format(_percent, subset=percents, na_rep="")
+        .format(_usd, subset=money, na_rep="")
+        .format(_duration, subset=times, na_rep="")
+    )
+    if "Tokens per second" in shown:
+        styler = styler.format("{:,.1f}", subset=["Tokens per second"], na_rep="")
+    show_table(
+        styler,
+        len(shown),
+        max_rows=MAX_ROWS,
+        key=key,
+        selection_mode="single-row",
+        on_select=_choose(page, lines, key),
+    )
+
+
+def _choose(page: Page, lines: Sequence[Measured], key: str) -> Callable[[], None]:
+    def choose() -> None:
+        rows = value_of(key).selection.rows
+        line = lines[rows[0]] if rows and rows[0] < len(lines) else None
+        if line is None or line.source is None:
+            return
+        chosen = page.filters.with_condition("provider", [line.source])
+        if line.kind == "model":
+            chosen = chosen.with_condition("model", [line.model or ""])
+        filters.put(chosen)
+
+    return choose
+
+
+def _coverage(count: int, whole: int) -> str:
+    """`Measured on 62.0% of calls.`"""
+    return f"Measured on {formatting.share(count, whole)} of calls."
+
+
+def _time_card(everything: Measured, label: str, name: str, count: int) -> Card:
+    found = everything.percentiles.get(name)
+    p95 = everything.percentiles.get(name.replace("p50", "p95"))
+    return Card(
+        label=label,
+        value=formatting.MISSING if found is None else formatting.duration(found),
+        explanation="Half of the calls that tell it took no longer, within 2 percent. Not of failed ones.",
+        lines=[
+            "" if p95 is None else f"p95 {formatting.duration(p95)}",
+            f"measured on {formatting.share(count, everything.answered_count)} of calls",
+        ],
+    )
+
+
+def _failures_card(everything: Measured) -> Card:
+    calls = formatting.plural(everything.told_count, "call")
+    return Card(
+        label="Led to nothing",
+        value=formatting.share(everything.failed_count, everything.told_count),
+        explanation="Calls that failed, were refused or cut off, of those that say how they ended.",
+        lines=[
+            f"{formatting.count(everything.failed_count)} of {calls}",
+            f"told by {formatting.share(everything.told_count, everything.request_count)} of calls",
+        ],
+    )
+
+
+def _cost_card(everything: Measured) -> Card:
+    counts = everything.failed_unpriced_count, everything.failed_count
+    return Card(
+        label="Cost of these",
+        value=formatting.cost(everything.failed_cost_usd, *counts, formatting.compact_usd),
+        explanation=f"{formatting.exact_usd(everything.failed_cost_usd)} for calls that led to nothing.",
+        lines=[
+            f"{formatting.plural(everything.retry_count, 'further attempt')}, "
+            f"{formatting.compact_usd(everything.retry_cost_usd)}"
+        ],
+    )
+
+
+def _cache_card(everything: Measured, cached: Sequence[CacheSavings]) -> Card:
+    total = sum((each.saved_usd or Decimal(0) for each in cached), Decimal(0))
+    return Card(
+        label="From the cache",
+        value=formatting.share(everything.cached_tokens, everything.reported_cache_prompt_tokens),
+        explanation="Cached tokens of the prompts of calls that tell them, and what they saved.",
+        lines=[f"saved {formatting.compact_usd(total)}"] if everything.cached_tokens else [],
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _percent(share: object) -> str:
+    return formatting.share(float(str(share)), 1)
+
+
+def _usd(amount: object) -> str:
+    return formatting.usd(Decimal(repr(amount)))
+
+
+def _duration(milliseconds: object) -> str:
+    return formatting.duration(Decimal(repr(milliseconds)))
