@@ -211,7 +211,7 @@ def test_a_month_is_compared_with_the_one_before_up_to_the_same_day_and_clock(da
     assert (total["total_tokens"], total["previous_total_tokens"]) == (240, 120)
     assert overview.compared.described("UTC") == "1 to 18 Mar 2026, until 12:00 of the last day"
     # Data begin within the month before only by a day of February, which is not looked at.
-    assert overview.compared.row_change(total, "total_tokens").text == "+100.0%"
+    assert overview.compared.row_change(total, "total_tokens").text == "+100%"
 
     last = load_overview(database, client_id, Period.parse("last-month").at(now.date()), now)
     total = last.summary.iloc[0]
