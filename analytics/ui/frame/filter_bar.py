@@ -29,7 +29,6 @@ _CHOSEN = tuple(name for name in LABELS if name != "conversation")
 """What is chosen in the popover; a conversation is chosen where it is shown."""
 _IS, _IS_NOT = "is", "is not"
 _MAX_TEXT, _MAX_SHOWN = 40, 3
-_MASKED = "••••"
 
 
 def show_chips(page: "Page") -> None:
@@ -71,7 +70,6 @@ def show_add_filter(page: "Page") -> None:
     popover = st.popover(
         "Filter",
         icon=":material/filter_alt:",
-        help="Count only some calls",
         # With other filters it is another one, which is closed.
         key=f"add filter {page.client.id} {page.days} {page.filters.json()}",
         on_change="rerun",
@@ -127,8 +125,7 @@ def _choose(page: "Page") -> None:
             f"And {formatting.plural(int(rest['value_count'].sum()), 'value')} with less use: type one whole."
         )
     if left_out:
-        number = formatting.plural(len(left_out), "value")
-        st.caption(f"{number} with a phone number in it, or of a page's length, cannot be filtered by.")
+        st.caption(f"{formatting.plural(len(left_out), 'value')} of a page's length cannot be filtered by.")
     is_full = len(page.filters.conditions) >= MAX_CONDITIONS and page.filters.get(name) is None
     if is_full:
         st.caption(f"At most {MAX_CONDITIONS} filters hold at once.")
@@ -148,12 +145,12 @@ def _apply(before: Filters, name: str, suffix: str) -> None:
 
 
 def _can_be(name: str, value: str) -> bool:
-    """Whether a link can say it, and it is the whole value."""
+    """Whether a link can say it."""
     try:
         Filters.parse(NO_FILTERS.with_condition(name, [value]).query())
     except InvalidInput:
         return False
-    return _MASKED not in value
+    return True
 
 
 def _label(name: str, row: Mapping[Any, Any]) -> str:
