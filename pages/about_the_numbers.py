@@ -46,11 +46,18 @@ the table of models names each.
 
 ## Change
 The small percentage compares with **the same number of days just before**: the last 30 days with the 30
-days before them. While today is not over, the days before count up to the same time of day. From 1,000
-percent on it is a factor. Where two periods differ in length, it compares daily averages.
+days before them. Days by name compare with those of the calendar that have their place: this month with the
+last one, from its first day to the same day. While today is not over, the days before count up to the same
+time of day. From 1,000 percent on it is a factor. Where two periods differ in length, it compares daily
+averages.
 
 No change is shown where it would mislead: where the client's data begin within the days before, and, for a
 cost, where a call in either period has no price. The card says which.
+
+## Filters
+With filters, all numbers of a page are those of the calls that pass all of them, the days to compare with
+included; parts still add up to the total. A call that does not tell something, such as its outcome, is
+*not told*, and passes a filter that leaves out values.
 
 ## Cost
 Each call keeps the cost that it was logged with; a later change of prices does not change it. Where no

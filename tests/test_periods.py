@@ -1,15 +1,18 @@
 """Periods by name: their days, what they compare with, and how finely charts divide them."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from analytics.clients import list_clients
+from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
 from analytics.days import Days
 from analytics.queries import NAMES, Period, first_usage_day, grains_of, usual_grain
 from tests import factories
+from tests.app import metrics_of, open_page
 
+PAGES = PROJECT_DIRECTORY / "pages"
 TODAY = date(2026, 11, 27)  # a Friday
 FIRST_DAY = date(2024, 5, 6)
 
@@ -129,3 +132,20 @@ def test_everything_begins_with_the_first_call(
     assert first_usage_day(database, client_id) == first
     [client] = list_clients(database)
     assert client.first_day == (first if first and first.year > 2000 else None)
+
+
+@pytest.mark.parametrize("path", [None, *sorted(file.name for file in PAGES.glob("*.py"))])
+def test_every_page_shows_everything_of_many_years(configured: Database, path: str | None) -> None:
+    client_id = factories.client(configured, "Acme", "UTC")
+    with configured.transaction() as connection:
+        connection.execute("alter table usage_logs drop constraint usage_logs_created_at_is_finite")
+    for moment in ("2009-05-06 12:00Z", "infinity", "-infinity", datetime.now(UTC)):
+        factories.insert_usage(
+            configured, factories.usage_log(client_id, created_at=moment, total_tokens=1_000)
+        )
+    page = open_page(path and f"pages/{path}", days="everything")
+
+    assert not page.exception
+    assert not page.error
+    if path is None:
+        assert metrics_of(page)["Total tokens"] == "2.00K"

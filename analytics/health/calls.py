@@ -30,7 +30,8 @@ SLOW_READ_SECONDS = 2.0
 
 _EVER = """
     select
-        min(usage_date), max(usage_date),
+        min(usage_date) filter (where usage_date between '2000-01-01' and '2099-12-31'),
+        max(usage_date) filter (where usage_date between '2000-01-01' and '2099-12-31'),
         coalesce(
             sum(request_count) filter (where usage_date between %(first_date)s and %(last_date)s), 0
         )::bigint

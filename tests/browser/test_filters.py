@@ -22,7 +22,10 @@ from tests.browser.visits import (
 )
 
 NO_TEAM = """coalesce(
-    (select tags ->> 'team' from tag_sets where tag_sets.client_id = usage_logs.client_id and id = tag_set_id),
+    (
+        select tags ->> 'team' from tag_sets
+        where tag_sets.client_id = usage_logs.client_id and id = tag_set_id
+    ),
     metadata #>> '{tags,team}'
 ) is null"""
 
@@ -169,7 +172,7 @@ def test_a_link_filters_by_all_that_it_says(browser: Browser, shown: Demo) -> No
         # A conversation goes by its name.
         open_place(page, shown.address, PLACES["Overview"], client=LIVE, conversation=str(THREAD))
         assert chips(page) == ["Conversation: Ada", "Clear all"]
-        assert metrics(page)["Total tokens"] == "6.02K"
+        assert metrics(page)["Total tokens"] == "6.01K"
         open_place(page, shown.address, PLACES["Overview"], **link, model="a", **{"model!": "a"})
         expect(page.get_by_text("cannot be and not be")).to_be_visible()
         page.get_by_role("button", name="Go on without filters").click()

@@ -139,7 +139,13 @@ def begin(page: str, pages: Sequence[str]) -> None:
     `page` is one of the paths of all `pages`.
     """
     query = st.query_params.to_dict()
-    if query.pop(_SAME_PAGE, None) is not None:
+    is_rewritten = query.pop(_SAME_PAGE, None) is not None
+    for name in filter(is_filter, query):
+        # Further values of a filter; of other parts the last one counts.
+        given = st.query_params.get_all(name)
+        is_rewritten |= len(given) > 1
+        query[name] = ",".join(given)
+    if is_rewritten:
         st.query_params.from_dict(query)
     state = session().address
     if (page, query) != (state.page, state.query):

@@ -62,8 +62,11 @@ def text_of(condition: Condition, names: Mapping[str, str]) -> str:
 
 
 @st.fragment
-def show_add_filter(page: "Page") -> None:
-    """A button that opens the choice of a filter; values are read once it is open, and only they are."""
+def show_add_filter(page: "Page", note: str = "") -> None:
+    """A button that opens the choice of a filter; values are read once it is open, and only they are.
+
+    `note` stands below them.
+    """
     if address.filters() != page.filters:
         # The choice was made: the whole page follows.
         st.rerun()
@@ -77,6 +80,8 @@ def show_add_filter(page: "Page") -> None:
     if popover.open:
         with popover:
             _choose(page)
+            if note:
+                st.caption(note)
 
 
 def _choose(page: "Page") -> None:

@@ -153,7 +153,7 @@ def begin_page(
             if has_filters:
                 # Of a fragment's own width it would take a line.
                 with st.container(width="content"):
-                    show_add_filter(page)
+                    show_add_filter(page, "" if has_client else _of_one(client))
         if has_filters:
             show_chips(page)
         elif filters:
@@ -167,6 +167,10 @@ def begin_page(
     if needs_calls:
         await_first_call(database, client, now)
     return page
+
+
+def _of_one(client: Client) -> str:
+    return f"Values, calls and costs are those of {escaped(client.name)}; the filter holds for all clients."
 
 
 def _period(database: Database, client: Client, now: datetime) -> Period:
