@@ -25,7 +25,9 @@ begin
     from usage_logs
     where
         client_id = p_client_id
+        -- Adopted rows may have been made at infinity.
         and created_at >= p_since
+        and created_at < 'infinity'
         and call_passes(
             filter, source, model, operation, outcome, tag_set_id, conversation_id, phone
         )

@@ -20,7 +20,7 @@ from analytics.queries import Filters, is_filter
 from analytics.ui.frame.messages import sentence
 from analytics.ui.frame.state import session, value_of
 
-SHARED = ("client", "days", "show", "by")
+SHARED = ("client", "days", "show", "by", "grain")
 """Parts that all pages share, besides filters; they stand first."""
 PLACE_IN_LIST = ("page", "call")
 """Parts that say where in a list one is: it is another list with other days, filters or another client."""
