@@ -91,6 +91,7 @@ function search_conversations       -          -         Acme      Acme      -  
 function conversation_days          -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_conversation_calls     -          -         Acme      Acme      -         Acme      -         -         -        -
 function calls_with_ids             -          -         Acme      Acme      -         Acme      -         -         -        raw
+function spans_with_calls           -          -         Acme      Acme      -         Acme      -         -         -        -
 function find_calls                 -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_calls                  -          -         Acme      Acme      -         Acme      -         -         -        raw
 function get_other_attempts         -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -251,8 +252,11 @@ STATEMENTS = {
         f"select nullif(phone_of(%(acme)s, phone_handle(read_phone_secret(), %(acme)s, '{PHONE}'),"
         " %(first)s, %(last)s), E'\x01')"
     ),
+    "spans_with_calls": (
+        "select unnest(spans) from spans_with_calls(%(acme)s, '[]', array['2026-03-18'::date], 'UTC', 9)"
+    ),
     "calls_with_ids": "select * from calls_with_ids(%(acme)s, %(ids)s)",
-    "find_calls": "select * from find_calls(%(acme)s, %(first)s, %(last)s, '[]', null, null, false, 9)",
+    "find_calls": "select * from find_calls(%(acme)s, %(first)s, %(last)s, '[]', null, null, false, 9, 9)",
     "get_calls": "select * from get_calls(%(acme)s, %(first)s, %(last)s)",
     "get_other_attempts": "select * from get_other_attempts(%(acme)s, %(ids)s)",
     "get_calls_since": "select * from get_calls_since(%(acme)s, '2026-03-01')",

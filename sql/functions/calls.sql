@@ -76,10 +76,87 @@ as $$
     limit p_limit
 $$;
 
--- The ids of a page of calls, in no order; see get_calls().
+-- Of days with calls that pass the filters, in order: the spans of time in which these lie, as far as sums
+-- tell. Once they hold p_most calls of any kind is_cut says that days are left out, but never the first two.
+create or replace function spans_with_calls(
+    p_client_id uuid, p_filters jsonb, p_days date[], p_zone text, p_most integer,
+    out spans tstzrange[], out is_cut boolean
+)
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+declare
+    -- Sums of hours know nothing of tags and conversations.
+    conditions constant jsonb := coalesce(
+        (
+            select jsonb_agg(condition)
+            from jsonb_array_elements(p_filters) as condition
+            where condition ->> 'name' in ('provider', 'model', 'operation', 'outcome')
+        ),
+        '[]'
+    );
+    keys constant text[] :=
+        array['usage_date'] || case when conditions <> '[]' then array['hour'] else '{}' end;
+    first_date constant date := (select min(day) from unnest(p_days) as day);
+    last_date constant date := (select max(day) from unnest(p_days) as day);
+begin
+    with days as (
+        select
+            usage_date,
+            place,
+            usage_date::timestamp at time zone p_zone as first_at,
+            (usage_date + 1)::timestamp at time zone p_zone as end_at
+        from unnest(p_days) with ordinality as listed (usage_date, place)
+    ),
+
+    parts as (
+        select
+            days.place,
+            case
+                -- Of a day on which the clock is set the hours are not told apart.
+                when passing.hour is null or days.end_at - days.first_at <> interval '24 hours'
+                    then tstzrange(days.first_at, days.end_at)
+                else tstzrange(
+                    days.first_at + passing.hour * interval '1 hour',
+                    days.first_at + (passing.hour + 1) * interval '1 hour'
+                )
+            end as span,
+            whole.request_count
+        from days
+        inner join usage_rows(p_client_id, conditions, first_date, last_date, keys, '{}') as passing
+            on passing.usage_date = days.usage_date
+        inner join usage_rows(p_client_id, '[]', first_date, last_date, keys, '{}') as whole
+            on whole.usage_date = passing.usage_date and whole.hour is not distinct from passing.hour
+    ),
+
+    looked_at as (
+        select
+            place,
+            place > 2 and p_most < sum(sum(request_count)) over (
+                order by place rows between unbounded preceding and 1 preceding
+            ) as is_beyond
+        from parts
+        group by place
+    )
+
+    select
+        array(
+            select unnest(range_agg(parts.span))
+            from parts
+            inner join looked_at on looked_at.place = parts.place and not looked_at.is_beyond
+        ),
+        (select bool_or(is_beyond) from looked_at)
+    into spans, is_cut;
+end
+$$;
+
+-- The ids of a page of calls, in no order; see get_calls(). The sums say on which days there are such calls,
+-- and in which hours, so that rare ones are found without looking at all the others. A page that would have
+-- to look through more than p_most calls has fewer of its own, but at least one.
 create or replace function find_calls(
     p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb, p_from_at timestamptz,
-    p_from_id uuid, p_is_newer boolean, p_limit integer
+    p_from_id uuid, p_is_newer boolean, p_limit integer, p_most integer
 )
     returns table (id uuid, matched_count bigint, has_newer boolean, has_older boolean)
     language plpgsql stable
@@ -88,38 +165,139 @@ create or replace function find_calls(
     set jit = off
 as $$
 declare
+    filter usage_filter := usage_filter_of(p_client_id, p_filters, p_first_date, p_last_date);
+    sign constant integer := case when p_is_newer then 1 else -1 end;
+    zone constant text := (select timezone from clients where clients.id = p_client_id);
+    from_date constant date := (p_from_at at time zone zone)::date;
+    matched bigint;
+    days date[];  -- with calls of the page, from where it begins
+    spans tstzrange[];
+    is_cut boolean := false;
+    is_of_conversations constant boolean :=
+        filter.conversation_ids is not null and not filter.excludes_conversations;
     ids uuid[];
 begin
+    -- Days count until there are enough behind the one that the page begins in: of that some are passed over.
+    select
+        coalesce(sum(request_count), 0),
+        array_agg(usage_date order by place) filter (where is_ahead and calls_before <= p_limit)
+    into matched, days
+    from (
+        select
+            usage_date,
+            request_count,
+            is_ahead,
+            row_number() over ahead as place,
+            coalesce(
+                sum(request_count) filter (where usage_date is distinct from from_date) over (
+                    ahead rows between unbounded preceding and 1 preceding
+                ),
+                0
+            ) as calls_before
+        from (
+            select *, coalesce(sign * (usage_date - from_date) >= 0, true) as is_ahead
+            from usage_rows(p_client_id, p_filters, p_first_date, p_last_date, array['usage_date'], '{}')
+        ) as days_with_calls
+        window ahead as (partition by is_ahead order by sign * (usage_date - date '2000-01-01'))
+    ) as ordered;
+
+    if cardinality(days) > 2 and not is_of_conversations then
+        select found.spans, found.is_cut
+        into spans, is_cut
+        from spans_with_calls(p_client_id, p_filters, days, zone, p_most) as found;
+    elsif is_of_conversations and days <> '{}' then
+        select array[tstzrange(first_at, end_at)]
+        into spans
+        from moments_of_days(p_client_id, p_first_date, p_last_date);
+    elsif days <> '{}' then
+        spans := array[
+            tstzrange(
+                least(days[1], days[cardinality(days)])::timestamp at time zone zone,
+                (greatest(days[1], days[cardinality(days)]) + 1)::timestamp at time zone zone
+            )
+        ];
+    end if;
+
+    -- Each part is a range of an index that is read in the order of the page, and left when that is full.
     execute format(
         $query$
-        select array_agg(log.id order by log.created_at %1$s, log.id %1$s)
-        from moments_of_days($1, $2, $3) as moment
-        cross join lateral (
+        select array_agg(id order by created_at %1$s, id %1$s)
+        from (
             select log.id, log.created_at
-            from usage_logs as log
-            where
-                log.client_id = $1 and log.created_at >= moment.first_at
-                and log.created_at < moment.end_at and %2$s
+            from unnest($1) as span
+            cross join lateral (
+                select 1 as part, null::uuid as conversation_id, null::text as phone
+                where not $7
+                union all
+                select 2, conversation_id, null from unnest($3.conversation_ids) as conversation_id where $7
+                union all
+                select 3, null, phone from unnest($3.phones) as phone where $7
+                union all
+                select 4, null, null where $7 and $3.takes_lone
+            ) as wanted
+            cross join lateral (
+                (
+                    select log.id, log.created_at
+                    from usage_logs as log
+                    where wanted.part = 1 and %2$s
+                    order by log.created_at %1$s, log.id %1$s
+                    limit $6 + 1
+                )
+                union all
+                (
+                    select log.id, log.created_at
+                    from usage_logs as log
+                    where wanted.part = 2 and log.conversation_id = wanted.conversation_id and %2$s
+                    order by log.created_at %1$s, log.id %1$s
+                    limit $6 + 1
+                )
+                union all
+                (
+                    select log.id, log.created_at
+                    from usage_logs as log
+                    where
+                        wanted.part = 3 and log.conversation_id is null and log.phone = wanted.phone
+                        and %2$s
+                    order by log.created_at %1$s, log.id %1$s
+                    limit $6 + 1
+                )
+                union all
+                (
+                    select log.id, log.created_at
+                    from usage_logs as log
+                    where
+                        wanted.part = 4 and log.conversation_id is null and log.phone is null and %2$s
+                    order by log.created_at %1$s, log.id %1$s
+                    limit $6 + 1
+                )
+            ) as log
             order by log.created_at %1$s, log.id %1$s
             limit $6 + 1
-        ) as log
+        ) as listed
         $query$,
         case when p_is_newer then 'asc' else 'desc' end,
-        case
-            when p_from_at is null then 'true'
-            when p_is_newer then '(log.created_at, log.id) > ($4, $5)'
-            else '(log.created_at, log.id) < ($4, $5)'
-        end
+        format(
+            'log.client_id = $2 and log.created_at >= lower(span) and log.created_at < upper(span) and %s
+            and call_passes(
+                $3, log.source, log.model, log.operation, log.outcome, log.tag_set_id, log.conversation_id,
+                log.phone
+            )',
+            case
+                when p_from_at is null then 'true'
+                when p_is_newer then 'log.created_at >= $4 and (log.created_at, log.id) > ($4, $5)'
+                else 'log.created_at <= $4 and (log.created_at, log.id) < ($4, $5)'
+            end
+        )
     )
     into ids
-    using p_client_id, p_first_date, p_last_date, p_from_at, p_from_id, p_limit;
+    using spans, p_client_id, filter, p_from_at, p_from_id, p_limit, is_of_conversations;
 
-    if p_is_newer and coalesce(cardinality(ids), 0) <= p_limit then
+    if p_is_newer and not is_cut and coalesce(cardinality(ids), 0) <= p_limit then
         -- It begins with the newest of all, of which it may have too few.
         return query
         select first.id, first.matched_count, first.has_newer, first.has_older
         from find_calls(
-            p_client_id, p_first_date, p_last_date, p_filters, null, null, false, p_limit
+            p_client_id, p_first_date, p_last_date, p_filters, null, null, false, p_limit, p_most
         ) as first;
         return;
     end if;
@@ -127,13 +305,9 @@ begin
     return query
     select
         listed.id,
-        (
-            select coalesce(sum(request_count), 0)::bigint
-            from usage_daily
-            where client_id = p_client_id and usage_date between p_first_date and p_last_date
-        ),
+        matched,
         p_from_at is not null,
-        p_is_newer or cardinality(ids) > p_limit
+        p_is_newer or is_cut or cardinality(ids) > p_limit
     from unnest(ids[:p_limit]) as listed (id);
 end
 $$;
@@ -165,7 +339,8 @@ as $$
     with found as materialized (
         select id, matched_count, has_newer, has_older
         from find_calls(
-            p_client_id, p_first_date, p_last_date, p_filters, p_from_at, p_from_id, p_is_newer, p_limit
+            p_client_id, p_first_date, p_last_date, p_filters, p_from_at, p_from_id, p_is_newer, p_limit,
+            100000
         )
     )
 

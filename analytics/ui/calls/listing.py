@@ -9,7 +9,7 @@ import streamlit as st
 
 from analytics import formatting
 from analytics.errors import InvalidInput
-from analytics.queries import CallPlace, calls_page
+from analytics.queries import CALLS_PER_PAGE, CallPlace, calls_page
 from analytics.ui.calls.columns import choose_columns, looks, table_of
 from analytics.ui.frame import address
 from analytics.ui.frame.address import Part
@@ -78,6 +78,8 @@ def _paging(calls: pd.DataFrame) -> None:
     told = formatting.plural(int(newest["matched_count"]), "call")
     if not is_whole:
         told = f"{formatting.count(len(calls))} of {told}"
+    if oldest["has_older"] and len(calls) < CALLS_PER_PAGE:
+        told += ", as far as a page looks"
     st.caption(f"{told}. Click a row to see all that is known of the call.", width="content")
     if is_whole:
         return
