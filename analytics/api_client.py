@@ -6,10 +6,11 @@ print(usage.analytics["summary"]["total_cost"], usage.age_seconds, usage.error)
 
 import json
 import os
+import re
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -28,6 +29,8 @@ class RemoteAnalytics:
     analytics: Mapping[str, Any] | None
     """The answer of GET /api/analytics, money as Decimal; None before the first good answer."""
     period: Mapping[str, Any] | None
+    filters: Sequence[Mapping[str, Any]] | None
+    """Which calls count; empty where all do."""
     loaded_at: datetime | None
     """When the numbers were read from the database."""
     error: str | None
@@ -40,7 +43,7 @@ class RemoteAnalytics:
 
 
 def use_analytics(
-    days: int | None = None,
+    days: int | str | None = None,
     *,
     type: str = "all",
     first: date | None = None,
@@ -48,6 +51,9 @@ def use_analytics(
     month: str | None = None,
     limit: int | None = None,
     order: str | None = None,
+    filters: Mapping[str, str | Sequence[str | None]] | None = None,
+    group_by: str | None = None,
+    grain: str | None = None,
     refresh_seconds: float = 60,
     url: str | None = None,
     api_key: str | None = None,
@@ -58,11 +64,17 @@ def use_analytics(
     answer: a Streamlit app may call it at every run.
 
     Args:
-        days: whole days up to today, 30 if left out; or `first` and `last` day.
+        days: whole days up to today, 30 if left out, or a name such as "this-month"; or `first` and `last`
+            day.
         type: "all", "daily", "weekly", "monthly" or "conversation".
         month: of the monthly numbers, as "2026-03".
-        limit: number of conversations.
-        order: sorted by "tokens" or "cost".
+        limit: number of conversations, or of values of a group.
+        order: sorted by "tokens" or "cost"; groups also by "requests".
+        filters: which calls count, as in {"model": "gpt-4o,o1", "provider!": "groq", "tag.feature": [None]}:
+            a text as it stands in a link, or a list of values, in which None is for calls that do not tell
+            it.
+        group_by: "provider", "model", "operation", "outcome", "hour" or "tag.<key>", for `byGroup` instead.
+        grain: of groups: "hour", "day", "week", "month", or one for all days.
         url: of the server, such as "https://usage.example.com"; USAGE_URL if left out.
         api_key: one that may read; USAGE_API_KEY if left out.
 
@@ -71,14 +83,17 @@ def use_analytics(
     """
     given = {
         "days": days,
-        "type": type,
+        "type": None if group_by is not None and type == "all" else type,
         "from": first,
         "to": last,
         "month": month,
         "limit": limit,
         "order": order,
+        "group_by": group_by,
+        "grain": grain,
     }
     parameters = {name: str(value) for name, value in given.items() if value is not None}
+    parameters |= {name: _filter_text(values) for name, values in (filters or {}).items()}
     address = _setting("url", url, "USAGE_URL").rstrip("/")
     key = _setting("api_key", api_key, "USAGE_API_KEY")
     with _making:
@@ -102,7 +117,7 @@ class _Source:
         self._asking = threading.Lock()
         self._asked_at: float | None = None
         self._etag = ""
-        self._last = RemoteAnalytics(analytics=None, period=None, loaded_at=None, error=None)
+        self._last = RemoteAnalytics(analytics=None, period=None, filters=None, loaded_at=None, error=None)
 
     def renewed(self, refresh_seconds: float) -> RemoteAnalytics:
         with self._asking:
@@ -112,7 +127,7 @@ class _Source:
                 try:
                     self._last = self._ask()
                 except AnalyticsError as error:
-                    self._last = _with_error(self._last, str(error))
+                    self._last = replace(self._last, error=str(error))
             return self._last
 
     def _ask(self) -> RemoteAnalytics:
@@ -129,30 +144,30 @@ class _Source:
             raise AnalyticsError(f"{self._address} cannot be reached: {reason}") from error
         loaded_at = datetime.now(UTC) - timedelta(seconds=_age(answer.headers.get("Age", "0")))
         if answer.status_code == 304:
-            return RemoteAnalytics(
-                analytics=self._last.analytics, period=self._last.period, loaded_at=loaded_at, error=None
-            )
+            return replace(self._last, loaded_at=loaded_at, error=None)
         try:
             content = json.loads(answer.content, parse_float=Decimal)
             if answer.status_code != 200:
                 raise AnalyticsError(f"{self._address} answered {answer.status_code}: {content['error']}")
-            numbers, period = content["analytics"], content["period"]
+            numbers, period, counted = content["analytics"], content["period"], content.get("filters", [])
         except (ValueError, KeyError, TypeError) as error:
             raise AnalyticsError(
                 f"{self._address} answered {answer.status_code}, but not like this API: check the address"
             ) from error
         self._etag = answer.headers.get("ETag", "")
-        return RemoteAnalytics(analytics=numbers, period=period, loaded_at=loaded_at, error=None)
+        return RemoteAnalytics(
+            analytics=numbers, period=period, filters=counted, loaded_at=loaded_at, error=None
+        )
 
 
 _making = threading.Lock()
 _sources: dict[tuple[Any, ...], _Source] = {}
 
 
-def _with_error(last: RemoteAnalytics, error: str) -> RemoteAnalytics:
-    return RemoteAnalytics(
-        analytics=last.analytics, period=last.period, loaded_at=last.loaded_at, error=error
-    )
+def _filter_text(values: str | Sequence[str | None]) -> str:
+    if isinstance(values, str):
+        return values
+    return ",".join(re.sub(r"([\\,])", r"\\\1", value or "") for value in values)
 
 
 def _setting(argument: str, given: str | None, variable: str) -> str:

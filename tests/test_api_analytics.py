@@ -117,6 +117,7 @@ def test_every_number_is_the_sql_functions(
     assert answer == {
         "analytics": {key: expected[key] for key in KEYS[kind]},
         "period": {"days": 30, **MARCH_18, "month": "2026-03", "timezone": "UTC"},
+        "filters": [],
     }
 
 
@@ -216,6 +217,35 @@ def test_days_at_their_bounds(database: Database, api: TestClient, acme: UUID, d
     assert len(answer["analytics"]["daily"]) == 2 * days
 
 
+@pytest.mark.parametrize("name", queries.NAMES)
+def test_days_by_name_are_those_of_the_pages(
+    database: Database, api: TestClient, acme: UUID, name: str
+) -> None:
+    first_day = date(2024, 2, 29)
+    moment = datetime(2024, 2, 29, 12, tzinfo=UTC)
+    factories.insert_usage(database, factories.usage_log(acme, created_at=moment))
+    before = datetime.now(UTC).date()
+    answer = ask(api, bearer(database, acme), days=name, type="daily")
+    file = api.get("/api/export", params={"days": name}, headers=bearer(database, acme))
+    after = datetime.now(UTC).date()
+
+    days = [queries.Period.parse(name).at(today, first_day).range(today) for today in (before, after)]
+    assert (answer["period"]["from"], answer["period"]["to"]) in [
+        (str(each.first), str(each.last)) for each in days
+    ]
+    assert answer["period"]["days"] in map(len, days)
+    assert len(answer["analytics"]["daily"]) == 2 * answer["period"]["days"]
+    assert any(f"{each.first}-to-{each.last}.csv" in file.headers["Content-Disposition"] for each in days)
+
+
+def test_everything_may_be_too_much(database: Database, api: TestClient, acme: UUID) -> None:
+    factories.insert_usage(database, factories.usage_log(acme, created_at=datetime(2001, 1, 1, tzinfo=UTC)))
+    for path in ("/api/analytics", "/api/export"):
+        refused = api.get(path, params={"days": "everything"}, headers=bearer(database, acme))
+        assert refused.status_code == 400
+        assert "days: at most 3,660 are allowed; give from and to" in refused.json()["error"]
+
+
 def test_a_range_may_be_a_whole_leap_year(database: Database, api: TestClient, acme: UUID) -> None:
     factories.insert_usage(
         database,
@@ -304,14 +334,15 @@ def test_conversations_by_what_they_cost(database: Database, api: TestClient, ac
 
 
 REFUSED: Sequence[tuple[dict[str, str], str]] = [
-    ({"order": "name"}, "order: input should be 'tokens' or 'cost', not 'name'"),
-    ({"days": "0"}, "days: input should be greater than or equal to 1, not '0'"),
-    ({"days": "366"}, "days: input should be less than or equal to 365, not '366'"),
-    ({"days": "-1"}, "days: "),
-    ({"days": "abc"}, "days: "),
-    ({"days": ""}, "days: "),
-    ({"days": "1e3"}, "days: "),
-    ({"days": "9" * 5000}, "days: "),
+    ({"order": "name"}, "order: input should be 'tokens', 'cost' or 'requests', not 'name'"),
+    ({"days": "0"}, "days must be a number from 1 to 365, or one of today, yesterday, this-week, "),
+    ({"days": "366"}, 'this-year, last-year, everything, not "366"'),
+    ({"days": "this-decade"}, 'not "this-decade"'),
+    ({"days": "-1"}, "days must be"),
+    ({"days": "abc"}, "days must be"),
+    ({"days": ""}, "days must be"),
+    ({"days": "1e3"}, "days must be"),
+    ({"days": "9" * 5000}, "days must be"),
     ({"type": "yearly"}, "type: input should be 'all', 'daily', 'weekly', 'monthly' or 'conversation'"),
     ({"limit": "0"}, "limit: "),
     ({"limit": "1001"}, "limit: "),

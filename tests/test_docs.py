@@ -263,10 +263,12 @@ def _access_names() -> set[str]:
 
 
 def _routes() -> dict[str, list[str]]:
-    """Method and path of each route, with the names of its parameters."""
+    """Method and path of each route, with the names of its parameters; a filter's `!` is told once."""
     paths: dict[str, dict[str, Any]] = create_api().openapi()["paths"]
     return {
-        f"{method.upper()} {path}": [each["name"] for each in operation.get("parameters", [])]
+        f"{method.upper()} {path}": [
+            each["name"] for each in operation.get("parameters", []) if not each["name"].endswith("!")
+        ]
         for path, operations in paths.items()
         for method, operation in operations.items()
     }

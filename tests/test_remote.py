@@ -107,7 +107,7 @@ def test_a_refusal_is_told_in_the_servers_words(database: Database, key: str) ->
     assert refused.error is not None
     assert "answered 401: a valid API key is required" in refused.error
     assert wrong.error is not None
-    assert "answered 400: days: " in wrong.error
+    assert "answered 400: days must be " in wrong.error
     assert both.error is not None
     assert "from and to go together" in both.error
 

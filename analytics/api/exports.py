@@ -64,15 +64,16 @@ def make_export_router(service: Service, guard: Guard, work: Work) -> APIRouter:
 
         A key may run two exports at once; a third is refused with 429.
         """
-        asked = parameters(request, models.ExportQuery)
+        asked, filters = parameters(request, models.ExportQuery)
         period = asked.period()
         now = datetime.now(UTC)
         async with work.place(key.id):
-            client = await work.ask_database(key.id, lambda: service.client(key.client_id))
-        days = period.range(client.today(now))
+            client, days = await work.ask_database(
+                key.id, lambda: service.client_and_days(key.client_id, period, now)
+            )
         media_type = CONTENT_TYPES[asked.format]
         headers = {
-            "Content-Disposition": content_disposition(file_name(asked.format, client.name, days)),
+            "Content-Disposition": content_disposition(file_name(asked.format, client.name, days, filters)),
             "Cache-Control": "private, no-store",
         }
 
@@ -83,7 +84,7 @@ def make_export_router(service: Service, guard: Guard, work: Work) -> APIRouter:
 
             def pieces() -> Generator[bytes]:
                 with slots.taken(key.id):
-                    yield from service.calls(client.id, days)
+                    yield from service.calls(client.id, days, filters)
 
             stream = pieces()
             # The header needs no database, so two pieces: an error of the first batch still has a status.
@@ -92,8 +93,8 @@ def make_export_router(service: Service, guard: Guard, work: Work) -> APIRouter:
 
         def file() -> bytes:
             if asked.format == "focus":
-                return service.focus(client, days)
-            return service.statement(client.id, days, now)
+                return service.focus(client, days, filters)
+            return service.statement(client.id, days, now, filters)
 
         with slots.taken(key.id):
             try:

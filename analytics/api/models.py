@@ -1,7 +1,7 @@
 """Requests and answers: what the OpenAPI document describes, and what requests are checked by."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,13 +9,17 @@ from analytics.api.answers import AnalyticsRequest, Section
 from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.exports.files import Format
-from analytics.queries import TOP_CONVERSATIONS, Period, Unit
+from analytics.queries import NAMES, TAG, TOP_CONVERSATIONS, Filters, Period
+from analytics.queries.groups import TOP_VALUES, Order
 
 MAX_DAYS = 365
 MAX_RANGE_DAYS = 366  # a whole leap year
 MAX_CONVERSATIONS = 1_000
+"""Or values of a group."""
 MAX_RECORDS = 1_000
 
+_GROUPS = ("provider", "model", "operation", "outcome", "hour")
+_MAX_KEY = 500  # characters
 _DAY = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _MONTH = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
 
@@ -33,7 +37,13 @@ class DaysQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    days: int = Field(30, ge=1, le=MAX_DAYS, description="Whole days, today included")
+    days: str = Field(
+        "30",
+        description=f"Whole days up to today, 1 to {MAX_DAYS}; or by name, as in a page's address",
+        json_schema_extra={
+            "pattern": rf"^([1-9][0-9]?|[12][0-9]{{2}}|3[0-5][0-9]|36[0-5]|{'|'.join(NAMES)})$"
+        },
+    )
     first: str | None = Field(None, alias="from", pattern=_DAY, description="First day, as 2026-03-01")
     last: str | None = Field(None, alias="to", pattern=_DAY, description="Last day, included")
 
@@ -44,7 +54,7 @@ class DaysQuery(BaseModel):
             InvalidInput: they are not valid.
         """
         if self.first is None and self.last is None:
-            return Period(days=self.days)
+            return _named(self.days)
         if self.first is None or self.last is None:
             raise InvalidInput("from and to go together: give both, or only days")
         if "days" in self.model_fields_set:
@@ -64,31 +74,66 @@ class DaysQuery(BaseModel):
 class AnalyticsQuery(DaysQuery):
     """Which numbers, and of which days."""
 
-    type: Section = "all"
+    type: Section = Field("all", description="Which numbers; not with group_by")
     month: str | None = Field(
         None,
         pattern=_MONTH,
         description="Month of `monthly`, as 2026-03; by default that of the last day",
     )
-    limit: int = Field(TOP_CONVERSATIONS, ge=1, le=MAX_CONVERSATIONS, description="Rows of `byConversation`")
-    order: Unit = Field("tokens", description="What `byConversation` is sorted by, the most first")
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_CONVERSATIONS,
+        description=f"Rows of `byConversation`, {TOP_CONVERSATIONS} if left out; with group_by values that "
+        f"have rows of their own, {TOP_VALUES} if left out",
+    )
+    order: Order = Field(
+        "tokens",
+        description="What `byConversation` or groups are sorted by, the most first; requests: only groups",
+    )
+    group_by: str | None = Field(
+        None,
+        description=f"Answers `byGroup` instead: usage by {', '.join(_GROUPS)}, or {TAG}<key>",
+        json_schema_extra={"pattern": rf"^({'|'.join(_GROUPS)}|tag\.[^\u0000]{{1,{_MAX_KEY}}})$"},
+    )
+    grain: Literal["hour", "day", "week", "month", "all"] | None = Field(
+        None, description="With group_by: how long each bucket is; one for all days if left out"
+    )
 
-    def request(self) -> AnalyticsRequest:
+    def request(self, filters: Filters) -> AnalyticsRequest:
         """The request that the database answers.
 
         Raises:
-            InvalidInput: the days are not valid.
+            InvalidInput: the days are not valid, or parameters do not go together.
         """
         month = None if self.month is None else date.fromisoformat(f"{self.month}-01")
-        period = self.period()
+        if self.group_by is None:
+            if self.grain is not None:
+                raise InvalidInput("grain goes with group_by: give both, or neither")
+            if self.order == "requests":
+                raise InvalidInput('order must be tokens or cost, not "requests", without group_by')
+        else:
+            for name in ("type", "month"):
+                if name in self.model_fields_set:
+                    raise InvalidInput(f"give {name}, or group_by, not both")
+            self._check_group(self.group_by)
         return AnalyticsRequest(
             section=self.type,
-            days=period.days,
-            last_date=period.last,
+            period=self.period(),
             month=month,
-            limit=self.limit,
+            limit=self.limit or (TOP_CONVERSATIONS if self.group_by is None else TOP_VALUES),
             order=self.order,
+            group=self.group_by,
+            grain=self.grain or "all",
+            filters=filters,
         )
+
+    def _check_group(self, group: str) -> None:
+        key = group.removeprefix(TAG)
+        if group not in _GROUPS and (key in ("", group) or len(key) > _MAX_KEY or "\0" in key):
+            raise InvalidInput(
+                f'group_by must be one of {", ".join(_GROUPS)}, {TAG}<key>, not "{group[:60]}"'
+            )
 
 
 class ExportQuery(DaysQuery):
@@ -218,14 +263,33 @@ class Summary(Totals):
     by_provider: list[ProviderTotals] = Field(description="openai, groq and other, which add up to the whole")
 
 
+class GroupUsage(BaseModel):
+    """The values of a bucket add up to all its usage."""
+
+    bucket_at: str = Field(description="Its begin on the client's clock, as 2026-03-18T00:00:00")
+    first_date: date
+    last_date: date = Field(description="Of the days that it counts")
+    value: str | None = Field(description="null for calls that do not tell it, and for the others")
+    is_rest: bool = Field(description="Whether it is all values that have no row of their own")
+    place: int = Field(description="1 for the value with the most")
+    value_count: Count = Field(description="1, or how many values the others are")
+    total_tokens: Tokens
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
+    total_cost: KnownUsd
+    request_count: Count
+    unpriced_count: Count
+
+
 class Analytics(BaseModel):
-    """`type` decides which keys there are."""
+    """`type` and `group_by` decide which keys there are."""
 
     daily: list[DailyUsage] = Field(default_factory=list)
     weekly: list[WeeklyUsage] = Field(default_factory=list)
     monthly: list[ModelUsage] = Field(default_factory=list)
     byConversation: list[ConversationUsage] = Field(default_factory=list)  # noqa: N815 (the guide's name)
     summary: Summary | None = None
+    byGroup: list[GroupUsage] = Field(default_factory=list)  # noqa: N815
 
 
 class AnsweredPeriod(BaseModel):
@@ -238,9 +302,18 @@ class AnsweredPeriod(BaseModel):
     timezone: str
 
 
+class AnsweredFilter(BaseModel):
+    """Only calls with one of the values are counted; where they are excluded, only calls with none."""
+
+    name: str
+    values: list[str | None] = Field(description="null stands for calls that do not tell it")
+    excluded: bool
+
+
 class AnalyticsAnswer(BaseModel):
     analytics: Analytics
     period: AnsweredPeriod
+    filters: list[AnsweredFilter] = Field(description="All of them hold; `[]` where all calls are counted")
 
 
 class UsageRecord(BaseModel):
@@ -309,6 +382,17 @@ class UsageRefused(Error):
 
 class Health(BaseModel):
     status: str
+
+
+def _named(text: str) -> Period:
+    if text in NAMES:
+        return Period.parse(text)
+    number = text.removesuffix("d")
+    if not (number.isascii() and number.isdecimal() and len(number) <= 3 and 1 <= int(number) <= MAX_DAYS):
+        raise InvalidInput(
+            f'days must be a number from 1 to {MAX_DAYS}, or one of {", ".join(NAMES)}, not "{text[:40]}"'
+        )
+    return Period(days=int(number))
 
 
 def _day(name: str, text: str) -> date:

@@ -1,4 +1,4 @@
-"""Query parameters: checked by a model, which also describes them in the OpenAPI document."""
+"""Query parameters: checked by a model, which also describes them in the OpenAPI document; and filters."""
 
 from typing import Any, TypeVar
 
@@ -6,22 +6,30 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from analytics.errors import InvalidInput
+from analytics.queries import TAG, Filters, is_filter
+from analytics.queries.filters import DIMENSIONS
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
 
 
-def parameters(request: Request, model: type[Parameters]) -> Parameters:
-    """The parameters of the request.
+_VALUES = "empty for calls that do not tell it. A comma or backslash in a value has a backslash before it."
+_FILTERS = (*DIMENSIONS, f"{TAG}<key>")
+
+
+def parameters(request: Request, model: type[Parameters]) -> tuple[Parameters, Filters]:
+    """The parameters of the request, and its filters.
 
     FastAPI could do the same for a parameter of the route, and would take a fifth of the request's time.
 
     Raises:
         InvalidInput: one is unknown or not valid.
     """
+    pairs = request.query_params.multi_items()
     try:
-        return model.model_validate(dict(request.query_params))
+        asked = model.model_validate({name: value for name, value in pairs if not is_filter(name)})
     except ValidationError as error:
         raise InvalidInput(_reason(error, model)) from None
+    return asked, Filters.parse(pairs)
 
 
 def described(model: type[BaseModel]) -> list[dict[str, Any]]:
@@ -35,6 +43,19 @@ def described(model: type[BaseModel]) -> list[dict[str, Any]]:
             **({"description": schema["description"]} if "description" in schema else {}),
         }
         for name, schema in model.model_json_schema()["properties"].items()
+    ] + [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": description,
+        }
+        for filter in _FILTERS
+        for name, description in (
+            (filter, f"Only calls with one of these values, separated by commas; {_VALUES}"),
+            (f"{filter}!", "Only calls with none of these values"),
+        )
     ]
 
 
@@ -42,7 +63,7 @@ def _reason(error: ValidationError, model: type[BaseModel]) -> str:
     problem = error.errors()[0]
     name = str(problem["loc"][-1])
     if problem["type"] == "extra_forbidden":
-        allowed = ", ".join(field.alias or name for name, field in model.model_fields.items())
-        return f'unknown parameter "{name[:60]}"; allowed: {allowed}'
+        allowed = (field.alias or name for name, field in model.model_fields.items())
+        return f'unknown parameter "{name[:60]}"; allowed: {", ".join([*allowed, *_FILTERS])}'
     message = problem["msg"]
     return f"{name}: {message[:1].lower()}{message[1:]}, not {str(problem['input'])[:60]!r}"

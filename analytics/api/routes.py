@@ -58,7 +58,8 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
     )
     async def analytics(request: Request, key: reader) -> Response:
         """At most a minute old; `Age` says how old. Nothing is zero or `[]`; unknown is null."""
-        question = parameters(request, models.AnalyticsQuery).request()
+        asked, filters = parameters(request, models.AnalyticsQuery)
+        question = asked.request(filters)
         cache_key = key.client_id, question
         loaded = answers.get(cache_key)
         metrics.answers.labels("database" if loaded is None else "cache").inc()

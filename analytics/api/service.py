@@ -14,7 +14,7 @@ from cachetools import LRUCache
 
 from analytics import queries
 from analytics.access.keys import Key, find_key
-from analytics.api.answers import AnalyticsRequest, analytics_json
+from analytics.api.answers import AnalyticsRequest, analytics_json, period_at
 from analytics.api.compression import compressed
 from analytics.calls.make import make_call
 from analytics.calls.store import Stored, store_bisecting, store_lines
@@ -27,7 +27,7 @@ from analytics.exports.packages import dashboard_packages
 from analytics.migrations import open_ready_database
 from analytics.pricing.price_list import DEFAULT_PRICES, PriceList
 from analytics.pricing.stored import load_price_list
-from analytics.queries import Period
+from analytics.queries import NO_FILTERS, Filters, Period
 
 Status = Literal["stored", "updated", "duplicate", "rejected"]
 
@@ -112,25 +112,28 @@ class Service:
             loaded_at=now,
         )
 
-    def client(self, client_id: UUID) -> Client:
-        """The client of a key.
+    def client_and_days(self, client_id: UUID, period: Period, now: datetime) -> tuple[Client, Days]:
+        """The client of a key, and its days of the period.
 
         Raises:
+            InvalidInput: they are too many.
             UnknownClient, DatabaseAway, SchemaMissing, DatabaseError
         """
         with self._reading(client_id):
-            return read_client(self.database, client_id)
+            client = read_client(self.database, client_id)
+            found = period_at(self.database, client, period, now)
+        return client, found.range(client.today(now))
 
-    def calls(self, client_id: UUID, days: Days) -> Generator[bytes]:
+    def calls(self, client_id: UUID, days: Days, filters: Filters = NO_FILTERS) -> Generator[bytes]:
         """Pieces of a CSV of all calls, one batch in memory. Phones are masked, here as in statement().
 
         Raises:
             DatabaseAway, SchemaMissing, DatabaseError: while it is read.
         """
         with self._reading(client_id):
-            yield from calls_csv(self.database, client_id, days, is_unmasked=False)
+            yield from calls_csv(self.database, client_id, days, is_unmasked=False, filters=filters)
 
-    def focus(self, client: Client, days: Days) -> bytes:
+    def focus(self, client: Client, days: Days, filters: Filters = NO_FILTERS) -> bytes:
         """Costs per day, source and model, as a FOCUS file.
 
         Raises:
@@ -141,9 +144,10 @@ class Service:
             from analytics.exports.days import daily_usage_by_model
             from analytics.exports.focus import focus_csv
         with self._reading(client.id):
-            return focus_csv(daily_usage_by_model(self.database, client.id, days), client)
+            daily = daily_usage_by_model(self.database, client.id, days, filters=filters)
+        return focus_csv(daily, client)
 
-    def statement(self, client_id: UUID, days: Days, now: datetime) -> bytes:
+    def statement(self, client_id: UUID, days: Days, now: datetime, filters: Filters = NO_FILTERS) -> bytes:
         """A statement as PDF.
 
         Raises:
@@ -153,7 +157,7 @@ class Service:
         with dashboard_packages():
             from analytics.exports.statement import statement_pdf
         with self._reading(client_id):
-            overview = queries.load_overview(self.database, client_id, Period.of(days), now)
+            overview = queries.load_overview(self.database, client_id, Period.of(days), now, filters=filters)
         return statement_pdf(overview, generated_at=now)
 
     @contextmanager

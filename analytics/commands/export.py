@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import BinaryIO
 import click
 
 from analytics.clients import Client, find_client
-from analytics.commands.terminal import days_of
+from analytics.commands.terminal import days_of, filters_of
 from analytics.database import Database
 from analytics.days import Days
 from analytics.errors import InvalidInput
@@ -20,6 +20,7 @@ from analytics.exports.files import CONTENT_TYPES
 from analytics.exports.packages import dashboard_packages
 from analytics.formatting import counted
 from analytics.migrations import open_ready_database
+from analytics.queries import Filters, Period, load_overview
 
 LONG = 20_000
 """From so many calls on there is a bar to see how far it is."""
@@ -39,29 +40,45 @@ LONG = 20_000
 )
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Instead of standard output.")
 @click.option("--unmasked", is_flag=True, help="With whole phones.")
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="Only these calls: model=gpt-4o,o1, provider!=groq, tag.feature=chat; all of several hold.",
+)
 def export(
-    client: str, first_date: str, last_date: str, kind: str, output: Path | None, unmasked: bool
+    client: str,
+    first_date: str,
+    last_date: str,
+    kind: str,
+    output: Path | None,
+    unmasked: bool,
+    conditions: Sequence[str],
 ) -> None:
     """Writes a client's calls, sums or statement of the days from --from to --to."""
     days = days_of(first_date, last_date)
+    filters = filters_of(conditions)
     if kind == "pdf" and output is None:
         raise InvalidInput("a PDF needs a file: give --output FILE.pdf")
     with closing(open_ready_database()) as database:
         found = find_client(database, client)
         with _opened(output) as file:
             if kind == "csv":
-                written = _write_calls(database, found, days, file, is_unmasked=unmasked)
+                written = _write_calls(database, found, days, filters, file, is_unmasked=unmasked)
             elif kind == "focus":
-                written = _write_focus(database, found, days, file)
+                written = _write_focus(database, found, days, filters, file)
             else:
-                written = _write_statement(database, found, days, file, is_unmasked=unmasked)
+                written = _write_statement(database, found, days, filters, file, is_unmasked=unmasked)
     if output is not None:
-        of_days = f"from {days.first} to {days.last}"
+        of_days = f"from {days.first} to {days.last}{', filtered,' if filters else ''}"
         click.echo(f'{written} of "{found.name}" {of_days} written to {output}', err=True)
 
 
-def _write_calls(database: Database, client: Client, days: Days, file: BinaryIO, *, is_unmasked: bool) -> str:
-    length = count_calls(database, client.id, days)
+def _write_calls(
+    database: Database, client: Client, days: Days, filters: Filters, file: BinaryIO, *, is_unmasked: bool
+) -> str:
+    length = count_calls(database, client.id, days, filters=filters, is_unmasked=is_unmasked)
     calls = 0
     with click.progressbar(length=length, label=client.name, file=sys.stderr, hidden=length < LONG) as bar:
 
@@ -71,31 +88,30 @@ def _write_calls(database: Database, client: Client, days: Days, file: BinaryIO,
             bar.update(rows)
 
         pieces: Iterable[bytes] = calls_csv(
-            database, client.id, days, is_unmasked=is_unmasked, progress=progress
+            database, client.id, days, is_unmasked=is_unmasked, filters=filters, progress=progress
         )
         for piece in pieces:
             file.write(piece)
     return counted(calls, "call")
 
 
-def _write_focus(database: Database, client: Client, days: Days, file: BinaryIO) -> str:
+def _write_focus(database: Database, client: Client, days: Days, filters: Filters, file: BinaryIO) -> str:
     with dashboard_packages():
         from analytics.exports.days import daily_usage_by_model
         from analytics.exports.focus import focus_csv
-    daily = daily_usage_by_model(database, client.id, days)
+    daily = daily_usage_by_model(database, client.id, days, filters=filters)
     file.write(focus_csv(daily, client))
     return counted(len(daily), "charge")
 
 
 def _write_statement(
-    database: Database, client: Client, days: Days, file: BinaryIO, *, is_unmasked: bool
+    database: Database, client: Client, days: Days, filters: Filters, file: BinaryIO, *, is_unmasked: bool
 ) -> str:
     with dashboard_packages():
         from analytics.exports.statement import statement_pdf
-        from analytics.queries import Period, load_overview
     now = datetime.now(UTC)
     period = Period.of(days)
-    overview = load_overview(database, client.id, period, now, sees_phones=is_unmasked)
+    overview = load_overview(database, client.id, period, now, sees_phones=is_unmasked, filters=filters)
     file.write(statement_pdf(overview, generated_at=now))
     return "statement"
 

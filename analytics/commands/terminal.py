@@ -1,10 +1,15 @@
 """What commands have in common: who is at the terminal, days in options, and text that is safe to print."""
 
 import getpass
+from collections.abc import Sequence
 from datetime import date
 
 from analytics.days import Days
 from analytics.errors import InvalidInput
+from analytics.queries import TAG, Filters, is_filter
+from analytics.queries.filters import DIMENSIONS
+
+_MAX_SHOWN = 60
 
 
 def person(by: str | None) -> str:
@@ -49,3 +54,21 @@ def days_of(first: str, last: str) -> Days:
         return Days(*days)
     except InvalidInput as error:
         raise error.named("--from and --to") from None
+
+
+def filters_of(conditions: Sequence[str]) -> Filters:
+    """The filters of options --where, each as `model=gpt-4o,o1` or, to leave out, `provider!=groq`.
+
+    Raises:
+        InvalidInput: one is none, or they cannot hold together.
+    """
+    pairs: list[tuple[str, str]] = []
+    for condition in conditions:
+        name, equals, values = condition.partition("=")
+        if not equals or not is_filter(name):
+            raise InvalidInput(
+                f'--where must be NAME=VALUES or NAME!=VALUES, not "{printable(condition[:_MAX_SHOWN])}"; '
+                f"names: {', '.join(DIMENSIONS)}, {TAG}<key>"
+            )
+        pairs.append((name, values))
+    return Filters.parse(pairs)

@@ -9,6 +9,7 @@ from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.exports.cells import BYTE_ORDER_MARK, csv_lines, text_cell
 from analytics.pricing.price_list import DETAILS
+from analytics.queries import NO_FILTERS, Filters
 
 CALL_COLUMNS = (
     "id",
@@ -47,14 +48,39 @@ _TEXTS = frozenset(
     }
 )
 
+# The range of created_at is for the index: it is wider than a zone can be away from UTC.
+WANTED_CALLS = """
+    wanted as materialized (
+        select usage_filter_of(%(client_id)s, %(filters)s::jsonb, %(first)s, %(last)s) as filter
+    ),
+
+    calls as not materialized (
+        select log.*, (log.created_at at time zone client.timezone)::date as usage_date
+        from clients as client
+        cross join wanted
+        inner join usage_logs as log on log.client_id = client.id
+        where
+            client.id = %(client_id)s
+            and log.created_at >= %(first)s::date::timestamp at time zone 'UTC' - interval '2 days'
+            and log.created_at < %(last)s::date::timestamp at time zone 'UTC' + interval '3 days'
+            and (log.created_at at time zone client.timezone)::date between %(first)s and %(last)s
+            and call_passes(
+                wanted.filter, log.source, log.model, log.operation, log.outcome, log.tag_set_id,
+                log.conversation_id, log.phone
+            )
+    )
+"""
+"""CTEs of a statement: `calls` are those of these days that pass the filters, with their usage_date."""
+
 # Everything as PostgreSQL's own text: no number is converted on its way. A call without a conversation has
-# the name of the one with its phone, as get_usage_by_conversation() says. The range of created_at is for the
-# index: it is wider than a zone can be away from UTC.
+# the name of the one with its phone, as get_usage_by_conversation() says.
 _CALLS = f"""
+    with {WANTED_CALLS}
+
     select
         log.id::text,
         to_char(log.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        to_char(log.created_at at time zone client.timezone, 'YYYY-MM-DD'),
+        to_char(log.usage_date, 'YYYY-MM-DD'),
         log.source,
         log.model,
         log.conversation_id::text,
@@ -81,22 +107,15 @@ _CALLS = f"""
         shown_metadata(
             case when log.tag_set_id = 0 then log.metadata -> 'tags' else tag_sets.tags end, log.phone
         )::text
-    from clients as client
-    inner join usage_logs as log on log.client_id = client.id
+    from calls as log
     left join conversations as by_id on by_id.client_id = log.client_id and by_id.id = log.conversation_id
     left join conversations as by_phone on by_phone.client_id = log.client_id and by_phone.phone = log.phone
     left join tag_sets on tag_sets.client_id = log.client_id and tag_sets.id = log.tag_set_id
-    where
-        client.id = %(client_id)s
-        and log.created_at >= %(first)s::date::timestamp at time zone 'UTC' - interval '2 days'
-        and log.created_at < %(last)s::date::timestamp at time zone 'UTC' + interval '3 days'
-        and (log.created_at at time zone client.timezone)::date between %(first)s and %(last)s
     order by log.created_at, log.id
 """  # noqa: S608 - names of this project
 _COUNT = """
     select coalesce(sum(request_count), 0)::bigint
-    from usage_daily
-    where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
+    from filtered_usage(%(client_id)s, %(filters)s::jsonb, %(first)s, %(last)s)
 """
 
 
@@ -106,12 +125,15 @@ def calls_csv(
     days: Days,
     *,
     is_unmasked: bool,
+    filters: Filters = NO_FILTERS,
+    columns: Sequence[str] = CALL_COLUMNS,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> Generator[bytes]:
-    """The calls of these days of the client, oldest first, as pieces of one CSV.
+    """The calls of these days of the client that pass the filters, oldest first, as pieces of one CSV.
 
-    How to read it back: exports.cells. cost_usd has all its digits; it is empty where cost_basis says
-    `unpriced`, as it is not known; so is every fact that is not known, where 0 is known to be none. metadata
+    `columns` are those of CALL_COLUMNS that are wanted, in their order. How to read it back: exports.cells.
+    cost_usd has all its digits; it is empty where cost_basis says `unpriced`, as it is not known; so is every
+    fact that is not known, where 0 is known to be none. metadata
     and tags are JSON. Phones are masked unless `is_unmasked`, in names and
     metadata too. `progress` is told how many rows each piece holds. A client that is not there has no calls.
     The connection is given back with the last piece, or when the generator is closed.
@@ -119,34 +141,38 @@ def calls_csv(
     Raises:
         DatabaseUnavailable, SchemaMissing, DatabaseError: while it is read.
     """
-    query = Query(statement=_CALLS, parameters=_parameters(client_id, days))
-    return _pieces(database.stream(query, client_id=client_id, sees_phones=is_unmasked), progress)
+    query = Query(statement=_CALLS, parameters=_parameters(client_id, days, filters))
+    return _pieces(database.stream(query, client_id=client_id, sees_phones=is_unmasked), columns, progress)
 
 
-def count_calls(database: Database, client_id: UUID, days: Days) -> int:
+def count_calls(
+    database: Database,
+    client_id: UUID,
+    days: Days,
+    *,
+    is_unmasked: bool = False,
+    filters: Filters = NO_FILTERS,
+) -> int:
     """How many calls calls_csv() is going to write, from the sums: fast, and exact at this moment."""
-    [rows] = database.read(
-        Query(statement=_COUNT, parameters=_parameters(client_id, days)), client_id=client_id
-    )
+    query = Query(statement=_COUNT, parameters=_parameters(client_id, days, filters))
+    [rows] = database.read(query, client_id=client_id, sees_phones=is_unmasked)
     return int(rows.records[0][0])
 
 
-def _parameters(client_id: UUID, days: Days) -> dict[str, Any]:
-    return {"client_id": client_id, "first": days.first, "last": days.last}
+def _parameters(client_id: UUID, days: Days, filters: Filters) -> dict[str, Any]:
+    return {"client_id": client_id, "first": days.first, "last": days.last, "filters": filters.json()}
 
 
 def _pieces(
-    batches: Generator[Sequence[tuple[Any, ...]]], progress: Callable[[int], object]
+    batches: Generator[Sequence[tuple[Any, ...]]], columns: Sequence[str], progress: Callable[[int], object]
 ) -> Generator[bytes]:
-    yield BYTE_ORDER_MARK + csv_lines([CALL_COLUMNS])
+    places = [CALL_COLUMNS.index(name) for name in columns]
+    yield BYTE_ORDER_MARK + csv_lines([columns])
     with closing(batches):  # whoever leaves early gives the connection back at once
         for batch in batches:
-            yield csv_lines(map(_cells, batch))
+            yield csv_lines([_cell(place, row[place]) for place in places] for row in batch)
             progress(len(batch))
 
 
-def _cells(row: tuple[Any, ...]) -> Sequence[str]:
-    return [
-        text_cell(value or "") if name in _TEXTS else value or ""
-        for name, value in zip(CALL_COLUMNS, row, strict=True)
-    ]
+def _cell(place: int, value: str | None) -> str:
+    return text_cell(value or "") if CALL_COLUMNS[place] in _TEXTS else value or ""

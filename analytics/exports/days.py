@@ -6,6 +6,8 @@ import pandas as pd
 
 from analytics.database import Database, Query
 from analytics.days import Days
+from analytics.exports.calls import WANTED_CALLS
+from analytics.queries import NO_FILTERS, Filters
 
 _SUMS = {
     "prompt_tokens": "int64",
@@ -25,8 +27,8 @@ _SUMMED = ", ".join(
     f"sum({name}){'::bigint' if kind == 'int64' else ''} as {name}" for name, kind in _SUMS.items()
 )
 # All calls without tags are what those with tags leave of all calls, as only these have sums of their own.
-_DAYS = f"""
-    with parts as (
+_SUMS_OF_ALL = f"""
+    parts as (
         select usage_date, source, model, operation, null::integer as tag_set_id, {_PARTS}
         from usage_facts_daily
         where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
@@ -35,8 +37,26 @@ _DAYS = f"""
         from usage_tagged_daily
         cross join lateral (values (tag_set_id, 1), (null, -1)) as signed (tag_set_id, sign)
         where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
-    ),
+    )
+"""  # noqa: S608 - names of this project
+# What passes filters is asked seldom: the calls say it, without sums.
+_SUMS_OF_CALLS = f"""
+    {WANTED_CALLS},
 
+    parts as (
+        select
+            usage_date, source, model, operation, tag_set_id, prompt_tokens, completion_tokens, total_tokens,
+            coalesce(cached_tokens, 0) as cached_tokens,
+            coalesce(character_count, 0) as character_count,
+            coalesce(image_count, 0) as image_count,
+            coalesce(duration_seconds, 0) as duration_seconds,
+            cost_usd,
+            1 as request_count,
+            (cost_basis = 'unpriced')::integer as unpriced_count
+        from calls
+    )
+"""  # noqa: S608 - names of this project
+_DAYS = f"""
     days as (
         select
             usage_date, source, model, operation, tag_set_id,
@@ -56,15 +76,23 @@ _DAYS = f"""
 """  # noqa: S608 - names of this project
 
 
-def daily_usage_by_model(database: Database, client_id: UUID, days: Days) -> pd.DataFrame:
-    """Usage per day of the client, source, model, operation and tags, the oldest first, by sums.
+def daily_usage_by_model(
+    database: Database, client_id: UUID, days: Days, *, filters: Filters = NO_FILTERS
+) -> pd.DataFrame:
+    """Usage per day of the client, source, model, operation and tags, the oldest first.
 
     One row per day and each of these with use: usage_date date · source str · model, operation str or None ·
     tags dict or None (phones in them are masked) · is_other_tags bool (too many sets of tags to keep each) ·
     prompt_tokens, completion_tokens, total_tokens, cached_tokens, character_count, image_count,
     request_count, unpriced_count int64 · duration_seconds, total_cost (USD) Decimal.
     """
-    parameters = {"client_id": client_id, "first": days.first, "last": days.last}
-    [rows] = database.read(Query(statement=_DAYS, parameters=parameters), client_id=client_id)
+    parameters = {
+        "client_id": client_id,
+        "first": days.first,
+        "last": days.last,
+        "filters": filters.json(),
+    }
+    statement = f"with {_SUMS_OF_CALLS if filters else _SUMS_OF_ALL}, {_DAYS}"
+    [rows] = database.read(Query(statement=statement, parameters=parameters), client_id=client_id)
     frame = pd.DataFrame(rows.records, columns=list(rows.columns), dtype=object)
     return frame.astype({name: kind for name, kind in _SUMS.items() if kind == "int64"})

@@ -17,12 +17,15 @@ import typst
 from analytics import charts, formatting
 from analytics.exports.drawing import chart_svg
 from analytics.exports.fonts import font_paths
-from analytics.queries import Overview
+from analytics.queries import TAG, Condition, Overview
 
 TEMPLATE = Path(__file__).with_name("statement.typ")
 
 NO_CONVERSATION = "(calls without a conversation)"
+NOT_TOLD = "(not told)"
 MAX_NAME = 90  # characters; in a table's cell
+MAX_VALUES = 20
+"""Of a filter; how many there are is said."""
 
 Row = dict[Any, Any]
 
@@ -51,6 +54,7 @@ def _data(overview: Overview, generated_at: datetime) -> dict[str, Any]:
         "is_demo": overview.client.is_demo,
         "period": formatting.window(overview.period.days, overview.last_day),
         "days": formatting.plural(overview.period.days, "day"),
+        "filters": [_filter(condition) for condition in overview.filters],
         "timezone": overview.client.timezone,
         "generated_at": f"{formatting.day(generated_at)}, {generated_at:%H:%M} UTC",
         "is_running": overview.client.today(generated_at) <= overview.last_day,
@@ -64,6 +68,23 @@ def _data(overview: Overview, generated_at: datetime) -> dict[str, Any]:
         "conversations": [_conversation(row) for row in overview.conversations.to_dict("records")],
         "is_masked": not overview.sees_phones,
     }
+
+
+def _filter(condition: Condition) -> dict[str, str]:
+    """The name of a filter, and its values in words."""
+    values = [_value(condition.name, value) for value in condition.values]
+    listed = " or ".join(_short(value, 60) for value in values[:MAX_VALUES])
+    if len(values) > MAX_VALUES:
+        listed = f"{listed} or {len(values) - MAX_VALUES} more"
+    key = condition.name.removeprefix(TAG)
+    name = condition.name.capitalize() if key == condition.name else f"Tag {key}"
+    return {"name": _short(name, 60), "values": f"not {listed}" if condition.is_excluded else listed}
+
+
+def _value(name: str, value: str) -> str:
+    if value == "":
+        return NOT_TOLD
+    return charts.source_name(value) if name == "provider" else value
 
 
 def _cards(overview: Overview, total: Row) -> Iterator[dict[str, str]]:

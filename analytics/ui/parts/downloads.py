@@ -1,6 +1,7 @@
 """Files of calls to download."""
 
 from collections.abc import Sequence
+from shlex import quote
 
 import streamlit as st
 
@@ -20,8 +21,17 @@ def offer_calls(
     if count <= MAX_CALLS:
         st.download_button(
             "Every call (CSV)",
-            lambda: b"".join(calls_csv(page.database, page.client.id, days, is_unmasked=is_unmasked)),
-            file_name("csv", page.client.name, days),
+            lambda: b"".join(
+                calls_csv(
+                    page.database,
+                    page.client.id,
+                    days,
+                    is_unmasked=is_unmasked,
+                    filters=page.filters,
+                    columns=columns,
+                )
+            ),
+            file_name("csv", page.client.name, days, page.filters),
             CONTENT_TYPES["csv"],
             icon=":material/table_rows:",
             on_click="ignore",
@@ -30,6 +40,7 @@ def offer_calls(
     st.caption(f"{count:,} calls are too many to download in a browser. Use the command line:")
     st.code(
         f"python -m analytics export --client {page.client.id} --from {days.first} --to {days.last} "
-        "--format csv --output calls.csv",
+        + "".join(f"--where {quote(f'{name}={text}')} " for name, text in page.filters.query().items())
+        + "--format csv --output calls.csv",
         language="bash",
     )

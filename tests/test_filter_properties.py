@@ -1,0 +1,528 @@
+"""Numbers under filters: all ways to ask agree with plain sums over `usage_logs`, and with each other."""
+
+import csv
+import io
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
+
+from analytics import queries
+from analytics.database import Database
+from analytics.days import Days
+from analytics.exports.calls import calls_csv, count_calls
+from analytics.exports.days import daily_usage_by_model
+from analytics.queries import OTHER_TAGS, Condition, Filters, Period
+from analytics.queries.filters import TAG
+from tests import factories, naive
+from tests.api import bearer, exact, open_api
+from tests.clones import Clones
+from tests.connections import dsn
+from tests.naive import Row, grouped
+
+COMBINATIONS = 200
+CALLS = 120
+"""Of each client."""
+DAYS = 45
+SUMS = ("total_tokens", "prompt_tokens", "completion_tokens", "total_cost", "request_count", "unpriced_count")
+ZONES = {
+    # Each with a day of 23 or 25 hours, or hours that are not whole, among the last days. In Havana the hour
+    # after midnight comes twice.
+    "America/Havana": datetime(2025, 11, 20, 15, tzinfo=UTC),
+    "Europe/Berlin": datetime(2026, 4, 10, 9, tzinfo=UTC),
+    "Asia/Kolkata": factories.NOW,
+}
+TWICE = datetime(2025, 11, 2, 4, 30, tzinfo=UTC)
+"""The first half past midnight of two in Havana."""
+TWO = (18, 18)
+"""That day, as days before the last."""
+ADA, BOB, GONE = UUID(int=101), UUID(int=102), UUID(int=103)
+TAGS: Sequence[dict[str, str]] = (
+    {"feature": "chat"},
+    {"feature": "search", "team": "a,b"},
+    {"feature": "search", "user": "5511987654321"},
+    {"team": "c!"},
+)
+VALUES: dict[str, Sequence[Any]] = {
+    "provider": ["openai", "groq", "whisper", "anthropic"],
+    "model": ["gpt-4o", "gpt-4o", "o1", "llama, 70b", "100%\\", None],
+    "operation": ["chat", "embeddings", None],
+    "outcome": ["ok", "error", "refused", "cut", None],
+}
+GROUPS = (*("provider", "model", "operation", "outcome", "hour"), "tag.feature", "tag.user", "tag.none")
+
+
+def random_calls(client_id: UUID, now: datetime, chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Calls of all kinds in the last DAYS days."""
+    moments = [now - timedelta(seconds=chance.randrange(DAYS * 86_400)) for _ in range(CALLS)]
+    for moment in [*moments, *(TWICE + timedelta(minutes=number) for number in range(0, 120, 15))]:
+        is_unpriced = chance.random() < 0.2
+        yield factories.usage_log(
+            client_id,
+            **{
+                {"provider": "source"}.get(name, name): chance.choice(values)
+                for name, values in VALUES.items()
+            },
+            created_at=moment,
+            conversation_id=chance.choice([ADA, BOB, GONE, None, None, None]),
+            phone=chance.choice(["551", "552", "553", None]),
+            prompt_tokens=chance.choice([0, 1, 100, 10**9]),
+            completion_tokens=chance.randrange(50),
+            cost_usd=Decimal(0) if is_unpriced else Decimal(chance.randrange(10**12)) / 10**14,
+            cost_basis="unpriced" if is_unpriced else "priced",
+            tag_set_id=chance.choice([*range(len(TAGS) + 1), None, None]),
+            cached_tokens=chance.choice([None, 0, 7]),
+            duration_seconds=chance.choice([None, Decimal("1.25")]),
+            latency_ms=chance.choice([None, 900]),
+        )
+
+
+class Calls(naive.Usage):
+    """One client's calls, and those of them that pass filters."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]", client_id: UUID, now: datetime) -> None:
+        super().__init__(connection, client_id, now)
+        connection.execute("select set_config('app.phones', 'masked', true)")
+        self.tags: dict[int, dict[str, str]] = dict(
+            connection.execute(
+                "select id, (select jsonb_object_agg(key, shown_name(value, null))"
+                " from jsonb_each_text(tags))"
+                " from tag_sets where client_id = %s",
+                [client_id],
+            ).fetchall()
+        )
+        self.handles: dict[str, str] = dict(
+            connection.execute(
+                "select distinct phone_handle(read_phone_secret(), client_id, phone), phone from usage_logs"
+                " where client_id = %s and phone is not null",
+                [client_id],
+            ).fetchall()
+        )
+
+    def filtered(self, filters: Filters) -> "Calls":
+        """The same with only the calls that pass."""
+        passing = copy(self)
+        passing.logs = [log for log in self.logs if all(self._passes(log, one) for one in filters)]
+        return passing
+
+    def until(self, day: date) -> "Calls":
+        """The same as if this day were today, and over."""
+        then = copy(self)
+        then.today, then.clock = day, time.max
+        return then
+
+    def value(self, log: Row, name: str) -> str | None:
+        """What the call tells of a dimension or tag."""
+        if name == "hour":
+            return f"{log['hour']:02}"
+        if not name.startswith(TAG):
+            told: str | None = log["source" if name == "provider" else name]
+            return told
+        if log["tag_set_id"] == 0:
+            return OTHER_TAGS
+        return self.tags.get(log["tag_set_id"], {}).get(name.removeprefix(TAG))
+
+    def identity(self, log: Row) -> tuple[UUID | None, str | None]:
+        """Of which conversation the call is."""
+        if log["conversation_id"] is not None:
+            return log["conversation_id"], None
+        known = next(
+            (one["id"] for one in self.conversations if one["phone"] == log["phone"] is not None), None
+        )
+        return (known, None) if known else (None, log["phone"])
+
+    def _passes(self, log: Row, condition: Condition) -> bool:
+        if condition.name == "conversation":
+            conversation_id, phone = self.identity(log)
+            handle = {self.handles.get(one) for one in condition.values} - {None}
+            is_one = (
+                str(conversation_id or phone or "") in condition.values
+                # A handle is of all calls of its phone that name no conversation.
+                or (log["conversation_id"] is None and log["phone"] in handle)
+            )
+        else:
+            is_one = (self.value(log, condition.name) or "") in condition.values
+        return is_one != condition.is_excluded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A client's calls and how to ask for them."""
+
+    database: Database
+    api: TestClient
+    headers: dict[str, str]
+    client_id: UUID
+    calls: Calls
+    now: datetime
+
+
+@pytest.fixture(scope="module")
+def clients(clones: Clones, migrated_template: str) -> Iterator[Sequence[Asked]]:
+    """One client in each zone, all with the same names of everything; a part of the calls is folded."""
+    chance = random.Random(12)
+    with clones.copy(migrated_template) as database:
+        ids = {zone: factories.client(database, zone, zone) for zone in ZONES}
+        for client_id in ids.values():
+            factories.conversation(database, client_id, id=ADA, phone="551", name="Ada")
+            factories.conversation(database, client_id, id=BOB, name="Bob")
+            with database.transaction() as connection:
+                for tags in TAGS:
+                    connection.execute("select intern_tags(%s, %s)", [client_id, Jsonb(tags)])
+        for part in range(2):
+            for zone, now in ZONES.items():
+                logs = list(random_calls(ids[zone], now, chance))
+                factories.insert_usage(database, *logs[part::2])
+            if part == 0:
+                database.fold()
+        api = open_api(database)
+        with psycopg.connect(dsn(database.url)) as connection:
+            yield [
+                Asked(
+                    database=database,
+                    api=api,
+                    headers=bearer(database, ids[zone]),
+                    client_id=ids[zone],
+                    calls=Calls(connection, ids[zone], now),
+                    now=now,
+                )
+                for zone, now in ZONES.items()
+            ]
+
+
+def added(logs: Iterable[Row], names: Iterable[str] = SUMS) -> tuple[Any, ...]:
+    """The sums of calls, by their names."""
+    logs = list(logs)
+    sums = {
+        "total_tokens": naive.tokens(logs),
+        "prompt_tokens": naive.tokens(logs, "prompt"),
+        "completion_tokens": naive.tokens(logs, "completion"),
+        "total_cost": naive.cost(logs),
+        "request_count": len(logs),
+        "unpriced_count": naive.unpriced(logs),
+    }
+    return tuple(sums[name] for name in names)
+
+
+def told(
+    rows: pd.DataFrame | Sequence[Mapping[str, Any]], *keys: str
+) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """The sums of rows by their keys, of those with any; an unknown cost adds nothing."""
+    records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for row in records:
+        names = [name for name in SUMS if name in row]
+        key = tuple(row[name].date() if isinstance(row[name], pd.Timestamp) else row[name] for name in keys)
+        if row["request_count"]:
+            assert key not in found
+            found[key] = tuple(row[name] or 0 for name in names)
+    return found
+
+
+def expected(
+    logs: Iterable[Row], key: Any, names: Sequence[str] = SUMS
+) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    return {name: added(here, names) for name, here in grouped(logs, key).items()}
+
+
+FEW = ("total_tokens", "total_cost", "request_count", "unpriced_count")
+
+
+def bucket_of(day: date, grain: str, first: date) -> date:
+    """The first day of the bucket that a day is in."""
+    if grain == "all":
+        return first
+    if grain == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if grain == "month" else day
+
+
+def condition_values(name: str, calls: Calls) -> list[str]:
+    """All that calls tell of it, and what none does."""
+    if name == "conversation":
+        return ["", str(ADA), str(BOB), str(GONE), str(UUID(int=9)), *calls.handles, "p" + "0" * 32]
+    return [*sorted({calls.value(log, name) or "" for log in calls.logs}), "none of them's"]
+
+
+NAMES = (*VALUES, "tag.feature", "tag.team", "tag.user", "tag.none", "conversation")
+CONDITIONS = st.lists(
+    st.tuples(st.sampled_from(NAMES), st.lists(st.integers(0, 9), min_size=1, max_size=3), st.booleans()),
+    max_size=3,
+    unique_by=lambda condition: condition[0],
+)
+RANGES = st.tuples(st.integers(0, DAYS), st.integers(0, DAYS))
+
+
+@settings(
+    max_examples=COMBINATIONS,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    derandomize=True,
+)
+@given(
+    zone=st.integers(0, len(ZONES) - 1),
+    conditions=CONDITIONS,
+    ago=RANGES,
+    group=st.sampled_from(GROUPS),
+    grain=st.sampled_from(["hour", "day", "week", "month", "all"]),
+    order=st.sampled_from(["tokens", "cost", "requests"]),
+    top=st.integers(1, 7),
+    is_of_sums=st.booleans(),
+)
+@example(zone=0, conditions=[], ago=TWO, group="hour", grain="hour", order="tokens", top=7, is_of_sums=True)
+@example(
+    zone=0,
+    conditions=[("conversation", [1], False)],
+    ago=TWO,
+    group="hour",
+    grain="hour",
+    order="cost",
+    top=1,
+    is_of_sums=False,
+)
+def test_all_ways_to_ask_agree(
+    clients: Sequence[Asked],
+    zone: int,
+    conditions: list[tuple[str, list[int], bool]],
+    ago: tuple[int, int],
+    group: str,
+    grain: Any,
+    order: Any,
+    top: int,
+    is_of_sums: bool,
+) -> None:
+    asked = clients[zone]
+    filters = Filters.of(
+        Condition(
+            name=name,
+            values=tuple(
+                (values := condition_values(name, asked.calls))[one % len(values)] for one in numbers
+            ),
+            is_excluded=is_excluded,
+        )
+        for name, numbers, is_excluded in conditions
+    )
+    days = Days(*(asked.calls.today - timedelta(days=day) for day in sorted(ago, reverse=True)))
+    passing = asked.calls.filtered(filters).until(days.last)
+    logs = passing.between(days.first, days.last)
+
+    # Half of the ways that are left for each combination, as all of them would take a minute.
+    if is_of_sums:
+        pages_agree(asked, filters, days, passing)
+    else:
+        exports_agree(asked, filters, days, logs)
+    groups_agree(asked, filters, days, passing, group=group, grain=grain, order=order, top=top)
+    api_agrees(asked, filters, days, logs, group=group, grain=grain, order=order, top=top)
+
+
+def pages_agree(asked: Asked, filters: Filters, days: Days, passing: Calls) -> None:
+    """The Overview, and Providers and models."""
+    logs = passing.between(days.first, days.last)
+    whole = asked.database, asked.client_id
+    by_model = expected(logs, lambda log: (log["source"], log["model"]))
+    overview = queries.load_overview(*whole, Period.of(days), asked.now, filters=filters)
+    before = passing.between(days.before.first, days.before.last)
+    is_over = days.last < asked.calls.today
+    for row in overview.summary.to_dict("records"):
+        here, earlier = (
+            calls if row["provider"] == "total" else naive.of_provider(calls, row["provider"])
+            for calls in (logs, before)
+        )
+        assert tuple(row[name] for name in SUMS) == added(here)
+        if is_over and overview.compared.no_comparison is None:
+            assert tuple(row[f"previous_{name}"] for name in FEW) == added(earlier, FEW)
+    charted = passing.last_days(overview.period.chart_days)
+    assert told(overview.daily, "date", "source") == expected(
+        charted, lambda log: (log["usage_date"], log["source"]), FEW
+    )
+    weeks = [(week[0].date(), *week[1:]) for week in overview.weekly.astype(object).itertuples(index=False)]
+    assert weeks == passing.weekly(len(weeks))
+    assert told(overview.models, "source", "model") == by_model
+    comparison = queries.usage_comparison(*whole, days, days.before, now=asked.now, filters=filters)
+    assert told(comparison.models, "source", "model") == by_model
+    if is_over and comparison.days.no_comparison is None:
+        names = {f"previous_{name}": name for name in FEW}
+        earlier_models = comparison.models[["source", "model", *names]].rename(columns=names)
+        assert told(earlier_models, "source", "model") == expected(
+            before, lambda log: (log["source"], log["model"]), FEW
+        )
+    sums = queries.call_sums(*whole, days, filters=filters)
+    assert told(sums.parts, "source", "model", "operation") == expected(
+        logs, lambda log: (log["source"], log["model"], log["operation"])
+    )
+    assert told(sums.by_hour[["weekday", "hour", *FEW]], "weekday", "hour") == expected(
+        logs, lambda log: (log["usage_date"].isoweekday(), log["hour"]), FEW
+    )
+    assert told(sums.by_operation[["operation", *FEW]], "operation") == expected(
+        logs, lambda log: (log["operation"],), FEW
+    )
+    facts = queries.call_facts(*whole, days, filters=filters)
+    keys = ("source", "model", "operation", "outcome")
+    assert told(facts.outcomes, *keys) == expected(
+        logs, lambda log: tuple(log[name] for name in keys), ("request_count",)
+    )
+    timed = [log for log in logs if log["latency_ms"] is not None and log["outcome"] != "error"]
+    assert told(facts.latency, *keys[:2]) == expected(
+        timed, lambda log: (log["source"], log["model"]), ("request_count",)
+    )
+    assert {row["key"]: row["request_count"] for row in facts.tag_keys.to_dict("records")} == {
+        key: len(having)
+        for key in ("feature", "team", "user")
+        if (having := [log for log in logs if passing.value(log, f"tag.{key}") not in (None, OTHER_TAGS)])
+    }
+
+
+def groups_agree(
+    asked: Asked,
+    filters: Filters,
+    days: Days,
+    passing: Calls,
+    *,
+    group: str,
+    grain: Any,
+    order: Any,
+    top: int,
+) -> None:
+    """USAGE_BY_GROUP: the first values, all others together, in each bucket."""
+    logs = passing.between(days.first, days.last)
+    frame = queries.usage_by_group(
+        asked.database,
+        asked.client_id,
+        days,
+        group,
+        bucket=grain,
+        order=order,
+        top=top,
+        filters=filters,
+    )
+    column = {"tokens": 0, "cost": 3, "requests": 4}[order]
+    sums = expected(logs, lambda log: passing.value(log, group))
+    ranked = sorted(
+        sums,
+        key=lambda name: (-sums[name][column], -sums[name][3], -sums[name][0], name is None, name or ""),
+    )
+    named = ranked if len(ranked) <= top + 1 else ranked[:top]
+
+    def place(log: Row) -> tuple[Any, ...]:
+        value = passing.value(log, group)
+        bucket: Any = bucket_of(log["usage_date"], grain, days.first)
+        if grain == "hour":
+            bucket = datetime.combine(bucket, time(log["hour"]))
+        is_rest = value not in named
+        return bucket, None if is_rest else value, is_rest
+
+    rows = frame.to_dict("records")
+    if grain == "hour":
+        rows = [row | {"bucket_at": row["bucket_at"].to_pydatetime()} for row in rows]
+    assert told(rows, "bucket_at", "value", "is_rest") == expected(logs, place)
+    assert [
+        (row["value"], row["is_rest"], row["value_count"]) for row in rows[: len(named) + 1] if row["place"]
+    ][: len(set(frame["place"]))] == [
+        *((value, False, 1) for value in named),
+        *([(None, True, len(ranked) - len(named))] if len(named) < len(ranked) else []),
+    ]
+    if group.startswith(TAG):
+        tagged = queries.usage_by_tag(
+            asked.database, asked.client_id, days, group.removeprefix(TAG), filters=filters
+        )
+        rows = [row | {"value": OTHER_TAGS} if row["is_other"] else row for row in tagged.to_dict("records")]
+        assert told(rows, "value") == {(value,): here for value, here in sums.items()}
+    if grain in ("day", "week", "month"):
+        over_time = queries.usage_over_time(asked.database, asked.client_id, days, grain, filters=filters)
+        assert told(over_time, "bucket_date", "source") == expected(
+            logs, lambda log: (bucket_of(log["usage_date"], grain, days.first), log["source"]), FEW
+        )
+
+
+def api_agrees(
+    asked: Asked,
+    filters: Filters,
+    days: Days,
+    logs: list[Row],
+    *,
+    group: str,
+    grain: Any,
+    order: Any,
+    top: int,
+) -> None:
+    """GET /api/analytics, whole and by a group."""
+
+    def answer(**parameters: Any) -> Any:
+        response = asked.api.get(
+            "/api/analytics",
+            params={"from": str(days.first), "to": str(days.last), **filters.query(), **parameters},
+            headers=asked.headers,
+        )
+        assert response.status_code == 200, response.text
+        content = exact(response.content)
+        assert content["filters"] == exact(filters.json().encode())
+        return content["analytics"]
+
+    analytics = answer()
+    assert tuple(analytics["summary"][name] or 0 for name in SUMS) == added(logs)
+    assert told(analytics["summary"]["by_provider"], "provider") == {
+        (provider,): added(here)
+        for provider in ("openai", "groq", "other")
+        if (here := naive.of_provider(logs, provider))
+    }
+    assert told(analytics["daily"], "date", "source") == expected(
+        logs, lambda log: (str(log["usage_date"]), log["source"]), FEW
+    )
+    weeks = expected(logs, lambda log: str(log["usage_date"] - timedelta(days=log["usage_date"].weekday())))
+    in_weeks = {week["week_start"]: week["request_count"] for week in analytics["weekly"]}
+    assert all(in_weeks[week] >= sums[4] for week, sums in weeks.items())
+    month = [
+        log
+        for log in asked.calls.filtered(filters).logs
+        if (log["usage_date"].year, log["usage_date"].month) == (days.last.year, days.last.month)
+    ]
+    assert told(analytics["monthly"], "source", "model") == expected(
+        month, lambda log: (log["source"], log["model"])
+    )
+    groups = answer(group_by=group, grain=grain, order=order, limit=top)["byGroup"]
+    assert sum(row["request_count"] for row in groups) == len(logs)
+    for row in groups:
+        is_unknown = row["unpriced_count"] > 0 and row["unpriced_count"] == row["request_count"]
+        assert (row["total_cost"] is None) == is_unknown
+    assert sum((row["total_cost"] or 0 for row in groups), Decimal(0)) == naive.cost(logs)
+
+
+def exports_agree(asked: Asked, filters: Filters, days: Days, logs: list[Row]) -> None:
+    """The calls and the sums of a file, and how many it is said to have."""
+    whole = asked.database, asked.client_id, days
+    content = b"".join(calls_csv(*whole, is_unmasked=False, filters=filters))
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    assert sorted(row["id"] for row in rows) == sorted(str(log["id"]) for log in logs)
+    assert count_calls(*whole, is_unmasked=False, filters=filters) == len(logs)
+    response = asked.api.get(
+        "/api/export",
+        params={"from": str(days.first), "to": str(days.last), **filters.query()},
+        headers=asked.headers,
+    )
+    assert response.content == content
+    assert ("-filtered-" in response.headers["Content-Disposition"]) == bool(filters)
+
+    charges = daily_usage_by_model(*whole, filters=filters)
+    charges["tags"] = [str(tags) for tags in charges["tags"]]
+    keys = ("usage_date", "source", "model", "operation", "tags", "is_other_tags")
+    assert told(charges, *keys) == expected(
+        logs,
+        lambda log: (
+            *(log[name] for name in keys[:4]),
+            str(asked.calls.tags.get(log["tag_set_id"])),
+            log["tag_set_id"] == 0,
+        ),
+    )
