@@ -16,44 +16,36 @@ if TYPE_CHECKING:
 # Each client's days end with its own today, or with `last_date`. Who may see all clients reads them at once;
 # under row-level security the same statement sees one.
 _CLIENTS = """
-    select
-        clients.id as client_id,
-        clients.name as client_name,
-        clients.timezone,
-        clients.is_demo,
-        days.first_date,
-        days.last_date,
-        coalesce(usage.total_tokens, 0)::bigint as total_tokens,
-        coalesce(usage.total_cost, 0) as total_cost,
-        coalesce(usage.request_count, 0)::bigint as request_count,
-        coalesce(usage.unpriced_count, 0)::bigint as unpriced_count,
-        coalesce(usage.previous_total_tokens, 0)::bigint as previous_total_tokens,
-        coalesce(usage.previous_total_cost, 0) as previous_total_cost,
-        coalesce(usage.previous_unpriced_count, 0)::bigint as previous_unpriced_count,
-        compared.no_comparison,
-        -- Adopted rows may have been made at infinity, which is no moment in Python.
-        (
-            select max(created_at) from usage_logs
-            where usage_logs.client_id = clients.id and created_at <= %(now)s
-        ) as last_call_at
-    from clients
-    cross join lateral (
+    with spans as materialized (
         select
-            last_date,
-            last_date - %(days)s::integer + 1 as first_date,
-            coalesce(%(previous_first_date)s::date, last_date - 2 * %(days)s::integer + 1)
-                as previous_first_date,
-            coalesce(%(previous_last_date)s::date, last_date - %(days)s::integer) as previous_last_date
-        from (
-            select coalesce(%(last_date)s::date, (%(now)s at time zone clients.timezone)::date) as last_date
-        ) as day
-    ) as days
-    cross join lateral compared_days(
-        clients.id, days.first_date, days.last_date, days.previous_first_date, days.previous_last_date,
-        %(now)s
-    ) as compared
-    left join lateral (
+            clients.id, clients.name, clients.timezone, clients.is_demo,
+            days.first_date, days.last_date, days.previous_first_date,
+            compared.last_date as compared_date, compared.whole_date, compared.until_at,
+            compared.no_comparison
+        from clients
+        cross join lateral (
+            select
+                last_date,
+                last_date - %(days)s::integer + 1 as first_date,
+                coalesce(%(previous_first_date)s::date, last_date - 2 * %(days)s::integer + 1)
+                    as previous_first_date,
+                coalesce(%(previous_last_date)s::date, last_date - %(days)s::integer) as previous_last_date
+            from (
+                select coalesce(%(last_date)s::date, (%(now)s at time zone clients.timezone)::date)
+                    as last_date
+            ) as day
+        ) as days
+        cross join lateral compared_days(
+            clients.id, days.first_date, days.last_date, days.previous_first_date, days.previous_last_date,
+            %(now)s
+        ) as compared
+    ),
+
+    daily as ({daily}),
+
+    usage as (
         select
+            client_id,
             sum(total_tokens) filter (where is_current) as total_tokens,
             sum(cost_usd) filter (where is_current) as total_cost,
             sum(request_count) filter (where is_current) as request_count,
@@ -63,20 +55,67 @@ _CLIENTS = """
             sum(unpriced_count) filter (where not is_current) as previous_unpriced_count
         from (
             select
-                total_tokens, cost_usd, request_count, unpriced_count,
-                usage_date >= days.first_date as is_current
-            from filtered_usage(
-                clients.id, %(filters)s::jsonb, days.previous_first_date, days.last_date
-            )
-            where usage_date <= compared.whole_date or usage_date >= days.first_date
+                spans.id as client_id, daily.total_tokens, daily.cost_usd, daily.request_count,
+                daily.unpriced_count, daily.usage_date >= spans.first_date as is_current
+            from spans
+            inner join daily on daily.client_id = spans.id
+            where
+                daily.usage_date between spans.previous_first_date and spans.last_date
+                and (daily.usage_date <= spans.whole_date or daily.usage_date >= spans.first_date)
             union all
-            select total_tokens, cost_usd, request_count, unpriced_count, false
-            from usage_of_part(
-                clients.id, compared.last_date, compared.until_at, %(filters)s::jsonb
-            )
-        ) as daily
-    ) as usage on true
-    order by total_cost desc, total_tokens desc, lower(clients.name), clients.id
+            select spans.id, part.total_tokens, part.cost_usd, part.request_count, part.unpriced_count, false
+            from spans
+            cross join lateral usage_of_part(
+                spans.id, spans.compared_date, spans.until_at, %(filters)s::jsonb
+            ) as part
+        ) as parts
+        group by client_id
+    )
+
+    select
+        spans.id as client_id,
+        spans.name as client_name,
+        spans.timezone,
+        spans.is_demo,
+        spans.first_date,
+        spans.last_date,
+        coalesce(usage.total_tokens, 0)::bigint as total_tokens,
+        coalesce(usage.total_cost, 0) as total_cost,
+        coalesce(usage.request_count, 0)::bigint as request_count,
+        coalesce(usage.unpriced_count, 0)::bigint as unpriced_count,
+        coalesce(usage.previous_total_tokens, 0)::bigint as previous_total_tokens,
+        coalesce(usage.previous_total_cost, 0) as previous_total_cost,
+        coalesce(usage.previous_unpriced_count, 0)::bigint as previous_unpriced_count,
+        spans.no_comparison,
+        -- Adopted rows may have been made at infinity, which is no moment in Python.
+        (
+            select max(created_at) from usage_logs
+            where usage_logs.client_id = spans.id and created_at <= %(now)s
+        ) as last_call_at
+    from spans
+    left join usage on usage.client_id = spans.id
+    order by total_cost desc, total_tokens desc, lower(spans.name), spans.id
+"""
+# Sums of all clients at once; filters are answered client by client.
+_ALL_CALLS = """
+        select daily.client_id, usage_date, total_tokens, cost_usd, request_count, unpriced_count
+        from spans
+        inner join usage_daily_rollup as daily
+            on daily.client_id = spans.id
+            and daily.usage_date between spans.previous_first_date and spans.last_date
+        union all
+        select client_id, usage_date, total_tokens, cost_usd, request_count, unpriced_count
+        from usage_pending
+"""
+_WANTED_CALLS = """
+        select
+            spans.id as client_id, wanted.usage_date, wanted.total_tokens, wanted.cost_usd,
+            wanted.request_count, wanted.unpriced_count
+        from spans
+        cross join lateral usage_rows(
+            spans.id, %(filters)s::jsonb, spans.previous_first_date, spans.last_date, '{usage_date}',
+            (usage_meters())[1:6]
+        ) as wanted
 """
 
 COLUMNS = {
@@ -123,7 +162,7 @@ def usage_by_client(
     no_comparison str or None (why changes are withheld) · last_call_at datetime64 (UTC) or NaT.
     """
     query = Query(
-        statement=_CLIENTS,
+        statement=_CLIENTS.format(daily=_WANTED_CALLS if filters else _ALL_CALLS),
         parameters={
             "days": days,
             "last_date": last,

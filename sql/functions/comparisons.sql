@@ -83,8 +83,8 @@ as $$
     from spans
 $$;
 
--- What was used on a day of the client until a moment of it, by source and model in no order; nothing where
--- there is no such moment. It is little: the sums of the hours before it, and the calls of the last hour. A
+-- What was used on a day of the client until a moment of it, in parts by source and model in no order; nothing
+-- where there is no such moment. It is little: the sums of the hours before it, and the calls of the last hour. A
 -- day on which clocks change is read from the calls, and one of which the hours are not summed yet (see
 -- sum_days_anew()); and so are tags and conversations.
 create or replace function usage_of_part(
@@ -96,6 +96,8 @@ create or replace function usage_of_part(
     )
     language plpgsql stable
     set search_path = public, pg_temp
+    -- Planning takes longer than the little that there is to read, and the page Clients asks for each client.
+    set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -133,7 +135,17 @@ begin
     return query
     select
         source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
-    from usage_hourly
+    from usage_hour_rollup
+    where
+        has_hours
+        and client_id = p_client_id
+        and usage_date = p_date
+        and hour < v_hour
+        and sum_passes(filter, source, model, operation, outcome)
+    union all
+    select
+        source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
+    from usage_pending
     where
         has_hours
         and client_id = p_client_id
@@ -171,6 +183,7 @@ create or replace function get_usage_comparison(
     )
     language plpgsql stable
     set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan  -- planning takes longer than running
 as $$
 #variable_conflict use_column
 declare

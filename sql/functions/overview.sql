@@ -14,6 +14,7 @@ create or replace function get_daily_usage(
     )
     language plpgsql stable
     set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan  -- planning takes longer than running
 as $$
 #variable_conflict use_column
 declare
@@ -91,6 +92,7 @@ create or replace function get_weekly_evolution(
     )
     language plpgsql stable
     set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan  -- planning takes longer than running
 as $$
 #variable_conflict use_column
 declare
@@ -180,6 +182,7 @@ create or replace function get_usage_summary(
     )
     language plpgsql stable
     set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan  -- planning takes longer than running
 as $$
 #variable_conflict use_column
 declare
@@ -273,6 +276,7 @@ create or replace function get_usage_over_time(
     )
     language plpgsql stable
     set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan  -- planning takes longer than running
 as $$
 #variable_conflict use_column
 begin
