@@ -30,6 +30,7 @@ from analytics.exports.calls import calls_csv
 from analytics.exports.days import daily_usage_by_model
 from analytics.exports.files import CONTENT_TYPES, Format, file_name
 from analytics.exports.focus import focus_csv
+from analytics.queries import Filters
 from tests import factories
 from tests.api import bearer, open_api, serving
 from tests.connections import dsn
@@ -251,7 +252,23 @@ def test_a_name_that_every_file_system_takes(format: Format, client: str, name: 
 
 
 def test_a_long_name_is_no_longer_than_a_file_system_takes() -> None:
-    assert len(file_name("pdf", "\N{CJK UNIFIED IDEOGRAPH-20BB7}" * 300, Days(FIRST, LAST)).encode()) < 255
+    letters = "\N{CJK UNIFIED IDEOGRAPH-20BB7}" * 300
+    filters = Filters.parse({f"tag.{letters}": letters})
+    assert len(file_name("pdf", letters, Days(FIRST, LAST)).encode()) < 255
+    assert len(file_name("pdf", letters, Days(FIRST, LAST), filters).encode()) < 255
+
+
+@pytest.mark.parametrize(
+    ("query", "end"),
+    [
+        ({"model": "gpt-4o"}, "model-gpt-4o"),
+        ({"model!": "gpt-4o,", "tag.feature": "../Süßes"}, "model-not-none-gpt-4o-tag-feature-susses"),
+        ({"model": "../\r\nSet-Cookie: x"}, "model-set-cookie-x"),
+    ],
+)
+def test_a_name_says_that_it_is_filtered_and_how(query: dict[str, str], end: str) -> None:
+    name = file_name("csv", "Acme", Days(FIRST, LAST), Filters.parse(query))
+    assert name == f"calls-acme-2026-03-01-to-2026-03-31-filtered-{end}.csv"
 
 
 def test_a_name_of_other_letters_is_in_the_header_as_rfc_6266_has_it(database: Database) -> None:

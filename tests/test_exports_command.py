@@ -91,8 +91,47 @@ def test_pdf(database: Database, acme: UUID, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        (("model=gpt-4",), 2),
+        (("model=o1, comma\\,",), 0),
+        (("model=gpt-4o,gpt-4", "provider!=groq", "tag.feature="), 2),
+        (("model!=gpt-4",), 0),
+        (("operation!=", "model=gpt-4"), 0),
+    ],
+)
+def test_only_some_calls(
+    database: Database, acme: UUID, tmp_path: Path, where: tuple[str, ...], count: int
+) -> None:
+    conditions = [word for condition in where for word in ("--where", condition)]
+
+    calls = run(database, "--client", "Acme", *DAYS, *conditions)
+    charges = run(database, "--client", "Acme", *DAYS, "--format", "focus", *conditions)
+    path = tmp_path / "statement.pdf"
+    pdf = run(database, "--client", "Acme", *DAYS, "--format", "pdf", "--output", path, *conditions)
+
+    assert len(list(csv.DictReader(io.StringIO(calls.stdout_bytes.decode("utf-8-sig"), newline="")))) == count
+    rows = csv.DictReader(io.StringIO(charges.stdout_bytes.decode(), newline=""))
+    assert sum(int(row["x_RequestCount"]) for row in rows) == count
+    assert pdf.stderr == f'statement of "Acme" from 2026-03-01 to 2026-03-18, filtered, written to {path}\n'
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ("--client", "Acme", *DAYS, "--where", "modell=x"),
+            '--where must be NAME=VALUES or NAME!=VALUES, not "modell=x"; names: provider, model, operation, '
+            "outcome, conversation, tag.<key>",
+        ),
+        (("--client", "Acme", *DAYS, "--where", "model"), 'NAME!=VALUES, not "model"'),
+        (("--client", "Acme", *DAYS, "--where", "model!!=x"), 'NAME!=VALUES, not "model!!=x"'),
+        (("--client", "Acme", *DAYS, "--where", "\x1b[2J"), 'NAME!=VALUES, not "?[2J"'),
+        (
+            ("--client", "Acme", *DAYS, "--where", "conversation=551"),
+            'or empty for calls without one, not "551"',
+        ),
+        (("--client", "Acme", *DAYS, "--where", "model=\udc80"), 'without NUL, not "?"'),
         (("--client", "Acme", *DAYS, "--format", "pdf"), "a PDF needs a file: give --output FILE.pdf"),
         (("--client", "Nobody", *DAYS), 'no client is called "Nobody"'),
         (

@@ -18,7 +18,7 @@ from analytics.database import Database
 from analytics.days import Days
 from analytics.exports import statement
 from analytics.exports.statement import statement_pdf
-from analytics.queries import Overview, Period, load_overview
+from analytics.queries import Filters, Overview, Period, load_overview
 from tests import factories
 from tests.factories import NOW
 
@@ -93,6 +93,36 @@ def test_it_says_what_the_database_holds(overview: Overview) -> None:
         "Page 1 of",
     ):
         assert words in text, words
+
+
+def test_a_filtered_one_says_so_first_and_how(database: Database, acme: UUID) -> None:
+    filters = Filters.parse(
+        {
+            "provider": "groq,openai",
+            "model!": "#let x,,*bold*",
+            "tag.#feature": "a\\,b",
+            "operation": ",".join(f"number {number:02}" for number in range(30)) + ",",
+        }
+    )
+    some = load_overview(database, acme, MARCH, NOW, filters=Filters.parse({"provider": "groq,openai"}))
+
+    first, *_ = pages_of(statement_pdf(replace(some, filters=filters), generated_at=NOW))
+    said = first[first.index("Filtered.") :]
+    for words in (
+        "Filtered. All that follows counts only calls with",
+        "Provider: Groq or OpenAI",
+        "Model: not (not told) or #let x or *bold*",
+        "Tag #feature: a,b",
+        "number 00 or number 01",
+        "or 11 more",
+    ):
+        assert words in said, words
+    assert said.index("Filtered.") < said.index("Total tokens")
+    assert "March, filtered" in first or "31 Mar 2026, filtered" in first
+    assert "local" not in " ".join(pages_of(statement_pdf(some, generated_at=NOW)))
+
+    none = load_overview(database, acme, MARCH, NOW, filters=Filters.parse({"model": "none's"}))
+    assert "No call of this client that passes the filters was logged between these days." in text_of(none)
 
 
 def test_a_change_is_told_of_equal_spans_only(overview: Overview) -> None:

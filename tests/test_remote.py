@@ -68,6 +68,31 @@ def test_days_and_kind_are_those_asked_for(database: Database, acme: UUID, key: 
     }
 
 
+def test_filters_and_groups_are_those_asked_for(database: Database, acme: UUID, key: str) -> None:
+    for model in ("a,b", "gpt-4", None):
+        factories.insert_usage(database, factories.usage_log(acme, model=model))
+    day = factories.NOW.date()
+    with serving(database) as address:
+        one, some, grouped = (
+            use_analytics(first=day, last=day, url=address, api_key=key, **asked)  # type: ignore[arg-type]
+            for asked in (
+                {"filters": {"model": "gpt-4"}},
+                {"filters": {"model": ["a,b", None], "provider!": "groq"}},
+                {"group_by": "model", "grain": "day", "order": "requests", "limit": 1},
+            )
+        )
+
+    assert one.analytics is not None
+    assert some.analytics is not None
+    assert grouped.analytics is not None
+    assert (one.analytics["summary"]["request_count"], some.analytics["summary"]["request_count"]) == (1, 2)
+    assert one.filters == [{"name": "model", "values": ["gpt-4"], "excluded": False}]
+    assert some.filters is not None
+    assert some.filters[0] == {"name": "model", "values": [None, "a,b"], "excluded": False}
+    assert [row["request_count"] for row in grouped.analytics["byGroup"]] == [1, 2]
+    assert grouped.filters == []
+
+
 def test_within_the_time_it_answers_from_memory_and_after_it_asks_again(
     database: Database, acme: UUID, key: str
 ) -> None:
