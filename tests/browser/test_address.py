@@ -17,6 +17,7 @@ from tests.browser import dashboard
 from tests.browser.demo import CLIENT, LIVE, QUIET, Demo
 from tests.browser.visits import (
     PLACES,
+    STILL,
     WINDOW,
     await_place,
     await_rest,
@@ -106,7 +107,7 @@ def test_back_past_a_page_that_was_not_drawn_yet_leaves_the_history_as_it_is(
 def test_a_restart_of_the_server_changes_nothing(browser: Browser, shown: Demo, tmp_path: Path) -> None:
     url = shown.database.url.render_as_string(hide_password=False)
     log, settings = tmp_path / "streamlit.log", {"DATABASE_URL": url, "USAGE_DATA_DIR": str(tmp_path)}
-    with closing(browser.new_context(viewport=WINDOW)) as context:
+    with closing(browser.new_context(viewport=WINDOW, **STILL)) as context:
         page = context.new_page()
         with dashboard.running_dashboard(log, **settings) as address:
             # Days that are over: their numbers are the same a minute later.

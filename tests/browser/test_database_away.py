@@ -13,6 +13,7 @@ from analytics.database import Database, open_database, stop_embedded_postgresql
 from analytics.migrations import apply_migrations
 from tests import factories
 from tests.browser.dashboard import running_dashboard
+from tests.browser.visits import STILL
 from tests.tcp_proxy import TcpProxy
 
 AWAY = "The database does not answer"
@@ -46,7 +47,7 @@ def address(proxy: TcpProxy, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
+    page = browser.new_page(**STILL)
     yield page
     page.close()
 
@@ -61,7 +62,7 @@ def fill(database: Database) -> None:
 
 def test_open_pages_say_so_and_recover(browser: Browser, proxy: TcpProxy, address: str) -> None:
     # One tab of each page, as all of them have to see it.
-    with browser.new_context() as context:
+    with browser.new_context(**STILL) as context:
         tabs = {name: context.new_page() for name in PAGES}
         for name, tab in tabs.items():
             tab.goto(f"{address}/{name}")

@@ -16,7 +16,7 @@ from analytics.days import Days
 from analytics.pricing.editing import add_price, checked_price
 from tests import factories
 from tests.browser import dashboard
-from tests.browser.visits import PLACES, open_place, visitor
+from tests.browser.visits import PLACES, kept_scripts, open_place, visitor
 from tests.clones import Clones
 
 # Each would show by a dialog, a mark on the window, an element or a request.
@@ -78,11 +78,14 @@ def address(hostile_database: Database, tmp_path_factory: pytest.TempPathFactory
                 **({"cost_basis": "unpriced", "cost_usd": Decimal(0)} if value == VALUES[0] else {}),
             )
             factories.insert_usage(hostile_database, log)
-    with dashboard.running_dashboard(
-        directory / "streamlit.log",
-        DATABASE_URL=hostile_database.url.render_as_string(hide_password=False),
-        USAGE_DATA_DIR=str(directory),
-    ) as address:
+    with (
+        dashboard.running_dashboard(
+            directory / "streamlit.log",
+            DATABASE_URL=hostile_database.url.render_as_string(hide_password=False),
+            USAGE_DATA_DIR=str(directory),
+        ) as address,
+        kept_scripts(address),
+    ):
         yield address
 
 

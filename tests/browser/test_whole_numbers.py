@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from analytics.database import Database
 from tests import factories
 from tests.browser import dashboard
-from tests.browser.visits import PLACES, await_rest, open_place, visitor
+from tests.browser.visits import PLACES, await_rest, kept_scripts, open_place, visitor
 from tests.clones import Clones
 
 WIDTHS = (390, 1366, 1440, 1920)
@@ -73,11 +73,14 @@ def address(
 
 
 def _running(database: Database, directory: Path) -> Iterator[str]:
-    with dashboard.running_dashboard(
-        directory / "streamlit.log",
-        DATABASE_URL=database.url.render_as_string(hide_password=False),
-        USAGE_DATA_DIR=str(directory),
-    ) as address:
+    with (
+        dashboard.running_dashboard(
+            directory / "streamlit.log",
+            DATABASE_URL=database.url.render_as_string(hide_password=False),
+            USAGE_DATA_DIR=str(directory),
+        ) as address,
+        kept_scripts(address),
+    ):
         yield address
 
 

@@ -61,6 +61,8 @@ LOOKED_FOR_AT_THE_PAGE = tuple(
 )
 
 
+STILL = {"reduced_motion": "reduce"}
+"""Each picture of an animation is drawn by the processor, at the expense of what is waited for."""
 _KEPT: dict[str, list[tuple[dict[str, Any], BrowserContext]]] = {}
 """By the address of a dashboard, and by their looks."""
 
@@ -79,8 +81,7 @@ def kept_scripts(address: str) -> Iterator[None]:
 @contextmanager
 def visitor(browser: Browser, **look: Any) -> Iterator[Page]:
     """A page as it is for somebody who comes for the first time, in which nothing may go wrong."""
-    # Each picture of an animation is drawn by the processor, at the expense of what is waited for.
-    look = {"viewport": WINDOW, "reduced_motion": "reduce", **look}
+    look = {"viewport": WINDOW, **STILL, **look}
     with ExitStack() as unless_kept:
         context = _kept(look) or browser.new_context(**look)
         unless_kept.callback(context.close)
