@@ -27,8 +27,10 @@ from tests.connections import dsn
 ROOM_BYTES = 2 << 30
 """More than all workers' databases have at a time."""
 LONG = (
-    *("browser", "test_tracking_faults.py", "test_rollups.py", "test_api_pressure.py", "test_deployment.py"),
-    *("test_counted_once.py", "test_usage_shapes.py", "test_storing.py"),
+    *("test_signing_in.py", "test_address.py", "test_controls.py", "test_pages.py", "browser"),
+    *("test_tracking_faults.py", "test_rollups.py", "test_api_pressure.py", "test_deployment.py"),
+    *("test_counted_once.py", "test_usage_shapes.py", "test_storing.py", "test_access_matrix.py"),
+    *("test_hostile_input.py", "test_walls.py"),
 )
 """Files and folders of the longest tests. They come first: a long one at the end would run alone."""
 
