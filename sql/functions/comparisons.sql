@@ -83,10 +83,10 @@ as $$
     from spans
 $$;
 
--- What was used on a day of the client until a moment of it, in parts by source and model in no order; nothing
--- where there is no such moment. It is little: the sums of the hours before it, and the calls of the last hour. A
--- day on which clocks change is read from the calls, and one of which the hours are not summed yet (see
--- sum_days_anew()); and so are tags and conversations.
+-- What was used on a day of the client until a moment of it, in parts by source and model in no order;
+-- nothing where there is no such moment. It is little: the sums of the hours before it, and the calls of the
+-- last hour. A day on which clocks change is read from the calls, and one of which the hours are not summed
+-- yet (see sum_days_anew()); and so are tags and conversations.
 create or replace function usage_of_part(
     p_client_id uuid, p_date date, p_until_at timestamptz, p_filters jsonb default '[]'
 )
