@@ -59,6 +59,12 @@ class Sums(NamedTuple):
             return formatting.count(self.tokens)
         return formatting.cost(self.cost, self.unpriced, self.requests)
 
+    def compact_text(self, unit: str) -> str:
+        """text() with three digits, for where there is little room."""
+        if unit == "tokens":
+            return formatting.compact(self.tokens)
+        return formatting.cost(self.cost, self.unpriced, self.requests, formatting.compact_usd)
+
 
 def sums_of(frame: pd.DataFrame) -> list[Sums]:
     """The sums of each row. Of the few rows of a chart Python makes sums in a tenth of pandas' time."""

@@ -12,6 +12,7 @@ from analytics.charts.amounts import Sums, sums_of
 from analytics.charts.base import (
     CACHED_SPECIFICATIONS,
     CHART_HEIGHT,
+    QUIET,
     Chart,
     Measure,
     amount_axis,
@@ -100,9 +101,12 @@ def models(frame: pd.DataFrame, measure: Measure, colors: Mapping[tuple[str, str
             ],
             "value": pd.Series([each.amount(measure.unit) for *_, each in rows], dtype="float64"),
             "amount": [each.text(measure.unit) for *_, each in rows],
+            "label": [each.compact_text(measure.unit) for *_, each in rows],
             "color": [color for _, color, _ in rows],
         }
     )
+    # Room for the amount behind the longest bar.
+    values["room"] = 1.25 * values["value"].max()
     return Chart(specification=_model_bars(measure), datasets={"models": values})
 
 
@@ -119,8 +123,7 @@ def _model_bars(measure: Measure) -> str:
             "value:Q",
             title=None,
             axis=amount_axis(measure),
-            # Room for the amount behind the longest bar.
-            scale=alt.Scale(zero=True, padding=44),
+            scale=alt.Scale(zero=True),
         ),
         tooltip=[alt.Tooltip("name:N", title="Model"), alt.Tooltip("amount:N", title=measure.title)],
     )
@@ -129,8 +132,9 @@ def _model_bars(measure: Measure) -> str:
         .encode(color=alt.Color("color:N", scale=None))
         .add_params(picking("number"))
     )
-    amounts = base.mark_text(align="left", dx=5, fontSize=12, color="#808A99").encode(text="amount:N")
-    return specified(alt.layer(bars, amounts).properties(height=CHART_HEIGHT - 40))
+    amounts = base.mark_text(align="left", dx=5, fontSize=12, color=QUIET).encode(text="label:N")
+    room = base.mark_rule(opacity=0).encode(x="room:Q")
+    return specified(alt.layer(room, bars, amounts).properties(height=CHART_HEIGHT - 40))
 
 
 def is_zero(frame: pd.DataFrame, measure: Measure) -> bool:

@@ -18,6 +18,7 @@ Selection = Mapping[str, Any]
 """What is selected in a chart, by PICKED and BRUSHED."""
 _LEGEND = (
     "{legend} {{row-gap: 0; column-gap: .9rem;}}"
+    ".usage-legends {{display: flex; flex-wrap: wrap; align-items: center;}}"
     ".usage-legend {{display: inline-flex; align-items: center; gap: .4rem; margin-right: .9rem;"
     " font-size: .875rem; line-height: 1.5rem;}}"
     ".usage-legend i, {legend} button p::before {{display: inline-block; width: .65rem; height: .65rem;"
@@ -53,7 +54,7 @@ def draw(
     Above it are its series, and `more`, as a legend: as buttons where there is `on_series`. `on_select` is
     called with what is clicked or drawn over, in a callback.
     """
-    if chart.series:
+    if chart.series or more:
         _show_legend(chart.series, more, key, on_series)
     # The data goes to the browser as Arrow, not as records: st.vega_lite_chart takes frames here.
     specification = chart.filled(has_legend=False) | {"datasets": dict(chart.datasets)}
@@ -125,7 +126,7 @@ def _show_legend(
             f"{escape(entry)}</span>"
             for entry, color, mark in plain
         )
-        st.html(f"<style>{' '.join(rules)}</style>{marks}", width="content")
+        st.html(f'<style>{" ".join(rules)}</style><div class="usage-legends">{marks}</div>', width="content")
 
 
 def _paint(color: str, mark: str) -> str:
