@@ -298,6 +298,20 @@ def _this_month(walk: Walk) -> None:
     expect(walk.page.get_by_role("radio", name="This month")).to_be_hidden()
 
 
+def _filter(walk: Walk) -> None:
+    """Takes a filter away, or adds one."""
+    chips = walk.page.locator(".st-key-filters button")
+    if chips.count():
+        chips.first.click()
+        return
+    walk.page.get_by_role("button", name="Filter").click()
+    walk.page.get_by_role("combobox", name="Provider").click()
+    walk.page.get_by_role("option").first.click()
+    walk.page.keyboard.press("Escape")
+    await_rest(walk.page)
+    walk.page.get_by_role("button", name="Apply").click()
+
+
 def _calendar(page: Page) -> Locator:
     """Where no days of the calendar are chosen yet."""
     return page.get_by_role("button", name="Dates" if "days=this-month" not in page.url else "none")
@@ -315,6 +329,7 @@ ACTIONS = (
     *[Action(control=lambda page: page.get_by_role("combobox", name="Client"), do=_another_client)] * 2,
     *[_radios(group) for group in ("Period", "Charts show", "Compare with", "Per")],
     Action(control=_calendar, do=_this_month),
+    Action(control=lambda page: page.get_by_test_id("stPopover").get_by_text("Filter"), do=_filter),
     Action(control=lambda page: page.get_by_role("combobox", name="Sort by"), do=_another_order),
     Action(control=lambda page: page.get_by_role("combobox", name="Everything on"), do=_another_target),
     Action(control=lambda page: page.get_by_role("searchbox", name="Search"), do=_search),

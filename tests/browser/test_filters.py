@@ -68,7 +68,10 @@ def choice(page: Page, name: str) -> Iterator[Page]:
     page.get_by_role("button", name="Filter", exact=False).first.click()
     page.get_by_role("combobox", name="Filter by").click()
     page.get_by_role("option", name=name, exact=True).click()
+    # Until then there are those of another one.
+    expect(page.get_by_role("combobox", name=name, exact=True)).to_be_visible()
     yield page
+    await_rest(page)
     at = page.url
     page.get_by_role("button", name="Apply").click()
     expect(page).not_to_have_url(at)
@@ -120,8 +123,8 @@ def test_filters_are_chosen_kept_over_pages_and_undone(browser: Browser, shown: 
         page.get_by_role("link", name="Conversations").click()
         await_place(page, PLACES["Conversations"])
         assert chips(page)[0].startswith("Model: not ")
-        page.get_by_role("link", name="Prices").click()
-        await_place(page, PLACES["Prices"])
+        page.get_by_role("link", name="Data health").click()
+        await_place(page, PLACES["Data health"])
         expect(page.get_by_text("Filters do not apply to this page")).to_be_visible()
         page.go_back()
         page.go_back()
@@ -190,7 +193,7 @@ def test_by_keys_alone_for_readers_of_the_screen_and_on_a_phone(browser: Browser
         press_until(page, "Tab", ".st-key-filters button")
         page.keyboard.press("Enter")
         expect(page.locator(".st-key-filters button")).to_have_count(4)
-        open_place(page, shown.address, PLACES["Overview"], client=LIVE)
+        open_place(page, shown.address, PLACES["Conversations"], client=LIVE)
         press_until(page, "Tab", "[class*='st-key-add-filter'] button")
         page.keyboard.press("Enter")
         expect(page.get_by_role("combobox", name="Filter by")).to_be_visible()

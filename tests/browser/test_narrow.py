@@ -1,4 +1,4 @@
-"""A phone: nothing scrolls sideways but tables, no control is cut off, and the sidebar leads to each page."""
+"""Small screens: on a phone nothing scrolls sideways but tables, and no control is cut off; a laptop."""
 
 from playwright.sync_api import Browser, expect
 
@@ -6,6 +6,7 @@ from tests.browser.demo import CLIENT, LIVE, THREAD, Demo
 from tests.browser.visits import PLACES, await_place, await_rest, open_place, visitor
 
 PHONE = {"width": 390, "height": 844}
+LAPTOP = {"width": 1366, "height": 768}
 VIEWS: list[tuple[str, dict[str, str]]] = [
     *((label, {"client": CLIENT} if place.has_client else {}) for label, place in PLACES.items()),
     ("Conversations", {"client": LIVE, "timeline": str(THREAD)}),
@@ -52,3 +53,22 @@ def test_pages_are_chosen_in_the_sidebar_that_a_button_opens(browser: Browser, s
             expect(link).not_to_be_in_viewport()
             expect(page.get_by_role("combobox", name="Client")).to_have_value(CLIENT)
         await_rest(page)
+
+
+def test_the_first_screen_of_a_laptop_has_cards_and_the_top_of_both_charts(
+    browser: Browser, shown: Demo
+) -> None:
+    with visitor(browser, viewport=LAPTOP) as page:
+        for label in ("Providers and models", "Conversations", "Overview"):
+            open_place(page, shown.address, PLACES[label], client=CLIENT)
+            heading = page.get_by_role("heading", level=1).bounding_box()
+            controls = page.locator(".st-key-controls").bounding_box()
+            assert heading is not None
+            assert controls is not None
+            # In one line.
+            assert controls["y"] < heading["y"] + heading["height"] / 2 < controls["y"] + controls["height"]
+            assert controls["height"] < 2 * heading["height"]
+        for key in ("weekly-chart", "daily-chart"):
+            chart = page.locator(f".st-key-{key}").bounding_box()
+            assert chart is not None
+            assert chart["y"] < LAPTOP["height"] - 100
