@@ -25,7 +25,7 @@ def open_page(
     *,
     secrets: dict[str, Any] = AT_THIS_MACHINE,
     server_address: str | None = "localhost",
-    **link: str,
+    **link: str | list[str],
 ) -> AppTest:
     """The Overview or another page, as a link opens it on a server that listens to `server_address`."""
     streamlit_config.set_option("server.address", server_address)

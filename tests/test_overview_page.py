@@ -332,3 +332,31 @@ def test_namesakes_can_each_be_chosen(configured: Database) -> None:
     factories.insert_usage(configured, factories.usage_log(first, created_at=datetime.now(UTC)))
     assert metrics_of(open_page(client=str(UUID(int=1))))["Total tokens"] == "230"
     assert metrics_of(open_page(client=str(UUID(int=2))))["Total tokens"] == "0"
+
+
+def test_a_filter_that_a_link_repeats_has_all_its_values(configured: Database) -> None:
+    client_id = factories.client(configured)
+    now = datetime.now(UTC)
+    for model, tokens in (("a", 1_000), ("b", 20_000), ("c", 300_000)):
+        factories.insert_usage(
+            configured, factories.usage_log(client_id, created_at=now, model=model, total_tokens=tokens)
+        )
+    page = open_page(model=["a", "b"])
+
+    assert metrics_of(page)["Total tokens"] == "21.0K"
+    assert [button.label for button in page.button if button.key and button.key.startswith("filter ")] == [
+        "Model\\: a\\, b"
+    ]
+    assert page.query_params == {"model": "a,b"}
+
+
+def test_filters_that_match_nothing_are_shown_with_a_way_on(configured: Database) -> None:
+    _use_now(configured, total_tokens=1_000)
+    page = open_page(**{"tag.team!": "", "model": "none"})
+    assert metrics_of(page)["Total tokens"] == "0"
+    assert "No calls match these filters, last 30 days" in text_of(page)
+
+    [button] = [button for button in page.button if button.label == "Clear filters"]
+    button.click().run()
+    assert metrics_of(page)["Total tokens"] == "1.00K"
+    assert page.query_params == {}

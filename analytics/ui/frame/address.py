@@ -24,6 +24,8 @@ SHARED = ("client", "days", "show", "by", "grain")
 """Parts that all pages share, besides filters; they stand first."""
 PLACE_IN_LIST = ("page", "call")
 """Parts that say where in a list one is: it is another list with other days, filters or another client."""
+OF_ONE_CLIENT = ("timeline", "conversation", "conversation!")
+"""Parts that end with a client: no other one has this conversation."""
 _SAME_PAGE = "anew"
 """Marks a link to the current page, for which Streamlit does not write the address."""
 
@@ -190,8 +192,11 @@ def put(**changes: str | None) -> None:
     _write(changes)
 
 
-def leave_for(page: str, **changes: str) -> None:
-    """Opens another page of ours, by its path, in a callback: one entry of the history."""
+def leave_for(page: str, **changes: str | None) -> None:
+    """Opens another page of ours, by its path, in a callback: one entry of the history.
+
+    None removes a part.
+    """
     query = _in_order(shared() | changes)
     session().address.leave = {"to": f"{page}?{urlencode(query)}", "id": uuid4().hex}
 

@@ -15,7 +15,7 @@ import pandas as pd
 from analytics.errors import InvalidInput
 from analytics.queries import Period
 from analytics.ui.frame import address
-from analytics.ui.frame.address import Part
+from analytics.ui.frame.address import OF_ONE_CLIENT, Part
 from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD
 from analytics.ui.frame.page import Page, client_labels
 
@@ -25,10 +25,11 @@ _MAX_QUOTED = 100  # characters
 
 
 def open_overview(page: Page, client_id: UUID) -> None:
-    """Leaves for the Overview of a client, with the same period and measure; in a callback."""
+    """Leaves for the Overview of a client, with the same period, measure and filters; in a callback."""
     labels = client_labels(page.viewer.clients)
     [label] = [label for label, client in labels.items() if client.id == client_id]
-    address.leave_for("", client=label)
+    ended = () if client_id == page.client.id else OF_ONE_CLIENT
+    address.leave_for("", **dict.fromkeys(ended), client=label)
 
 
 def open_call(call: "pd.Series[Any]") -> None:

@@ -17,7 +17,7 @@ from analytics.days import Days
 from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClient
 from analytics.queries import EVERYTHING, NO_FILTERS, Filters, Period, first_usage_day
 from analytics.ui.frame import address, reads, sign_in
-from analytics.ui.frame.address import PLACE_IN_LIST, Part
+from analytics.ui.frame.address import OF_ONE_CLIENT, PLACE_IN_LIST, Part
 from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
 from analytics.ui.frame.filter_bar import NOT_APPLIED, show_add_filter, show_chips
 from analytics.ui.frame.filters import chosen_filters
@@ -288,7 +288,7 @@ def _client_part(labels: dict[str, Client]) -> Part[str]:
         name="client",
         parse=parse,
         default=first,
-        resets=("timeline", "conversation", "conversation!", *PLACE_IN_LIST),
+        resets=(*OF_ONE_CLIENT, *PLACE_IN_LIST),
         is_always_written=True,
     )
 
