@@ -41,8 +41,8 @@ per tag, so the values of a tag, with the calls without it, **always add up to t
 has more than 1,000 new sets of tags on a day has the rest of that day's under *other*.
 
 ## OpenAI, Groq, Other
-The provider is the one that was logged. On cards and charts *Other* is everything else, Whisper included;
-the table of models names each.
+The provider is the one that was logged. On cards *Other* is everything else, Whisper included; charts and
+tables name each. A chart names the seven with the most; *Other (12 more)* are all that are left.
 
 ## Change
 The small percentage compares with **the same number of days just before**: the last 30 days with the 30

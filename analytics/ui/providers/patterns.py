@@ -72,11 +72,7 @@ def show_usage_over_time(page: Page, other_days: Days, tag_keys: Sequence[str]) 
             on_select=lambda selection: open_selected_days(selection, chart),
             on_series=opener(group, chart),
         )
-        st.caption(
-            " ".join(
-                [f"Click a {grain}, or draw over several, to see only those.", *_partial(frame, grain, page)]
-            )
-        )
+        st.caption(" ".join([_HOW_TO_OPEN[grain], *_partial(frame, grain, page)]))
 
 
 def read_call_sums(page: Page) -> CallSums:
@@ -144,6 +140,12 @@ def _grain_part(days: Days) -> Part[Grain]:
     return Part(name="grain", parse=parse, default=usual, is_always_written=True)
 
 
+_HOW_TO_OPEN: dict[Grain, str] = {
+    "hour": "Click an hour to see its day, or draw over several.",
+    "day": "Click a day, or draw over several, to see only those.",
+    "week": "Click a week, or draw over several, to see only those.",
+    "month": "Click a month, or draw over several, to see only those.",
+}
 _GRAINS: dict[str, Grain] = {"hour": "hour", "day": "day", "week": "week", "month": "month"}
 
 
