@@ -6,7 +6,9 @@ something that it makes is gone. `adopt_original.sql` runs only where the tables
 The table applied_sql (`bookkeeping.sql`) keeps what was applied.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -14,7 +16,14 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.errors import Diagnostic
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    wait_fixed,
+    wait_random,
+)
 
 from analytics import locks
 from analytics.config import PROJECT_DIRECTORY, configured_database_url
@@ -74,6 +83,13 @@ _APPLIED = """
             )
         ) as missing
     from applied_sql
+"""
+_INDEX = re.compile(
+    r"^create (?P<kind>unique index|index) if not exists (?P<name>\w+)\s+on (?P<of>\w+)[^;]+", re.M
+)
+"""As migrations make indexes; those of tables that stand are made beforehand."""
+_STANDING_INDEX = """
+    select indisvalid from pg_index where indexrelid = to_regclass('public.' || %s)
 """
 _SUM_ALL_DAYS_ANEW = """
 do $$ begin while sum_days_anew() > 0 loop null; end loop; end $$
@@ -180,19 +196,35 @@ def apply_migrations(database: Database, report: Callable[[str], object] = lambd
     # The lock lives on a connection and in a transaction of its own: a transaction-mode pooler keeps the two
     # together, and a run that was killed leaves no lock behind.
     with database.transaction() as lock:
-        lock.execute("select pg_advisory_xact_lock(%s)", [locks.MIGRATIONS])
+        _take_lock(lock)
         with psycopg.connect(
             **connect_arguments(database.url), autocommit=True, prepare_threshold=None
         ) as connection:
             connection.add_notice_handler(lambda notice: _report_notice(notice, report))
             connection.execute(_file(_BOOKKEEPING).text.encode())
             for step in _steps(connection):
+                _make_indexes(connection, step, report)
                 with connection.transaction():
                     for statement in _statements(step, report):
                         connection.execute(statement.encode())
                 applied += [file.name for file in step]
             _sum_days_anew(connection, report)
     return applied
+
+
+def _take_lock(connection: "psycopg.Connection[Any]") -> None:
+    """Waits until no other run goes on.
+
+    It asks again and again, and by the simple protocol, as a statement that waits in the database has a
+    snapshot, and so has one whose portal stays open: what a run makes while writers go on waits for those.
+    """
+    cursor = psycopg.ClientCursor(connection)
+
+    def is_taken() -> bool:
+        [(taken,)] = cursor.execute("select pg_try_advisory_xact_lock(%s)", [locks.MIGRATIONS]).fetchall()
+        return bool(taken)
+
+    Retrying(retry=retry_if_result(lambda taken: not taken), wait=wait_fixed(0.1))(is_taken)
 
 
 def as_one_text() -> str:
@@ -204,6 +236,30 @@ def as_one_text() -> str:
     statements = [statement.strip().removesuffix(";") for statement in _statements(sql_files())]
     statements.append(_SUM_ALL_DAYS_ANEW.strip())
     return ";\n\n".join([f"{head}\n\n{_file(_BOOKKEEPING).text.strip().removesuffix(';')}", *statements, ""])
+
+
+def _make_indexes(
+    connection: "psycopg.Connection[Any]", step: Sequence[SqlFile], report: Callable[[str], object]
+) -> None:
+    """Makes the indexes of the step that are on tables that stand, while writers go on.
+
+    Those of later columns are left to the step.
+    """
+    if connection.execute(_IS_ORIGINAL).fetchall() == [(True,)]:
+        return
+    for file in step:
+        for index in _INDEX.finditer(file.text) if file.is_migration else ():
+            [(stands,)] = connection.execute("select to_regclass('public.' || %s) is not null", [index["of"]])
+            known = connection.execute(_STANDING_INDEX, [index["name"]]).fetchone()
+            if not stands or known == (True,):
+                continue
+            report(f"making {index['name']}, while writers go on")
+            if known:
+                # A run before was ended while it made it.
+                connection.execute(f"drop index concurrently {index['name']}".encode())
+            statement = index[0].replace(index["kind"], f"{index['kind']} concurrently", 1)
+            with suppress(psycopg.errors.UndefinedColumn):
+                connection.execute(statement.encode())
 
 
 def _sum_days_anew(

@@ -99,7 +99,7 @@ _EXPECTED_VIEWS = {
     """,
     "usage_conversation_daily": """
         select
-            client_id, usage_date, conversation_id, phone,
+            client_id, usage_date, conversation_id, case when conversation_id is null then phone end,
             sum(total_tokens)::bigint,
             coalesce(sum(total_tokens) filter (where source = 'openai'), 0)::bigint,
             coalesce(sum(total_tokens) filter (where source = 'groq'), 0)::bigint,
@@ -110,7 +110,7 @@ _EXPECTED_VIEWS = {
     "(select client_id, conversation_id, phone, total_tokens, openai_tokens, groq_tokens, cost_usd,"
     " request_count, unpriced_count from usage_conversation)": """
         select
-            client_id, conversation_id, phone,
+            client_id, conversation_id, case when conversation_id is null then phone end,
             sum(total_tokens)::bigint,
             coalesce(sum(total_tokens) filter (where source = 'openai'), 0)::bigint,
             coalesce(sum(total_tokens) filter (where source = 'groq'), 0)::bigint,
@@ -125,10 +125,10 @@ _DATES_TOO_NARROW = """
     from usage_conversation as conversation
     inner join (
         select
-            row(client_id, conversation_id, phone)::text as key,
+            row(client_id, conversation_id, case when conversation_id is null then phone end)::text as key,
             min(usage_date) as first, max(usage_date) as last
         from logs
-        group by client_id, conversation_id, phone
+        group by 1
     ) as logged
         on logged.key = row(conversation.client_id, conversation.conversation_id, conversation.phone)::text
     where logged.first < conversation.first_date or logged.last > conversation.last_date

@@ -79,6 +79,12 @@ function get_usage_by_model         -          -         Acme      Acme      -  
 function get_usage_summary          -          -         Acme      Acme      -         Acme      -         -         -        -
 function model_usage_between        -          -         Acme      Acme      -         Acme      -         -         -        -
 function folded_conversation_usage  -          -         Acme      Acme      -         Acme      -         -         -        -
+function folded_conversation_days   -          -         Acme      Acme      -         Acme      -         -         -        -
+function usage_of_conversations     -          -         Acme      Acme      -         Acme      -         -         -        raw
+function has_lone_calls              -          -         Acme      Acme      -         Acme      -         -         -        -
+function conversation_totals        -          -         Acme      Acme      -         Acme      -         -         -        raw
+function leading_conversations      -          -         Acme      Acme      -         Acme      -         -         -        raw
+function matching_conversations     -          -         Acme      Acme      -         Acme      -         -         -        raw
 function usage_window               -          -         Acme      Acme      -         Acme      -         -         -        -
 function moments_of_days            -          -         Acme      Acme      -         Acme      -         -         -        -
 function first_usage_date           -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -88,7 +94,7 @@ function get_usage_comparison       -          -         Acme      Acme      -  
 function get_usage_over_time        -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_call_sums              -          -         Acme      Acme      -         Acme      -         -         -        -
 function search_conversations       -          -         Acme      Acme      -         Acme      -         -         -        raw
-function conversation_days          -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_conversation           -          -         Acme      Acme      -         Acme      -         -         -        raw
 function get_conversation_calls     -          -         Acme      Acme      -         Acme      -         -         -        -
 function calls_with_ids             -          -         Acme      Acme      -         Acme      -         -         -        raw
 function spans_with_calls           -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -120,6 +126,9 @@ function wanted_calls                -          -         Acme      Acme      - 
 
 function fold_usage                 same       same      same      same      same      same      same      same      same     -
 function days_of_weeks              same       same      same      same      same      same      same      same      same     -
+function days_between               same       same      same      same      same      same      same      same      same     -
+function pending_conversation_days  same       same      same      same      same      same      same      same      same     -
+function id_from                    same       same      same      same      same      same      same      same      same     -
 function usage_provider             same       same      same      same      same      same      same      same      same     -
 function number_in                  same       same      same      same      same      same      same      same      same     -
 function count_in                   same       same      same      same      same      same      same      same      same     -
@@ -215,6 +224,23 @@ STATEMENTS = {
     "folded_conversation_usage": (
         "select * from folded_conversation_usage(%(acme)s, null, '5511987650001', '2026-03-01', '2026-03-31')"
     ),
+    "folded_conversation_days": (
+        "select * from folded_conversation_days(%(acme)s, null, '5511987650001', %(first)s, %(last)s)"
+    ),
+    # Nothing is pending there.
+    "pending_conversation_days": "select * from pending_conversation_days(%(acme)s, %(first)s, %(last)s)",
+    "usage_of_conversations": (
+        "select * from usage_of_conversations("
+        "%(acme)s, array[null::uuid], array['5511987650001'], %(first)s, %(last)s)"
+    ),
+    "has_lone_calls": ("select * from has_lone_calls(%(acme)s) as found where found"),
+    "conversation_totals": "select * from conversation_totals(%(acme)s, %(first)s, %(last)s, true)",
+    "leading_conversations": (
+        "select * from leading_conversations(%(acme)s, %(first)s, %(last)s, 1, 'total_tokens')"
+    ),
+    "matching_conversations": "select * from matching_conversations(%(acme)s, '0001', null)",
+    "days_between": "select days_between(%(first)s, %(last)s)",
+    "id_from": "select id_from('a', '0')",
     "usage_window": "select * from usage_window(%(acme)s, 2, %(now)s)",
     "moments_of_days": "select * from moments_of_days(%(acme)s, %(first)s, %(last)s)",
     "first_usage_date": "select day from first_usage_date(%(acme)s) as day where day is not null",
@@ -226,7 +252,7 @@ STATEMENTS = {
     "get_usage_over_time": "select * from get_usage_over_time(%(acme)s, %(first)s, %(last)s, 'month')",
     "get_call_sums": "select * from get_call_sums(%(acme)s, %(first)s, %(last)s)",
     "search_conversations": "select * from search_conversations(%(acme)s, %(first)s, %(last)s)",
-    "conversation_days": "select conversation_days(%(acme)s, null, '5511987650001', %(first)s, %(last)s)",
+    "get_conversation": f"select * from get_conversation(%(acme)s, '{THREAD}', null, %(first)s, %(last)s)",
     "get_conversation_calls": (
         "select * from get_conversation_calls(%(acme)s, null, '5511987650001', %(first)s, %(last)s)"
     ),

@@ -1,4 +1,4 @@
-"""search_conversations(), conversation_days() and get_conversation_calls()."""
+"""search_conversations(), get_conversation() and get_conversation_calls()."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -223,27 +223,6 @@ def test_what_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(DataRefused, match=message):
         call(database, "*", "search_conversations", acme, TODAY, TODAY, **wrong)
-
-
-def test_days_of_a_conversation(database: Database, acme: UUID) -> None:
-    for days_ago, columns in (
-        (0, {"conversation_id": ADA, "phone": None}),
-        (1, {"conversation_id": None, "phone": "551"}),
-        (2, {"conversation_id": None, "phone": None}),
-        (3, {"conversation_id": BOB, "phone": "551"}),
-        (9, {"conversation_id": ADA, "phone": None}),
-    ):
-        insert_usage(database, usage_log(acme, created_at=NOW - timedelta(days=days_ago), **columns))
-
-    def days(conversation_id: UUID | None, phone: str | None) -> list[date]:
-        week_ago = TODAY - timedelta(days=7)
-        asked = (acme, conversation_id, phone, week_ago, TODAY)
-        return [day for (day,) in call(database, "*", "conversation_days", *asked)]
-
-    assert days(ADA, None) == [TODAY]
-    assert days(ADA, "551") == [TODAY - timedelta(1), TODAY]
-    assert days(None, "551") == [TODAY - timedelta(1)]
-    assert days(None, None) == [TODAY - timedelta(2)]
 
 
 def test_calls_run_up_to_the_sums_of_their_conversation(database: Database, acme: UUID) -> None:

@@ -29,11 +29,13 @@ SLOWEST = 3
 
 # The columns that an index of each table has to begin with.
 INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
-    "usage_logs": [("client_id", "id"), ("client_id", "created_at")],
+    "usage_logs": [("id", "client_id"), ("client_id", "created_at"), ("conversation_id", "created_at")],
     "usage_pending": [("client_id", "usage_date")],
     "usage_daily_rollup": [("client_id", "usage_date")],
-    "usage_conversation_daily_rollup": [("client_id", "conversation_id")],
-    "usage_conversation_rollup": [("client_id", "last_date")],
+    "usage_conversation_daily_rollup": [("client_id", "usage_date", "conversation_id")],
+    "usage_conversation_rollup": [
+        *(("client_id", "conversation_id"), ("client_id", "total_tokens"), ("client_id", "cost_bound")),
+    ],
     "usage_hour_rollup": [("client_id", "usage_date")],
     "usage_tag_rollup": [("client_id", "usage_date")],
     "usage_latency_rollup": [("client_id", "usage_date")],

@@ -23,6 +23,7 @@ from analytics.queries.calls import (
 from analytics.queries.comparisons import UNKNOWN_COST, Change, ComparedDays, total_change
 from analytics.queries.conversations import (
     CALLS_PER_TIMELINE,
+    CONVERSATION,
     CONVERSATION_CALLS,
     CONVERSATIONS,
     CONVERSATIONS_PER_PAGE,
@@ -93,6 +94,7 @@ __all__ = [
     "CALLS_SINCE",
     "CALL_SUMS",
     "COMPARED_DAYS",
+    "CONVERSATION",
     "CONVERSATIONS",
     "CONVERSATIONS_PER_PAGE",
     "CONVERSATION_CALLS",

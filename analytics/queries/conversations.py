@@ -17,8 +17,6 @@ Sort = Literal["tokens", "cost", "requests", "name", "last"]
 
 CONVERSATIONS_PER_PAGE = 50
 CALLS_PER_TIMELINE = 1_000
-# A search by id or handle also finds conversations that have it in their name: ours is among the first 1,000.
-_MAX_MATCHES = 1_000
 
 CONVERSATIONS = SqlFunction(
     function="search_conversations",
@@ -48,6 +46,13 @@ phone_handle str (names the calls of a phone without a conversation) or None · 
 datetime64 (with use in the period) · total_tokens, openai_tokens, groq_tokens, other_tokens, request_count,
 unpriced_count, matched_count (in all) int64 · total_cost Decimal (USD).
 """
+CONVERSATION = SqlFunction(
+    function="get_conversation",
+    arguments=("client_id", "conversation_id", "phone", "first_date", "last_date"),
+    columns=CONVERSATIONS.columns,
+    expressions=PHONE_HANDLE,
+)
+"""The row of CONVERSATIONS of one of them: by id, by the handle of a phone, or neither."""
 CONVERSATION_CALLS = SqlFunction(
     function="get_conversation_calls",
     arguments=("client_id", "conversation_id", "phone", "first_date", "last_date", "limit"),
@@ -152,26 +157,16 @@ def conversation_timeline(
         "client_id": client_id,
         "first_date": days.first,
         "last_date": days.last,
+        "conversation_id": conversation_id,
+        "phone_handle": phone_handle,
         "filters": filters.json(),
     }
     conversation_rows, call_rows = database.read(
-        CONVERSATIONS.query(
-            **parameters,
-            search=str(conversation_id or phone_handle or ""),
-            sort="tokens",
-            descending=True,
-            limit=_MAX_MATCHES,
-            offset=0,
-        ),
-        CONVERSATION_CALLS.query(
-            **parameters, conversation_id=conversation_id, phone_handle=phone_handle, limit=limit
-        ),
+        CONVERSATION.query(**parameters),
+        CONVERSATION_CALLS.query(**parameters, limit=limit),
         client_id=client_id,
         sees_phones=sees_phones,
     )
-    matches = CONVERSATIONS.frame(conversation_rows)
-    is_it = [
-        identity == (conversation_id, phone_handle)
-        for identity in zip(matches["conversation_id"], matches["phone_handle"], strict=True)
-    ]
-    return Timeline(conversation=matches[is_it], calls=CONVERSATION_CALLS.frame(call_rows))
+    return Timeline(
+        conversation=CONVERSATION.frame(conversation_rows), calls=CONVERSATION_CALLS.frame(call_rows)
+    )

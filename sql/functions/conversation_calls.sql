@@ -2,28 +2,6 @@
 -- All run with the rights of who calls them, so that a reader sees its one client.
 
 
--- The days on which one conversation (its id, or the phone of calls that have none, or neither) was used.
-create or replace function conversation_days(
-    p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date
-)
-    returns setof date
-    language sql stable
-    set search_path = public, pg_temp
-as $$
-    select usage_date
-    from usage_conversation_daily
-    where
-        client_id = p_client_id
-        and usage_date between p_first_date and p_last_date
-        and (
-            conversation_id = p_conversation_id
-            or conversation_id is null and phone = p_phone
-            or conversation_id is null and phone is null and p_conversation_id is null and p_phone is null
-        )
-    group by usage_date
-    order by usage_date
-$$;
-
 -- The tags of a call: of its set, or of its metadata where the client has too many sets.
 create or replace function tags_of_call(p_client_id uuid, p_tag_set_id integer, p_metadata jsonb)
     returns jsonb
@@ -37,9 +15,9 @@ as $$
         end
 $$;
 
--- One row per call of one conversation, the oldest first, with what the conversation had cost and used by
--- then, all that is known of the call, and its texts as the transaction may see them. Only the days on which
--- it was used are looked at, so that no index on the conversation is needed.
+-- One row per call of one conversation (its id, or the phone of calls that have none, or neither), the oldest
+-- first, with what the conversation had cost and used by then, all that is known of the call, and its texts
+-- as the transaction may see them. call_count says how many there are in all.
 create or replace function get_conversation_calls(
     p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date,
     p_limit integer default 1000
@@ -61,40 +39,78 @@ create or replace function get_conversation_calls(
     language sql stable
     set search_path = public, pg_temp
 as $$
-    with known as (
-        select coalesce(
-            p_phone,
-            (select phone from conversations where client_id = p_client_id and id = p_conversation_id)
-        ) as phone
+    with known as materialized (
+        select
+            coalesce(
+                p_phone,
+                (select phone from conversations where client_id = p_client_id and id = p_conversation_id)
+            ) as phone,
+            first_at, end_at
+        from moments_of_days(p_client_id, p_first_date, p_last_date)
     ),
 
-    calls as (
-        select log.*, coalesce(log.phone, known.phone) as own_phone
-        from known
-        cross join lateral conversation_days(
-            p_client_id, p_conversation_id, known.phone, p_first_date, p_last_date
-        ) as day
-        cross join lateral moments_of_days(p_client_id, day, day) as moment
-        inner join usage_logs as log
-            on log.client_id = p_client_id
-            and log.created_at >= moment.first_at
-            and log.created_at < moment.end_at
-        where
-            log.conversation_id = p_conversation_id
-            or log.conversation_id is null and log.phone = known.phone
-            or log.conversation_id is null and log.phone is null
-                and p_conversation_id is null and p_phone is null
+    -- Three branches instead of one "or": each reads the first of its own range of an index.
+    calls as materialized (
+        (
+            select log.*
+            from usage_logs as log
+            where
+                log.client_id = p_client_id and log.conversation_id = p_conversation_id
+                and log.created_at >= (select first_at from known)
+                and log.created_at < (select end_at from known)
+            order by log.created_at, log.id
+            limit p_limit
+        )
+        union all
+        (
+            select log.*
+            from usage_logs as log
+            where
+                log.client_id = p_client_id and log.conversation_id is null
+                and log.phone = (select phone from known)
+                and log.created_at >= (select first_at from known)
+                and log.created_at < (select end_at from known)
+            order by log.created_at, log.id
+            limit p_limit
+        )
+        union all
+        (
+            select log.*
+            from usage_logs as log
+            where
+                p_conversation_id is null and p_phone is null
+                and log.client_id = p_client_id and log.conversation_id is null and log.phone is null
+                and log.created_at >= (select first_at from known)
+                and log.created_at < (select end_at from known)
+            order by log.created_at, log.id
+            limit p_limit
+        )
     ),
 
     shown as (
         select
             calls.*,
-            (sum(total_tokens) over so_far)::bigint as running_tokens,
-            sum(cost_usd) over so_far as running_cost,
-            count(*) over () as call_count
-        from calls
-        window so_far as (order by created_at, id rows unbounded preceding)
-        order by created_at, id
+            coalesce(calls.phone, known.phone) as own_phone,
+            (sum(calls.total_tokens) over so_far)::bigint as running_tokens,
+            sum(calls.cost_usd) over so_far as running_cost,
+            counted.call_count
+        from known
+        cross join calls
+        cross join (
+            -- Where these are not all, the sums know how many there are.
+            select
+                case when count(*) < p_limit then count(*) else (
+                    select request_count::bigint
+                    from usage_of_conversations(
+                        p_client_id, array[p_conversation_id],
+                        array[case when p_conversation_id is null then p_phone end],
+                        p_first_date, p_last_date
+                    )
+                ) end as call_count
+            from calls
+        ) as counted
+        window so_far as (order by calls.created_at, calls.id rows unbounded preceding)
+        order by calls.created_at, calls.id
         limit p_limit
     )
 

@@ -68,12 +68,108 @@ begin
 end
 $$;
 
+-- What an id is at least, or at most, that begins with the text; null where none does.
+create or replace function id_from(p_text text, p_filling text) returns uuid
+    language sql immutable parallel safe
+    return case
+        when
+            p_text <> ''
+            and starts_with(
+                '00000000-0000-0000-0000-000000000000', regexp_replace(p_text, '[1-9a-f]', '0', 'g')
+            )
+            then (
+                p_text || right(
+                    translate('00000000-0000-0000-0000-000000000000', '0', p_filling), 36 - length(p_text)
+                )
+            )::uuid
+    end;
+
+-- The conversations of the client, used or not, whose name or phone has what is sought, or whose id begins
+-- with it; and the phones without a conversation that have it, or that the handle stands for. p_sought is
+-- folded(); names and phones are looked for as whoever asks may see them.
+create or replace function matching_conversations(p_client_id uuid, p_sought text, p_handle text)
+    returns table (id uuid, lone_phone text)
+    language plpgsql stable
+    rows 100
+as $$
+declare
+    v_whole constant boolean := finds_phones();
+    -- However the digits are set apart: "+55 11 98765-4321" finds 5511987654321.
+    v_digits constant text := case
+        when p_sought ~ '^[-0-9 ().+]*[0-9]{2}[-0-9 ().+]*$' then regexp_replace(p_sought, '[^0-9]', '', 'g')
+    end;
+    v_first_id constant uuid := id_from(p_sought, '0');
+    v_last_id constant uuid := id_from(p_sought, 'f');
+begin
+    return query
+    -- folded() is called only for what is not ASCII. "offset 0" has each text made once.
+    with known as (
+        select
+            conversation.id,
+            case when v_whole then conversation.name else masked_name(conversation.name, conversation.phone) end
+                as name,
+            case when v_whole then conversation.phone else masked_phone(conversation.phone) end as phone
+        from conversations as conversation
+        where conversation.client_id = p_client_id
+        offset 0
+    )
+
+    select known.id, null::text
+    from known
+    where
+        strpos(
+            case when octet_length(known.name) = length(known.name) then lower(known.name) else folded(known.name) end,
+            p_sought
+        ) > 0
+        or strpos(
+            case
+                when octet_length(known.phone) = length(known.phone) then lower(known.phone)
+                else folded(known.phone)
+            end,
+            p_sought
+        ) > 0
+        or v_digits is not null
+            and strpos(regexp_replace(known.phone, '[^0-9]', '', 'g'), v_digits) > 0
+    union
+    select conversation_id, null
+    from usage_conversation_rollup
+    where client_id = p_client_id and conversation_id between v_first_id and v_last_id
+    union
+    select conversation_id, null
+    from usage_pending
+    where client_id = p_client_id and conversation_id between v_first_id and v_last_id
+    union
+    select null, lone.phone
+    from (
+        select logged.phone, case when v_whole then logged.phone else masked_phone(logged.phone) end as found
+        from (
+            select phone
+            from usage_conversation_rollup
+            where client_id = p_client_id and conversation_id is null and phone is not null
+            union
+            select phone
+            from usage_pending
+            where client_id = p_client_id and conversation_id is null and phone is not null
+        ) as logged
+        where not exists (
+            select
+            from conversations as conversation
+            where conversation.client_id = p_client_id and conversation.phone = logged.phone
+        )
+        offset 0
+    ) as lone
+    where
+        strpos(folded(lone.found), p_sought) > 0
+        or v_digits is not null and strpos(regexp_replace(lone.found, '[^0-9]', '', 'g'), v_digits) > 0
+        or p_handle is not null and phone_handle(read_phone_secret(), p_client_id, lone.phone) = p_handle;
+end
+$$;
+
 -- One row per conversation with use in the period that fits the search, a page of them in the order asked
--- for. matched_count says how many there are in all. Conversations are told apart as
--- get_usage_by_conversation() does. p_search is a part of the name or the phone, or what the id begins
--- with, as folded() takes them (no sign in it stands for others), or a handle; p_sort one of tokens, cost,
--- requests, name, last. Names and phones are looked for and sorted by as whoever asks may see them: who may
--- not see a phone cannot find out whether it is there, either.
+-- for. matched_count says how many there are in all. p_search is a part of the name or the phone, or what
+-- the id begins with, as folded() takes them (no sign in it stands for others), or a handle; p_sort one of
+-- tokens, cost, requests, name, last. Names and phones are looked for and sorted by as whoever asks may see
+-- them: who may not see a phone cannot find out whether it is there, either.
 create or replace function search_conversations(
     p_client_id uuid, p_first_date date, p_last_date date, p_search text default '',
     p_sort text default 'tokens',
@@ -88,11 +184,22 @@ create or replace function search_conversations(
     language plpgsql stable
     set search_path = public, pg_temp
     set jit = off
+    set plan_cache_mode = force_custom_plan
+    set work_mem = '32MB'
 as $$
 #variable_conflict use_column
 declare
+    -- As many are counted one by one; of more it is faster to count all of the period.
+    v_few constant integer := 200;
     -- A lone accent folds to nothing, which would be in every name.
-    sought constant text := coalesce(nullif(folded(p_search), ''), lower(p_search), '');
+    v_sought constant text := coalesce(nullif(folded(p_search), ''), lower(p_search), '');
+    v_found uuid[];
+    v_found_phones text[];
+    v_is_few boolean := false;
+    v_has_phones boolean;
+    v_ids uuid[];
+    v_lone_phones text[];
+    v_count bigint;
 begin
     if p_sort is null or p_sort not in ('tokens', 'cost', 'requests', 'name', 'last') then
         raise exception 'sort must be tokens, cost, requests, name or last, not %', coalesce(p_sort, 'null')
@@ -102,100 +209,102 @@ begin
         raise exception 'a page has 1 to 1000 conversations and begins at 0 or later'
             using errcode = 'invalid_parameter_value';
     end if;
-    return query
-    -- One row per conversation as logged.
-    with logged as materialized (
+
+    if v_sought <> '' then
+        select array_agg(id), array_agg(lone_phone) into v_found, v_found_phones
+        from matching_conversations(
+            p_client_id, v_sought, case when p_search ~ '^p[0-9a-f]{32}$' then p_search end
+        );
+        if v_found is null then
+            return;
+        end if;
+        v_is_few := cardinality(v_found) <= v_few;
+    end if;
+    v_has_phones := has_lone_calls(p_client_id);
+
+    with totals as materialized (
         select
-            conversation_id, phone,
-            min(usage_date) as first_date,
-            max(usage_date) as last_date,
-            sum(total_tokens) as total_tokens,
-            sum(openai_tokens) as openai_tokens,
-            sum(groq_tokens) as groq_tokens,
-            sum(cost_usd) as cost_usd,
-            sum(request_count) as request_count,
-            sum(unpriced_count) as unpriced_count
-        from usage_conversation_daily
-        where client_id = p_client_id and usage_date between p_first_date and p_last_date
-        group by conversation_id, phone
+            used.id, used.lone_phone, used.total_tokens::bigint as total_tokens,
+            case p_sort
+                when 'tokens' then used.total_tokens
+                when 'cost' then used.cost_usd
+                when 'requests' then used.request_count
+                when 'last' then (used.last_date - date '2000-01-01')::numeric
+            end as amount,
+            case when p_sort = 'name' then
+                lower(coalesce(
+                    found_name(known.name, known.phone), found_phone(coalesce(known.phone, used.lone_phone))
+                ))
+            end as name
+        from (
+            select id, lone_phone, total_tokens, cost_usd, request_count, last_date
+            from conversation_totals(p_client_id, p_first_date, p_last_date, v_has_phones)
+            where
+                not v_is_few
+                and (v_sought = '' or id = any (v_found) or lone_phone = any (v_found_phones))
+            union all
+            select id, lone_phone, total_tokens, cost_usd, request_count, last_date
+            from usage_of_conversations(p_client_id, v_found, v_found_phones, p_first_date, p_last_date)
+            where v_is_few
+        ) as used
+        left join conversations as known on known.client_id = p_client_id and known.id = used.id
     ),
 
-    resolved as (
-        select
-            logged.*,
-            coalesce(logged.conversation_id, known.id) as id,
-            case when coalesce(logged.conversation_id, known.id) is null then logged.phone end as lone_phone
-        from logged
-        left join conversations as known
-            on logged.conversation_id is null and known.client_id = p_client_id and known.phone = logged.phone
-    ),
-
-    counted as (
-        select
-            id, lone_phone,
-            min(first_date) as first_date,
-            max(last_date) as last_date,
-            sum(total_tokens) as total_tokens,
-            sum(openai_tokens) as openai_tokens,
-            sum(groq_tokens) as groq_tokens,
-            sum(cost_usd) as cost_usd,
-            sum(request_count) as request_count,
-            sum(unpriced_count) as unpriced_count
-        from resolved
-        group by id, lone_phone
-    ),
-
-    named as (
-        select counted.*, coalesce(known.phone, counted.lone_phone) as phone, known.name
-        from counted
-        left join conversations as known on known.client_id = p_client_id and known.id = counted.id
-    ),
-
-    fitting as (
-        select *, count(*) over () as matched_count
-        from named
-        where
-            sought = ''
-            or strpos(folded(found_name(name, phone)), sought) > 0
-            or strpos(folded(found_phone(phone)), sought) > 0
-            -- However the digits are set apart: "+55 11 98765-4321" finds 5511987654321.
-            or sought ~ '^[-0-9 ().+]*[0-9]{2}[-0-9 ().+]*$'
-                and strpos(
-                    regexp_replace(found_phone(phone), '[^0-9]', '', 'g'),
-                    regexp_replace(sought, '[^0-9]', '', 'g')
-                ) > 0
-            or starts_with(id::text, sought)
-            or p_search ~ '^p[0-9a-f]{32}$'
-                and phone_handle(read_phone_secret(), p_client_id, lone_phone) = p_search
+    page as (
+        select id, lone_phone
+        from totals
+        order by
+            -- One of them is an amount or a name; the others are null for all.
+            case when p_descending then amount end desc nulls last,
+            case when not p_descending then amount end,
+            case when p_descending then name end desc nulls last,
+            case when not p_descending then name end nulls last,
+            total_tokens desc, id nulls last,
+            case when id is null then found_phone(lone_phone) end nulls last,
+            case when id is null then md5(lone_phone) end
+        limit p_limit
+        offset p_offset
     )
 
+    select array_agg(id), array_agg(lone_phone), (select count(*) from totals)
+    into v_ids, v_lone_phones, v_count
+    from page;
+
+    return query
     select
         id, phone, name, first_date, last_date, total_tokens::bigint, openai_tokens::bigint,
         groq_tokens::bigint, (total_tokens - openai_tokens - groq_tokens)::bigint, cost_usd,
-        request_count::bigint, unpriced_count::bigint, matched_count
-    from fitting
-    order by
-        -- One of them is a number, a day or a name; the others are null for all.
-        case when p_descending then
-            case p_sort
-                when 'tokens' then total_tokens when 'cost' then cost_usd when 'requests' then request_count
-            end
-        end desc nulls last,
-        case when not p_descending then
-            case p_sort
-                when 'tokens' then total_tokens when 'cost' then cost_usd when 'requests' then request_count
-            end
-        end,
-        case when p_descending and p_sort = 'last' then last_date end desc nulls last,
-        case when not p_descending and p_sort = 'last' then last_date end,
-        case when p_descending and p_sort = 'name' then
-            lower(coalesce(found_name(name, phone), found_phone(phone)))
-        end desc nulls last,
-        case when not p_descending and p_sort = 'name' then
-            lower(coalesce(found_name(name, phone), found_phone(phone)))
-        end nulls last,
-        total_tokens desc, found_phone(phone) nulls last, id nulls last, md5(phone)
-    limit p_limit
-    offset p_offset;
+        request_count::bigint, unpriced_count::bigint, v_count
+    from usage_of_conversations(p_client_id, v_ids, v_lone_phones, p_first_date, p_last_date);
 end
+$$;
+
+-- The row that search_conversations() has of one conversation: by its id, by a phone that belongs to none, or
+-- that of the calls with neither.
+create or replace function get_conversation(
+    p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date
+)
+    returns table (
+        conversation_id uuid, phone text, conversation_name text, first_date date, last_date date,
+        total_tokens bigint, openai_tokens bigint, groq_tokens bigint, other_tokens bigint,
+        total_cost numeric,
+        request_count bigint, unpriced_count bigint, matched_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        id, phone, name, first_date, last_date, total_tokens::bigint, openai_tokens::bigint,
+        groq_tokens::bigint, (total_tokens - openai_tokens - groq_tokens)::bigint, cost_usd,
+        request_count::bigint, unpriced_count::bigint, 1::bigint
+    from usage_of_conversations(
+        p_client_id, array[p_conversation_id], array[p_phone], p_first_date, p_last_date
+    )
+    where
+        p_conversation_id is not null
+        or not exists (
+            select
+            from conversations
+            where conversations.client_id = p_client_id and conversations.phone = p_phone
+        )
 $$;

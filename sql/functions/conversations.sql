@@ -1,60 +1,447 @@
--- The conversations with the most tokens, or that cost the most. *_cost and cost_usd are US dollars.
+-- Sums of conversations: of all of a period, of some, and the first of them. *_cost and cost_usd are US dollars.
 -- All run with the rights of who calls them, so that a reader sees its one client.
+--
+-- A conversation is what calls name, or that whose phone they have, or their phone alone (lone_phone), or
+-- neither: one row of nulls.
 
 
--- What one conversation (as get_usage_by_conversation() tells them apart) used in a period, as far as folded.
--- Three branches instead of one "or": each is one short range of the same index.
-create or replace function folded_conversation_usage(
+-- The days of what is not folded yet, each row of usage_pending once. A day may have two rows: of calls with
+-- the id, and of calls with the phone.
+create or replace function pending_conversation_days(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        id uuid, lone_phone text, usage_date date, total_tokens numeric, openai_tokens numeric,
+        groq_tokens numeric, cost_usd numeric, request_count numeric, unpriced_count numeric
+    )
+    language sql stable
+as $$
+    select
+        coalesce(logged.conversation_id, known.id),
+        case when known.id is null then logged.phone end,
+        logged.usage_date, logged.total_tokens, logged.openai_tokens, logged.groq_tokens, logged.cost_usd,
+        logged.request_count, logged.unpriced_count
+    from (
+        select
+            conversation_id, case when conversation_id is null then phone end as phone, usage_date,
+            sum(total_tokens) as total_tokens,
+            coalesce(sum(total_tokens) filter (where source = 'openai'), 0) as openai_tokens,
+            coalesce(sum(total_tokens) filter (where source = 'groq'), 0) as groq_tokens,
+            sum(cost_usd) as cost_usd,
+            sum(request_count) as request_count,
+            sum(unpriced_count) as unpriced_count
+        from usage_pending
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        group by 1, 2, 3
+    ) as logged
+    left join lateral (
+        select conversations.id
+        from conversations
+        where
+            logged.conversation_id is null
+            and conversations.client_id = p_client_id and conversations.phone = logged.phone
+        limit 1
+    ) as known on true
+$$;
+
+-- The folded days of one conversation. The index has days before conversations, so each day is asked for:
+-- those between its first and its last one. "offset 0" keeps the planner from asking for all of its days; and
+-- under row-level security only what is a column or a parameter is looked up in an index.
+create or replace function folded_conversation_days(
     p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date
 )
     returns table (
+        usage_date date, total_tokens bigint, openai_tokens bigint, groq_tokens bigint, cost_usd numeric,
+        request_count bigint, unpriced_count bigint
+    )
+    language sql stable
+as $$
+    select
+        daily.usage_date, daily.total_tokens, daily.openai_tokens, daily.groq_tokens, daily.cost_usd,
+        daily.request_count, daily.unpriced_count
+    from usage_conversation_rollup as lifetime
+    cross join lateral (
+        select daily.*
+        from usage_conversation_daily_rollup as daily
+        where
+            daily.client_id = p_client_id
+            and daily.usage_date = any (days_between(
+                greatest(lifetime.first_date, p_first_date), least(lifetime.last_date, p_last_date)
+            ))
+            and daily.conversation_id = p_conversation_id
+        offset 0
+    ) as daily
+    where lifetime.client_id = p_client_id and lifetime.conversation_id = p_conversation_id
+    union all
+    select
+        daily.usage_date, daily.total_tokens, daily.openai_tokens, daily.groq_tokens, daily.cost_usd,
+        daily.request_count, daily.unpriced_count
+    from usage_conversation_rollup as lifetime
+    cross join lateral (
+        select daily.*
+        from usage_conversation_daily_rollup as daily
+        where
+            daily.client_id = p_client_id
+            and daily.usage_date = any (days_between(
+                greatest(lifetime.first_date, p_first_date), least(lifetime.last_date, p_last_date)
+            ))
+            and daily.conversation_id is null and daily.phone = p_phone
+        offset 0
+    ) as daily
+    where
+        lifetime.client_id = p_client_id and lifetime.conversation_id is null and lifetime.phone = p_phone
+    union all
+    select
+        daily.usage_date, daily.total_tokens, daily.openai_tokens, daily.groq_tokens, daily.cost_usd,
+        daily.request_count, daily.unpriced_count
+    from usage_conversation_daily_rollup as daily
+    where
+        p_conversation_id is null and p_phone is null
+        and daily.client_id = p_client_id
+        and daily.usage_date between p_first_date and p_last_date
+        and daily.conversation_id is null and daily.phone is null
+$$;
+
+-- All that some conversations used in the period, with their names, in the order given: one of p_ids and of
+-- p_lone_phones is null, or both. No row where there was no use.
+create or replace function usage_of_conversations(
+    p_client_id uuid, p_ids uuid[], p_lone_phones text[], p_first_date date, p_last_date date
+)
+    returns table (
+        id uuid, lone_phone text, phone text, name text, first_date date, last_date date,
         total_tokens numeric, openai_tokens numeric, groq_tokens numeric, cost_usd numeric,
         request_count numeric, unpriced_count numeric
     )
     language sql stable
 as $$
+    with chosen as materialized (
+        select
+            chosen.place, chosen.id, chosen.lone_phone, known.name,
+            coalesce(known.phone, chosen.lone_phone) as phone
+        from unnest(p_ids, p_lone_phones) with ordinality as chosen (id, lone_phone, place)
+        left join lateral (
+            select conversations.phone, conversations.name
+            from conversations
+            where conversations.client_id = p_client_id and conversations.id = chosen.id
+            limit 1  -- looked up one by one: nobody joins all conversations here
+        ) as known on true
+    ),
+
+    days as (
+        select
+            place, usage_date,
+            sum(total_tokens) as total_tokens,
+            sum(openai_tokens) as openai_tokens,
+            sum(groq_tokens) as groq_tokens,
+            sum(cost_usd) as cost_usd,
+            sum(request_count) as request_count,
+            sum(unpriced_count) as unpriced_count
+        from (
+            select chosen.place, daily.*
+            from chosen
+            cross join lateral folded_conversation_days(
+                p_client_id, chosen.id, chosen.phone, p_first_date, p_last_date
+            ) as daily
+            union all
+            select
+                chosen.place, pending.usage_date, pending.total_tokens, pending.openai_tokens,
+                pending.groq_tokens, pending.cost_usd, pending.request_count, pending.unpriced_count
+            from chosen
+            inner join pending_conversation_days(p_client_id, p_first_date, p_last_date) as pending
+                on coalesce(pending.id::text, '+' || pending.lone_phone, '')
+                = coalesce(chosen.id::text, '+' || chosen.lone_phone, '')
+        ) as parts
+        group by place, usage_date
+        having sum(request_count) <> 0
+    )
+
     select
-        coalesce(sum(total_tokens), 0),
-        coalesce(sum(openai_tokens), 0),
-        coalesce(sum(groq_tokens), 0),
-        coalesce(sum(cost_usd), 0),
-        coalesce(sum(request_count), 0),
-        coalesce(sum(unpriced_count), 0)
+        chosen.id, chosen.lone_phone, chosen.phone, chosen.name,
+        usage.first_date, usage.last_date, usage.total_tokens, usage.openai_tokens, usage.groq_tokens,
+        usage.cost_usd, usage.request_count, usage.unpriced_count
+    from chosen
+    inner join (
+        select
+            place,
+            min(usage_date) as first_date,
+            max(usage_date) as last_date,
+            sum(total_tokens) as total_tokens,
+            sum(openai_tokens) as openai_tokens,
+            sum(groq_tokens) as groq_tokens,
+            sum(cost_usd) as cost_usd,
+            sum(request_count) as request_count,
+            sum(unpriced_count) as unpriced_count
+        from days
+        group by place
+    ) as usage on usage.place = chosen.place
+    order by chosen.place
+$$;
+
+-- Whether the client has calls that name no conversation: then those of a phone may belong to one.
+create or replace function has_lone_calls(p_client_id uuid) returns boolean
+    language sql stable
+    return exists (
+        select from usage_conversation_rollup where client_id = p_client_id and conversation_id is null
+    ) or exists (
+        select from usage_pending where client_id = p_client_id and conversation_id is null
+    );
+
+-- One row per conversation with use in the period: what it is ordered by. Read from an index alone. What
+-- calls without a conversation cost is spared where the client has none (p_has_phones). last_date may be too
+-- late where calls were deleted that are not folded yet.
+create or replace function conversation_totals(
+    p_client_id uuid, p_first_date date, p_last_date date, p_has_phones boolean
+)
+    returns table (
+        id uuid, lone_phone text, total_tokens numeric, cost_usd numeric, request_count numeric,
+        last_date date
+    )
+    language sql stable
+as $$
+    select
+        conversation_id, null::text, sum(total_tokens), sum(cost_usd), sum(request_count),
+        max(usage_date) filter (where request_count > 0)
     from (
-        select total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        select conversation_id, usage_date, total_tokens, cost_usd, request_count
         from usage_conversation_daily_rollup
         where
             client_id = p_client_id
             and usage_date between p_first_date and p_last_date
-            and conversation_id = p_conversation_id
         union all
-        select total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
-        from usage_conversation_daily_rollup
+        select conversation_id, usage_date, total_tokens, cost_usd, request_count
+        from usage_pending
         where
             client_id = p_client_id
             and usage_date between p_first_date and p_last_date
-            and conversation_id is null and phone = p_phone
+    ) as parts
+    where not p_has_phones
+    group by conversation_id
+    having sum(request_count) <> 0
+    union all
+    select
+        id, lone_phone, sum(total_tokens), sum(cost_usd), sum(request_count),
+        max(usage_date) filter (where request_count > 0)
+    from (
+        select
+            coalesce(logged.conversation_id, known.id) as id,
+            case when coalesce(logged.conversation_id, known.id) is null then logged.phone end as lone_phone,
+            logged.usage_date, logged.total_tokens, logged.cost_usd, logged.request_count
+        from (
+            select conversation_id, phone, usage_date, total_tokens, cost_usd, request_count
+            from usage_conversation_daily_rollup
+            where
+                client_id = p_client_id
+                and usage_date between p_first_date and p_last_date
+            union all
+            select conversation_id, phone, usage_date, total_tokens, cost_usd, request_count
+            from usage_pending
+            where
+                client_id = p_client_id
+                and usage_date between p_first_date and p_last_date
+        ) as logged
+        left join conversations as known
+            on logged.conversation_id is null
+            and known.client_id = p_client_id and known.phone = logged.phone
+    ) as parts
+    where p_has_phones
+    group by id, lone_phone
+    having sum(request_count) <> 0
+$$;
+
+-- What one conversation used in the period, as far as folded. One that lies within it has all that it ever had.
+create or replace function folded_conversation_usage(
+    p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date
+)
+    returns table (total_tokens numeric, cost_usd numeric)
+    language sql stable
+as $$
+    select coalesce(sum(parts.total_tokens), 0), coalesce(sum(parts.cost_usd), 0)
+    from (
+        select
+            case when is_inside then lifetime.total_tokens else days.total_tokens end as total_tokens,
+            case when is_inside then lifetime.cost_usd else days.cost_usd end as cost_usd
+        from (
+            select *, first_date >= p_first_date and last_date <= p_last_date as is_inside
+            from usage_conversation_rollup
+            where client_id = p_client_id and conversation_id = p_conversation_id
+        ) as lifetime
+        cross join lateral (
+            select sum(daily.total_tokens) as total_tokens, sum(daily.cost_usd) as cost_usd
+            from usage_conversation_daily_rollup as daily
+            where
+                not lifetime.is_inside
+                and daily.client_id = p_client_id
+                and daily.usage_date = any (days_between(
+                    greatest(lifetime.first_date, p_first_date), least(lifetime.last_date, p_last_date)
+                ))
+                and daily.conversation_id = p_conversation_id
+        ) as days
         union all
-        select total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
-        from usage_conversation_daily_rollup
+        select
+            case when is_inside then lifetime.total_tokens else days.total_tokens end,
+            case when is_inside then lifetime.cost_usd else days.cost_usd end
+        from (
+            select *, first_date >= p_first_date and last_date <= p_last_date as is_inside
+            from usage_conversation_rollup
+            where client_id = p_client_id and conversation_id is null and phone = p_phone
+        ) as lifetime
+        cross join lateral (
+            select sum(daily.total_tokens) as total_tokens, sum(daily.cost_usd) as cost_usd
+            from usage_conversation_daily_rollup as daily
+            where
+                not lifetime.is_inside
+                and daily.client_id = p_client_id
+                and daily.usage_date = any (days_between(
+                    greatest(lifetime.first_date, p_first_date), least(lifetime.last_date, p_last_date)
+                ))
+                and daily.conversation_id is null and daily.phone = p_phone
+        ) as days
+        union all
+        select daily.total_tokens, daily.cost_usd
+        from usage_conversation_daily_rollup as daily
         where
-            client_id = p_client_id
-            and usage_date between p_first_date and p_last_date
-            and conversation_id is null and phone is null
-            and p_conversation_id is null and p_phone is null
-    ) as days
+            p_conversation_id is null and p_phone is null
+            and daily.client_id = p_client_id
+            and daily.usage_date between p_first_date and p_last_date
+            and daily.conversation_id is null and daily.phone is null
+    ) as parts
+$$;
+
+-- The p_limit first conversations of the period by tokens or cost (p_measure: total_tokens or cost_usd), and
+-- those that have as much as the last of them, in no order. No rows where more would have to be counted than
+-- it is worth: conversation_totals() then has them.
+--
+-- None has more in the period than in its lifetime. So those with the most in their lifetime are looked
+-- through; the p_limit-th best of the most promising ones sets the bar, and only those whose lifetime, and
+-- what is pending, can reach it are counted.
+create or replace function leading_conversations(
+    p_client_id uuid, p_first_date date, p_last_date date, p_limit integer, p_measure text
+)
+    returns table (id uuid, lone_phone text)
+    language plpgsql stable
+as $$
+declare
+    -- A conversation may have two lifetimes: of the calls that name it, and of those with its phone.
+    v_lifetimes constant integer := 1 + (
+        has_lone_calls(p_client_id)
+        and exists (
+            select from usage_conversation_rollup
+            where client_id = p_client_id and conversation_id is not null
+        )
+    )::integer;
+    -- What is pending, and the lifetimes in the period. Adopted rows may have been made at infinity; what is
+    -- likely may be rough.
+    v_lifetimes_and_pending constant text := format(
+        $parts$
+        with pending as materialized (
+            select id, lone_phone, sum(%1$I) as amount
+            from pending_conversation_days($1, $2, $3)
+            group by id, lone_phone
+        ),
+
+        lifetimes as not materialized (
+            select
+                conversation_id, phone, %2$I as bound,
+                case when first_date >= $2 and last_date <= $3 then 0
+                    else least(last_date, $3) - greatest(first_date, $2) + 1 end as day_count,
+                least(%1$I, 1e300)::double precision
+                / (least(last_date, $3 + 3660) - greatest(first_date, $2 - 3660) + 1)
+                * (least(last_date, $3) - greatest(first_date, $2) + 1) as likely
+            from usage_conversation_rollup
+            where client_id = $1 and last_date >= $2 and first_date <= $3
+        ),
+        $parts$,
+        p_measure, case p_measure when 'cost_usd' then 'cost_bound' else p_measure end
+    );
+    -- Whose lifetimes are chosen, and those with the most pending; and what they used.
+    v_counted constant text := format(
+        $parts$
+        resolved as (
+            select
+                coalesce(
+                    conversation_id,
+                    (
+                        select conversations.id from conversations
+                        where conversations.client_id = $1 and conversations.phone = chosen.phone
+                    )
+                ) as id,
+                phone
+            from chosen
+        ),
+
+        listed as materialized (
+            select
+                id, lone_phone,
+                case when id is null then lone_phone else (
+                    select conversations.phone from conversations
+                    where conversations.client_id = $1 and conversations.id = chosen.id
+                ) end as phone
+            from (
+                select id, case when id is null then phone end as lone_phone from resolved
+                union
+                (select id, lone_phone from pending order by amount desc limit 3 * $4)
+            ) as chosen
+        ),
+
+        counted as materialized (
+            select listed.id, listed.lone_phone, usage.%1$I + coalesce(pending.amount, 0) as amount
+            from listed
+            cross join lateral folded_conversation_usage($1, listed.id, listed.phone, $2, $3) as usage
+            left join pending
+                on coalesce(pending.id::text, '+' || pending.lone_phone, '')
+                = coalesce(listed.id::text, '+' || listed.lone_phone, '')
+        )
+        $parts$,
+        p_measure
+    );
+    v_least numeric;
+begin
+    -- What a lifetime has at least that can reach the bar: whoever is not among those with the most pending has
+    -- no more pending than the next one.
+    execute v_lifetimes_and_pending || '
+        chosen as (
+            select conversation_id, phone
+            from (select * from lifetimes order by bound desc limit 20 * $4) as largest
+            order by likely desc
+            limit 3 * $4
+        ),
+        ' || v_counted || '
+        select
+            (
+                amount - greatest((select amount from pending order by amount desc limit 1 offset 3 * $4), 0)
+            ) / $5
+        from counted
+        order by amount desc
+        limit 1
+        offset $4 - 1'
+    into v_least
+    using p_client_id, p_first_date, p_last_date, p_limit, v_lifetimes;
+
+    v_least := floor(least(v_least * case p_measure when 'cost_usd' then 1000000 else 1 end, 9e18));
+    if v_least > 0 then
+        return query execute v_lifetimes_and_pending || '
+            reaching as materialized (
+                select conversation_id, phone, day_count from lifetimes where bound >= $5 limit 20001
+            ),
+
+            chosen as (
+                select conversation_id, phone
+                from reaching
+                where (select count(*) <= 20000 and sum(day_count) <= 40000 from reaching)
+            ),
+            ' || v_counted || '
+            select id, lone_phone
+            from counted
+            where
+                amount >= (select amount from counted order by amount desc limit 1 offset $4 - 1)
+                and exists (select from chosen)'
+        using p_client_id, p_first_date, p_last_date, p_limit, v_least::bigint;
+    end if;
+end
 $$;
 
 -- One row per conversation with use in the period, the p_limit first ones by p_order: 'tokens' or 'cost',
--- the most first. Calls that name no conversation count for the one with their phone, else for their phone
--- alone; calls with neither are one row of nulls. openai + groq + other = total. share_of_tokens is of all
--- the client's tokens in the period, 0 to 1. A cost is that of the calls whose price is known: where
--- unpriced_count is not 0 it is the least that the conversation cost, and by that it has its place. Among
--- equal costs the one with more tokens is first.
---
--- Adding up every conversation's days would be dear, so only those are added up that can be among the
--- first: none has more in the period than in its lifetime, and the p_limit-th best of what has been counted
--- sets the bar.
+-- the most first. openai + groq + other = total. share_of_tokens is of all the client's tokens in the period,
+-- 0 to 1. A cost is that of the calls whose price is known: where unpriced_count is not 0 it is the least that
+-- the conversation cost, and by that it has its place. Among equal costs the one with more tokens is first.
 --
 -- A second function of this name, without defaults: whoever gives fewer arguments means the guide's, below.
 create or replace function get_usage_by_conversation(
@@ -68,14 +455,18 @@ create or replace function get_usage_by_conversation(
     language plpgsql stable
     set search_path = public, pg_temp
     set jit = off  -- compiling takes longer than running
+    set plan_cache_mode = force_custom_plan
+    set work_mem = '32MB'
 as $$
 #variable_conflict use_column
 declare
     v_first date;
     v_last date;
+    v_ids uuid[];
+    v_lone_phones text[];
     v_by_cost constant boolean := p_order = 'cost';
     -- Rows of an adopted table may be negative; then a lifetime bounds nothing and all are added up.
-    v_can_prune constant boolean := coalesce((
+    v_can_bound constant boolean := coalesce((
         select convalidated
         from pg_constraint
         where
@@ -95,174 +486,59 @@ begin
     end if;
     select first_date, last_date into v_first, v_last from usage_window(p_client_id, p_days, p_now);
 
-    return query
-    -- Pending sums have their date, so what is in the period counts as it is. Nobody joins conversations as
-    -- a whole here or below: they are looked up one by one, where a log does not name its own. amount is
-    -- what the order goes by, here and below.
-    with pending as materialized (
-        select
-            resolved.id,
-            case when resolved.id is null then logged.phone end as lone_phone,
-            logged.source, logged.total_tokens, logged.cost_usd, logged.request_count, logged.unpriced_count,
-            case when v_by_cost then logged.cost_usd else logged.total_tokens end as amount
-        from usage_pending as logged
-        cross join lateral (
-            select coalesce(
-                logged.conversation_id,
-                (select id from conversations where client_id = p_client_id and phone = logged.phone)
-            ) as id
-        ) as resolved
-        where logged.client_id = p_client_id and logged.usage_date between v_first and v_last
-    ),
-
-    -- One row per conversation as logged: what it has in its lifetime, and how many of its days lie in the
-    -- period. (Adopted rows may have been made at infinity.)
-    lifetimes as not materialized (
-        select
-            conversation_id, phone,
-            case when v_by_cost then cost_usd else total_tokens end as amount,
-            -- What is likely may be rough.
-            case when v_by_cost then least(cost_usd, 1e300) else total_tokens end::double precision
-            / (least(last_date, v_last + 3660) - greatest(first_date, v_first - 3660) + 1)
-            * (least(last_date, v_last) - greatest(first_date, v_first) + 1) as likely
-        from usage_conversation_rollup
-        where client_id = p_client_id and last_date >= v_first and first_date <= v_last
-    ),
-
-    -- One row per conversation as logged, and per pending row: the most that it can have in the period, and
-    -- how much is likely.
-    logged as (
-        select
-            conversation_id as id, null::text as lone_phone, amount as at_most, likely
-        from lifetimes
-        where conversation_id is not null
-        union all
-        select
-            known.id, case when known.id is null then lifetime.phone end, lifetime.amount, lifetime.likely
-        from lifetimes as lifetime
-        left join conversations as known on known.client_id = p_client_id and known.phone = lifetime.phone
-        where lifetime.conversation_id is null
-        union all
-        select id, lone_phone, amount, least(amount, 1e300)::double precision
-        from pending
-    ),
-
-    -- One row per conversation.
-    candidates as materialized (
-        select id, lone_phone, sum(at_most) as at_most, max(likely) as likely
-        from logged
-        group by id, lone_phone
-    ),
-
-    -- The most promising ones are counted first; the p_limit-th best of them is the bar for all others.
-    -- Pending rows without an id stay in here and below: alone they are less than their whole, so they
-    -- raise no bar too high, and those of a conversation below the bar are below it too.
-    probes as materialized (
-        select candidate.id, candidate.lone_phone, days.*
-        from (select * from candidates order by likely desc limit 3 * p_limit) as candidate
-        left join lateral (
-            select phone from conversations where client_id = p_client_id and id = candidate.id limit 1
-        ) as known on true
-        cross join lateral folded_conversation_usage(
-            p_client_id, candidate.id, coalesce(known.phone, candidate.lone_phone), v_first, v_last
-        ) as days
-    ),
-
-    bar as materialized (
-        select sum(amount) as amount
-        from (
+    if v_can_bound then
+        select array_agg(id), array_agg(lone_phone) into v_ids, v_lone_phones
+        from leading_conversations(
+            p_client_id, v_first, v_last, p_limit, case when v_by_cost then 'cost_usd' else 'total_tokens' end
+        );
+    end if;
+    if v_ids is null then
+        with amounts as materialized (
             select id, lone_phone, case when v_by_cost then cost_usd else total_tokens end as amount
-            from probes
-            union all
-            select id, lone_phone, amount
-            from pending
-            where id is null or id in (select id from probes)
-        ) as parts
-        group by id, lone_phone
-        order by sum(amount) desc
-        limit 1
-        offset greatest(p_limit - 1, 0)
-    ),
-
-    folded as materialized (
-        select
-            id, lone_phone, total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
-        from probes
-        union all
-        select
-            candidate.id, candidate.lone_phone, days.total_tokens, days.openai_tokens, days.groq_tokens,
-            days.cost_usd, days.request_count, days.unpriced_count
-        from candidates as candidate
-        left join lateral (
-            select phone from conversations where client_id = p_client_id and id = candidate.id limit 1
-        ) as known on true
-        cross join lateral folded_conversation_usage(
-            p_client_id, candidate.id, coalesce(known.phone, candidate.lone_phone), v_first, v_last
-        ) as days
-        where
-            (not v_can_prune or candidate.at_most >= coalesce((select amount from bar), 0))
-            and coalesce(candidate.id::text, '+' || candidate.lone_phone, '') not in (
-                select coalesce(id::text, '+' || lone_phone, '') from probes
+            from conversation_totals(
+                p_client_id, v_first, v_last, has_lone_calls(p_client_id)
             )
-    ),
+        )
 
-    counted as (
-        select
-            id, lone_phone,
-            sum(total_tokens) as total_tokens,
-            sum(openai_tokens) as openai_tokens,
-            sum(groq_tokens) as groq_tokens,
-            sum(cost_usd) as cost_usd,
-            sum(request_count) as request_count,
-            sum(unpriced_count) as unpriced_count
-        from (
-            select
-                id, lone_phone, total_tokens, openai_tokens, groq_tokens, cost_usd, request_count,
-                unpriced_count
-            from folded
-            union all
-            select
-                pending.id, pending.lone_phone, pending.total_tokens,
-                case when pending.source = 'openai' then pending.total_tokens else 0 end,
-                case when pending.source = 'groq' then pending.total_tokens else 0 end,
-                pending.cost_usd, pending.request_count, pending.unpriced_count
-            from pending
-            where id is null or id in (select id from folded)
-        ) as parts
-        group by id, lone_phone
-        having sum(request_count) <> 0
-    ),
+        select array_agg(id), array_agg(lone_phone) into v_ids, v_lone_phones
+        from amounts
+        where
+            amount >= (
+                select min(amount)
+                from (select amount from amounts order by amount desc limit p_limit) as first_ones
+            );
+    end if;
 
-    everything as (
+    return query
+    with everything as (
         select sum(total_tokens) as total_tokens
         from (
             select total_tokens
             from usage_daily_rollup
             where client_id = p_client_id and usage_date between v_first and v_last
             union all
-            select total_tokens from pending
+            select total_tokens
+            from usage_pending
+            where client_id = p_client_id and usage_date between v_first and v_last
         ) as parts
     )
 
     select
-        coalesce(known.phone, counted.lone_phone) as phone,
-        known.name,
-        counted.total_tokens::bigint,
-        counted.cost_usd,
-        counted.request_count::bigint,
-        counted.openai_tokens::bigint,
-        counted.groq_tokens::bigint,
-        (counted.total_tokens - counted.openai_tokens - counted.groq_tokens)::bigint,
-        counted.unpriced_count::bigint,
-        counted.id,
-        coalesce(round(counted.total_tokens / nullif((select total_tokens from everything), 0), 6), 0)
-    from counted
-    left join lateral (
-        select phone, name from conversations where client_id = p_client_id and id = counted.id
-    ) as known on true
+        usage.phone,
+        usage.name,
+        usage.total_tokens::bigint,
+        usage.cost_usd,
+        usage.request_count::bigint,
+        usage.openai_tokens::bigint,
+        usage.groq_tokens::bigint,
+        (usage.total_tokens - usage.openai_tokens - usage.groq_tokens)::bigint,
+        usage.unpriced_count::bigint,
+        usage.id,
+        coalesce(round(usage.total_tokens / nullif((select total_tokens from everything), 0), 6), 0)
+    from usage_of_conversations(p_client_id, v_ids, v_lone_phones, v_first, v_last) as usage
     order by
-        case when v_by_cost then counted.cost_usd else counted.total_tokens end desc,
-        counted.total_tokens desc, counted.cost_usd desc, phone nulls last, counted.id nulls last
+        case when v_by_cost then usage.cost_usd else usage.total_tokens end desc,
+        usage.total_tokens desc, usage.cost_usd desc, usage.phone nulls last, usage.id nulls last
     limit p_limit;
 end
 $$;

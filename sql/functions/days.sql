@@ -53,3 +53,11 @@ $$;
 create or replace function usage_provider(p_source text) returns text
     language sql immutable parallel safe
     return case when p_source in ('openai', 'groq') then p_source else 'other' end;
+
+-- Every day from the first to the last one; none where the last is before the first.
+create or replace function days_between(p_first_date date, p_last_date date) returns date[]
+    language sql immutable parallel safe
+    return array(
+        select p_first_date + place
+        from generate_series(0, p_last_date - p_first_date) as place
+    );

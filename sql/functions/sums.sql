@@ -429,10 +429,12 @@ begin
 
     %s,
 
-    -- Grouped once by conversation and day, which is also all that the lifetimes need.
+    -- Grouped once by conversation and day, which is also all that the lifetimes need. A phone tells
+    -- conversations apart only where no conversation is named.
     conversation_days as materialized (
         select
-            client_id, usage_date, conversation_id, phone,
+            client_id, usage_date, conversation_id,
+            case when conversation_id is null then phone end as phone,
             sum(total_tokens) as total_tokens,
             coalesce(sum(total_tokens) filter (where source = 'openai'), 0) as openai_tokens,
             coalesce(sum(total_tokens) filter (where source = 'groq'), 0) as groq_tokens,
@@ -440,7 +442,7 @@ begin
             sum(request_count) as request_count,
             sum(unpriced_count) as unpriced_count
         from taken
-        group by client_id, usage_date, conversation_id, phone
+        group by 1, 2, 3, 4
     ),
 
     conversation_daily as (
@@ -452,7 +454,7 @@ begin
             client_id, usage_date, conversation_id, phone,
             total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
         from conversation_days
-        on conflict on constraint usage_conversation_daily_rollup_key do update set
+        on conflict (client_id, usage_date, conversation_id, phone) do update set
             total_tokens = kept.total_tokens + excluded.total_tokens,
             openai_tokens = kept.openai_tokens + excluded.openai_tokens,
             groq_tokens = kept.groq_tokens + excluded.groq_tokens,

@@ -26,10 +26,12 @@ from (
 group by client_id, usage_date, source, model
 having sum(request_count) <> 0;
 
--- One row per client, day and conversation as logged: exactly the sums of usage_logs, folded or not.
+-- One row per client, day and conversation, or phone where the calls name no conversation: exactly the sums of
+-- usage_logs, folded or not.
 create or replace view usage_conversation_daily with (security_invoker = true) as
 select
-    client_id, usage_date, conversation_id, phone,
+    client_id, usage_date, conversation_id,
+    case when conversation_id is null then phone end as phone,
     sum(total_tokens)::bigint as total_tokens,
     sum(openai_tokens)::bigint as openai_tokens,
     sum(groq_tokens)::bigint as groq_tokens,
@@ -50,14 +52,15 @@ from (
         cost_usd, request_count, unpriced_count
     from usage_pending
 ) as parts
-group by client_id, usage_date, conversation_id, phone
+group by client_id, usage_date, conversation_id, case when conversation_id is null then phone end
 having sum(request_count) <> 0;
 
--- One row per client and conversation as logged, over its lifetime. The sums are exact; the dates enclose
--- its days, and may be too wide after a delete.
+-- One row per client and conversation, or phone where the calls name no conversation, over its lifetime. The
+-- sums are exact; the dates enclose its days, and may be too wide after a delete.
 create or replace view usage_conversation with (security_invoker = true) as
 select
-    client_id, conversation_id, phone,
+    client_id, conversation_id,
+    case when conversation_id is null then phone end as phone,
     min(first_date) as first_date,
     max(last_date) as last_date,
     sum(total_tokens)::bigint as total_tokens,
@@ -80,7 +83,7 @@ from (
         cost_usd, request_count, unpriced_count
     from usage_pending
 ) as parts
-group by client_id, conversation_id, phone
+group by client_id, conversation_id, case when conversation_id is null then phone end
 having sum(request_count) <> 0;
 
 -- The views of many meters are made of their lists, in sums.sql; of the many sums null is 0 here.
