@@ -98,6 +98,10 @@ declare
     v_digits constant text := case
         when p_sought ~ '^[-0-9 ().+]*[0-9]{2}[-0-9 ().+]*$' then regexp_replace(p_sought, '[^0-9]', '', 'g')
     end;
+    -- A masked phone is dots, a blank and four signs; what has neither dots nor digits is not of it.
+    v_can_end_phone constant boolean :=
+        left(p_sought, greatest(length(p_sought) - 4, 0)) ~ '^[• ]*$' or length(v_digits) <= 4;
+    v_is_of_letters constant boolean := p_sought ~ '[^ ]' and p_sought !~ '[0-9•]';
     v_first_id constant uuid := id_from(p_sought, '0');
     v_last_id constant uuid := id_from(p_sought, 'f');
 begin
@@ -105,10 +109,15 @@ begin
     -- folded() is called only for what is not ASCII. "offset 0" has each text made once.
     with known as (
         select
-            conversation.id,
-            case when v_whole then conversation.name else masked_name(conversation.name, conversation.phone) end
-                as name,
-            case when v_whole then conversation.phone else masked_phone(conversation.phone) end as phone
+            conversation.id, conversation.name, conversation.phone,
+            case
+                when octet_length(conversation.name) = length(conversation.name) then lower(conversation.name)
+                else folded(conversation.name)
+            end as folded_name,
+            case
+                when v_whole then conversation.phone
+                when v_can_end_phone then masked_phone(conversation.phone)
+            end as shown_phone
         from conversations as conversation
         where conversation.client_id = p_client_id
         offset 0
@@ -117,28 +126,53 @@ begin
     select known.id, null::text
     from known
     where
-        strpos(
-            case when octet_length(known.name) = length(known.name) then lower(known.name) else folded(known.name) end,
-            p_sought
-        ) > 0
-        or strpos(
+        (
+            -- Masked texts are made only where they may have it: where the name has it, or where masking
+            -- changes more than it leaves.
             case
-                when octet_length(known.phone) = length(known.phone) then lower(known.phone)
-                else folded(known.phone)
-            end,
-            p_sought
-        ) > 0
-        or v_digits is not null
-            and strpos(regexp_replace(known.phone, '[^0-9]', '', 'g'), v_digits) > 0
-    union
-    select conversation_id, null
-    from usage_conversation_rollup
-    where client_id = p_client_id and conversation_id between v_first_id and v_last_id
-    union
-    select conversation_id, null
-    from usage_pending
-    where client_id = p_client_id and conversation_id between v_first_id and v_last_id
-    union
+                when v_whole then strpos(known.folded_name, p_sought) > 0
+                when
+                    strpos(known.folded_name, p_sought) = 0
+                    and (
+                        v_is_of_letters
+                        or ascii(known.name) between 65 and 122
+                        and octet_length(known.name) - octet_length(translate(known.name, '0123456789', ''))
+                        < 7
+                        and (
+                            known.phone is null or length(known.phone) < 4
+                            or strpos(known.name, known.phone) = 0
+                        )
+                    )
+                    then false
+                else strpos(folded(masked_name(known.name, known.phone)), p_sought) > 0
+            end
+            or strpos(
+                case
+                    when octet_length(known.shown_phone) = length(known.shown_phone)
+                        then lower(known.shown_phone)
+                    else folded(known.shown_phone)
+                end,
+                p_sought
+            ) > 0
+            or v_digits is not null
+                and strpos(regexp_replace(known.shown_phone, '[^0-9]', '', 'g'), v_digits) > 0
+        )
+        and (v_first_id is null or known.id not between v_first_id and v_last_id)
+    union all
+    (
+        select conversation_id, null
+        from usage_conversation_rollup
+        where client_id = p_client_id and conversation_id between v_first_id and v_last_id
+        union
+        select conversation_id, null
+        from usage_pending
+        where client_id = p_client_id and conversation_id between v_first_id and v_last_id
+        union
+        select conversation.id, null
+        from conversations as conversation
+        where conversation.client_id = p_client_id and conversation.id between v_first_id and v_last_id
+    )
+    union all
     select null, lone.phone
     from (
         select logged.phone, case when v_whole then logged.phone else masked_phone(logged.phone) end as found
@@ -193,6 +227,7 @@ declare
     v_few constant integer := 200;
     -- A lone accent folds to nothing, which would be in every name.
     v_sought constant text := coalesce(nullif(folded(p_search), ''), lower(p_search), '');
+    v_whole constant boolean := finds_phones();
     v_found uuid[];
     v_found_phones text[];
     v_is_few boolean := false;
@@ -233,7 +268,11 @@ begin
             end as amount,
             case when p_sort = 'name' then
                 lower(coalesce(
-                    found_name(known.name, known.phone), found_phone(coalesce(known.phone, used.lone_phone))
+                    case when v_whole then known.name else masked_name(known.name, known.phone) end,
+                    case
+                        when v_whole then coalesce(known.phone, used.lone_phone)
+                        else masked_phone(coalesce(known.phone, used.lone_phone))
+                    end
                 ))
             end as name
         from (
@@ -241,7 +280,11 @@ begin
             from conversation_totals(p_client_id, p_first_date, p_last_date, v_has_phones)
             where
                 not v_is_few
-                and (v_sought = '' or id = any (v_found) or lone_phone = any (v_found_phones))
+                and (
+                    v_sought = ''
+                    or id in (select unnest(v_found))
+                    or lone_phone in (select unnest(v_found_phones))
+                )
             union all
             select id, lone_phone, total_tokens, cost_usd, request_count, last_date
             from usage_of_conversations(p_client_id, v_found, v_found_phones, p_first_date, p_last_date)

@@ -93,7 +93,13 @@ $$;
 create or replace function masked_name(p_name text, p_phone text) returns text
     language sql immutable parallel safe
     return case
-        -- Names are many and nearly never one.
+        -- Names are many and nearly never one: what begins with a letter, has less than seven digits and not
+        -- the phone as it is, has none.
+        when
+            ascii(p_name) between 65 and 122
+            and octet_length(p_name) - octet_length(translate(p_name, '0123456789', '')) < 7
+            and (p_phone is null or length(p_phone) < 4 or strpos(p_name, p_phone) = 0)
+            then p_name
         when p_name !~ '[0-9]' and (p_phone is null or length(p_phone) < 4 or strpos(p_name, p_phone) = 0)
             then p_name
         when p_name ~ '^\s*\+?[0-9\s().-]{7,}(@.*)?$'
