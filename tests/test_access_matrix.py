@@ -80,6 +80,7 @@ function get_usage_summary          -          -         Acme      Acme      -  
 function model_usage_between        -          -         Acme      Acme      -         Acme      -         -         -        -
 function folded_conversation_usage  -          -         Acme      Acme      -         Acme      -         -         -        -
 function folded_conversation_days   -          -         Acme      Acme      -         Acme      -         -         -        -
+function filtered_conversation_days -          -         Acme      Acme      -         Acme      -         -         -        -
 function usage_of_conversations     -          -         Acme      Acme      -         Acme      -         -         -        raw
 function has_lone_calls              -          -         Acme      Acme      -         Acme      -         -         -        -
 function conversation_totals        -          -         Acme      Acme      -         Acme      -         -         -        raw
@@ -127,6 +128,7 @@ function wanted_calls                -          -         Acme      Acme      - 
 function fold_usage                 same       same      same      same      same      same      same      same      same     -
 function days_of_weeks              same       same      same      same      same      same      same      same      same     -
 function days_between               same       same      same      same      same      same      same      same      same     -
+function other_filters              same       same      same      same      same      same      same      same      same     -
 function pending_conversation_days  same       same      same      same      same      same      same      same      same     -
 function id_from                    same       same      same      same      same      same      same      same      same     -
 function usage_provider             same       same      same      same      same      same      same      same      same     -
@@ -231,10 +233,14 @@ STATEMENTS = {
     "pending_conversation_days": "select * from pending_conversation_days(%(acme)s, %(first)s, %(last)s)",
     "usage_of_conversations": (
         "select * from usage_of_conversations("
-        "%(acme)s, array[null::uuid], array['5511987650001'], %(first)s, %(last)s)"
+        "%(acme)s, array[null::uuid], array['5511987650001'], %(first)s, %(last)s, '[]')"
     ),
+    "filtered_conversation_days": (
+        "select * from filtered_conversation_days(%(acme)s, '[]', %(first)s, %(last)s, null, null, null)"
+    ),
+    "other_filters": "select other_filters('[]')",
     "has_lone_calls": ("select * from has_lone_calls(%(acme)s) as found where found"),
-    "conversation_totals": "select * from conversation_totals(%(acme)s, %(first)s, %(last)s, true)",
+    "conversation_totals": "select * from conversation_totals(%(acme)s, %(first)s, %(last)s, true, '[]')",
     "leading_conversations": (
         "select * from leading_conversations(%(acme)s, %(first)s, %(last)s, 1, 'total_tokens')"
     ),
@@ -252,7 +258,7 @@ STATEMENTS = {
     "get_usage_over_time": "select * from get_usage_over_time(%(acme)s, %(first)s, %(last)s, 'month')",
     "get_call_sums": "select * from get_call_sums(%(acme)s, %(first)s, %(last)s)",
     "search_conversations": "select * from search_conversations(%(acme)s, %(first)s, %(last)s)",
-    "get_conversation": f"select * from get_conversation(%(acme)s, '{THREAD}', null, %(first)s, %(last)s)",
+    "get_conversation": "select * from get_conversation(%(acme)s, %(thread)s, null, %(first)s, %(last)s)",
     "get_conversation_calls": (
         "select * from get_conversation_calls(%(acme)s, null, '5511987650001', %(first)s, %(last)s)"
     ),

@@ -20,7 +20,19 @@ CALLS_PER_TIMELINE = 1_000
 
 CONVERSATIONS = SqlFunction(
     function="search_conversations",
-    arguments=("client_id", "first_date", "last_date", "search", "sort", "descending", "limit", "offset"),
+    arguments=(
+        *(
+            "client_id",
+            "first_date",
+            "last_date",
+            "search",
+            "sort",
+            "descending",
+            "limit",
+            "offset",
+            "filters",
+        ),
+    ),
     columns={
         "conversation_id": "object",
         "phone": "object",
@@ -48,14 +60,14 @@ unpriced_count, matched_count (in all) int64 · total_cost Decimal (USD).
 """
 CONVERSATION = SqlFunction(
     function="get_conversation",
-    arguments=("client_id", "conversation_id", "phone", "first_date", "last_date"),
+    arguments=("client_id", "conversation_id", "phone", "first_date", "last_date", "filters"),
     columns=CONVERSATIONS.columns,
     expressions=PHONE_HANDLE,
 )
 """The row of CONVERSATIONS of one of them: by id, by the handle of a phone, or neither."""
 CONVERSATION_CALLS = SqlFunction(
     function="get_conversation_calls",
-    arguments=("client_id", "conversation_id", "phone", "first_date", "last_date", "limit"),
+    arguments=("client_id", "conversation_id", "phone", "first_date", "last_date", "limit", "filters"),
     columns={
         "created_at": "datetime64[us, UTC]",
         "id": "object",

@@ -136,7 +136,7 @@ USAGE_BY_MODEL = SqlFunction(
 
 USAGE_BY_CONVERSATION = SqlFunction(
     function="get_usage_by_conversation",
-    arguments=("client_id", "days", "limit", "now", "order"),
+    arguments=("client_id", "days", "limit", "now", "order", "filters"),
     columns={
         "phone": "object",
         "conversation_name": "object",

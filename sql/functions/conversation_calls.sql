@@ -17,10 +17,11 @@ $$;
 
 -- One row per call of one conversation (its id, or the phone of calls that have none, or neither), the oldest
 -- first, with what the conversation had cost and used by then, all that is known of the call, and its texts
--- as the transaction may see them. call_count says how many there are in all.
+-- as the transaction may see them. call_count says how many there are in all. What the filters say of
+-- conversations does not count here.
 create or replace function get_conversation_calls(
     p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date,
-    p_limit integer default 1000
+    p_limit integer default 1000, p_filters jsonb default '[]'
 )
     returns table (
         created_at timestamptz, id uuid, source text, model text, prompt_tokens bigint,
@@ -45,7 +46,8 @@ as $$
                 p_phone,
                 (select phone from conversations where client_id = p_client_id and id = p_conversation_id)
             ) as phone,
-            first_at, end_at
+            first_at, end_at,
+            usage_filter_of(p_client_id, other_filters(p_filters), p_first_date, p_last_date) as wanted
         from moments_of_days(p_client_id, p_first_date, p_last_date)
     ),
 
@@ -58,6 +60,13 @@ as $$
                 log.client_id = p_client_id and log.conversation_id = p_conversation_id
                 and log.created_at >= (select first_at from known)
                 and log.created_at < (select end_at from known)
+                and (
+                    p_filters = '[]'
+                    or call_passes(
+                        (select wanted from known), log.source, log.model, log.operation, log.outcome,
+                        log.tag_set_id, log.conversation_id, log.phone
+                    )
+                )
             order by log.created_at, log.id
             limit p_limit
         )
@@ -70,6 +79,13 @@ as $$
                 and log.phone = (select phone from known)
                 and log.created_at >= (select first_at from known)
                 and log.created_at < (select end_at from known)
+                and (
+                    p_filters = '[]'
+                    or call_passes(
+                        (select wanted from known), log.source, log.model, log.operation, log.outcome,
+                        log.tag_set_id, log.conversation_id, log.phone
+                    )
+                )
             order by log.created_at, log.id
             limit p_limit
         )
@@ -82,6 +98,13 @@ as $$
                 and log.client_id = p_client_id and log.conversation_id is null and log.phone is null
                 and log.created_at >= (select first_at from known)
                 and log.created_at < (select end_at from known)
+                and (
+                    p_filters = '[]'
+                    or call_passes(
+                        (select wanted from known), log.source, log.model, log.operation, log.outcome,
+                        log.tag_set_id, log.conversation_id, log.phone
+                    )
+                )
             order by log.created_at, log.id
             limit p_limit
         )
@@ -104,7 +127,7 @@ as $$
                     from usage_of_conversations(
                         p_client_id, array[p_conversation_id],
                         array[case when p_conversation_id is null then p_phone end],
-                        p_first_date, p_last_date
+                        p_first_date, p_last_date, other_filters(p_filters)
                     )
                 ) end as call_count
             from calls

@@ -199,15 +199,16 @@ begin
 end
 $$;
 
--- One row per conversation with use in the period that fits the search, a page of them in the order asked
--- for. matched_count says how many there are in all. p_search is a part of the name or the phone, or what
+-- One row per conversation with use in the period that fits the search and passes the filters, a page of them
+-- in the order asked for. matched_count says how many there are in all. p_search is a part of the name or the phone, or what
 -- the id begins with, as folded() takes them (no sign in it stands for others), or a handle; p_sort one of
 -- tokens, cost, requests, name, last. Names and phones are looked for and sorted by as whoever asks may see
 -- them: who may not see a phone cannot find out whether it is there, either.
 create or replace function search_conversations(
     p_client_id uuid, p_first_date date, p_last_date date, p_search text default '',
     p_sort text default 'tokens',
-    p_descending boolean default true, p_limit integer default 50, p_offset integer default 0
+    p_descending boolean default true, p_limit integer default 50, p_offset integer default 0,
+    p_filters jsonb default '[]'
 )
     returns table (
         conversation_id uuid, phone text, conversation_name text, first_date date, last_date date,
@@ -232,6 +233,9 @@ declare
     v_found_phones text[];
     v_is_few boolean := false;
     v_has_phones boolean;
+    -- What the filters name of conversations, and what else they say.
+    v_filter usage_filter;
+    v_filters jsonb := p_filters;
     v_ids uuid[];
     v_lone_phones text[];
     v_count bigint;
@@ -253,7 +257,30 @@ begin
         if v_found is null then
             return;
         end if;
+        v_is_few := cardinality(v_found) <= v_few and other_filters(p_filters) = p_filters;
+    elsif p_filters @> '[{"name": "conversation", "excluded": false}]' then
+        v_filter := usage_filter_of(p_client_id, p_filters, p_first_date, p_last_date);
+        select array_agg(id), array_agg(lone_phone) into v_found, v_found_phones
+        from (
+            select id, null::text from unnest(v_filter.conversation_ids) as wanted (id)
+            union
+            select null, phone
+            from unnest(v_filter.phones) as wanted (phone)
+            where not exists (
+                select
+                from conversations as known
+                where known.client_id = p_client_id and known.phone = wanted.phone
+            )
+            union
+            select null, null where v_filter.takes_lone
+        ) as named (id, lone_phone);
+        if v_found is null then
+            return;
+        end if;
         v_is_few := cardinality(v_found) <= v_few;
+        if v_is_few then
+            v_filters := other_filters(p_filters);
+        end if;
     end if;
     v_has_phones := has_lone_calls(p_client_id);
 
@@ -277,7 +304,9 @@ begin
             end as name
         from (
             select id, lone_phone, total_tokens, cost_usd, request_count, last_date
-            from conversation_totals(p_client_id, p_first_date, p_last_date, v_has_phones)
+            from conversation_totals(
+                p_client_id, p_first_date, p_last_date, v_has_phones, v_filters
+            )
             where
                 not v_is_few
                 and (
@@ -287,7 +316,9 @@ begin
                 )
             union all
             select id, lone_phone, total_tokens, cost_usd, request_count, last_date
-            from usage_of_conversations(p_client_id, v_found, v_found_phones, p_first_date, p_last_date)
+            from usage_of_conversations(
+                p_client_id, v_found, v_found_phones, p_first_date, p_last_date, v_filters
+            )
             where v_is_few
         ) as used
         left join conversations as known on known.client_id = p_client_id and known.id = used.id
@@ -318,14 +349,17 @@ begin
         id, phone, name, first_date, last_date, total_tokens::bigint, openai_tokens::bigint,
         groq_tokens::bigint, (total_tokens - openai_tokens - groq_tokens)::bigint, cost_usd,
         request_count::bigint, unpriced_count::bigint, v_count
-    from usage_of_conversations(p_client_id, v_ids, v_lone_phones, p_first_date, p_last_date);
+    from usage_of_conversations(
+        p_client_id, v_ids, v_lone_phones, p_first_date, p_last_date, other_filters(p_filters)
+    );
 end
 $$;
 
 -- The row that search_conversations() has of one conversation: by its id, by a phone that belongs to none, or
 -- that of the calls with neither.
 create or replace function get_conversation(
-    p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date
+    p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date,
+    p_filters jsonb default '[]'
 )
     returns table (
         conversation_id uuid, phone text, conversation_name text, first_date date, last_date date,
@@ -341,7 +375,8 @@ as $$
         groq_tokens::bigint, (total_tokens - openai_tokens - groq_tokens)::bigint, cost_usd,
         request_count::bigint, unpriced_count::bigint, 1::bigint
     from usage_of_conversations(
-        p_client_id, array[p_conversation_id], array[p_phone], p_first_date, p_last_date
+        p_client_id, array[p_conversation_id], array[p_phone], p_first_date, p_last_date,
+        other_filters(p_filters)
     )
     where
         p_conversation_id is not null

@@ -100,10 +100,70 @@ as $$
         and daily.conversation_id is null and daily.phone is null
 $$;
 
+-- The days of each conversation, of the calls that pass the filters alone: made of the calls. With p_ids only
+-- those of these conversations: by their ids, by the phones of calls that name none, and of calls with neither.
+create or replace function filtered_conversation_days(
+    p_client_id uuid, p_filters jsonb, p_first_date date, p_last_date date, p_ids uuid[], p_phones text[],
+    p_takes_lone boolean
+)
+    returns table (
+        id uuid, lone_phone text, usage_date date, total_tokens numeric, openai_tokens numeric,
+        groq_tokens numeric, cost_usd numeric, request_count numeric, unpriced_count numeric
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_filter usage_filter := usage_filter_of(p_client_id, p_filters, p_first_date, p_last_date);
+    v_first_at timestamptz;
+    v_end_at timestamptz;
+    v_timezone text;
+begin
+    if p_ids is not null then
+        -- They have passed what the filters say of conversations.
+        v_filter.conversation_ids := p_ids;
+        v_filter.phones := p_phones;
+        v_filter.takes_lone := p_takes_lone;
+        v_filter.excludes_conversations := false;
+    end if;
+    select first_at, end_at, timezone into v_first_at, v_end_at, v_timezone
+    from moments_of_days(p_client_id, p_first_date, p_last_date);
+    return query
+    select
+        coalesce(logged.conversation_id, known.id),
+        case when known.id is null then logged.phone end,
+        logged.day, logged.total_tokens, logged.openai_tokens, logged.groq_tokens, logged.cost_usd,
+        logged.request_count, logged.unpriced_count
+    from (
+        select
+            conversation_id, case when conversation_id is null then phone end as phone,
+            (created_at at time zone v_timezone)::date as day,
+            sum(total_tokens) as total_tokens,
+            coalesce(sum(total_tokens) filter (where source = 'openai'), 0) as openai_tokens,
+            coalesce(sum(total_tokens) filter (where source = 'groq'), 0) as groq_tokens,
+            sum(cost_usd) as cost_usd,
+            count(*)::numeric as request_count,
+            (count(*) filter (where cost_basis = 'unpriced'))::numeric as unpriced_count
+        from wanted_calls(p_client_id, v_filter, v_first_at, v_end_at)
+        group by 1, 2, 3
+    ) as logged
+    left join lateral (
+        select conversations.id
+        from conversations
+        where
+            logged.conversation_id is null
+            and conversations.client_id = p_client_id and conversations.phone = logged.phone
+        limit 1
+    ) as known on true;
+end
+$$;
+
 -- All that some conversations used in the period, with their names, in the order given: one of p_ids and of
--- p_lone_phones is null, or both. No row where there was no use.
+-- p_lone_phones is null, or both. Of the calls that pass the filters; no row where there are none.
 create or replace function usage_of_conversations(
-    p_client_id uuid, p_ids uuid[], p_lone_phones text[], p_first_date date, p_last_date date
+    p_client_id uuid, p_ids uuid[], p_lone_phones text[], p_first_date date, p_last_date date,
+    p_filters jsonb
 )
     returns table (
         id uuid, lone_phone text, phone text, name text, first_date date, last_date date,
@@ -140,6 +200,7 @@ as $$
             cross join lateral folded_conversation_days(
                 p_client_id, chosen.id, chosen.phone, p_first_date, p_last_date
             ) as daily
+            where p_filters = '[]'
             union all
             select
                 chosen.place, pending.usage_date, pending.total_tokens, pending.openai_tokens,
@@ -148,6 +209,20 @@ as $$
             inner join pending_conversation_days(p_client_id, p_first_date, p_last_date) as pending
                 on coalesce(pending.id::text, '+' || pending.lone_phone, '')
                 = coalesce(chosen.id::text, '+' || chosen.lone_phone, '')
+            where p_filters = '[]'
+            union all
+            select
+                chosen.place, filtered.usage_date, filtered.total_tokens, filtered.openai_tokens,
+                filtered.groq_tokens, filtered.cost_usd, filtered.request_count, filtered.unpriced_count
+            from chosen
+            inner join filtered_conversation_days(
+                p_client_id, p_filters, p_first_date, p_last_date, p_ids,
+                array(select phone from chosen where phone is not null),
+                exists (select from chosen where id is null and lone_phone is null)
+            ) as filtered
+                on coalesce(filtered.id::text, '+' || filtered.lone_phone, '')
+                = coalesce(chosen.id::text, '+' || chosen.lone_phone, '')
+            where p_filters <> '[]'
         ) as parts
         group by place, usage_date
         having sum(request_count) <> 0
@@ -175,6 +250,15 @@ as $$
     order by chosen.place
 $$;
 
+-- What the filters say beside conversations.
+create or replace function other_filters(p_filters jsonb) returns jsonb
+    language sql immutable parallel safe
+    return (
+        select coalesce(jsonb_agg(condition), '[]')
+        from jsonb_array_elements(p_filters) as condition
+        where condition ->> 'name' <> 'conversation'
+    );
+
 -- Whether the client has calls that name no conversation: then those of a phone may belong to one.
 create or replace function has_lone_calls(p_client_id uuid) returns boolean
     language sql stable
@@ -185,10 +269,11 @@ create or replace function has_lone_calls(p_client_id uuid) returns boolean
     );
 
 -- One row per conversation with use in the period: what it is ordered by. Read from an index alone. What
--- calls without a conversation cost is spared where the client has none (p_has_phones). last_date may be too
+-- calls without a conversation cost is spared where the client has none (p_has_phones). Under filters the calls
+-- are read. last_date may be too
 -- late where calls were deleted that are not folded yet.
 create or replace function conversation_totals(
-    p_client_id uuid, p_first_date date, p_last_date date, p_has_phones boolean
+    p_client_id uuid, p_first_date date, p_last_date date, p_has_phones boolean, p_filters jsonb
 )
     returns table (
         id uuid, lone_phone text, total_tokens numeric, cost_usd numeric, request_count numeric,
@@ -212,7 +297,7 @@ as $$
             client_id = p_client_id
             and usage_date between p_first_date and p_last_date
     ) as parts
-    where not p_has_phones
+    where not p_has_phones and p_filters = '[]'
     group by conversation_id
     having sum(request_count) <> 0
     union all
@@ -241,9 +326,15 @@ as $$
             on logged.conversation_id is null
             and known.client_id = p_client_id and known.phone = logged.phone
     ) as parts
-    where p_has_phones
+    where p_has_phones and p_filters = '[]'
     group by id, lone_phone
     having sum(request_count) <> 0
+    union all
+    select
+        id, lone_phone, sum(total_tokens), sum(cost_usd), sum(request_count), max(usage_date)
+    from filtered_conversation_days(p_client_id, p_filters, p_first_date, p_last_date, null, null, null)
+    where p_filters <> '[]'
+    group by id, lone_phone
 $$;
 
 -- What one conversation used in the period, as far as folded. One that lies within it has all that it ever had.
@@ -439,13 +530,13 @@ end
 $$;
 
 -- One row per conversation with use in the period, the p_limit first ones by p_order: 'tokens' or 'cost',
--- the most first. openai + groq + other = total. share_of_tokens is of all the client's tokens in the period,
--- 0 to 1. A cost is that of the calls whose price is known: where unpriced_count is not 0 it is the least that
+-- the most first. openai + groq + other = total. share_of_tokens is of all the client's tokens in the period
+-- under the filters, 0 to 1. A cost is that of the calls whose price is known: where unpriced_count is not 0 it is the least that
 -- the conversation cost, and by that it has its place. Among equal costs the one with more tokens is first.
 --
--- A second function of this name, without defaults: whoever gives fewer arguments means the guide's, below.
+-- A further function of this name, without defaults: whoever gives fewer arguments means those below.
 create or replace function get_usage_by_conversation(
-    p_client_id uuid, p_days integer, p_limit integer, p_now timestamptz, p_order text
+    p_client_id uuid, p_days integer, p_limit integer, p_now timestamptz, p_order text, p_filters jsonb
 )
     returns table (
         phone text, conversation_name text, total_tokens bigint, total_cost numeric, request_count bigint,
@@ -486,7 +577,7 @@ begin
     end if;
     select first_date, last_date into v_first, v_last from usage_window(p_client_id, p_days, p_now);
 
-    if v_can_bound then
+    if v_can_bound and p_filters = '[]' then
         select array_agg(id), array_agg(lone_phone) into v_ids, v_lone_phones
         from leading_conversations(
             p_client_id, v_first, v_last, p_limit, case when v_by_cost then 'cost_usd' else 'total_tokens' end
@@ -496,7 +587,7 @@ begin
         with amounts as materialized (
             select id, lone_phone, case when v_by_cost then cost_usd else total_tokens end as amount
             from conversation_totals(
-                p_client_id, v_first, v_last, has_lone_calls(p_client_id)
+                p_client_id, v_first, v_last, has_lone_calls(p_client_id), p_filters
             )
         )
 
@@ -512,15 +603,7 @@ begin
     return query
     with everything as (
         select sum(total_tokens) as total_tokens
-        from (
-            select total_tokens
-            from usage_daily_rollup
-            where client_id = p_client_id and usage_date between v_first and v_last
-            union all
-            select total_tokens
-            from usage_pending
-            where client_id = p_client_id and usage_date between v_first and v_last
-        ) as parts
+        from filtered_usage(p_client_id, p_filters, v_first, v_last)
     )
 
     select
@@ -535,12 +618,33 @@ begin
         usage.unpriced_count::bigint,
         usage.id,
         coalesce(round(usage.total_tokens / nullif((select total_tokens from everything), 0), 6), 0)
-    from usage_of_conversations(p_client_id, v_ids, v_lone_phones, v_first, v_last) as usage
+    from usage_of_conversations(
+        p_client_id, v_ids, v_lone_phones, v_first, v_last, other_filters(p_filters)
+    ) as usage
     order by
         case when v_by_cost then usage.cost_usd else usage.total_tokens end desc,
         usage.total_tokens desc, usage.cost_usd desc, usage.phone nulls last, usage.id nulls last
     limit p_limit;
 end
+$$;
+
+-- The same of all calls.
+create or replace function get_usage_by_conversation(
+    p_client_id uuid, p_days integer, p_limit integer, p_now timestamptz, p_order text
+)
+    returns table (
+        phone text, conversation_name text, total_tokens bigint, total_cost numeric, request_count bigint,
+        openai_tokens bigint, groq_tokens bigint, other_tokens bigint, unpriced_count bigint,
+        conversation_id uuid, share_of_tokens numeric
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        phone, conversation_name, total_tokens, total_cost, request_count, openai_tokens, groq_tokens,
+        other_tokens,
+        unpriced_count, conversation_id, share_of_tokens
+    from get_usage_by_conversation(p_client_id, p_days, p_limit, p_now, p_order, '[]')
 $$;
 
 -- The same, the most tokens first: the guide's function, whose callers and whatever depends on it see no
@@ -560,5 +664,5 @@ as $$
         phone, conversation_name, total_tokens, total_cost, request_count, openai_tokens, groq_tokens,
         other_tokens,
         unpriced_count, conversation_id, share_of_tokens
-    from get_usage_by_conversation(p_client_id, p_days, p_limit, p_now, 'tokens')
+    from get_usage_by_conversation(p_client_id, p_days, p_limit, p_now, 'tokens', '[]')
 $$;

@@ -3,6 +3,8 @@
 
 drop function if exists conversation_days(uuid, uuid, text, date, date);
 drop function if exists folded_conversation_usage(uuid, uuid, text, date, date);
+drop function if exists get_conversation_calls(uuid, uuid, text, date, date, integer);
+drop function if exists search_conversations(uuid, date, date, text, text, boolean, integer, integer);
 
 -- A call is in one of these two. Without the client where the conversation is named: its id is as good.
 create index if not exists usage_logs_conversation_id_created_at_idx
