@@ -80,7 +80,7 @@ function get_usage_summary          -          -         Acme      Acme      -  
 function model_usage_between        -          -         Acme      Acme      -         Acme      -         -         -        -
 function folded_conversation_usage  -          -         Acme      Acme      -         Acme      -         -         -        -
 function folded_conversation_days   -          -         Acme      Acme      -         Acme      -         -         -        -
-function filtered_conversation_days -          -         Acme      Acme      -         Acme      -         -         -        -
+function filtered_conversation_days  -          -         Acme      Acme      -         Acme      -         -         -        -
 function usage_of_conversations     -          -         Acme      Acme      -         Acme      -         -         -        raw
 function has_lone_calls              -          -         Acme      Acme      -         Acme      -         -         -        -
 function conversation_totals        -          -         Acme      Acme      -         Acme      -         -         -        raw
