@@ -320,3 +320,57 @@ def test_days_are_those_of_the_client(database: Database) -> None:
             database, client_id, Days(day, day), conversation_id=ADA, phone_handle=None
         )
         assert calls["total_tokens"].tolist() == tokens
+
+
+@pytest.mark.parametrize("is_folded", [True, False])
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"model": "gpt-4"}, [(ADA, 300, 2), (None, 40, 1)]),
+        ({"model!": "gpt-4"}, [(BOB, 200, 1), (ADA, 100, 1)]),
+        ({"outcome": "error"}, [(ADA, 100, 1)]),
+        ({"provider": "nobody"}, []),
+        ({"conversation": str(ADA)}, [(ADA, 400, 3)]),
+        ({"conversation!": str(ADA)}, [(BOB, 200, 1), (None, 40, 1)]),
+        ({"conversation": f"{BOB},{ADA}", "model": "gpt-4"}, [(ADA, 300, 2)]),
+        ({"conversation": ""}, []),
+    ],
+)
+def test_conversations_follow_the_filters(
+    database: Database,
+    acme: UUID,
+    is_folded: bool,
+    filters: dict[str, str],
+    expected: list[tuple[UUID | None, int, int]],
+) -> None:
+    factories.conversation(database, acme, id=ADA, phone="551", name="Ada")
+    factories.conversation(database, acme, id=BOB, phone=None, name="Bob")
+    insert_usage(
+        database,
+        usage_log(acme, conversation_id=ADA, phone=None, total_tokens=250),
+        usage_log(acme, conversation_id=None, phone="551", total_tokens=50),
+        usage_log(acme, conversation_id=ADA, total_tokens=100, model="gpt-5", outcome="error"),
+        usage_log(acme, conversation_id=BOB, total_tokens=200, model="gpt-5"),
+        usage_log(acme, conversation_id=None, phone="44", total_tokens=40),
+        usage_log(acme, conversation_id=BOB, total_tokens=999, created_at=NOW - timedelta(days=2)),
+    )
+    if is_folded:
+        database.fold()
+    wanted = queries.Filters.parse(filters)
+
+    def rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+        return list(zip(frame["conversation_id"], frame["total_tokens"], frame["request_count"], strict=True))
+
+    found = queries.found_conversations(database, acme, Days(TODAY, TODAY), filters=wanted)
+    assert rows(found) == expected
+    assert set(found["matched_count"]) <= {len(expected)}
+    searched = queries.found_conversations(database, acme, Days(TODAY, TODAY), search="ada", filters=wanted)
+    assert rows(searched) == [row for row in expected if row[0] == ADA]
+    overview = queries.load_overview(database, acme, queries.Period(days=1), NOW, filters=wanted)
+    assert rows(overview.conversations) == expected
+    timeline = queries.conversation_timeline(
+        database, acme, Days(TODAY, TODAY), conversation_id=ADA, phone_handle=None, filters=wanted
+    )
+    # A timeline is of its conversation, whatever else is named.
+    assert timeline.calls["total_tokens"].sum() == timeline.conversation["total_tokens"].sum()
+    assert set(timeline.calls["call_count"]) <= {len(timeline.calls)}

@@ -406,3 +406,29 @@ def test_an_unreachable_database_is_named(empty_database: Database) -> None:
 
     with pytest.raises(DatabaseUnavailable, match=r"at 127\.0\.0\.1:1"):
         apply_migrations(nowhere)
+
+
+def test_indexes_of_tables_that_stand_are_made_while_writers_go_on(empty_database: Database) -> None:
+    install_first_main(empty_database)
+    told: list[str] = []
+    apply_migrations(empty_database, told.append)
+    made = "making usage_logs_conversation_id_created_at_idx, while writers go on"
+    assert told.index(made) < told.index("applying 026_index_conversations")
+
+
+def test_an_index_of_a_run_that_was_ended_is_made_again(database: Database) -> None:
+    before = schema(database)
+    with database.transaction() as connection:
+        connection.execute("alter table usage_logs drop constraint usage_logs_id_client_id_key")
+        connection.execute(
+            "alter table usage_logs add constraint usage_logs_pkey primary key (client_id, id)"
+        )
+        connection.execute("create unique index usage_logs_id_client_id_key on usage_logs (client_id)")
+        connection.execute(
+            "update pg_index set indisvalid = false"
+            " where indexrelid = 'usage_logs_id_client_id_key'::regclass"
+        )
+        connection.execute("delete from applied_sql where name = '026_index_conversations'")
+
+    assert apply_migrations(database) == ["026_index_conversations", "functions/access"]
+    assert schema(database) == before
