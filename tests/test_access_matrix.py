@@ -210,6 +210,7 @@ READS_AS = {
 }
 PARAMETERS = {
     "acme": ACME,
+    "thread": THREAD,
     "ids": [CALL_ID],
     "now": factories.NOW,
     "first": date(2026, 3, 1),
