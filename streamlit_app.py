@@ -15,7 +15,7 @@ if __name__ == "__main__":
     if not overview.value.summary["request_count"].any():
         ui.show_no_usage(page)
 
-    ui.show_summary_cards(overview.value)
+    ui.show_summary_cards(overview)
     ui.offer_repricing(page, overview.value)
 
     weekly, daily = st.columns(2, gap="small")

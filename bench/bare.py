@@ -68,6 +68,7 @@ DRAW = {
     "page_link": lambda name: st.page_link(f"https://example.com/{name}", label=name),
     "selectbox": lambda name: st.selectbox(name, CLIENTS),
     "table": lambda name: st.table(next(TABLES)),
+    "text_input": lambda name: st.text_input(name),
     "vega_lite_chart": lambda name: st.altair_chart(next(CHARTS)),
 }
 
@@ -75,7 +76,8 @@ st.set_page_config(page_title="Bare", layout="wide")
 for kind, number in COUNTS.items():
     with st.container(border=True):
         for each in range(number):
-            DRAW[kind](f"{kind} {each}")
+            # What is not among them is little.
+            DRAW.get(kind, st.caption)(f"{kind} {each}")
 st.caption(f"last {days} days")
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from bench import api, dashboard, exports, report, switching
+from bench import api, dashboard, exports, report, switching, visitors
 from bench.calls import measure_calls
 from bench.place import Place, load, load_until_today
 from bench.reading import measure_reading
@@ -106,6 +106,17 @@ PARTS = {
             place.database, place.directory, effort.of(len(dashboard.PERIODS), 1)
         ),
         table=lambda results: report.dashboard_table(*results),
+    ),
+    "visitors": Part(
+        cases=_served,
+        prepare=_load_served,
+        measure=lambda place, effort, _: visitors.measure_visitors(
+            place.database,
+            place.directory,
+            effort.of(visitors.SESSIONS, 20),
+            effort.of(visitors.WINDOWS, 3),
+        ),
+        table=lambda results: report.visitors_table(*results),
     ),
     "switching": Part(
         cases=_served,

@@ -11,6 +11,7 @@ from bench.exports import ExportCost
 from bench.reading import PENDING_ROWS, ReadingTimes
 from bench.shipping import ShippingRates
 from bench.switching import SwitchTime
+from bench.visitors import SETTLED, Visitors
 from bench.writing import WritingRate
 
 
@@ -134,6 +135,31 @@ def dashboard_table(pages: PageTimes) -> str:
         "",
         f"{pages.elements} elements a page. {pages.sessions} sessions, {len(pages.failures)} failed"
         f"{': ' + '; '.join(sorted(set(pages.failures))[:3]) if pages.failures else '.'}",
+    ]
+    return "\n".join(lines)
+
+
+def visitors_table(visitors: Visitors) -> str:
+    """Seconds for a full page among many visitors, and what the server holds."""
+    ours, bare = visitors.ours, visitors.bare
+    lines = [
+        f"| {visitors.sessions} open pages, seconds to a full page | median | p95 | of bare | CPU s a page "
+        "| of bare |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {each.name} | {each.half:.2f} | {each.most:.2f} | {_ratio(each.most, bare.most)} "
+        f"| {each.cpu:.3f} | {_ratio(each.cpu, bare.cpu)} |"
+        for each in (ours, bare)
+    ]
+    failed = f"{len(visitors.failures)} failed"
+    if visitors.failures:
+        failed += f": {'; '.join(sorted(set(visitors.failures))[:3])}"
+    lines += [
+        "",
+        f"{visitors.visits:,} visits, {failed}. Memory: {visitors.settled_megabytes:,.0f} MB after "
+        f"{SETTLED} minutes, {visitors.megabytes[-1]:,.0f} MB at the end. At most "
+        f"{max(visitors.descriptors):,} file descriptors.",
     ]
     return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 from analytics import pulse
 from analytics.database import Database
 from analytics.queries import NAMES
+from analytics.ui.frame.reads import Reading
 from tests import factories
 from tests.app import button, metrics_of, open_page, text_of
 from tests.tcp_proxy import TcpProxy
@@ -259,6 +260,36 @@ def test_an_open_page_asks_the_database_once_a_minute(
 
         button(page, "Refresh").click().run()
         assert proxy.round_trips > asked
+
+
+def test_what_is_made_of_numbers_is_made_once_for_all_who_see_them() -> None:
+    made: list[str] = []
+
+    def reading(client: UUID, loaded_at: datetime) -> Reading[str]:
+        def renew(_: datetime) -> Reading[str]:
+            return reading(client, loaded_at)
+
+        return Reading(
+            value="",
+            loaded_at=loaded_at,
+            failure=None,
+            renew=renew,
+            key=("here", ("overview", client), loaded_at),
+        )
+
+    def make() -> str:
+        made.append("chart")
+        return f"chart {len(made)}"
+
+    acme, beta, now = uuid4(), uuid4(), datetime.now(UTC)
+    first = reading(acme, now)
+
+    assert first.made("daily", make) == first.made("daily", make) == "chart 1"
+    assert first.renew(now).made("daily", make) == "chart 1"
+    # Another chart, newer numbers, another client.
+    assert first.made("weekly", make) == "chart 2"
+    assert reading(acme, now + timedelta(seconds=60)).made("daily", make) == "chart 3"
+    assert reading(beta, now).made("daily", make) == "chart 4"
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import streamlit as st
+from cachetools import LRUCache
 from streamlit.errors import StreamlitSecretNotFoundError
 
 from analytics import config, demo
@@ -29,11 +30,16 @@ CACHE_SECONDS = 60
 CACHED_VIEWS = 500
 EMBEDDED = "embedded"
 
+KEPT_PARTS = 1_000
+"""Charts that are kept as they were made; one is some 20 kB."""
+
 Answer = TypeVar("Answer")
+Made = TypeVar("Made")
 
 log = logging.getLogger(__name__)
 
 _lock = threading.Lock()
+_made: LRUCache[Hashable, object] = LRUCache(KEPT_PARTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,19 @@ class Reading(Generic[Answer]):
     """Why the value could not be renewed; None where it could."""
     renew: Callable[[datetime], "Reading[Answer]"]
     """Reads again at a later moment: the same value until it is a minute old."""
+    key: Hashable
+    """Of these very numbers: equal keys have equal values."""
+
+    def made(self, name: Hashable, make: Callable[[], Made]) -> Made:
+        """What make() makes of the value under this name: once for all visitors of these numbers, who share
+        it and change nothing of it."""
+        with _lock:
+            made = _made.get((self.key, name))
+        if made is None:
+            made = make()
+            with _lock:
+                _made[self.key, name] = made
+        return cast(Made, made)
 
 
 def open_database(now: datetime) -> Database:
@@ -93,6 +112,7 @@ def read(
         loaded_at=loaded_at,
         failure=failure or database.failure(),
         renew=partial(read, database, view, load),
+        key=(_place(database), view, loaded_at),
     )
 
 

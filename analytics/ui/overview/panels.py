@@ -60,16 +60,19 @@ def show_weekly_evolution(page: Page, reading: Reading[Overview]) -> None:
         _draw(
             page,
             courses,
-            charts.lines(
-                courses.weeks,
-                page.measure,
-                courses.group,
-                earlier=charts.Earlier(
-                    usage=courses.before(first - timedelta(weeks=count), first - timedelta(days=1)),
-                    known_from=page.client.first_day,
+            reading.made(
+                ("weeks", page.measure, page.client.first_day),
+                lambda: charts.lines(
+                    courses.weeks,
+                    page.measure,
+                    courses.group,
+                    earlier=charts.Earlier(
+                        usage=courses.before(first - timedelta(weeks=count), first - timedelta(days=1)),
+                        known_from=page.client.first_day,
+                    ),
+                    colors=_colors(courses),
+                    first_day=page.days.first,
                 ),
-                colors=_colors(courses),
-                first_day=page.days.first,
             ),
             courses.weeks,
             alt=f"Line chart: {page.measure.title} per week, {weeks}, by {by} and in total",
@@ -105,14 +108,17 @@ def show_daily_usage(page: Page, reading: Reading[Overview]) -> None:
         _draw(
             page,
             courses,
-            charts.bars(
-                courses.bars,
-                page.measure,
-                courses.group,
-                grain,
-                earlier=earlier if grain == "day" else None,
-                colors=_colors(courses),
-                first_day=page.days.first,
+            reading.made(
+                ("bars", page.measure, before, page.client.first_day),
+                lambda: charts.bars(
+                    courses.bars,
+                    page.measure,
+                    courses.group,
+                    grain,
+                    earlier=earlier if grain == "day" else None,
+                    colors=_colors(courses),
+                    first_day=page.days.first,
+                ),
             ),
             courses.bars,
             alt=f"Stacked bars: {page.measure.title} per {grain}, {days}, by {by}",
@@ -204,17 +210,21 @@ def show_model_comparison(page: Page, reading: Reading[Overview]) -> None:
         else:
             pie, bars = st.columns([1, 1.6], gap="medium")
             with pie:
-                _show_shares(page, overview, courses)
+                _show_shares(page, reading)
             with bars:
                 _show_model_bars(page, overview, courses)
         show_models(overview)
 
 
-def _show_shares(page: Page, overview: Overview, courses: Courses) -> None:
+def _show_shares(page: Page, reading: Reading[Overview]) -> None:
+    overview, courses = reading.value, courses_in(reading)
     has_unknown = page.measure.unit == "cost" and overview.models["unpriced_count"].any()
     shared = f"known {page.measure.unit}" if has_unknown else page.measure.unit
     st.markdown(f"**Share of {shared}**")
-    chart = charts.share(courses.whole, page.measure, courses.group, _colors(courses))
+    chart = reading.made(
+        ("share", page.measure),
+        lambda: charts.share(courses.whole, page.measure, courses.group, _colors(courses)),
+    )
     open_part = opener(courses.group, chart)
 
     def take(selection: Selection) -> None:

@@ -10,18 +10,20 @@ from analytics import charts, formatting
 from analytics.charts import Chart
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.queries import Overview, Unit
+from analytics.ui.frame.reads import Reading
 from analytics.ui.parts.cards import Card, changed, compared_with, coverage_line, show_cards
 
 PROVIDERS = ("openai", "groq", "other")
 
 
-def show_summary_cards(overview: Overview) -> None:
+def show_summary_cards(reading: Reading[Overview]) -> None:
     """Total tokens and cost, OpenAI, Groq, and Other where it was used; the parts add up to the total.
 
     The cards of providers show the measure of the page.
     """
+    overview = reading.value
     by_provider: dict[Any, dict[Any, Any]] = overview.summary.set_index("provider").to_dict("index")
-    trends = charts.trends(overview.daily, overview.period.days)
+    trends = reading.made("trends", lambda: charts.trends(overview.daily, overview.period.days))
     total = by_provider["total"]
     requests = formatting.plural(total["request_count"], "request")
     row_of_cards = [
