@@ -29,4 +29,4 @@ else:
     ui.show_conversation_heading(page, link, timeline.value)
     ui.show_conversation_cards(timeline.value)
     ui.show_conversation_charts(page, timeline.value)
-    ui.show_conversation_calls(page, timeline.value)
+    ui.show_conversation_calls(page, link, timeline.value)

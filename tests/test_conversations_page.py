@@ -289,6 +289,7 @@ def test_of_many_calls_the_first_are_shown_and_all_are_counted(configured: Datab
     assert metrics_of(page)["Calls"] == "1,001"
     assert metrics_of(page)["Cost"] == "$10.01"
     assert len(page.dataframe[1].value) == 1000
+    assert "All 1,001\N{NO-BREAK SPACE}calls, page by page" in [each.label for each in page.button]
 
 
 def test_the_course_has_each_call_and_the_cost_so_far(database: Database, acme: UUID) -> None:

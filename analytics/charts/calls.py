@@ -20,6 +20,7 @@ from analytics.charts.base import (
     Chart,
     Measure,
     amount_axis,
+    picking,
     series_color,
     specified,
     stacked_bars,
@@ -39,7 +40,7 @@ def on_clock(moments: "pd.Series[pd.Timestamp]", timezone: str) -> "pd.Series[pd
 
 
 def timeline(calls: pd.DataFrame, timezone: str) -> Chart:
-    """Tokens of each call as points, and the cost so far as a line with its own axis.
+    """Tokens of each call as points that can be clicked, and the cost so far as a line with its own axis.
 
     `calls` is queries.Timeline.calls.
     """
@@ -50,6 +51,7 @@ def timeline(calls: pd.DataFrame, timezone: str) -> Chart:
     values = pd.DataFrame(
         {
             "made_at": made_at.dt.tz_localize("UTC"),
+            "id": calls["id"].map(str),
             "clock": [f"{at:%a} {formatting.day(at)}, {at:%H:%M:%S}" for at in made_at],
             "name": [names[key] for key in keys_of(grouped)],
             "source": calls["source"].map(source_name),
@@ -103,6 +105,7 @@ def _timeline_layers(*, is_days: bool) -> str:
             *amount_tooltips({"cost": "Cost", "running_cost": "Cost so far"}, "cost", cost.tooltip_format),
         ],
     )
+    calls_made = calls_made.add_params(picking("id", nearest=True))
     running = base.mark_line(color=BLUE, strokeWidth=2, interpolate="step-after").encode(
         x=moment,
         y=alt.Y(

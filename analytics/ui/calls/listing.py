@@ -45,13 +45,16 @@ def show_call_list(page: Page, calls: pd.DataFrame) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="paging"):
             _paging(calls)
             columns = choose_columns()
-            offer_calls(
-                page,
-                page.days,
-                int(calls["matched_count"].iloc[0]),
-                is_unmasked=page.sees_phones,
-                columns=("created_at", *columns),
-            )
+            with st.popover(
+                "Download", icon=":material/download:", help="The calls of all pages, with these columns"
+            ):
+                offer_calls(
+                    page,
+                    page.days,
+                    int(calls["matched_count"].iloc[0]),
+                    is_unmasked=page.sees_phones,
+                    columns=("created_at", *columns),
+                )
         table = table_of(calls, columns, page.client.timezone)
         key = f"calls {page.client.id} {page.days} {_PLACE.value()} {columns}"
         tables.show_table(

@@ -9,17 +9,20 @@ import pandas as pd
 import streamlit as st
 
 from analytics import charts, formatting
+from analytics.charts import PICKED
 from analytics.queries import Timeline, known_costs, partly_known
 from analytics.ui.frame import address
-from analytics.ui.frame.links import CALL, LinkedConversation, close_conversation
+from analytics.ui.frame.filters import show_only
+from analytics.ui.frame.links import CALL, LinkedConversation, close_conversation, open_calls_of
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
 from analytics.ui.parts import tables
 from analytics.ui.parts.call import show_call_facts
 from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.grouping import opener
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.vega import draw
+from analytics.ui.parts.vega import Selection, draw
 
 MAX_ROWS = 15  # in sight
 MODEL_WIDTH = 150  # pixels; with them all columns fit at 1440
@@ -33,8 +36,9 @@ def show_conversation_heading(page: Page, link: LinkedConversation, timeline: Ti
         named = f" `{link.conversation_id}`" if link.conversation_id else ""
         show_empty(
             f"No calls, {page.period}",
-            f"{escaped(page.client.name)} has no conversation{named} with calls in these days. "
-            "Choose other days, or go back to all conversations.",
+            f"{escaped(page.client.name)} has no conversation{named} with calls in these days"
+            f"{' that pass the filters' if page.filters else ''}. Choose other days, or go back to all "
+            "conversations.",
             icon=":material/search_off:",
         )
         st.stop()
@@ -99,18 +103,28 @@ def show_conversation_charts(page: Page, timeline: Timeline) -> None:
     chart, models = st.columns([1.25, 1], gap="small")
     with chart, st.container(border=True, height="stretch"):
         show_heading(f"Calls over time, {page.period}", f"{note}Tokens and cost so far")
+        chart_of_calls = charts.timeline(calls, page.client.timezone)
         draw(
-            charts.timeline(calls, page.client.timezone),
+            chart_of_calls,
             alt="Points: tokens of each call over time, by provider. Line: the cost so far",
             key="timeline chart",
+            on_select=_open_point,
+            on_series=opener("provider", chart_of_calls),
         )
-        st.caption(f"Times are in {page.client.timezone}.")
+        st.caption(
+            f"Click a point to see all that is known of its call. Times are in {page.client.timezone}."
+        )
     with models, st.container(border=True, height="stretch"):
         show_heading(f"Models used, {page.period}", f"{note}Most tokens first")
         _models(calls)
 
 
-def show_conversation_calls(page: Page, timeline: Timeline) -> None:
+def _open_point(selection: Selection) -> None:
+    if picked := selection.get(PICKED):
+        address.put(**CALL.changes(str(picked[0]["id"])))
+
+
+def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
     """Every call, oldest first, and below all that is known of the one that is selected."""
     calls = timeline.calls
     unpriced = calls["cost_basis"] == "unpriced"
@@ -140,7 +154,8 @@ def show_conversation_calls(page: Page, timeline: Timeline) -> None:
     table = table.loc[:, table.notna().any()]
     with st.container(border=True):
         title = f"First {len(calls):,} of {_count(timeline):,} calls" if _is_truncated(timeline) else "Calls"
-        show_heading(f"{title}, {page.period}", "Oldest first")
+        all_calls = partial(_link_to_all_calls, page, link, timeline) if _is_truncated(timeline) else None
+        show_heading(f"{title}, {page.period}", "Oldest first", beside=all_calls)
         call = CALL.select_in(
             partial(
                 tables.show_table,
@@ -164,6 +179,15 @@ def show_conversation_calls(page: Page, timeline: Timeline) -> None:
         st.caption("Click a call to see all that is known of it, below.")
     if call:
         _show_call(page, call, calls)
+
+
+def _link_to_all_calls(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
+    st.button(
+        f"All {formatting.plural(_count(timeline), 'call')}, page by page",
+        icon=":material/receipt_long:",
+        on_click=open_calls_of,
+        args=[page, link],
+    )
 
 
 def _show_call(page: Page, call: str, calls: pd.DataFrame) -> None:
@@ -227,7 +251,15 @@ def _models(calls: pd.DataFrame) -> None:
         max_rows=MAX_MODELS,
         columns={"Cost": tables.COST_COLUMN},
         key="models used table",
+        selection_mode=["single-row", "single-cell"],
+        on_select=lambda: _show_only_model(by_model),
     )
+
+
+def _show_only_model(by_model: pd.DataFrame) -> None:
+    row = tables.selected("models used table", by_model)
+    if row is not None:
+        show_only("model", None if pd.isna(row["model"]) else row["model"])
 
 
 def _total(timeline: Timeline) -> dict[str, Any]:

@@ -7,11 +7,13 @@ only a phone goes by a handle.
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pandas as pd
 
+from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.queries import Period
 from analytics.ui.frame import address
@@ -22,6 +24,7 @@ from analytics.ui.frame.page import Page, client_labels
 # In a link instead of an id: the handle of a conversation with only a phone, and the calls without one.
 _HANDLE, _NO_CONVERSATION = re.compile(r"p[0-9a-f]{32}"), "none"
 _MAX_QUOTED = 100  # characters
+AROUND = timedelta(days=15)
 
 
 def open_overview(page: Page, client_id: UUID) -> None:
@@ -80,14 +83,23 @@ def open_timeline(row: "pd.Series[Any]") -> None:
 def open_conversation(page: Page, call: "pd.Series[Any]") -> None:
     """Leaves another page for the conversation of a call; in a callback.
 
-    The days stay as they are, unless the call was made on a day that is not one of them.
+    The days stay as they are, unless the call was made on a day that is not one of them: then they are
+    those around it.
     """
     changes = {"timeline": _spell_conversation(call)}
     today = page.client.today(page.now)
-    days = Period.parse(DAYS.value()).at(today, page.client.first_day).range(today)
-    if call["created_at"].tz_convert(page.client.timezone).date() not in days:
-        changes["days"] = DEFAULT_PERIOD.label
+    made = call["created_at"].tz_convert(page.client.timezone).date()
+    if made not in Period.parse(DAYS.value()).at(today, page.client.first_day).range(today):
+        is_new = made in DEFAULT_PERIOD.range(today)
+        changes["days"] = DEFAULT_PERIOD.label if is_new else str(Days(made - AROUND, made + AROUND))
     address.leave_for("conversations", **changes)
+
+
+def open_calls_of(page: Page, link: LinkedConversation) -> None:
+    """Leaves another page for the list of a conversation's calls; in a callback."""
+    value = str(link.conversation_id or link.phone_handle or "")
+    chosen = page.filters.with_condition("conversation", [value]).query()
+    address.leave_for("calls", **{"conversation!": None, **chosen})
 
 
 def _spell_conversation(row: "pd.Series[Any]") -> str:
