@@ -303,7 +303,7 @@ def test_the_course_has_each_call_and_the_cost_so_far(database: Database, acme: 
         database, acme, Days(today, today), conversation_id=ADA, phone_handle=None
     )
     [points] = charts.timeline(calls, "America/Sao_Paulo").to_dict()["datasets"].values()
-    assert [point["provider"] for point in points] == ["OpenAI", "Groq", "Other"]
+    assert [point["name"] for point in points] == ["OpenAI", "Groq", "Mistral"]
     assert [point["running_cost"] for point in points] == [0.0093, 0.0186, 0.0279]
     assert points[0]["clock"] == "Wed 18 Mar 2026, 09:00:00"
     assert points[0]["made_at"].startswith("2026-03-18T09:00:00")
