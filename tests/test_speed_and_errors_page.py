@@ -60,7 +60,7 @@ def test_times_and_outcomes_of_each_model(database: Database, client_id: UUID) -
         assert line["First token p50"] == pytest.approx(50, rel=0.02)
         assert line["First token p99"] == pytest.approx(500, rel=0.02)
         # Three calls of 80 tokens in 2.2 seconds.
-        assert line["Tokens per second"] == pytest.approx(240 / 2.2)
+        assert line["Tokens/s"] == pytest.approx(240 / 2.2)
     assert speed["Measured"].tolist() == [3 / 5, 3 / 4, 0, 3 / 4, 0]
     assert pd.isna(speed.loc["(no model)", "p50"])
 

@@ -80,12 +80,13 @@ def test_providers_and_models(browser: Browser, shown: Demo, chosen: dict[str, s
     over_time = queries.usage_over_time(shown.database, client.id, Days(first, last), "month")
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["Providers and models"], **chosen)
-        sums_row = page.locator(".st-key-comparison-table").get_by_role("row", name="Total")
-        expect(sums_row).to_contain_text(formatting.count(expected.requests))
-        expect(sums_row).to_contain_text(formatting.count(expected.tokens))
-        expect(sums_row).to_contain_text(expected.cost)
         before = shown.sums(CLIENT, first - timedelta(days=shown.day_count), first - timedelta(days=1))
-        expect(sums_row).to_contain_text(formatting.count(before.tokens))
+        expect_table(
+            page,
+            "providers compared",
+            lambda rows: [int(rows[0][name]) for name in ("Tokens", "Tokens before", "Change")],
+            [expected.tokens, before.tokens, expected.tokens - before.tokens],
+        )
 
         by_tag = queries.usage_by_tag(shown.database, client.id, Days(first, last), "team")
         page.get_by_role("combobox", name="Tag").click()
@@ -100,15 +101,6 @@ def test_providers_and_models(browser: Browser, shown: Demo, chosen: dict[str, s
         # For a moment the one that goes is there beside the one that comes.
         expect(page.get_by_role("combobox", name="Tag").and_(page.locator("[value=feature]"))).to_be_visible()
         expect(page.get_by_role("combobox", name="Tag")).to_have_count(1)
-        with shown.database.transaction() as connection:
-            failed = connection.execute(
-                "select count(*) from usage_logs where client_id = %s and outcome = 'error'"
-                " and (created_at at time zone %s)::date between %s and %s",
-                [client.id, client.timezone, first, last],
-            ).fetchone()
-        outcomes = page.locator(".st-key-outcomes-table").get_by_role("row", name="Total")
-        expect(outcomes.get_by_role("cell").nth(3)).to_contain_text(f"{failed and failed[0]}")
-
         choose(page, "Compare with", "Same days last month")
         heading = page.get_by_role(
             "heading", name=f"{formatting.window(shown.day_count, last)} compared with"
@@ -127,10 +119,43 @@ def test_providers_and_models(browser: Browser, shown: Demo, chosen: dict[str, s
 
         choose(page, "Period", "7d")
         weekly = shown.sums(CLIENT, *shown.seven_days())
-        expect(sums_row).to_contain_text(formatting.count(weekly.tokens))
+        expect_table(page, "providers compared", lambda rows: int(rows[0]["Tokens"]), weekly.tokens)
 
         choose_client(page, QUIET)
         expect(page.get_by_text("No usage, last 7 days.")).to_be_visible()
+
+
+def test_speed_and_errors(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
+    client = shown.client()
+    with shown.database.transaction() as connection:
+        [(requests, failed, cost_usd)] = connection.execute(
+            "select count(*), count(*) filter (where outcome in ('error', 'refused', 'cut')),"
+            " sum(cost_usd) filter (where outcome in ('error', 'refused', 'cut'))"
+            " from usage_logs where client_id = %s"
+            " and (created_at at time zone %s)::date between %s and %s and outcome is not null",
+            [client.id, client.timezone, shown.first, shown.last],
+        ).fetchall()
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Speed and errors"], **chosen)
+        cards = metrics(page)
+        assert cards["Led to nothing"] == formatting.share(failed, requests)
+        assert cards["Cost of these"] == formatting.compact_usd(cost_usd)
+
+        # A row is a way into its model, and Back the way out.
+        address = page.url
+        model = table(page, "speed table")[-1]["Model"]
+        click_row(page, len(table(page, "speed table")), "speed table")
+        expect(page).to_have_url(re.compile("[?&]model="))
+        await_rest(page)
+        expect_table(page, "speed table", lambda rows: [row["Model"] for row in rows], [model])
+        page.go_back()
+        expect(page).to_have_url(address)
+        await_rest(page)
+
+        page.get_by_role("button", name="Read every call").click()
+        expect(page.get_by_role("heading", name="By model and hour")).to_be_visible()
+        expect(page.get_by_role("heading", name="Tried more than once")).to_be_visible()
+        await_rest(page)
 
 
 def test_conversations(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:

@@ -38,6 +38,7 @@ PLACES = {
         Place(label="Conversations", path="conversations", heading="Conversations"),
         Place(label="Calls", path="calls", heading="Calls"),
         Place(label="Live", path="live", heading="Live", has_days=False),
+        Place(label="Speed and errors", path="speed_and_errors", heading="Speed and errors"),
         Place(label="Prices", path="prices", heading="Prices"),
         Place(label="Data health", path="data_health", heading="Data health"),
         Place(label="Clients", path="clients", heading="Clients", has_client=False),
@@ -161,9 +162,15 @@ def choose_client(page: Page, name: str) -> None:
     page.get_by_role("option", name=name, exact=True).click()
 
 
-def table(page: Page, number: int = 0) -> list[dict[str, str]]:
-    """What a table holds for readers of the screen: the rows in sight, by the heads of their columns."""
-    grid = page.get_by_test_id("stDataFrame").nth(number)
+def table(page: Page, which: int | str = 0) -> list[dict[str, str]]:
+    """What a table holds for readers of the screen: the rows in sight, by the heads of their columns.
+
+    `which` is its number on the page, or its key.
+    """
+    if isinstance(which, str):
+        grid = page.locator(f".st-key-{which.replace(' ', '-')}").get_by_test_id("stDataFrame")
+    else:
+        grid = page.get_by_test_id("stDataFrame").nth(which)
     expect(grid.locator("[role=gridcell]").first).to_be_attached()
     rows: list[dict[str, str]] = grid.evaluate(
         """grid => {
@@ -187,7 +194,7 @@ def until(is_so: Callable[[], bool], otherwise: Callable[[], str]) -> None:
 
 
 def expect_table(
-    page: Page, number: int, tell: Callable[[list[dict[str, str]]], Told], expected: Told
+    page: Page, which: int | str, tell: Callable[[list[dict[str, str]]], Told], expected: Told
 ) -> None:
     """Waits until the table tells what is expected: a grid is drawn some moments after its page is done."""
 
@@ -195,15 +202,21 @@ def expect_table(
         page.evaluate("new Promise(requestAnimationFrame)")
         # Half drawn it lacks rows, columns or texts.
         with suppress(LookupError, ValueError):
-            return tell(table(page, number)) == expected
+            return tell(table(page, which)) == expected
         return False
 
-    until(is_drawn, lambda: f"{tell(table(page, number))} is not {expected}")
+    until(is_drawn, lambda: f"{tell(table(page, which))} is not {expected}")
 
 
-def click_row(page: Page, number: int) -> None:
-    """Clicks into the first column; rows from 1. What takes the pointer lies above the grid's canvas."""
-    page.get_by_test_id("stDataFrame").click(position={"x": 60, "y": ROW_HEIGHT * (number + 0.5)})
+def click_row(page: Page, number: int, key: str = "") -> None:
+    """Clicks into the first column of the only table, or of that with this key; rows from 1.
+
+    What takes the pointer lies above the grid's canvas.
+    """
+    where = page.locator(f".st-key-{key.replace(' ', '-')}") if key else page
+    # The box that selects a row is at its begin, where its table has one.
+    x = 12 if key else 60
+    where.get_by_test_id("stDataFrame").click(position={"x": x, "y": ROW_HEIGHT * (number + 0.5)})
 
 
 def expect_overview(page: Page, expected: Sums) -> None:

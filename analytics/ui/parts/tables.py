@@ -38,6 +38,8 @@ CALL_COLUMNS = {
     ),
 }
 """Columns of tables that have a call in each row."""
+MODEL_WIDTH = {"Model": st.column_config.TextColumn(width=170)}
+"""Wide enough for the names of most models."""
 NO_PRICE_COLUMN = st.column_config.NumberColumn(help="Requests whose cost is not known.")
 
 

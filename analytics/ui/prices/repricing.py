@@ -225,7 +225,7 @@ def _show_corrections(page: Page) -> None:
     ).value
     if not corrections:
         return
-    st.markdown("### Corrections")
+    show_heading("Corrections", "Newest first")
     zone = page.client.timezone
     price_table(
         [_correction_row(each, zone) for each in corrections], ("Before", "After", "Difference"), is_cost=True

@@ -30,13 +30,14 @@ from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import value_of
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import harmless, marked_bounds, show_table
+from analytics.ui.parts.tables import COST_COLUMN, MODEL_WIDTH, harmless, marked_bounds, show_table
 from analytics.ui.providers import in_words
 
 TOP_MODELS = 20
 TOLD_MODELS = 5
 MAX_SEARCH = 100  # characters
-_NAMES = ("Provider", "Model")
+_NAMES = ("Model", "Models", "Provider")
+_WHY, _NUMBERS = "Why", "Now and before"
 _PARTS = {"More calls": "calls", "Longer calls": "length", "Dearer calls": "price", "Other mix": "mix"}
 _HELP = {
     "Change": "Of the amount; of the daily mean where one period is longer.",
@@ -44,6 +45,10 @@ _HELP = {
     "Longer calls": "What more or fewer tokens per call changed.",
     "Dearer calls": "What a higher or lower cost per token changed; per call where tokens do not tell it.",
     "Other mix": "Calls that moved between models of which one call costs more than one of another.",
+    "per request": "Tokens per request.",
+    "per request before": "Tokens per request before.",
+    "per 1K tokens": "US dollars per 1,000 tokens.",
+    "before": "US dollars per 1,000 tokens before.",
 }
 
 
@@ -66,11 +71,16 @@ def show_comparison(page: Page, compared: Comparison, other: Days) -> None:
     """
     found = what_moved(compared.models, compared.days, page.measure.unit)
     with st.container(border=True):
-        show_heading(f"{window(page.days)} compared with {window(other)}", "What changed, and why")
+        measure = page.measure.title
+        show_heading(
+            f"{window(page.days)} compared with {window(other)}",
+            f"{measure}: what changed, why",
+            beside=_choose_view,
+        )
         if sentences := _sentences(found):
             st.markdown(with_dollars(sentences))
         _show_providers(page, found)
-        st.markdown("### Models  :small[:gray[Largest change first]]")
+        show_heading(f"Models, {window(page.days)}", f"{measure}, largest change first")
         _show_models(page, found)
         st.caption(" ".join(_notes(page, compared, found, other)))
 
@@ -87,7 +97,7 @@ def _sentences(found: Movers) -> str:
 def _show_providers(page: Page, found: Movers) -> None:
     """A row for all, and for each provider; a click on one filters by it."""
     lines = [found.total]
-    names = [("All", "")]
+    names: list[tuple[str, str]] = [("All", formatting.plural(found.total.model_count, "model"))]
     if found.unknown_count and found.known.model_count:
         lines.append(found.known)
         names.append(("Known costs", formatting.plural(found.known.model_count, "model")))
@@ -97,7 +107,8 @@ def _show_providers(page: Page, found: Movers) -> None:
             (charts.source_name(moved.source or ""), formatting.plural(moved.model_count, "model"))
             for moved in found.providers
         ]
-    table = _table(found, lines, names).rename(columns={"Model": "Models"})
+    table = _table(found, lines, "Provider", [name for name, _ in names])
+    table["Models"] = [models for _, models in names]
     first = len(lines) - len(found.providers) if len(found.providers) > 1 else len(lines)
 
     def choose() -> None:
@@ -115,19 +126,20 @@ def _show_models(page: Page, found: Movers) -> None:
         st.caption(f"No model is called like “{escaped(_SEARCH.value())}”.")
         return
     lines = [*models, *rest]
-    names = [(charts.source_name(moved.source or ""), moved.model or formatting.NO_MODEL) for moved in models]
+    names = [moved.model or formatting.NO_MODEL for moved in models]
     for moved in rest:
         unknown = "" if moved.change is not None or found.no_comparison else ", some cost unknown"
-        names.append(("", f"({formatting.count(moved.model_count)} more models{unknown})"))
+        names.append(f"({formatting.count(moved.model_count)} more models{unknown})")
 
     def choose() -> None:
         row = _selected("models compared")
         if row is not None and row < len(models):
             _show_only_model(page, models[row])
 
-    table = _table(found, lines, names).drop(columns=["Other mix"], errors="ignore")
-    if any(moved.parts and moved.parts.mix for moved in rest):
-        table = _table(found, lines, names)
+    table = _table(found, lines, "Model", names)
+    if not any(moved.parts and moved.parts.mix for moved in rest):
+        table = table.drop(columns=["Other mix"], errors="ignore")
+    table["Provider"] = [charts.source_name(moved.source or "") for moved in lines]
     _draw(found, table, lines, key="models compared", on_select=choose)
 
 
@@ -169,23 +181,20 @@ def _selected(key: str) -> int | None:
     return rows[0] if rows else None
 
 
-def _table(found: Movers, lines: Sequence[Moved], names: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """A row per line, with numbers; of costs that are not known there are none."""
-    unit = found.unit
-    rows = [
-        dict(zip(_NAMES, name, strict=True)) | _amounts(found, moved) | _others(moved, unit)
-        for moved, name in zip(lines, names, strict=True)
-    ]
+def _table(found: Movers, lines: Sequence[Moved], heading: str, names: Sequence[str]) -> pd.DataFrame:
+    """A row per line, with the numbers of the view; of costs that are not known there are none."""
+    numbers = _why if _VIEW.value() == _WHY else _now_and_before
+    rows = [{heading: name} | numbers(found, moved) for moved, name in zip(lines, names, strict=True)]
     table = pd.DataFrame(rows)
-    if unit == "tokens":
-        table = table.drop(columns=["Dearer calls"])
+    if found.unit == "tokens":
+        table = table.drop(columns=["Dearer calls"], errors="ignore")
     whole = {"Requests", "Requests before", "Tokens", "Tokens before"}
     return table.astype(
         {name: "int64" if name in whole else "float64" for name in table if name not in _NAMES}
     )
 
 
-def _amounts(found: Movers, moved: Moved) -> dict[str, Any]:
+def _why(found: Movers, moved: Moved) -> dict[str, Any]:
     """The measure now and before, its change, and the parts of that."""
     unit, name = found.unit, "Cost" if found.unit == "cost" else "Tokens"
     before = found.per_day(moved.before.amount(unit), is_before=True)
@@ -206,22 +215,20 @@ def _amount(sums: Sums, unit: Unit) -> Decimal | None:
     return sums.amount(unit)
 
 
-def _others(moved: Moved, unit: Unit) -> dict[str, Any]:
+def _now_and_before(found: Movers, moved: Moved) -> dict[str, Any]:
     now, before = moved.now, moved.before
-    requests = {"Requests": now.request_count, "Requests before": before.request_count}
-    lengths = {
-        "Tokens per request": now.tokens_per_request,
-        "Tokens per request before": before.tokens_per_request,
-    }
-    rates = {
+    amounts = {"Tokens": now.total_tokens, "Cost": _amount(now, "cost")}
+    if found.unit == "cost":
+        amounts = {name: amounts[name] for name in ("Cost", "Tokens")}
+    return {
+        **amounts,
+        "Requests": now.request_count,
+        "Requests before": before.request_count,
+        "per request": now.tokens_per_request,
+        "per request before": before.tokens_per_request,
         "per 1K tokens": now.usd_per_1k_tokens,
-        "per 1K tokens before": before.usd_per_1k_tokens,
+        "before": before.usd_per_1k_tokens,
     }
-    if unit == "cost":
-        tokens = {"Tokens": now.total_tokens, "Tokens before": before.total_tokens}
-        return requests | tokens | lengths | rates
-    costs = {"Cost": _amount(now, "cost"), "Cost before": _amount(before, "cost")}
-    return requests | lengths | costs | rates
 
 
 def _draw(
@@ -235,7 +242,11 @@ def _draw(
         _styled(found, harmless(table), bounds),
         len(table),
         max_rows=TOP_MODELS + 2,
-        columns={name: st.column_config.NumberColumn(help=text) for name, text in _HELP.items()},
+        columns={
+            **{name: st.column_config.NumberColumn(help=text) for name, text in _HELP.items()},
+            "Cost": COST_COLUMN,
+            **MODEL_WIDTH,
+        },
         key=key,
         selection_mode="single-row",
         on_select=on_select,
@@ -244,17 +255,18 @@ def _draw(
 
 def _styled(found: Movers, table: pd.DataFrame, bounds: dict[str, list[bool]]) -> Styler:
     counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
-    money: list[Hashable] = [name for name in table if str(name).startswith(("Cost", "per 1K"))]
-    signed: list[Hashable] = [name for name in table if name in ("Change", *_PARTS)]
-    lengths: list[Hashable] = [
-        name for name in table if str(name).startswith("Tokens") and name not in counts
+    money: list[Hashable] = [
+        name for name in table if name in ("Cost", "Cost before", "per 1K tokens", "before")
     ]
+    signed: list[Hashable] = [name for name in table if name in ("Change", *_PARTS)]
+    lengths: list[Hashable] = [name for name in table if name in ("per request", "per request before")]
+    percents: list[Hashable] = [name for name in table if name == "%"]
     styler = (
         table.style.format("{:,}", subset=counts)
         .format(lambda value: formatting.usd(_decimal(value)), subset=money, na_rep="")
         .format("{:,.0f}", subset=lengths, na_rep="")
         .format(lambda value: in_words.amount(_decimal(value), found.unit), subset=signed, na_rep="")
-        .format(_percent, subset=["%"], na_rep="")
+        .format(_percent, subset=percents, na_rep="")
     )
     return marked_bounds(styler, table, {name: pd.Series(rows) for name, rows in bounds.items()})
 
@@ -305,6 +317,20 @@ def _parse_all(value: str) -> bool:
     return value == "all"
 
 
+def _choose_view() -> None:
+    _VIEW.choose(
+        st.segmented_control, "Columns", [_WHY, _NUMBERS], required=True, label_visibility="collapsed"
+    )
+
+
+def _parse_view(value: str) -> str:
+    for view in (_WHY, _NUMBERS):
+        if value.strip().lower() == view.lower():
+            return view
+    raise InvalidInput(f'columns must be {_WHY} or {_NUMBERS}, not "{value[:40]}"')
+
+
+_VIEW = Part(name="columns", parse=_parse_view, default=_WHY)
 _SEARCH = Part(name="find", parse=_parse_search, default="")
 _ALL = Part(
     name="models", parse=_parse_all, default=False, spell=lambda shows_all: "all" if shows_all else "top"

@@ -9,12 +9,13 @@ from analytics.ui.frame.messages import escaped
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _AS_FACTOR = Decimal("1.5")
 _ABOUT_SAME = Decimal("0.005")
-PART_NAMES = {
-    "calls": "more calls",
-    "length": "longer calls",
-    "price": "dearer calls",
-    "mix": "other mix",
+_PART_NAMES = {
+    "calls": ("more calls", "fewer calls"),
+    "length": ("longer calls", "shorter calls"),
+    "price": ("dearer calls", "cheaper calls"),
+    "mix": ("other mix", "other mix"),
 }
+"""What each part is called where it adds to the change, and where it takes from it."""
 
 
 def amount(number: Decimal, unit: Unit) -> str:
@@ -34,7 +35,7 @@ def change_of_all(movers: Movers) -> str:
         return f"**No change**{whose}."
     parts = sorted(moved.parts._asdict().items(), key=lambda part: -abs(part[1]))
     reasons = ", ".join(
-        f"{PART_NAMES[name]} {escaped(amount(part, movers.unit))}" for name, part in parts if part
+        f"{_PART_NAMES[name][part < 0]} {escaped(amount(part, movers.unit))}" for name, part in parts if part
     )
     percent = formatting.change(*_compared(moved, movers))
     told = f" ({percent.replace('-', formatting.MINUS)})" if percent else ""

@@ -16,7 +16,7 @@ from analytics.ui.frame.page import Page
 from analytics.ui.frame.state import Scope, forget, recall, remember
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import harmless, show_table
+from analytics.ui.parts.tables import MODEL_WIDTH, harmless, show_table
 from analytics.ui.parts.vega import draw
 from analytics.ui.speed.models import FAILURES
 
@@ -105,7 +105,7 @@ def _show_latency(page: Page, times: CallTimes) -> None:
         f"Hours are in {page.client.timezone}. Measured on "
         f"{formatting.plural(int(times.by_hour['request_count'].sum()), 'call')}."
     )
-    st.markdown("### By model and hour")
+    show_heading("By model and hour", "Most calls first")
     of_models = times.by_model.sort_values(
         ["request_count", "source", "model", "hour"], ascending=[False, True, True, True]
     )
@@ -122,7 +122,7 @@ def _show_latency(page: Page, times: CallTimes) -> None:
                 "First token p50": of_models["first_token_p50_ms"],
                 "First token p95": of_models["first_token_p95_ms"],
                 "First token p99": of_models["first_token_p99_ms"],
-                "Tokens per second": [
+                "Tokens/s": [
                     tokens * 1000 / milliseconds if milliseconds and tokens else None
                     for tokens, milliseconds in zip(
                         of_models["completion_tokens"], of_models["latency_ms"], strict=True
@@ -136,7 +136,7 @@ def _show_latency(page: Page, times: CallTimes) -> None:
 
 
 def _show_attempts(times: CallTimes) -> None:
-    st.markdown("### Tried more than once")
+    show_heading("Tried more than once")
     attempts = times.attempts
     if attempts.empty:
         st.caption("No call of these days has an operation with more than one attempt.")
@@ -171,8 +171,8 @@ def _show_attempts(times: CallTimes) -> None:
 
 def _draw(table: pd.DataFrame, *, key: str, times: tuple[str, ...] = (), money: tuple[str, ...] = ()) -> None:
     table = table.reset_index(drop=True).astype(dict.fromkeys((*times, *money), "float64"))
-    if "Tokens per second" in table:
-        table = table.astype({"Tokens per second": "float64"})
+    if "Tokens/s" in table:
+        table = table.astype({"Tokens/s": "float64"})
     shown = harmless(table)
     counts: list[Hashable] = [name for name in shown if pd.api.types.is_integer_dtype(shown[name])]
     styler = (
@@ -180,6 +180,6 @@ def _draw(table: pd.DataFrame, *, key: str, times: tuple[str, ...] = (), money: 
         .format(lambda value: formatting.duration(Decimal(repr(value))), subset=list(times), na_rep="")
         .format(lambda value: formatting.usd(Decimal(repr(value))), subset=list(money), na_rep="")
     )
-    if "Tokens per second" in shown:
-        styler = styler.format("{:,.1f}", subset=["Tokens per second"], na_rep="")
-    show_table(styler, len(shown), max_rows=MAX_ROWS, key=key)
+    if "Tokens/s" in shown:
+        styler = styler.format("{:,.1f}", subset=["Tokens/s"], na_rep="")
+    show_table(styler, len(shown), max_rows=MAX_ROWS, columns=MODEL_WIDTH, key=key)

@@ -19,7 +19,7 @@ from analytics.ui.frame.state import value_of
 from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import harmless, show_table
+from analytics.ui.parts.tables import MODEL_WIDTH, harmless, show_table, without_zeros
 from analytics.ui.speed.models import OUTCOMES, Measured, measured
 
 MAX_ROWS = 22  # in sight
@@ -29,7 +29,7 @@ HOW_TO_MEASURE = (
 )
 _MILLISECONDS = ("p50", "p95", "p99", "First token p50", "First token p95", "First token p99")
 _MONEY = ("Cost of these", "Cost of retries", "Saved", "Writing cost more")
-_PERCENTS = ("Measured", "First token measured", "Led to nothing", "Cached")
+_PERCENTS = ("Measured", "Led to nothing", "Cached")
 _ALL = "All"
 
 
@@ -63,11 +63,12 @@ def show_speed(page: Page, answers: Answers) -> None:
         lines = _lines(everything, providers, models)
         table = pd.DataFrame([_names(line) | _speed_row(line) for line in lines])
         _draw(page, table, lines, key="speed table", milliseconds=_MILLISECONDS)
+        first = formatting.share(everything.first_token_count, everything.answered_count)
         st.caption(
-            f"{_coverage(everything.timed_count, everything.answered_count)} Half of the answers took no "
-            "longer than p50, and 95 and 99 of 100 no longer than p95 and p99, all within 2 percent. Tokens "
-            "per second are those of the completion by the time until the whole answer. Calls that failed do "
-            "not count."
+            f"{_coverage(everything.timed_count, everything.answered_count)} First tokens: on {first}. Half "
+            "of the answers took no longer than p50, and 95 and 99 of 100 no longer than p95 and p99, all "
+            "within 2 percent. Tokens/s: of the completion, by the time until the whole answer. Failed calls "
+            "do not count."
         )
 
 
@@ -109,6 +110,7 @@ def show_cache(page: Page, answers: Answers) -> None:
         table = pd.DataFrame(
             [_names(line) | _cache_row(line, saved.get((line.source or "", line.model))) for line in lines]
         )
+        table = without_zeros(table, "Written tokens", "Writing cost more")
         _draw(page, table, lines, key="cache table")
         prompts = sum(line.reported_cache_prompt_tokens for line in told)
         st.caption(with_dollars(_saved(everything, prompts, answers.cached)))
@@ -148,12 +150,11 @@ def _speed_row(line: Measured) -> dict[str, Any]:
         "Requests": line.request_count,
         "Measured": _share(line.timed_count, line.answered_count),
         **{name: _float(found.get(f"{name}_ms")) for name in ("p50", "p95", "p99")},
-        "Tokens per second": _float(line.tokens_per_second),
+        "Tokens/s": _float(line.tokens_per_second),
         **{
             f"First token {name}": _float(found.get(f"first_token_{name}_ms"))
             for name in ("p50", "p95", "p99")
         },
-        "First token measured": _share(line.first_token_count, line.answered_count),
     }
 
 
@@ -202,12 +203,13 @@ def _draw(
         .format(_usd, subset=money, na_rep="")
         .format(_duration, subset=times, na_rep="")
     )
-    if "Tokens per second" in shown:
-        styler = styler.format("{:,.1f}", subset=["Tokens per second"], na_rep="")
+    if "Tokens/s" in shown:
+        styler = styler.format("{:,.1f}", subset=["Tokens/s"], na_rep="")
     show_table(
         styler,
         len(shown),
         max_rows=MAX_ROWS,
+        columns=MODEL_WIDTH,
         key=key,
         selection_mode="single-row",
         on_select=_choose(page, lines, key),
