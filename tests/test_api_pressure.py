@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -34,8 +34,6 @@ JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
 FULL = MAX_BODY_BYTES - 100
 HEALTHY_SECONDS = 0.5
-PAUSE_SECONDS = 0.02
-"""Between two who ask for health: far less than what would be too long."""
 
 
 class Worst(NamedTuple):
@@ -209,15 +207,15 @@ def seconds_of_health(client: httpx.Client, idle_server: str, busy: Callable[[],
     By four times what a server took meanwhile that has nothing to do.
     """
     health = idle = 0.0
-    with ThreadPoolExecutor(1) as thread, httpx.Client(base_url=idle_server) as idle_client:
+    with ThreadPoolExecutor(1) as thread:
         running = thread.submit(busy)
         is_last = False
         while not is_last:
-            is_last = bool(wait([running], PAUSE_SECONDS).done)
+            is_last = running.done()
             begin = time.monotonic()
             assert client.get("/healthz").status_code == 200
             between = time.monotonic()
-            assert idle_client.get("/").status_code == 200
+            assert httpx.get(idle_server).status_code == 200
             health, idle = max(health, between - begin), max(idle, time.monotonic() - between)
         running.result()
     return health - 4 * idle
