@@ -53,9 +53,14 @@ def show_chips(page: "Page") -> None:
 def text_of(condition: Condition, names: Mapping[str, str]) -> str:
     """`Model: gpt-4o, o1`, `Provider: not Groq`, `without feature`; `names` are those of conversations."""
     label = LABELS.get(condition.name, condition.name.removeprefix(TAG))
-    if condition.values == ("",) and condition.name.startswith(TAG):
-        return f"{'with' if condition.is_excluded else 'without'} {_short(label)}"
-    shown = [_short(_value_text(condition.name, value, names)) for value in condition.values[:_MAX_SHOWN]]
+    if condition.values == ("",) and (condition.name.startswith(TAG) or condition.name == "conversation"):
+        what = _short(label) if condition.name.startswith(TAG) else "conversation"
+        return f"{'with' if condition.is_excluded else 'without'} {what}"
+    if condition.values == ("",) and condition.is_excluded:
+        return f"{label}: told"
+    # What is not told is last.
+    values = sorted(condition.values, key=lambda value: not value)
+    shown = [_short(_value_text(condition.name, value, names)) for value in values[:_MAX_SHOWN]]
     if more := len(condition.values) - len(shown):
         shown.append(f"{more} more")
     return f"{_short(label)}: {'not ' if condition.is_excluded else ''}{', '.join(shown)}"
@@ -167,7 +172,7 @@ def _label(name: str, row: Mapping[Any, Any]) -> str:
 
 def _value_text(name: str, value: str, names: Mapping[str, str]) -> str:
     if name == "conversation":
-        return names.get(value, f"{value[:8]}…") if value else "none"
+        return names.get(value, f"{value[:8]}…") if value else "without conversation"
     if not value:
         return f"without {name.removeprefix(TAG)}" if name.startswith(TAG) else "not told"
     if name == "provider":

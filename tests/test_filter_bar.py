@@ -1,0 +1,38 @@
+"""What filters are called on a page."""
+
+import pytest
+
+from analytics.queries import Condition
+from analytics.ui.frame.filter_bar import text_of
+
+ADA = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+HANDLE = "p" + "0" * 32
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "is_excluded", "text"),
+    [
+        ("model", ["gpt-4o", "o1"], False, "Model: gpt-4o, o1"),
+        ("model", [""], False, "Model: not told"),
+        ("model", [""], True, "Model: told"),
+        ("model", ["", "o1"], True, "Model: not o1, not told"),
+        ("model", ["a", "b", "c", "d", "e"], False, "Model: a, b, c, 2 more"),
+        ("model", ["x" * 60], False, f"Model: {'x' * 40}…"),
+        ("provider", ["groq"], True, "Provider: not Groq"),
+        ("provider", ["mistral"], False, "Provider: Mistral"),
+        ("outcome", ["error"], False, "Outcome: error"),
+        ("tag.feature", ["chat"], False, "feature: chat"),
+        ("tag.feature", [""], False, "without feature"),
+        ("tag.feature", [""], True, "with feature"),
+        ("tag.feature", ["", "chat"], False, "feature: chat, without feature"),
+        ("tag.feature", ["(other)"], False, "feature: other (too many tags to keep apart)"),
+        ("conversation", [ADA], False, "Conversation: Ada"),
+        ("conversation", [HANDLE], False, "Conversation: p0000000…"),
+        ("conversation", [""], False, "without conversation"),
+        ("conversation", [""], True, "with conversation"),
+        ("conversation", ["", ADA], False, "Conversation: Ada, without conversation"),
+    ],
+)
+def test_the_text_of_a_chip(name: str, values: list[str], is_excluded: bool, text: str) -> None:
+    condition = Condition(name=name, values=tuple(values), is_excluded=is_excluded)
+    assert text_of(condition, {ADA: "Ada"}) == text
