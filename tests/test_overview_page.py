@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.types.json import Jsonb
 from sqlalchemy.engine import URL
 
 from analytics import pulse
@@ -127,6 +128,47 @@ def test_phones_are_masked_until_asked_for(configured: Database) -> None:
     assert table.value["Phone"].tolist() == ["•••• 4321"]
     page.toggle(key="phones").set_value(True).run()
     assert page.dataframe[-1].value["Phone"].tolist() == ["5511987654321"]
+
+
+@pytest.mark.parametrize("show", ["Tokens", "Cost"])
+def test_charts_group_by_anything(configured: Database, show: str) -> None:
+    client_id = factories.client(configured)
+    with configured.transaction() as connection:
+        [(team,)] = connection.execute("select intern_tags(%s, %s)", [client_id, Jsonb({"team": "a"})])
+    now = datetime.now(UTC)
+    logs = [
+        factories.usage_log(
+            client_id,
+            created_at=now - timedelta(days=3 * number),
+            model=f"model-{number}",
+            tag_set_id=team,
+        )
+        for number in range(9)
+    ]
+    unknown = factories.usage_log(
+        client_id, created_at=now, model=None, cost_usd=Decimal(0), cost_basis="unpriced"
+    )
+    factories.insert_usage(configured, *logs, unknown)
+    for group in ("provider", "model", "operation", "outcome", "hour", "tag.team", "tag.$nobody$"):
+        page = open_page(by=group, show=show)
+        assert not page.exception, group
+        assert metrics_of(page)["Total tokens"] == "2.30K"
+        assert page.selectbox(key="by").value == group
+        assert [name for name in page.selectbox(key="by").options if "team" in name] == ["By tag team"]
+    legend = [button.label.replace("\\", "") for button in open_page(by="model", show=show).button]
+    assert "Other (3 more)" in legend
+
+    page = open_page(by="tag.", show=show)
+    assert "by must be one of provider, model" in page.error[0].value.lower().replace("\\", "")
+
+
+def test_what_no_call_tells_is_a_filter_too(configured: Database) -> None:
+    _use_now(configured)
+    page = open_page(by="operation")
+    next(each for each in page.button if "not logged" in each.label).click().run()
+    assert not page.exception
+    assert page.query_params["operation"] == ""
+    assert metrics_of(page)["Total tokens"] == "230"
 
 
 def test_a_client_without_calls_in_the_period_is_told_so(configured: Database) -> None:
