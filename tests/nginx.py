@@ -91,8 +91,8 @@ def nginx() -> str | None:
 
 
 @contextmanager
-def running_nginx(server_port: int) -> Iterator[Nginx]:
-    """nginx with deploy/nginx.conf, in front of the server at `server_port`."""
+def running_nginx(*server_ports: int) -> Iterator[Nginx]:
+    """nginx with deploy/nginx.conf, in front of the servers at these ports."""
     with tempfile.TemporaryDirectory(prefix="usage-nginx-") as name:
         directory = Path(name)
         directory.chmod(0o755)  # as root nginx works as another user, and keeps large bodies here
@@ -106,7 +106,7 @@ def running_nginx(server_port: int) -> Iterator[Nginx]:
         for found, put in {
             "listen 80;": f"listen {THIS_MACHINE}:{running.http_port};",
             "listen 443 ssl;": f"listen {THIS_MACHINE}:{running.https_port} ssl;",
-            "server 127.0.0.1:8501;": f"server 127.0.0.1:{server_port};",
+            "    server 127.0.0.1:8501;": "\n".join(f"    server 127.0.0.1:{port};" for port in server_ports),
             f"/etc/letsencrypt/live/{HOST}/fullchain.pem": str(certificate),
             f"/etc/letsencrypt/live/{HOST}/privkey.pem": str(key),
         }.items():

@@ -11,10 +11,12 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
@@ -47,7 +49,7 @@ from tests.processes import answers, await_start, free_port
 needs_nginx = pytest.mark.skipif(
     nginx.nginx() is None and not os.environ.get("CI"), reason="no nginx on the PATH or in /usr/sbin"
 )
-UNIT = PROJECT_DIRECTORY / "deploy" / "usage-analytics.service"
+UNIT = PROJECT_DIRECTORY / "deploy" / "usage-analytics@.service"
 DOCKERFILE = PROJECT_DIRECTORY / "Dockerfile"
 DOCKERIGNORE = PROJECT_DIRECTORY / ".dockerignore"
 GUIDE = document("deploy")
@@ -221,6 +223,57 @@ def _sent(in_front: Nginx, text: str) -> ssl.SSLSocket:
     return connection
 
 
+class Named(BaseHTTPRequestHandler):
+    """Answers with the name of its server."""
+
+    def do_GET(self) -> None:
+        name = str(self.server.server_address[1]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(name)))
+        self.end_headers()
+        self.wfile.write(name)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@contextmanager
+def named_server() -> Iterator[int]:
+    """The port of a server whose answers are that port."""
+    with ThreadingHTTPServer((THIS_MACHINE, 0), Named) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@needs_nginx
+def test_visitors_and_keys_stick_to_their_process() -> None:
+    def asked(in_front: Nginx, headers: dict[str, str], visitor: str = THIS_MACHINE) -> str:
+        answer, body = in_front.ask("/", headers=headers, visitor=visitor)
+        assert answer.status == 200
+        return body.decode()
+
+    people = [{"Cookie": f"theme=dark; usage_visitor=visitor-{number}"} for number in range(20)]
+    keys = [{"Authorization": f"Bearer usage_{number}"} for number in range(20)]
+    with named_server() as one, ExitStack() as second:
+        two = second.enter_context(named_server())
+        with running_nginx(one, two) as in_front:
+            first = [asked(in_front, who) for who in people + keys]
+            # Also from another address, and in another order.
+            again = [asked(in_front, who, ANOTHER_MACHINE) for who in reversed(people + keys)]
+
+            assert again == first[::-1]
+            for places in (first[:20], first[20:]):
+                assert set(places) == {str(one), str(two)}
+
+            second.close()
+            assert {asked(in_front, who) for who in people + keys} == {str(one)}
+
+
 @needs_nginx
 def test_nginx_takes_no_file(deployed: Deployed) -> None:
     answer, _ = deployed.nginx.ask("/_stcore/upload_file/a/b", method="PUT", body=b"x")
@@ -317,7 +370,7 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     unit = UNIT.read_text(encoding="utf-8").replace(
         "/opt/usage-analytics/.venv/bin", str(Path(sys.executable).parent)
     )
-    copy = tmp_path / UNIT.name
+    copy = tmp_path / UNIT.name.replace("@", f"@{PORT}")
     copy.write_text(unit.replace("/opt/usage-analytics", str(PROJECT_DIRECTORY)), encoding="utf-8")
 
     verified = subprocess.run(
@@ -402,8 +455,8 @@ def _start_command(port: int, *, credentials: Path) -> list[str]:
     [line] = [line for line in _lines(UNIT) if line.startswith("ExecStart=")]
     program, *arguments = shlex.split(line.partition("=")[2].replace("%d", str(credentials)))
     assert program == "/opt/usage-analytics/.venv/bin/streamlit"
-    assert arguments.count(PORT) == 1
-    arguments[arguments.index(PORT)] = str(port)
+    assert arguments.count("%i") == 1
+    arguments[arguments.index("%i")] = str(port)
     return [sys.executable, "-m", "streamlit", *arguments]
 
 

@@ -37,7 +37,7 @@ from tests.documents import (
     targets,
 )
 
-UNIT = PROJECT_DIRECTORY / "deploy" / "usage-analytics.service"
+UNIT = PROJECT_DIRECTORY / "deploy" / "usage-analytics@.service"
 DOCKERFILE = PROJECT_DIRECTORY / "Dockerfile"
 INDEX = document("README")
 COMMANDS = dict(commands(main))
