@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -22,6 +23,8 @@ from analytics.access.viewer import Identity
 from analytics.api import PATHS
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
+from analytics.errors import InvalidInput
+from analytics.queries import Filters
 from analytics.ui.frame import sign_in
 from tests import factories
 from tests.api import logged, open_api, words_of
@@ -418,6 +421,9 @@ def fill(database: Database) -> None:
             factories.insert_usage(database, log)
         # The newest, with an id that is known.
         factories.insert_usage(database, log | {"id": UUID(int=client_id.int + 200)})
+    # What only Umbra has, besides its phone and conversation.
+    only = {"source": "umbral", "model": "umbral-1", "operation": "umbral", "outcome": "refused"}
+    factories.insert_usage(database, factories.usage_log(OTHER, phone="5522987650002", tag_set_id=1, **only))
     add_member(database, EMAILS["other's viewer"], "Umbra", "viewer")
     add_member(database, EMAILS["viewer"], "Acme", "viewer")
     add_member(database, EMAILS["admin"], None, "admin")
@@ -604,3 +610,149 @@ def test_functions(populated_to_read: Database, name: str) -> None:
         return "some" if any(value for row in found for value in row) else "-"
 
     assert {who: seen_by(who) for who in WHO} == dict(zip(WHO, expected, strict=True))
+
+
+# Filters: they can only take away of what is seen without them.
+OTHERS = {
+    "provider": ["umbral"],
+    "model": ["umbral-1"],
+    "operation": ["umbral"],
+    "outcome": ["refused"],
+    "tag.user": ["5522987650002", "•••• 0002"],
+    "conversation": [str(UUID(int=102)), "HANDLE"],
+}
+"""Values of which each is only Umbra's, or stands for what is."""
+NOBODYS = {"conversation": str(UUID(int=404))}
+WITH_MORE = {
+    "get_usage_summary": ", p_last_date => null, p_previous_first_date => null, p_previous_last_date => null"
+}
+"""Further arguments of the one that takes filters, which has no defaults."""
+
+
+def filtered_functions(database: Database) -> list[str]:
+    """The functions that take filters, but for the one that only says what they mean."""
+    with database.transaction() as connection:
+        found = connection.execute(
+            "select distinct proname from pg_proc"
+            " where pronamespace = 'public'::regnamespace and 'p_filters' = any (proargnames)"
+        ).fetchall()
+    return sorted({name for (name,) in found} - {"usage_filter_of"})
+
+
+def rows_under(
+    connection: "psycopg.Connection[Any]",
+    name: str,
+    filters: Filters,
+    *,
+    reader: UUID | None,
+    client_id: UUID = ACME,
+    phones: str = "masked",
+) -> list[tuple[Any, ...]]:
+    """What the function answers of a client's calls to who reads for `reader`."""
+    statement = STATEMENTS[name]
+    if "'[]'" in statement:
+        statement = statement.replace("'[]'", "%(filters)s::jsonb")
+    else:
+        more = WITH_MORE.get(name, "")
+        statement = f"{statement.removesuffix(')')}{more}, p_filters => %(filters)s::jsonb)"
+    connection.execute("select set_config('app.phones', %s, true)", [phones])
+    if reader is not None:
+        connection.execute("select set_config('app.client_id', %s, true)", [str(reader)])
+    connection.execute("set local role analytics_reader")
+    parameters = {**PARAMETERS, "acme": client_id, "filters": filters.json()}
+    found = connection.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
+    connection.rollback()
+    return found
+
+
+def handle_of(database: Database, client_id: UUID, phone: str) -> str:
+    with database.transaction() as connection:
+        [(handle,)] = connection.execute(
+            "select phone_handle(read_phone_secret(), %s, %s)", [client_id, phone]
+        ).fetchall()
+    found: str = handle
+    return found
+
+
+@pytest.mark.parametrize("excluded", ["", "!"])
+@pytest.mark.parametrize("dimension", OTHERS)
+def test_a_filter_by_what_another_client_has_is_one_by_what_nobody_has(
+    populated_to_read: Database, dimension: str, excluded: str
+) -> None:
+    nobodys = Filters.parse({dimension + excluded: NOBODYS.get(dimension, "nobody's")})
+    handles = [handle_of(populated_to_read, whose, "5522987650002") for whose in (ACME, OTHER)]
+    values = [shown for value in OTHERS[dimension] for shown in (handles if value == "HANDLE" else [value])]
+    with psycopg.connect(dsn(populated_to_read.url)) as connection:
+        for name in filtered_functions(populated_to_read):
+            of_nobody = rows_under(connection, name, nobodys, reader=ACME)
+            for filters in [Filters.parse({dimension + excluded: value}) for value in values]:
+                assert rows_under(connection, name, filters, reader=ACME) == of_nobody, (name, filters)
+                whole = rows_under(connection, name, filters, reader=ACME, phones="whole")
+                assert not any("umbra" in str(row) or "87650002" in str(row) for row in whole)
+            # Whoever reads for another client, or for none, sees nothing of this one, and no error.
+            for reader, client_id in ((OTHER, ACME), (None, OTHER)):
+                hidden = rows_under(connection, name, filters, reader=reader, client_id=client_id)
+                assert not any(isinstance(value, int) and value for row in hidden for value in row), name
+
+
+def test_a_phone_is_found_by_what_is_shown_of_it(populated_to_read: Database) -> None:
+    def count(filters: dict[str, str], phones: str = "masked") -> int:
+        with psycopg.connect(dsn(populated_to_read.url)) as connection:
+            rows = rows_under(
+                connection, "filtered_usage", Filters.parse(filters), reader=ACME, phones=phones
+            )
+        return sum(row[-2] for row in rows)
+
+    everything = count({})
+    assert everything > 0
+    assert count({"tag.user": "•••• 0001"}) == count({"tag.user": PHONE}, "whole") == everything
+    assert count({"tag.user": PHONE}) == count({"tag.user": PHONE}, "findable") == 0
+    assert count({"tag.user": "•••• 0001"}, "whole") == 0
+    assert count({"tag.user!": PHONE}) == everything
+    # Neither does it stand for a conversation.
+    for conversation in (PHONE, f"+{PHONE}", "•••• 0001"):
+        with pytest.raises(InvalidInput, match="conversation must be an id"):
+            Filters.parse({"conversation": conversation})
+        spelled = json.dumps([{"name": "conversation", "values": [conversation], "excluded": False}])
+        with (
+            psycopg.connect(dsn(populated_to_read.url)) as connection,
+            pytest.raises(psycopg.errors.InvalidParameterValue, match="conversation must be an id"),
+        ):
+            connection.execute("select usage_filter_of(%s, %s, '2026-03-01', '2026-03-31')", [ACME, spelled])
+
+
+@pytest.mark.parametrize("dimension", OTHERS)
+def test_a_key_finds_nothing_of_another_client_by_a_filter(
+    populated: Database, headers: dict[str, dict[str, str]], dimension: str
+) -> None:
+    api = open_api(populated)
+    days = {"from": "2026-03-18", "to": "2026-03-18"}
+    for value in OTHERS[dimension]:
+        shown = value.replace("HANDLE", handle_of(populated, OTHER, "5522987650002"))
+        for excluded, who, status in (
+            *(("", who, 401) for who in ("anonymous", "viewer", "admin", "revoked key")),
+            *(("", who, 403) for who in ("write key", "other's write key")),
+            *((excluded, "read key", 200) for excluded in ("", "!")),
+        ):
+            asked = days | {dimension + excluded: shown}
+            answers = [
+                api.get(path, params=asked | more, headers=headers[who])
+                for path, more in (
+                    ("/api/analytics", {}),
+                    ("/api/analytics", {"group_by": "tag.user", "grain": "hour"}),
+                    *(("/api/export", {"format": format}) for format in ("csv", "focus")),
+                )
+            ]
+            assert {answer.status_code for answer in answers} == {status}
+            if status != 200:
+                continue
+            nobodys = days | {dimension + excluded: NOBODYS.get(dimension, "nobody's")}
+            numbers, groups, calls, charges = answers
+            expected = api.get("/api/analytics", params=nobodys, headers=headers[who]).json()
+            assert numbers.json()["analytics"] == expected["analytics"]
+            assert (numbers.json()["analytics"]["summary"]["request_count"] == 0) == (not excluded)
+            for file, format in ((calls, "csv"), (charges, "focus")):
+                same = api.get("/api/export", params=nobodys | {"format": format}, headers=headers[who])
+                assert file.content == same.content
+            told = groups.text.partition('"filters"')[0] + numbers.text.partition('"filters"')[0]
+            assert not any(secret in told.lower() for secret in ("umbra", "0002"))
