@@ -110,7 +110,7 @@ def test_every_number_follows(reader: Reader, query: str, count: int) -> None:
     answer = exact(response.content)
     analytics = answer["analytics"]
     assert analytics["summary"]["request_count"] == count
-    for name in ("daily", "weekly", "monthly"):
+    for name in ("daily", "weekly", "monthly", "byConversation"):
         assert sum(row["request_count"] for row in analytics[name]) == count
     pairs = [
         pair.partition("=")[::2] for pair in query.replace("%21", "!").replace("%5C%2C", "\\,").split("&")

@@ -323,6 +323,7 @@ def test_all_ways_to_ask_agree(
     if is_of_sums:
         pages_agree(asked, filters, days, passing)
     else:
+        conversations_agree(asked, filters, days, passing)
         exports_agree(asked, filters, days, logs)
     groups_agree(asked, filters, days, passing, group=group, grain=grain, order=order, top=top)
     api_agrees(asked, filters, days, logs, group=group, grain=grain, order=order, top=top)
@@ -351,6 +352,10 @@ def pages_agree(asked: Asked, filters: Filters, days: Days, passing: Calls) -> N
     weeks = [(week[0].date(), *week[1:]) for week in overview.weekly.astype(object).itertuples(index=False)]
     assert weeks == passing.weekly(len(weeks))
     assert told(overview.models, "source", "model") == by_model
+    conversations = expected(logs, passing.identity, FEW)
+    shown = [tuple(row[name] for name in FEW) for row in overview.conversations.to_dict("records")]
+    assert sorted(shown) == sorted(conversations.values())
+
     comparison = queries.usage_comparison(*whole, days, days.before, now=asked.now, filters=filters)
     assert told(comparison.models, "source", "model") == by_model
     if is_over and comparison.days.no_comparison is None:
@@ -370,19 +375,36 @@ def pages_agree(asked: Asked, filters: Filters, days: Days, passing: Calls) -> N
         logs, lambda log: (log["operation"],), FEW
     )
     facts = queries.call_facts(*whole, days, filters=filters)
-    keys = ("source", "model", "operation", "outcome")
-    assert told(facts.outcomes, *keys) == expected(
-        logs, lambda log: tuple(log[name] for name in keys), ("request_count",)
-    )
-    timed = [log for log in logs if log["latency_ms"] is not None and log["outcome"] != "error"]
-    assert told(facts.latency, *keys[:2]) == expected(
-        timed, lambda log: (log["source"], log["model"]), ("request_count",)
-    )
     assert {row["key"]: row["request_count"] for row in facts.tag_keys.to_dict("records")} == {
         key: len(having)
         for key in ("feature", "team", "user")
         if (having := [log for log in logs if passing.value(log, f"tag.{key}") not in (None, OTHER_TAGS)])
     }
+
+
+def conversations_agree(asked: Asked, filters: Filters, days: Days, passing: Calls) -> None:
+    """The list of conversations, and the timeline of one."""
+    whole = asked.database, asked.client_id
+    logs = passing.between(days.first, days.last)
+    conversations = expected(logs, passing.identity, FEW)
+    found = queries.found_conversations(*whole, days, filters=filters, sort="cost")
+    handles = {phone: handle for handle, phone in passing.handles.items()}
+    assert told(found[["conversation_id", "phone_handle", *FEW]], "conversation_id", "phone_handle") == {
+        (conversation_id, handles.get(phone)): here
+        for (conversation_id, phone), here in conversations.items()
+    }
+    assert set(found["matched_count"]) <= {len(conversations)}
+    for conversation_id, phone in list(conversations)[:1]:
+        timeline = queries.conversation_timeline(
+            *whole,
+            days,
+            conversation_id=conversation_id,
+            phone_handle=handles.get(phone),
+            filters=filters,
+        )
+        assert sorted(timeline.calls["id"]) == sorted(
+            log["id"] for log in logs if passing.identity(log) == (conversation_id, phone)
+        )
 
 
 def groups_agree(
@@ -484,6 +506,7 @@ def api_agrees(
     weeks = expected(logs, lambda log: str(log["usage_date"] - timedelta(days=log["usage_date"].weekday())))
     in_weeks = {week["week_start"]: week["request_count"] for week in analytics["weekly"]}
     assert all(in_weeks[week] >= sums[4] for week, sums in weeks.items())
+    assert sum(row["request_count"] for row in analytics["byConversation"]) == len(logs)
     month = [
         log
         for log in asked.calls.filtered(filters).logs
