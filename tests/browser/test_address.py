@@ -121,7 +121,7 @@ def test_a_restart_of_the_server_changes_nothing(browser: Browser, shown: Demo, 
             expect(page.get_by_role("heading", name="Usage per week")).to_be_visible()
             await_rest(page)
             before, at = looks(page), page.url
-            assert at.endswith(f"?client=Kaveri+Foods&days={shown.days}&show=Cost&grain=Week")
+            assert at.endswith(f"?client=Kaveri+Foods&days={shown.days}&show=Cost&grain=week")
         expect(page.get_by_role("radio", name="30d")).to_be_disabled()
         with dashboard.running_dashboard(log, port=urlsplit(address).port, **settings):
             expect(page.get_by_role("radio", name="30d")).to_be_enabled()
