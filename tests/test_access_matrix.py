@@ -81,7 +81,7 @@ function get_usage_by_conversation  -          -         Acme      Acme      -  
 function get_usage_by_model         -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_usage_summary          -          -         Acme      Acme      -         Acme      -         -         -        -
 function model_usage_between        -          -         Acme      Acme      -         Acme      -         -         -        -
-function folded_conversation_usage  -          -         Acme      Acme      -         Acme      -         -         -        -
+function folded_conversation_sums   -          -         Acme      Acme      -         Acme      -         -         -        -
 function folded_conversation_days   -          -         Acme      Acme      -         Acme      -         -         -        -
 function filtered_conversation_days  -          -         Acme      Acme      -         Acme      -         -         -        -
 function usage_of_conversations     -          -         Acme      Acme      -         Acme      -         -         -        raw
@@ -227,8 +227,8 @@ STATEMENTS = {
     "get_usage_by_model": "select * from get_usage_by_model(%(acme)s, 2, %(now)s)",
     "get_usage_summary": "select * from get_usage_summary(%(acme)s, 2, %(now)s)",
     "model_usage_between": "select * from model_usage_between(%(acme)s, '2026-03-01', '2026-03-31', '[]')",
-    "folded_conversation_usage": (
-        "select * from folded_conversation_usage(%(acme)s, null, '5511987650001', '2026-03-01', '2026-03-31')"
+    "folded_conversation_sums": (
+        "select * from folded_conversation_sums(%(acme)s, null, '5511987650001', '2026-03-01', '2026-03-31')"
     ),
     "folded_conversation_days": (
         "select * from folded_conversation_days(%(acme)s, null, '5511987650001', %(first)s, %(last)s)"

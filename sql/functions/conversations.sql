@@ -338,7 +338,7 @@ as $$
 $$;
 
 -- What one conversation used in the period, as far as folded. One that lies within it has all that it ever had.
-create or replace function folded_conversation_usage(
+create or replace function folded_conversation_sums(
     p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date
 )
     returns table (total_tokens numeric, cost_usd numeric)
@@ -475,7 +475,7 @@ declare
         counted as materialized (
             select listed.id, listed.lone_phone, usage.%1$I + coalesce(pending.amount, 0) as amount
             from listed
-            cross join lateral folded_conversation_usage($1, listed.id, listed.phone, $2, $3) as usage
+            cross join lateral folded_conversation_sums($1, listed.id, listed.phone, $2, $3) as usage
             left join pending
                 on coalesce(pending.id::text, '+' || pending.lone_phone, '')
                 = coalesce(listed.id::text, '+' || listed.lone_phone, '')
