@@ -29,7 +29,10 @@ SLOWEST = 3
 
 # The columns that an index of each table has to begin with.
 INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
-    "usage_logs": [("id", "client_id"), ("client_id", "created_at"), ("conversation_id", "created_at")],
+    "usage_logs": [
+        *(("id", "client_id"), ("client_id", "created_at")),
+        *(("conversation_id", "created_at"), ("client_id", "phone", "created_at")),
+    ],
     "usage_pending": [("client_id", "usage_date")],
     "usage_daily_rollup": [("client_id", "usage_date")],
     "usage_conversation_daily_rollup": [("client_id", "usage_date", "conversation_id")],
@@ -73,7 +76,11 @@ _INDEXES = """
         ) as columns
     from unnest(%(tables)s::text[]) as place (table_name)
     inner join pg_index as index on index.indrelid = to_regclass(place.table_name) and index.indisvalid
-    where index.indpred is null
+    where
+        index.indpred is null
+        -- Each call is in one of these two.
+        or pg_get_expr(index.indpred, index.indrelid)
+        in ('(conversation_id IS NOT NULL)', '(conversation_id IS NULL)')
 """
 _STATEMENTS = """
     select namespace.nspname::text

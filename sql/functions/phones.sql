@@ -263,12 +263,23 @@ as $$
         (
             select phone
             from known
-            cross join usage_conversation_daily
-            where
-                client_id = p_client_id
-                and usage_date between p_first_date and p_last_date
-                and conversation_id is null
-                and phone_handle(secret, p_client_id, phone) = p_handle
+            cross join (
+                select phone
+                from usage_conversation_rollup
+                where
+                    client_id = p_client_id
+                    and conversation_id is null
+                    and last_date >= p_first_date
+                    and first_date <= p_last_date
+                union all
+                select phone
+                from usage_pending
+                where
+                    client_id = p_client_id
+                    and usage_date between p_first_date and p_last_date
+                    and conversation_id is null
+            ) as lone
+            where phone_handle(secret, p_client_id, phone) = p_handle
             limit 1
         ),
         E'\x01'
