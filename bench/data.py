@@ -99,6 +99,10 @@ from (
 ) as share
 where share.is_largest = (conversation.client_number = 1);
 
+insert into tag_sets (client_id, id, tags)
+select clients.id, set_id, jsonb_build_object('feature', 'feature ' || set_id)
+from clients, generate_series(1, 50) as set_id;
+
 insert into conversations (client_id, id, phone, name)
 select client_id, conversation_id, phone, 'Customer ' || number from bench_conversations;
 
@@ -188,6 +192,26 @@ def load(
                 " usage_conversation_rollup"
             )
     connection.execute("drop table bench_conversations")
+
+
+SMALL_CLIENTS = """
+with made as (
+    insert into clients (name)
+    select 'Small client ' || number from generate_series(%(clients)s + 1, 500) as number
+    returning id
+)
+
+insert into usage_logs (client_id, source, model, prompt_tokens, completion_tokens, cost_usd, created_at)
+select id, 'openai', 'gpt-4o', 100, 50, 0.001, %(now)s::timestamptz - interval '1 day' * day
+from made, generate_series(0, 59) as day
+"""
+
+
+def add_small_clients(connection: psycopg.Connection) -> None:
+    """Up to 500 clients, with a call a day for 60 days; folded."""
+    connection.execute(SMALL_CLIENTS, {"clients": CLIENTS, "now": NOW})
+    connection.execute("select fold_usage()")
+    connection.execute("vacuum analyze")
 
 
 PENDING_CALLS = """

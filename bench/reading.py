@@ -1,19 +1,19 @@
 """Reading: the largest client's whole Overview load, three ways, checked to be equal and then timed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
 import duckdb
 import psycopg
+from psycopg import sql
 
 from analytics.database import Database
-from analytics.days import Days
-from analytics.queries import CallSums, call_sums
-from bench.data import LARGEST_CLIENT, NOW, add_pending
+from bench.data import LARGEST_CLIENT, add_pending, add_small_clients
+from bench.pages import EXPORTS, TABLES, PageQuestion, page_questions
+from bench.pages import ask_duckdb as ask_duckdb_page
 from bench.questions import (
     END_OF_TODAY,
     QUESTIONS,
@@ -27,35 +27,14 @@ from bench.questions import (
 )
 
 ROUNDS = 9
-HOURS_DAYS = 30
+PAGE_ROUNDS = 5
 PENDING_ROWS = 10_000
-
-EXPORT = """
-copy (
-    select
-        client_id, conversation_id,
-        (usage_logs.created_at at time zone clients.timezone)::date, source, model,
-        prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis
-    from usage_logs
-    inner join clients on clients.id = usage_logs.client_id
-) to stdout (format csv)
-"""
 
 SIZE = """
 select count(distinct conversation_id), count(*)
 from usage_conversation_daily_rollup
 where client_id = %(client_id)s and usage_date >= %(first)s
 """
-
-DUCKDB_TABLES = """
-create table usage_logs (
-    client_id uuid, conversation_id uuid, usage_date date, source varchar, model varchar,
-    prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd decimal(18, 10),
-    cost_basis varchar
-);
-create table conversations (client_id uuid, id uuid, phone varchar, name varchar);
-"""
-
 
 # Bytes of each call.
 SPACE = """
@@ -73,6 +52,26 @@ SPACE = """
 """
 
 
+LARGEST_CONVERSATION = """
+select conversation_id
+from usage_conversation_rollup
+where client_id = %(client_id)s
+order by total_tokens desc
+limit 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageTimes:
+    """Medians of one page's question, in milliseconds."""
+
+    name: str
+    goal: int
+    ours: float
+    ours_pending: float
+    duckdb: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReadingTimes:
     """Medians in milliseconds, and how much there was to count."""
@@ -84,8 +83,6 @@ class ReadingTimes:
     top: float
     top_pending: float
     top_duckdb: float
-    hours: float
-    """By hour, operation and parts of tokens, of HOURS_DAYS days."""
     table_bytes: float
     """A call's in usage_logs, ..."""
     index_bytes: float
@@ -95,6 +92,7 @@ class ReadingTimes:
     # Of the largest client's last 30 days.
     conversations: int
     conversation_days: int
+    pages: Sequence[PageTimes]
 
 
 def measure_reading(
@@ -105,7 +103,20 @@ def measure_reading(
     Raises:
         AssertionError: two ways give different numbers, or the pending rows are not there.
     """
+    space = connection.execute(SPACE).fetchone()
+    assert space is not None
+    add_small_clients(connection)
+    found = connection.execute(LARGEST_CONVERSATION, {"client_id": LARGEST_CLIENT}).fetchone()
+    assert found is not None
+    pages = page_questions(found[0])
+
     with _duckdb_copy(connection, directory) as copy:
+
+        def page_ways(question: PageQuestion) -> dict[str, Callable[[], object]]:
+            return {
+                "ours": lambda: question.ours(database),
+                "duckdb": lambda: ask_duckdb_page(copy, question),
+            }
 
         def ask_ours(*questions: Question) -> list[Answer]:
             read = database.read(*map(ours, questions), client_id=LARGEST_CLIENT)
@@ -145,9 +156,7 @@ def measure_reading(
         ).fetchone()
         assert size is not None
 
-        hours = _measure_hours(database, rounds)
-        space = connection.execute(SPACE).fetchone()
-        assert space is not None
+        page_times = {page.name: _medians(page_ways(page), min(rounds, PAGE_ROUNDS)) for page in pages}
 
         add_pending(connection, PENDING_ROWS)
         expected = _comparable(ask_directly(*QUESTIONS), is_ours=False)
@@ -159,26 +168,28 @@ def measure_reading(
             },
             rounds,
         )
+        pages_pending = {
+            page.name: _medians({"ours": page_ways(page)["ours"]}, min(rounds, PAGE_ROUNDS)) for page in pages
+        }
     return ReadingTimes(
         **folded,
         **pending,
-        **hours,
         table_bytes=space[0],
         index_bytes=space[1],
         sums_bytes=space[2],
         conversations=size[0],
         conversation_days=size[1],
+        pages=[
+            PageTimes(
+                name=page.name,
+                goal=page.goal,
+                ours=page_times[page.name]["ours"],
+                ours_pending=pages_pending[page.name]["ours"],
+                duckdb=page_times[page.name]["duckdb"],
+            )
+            for page in pages
+        ],
     )
-
-
-def _measure_hours(database: Database, rounds: int) -> dict[str, float]:
-    last = NOW.date()
-    first = last - timedelta(days=HOURS_DAYS - 1)
-
-    def ask() -> CallSums:
-        return call_sums(database, LARGEST_CLIENT, Days(first, last))
-
-    return _medians({"hours": ask}, rounds)
 
 
 def _comparable(answers: list[Answer], *, is_ours: bool) -> list[Answer]:
@@ -211,14 +222,9 @@ def _duckdb_copy(connection: psycopg.Connection, directory: Path) -> duckdb.Duck
     file_name = directory / "copy.duckdb"
     file_name.unlink(missing_ok=True)
     copy = duckdb.connect(str(file_name))
-    copy.execute(DUCKDB_TABLES)
-    for table, export in (
-        ("usage_logs", EXPORT),
-        (
-            "conversations",
-            "copy (select client_id, id, phone, name from conversations) to stdout (format csv)",
-        ),
-    ):
+    copy.execute(TABLES)
+    for table, rows_of_it in EXPORTS.items():
+        export = sql.SQL("copy ({}) to stdout (format csv)").format(sql.SQL(rows_of_it))
         path = directory / f"{table}.csv"
         with path.open("wb") as file, connection.cursor().copy(export) as rows:
             for block in rows:

@@ -32,9 +32,9 @@ def reading_table(readings: Sequence[Reading]) -> str:
     """Milliseconds, and in brackets how many times slower than the rollups the calls themselves are."""
     lines = [
         f"| calls | **ours** | {PENDING_ROWS:,} rows pending | `usage_logs` directly | DuckDB "
-        "| top 20 alone: **ours** | pending | DuckDB | hours: **ours** "
+        "| top 20 alone: **ours** | pending | DuckDB "
         "| bytes a call: table | indexes | sums |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for reading in readings:
         times = reading.times
@@ -47,13 +47,12 @@ def reading_table(readings: Sequence[Reading]) -> str:
             f"**{times.top:,.0f}**",
             f"{times.top_pending:,.0f}",
             f"{times.top_duckdb:,.0f}",
-            f"**{times.hours:,.0f}**",
             *(f"{size:,.0f}" for size in (times.table_bytes, times.index_bytes, times.sums_bytes)),
         )
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        "Hours: use by hour, operation and parts of tokens in 30 days. In the client's last 30 days are:",
+        "In the client's last 30 days are:",
         "",
     ]
     lines += [
@@ -63,7 +62,19 @@ def reading_table(readings: Sequence[Reading]) -> str:
     ]
     if any(reading.is_spread for reading in readings):
         lines += ["", "For the worst case only the largest client's 40 percent of the rows are loaded."]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_pages(readings)])
+
+
+def _pages(readings: Sequence[Reading]) -> list[str]:
+    """A row per page, and of each size ours, ours with pending rows, and DuckDB's time."""
+    sizes = "".join(f" {reading.name}: **ours** | pending | DuckDB |" for reading in readings)
+    lines = [f"| page | goal |{sizes}", f"|---|---:|{'---:|---:|---:|' * len(readings)}"]
+    for same in zip(*(reading.times.pages for reading in readings), strict=True):
+        times = "".join(
+            f" **{page.ours:,.0f}** | {page.ours_pending:,.0f} | {page.duckdb:,.0f} |" for page in same
+        )
+        lines.append(f"| {same[0].name} | {same[0].goal} |{times}")
+    return lines
 
 
 def writing_table(rates: Sequence[WritingRate]) -> str:
