@@ -24,9 +24,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -40,12 +41,15 @@ from analytics.access.keys import create_key
 from analytics.api import Service, create_api
 from analytics.api.routes import ANSWER_SECONDS
 from analytics.database import Database
+from bench.bare import running
 from bench.data import LARGEST_CLIENT
 from tests.tcp_proxy import TcpProxy
 
 BLOCKS = 21
 BLOCK_SECONDS = 1
 CONNECTIONS = 16
+ONE_BY_ONE = 300
+WARM_UP = 20
 PATH = "/api/analytics?days=30"
 NO_LIMIT = 1_000_000_000
 START_SECONDS = 60.0
@@ -94,6 +98,8 @@ class ApiRates:
     """Of those to either: answers other than 200, and connections that broke."""
     round_trips: int
     """To the database, while ours was loaded."""
+    one_by_one: Mapping[str, float]
+    """Milliseconds for an answer on a connection that is kept, one after the other, by what answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +149,15 @@ def measure_api(database: Database, blocks: int = BLOCKS) -> ApiRates | None:
             round_trips = proxy.round_trips - round_trips
             if time.monotonic() - start >= ANSWER_SECONDS - 1:
                 raise RuntimeError("the load took longer than an answer is kept, so round trips mean nothing")
+            with _dashboard(database) as dashboard:
+                one_by_one = _one_by_one(
+                    {
+                        "`uvicorn`": ours.address,
+                        "`streamlit run analytics/server.py`": dashboard,
+                        "the bare route": bare.address,
+                    },
+                    key,
+                )
     every = found["ours"] + found["bare"]
     return ApiRates(
         ours=_rate("**ours**, with key, rate and metrics", found["ours"]),
@@ -154,7 +169,39 @@ def measure_api(database: Database, blocks: int = BLOCKS) -> ApiRates | None:
         requests=sum(block.requests for block in found["ours"]),
         failures=sum(block.refused + block.broken for block in every),
         round_trips=round_trips,
+        one_by_one=one_by_one,
     )
+
+
+@contextmanager
+def _dashboard(database: Database) -> Iterator[str]:
+    """The address of dashboard and API in one process, as people start them."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-api-") as directory,
+        running("analytics/server.py", database, Path(directory)) as server,
+    ):
+        yield server.address
+
+
+def _one_by_one(addresses: Mapping[str, str], key: str) -> dict[str, float]:
+    """Medians in milliseconds of an answer on a connection that is kept; all take turns."""
+    connections = {
+        name: HTTPConnection(address.removeprefix("http://")) for name, address in addresses.items()
+    }
+    for address in addresses.values():
+        # Opens its database, while no connection waits.
+        urlopen(Request(f"{address}{PATH}", headers={"Authorization": f"Bearer {key}"})).close()
+    taken: dict[str, list[float]] = {name: [] for name in addresses}
+    for request in range(WARM_UP + ONE_BY_ONE):
+        for name, connection in connections.items():
+            start = time.perf_counter()
+            connection.request("GET", PATH, headers={"Authorization": f"Bearer {key}"})
+            connection.getresponse().read()
+            if request >= WARM_UP:
+                taken[name].append(1_000 * (time.perf_counter() - start))
+    for connection in connections.values():
+        connection.close()
+    return {name: median(times) for name, times in taken.items()}
 
 
 def cpu_seconds(pid: int) -> float:

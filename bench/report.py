@@ -125,6 +125,10 @@ def api_table(rates: ApiRates | None) -> str:
         "",
         f"{rates.requests:,} requests to the API, answers of {rates.body_bytes:,} bytes; the bare route",
         f"was loaded alike. {rates.failures} failed, {rates.round_trips} round trips to the database.",
+        "",
+        "One request after the other on a connection that is kept, milliseconds: "
+        + ", ".join(f"{name} {taken:.1f}" for name, taken in rates.one_by_one.items())
+        + ".",
     ]
     return "\n".join(lines)
 
