@@ -147,10 +147,8 @@ class Calls(naive.Usage):
         if condition.name == "conversation":
             conversation_id, phone = self.identity(log)
             handle = {self.handles.get(one) for one in condition.values} - {None}
-            is_one = (
-                str(conversation_id or phone or "") in condition.values
-                # A handle is of all calls of its phone that name no conversation.
-                or (log["conversation_id"] is None and log["phone"] in handle)
+            is_one = str(conversation_id or phone or "") in condition.values or (
+                log["conversation_id"] is None and log["phone"] in handle
             )
         else:
             is_one = (self.value(log, condition.name) or "") in condition.values
@@ -252,7 +250,10 @@ def bucket_of(day: date, grain: str, first: date) -> date:
 def condition_values(name: str, calls: Calls) -> list[str]:
     """All that calls tell of it, and what none does."""
     if name == "conversation":
-        return ["", str(ADA), str(BOB), str(GONE), str(UUID(int=9)), *calls.handles, "p" + "0" * 32]
+        # Pages have handles only of phones without a conversation.
+        known = {one["phone"] for one in calls.conversations}
+        handles = [handle for handle, phone in calls.handles.items() if phone not in known]
+        return ["", str(ADA), str(BOB), str(GONE), str(UUID(int=9)), *handles, "p" + "0" * 32]
     return [*sorted({calls.value(log, name) or "" for log in calls.logs}), "none of them's"]
 
 
