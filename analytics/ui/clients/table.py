@@ -222,7 +222,7 @@ def _percent(change: object) -> str:
 
 
 _COMPARED = (
-    "compared with as many days before, up to the same time of day; a dash where data begin within them"
+    "compared with the days before, up to the same time of day; a dash where data begin within them"
 )
 _COLUMNS = {
     "Client": st.column_config.TextColumn(width="medium", help="Click to open its Overview."),
