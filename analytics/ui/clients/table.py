@@ -221,9 +221,7 @@ def _percent(change: object) -> str:
     return formatting.change(Decimal(repr(change)) + 1, 1) or ""
 
 
-_COMPARED = (
-    "compared with the days before, up to the same time of day; a dash where data begin within them"
-)
+_COMPARED = "compared with the days before, up to the same time of day; a dash where data begin within them"
 _COLUMNS = {
     "Client": st.column_config.TextColumn(width="medium", help="Click to open its Overview."),
     "Cost": COST_COLUMN,
