@@ -173,49 +173,70 @@ declare
     days date[];  -- with calls of the page, from where it begins
     spans tstzrange[];
     is_cut boolean := false;
+    lone_phones text[];
     is_of_conversations constant boolean :=
         filter.conversation_ids is not null and not filter.excludes_conversations;
     ids uuid[];
 begin
-    -- Days count until there are enough behind the one that the page begins in: of that some are passed over.
-    select
-        coalesce(sum(request_count), 0),
-        array_agg(usage_date order by place) filter (where is_ahead and calls_before <= p_limit)
-    into matched, days
-    from (
-        select
-            usage_date,
-            request_count,
-            is_ahead,
-            row_number() over ahead as place,
-            coalesce(
-                sum(request_count) filter (where usage_date is distinct from from_date) over (
-                    ahead rows between unbounded preceding and 1 preceding
-                ),
-                0
-            ) as calls_before
-        from (
-            select *, coalesce(sign * (usage_date - from_date) >= 0, true) as is_ahead
-            from usage_rows(p_client_id, p_filters, p_first_date, p_last_date, array['usage_date'], '{}')
-        ) as days_with_calls
-        window ahead as (partition by is_ahead order by sign * (usage_date - date '2000-01-01'))
-    ) as ordered;
-
-    if cardinality(days) > 2 and not is_of_conversations then
-        select found.spans, found.is_cut
-        into spans, is_cut
-        from spans_with_calls(p_client_id, p_filters, days, zone, p_most) as found;
-    elsif is_of_conversations and days <> '{}' then
+    if is_of_conversations then
+        -- Each has an index of its own; their sums say how many calls there are.
+        lone_phones := array(
+            select phone
+            from unnest(filter.phones) as phone
+            except
+            select phone
+            from conversations
+            where client_id = p_client_id and conversations.id = any (filter.conversation_ids)
+        ) || array_fill(null::text, array[filter.takes_lone::integer]);
+        select coalesce(sum(request_count), 0)
+        into matched
+        from usage_of_conversations(
+            p_client_id,
+            filter.conversation_ids || array_fill(null::uuid, array[cardinality(lone_phones)]),
+            array_fill(null::text, array[cardinality(filter.conversation_ids)]) || lone_phones,
+            p_first_date, p_last_date, other_filters(p_filters)
+        );
         select array[tstzrange(first_at, end_at)]
         into spans
         from moments_of_days(p_client_id, p_first_date, p_last_date);
-    elsif days <> '{}' then
-        spans := array[
-            tstzrange(
-                least(days[1], days[cardinality(days)])::timestamp at time zone zone,
-                (greatest(days[1], days[cardinality(days)]) + 1)::timestamp at time zone zone
-            )
-        ];
+    else
+        -- Days are added until there are enough calls behind the day that the page begins in, of which some
+        -- are passed over.
+        select
+            coalesce(sum(request_count), 0),
+            array_agg(usage_date order by place) filter (where is_ahead and calls_before <= p_limit)
+        into matched, days
+        from (
+            select
+                usage_date,
+                request_count,
+                is_ahead,
+                row_number() over ahead as place,
+                coalesce(
+                    sum(request_count) filter (where usage_date is distinct from from_date) over (
+                        ahead rows between unbounded preceding and 1 preceding
+                    ),
+                    0
+                ) as calls_before
+            from (
+                select *, coalesce(sign * (usage_date - from_date) >= 0, true) as is_ahead
+                from usage_rows(p_client_id, p_filters, p_first_date, p_last_date, array['usage_date'], '{}')
+            ) as days_with_calls
+            window ahead as (partition by is_ahead order by sign * (usage_date - date '2000-01-01'))
+        ) as ordered;
+
+        if cardinality(days) > 2 then
+            select found.spans, found.is_cut
+            into spans, is_cut
+            from spans_with_calls(p_client_id, p_filters, days, zone, p_most) as found;
+        elsif days <> '{}' then
+            spans := array[
+                tstzrange(
+                    least(days[1], days[cardinality(days)])::timestamp at time zone zone,
+                    (greatest(days[1], days[cardinality(days)]) + 1)::timestamp at time zone zone
+                )
+            ];
+        end if;
     end if;
 
     -- Each part is a range of an index that is read in the order of the page, and left when that is full.
