@@ -361,7 +361,7 @@ as $$
         select id, matched_count, has_newer, has_older
         from find_calls(
             p_client_id, p_first_date, p_last_date, p_filters, p_from_at, p_from_id, p_is_newer, p_limit,
-            100000
+            50000
         )
     )
 

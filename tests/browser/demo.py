@@ -14,6 +14,8 @@ WEEKS = 8
 CLIENT = "Kaveri Foods"
 LIVE, LIVE_CALLS = "Acme", 6
 THREAD = UUID("5d6f3c1e-0000-4000-8000-000000000001")
+CALL = UUID("5d6f3c1e-0000-4000-8000-000000000009")
+"""The newest of LIVE's calls."""
 QUIET = "Quiet Co"
 ROWS = "Rows Inc"
 ADA, BOB = UUID("5d6f3c1e-0000-4000-8000-000000000002"), UUID("5d6f3c1e-0000-4000-8000-000000000003")
@@ -92,14 +94,14 @@ def fill(database: Database, now: datetime) -> None:
     live = factories.client(database, LIVE)
     factories.conversation(database, live, id=THREAD, name="Ada", phone="5511987654321")
     for number in range(LIVE_CALLS):
-        of_unknown_cost = {"cost_basis": "unpriced", "cost_usd": Decimal(0), "model": "own"}
+        newest = {"id": CALL, "cost_basis": "unpriced", "cost_usd": Decimal(0), "model": "own"}
         log = factories.usage_log(
             live,
             conversation_id=THREAD,
             total_tokens=1_000 + number,
             metadata={"operation": "chat"},
             created_at=now - timedelta(minutes=10 + 2 * number),
-            **(of_unknown_cost if number == 0 else {}),
+            **(newest if number == 0 else {}),
         )
         factories.insert_usage(database, log)
     rows = factories.client(database, ROWS)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.demo import CLIENT, LIVE, QUIET, THREAD, Demo
+from tests.browser.demo import CALL, CLIENT, LIVE, QUIET, THREAD, Demo
 from tests.browser.visits import PLACES, await_rest, open_place, visitor
 
 # Violations in markup that is Streamlit's alone: a rule, and what the element must be.
@@ -28,6 +28,8 @@ VIEWS: list[tuple[str, dict[str, str]]] = [
     ("Providers and models", {"client": LIVE}),
     ("Conversations", {"client": LIVE}),
     ("Conversations", {"client": LIVE, "timeline": str(THREAD)}),
+    ("Calls", {"client": LIVE}),
+    ("Calls", {"client": LIVE, "call": str(CALL)}),
     ("Live", {"client": LIVE}),
     ("Prices", {"client": LIVE}),
     ("Data health", {"client": LIVE}),

@@ -144,9 +144,9 @@ def test_the_overview_shows_stored_values_as_they_are(page: Page, address: str, 
 
 
 def test_each_page_shows_stored_values_as_they_are(page: Page, address: str, harm: list[str]) -> None:
-    for label in ("Providers and models", "Conversations", "Live", "Prices", "Data health"):
+    for label in ("Providers and models", "Conversations", "Calls", "Live", "Prices", "Data health"):
         open_place(page, address, PLACES[label], client=VALUES[0])
-        if label in ("Conversations", "Live"):
+        if label in ("Conversations", "Calls", "Live"):
             page.get_by_text("Show phone numbers").click()
         expect_told(page, *VALUES)
         for chart in page.get_by_test_id("stVegaLiteChart").all():
@@ -184,12 +184,18 @@ def test_a_conversation_shows_stored_values_as_they_are(
         expect_told(page, name)
         assert_unharmed(page, harm)
 
+        open_place(page, address, PLACES["Calls"], client=VALUES[0], call=str(calls[conversation_id]))
+        expect(page.get_by_role("button", name="Timeline of")).to_be_visible()
+        expect_told(page, name)
+        assert_unharmed(page, harm)
+
 
 def test_links_are_shown_as_they_are(page: Page, address: str, harm: list[str]) -> None:
     parameters = {
         "Overview": ("client", "days", "show"),
         "Providers and models": ("with", "grain", "target"),
         "Conversations": ("sort", "page", "timeline"),
+        "Calls": ("page", "columns", "call"),
     }
     asked = [(PLACES[label], name) for label, names in parameters.items() for name in names]
     for number, (place, name) in enumerate(asked):

@@ -4,12 +4,13 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.demo import LIVE, THREAD, Demo
+from tests.browser.demo import CALL, LIVE, THREAD, Demo
 from tests.browser.visits import PLACES, await_rest, open_place, visitor
 
 VIEWS: list[tuple[str, dict[str, str]]] = [
     *((label, {"client": LIVE} if place.has_client else {}) for label, place in PLACES.items()),
     ("Conversations", {"client": LIVE, "timeline": str(THREAD)}),
+    ("Calls", {"client": LIVE, "call": str(CALL)}),
 ]
 
 # Marks what a visitor without a pointer must be able to reach. Of a group of choices one is on the way of

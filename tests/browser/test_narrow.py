@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser.demo import CLIENT, LIVE, THREAD, Demo
+from tests.browser.demo import CALL, CLIENT, LIVE, THREAD, Demo
 from tests.browser.visits import PLACES, await_place, await_rest, open_place, visitor
 
 PHONE = {"width": 390, "height": 844}
@@ -10,6 +10,7 @@ LAPTOP = {"width": 1366, "height": 768}
 VIEWS: list[tuple[str, dict[str, str]]] = [
     *((label, {"client": CLIENT} if place.has_client else {}) for label, place in PLACES.items()),
     ("Conversations", {"client": LIVE, "timeline": str(THREAD)}),
+    ("Calls", {"client": LIVE, "call": str(CALL)}),
 ]
 # Controls, and what shows numbers; the columns of a table that is wider scroll inside of it.
 CUT_OFF = """() => {

@@ -114,10 +114,15 @@ DEFAULT_COLUMNS: tuple[str, ...] = (
 )
 
 
-def choose_columns() -> tuple[str, ...]:
-    """Draws a menu of the columns; returns the names of those that are chosen."""
+def columns_in_link() -> tuple[str, ...]:
+    """The names of the columns that are chosen; where they are not valid, ends the page with a message."""
+    return _CHOSEN.value()
+
+
+def choose_columns() -> None:
+    """Draws a menu of the columns."""
     with st.popover("Columns", icon=":material/view_column:", help="What the table and its file show"):
-        return _CHOSEN.choose_many(
+        _CHOSEN.choose_many(
             st.pills,
             "Columns",
             list(COLUMNS),

@@ -10,7 +10,7 @@ import streamlit as st
 from analytics import formatting
 from analytics.errors import InvalidInput
 from analytics.queries import CALLS_PER_PAGE, CallPlace, calls_page
-from analytics.ui.calls.columns import choose_columns, looks, table_of
+from analytics.ui.calls.columns import choose_columns, columns_in_link, looks, table_of
 from analytics.ui.frame import address
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.links import CALL
@@ -40,11 +40,12 @@ def show_call_list(page: Page, calls: pd.DataFrame) -> None:
     if calls.empty:
         _show_none(page)
         return
+    columns = columns_in_link()  # before the menu, in which nobody would see what is wrong
     with st.container(border=True):
         show_heading(f"Calls, {page.period}", "Newest first", beside=page.choose_phones)
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="paging"):
             _paging(calls)
-            columns = choose_columns()
+            choose_columns()
             with st.popover(
                 "Download", icon=":material/download:", help="The calls of all pages, with these columns"
             ):
