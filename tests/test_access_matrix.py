@@ -132,6 +132,7 @@ function fold_usage                 same       same      same      same      sam
 function days_of_weeks              same       same      same      same      same      same      same      same      same     -
 function days_between               same       same      same      same      same      same      same      same      same     -
 function other_filters              same       same      same      same      same      same      same      same      same     -
+function filters_within_conversations  same       same      same      same      same      same      same      same      same     -
 function pending_conversation_days  same       same      same      same      same      same      same      same      same     -
 function id_from                    same       same      same      same      same      same      same      same      same     -
 function usage_provider             same       same      same      same      same      same      same      same      same     -
@@ -241,6 +242,9 @@ STATEMENTS = {
     ),
     "filtered_conversation_days": (
         "select * from filtered_conversation_days(%(acme)s, '[]', %(first)s, %(last)s, null, null, null)"
+    ),
+    "filters_within_conversations": (
+        "select filters_within_conversations(%(acme)s, '[]', %(first)s, %(last)s)"
     ),
     "other_filters": "select other_filters('[]')",
     "has_lone_calls": ("select * from has_lone_calls(%(acme)s) as found where found"),

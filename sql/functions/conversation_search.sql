@@ -236,6 +236,9 @@ declare
     -- What the filters name of conversations, and what else they say.
     v_filter usage_filter;
     v_filters jsonb := p_filters;
+    v_within constant jsonb := filters_within_conversations(
+        p_client_id, p_filters, p_first_date, p_last_date
+    );
     v_ids uuid[];
     v_lone_phones text[];
     v_count bigint;
@@ -258,7 +261,7 @@ begin
             return;
         end if;
         v_is_few := cardinality(v_found) <= v_few and other_filters(p_filters) = p_filters;
-    elsif p_filters @> '[{"name": "conversation", "excluded": false}]' then
+    elsif v_within <> p_filters and p_filters @> '[{"name": "conversation", "excluded": false}]' then
         v_filter := usage_filter_of(p_client_id, p_filters, p_first_date, p_last_date);
         select array_agg(id), array_agg(lone_phone) into v_found, v_found_phones
         from (
@@ -279,7 +282,7 @@ begin
         end if;
         v_is_few := cardinality(v_found) <= v_few;
         if v_is_few then
-            v_filters := other_filters(p_filters);
+            v_filters := v_within;
         end if;
     end if;
     v_has_phones := has_lone_calls(p_client_id);
@@ -350,7 +353,7 @@ begin
         groq_tokens::bigint, (total_tokens - openai_tokens - groq_tokens)::bigint, cost_usd,
         request_count::bigint, unpriced_count::bigint, v_count
     from usage_of_conversations(
-        p_client_id, v_ids, v_lone_phones, p_first_date, p_last_date, other_filters(p_filters)
+        p_client_id, v_ids, v_lone_phones, p_first_date, p_last_date, v_within
     );
 end
 $$;

@@ -121,10 +121,19 @@ declare
     v_timezone text;
 begin
     if p_ids is not null then
-        -- They have passed what the filters say of conversations.
-        v_filter.conversation_ids := p_ids;
-        v_filter.phones := p_phones;
-        v_filter.takes_lone := p_takes_lone;
+        -- Of these, those calls that the filters take.
+        v_filter.conversation_ids := array(
+            select wanted from unnest(p_ids) as wanted
+            where
+                v_filter.conversation_ids is null
+                or (wanted = any (v_filter.conversation_ids)) <> v_filter.excludes_conversations
+        );
+        v_filter.phones := array(
+            select wanted from unnest(p_phones) as wanted
+            where v_filter.phones is null or (wanted = any (v_filter.phones)) <> v_filter.excludes_conversations
+        );
+        v_filter.takes_lone := p_takes_lone
+            and coalesce(v_filter.takes_lone <> v_filter.excludes_conversations, true);
         v_filter.excludes_conversations := false;
     end if;
     select first_at, end_at, timezone into v_first_at, v_end_at, v_timezone
@@ -258,6 +267,28 @@ create or replace function other_filters(p_filters jsonb) returns jsonb
         from jsonb_array_elements(p_filters) as condition
         where condition ->> 'name' <> 'conversation'
     );
+
+-- What is left to be looked at of calls of conversations that pass: nothing of conversations, unless a filter
+-- names a phone's handle whose calls are a part of a conversation by now.
+create or replace function filters_within_conversations(
+    p_client_id uuid, p_filters jsonb, p_first_date date, p_last_date date
+)
+    returns jsonb
+    language sql stable
+as $$
+    select
+        case
+            when exists (
+                select
+                from usage_filter_of(p_client_id, p_filters, p_first_date, p_last_date) as filter
+                cross join lateral unnest(filter.phones) as wanted (phone)
+                inner join conversations as known
+                    on known.client_id = p_client_id and known.phone = wanted.phone
+                where known.id <> all (filter.conversation_ids)
+            ) then p_filters
+            else other_filters(p_filters)
+        end
+$$;
 
 -- Whether the client has calls that name no conversation: then those of a phone may belong to one.
 create or replace function has_lone_calls(p_client_id uuid) returns boolean
@@ -619,7 +650,8 @@ begin
         usage.id,
         coalesce(round(usage.total_tokens / nullif((select total_tokens from everything), 0), 6), 0)
     from usage_of_conversations(
-        p_client_id, v_ids, v_lone_phones, v_first, v_last, other_filters(p_filters)
+        p_client_id, v_ids, v_lone_phones, v_first, v_last,
+        filters_within_conversations(p_client_id, p_filters, v_first, v_last)
     ) as usage
     order by
         case when v_by_cost then usage.cost_usd else usage.total_tokens end desc,
