@@ -85,8 +85,17 @@ begin
                             using errcode = 'invalid_parameter_value';
                     end if;
                 end loop;
-                -- Calls that name no conversation count for the one with their phone.
-                made.phones := made.phones || array(
+                -- A phone of a conversation stands for no calls of its own: those that name no conversation
+                -- count for the one with their phone.
+                made.phones := array(
+                    select alone.phone
+                    from unnest(made.phones) as alone (phone)
+                    where not exists (
+                        select from conversations
+                        where conversations.client_id = p_client_id and conversations.phone = alone.phone
+                    )
+                )
+                || array(
                     select phone
                     from conversations
                     where client_id = p_client_id and id = any (made.conversation_ids) and phone is not null
