@@ -210,6 +210,8 @@ async def _opened(server: Server, sessions: int) -> AsyncIterator[Sequence[_Gues
             max_size=None,
             subprotocols=[Subprotocol("streamlit")],
             open_timeout=VISIT_SECONDS,
+            # No browser hangs up because a server is slow.
+            ping_interval=None,
         )
         guests.append(_Guest(connection, number))
         listening.append(asyncio.create_task(guests[-1].listen()))
