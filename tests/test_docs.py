@@ -205,7 +205,7 @@ def test_each_name_in_the_documents_is_there(path: Path) -> None:
 
     variables = set(re.findall(r"\bUSAGE_[A-Z_]+\b", text))
     files = set(
-        re.findall(r"(?<![\w/.-])(?:analytics|deploy|docs|examples|pages|sql|tests)/[\w./-]*\w", text)
+        re.findall(r"(?<![\w/.-])(?:analytics|deploy|docs|examples|pages|sql|tests)/[\w./@-]*\w", text)
     )
     flags = set(re.findall(r"--((?:server|secrets|browser|client)\.\w+)", text))
     objects = set(re.findall(r"\b(analytics(?:\.\w+)+):(\w+)", text))

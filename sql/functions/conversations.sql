@@ -226,8 +226,8 @@ as $$
             from chosen
             inner join filtered_conversation_days(
                 p_client_id, p_filters, p_first_date, p_last_date, p_ids,
-                array(select phone from chosen where phone is not null),
-                exists (select from chosen where id is null and lone_phone is null)
+                array(select named.phone from chosen as named where named.phone is not null),
+                exists (select from chosen as alone where alone.id is null and alone.lone_phone is null)
             ) as filtered
                 on coalesce(filtered.id::text, '+' || filtered.lone_phone, '')
                 = coalesce(chosen.id::text, '+' || chosen.lone_phone, '')
@@ -368,7 +368,7 @@ as $$
     group by id, lone_phone
 $$;
 
--- What one conversation used in the period, as far as folded. One that lies within it has all that it ever had.
+-- What one conversation used in the period, as far as folded. One that lies within it has all it ever had.
 create or replace function folded_conversation_sums(
     p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date
 )
@@ -562,8 +562,9 @@ $$;
 
 -- One row per conversation with use in the period, the p_limit first ones by p_order: 'tokens' or 'cost',
 -- the most first. openai + groq + other = total. share_of_tokens is of all the client's tokens in the period
--- under the filters, 0 to 1. A cost is that of the calls whose price is known: where unpriced_count is not 0 it is the least that
--- the conversation cost, and by that it has its place. Among equal costs the one with more tokens is first.
+-- under the filters, 0 to 1. A cost is that of the calls whose price is known: where unpriced_count is not 0
+-- it is the least that the conversation cost, and by that it has its place. Among equal costs the one with
+-- more tokens is first.
 --
 -- A further function of this name, without defaults: whoever gives fewer arguments means those below.
 create or replace function get_usage_by_conversation(

@@ -1,4 +1,4 @@
--- How long calls took, until their answer and until its first token; how they ended by the hour; what attempts
+-- How long calls took, until their answer and until its first token; how they ended by hour; what attempts
 -- cost that others replaced; and what came from a cache. *_ms are milliseconds, *_usd US dollars.
 -- All run with the rights of who calls them, so that a reader sees its one client.
 
@@ -84,7 +84,8 @@ as $$
             source, model, is_first_token, bucket, sum(number)::bigint as number
         from latency_histograms(p_client_id, p_first_date, p_last_date, p_filters)
         group by grouping sets (
-            (source, model, is_first_token, bucket), (source, is_first_token, bucket), (is_first_token, bucket)
+            (source, model, is_first_token, bucket), (source, is_first_token, bucket),
+            (is_first_token, bucket)
         )
     ),
 
@@ -207,10 +208,10 @@ $$;
 --                               latency_bucket(), of calls that did not fail
 --   'answers'                   the same keys: answered calls, their completion tokens and milliseconds, of
 --                               those that tell how long they took
---   'attempts'                  the same keys: calls of operations with more than one attempt (request_count),
+--   'attempts'                  the same keys: calls of operations with several attempts (request_count),
 --                               the operations, and the attempts that a later one of the same operation
 --                               replaced although they had not failed, been refused or cut, with their cost
--- A later attempt counts within a day after the period, and whether it is wanted itself or not: a fallback may
+-- A later attempt counts within a day after the period, wanted itself or not: a fallback may
 -- be another model's.
 create or replace function get_call_times(
     p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb default '[]'

@@ -26,7 +26,7 @@ from (
 group by client_id, usage_date, source, model
 having sum(request_count) <> 0;
 
--- One row per client, day and conversation, or phone where the calls name no conversation: exactly the sums of
+-- One row per client, day and conversation, or phone where calls name no conversation: exactly the sums of
 -- usage_logs, folded or not.
 create or replace view usage_conversation_daily with (security_invoker = true) as
 select

@@ -76,9 +76,15 @@ insert into usage_conversation_rollup as kept (
     total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
 )
 select
-    client_id, conversation_id, min(first_date), max(last_date),
-    sum(total_tokens), sum(openai_tokens), sum(groq_tokens), sum(cost_usd), sum(request_count),
-    sum(unpriced_count)
+    client_id, conversation_id,
+    min(first_date) as first_date,
+    max(last_date) as last_date,
+    sum(total_tokens) as total_tokens,
+    sum(openai_tokens) as openai_tokens,
+    sum(groq_tokens) as groq_tokens,
+    sum(cost_usd) as cost_usd,
+    sum(request_count) as request_count,
+    sum(unpriced_count) as unpriced_count
 from taken
 group by client_id, conversation_id
 on conflict on constraint usage_conversation_rollup_key do update set
