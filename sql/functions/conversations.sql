@@ -294,15 +294,18 @@ $$;
 create or replace function has_lone_calls(p_client_id uuid) returns boolean
     language sql stable
     return exists (
-        select from usage_conversation_rollup where client_id = p_client_id and conversation_id is null
+        select
+        from usage_conversation_rollup
+        where client_id = p_client_id and conversation_id is null
     ) or exists (
-        select from usage_pending where client_id = p_client_id and conversation_id is null
+        select
+        from usage_pending
+        where client_id = p_client_id and conversation_id is null
     );
 
 -- One row per conversation with use in the period: what it is ordered by. Read from an index alone. What
--- calls without a conversation cost is spared where the client has none (p_has_phones). Under filters the calls
--- are read. last_date may be too
--- late where calls were deleted that are not folded yet.
+-- calls without a conversation cost is spared where the client has none (p_has_phones). Under filters the
+-- calls are read. last_date may be too late where calls were deleted that are not folded yet.
 create or replace function conversation_totals(
     p_client_id uuid, p_first_date date, p_last_date date, p_has_phones boolean, p_filters jsonb
 )
