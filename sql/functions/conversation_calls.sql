@@ -122,7 +122,7 @@ as $$
         cross join (
             -- Where these are not all, the sums know how many there are.
             select
-                case when count(*) < p_limit then count(*) else (
+                case when count(all_of_them.id) < p_limit then count(all_of_them.id) else (
                     select request_count::bigint
                     from usage_of_conversations(
                         p_client_id, array[p_conversation_id],
@@ -130,7 +130,7 @@ as $$
                         p_first_date, p_last_date, other_filters(p_filters)
                     )
                 ) end as call_count
-            from calls
+            from calls as all_of_them
         ) as counted
         window so_far as (order by calls.created_at, calls.id rows unbounded preceding)
         order by calls.created_at, calls.id

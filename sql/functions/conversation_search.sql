@@ -200,10 +200,10 @@ end
 $$;
 
 -- One row per conversation with use in the period that fits the search and passes the filters, a page of them
--- in the order asked for. matched_count says how many there are in all. p_search is a part of the name or the phone, or what
--- the id begins with, as folded() takes them (no sign in it stands for others), or a handle; p_sort one of
--- tokens, cost, requests, name, last. Names and phones are looked for and sorted by as whoever asks may see
--- them: who may not see a phone cannot find out whether it is there, either.
+-- in the order asked for. matched_count says how many there are in all. p_search is a part of the name or the
+-- phone, or what the id begins with, as folded() takes them (no sign in it stands for others), or a handle;
+-- p_sort one of tokens, cost, requests, name, last. Names and phones are looked for and sorted by as whoever
+-- asks may see them: who may not see a phone cannot find out whether it is there, either.
 create or replace function search_conversations(
     p_client_id uuid, p_first_date date, p_last_date date, p_search text default '',
     p_sort text default 'tokens',

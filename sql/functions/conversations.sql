@@ -1,4 +1,4 @@
--- Sums of conversations: of all of a period, of some, and the first of them. *_cost and cost_usd are US dollars.
+-- Sums of conversations: of all of a period, of some, and the first of them. Costs are US dollars.
 -- All run with the rights of who calls them, so that a reader sees its one client.
 --
 -- A conversation is what calls name, or that whose phone they have, or their phone alone (lone_phone), or
@@ -101,7 +101,7 @@ as $$
 $$;
 
 -- The days of each conversation, of the calls that pass the filters alone: made of the calls. With p_ids only
--- those of these conversations: by their ids, by the phones of calls that name none, and of calls with neither.
+-- those of these conversations: by their ids, by the phones of calls that name none, and calls with neither.
 create or replace function filtered_conversation_days(
     p_client_id uuid, p_filters jsonb, p_first_date date, p_last_date date, p_ids uuid[], p_phones text[],
     p_takes_lone boolean
