@@ -108,6 +108,7 @@ function get_other_attempts         -          -         Acme      Acme      -  
 function get_calls_since            -          -         Acme      Acme      -         Acme      -         -         -        raw
 function get_named_calls_since      -          -         Acme      Acme      -         Acme      -         -         -        raw
 function get_usage_by_minute        -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_rhythm                 -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_usage_gaps             -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_daily_usage_by_model   -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_usage_facts            -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -303,6 +304,7 @@ STATEMENTS = {
     "get_named_calls_since": "select * from get_named_calls_since(%(acme)s, '2026-03-01')",
     "get_usage_by_minute": "select * from get_usage_by_minute(%(acme)s, '2026-03-01', '2026-04-01')",
     "get_usage_gaps": "select * from get_usage_gaps(%(acme)s, %(first)s, %(last)s)",
+    "get_rhythm": "select * from get_rhythm(%(acme)s, '2026-03-19', 28)",
     "get_usage_facts": "select * from get_usage_facts(%(acme)s, %(first)s, %(last)s)",
     "get_usage_by_utc_day": "select * from get_usage_by_utc_day(%(acme)s, %(first)s, %(last)s)",
     "get_latency": "select * from get_latency(%(acme)s, %(first)s, %(last)s)",

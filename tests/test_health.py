@@ -95,7 +95,7 @@ def test_a_healthy_client(database: Database, acme: UUID) -> None:
     assert not any(check.remedy for check in checks.values())
     assert checks["Calls in these days"].finding.startswith("20 calls from 17 Feb 2026 to 18 Mar 2026")
     assert checks["Last call of openai"].finding == (
-        "1 h ago, 18 Mar, 11:00 UTC; its longest pause in 28 days was 1 h"
+        "1 h ago, 18 Mar, 11:00 UTC; in 28 days there were calls in every hour"
     )
 
 
@@ -119,6 +119,21 @@ def test_a_source_is_silent_for_much_longer_than_usual(
     check = of_client(database, acme, later)["Last call of openai"]
 
     assert check.state == state
+
+
+def test_the_longest_pause_is_told_exactly(database: Database, acme: UUID) -> None:
+    hourly(database, acme, 20)
+    earlier = (timedelta(hours=26, minutes=30), timedelta(hours=33, minutes=10), timedelta(days=40))
+    for ago in earlier:
+        factories.insert_usage(database, factories.usage_log(acme, created_at=NOW - ago))
+
+    for source, count, pause in factories.call(
+        database, "source, request_count, longest_pause", "get_rhythm", acme, NOW, 28
+    ):
+        # Between the first two, not from the one to the calls of each hour.
+        assert (source, count, pause) == ("openai", 22, timedelta(hours=6, minutes=40))
+    check = of_client(database, acme)["Last call of openai"]
+    assert "its longest pause in 28 days was" in check.finding
 
 
 def test_a_few_calls_have_no_rhythm(database: Database, acme: UUID) -> None:

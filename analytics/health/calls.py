@@ -40,21 +40,8 @@ _EVER = """
 """
 # An abandoned source goes silent, too: after RHYTHM_DAYS it is not checked any more.
 _RHYTHM = """
-    with calls as (
-        select
-            source, created_at,
-            created_at - lag(created_at) over (partition by source order by created_at) as pause
-        from usage_logs
-        where
-            client_id = %(client_id)s
-            and created_at > %(now)s - %(rhythm)s::interval
-            and created_at <= %(now)s
-    )
-
-    select source, max(created_at) as last_call_at, count(*) as request_count, max(pause) as longest_pause
-    from calls
-    group by source
-    order by last_call_at desc, source
+    select source, last_call_at, request_count, longest_pause
+    from get_rhythm(%(client_id)s, %(now)s, %(rhythm_days)s)
 """
 _UNPRICED = """
     select source, model, sum(unpriced_count)::bigint as unpriced_count
@@ -79,7 +66,7 @@ def client_checks(database: Database, client_id: UUID, days: Days, now: datetime
         "first_date": days.first,
         "last_date": days.last,
         "now": now,
-        "rhythm": timedelta(days=RHYTHM_DAYS),
+        "rhythm_days": RHYTHM_DAYS,
     }
     ever, rhythm, unpriced, tags, gaps, fields = database.read(
         *(Query(statement=text, parameters=parameters) for text in (_EVER, _RHYTHM, _UNPRICED, OTHER_TAGS)),
@@ -163,11 +150,15 @@ def _silences(rhythm: Rows, now: datetime) -> Iterator[Check]:
     for source, last_call_at, request_count, longest_pause in rhythm.records:
         silence = now - last_call_at
         finding = f"{ago(last_call_at, now)}, {last_call_at.astimezone(UTC):%d %b, %H:%M} UTC"
-        if request_count < FEWEST_CALLS_FOR_A_RHYTHM or not longest_pause:
+        if request_count < FEWEST_CALLS_FOR_A_RHYTHM:
             reason = f"{counted(request_count, 'call')} in {RHYTHM_DAYS} days: too few to tell what is usual"
             yield Check(name=f"Last call of {source}", state="ok", finding=f"{finding}; {reason}")
             continue
-        finding += f"; its longest pause in {RHYTHM_DAYS} days was {span(longest_pause)}"
+        finding += (
+            f"; its longest pause in {RHYTHM_DAYS} days was {span(longest_pause)}"
+            if longest_pause > timedelta(hours=1)
+            else f"; in {RHYTHM_DAYS} days there were calls in every hour"
+        )
         is_silent = silence > 2 * longest_pause
         yield Check(
             name=f"Last call of {source}",

@@ -135,3 +135,93 @@ as $$
     group by pair.key, calls.source
     order by request_count desc, field, calls.source
 $$;
+
+-- One row per source with calls in the last p_days days before p_now: its last call, how many there were, and
+-- its longest pause; that is an hour where there was no hour without calls. Hours with calls are known by
+-- their sums, and only at both ends of the longest pauses are calls looked at.
+create or replace function get_rhythm(p_client_id uuid, p_now timestamptz, p_days integer)
+    returns table (
+        source text, last_call_at timestamptz, request_count bigint, longest_pause interval
+    )
+    language sql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+    with hours as materialized (
+        select
+            hourly.source,
+            (hourly.usage_date + hourly.hour * interval '1 hour') at time zone client.timezone as begins_at,
+            sum(hourly.request_count)::bigint as request_count
+        from clients as client
+        inner join usage_hourly as hourly on hourly.client_id = client.id
+        where
+            client.id = p_client_id
+            and hourly.usage_date between (p_now at time zone client.timezone)::date - p_days
+                and (p_now at time zone client.timezone)::date
+        group by hourly.source, hourly.usage_date, hourly.hour, client.timezone
+    ),
+
+    gaps as (
+        select
+            source, begins_at, request_count,
+            lag(begins_at) over (partition by source order by begins_at) as before_at,
+            row_number() over (partition by source order by begins_at desc) as place
+        from hours
+        where begins_at > p_now - make_interval(days => p_days) and begins_at <= p_now
+    ),
+
+    sources as (
+        select
+            source,
+            sum(request_count)::bigint as request_count,
+            max(begins_at - before_at) as widest
+        from gaps
+        group by source
+    ),
+
+    -- Pauses that may be the longest: none but those whose hours are as far apart, but for one.
+    pauses as (
+        select gaps.source, max(first_call.created_at - last_call.created_at) as pause
+        from gaps
+        inner join sources on sources.source = gaps.source
+        cross join lateral (
+            select max(log.created_at) as created_at
+            from usage_logs as log
+            where
+                log.client_id = p_client_id and log.source = gaps.source
+                and log.created_at >= gaps.before_at
+                and log.created_at < gaps.before_at + interval '1 hour'
+        ) as last_call
+        cross join lateral (
+            select min(log.created_at) as created_at
+            from usage_logs as log
+            where
+                log.client_id = p_client_id and log.source = gaps.source
+                and log.created_at >= gaps.begins_at
+                and log.created_at < gaps.begins_at + interval '1 hour'
+        ) as first_call
+        where
+            gaps.begins_at - gaps.before_at
+            >= greatest(sources.widest - interval '1 hour', interval '2 hours')
+        group by gaps.source
+    )
+
+    select
+        sources.source,
+        last_call.created_at as last_call_at,
+        sources.request_count,
+        greatest(pauses.pause, interval '1 hour') as longest_pause
+    from sources
+    inner join gaps on gaps.source = sources.source and gaps.place = 1
+    left join pauses on pauses.source = sources.source
+    cross join lateral (
+        select max(log.created_at) as created_at
+        from usage_logs as log
+        where
+            log.client_id = p_client_id and log.source = gaps.source
+            and log.created_at >= gaps.begins_at and log.created_at < gaps.begins_at + interval '1 hour'
+            and log.created_at <= p_now
+    ) as last_call
+    where last_call.created_at is not null
+    order by last_call_at desc, source
+$$;
