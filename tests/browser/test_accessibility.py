@@ -15,6 +15,8 @@ STREAMLITS = [
     ("svg-img-alt", "[data-testid=stMetric] [class*=highlighted_points_marks]"),
     # Vega draws what is selected on an axis with a role and no name; it has no option for one.
     ("svg-img-alt", "[class*=brushed_brush]"),
+    # The same where there is nothing to draw.
+    ("svg-img-alt", "g.role-mark:empty"),
     # An open calendar has a header, which makes two with that of the app; of moderate impact.
     ("landmark-banner-is-top-level", "[data-testid=stDateInputCalendar] header"),
     ("landmark-no-duplicate-banner", "header[data-testid=stHeader]"),
