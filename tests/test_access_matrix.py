@@ -636,13 +636,14 @@ WITH_MORE = {
 
 
 def filtered_functions(database: Database) -> list[str]:
-    """The functions that take filters, but for the one that only says what they mean."""
+    """The functions that take filters, but for those that only say what they mean."""
     with database.transaction() as connection:
         found = connection.execute(
             "select distinct proname from pg_proc"
             " where pronamespace = 'public'::regnamespace and 'p_filters' = any (proargnames)"
+            " and prorettype not in ('usage_filter'::regtype, 'jsonb'::regtype)"
         ).fetchall()
-    return sorted({name for (name,) in found} - {"usage_filter_of"})
+    return sorted(name for (name,) in found)
 
 
 def rows_under(
