@@ -93,6 +93,7 @@ function usage_window               -          -         Acme      Acme      -  
 function moments_of_days            -          -         Acme      Acme      -         Acme      -         -         -        -
 function first_usage_date           -          -         Acme      Acme      -         Acme      -         -         -        -
 function compared_days              -          -         Acme      Acme      -         Acme      -         -         -        -
+function part_of_day                same       same      same      same      same      same      same      same      same     -
 function usage_of_part              -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_usage_comparison       -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_usage_over_time        -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -304,6 +305,7 @@ STATEMENTS = {
     "get_named_calls_since": "select * from get_named_calls_since(%(acme)s, '2026-03-01')",
     "get_usage_by_minute": "select * from get_usage_by_minute(%(acme)s, '2026-03-01', '2026-04-01')",
     "get_usage_gaps": "select * from get_usage_gaps(%(acme)s, %(first)s, %(last)s)",
+    "part_of_day": ("select * from part_of_day(%(acme)s, 'UTC', '2026-03-18', '2026-03-18 12:00Z', true)"),
     "get_rhythm": "select * from get_rhythm(%(acme)s, '2026-03-19', 28)",
     "get_usage_facts": "select * from get_usage_facts(%(acme)s, %(first)s, %(last)s)",
     "get_usage_by_utc_day": "select * from get_usage_by_utc_day(%(acme)s, %(first)s, %(last)s)",

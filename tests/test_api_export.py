@@ -540,6 +540,8 @@ def test_its_metrics_have_its_name(database: Database, acme: UUID) -> None:
 def test_the_document_says_what_it_takes_and_answers(database: Database) -> None:
     operation = open_api(database).get("/api/openapi.json").json()["paths"]["/api/export"]["get"]
 
-    assert [parameter["name"] for parameter in operation["parameters"]] == ["days", "from", "to", "format"]
+    names = [parameter["name"] for parameter in operation["parameters"]]
+    assert names[:4] == ["days", "from", "to", "format"]
+    assert {"model", "model!", "tag.<key>"} <= set(names[4:])
     assert set(operation["responses"]) == {"200", "400", "401", "403", "429", "501", "503", "505"}
     assert set(operation["responses"]["200"]["content"]) == {"text/csv", "application/pdf"}

@@ -171,7 +171,7 @@ def test_what_leaves_the_database(database: Database, acme: UUID, sees_phones: b
 
 
 def test_a_key_never_gets_a_phone(database: Database, acme: UUID) -> None:
-    answer = analytics_json(database, acme, AnalyticsRequest(days=30, last_date=TODAY), NOW)
+    answer = analytics_json(database, acme, AnalyticsRequest(period=Period(days=30, last=TODAY)), NOW)
     assert_masked(answer.body.decode())
 
 

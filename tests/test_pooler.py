@@ -40,7 +40,7 @@ CONVERSATIONS = {"folded": UUID(int=8), "pending": UUID(int=9)}
 GIVEN: Mapping[str, Any] = {
     "now": NOW,
     "period": Period(days=7),
-    "request": AnalyticsRequest(days=7),
+    "request": AnalyticsRequest(period=Period(days=7)),
     "days": Days.until(TODAY, 7),
     "other": Days.until(TODAY, 7).before,
     "since": NOW - timedelta(hours=1),

@@ -63,11 +63,8 @@ _CLIENTS = """
                 daily.usage_date between spans.previous_first_date and spans.last_date
                 and (daily.usage_date <= spans.whole_date or daily.usage_date >= spans.first_date)
             union all
-            select spans.id, part.total_tokens, part.cost_usd, part.request_count, part.unpriced_count, false
-            from spans
-            cross join lateral usage_of_part(
-                spans.id, spans.compared_date, spans.until_at, %(filters)s::jsonb
-            ) as part
+            select client_id, total_tokens, cost_usd, request_count, unpriced_count, false
+            from ({part}) as part
         ) as parts
         group by client_id
     )
@@ -96,7 +93,7 @@ _CLIENTS = """
     left join usage on usage.client_id = spans.id
     order by total_cost desc, total_tokens desc, lower(spans.name), spans.id
 """
-# Sums of all clients at once; filters are answered client by client.
+# Sums of all clients at once, and of the part of a running day; filters are answered client by client.
 _ALL_CALLS = """
         select daily.client_id, usage_date, total_tokens, cost_usd, request_count, unpriced_count
         from spans
@@ -107,6 +104,44 @@ _ALL_CALLS = """
         select client_id, usage_date, total_tokens, cost_usd, request_count, unpriced_count
         from usage_pending
 """
+_PART_OF_ALL = """
+                with moments as materialized (
+                    select spans.id, spans.compared_date, spans.until_at, part.*
+                    from spans
+                    cross join lateral part_of_day(
+                        spans.id, spans.timezone, spans.compared_date, spans.until_at, true
+                    ) as part
+                )
+
+                select client_id, total_tokens, cost_usd, request_count, unpriced_count
+                from moments
+                inner join usage_hour_rollup as hours
+                    on hours.client_id = moments.id
+                    and hours.usage_date = moments.compared_date
+                    and hours.hour < moments.hours_before
+                union all
+                select client_id, total_tokens, cost_usd, request_count, unpriced_count
+                from moments
+                inner join usage_pending as pending
+                    on pending.client_id = moments.id
+                    and pending.usage_date = moments.compared_date
+                    and pending.hour < moments.hours_before
+                union all
+                select moments.id, calls.*
+                from moments
+                -- Client by client, by the index: all calls at once would be all that there are.
+                cross join lateral (
+                    select
+                        sum(log.total_tokens)::bigint, sum(log.cost_usd), count(*),
+                        count(*) filter (where log.cost_basis = 'unpriced')
+                    from usage_logs as log
+                    where
+                        log.client_id = moments.id
+                        and log.created_at >= moments.from_at
+                        and log.created_at < moments.end_at
+                        and log.created_at <= moments.until_at
+                ) as calls
+"""
 _WANTED_CALLS = """
         select
             spans.id as client_id, wanted.usage_date, wanted.total_tokens, wanted.cost_usd,
@@ -116,6 +151,15 @@ _WANTED_CALLS = """
             spans.id, %(filters)s::jsonb, spans.previous_first_date, spans.last_date, '{usage_date}',
             (usage_meters())[1:6]
         ) as wanted
+"""
+_PART_OF_WANTED = """
+                select
+                    spans.id as client_id, part.total_tokens, part.cost_usd, part.request_count,
+                    part.unpriced_count
+                from spans
+                cross join lateral usage_of_part(
+                    spans.id, spans.compared_date, spans.until_at, %(filters)s::jsonb
+                ) as part
 """
 
 COLUMNS = {
@@ -162,7 +206,9 @@ def usage_by_client(
     no_comparison str or None (why changes are withheld) · last_call_at datetime64 (UTC) or NaT.
     """
     query = Query(
-        statement=_CLIENTS.format(daily=_WANTED_CALLS if filters else _ALL_CALLS),
+        statement=_CLIENTS.format(
+            daily=_WANTED_CALLS if filters else _ALL_CALLS, part=_PART_OF_WANTED if filters else _PART_OF_ALL
+        ),
         parameters={
             "days": days,
             "last_date": last,

@@ -83,10 +83,47 @@ as $$
     from spans
 $$;
 
+-- How what was used on a day of the client until a moment of it is read: the sums of so many hours of it, and
+-- the calls from one moment until another. Where clocks change on that day, where its hours are not summed
+-- yet (see sum_days_anew()), and for tags and conversations (not p_is_summed), all of it is read from the
+-- calls. No row where there is no such moment. It becomes part of the query that asks it.
+create or replace function part_of_day(
+    p_client_id uuid, p_timezone text, p_date date, p_until_at timestamptz, p_is_summed boolean
+)
+    returns table (hours_before integer, from_at timestamptz, end_at timestamptz)
+    language sql stable
+as $$
+    select
+        case
+            when not has_hours then 0
+            when until_at = end_at then 24
+            else extract(hour from until_at at time zone p_timezone)::integer
+        end,
+        case
+            when has_hours then date_trunc('hour', until_at at time zone p_timezone) at time zone p_timezone
+            else first_at
+        end,
+        end_at
+    from (
+        select
+            day.first_at, day.end_at, least(p_until_at, day.end_at) as until_at,
+            p_is_summed
+            and day.end_at - day.first_at = interval '24 hours'
+            and not exists (
+                select from usage_days_to_sum as waiting
+                where waiting.client_id = p_client_id and waiting.usage_date = p_date
+            ) as has_hours
+        from (
+            select
+                p_date::timestamp at time zone p_timezone as first_at,
+                (p_date + 1)::timestamp at time zone p_timezone as end_at
+        ) as day
+    ) as part
+    where p_until_at is not null
+$$;
+
 -- What was used on a day of the client until a moment of it, in parts by source and model in no order;
--- nothing where there is no such moment. It is little: the sums of the hours before it, and the calls of the
--- last hour. A day on which clocks change is read from the calls, and one of which the hours are not summed
--- yet (see sum_days_anew()); and so are tags and conversations.
+-- nothing where there is no such moment. It is little, see part_of_day().
 create or replace function usage_of_part(
     p_client_id uuid, p_date date, p_until_at timestamptz, p_filters jsonb default '[]'
 )
@@ -96,61 +133,47 @@ create or replace function usage_of_part(
     )
     language plpgsql stable
     set search_path = public, pg_temp
-    -- Planning takes longer than the little that there is to read, and the page Clients asks for each client.
+    -- Planning takes longer than the little that there is to read.
     set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off  -- of a plan that was made when nothing was pending
 as $$
 #variable_conflict use_column
 declare
     filter usage_filter;
-    v_first_at timestamptz;
-    v_end_at timestamptz;
-    v_zone text;
-    has_hours boolean;
-    v_until_at timestamptz;
+    v_hours_before integer;
     v_from_at timestamptz;
-    v_hour integer;
+    v_end_at timestamptz;
 begin
-    if p_until_at is null then
+    filter := usage_filter_of(p_client_id, p_filters, p_date, p_date);
+    select part.hours_before, part.from_at, part.end_at
+    into v_hours_before, v_from_at, v_end_at
+    from clients
+    cross join lateral part_of_day(
+        p_client_id, clients.timezone, p_date, p_until_at,
+        filter.tag_set_ids is null and filter.conversation_ids is null
+    ) as part
+    where clients.id = p_client_id;
+    if not found then
         return;
     end if;
-    filter := usage_filter_of(p_client_id, p_filters, p_date, p_date);
-    select first_at, end_at, timezone into v_first_at, v_end_at, v_zone
-    from moments_of_days(p_client_id, p_date, p_date);
-    v_until_at := least(p_until_at, v_end_at);
-    has_hours := v_end_at - v_first_at = interval '24 hours'
-        and filter.tag_set_ids is null
-        and filter.conversation_ids is null
-        and not exists (
-            select from usage_days_to_sum as waiting
-            where waiting.client_id = p_client_id and waiting.usage_date = p_date
-        );
-    v_hour := case
-        when v_until_at = v_end_at then 24 else extract(hour from v_until_at at time zone v_zone)
-    end;
-    v_from_at := case
-        when has_hours then date_trunc('hour', v_until_at at time zone v_zone) at time zone v_zone
-        else v_first_at
-    end;
 
     return query
     select
         source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
     from usage_hour_rollup
     where
-        has_hours
-        and client_id = p_client_id
+        client_id = p_client_id
         and usage_date = p_date
-        and hour < v_hour
+        and hour < v_hours_before
         and sum_passes(filter, source, model, operation, outcome)
     union all
     select
         source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
     from usage_pending
     where
-        has_hours
-        and client_id = p_client_id
+        client_id = p_client_id
         and usage_date = p_date
-        and hour < v_hour
+        and hour < v_hours_before
         and sum_passes(filter, source, model, operation, outcome)
     union all
     select
@@ -184,6 +207,7 @@ create or replace function get_usage_comparison(
     language plpgsql stable
     set search_path = public, pg_temp
     set plan_cache_mode = force_generic_plan  -- planning takes longer than running
+    set enable_seqscan = off  -- of a plan that was made when nothing was pending
 as $$
 #variable_conflict use_column
 declare

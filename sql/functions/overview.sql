@@ -15,6 +15,7 @@ create or replace function get_daily_usage(
     language plpgsql stable
     set search_path = public, pg_temp
     set plan_cache_mode = force_generic_plan  -- planning takes longer than running
+    set enable_seqscan = off  -- of a plan that was made when nothing was pending
 as $$
 #variable_conflict use_column
 declare
@@ -93,6 +94,7 @@ create or replace function get_weekly_evolution(
     language plpgsql stable
     set search_path = public, pg_temp
     set plan_cache_mode = force_generic_plan  -- planning takes longer than running
+    set enable_seqscan = off  -- of a plan that was made when nothing was pending
 as $$
 #variable_conflict use_column
 declare
@@ -183,6 +185,7 @@ create or replace function get_usage_summary(
     language plpgsql stable
     set search_path = public, pg_temp
     set plan_cache_mode = force_generic_plan  -- planning takes longer than running
+    set enable_seqscan = off  -- of a plan that was made when nothing was pending
 as $$
 #variable_conflict use_column
 declare
@@ -277,6 +280,7 @@ create or replace function get_usage_over_time(
     language plpgsql stable
     set search_path = public, pg_temp
     set plan_cache_mode = force_generic_plan  -- planning takes longer than running
+    set enable_seqscan = off  -- of a plan that was made when nothing was pending
 as $$
 #variable_conflict use_column
 begin
