@@ -37,6 +37,8 @@ NOW = factories.NOW
 TODAY = NOW.date()
 CONVERSATIONS = {"folded": UUID(int=8), "pending": UUID(int=9)}
 """Their ids by their phones; each client has them."""
+CALL_ID = UUID(int=10)
+"""That of one pending call of each client."""
 GIVEN: Mapping[str, Any] = {
     "now": NOW,
     "period": Period(days=7),
@@ -50,6 +52,12 @@ GIVEN: Mapping[str, Any] = {
     "conversation_id": CONVERSATIONS["pending"],
     "phone_handle": None,
     "key": "feature",
+    "group": "model",
+    "text": str(CALL_ID),
+    "keys": [str(conversation_id) for conversation_id in CONVERSATIONS.values()],
+    "before": Days.until(TODAY, 7).before,
+    "bucket": "day",
+    "order": "tokens",
 }
 """What the query functions are asked for, by the names of their parameters."""
 OF_FUNCTIONS: Mapping[str, Any] = {
@@ -65,6 +73,12 @@ OF_FUNCTIONS: Mapping[str, Any] = {
     "descending": True,
     "search": "",
     "grain": "day",
+    "group": "model",
+    "top": 7,
+    "ids": [CALL_ID],
+    "from_at": None,
+    "from_id": None,
+    "is_newer": False,
     "first_date": TODAY - timedelta(days=6),
     "last_date": TODAY,
     "previous_first_date": TODAY - timedelta(days=13),
@@ -142,6 +156,9 @@ def _use(database: Database, client_id: UUID, *, phone: str, calls: int) -> None
         metadata={"usage_not_understood": {f"field_{calls}": "not known"}},
     )
     factories.insert_usage(database, *[row] * calls)
+    if phone == "pending":
+        attempt = row | {"operation_id": "an operation"}
+        factories.insert_usage(database, attempt | {"id": CALL_ID}, attempt)
 
 
 def read_all(database: Database, client_id: UUID) -> dict[str, str]:
@@ -212,6 +229,7 @@ def test_two_clients_take_turns_on_one_connection(
     # What both have alike: that there are calls.
     assert {read for read in READS if of_acme[read] == of_beta[read]} <= {
         "has_calls",
+        "first_usage_day",
         "SUM_DIFFERENCES",
         "COMPARED_DAYS",
     }
