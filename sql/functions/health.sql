@@ -149,16 +149,14 @@ create or replace function get_rhythm(p_client_id uuid, p_now timestamptz, p_day
 as $$
     with hours as materialized (
         select
-            hourly.source,
-            (hourly.usage_date + hourly.hour * interval '1 hour') at time zone client.timezone as begins_at,
-            sum(hourly.request_count)::bigint as request_count
+            used.source, used.request_count,
+            (used.usage_date + used.hour * interval '1 hour') at time zone client.timezone as begins_at
         from clients as client
-        inner join usage_hourly as hourly on hourly.client_id = client.id
-        where
-            client.id = p_client_id
-            and hourly.usage_date between (p_now at time zone client.timezone)::date - p_days
-                and (p_now at time zone client.timezone)::date
-        group by hourly.source, hourly.usage_date, hourly.hour, client.timezone
+        cross join lateral usage_rows(
+            p_client_id, '[]', (p_now at time zone client.timezone)::date - p_days,
+            (p_now at time zone client.timezone)::date, array['usage_date', 'hour', 'source'], '{}'
+        ) as used
+        where client.id = p_client_id
     ),
 
     gaps as (
