@@ -44,7 +44,8 @@ STEP = """() => {
         now.focusedLook = look(now);
         (now.closest("[role=radiogroup]") ?? now).setAttribute("data-reached", "");
     }
-    return {unseen, isOver: now === document.body};
+    // What was drawn anew under the focus lets it go, and Tab goes on from its place.
+    return {unseen, isOver: now === document.body && (!before || before.isConnected)};
 }"""
 MISSED = """() => [...document.querySelectorAll("[data-wanted]:not([data-reached])")]
     .map(each => each.outerHTML.slice(0, 200))"""
