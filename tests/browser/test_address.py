@@ -30,7 +30,7 @@ from tests.browser.visits import (
     visitor,
 )
 
-STEPS = 5
+STEPS = 3
 CLIENTS = (CLIENT, LIVE, QUIET)
 IS_SHOWN = "document.documentElement.dataset.shown === location.pathname + location.search"
 LOOK = """() => {
