@@ -172,34 +172,16 @@ create or replace function get_cached_usage(
     set jit = off
 as $$
     select
-        usage_date,
-        source,
-        model,
-        sum(request_count)::bigint as request_count,
-        sum(unpriced_count)::bigint as unpriced_count,
-        sum(prompt_tokens)::bigint as prompt_tokens,
-        sum(completion_tokens)::bigint as completion_tokens,
-        sum(total_tokens)::bigint as total_tokens,
-        sum(cost_usd) as total_cost,
-        sum(cached_tokens)::bigint as cached_tokens,
-        sum(duration_seconds) as duration_seconds,
-        sum(reasoning_tokens)::bigint as reasoning_tokens,
-        sum(cache_write_tokens)::bigint as cache_write_tokens,
-        sum(cache_write_1h_tokens)::bigint as cache_write_1h_tokens,
-        sum(prompt_audio_tokens)::bigint as prompt_audio_tokens,
-        sum(cached_audio_tokens)::bigint as cached_audio_tokens,
-        sum(completion_audio_tokens)::bigint as completion_audio_tokens,
-        sum(prompt_image_tokens)::bigint as prompt_image_tokens,
-        sum(cached_image_tokens)::bigint as cached_image_tokens,
-        sum(completion_image_tokens)::bigint as completion_image_tokens,
-        sum(character_count)::bigint as character_count,
-        sum(image_count)::bigint as image_count,
-        sum(web_search_count)::bigint as web_search_count,
-        sum(file_search_count)::bigint as file_search_count,
-        sum(code_run_count)::bigint as code_run_count
-    from filtered_facts(p_client_id, p_filters, p_first_date, p_last_date)
-    group by usage_date, source, model
-    having sum(cached_tokens) > 0 or sum(cache_write_tokens) > 0
+        usage_date, source, model, request_count, unpriced_count, prompt_tokens, completion_tokens,
+        total_tokens, cost_usd as total_cost, cached_tokens, duration_seconds, reasoning_tokens,
+        cache_write_tokens, cache_write_1h_tokens, prompt_audio_tokens, cached_audio_tokens,
+        completion_audio_tokens, prompt_image_tokens, cached_image_tokens, completion_image_tokens,
+        character_count, image_count, web_search_count, file_search_count, code_run_count
+    from usage_rows(
+        p_client_id, p_filters, p_first_date, p_last_date, array['usage_date', 'source', 'model'],
+        usage_meters()
+    )
+    where cached_tokens > 0 or cache_write_tokens > 0
     order by usage_date, source, model
 $$;
 
