@@ -37,9 +37,10 @@ from analytics.tracking.spool_file import (
     until_not_busy,
 )
 
-# How long an append waits for another process that is writing. It then goes on in memory.
-APPEND_TIMEOUT_SECONDS = 0.25
-SHIP_TIMEOUT_SECONDS = 2.0
+# How long one waits for another process that is writing, and may itself wait for a disk that is flushed.
+# An append then goes on in memory. Those after it take the other process for stuck, and wait this little.
+WAIT_SECONDS = 2.0
+WAIT_FOR_STUCK_SECONDS = 0.05
 # Checkpoints are the shipper's business, so that no caller ever waits for a disk. Past this size of the log
 # writers wait a moment, so that it can begin anew.
 MANY_LOG_BYTES = 64_000_000
@@ -90,6 +91,8 @@ class Spool:
         self._shipped = 0
         self._last = 0
         self._is_unmarked = False
+        self._is_stuck = False
+        """Whether another process wrote for so long that the last call did not wait for it any more."""
         self._lock: sqlite3.Connection | None = None
         self._is_open = False
         self._fault: str | None = None
@@ -112,26 +115,26 @@ class Spool:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
         keep_log_of_cut(self.path)
         try:
-            until_not_busy(self._open_once, SHIP_TIMEOUT_SECONDS)
+            until_not_busy(self._open_once, WAIT_SECONDS)
         except sqlite3.DatabaseError as error:
             if self._on_damage is None or not is_damaged(error):
                 raise
             moved = put_aside(self.path)
             self._on_damage(f"{self.path} is damaged ({error}): it is kept as {moved}")
-            until_not_busy(self._open_once, SHIP_TIMEOUT_SECONDS)
+            until_not_busy(self._open_once, WAIT_SECONDS)
         self._fault = None
         self._is_open = True
 
     def _open_once(self) -> None:
         with contextlib.ExitStack() as opened:
-            shipper = opened.enter_context(closing(connect(self.path, SHIP_TIMEOUT_SECONDS)))
+            shipper = opened.enter_context(closing(connect(self.path, WAIT_SECONDS)))
             make_tables(shipper)
             shipped, last = ends(shipper)
             has_gone_back = last < self._last
             if has_gone_back:
                 go_on_behind(shipper, self._last)
                 shipped, last = ends(shipper)
-            appender = opened.enter_context(closing(connect(self.path, APPEND_TIMEOUT_SECONDS)))
+            appender = opened.enter_context(closing(connect(self.path, WAIT_SECONDS)))
             cursor = appender.cursor()
             files = Files(self.path)
             opened.pop_all()
@@ -139,6 +142,7 @@ class Spool:
             # While it was closed for a fork. Nothing but copies is left then.
             self._leave(f"{self.path} was replaced", None, None)
         self._shipper, self._appender, self._cursor, self._files = shipper, appender, cursor, files
+        self._is_stuck = False
         self._shipped, self._last = max(self._shipped, shipped), last
 
     def _leave(self, fault: str, kept_as: Path | None, connection: sqlite3.Connection | None) -> Renewal:
@@ -241,15 +245,24 @@ class Spool:
                 self._cursor.execute(
                     "insert into calls (price_revision, line) values (?, ?)", (price_revision, line)
                 )
-            except sqlite3.Error:
+            except sqlite3.Error as error:
+                if is_busy(error):
+                    self._wait_for_others(WAIT_FOR_STUCK_SECONDS)
                 with self._noting_damage():
                     raise
+            if self._is_stuck:
+                self._wait_for_others(WAIT_SECONDS)
             number = self._cursor.lastrowid or 0
             if number <= newest:
                 self._fault = f"{self.path} was replaced by an older one"
             else:
                 self._last = max(self._last, number)
             self._copies.keep((number, price_revision, line))
+
+    def _wait_for_others(self, seconds: float) -> None:
+        """How long the next append waits for another process."""
+        self._is_stuck = seconds < WAIT_SECONDS
+        self._cursor.execute(f"pragma busy_timeout = {seconds * 1000:.0f}")
 
     def append_many(self, calls: Sequence[tuple[str, str]]) -> None:
         """Keeps several calls or none; raises as append() does."""
