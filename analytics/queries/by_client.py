@@ -9,6 +9,7 @@ from uuid import UUID
 from analytics.database import Database, Query, Rows
 from analytics.days import Days
 from analytics.queries.filters import NO_FILTERS, Filters
+from analytics.queries.sql_function import frame_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,11 +224,7 @@ def usage_by_client(
         if client_ids is None
         else [database.read(query, client_id=client_id)[0] for client_id in client_ids]
     )
-    import pandas as pd  # see SqlFunction.frame()
-
     records: list[tuple[Any, ...]] = list(chain.from_iterable(answer.records for answer in answers))
-    frame = pd.DataFrame(records, columns=list(COLUMNS), dtype=object)
-    frame = frame.sort_values(
+    return frame_of(list(COLUMNS), records, COLUMNS).sort_values(
         ["total_cost", "total_tokens"], ascending=False, kind="stable", ignore_index=True
     )
-    return frame.astype({name: dtype for name, dtype in COLUMNS.items() if dtype != "object"})
