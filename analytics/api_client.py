@@ -51,7 +51,7 @@ def use_analytics(
     month: str | None = None,
     limit: int | None = None,
     order: str | None = None,
-    filters: Mapping[str, str | Sequence[str | None]] | None = None,
+    filters: Mapping[str, str | Sequence[str | int | None]] | None = None,
     group_by: str | None = None,
     grain: str | None = None,
     refresh_seconds: float = 60,
@@ -73,7 +73,8 @@ def use_analytics(
         filters: which calls count, as in {"model": "gpt-4o,o1", "provider!": "groq", "tag.feature": [None]}:
             a text as it stands in a link, or a list of values, in which None is for calls that do not tell
             it.
-        group_by: "provider", "model", "operation", "outcome", "hour" or "tag.<key>", for `byGroup` instead.
+        group_by: "provider", "model", "operation", "outcome", "hour", "weekday" or "tag.<key>", for
+            `byGroup` instead.
         grain: of groups: "hour", "day", "week", "month", or one for all days.
         url: of the server, such as "https://usage.example.com"; USAGE_URL if left out.
         api_key: one that may read; USAGE_API_KEY if left out.
@@ -164,10 +165,10 @@ _making = threading.Lock()
 _sources: dict[tuple[Any, ...], _Source] = {}
 
 
-def _filter_text(values: str | Sequence[str | None]) -> str:
+def _filter_text(values: str | Sequence[str | int | None]) -> str:
     if isinstance(values, str):
         return values
-    return ",".join(re.sub(r"([\\,])", r"\\\1", value or "") for value in values)
+    return ",".join(re.sub(r"([\\,])", r"\\\1", "" if value is None else str(value)) for value in values)
 
 
 def _setting(argument: str, given: str | None, variable: str) -> str:

@@ -152,6 +152,11 @@ function get_percentiles            same       same      same      same      sam
 function usage_filter_of             same       same      same      same      same      same      same      same      same     -
 function is_among                    same       same      same      same      same      same      same      same      same     -
 function sum_passes                  same       same      same      same      same      same      same      same      same     -
+function weekday_names               same       same      same      same      same      same      same      same      same     -
+function day_passes                  same       same      same      same      same      same      same      same      same     -
+function hour_passes                 same       same      same      same      same      same      same      same      same     -
+function moment_passes               same       same      same      same      same      same      same      same      same     -
+function wanted_spans                same       same      same      same      same      same      same      same      same     -
 function tags_pass                   same       same      same      same      same      same      same      same      same     -
 function is_of_conversations         same       same      same      same      same      same      same      same      same     -
 function call_passes                 same       same      same      same      same      same      same      same      same     -
@@ -333,12 +338,20 @@ STATEMENTS = {
     "usage_filter_of": "select usage_filter_of(%(acme)s, '[]', %(first)s, %(last)s)",
     "is_among": "select is_among('a', '{a}', false)",
     "sum_passes": "select sum_passes(null, 'a', 'b', 'c', 'd')",
+    "weekday_names": "select weekday_names()",
+    "day_passes": "select day_passes(null, '2026-03-18')",
+    "hour_passes": "select hour_passes(null, 9::smallint)",
+    "moment_passes": "select moment_passes(null, '2026-03-18')",
+    "wanted_spans": (
+        """select wanted_spans(jsonb_populate_record(null::usage_filter, '{"timezone": "UTC"}'),"""
+        " '2026-03-18', '2026-03-19')"
+    ),
     "tags_pass": "select tags_pass(null, 1)",
     "is_of_conversations": (
-        "select is_of_conversations(row(null, null, null, null, null, null, null, null, null, null, '{}',"
-        " '{}', true, false)::usage_filter, null, null)"
+        "select is_of_conversations(jsonb_populate_record(null::usage_filter,"
+        """ '{"conversation_ids": [], "phones": [], "takes_lone": true}'), null, null)"""
     ),
-    "call_passes": "select call_passes(null, 'a', 'b', 'c', 'd', 1, null, null)",
+    "call_passes": "select call_passes(null, '2026-03-18', 'a', 'b', 'c', 'd', 1, null, null)",
     "shown_tag": """select shown_tag('{"a": "b"}', 'a')""",
     "get_usage_by_group": (
         "select * from get_usage_by_group(%(acme)s, %(first)s, %(last)s, 'day', 'model', 'tokens')"
@@ -431,7 +444,16 @@ def fill(database: Database) -> None:
         factories.insert_usage(database, log | {"id": UUID(int=client_id.int + 200)})
     # What only Umbra has, besides its phone and conversation.
     only = {"source": "umbral", "model": "umbral-1", "operation": "umbral", "outcome": "refused"}
-    factories.insert_usage(database, factories.usage_log(OTHER, phone="5522987650002", tag_set_id=1, **only))
+    factories.insert_usage(
+        database,
+        factories.usage_log(
+            OTHER,
+            phone="5522987650002",
+            tag_set_id=1,
+            created_at=datetime(2026, 3, 17, 5, 30, tzinfo=UTC),
+            **only,
+        ),
+    )
     add_member(database, EMAILS["other's viewer"], "Umbra", "viewer")
     add_member(database, EMAILS["viewer"], "Acme", "viewer")
     add_member(database, EMAILS["admin"], None, "admin")
@@ -628,9 +650,11 @@ OTHERS = {
     "outcome": ["refused"],
     "tag.user": ["5522987650002", "•••• 0002"],
     "conversation": [str(UUID(int=102)), "HANDLE"],
+    "hour": ["5"],
+    "weekday": ["tue"],
 }
 """Values of which each is only Umbra's, or stands for what is."""
-NOBODYS = {"conversation": str(UUID(int=404))}
+NOBODYS = {"conversation": str(UUID(int=404)), "hour": "4", "weekday": "sun"}
 WITH_MORE = {
     "get_usage_summary": ", p_last_date => null, p_previous_first_date => null, p_previous_last_date => null"
 }

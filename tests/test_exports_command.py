@@ -122,7 +122,7 @@ def test_only_some_calls(
         (
             ("--client", "Acme", *DAYS, "--where", "modell=x"),
             '--where must be NAME=VALUES or NAME!=VALUES, not "modell=x"; names: provider, model, operation, '
-            "outcome, conversation, tag.<key>",
+            "outcome, conversation, hour, weekday, tag.<key>",
         ),
         (("--client", "Acme", *DAYS, "--where", "model"), 'NAME!=VALUES, not "model"'),
         (("--client", "Acme", *DAYS, "--where", "model!!=x"), 'NAME!=VALUES, not "model!!=x"'),

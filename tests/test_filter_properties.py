@@ -25,7 +25,7 @@ from analytics.days import Days
 from analytics.exports.calls import calls_csv, count_calls
 from analytics.exports.days import daily_usage_by_model
 from analytics.queries import OTHER_TAGS, Condition, Filters, Period
-from analytics.queries.filters import TAG
+from analytics.queries.filters import TAG, WEEKDAYS
 from tests import factories, naive
 from tests.api import bearer, exact, open_api
 from tests.clones import Clones
@@ -61,7 +61,7 @@ VALUES: dict[str, Sequence[Any]] = {
     "operation": ["chat", "embeddings", None],
     "outcome": ["ok", "error", "refused", "cut", None],
 }
-GROUPS = (*("provider", "model", "operation", "outcome", "hour"), "tag.feature", "tag.user", "tag.none")
+GROUPS = (*queries.GROUPS, "tag.feature", "tag.user", "tag.none")
 
 
 def random_calls(client_id: UUID, now: datetime, chance: random.Random) -> Iterator[dict[str, Any]]:
@@ -127,6 +127,8 @@ class Calls(naive.Usage):
         """What the call tells of a dimension or tag."""
         if name == "hour":
             return f"{log['hour']:02}"
+        if name == "weekday":
+            return f"{log['usage_date']:%a}".lower()
         if not name.startswith(TAG):
             told: str | None = log["source" if name == "provider" else name]
             return told
@@ -254,10 +256,13 @@ def condition_values(name: str, calls: Calls) -> list[str]:
         known = {one["phone"] for one in calls.conversations}
         handles = [handle for handle, phone in calls.handles.items() if phone not in known]
         return ["", str(ADA), str(BOB), str(GONE), str(UUID(int=9)), *handles, "p" + "0" * 32]
-    return [*sorted({calls.value(log, name) or "" for log in calls.logs}), "none of them's"]
+    if name == "weekday":
+        return list(WEEKDAYS)
+    told = sorted({calls.value(log, name) or "" for log in calls.logs})
+    return told if name == "hour" else [*told, "none of them's"]
 
 
-NAMES = (*VALUES, "tag.feature", "tag.team", "tag.user", "tag.none", "conversation")
+NAMES = (*VALUES, "tag.feature", "tag.team", "tag.user", "tag.none", "conversation", "hour", "weekday")
 CONDITIONS = st.lists(
     st.tuples(st.sampled_from(NAMES), st.lists(st.integers(0, 9), min_size=1, max_size=3), st.booleans()),
     max_size=3,

@@ -48,6 +48,8 @@ def _names(query: dict[str, str]) -> list[str]:
         ([("model", "")], [("model", ("",), False)]),
         ([("tag.now\\!", "x")], [("tag.now!", ("x",), False)]),
         ([("provider", " OpenAI ")], [("provider", ("openai",), False)]),
+        ([("hour", "23, 9,09,0")], [("hour", ("00", "09", "23"), False)]),
+        ([("weekday!", "Sun,mon,fri")], [("weekday", ("mon", "fri", "sun"), True)]),
     ],
 )
 def test_values_are_joined_and_sorted(
@@ -73,6 +75,11 @@ def test_values_are_joined_and_sorted(
         ([("tag." + "x" * 10_000, "x")], "the key of a tag has at most 500 characters"),
         ([("model", "\ud800")], 'model takes values of at most 500 characters, without NUL, not "?"'),
         ([("conversation", "5511999999999")], "conversation must be an id"),
+        ([("hour", "25")], 'hour must be 0 to 23, not "25"'),
+        ([("hour", "9,")], 'hour must be 0 to 23, not ""'),
+        ([("hour!", "9:00")], 'hour must be 0 to 23, not "9:00"'),
+        ([("weekday", "1")], 'weekday must be mon, tue, wed, thu, fri, sat or sun, not "1"'),
+        ([("weekday", "")], 'weekday must be mon, tue, wed, thu, fri, sat or sun, not ""'),
         ([("model", "a"), ("model!", "a")], 'model cannot be and not be "a" at once'),
     ],
 )

@@ -252,7 +252,7 @@ def test_days_that_both_periods_have_are_told(database: Database, client_id: UUI
         ({"with": "1999-01-01..1999-01-02"}, "with: 1999-01-01 is not in the years 2000 to 2099"),
         ({"with": "2026-02-30..2026-03-01"}, 'not "2026-02-30..2026-03-01"'),
         ({"grain": "year"}, 'grain must be one of hour, day, week, month, not "year"'),
-        ({"by": "<b>"}, 'by must be one of provider, model, operation, outcome, hour, or tag. and'),
+        ({"by": "<b>"}, 'by must be one of provider, model, operation, outcome, hour, weekday, or tag. and'),
         ({"target": "acme/<b>"}, 'no model with a price is called "acme/<b>"; choose one from the list'),
     ],
 )  # fmt: skip

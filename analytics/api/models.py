@@ -10,7 +10,7 @@ from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.exports.files import Format
 from analytics.queries import NAMES, TAG, TOP_CONVERSATIONS, Filters, Period
-from analytics.queries.groups import TOP_VALUES, Order
+from analytics.queries.groups import GROUPS, TOP_VALUES, Order
 
 MAX_DAYS = 365
 MAX_RANGE_DAYS = 366  # a whole leap year
@@ -18,7 +18,6 @@ MAX_CONVERSATIONS = 1_000
 """Or values of a group."""
 MAX_RECORDS = 1_000
 
-_GROUPS = ("provider", "model", "operation", "outcome", "hour")
 _MAX_KEY = 500  # characters
 _DAY = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _MONTH = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
@@ -93,8 +92,8 @@ class AnalyticsQuery(DaysQuery):
     )
     group_by: str | None = Field(
         None,
-        description=f"Answers `byGroup` instead: usage by {', '.join(_GROUPS)}, or {TAG}<key>",
-        json_schema_extra={"pattern": rf"^({'|'.join(_GROUPS)}|tag\.[^\u0000]{{1,{_MAX_KEY}}})$"},
+        description=f"Answers `byGroup` instead: usage by {', '.join(GROUPS)}, or {TAG}<key>",
+        json_schema_extra={"pattern": rf"^({'|'.join(GROUPS)}|tag\.[^\u0000]{{1,{_MAX_KEY}}})$"},
     )
     grain: Literal["hour", "day", "week", "month", "all"] | None = Field(
         None, description="With group_by: how long each bucket is; one for all days if left out"
@@ -130,10 +129,8 @@ class AnalyticsQuery(DaysQuery):
 
     def _check_group(self, group: str) -> None:
         key = group.removeprefix(TAG)
-        if group not in _GROUPS and (key in ("", group) or len(key) > _MAX_KEY or "\0" in key):
-            raise InvalidInput(
-                f'group_by must be one of {", ".join(_GROUPS)}, {TAG}<key>, not "{group[:60]}"'
-            )
+        if group not in GROUPS and (key in ("", group) or len(key) > _MAX_KEY or "\0" in key):
+            raise InvalidInput(f'group_by must be one of {", ".join(GROUPS)}, {TAG}<key>, not "{group[:60]}"')
 
 
 class ExportQuery(DaysQuery):

@@ -7,12 +7,13 @@ from pydantic import BaseModel, ValidationError
 
 from analytics.errors import InvalidInput
 from analytics.queries import TAG, Filters, is_filter
-from analytics.queries.filters import DIMENSIONS
+from analytics.queries.filters import DIMENSIONS, WEEKDAYS
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
 
 
 _VALUES = "empty for calls that do not tell it. A comma or backslash in a value has a backslash before it."
+_VALUES_OF = {"hour": "0 to 23, of the client's clock", "weekday": ", ".join(WEEKDAYS)}
 _FILTERS = (*DIMENSIONS, f"{TAG}<key>")
 
 
@@ -53,7 +54,11 @@ def described(model: type[BaseModel]) -> list[dict[str, Any]]:
         }
         for filter in _FILTERS
         for name, description in (
-            (filter, f"Only calls with one of these values, separated by commas; {_VALUES}"),
+            (
+                filter,
+                "Only calls with one of these values, separated by commas; "
+                f"{_VALUES_OF.get(filter, _VALUES)}",
+            ),
             (f"{filter}!", "Only calls with none of these values"),
         )
     ]

@@ -92,7 +92,9 @@ def value_name(group: Group, value: str | None) -> str:
     if group == "provider":
         return source_name(value)
     if group == "hour":
-        return f"{int(value):02}:00" if value.isdigit() else value
+        return f"{value}:00"
+    if group == "weekday":
+        return value.capitalize()
     return OTHER_TAG_VALUES if group.startswith(TAG) and value == OTHER_TAGS else value
 
 

@@ -65,8 +65,8 @@ WANTED_CALLS = """
             and log.created_at < %(last)s::date::timestamp at time zone 'UTC' + interval '3 days'
             and (log.created_at at time zone client.timezone)::date between %(first)s and %(last)s
             and call_passes(
-                wanted.filter, log.source, log.model, log.operation, log.outcome, log.tag_set_id,
-                log.conversation_id, log.phone
+                wanted.filter, log.created_at, log.source, log.model, log.operation, log.outcome,
+                log.tag_set_id, log.conversation_id, log.phone
             )
     )
 """

@@ -43,7 +43,7 @@ from analytics.queries.facts import (
 )
 from analytics.queries.filter_values import conversation_names, tag_keys
 from analytics.queries.filters import NO_FILTERS, OTHER_TAGS, TAG, Condition, Filters, is_filter
-from analytics.queries.groups import TOP_VALUES, USAGE_BY_GROUP, Bucket, Group, usage_by_group
+from analytics.queries.groups import GROUPS, TOP_VALUES, USAGE_BY_GROUP, Bucket, Group, usage_by_group
 from analytics.queries.health import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS
 from analytics.queries.live import CALLS_SINCE, LIVE_CALLS, USAGE_BY_MINUTE, live_usage
 from analytics.queries.models import (
@@ -103,6 +103,7 @@ __all__ = [
     "EVERYTHING",
     "EVOLUTION_WEEKS",
     "FIELDS_NOT_UNDERSTOOD",
+    "GROUPS",
     "LIVE_CALLS",
     "MANY_PENDING",
     "MONTHLY_SUMMARY",

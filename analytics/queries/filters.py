@@ -3,6 +3,7 @@
 `model=gpt-4o,o1&provider!=groq&tag.feature=chat`: all conditions hold, each for any of its values; a name
 that ends in `!` leaves its values out. A value that is empty stands for calls that do not tell it.
 A backslash stands before a comma or backslash that belongs to a value, and before a `!` of a tag's key.
+Hours (`hour=09,10`) and weekdays (`weekday=mon`) are those of the client's clock; each call has both.
 """
 
 import json
@@ -12,8 +13,10 @@ from dataclasses import dataclass, replace
 
 from analytics.errors import InvalidInput
 
-DIMENSIONS = ("provider", "model", "operation", "outcome", "conversation")
+DIMENSIONS = ("provider", "model", "operation", "outcome", "conversation", "hour", "weekday")
 """What calls are filtered by, besides their tags."""
+HOURS = tuple(f"{hour:02}" for hour in range(24))
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TAG = "tag."
 """What the name of a tag's condition begins with; its key follows."""
 OTHER_TAGS = "(other)"
@@ -75,7 +78,7 @@ class Filters:
             merged[condition.name] = condition if before is None else _both(before, condition)
         return cls(
             tuple(
-                replace(condition, values=tuple(sorted(set(condition.values))))
+                replace(condition, values=tuple(in_order(condition.name, set(condition.values))))
                 for _, condition in sorted(merged.items())
             )
         )
@@ -138,6 +141,11 @@ def is_filter(parameter: str) -> bool:
     return name in DIMENSIONS or (name.startswith(TAG) and name != TAG)
 
 
+def in_order(name: str, values: Iterable[str]) -> list[str]:
+    """Values of a condition in the order of the clock and of the week, or else of their text."""
+    return sorted(values, key=lambda value: (WEEKDAYS.index(value) if name == "weekday" else 0, value))
+
+
 def _name_of(parameter: str) -> tuple[str, bool]:
     """The name, and whether its values are excluded."""
     found = _NAME.fullmatch(parameter)
@@ -157,8 +165,10 @@ def _condition(parameter: str, text: str) -> Condition:
             f'not "{_shown(name.removeprefix(TAG))}"'
         )
     values = [_unescaped(part) for part in _parts(text)]
-    if name in ("provider", "conversation"):
+    if name in ("provider", "conversation", "hour", "weekday"):
         values = [value.strip().lower() for value in values]
+    if name == "hour":
+        values = [value.zfill(2) if value else value for value in values]
     for value in values:
         if not _is_text(value):
             raise InvalidInput(
@@ -169,6 +179,12 @@ def _condition(parameter: str, text: str) -> Condition:
             raise InvalidInput(
                 "conversation must be an id such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301, or the handle of a"
                 f' phone, or empty for calls without one, not "{_shown(value)}"'
+            )
+        if name == "hour" and value not in HOURS:
+            raise InvalidInput(f'hour must be 0 to 23, not "{_shown(value)}"')
+        if name == "weekday" and value not in WEEKDAYS:
+            raise InvalidInput(
+                f'weekday must be {", ".join(WEEKDAYS[:-1])} or {WEEKDAYS[-1]}, not "{_shown(value)}"'
             )
     condition = Condition(name=name, values=tuple(values), is_excluded=is_excluded)
     _check_count(condition)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from analytics.database import Database
 from analytics.days import Days
-from analytics.queries.filters import NO_FILTERS, Filters
+from analytics.queries.filters import DIMENSIONS, NO_FILTERS, Filters
 from analytics.queries.periods import Grain
 from analytics.queries.sql_function import SqlFunction
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Group = str
-"""`provider`, `model`, `operation`, `outcome`, `hour` (of the client's clock), or `tag.` and a key."""
+"""One of GROUPS, or `tag.` and a key."""
+GROUPS: tuple[Group, ...] = tuple(name for name in DIMENSIONS if name != "conversation")
+"""What usage is grouped by, besides tags; `hour` and `weekday` are of the client's clock."""
 Bucket = Grain | Literal["all"]
 """How long each bucket is; `all` is one for all days."""
 Order = Literal["tokens", "cost", "requests"]

@@ -92,7 +92,8 @@ declare
         (
             select jsonb_agg(condition)
             from jsonb_array_elements(p_filters) as condition
-            where condition ->> 'name' in ('provider', 'model', 'operation', 'outcome')
+            where
+                condition ->> 'name' in ('provider', 'model', 'operation', 'outcome', 'hour', 'weekday')
         ),
         '[]'
     );
@@ -300,8 +301,8 @@ begin
         format(
             'log.client_id = $2 and log.created_at >= lower(span) and log.created_at < upper(span) and %s
             and call_passes(
-                $3, log.source, log.model, log.operation, log.outcome, log.tag_set_id, log.conversation_id,
-                log.phone
+                $3, log.created_at, log.source, log.model, log.operation, log.outcome, log.tag_set_id,
+                log.conversation_id, log.phone
             )',
             case
                 when p_from_at is null then 'true'

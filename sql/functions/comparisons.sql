@@ -166,6 +166,8 @@ begin
         and usage_date = p_date
         and hour < v_hours_before
         and sum_passes(filter, source, model, operation, outcome)
+        and day_passes(filter, usage_date)
+        and hour_passes(filter, hour)
     union all
     select
         source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, request_count, unpriced_count
@@ -175,6 +177,8 @@ begin
         and usage_date = p_date
         and hour < v_hours_before
         and sum_passes(filter, source, model, operation, outcome)
+        and day_passes(filter, usage_date)
+        and hour_passes(filter, hour)
     union all
     select
         log.source,

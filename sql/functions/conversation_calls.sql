@@ -63,8 +63,8 @@ as $$
                 and (
                     p_filters = '[]'
                     or call_passes(
-                        (select wanted from known), log.source, log.model, log.operation, log.outcome,
-                        log.tag_set_id, log.conversation_id, log.phone
+                        (select wanted from known), log.created_at, log.source, log.model,
+                        log.operation, log.outcome, log.tag_set_id, log.conversation_id, log.phone
                     )
                 )
             order by log.created_at, log.id
@@ -82,8 +82,8 @@ as $$
                 and (
                     p_filters = '[]'
                     or call_passes(
-                        (select wanted from known), log.source, log.model, log.operation, log.outcome,
-                        log.tag_set_id, log.conversation_id, log.phone
+                        (select wanted from known), log.created_at, log.source, log.model,
+                        log.operation, log.outcome, log.tag_set_id, log.conversation_id, log.phone
                     )
                 )
             order by log.created_at, log.id
@@ -101,8 +101,8 @@ as $$
                 and (
                     p_filters = '[]'
                     or call_passes(
-                        (select wanted from known), log.source, log.model, log.operation, log.outcome,
-                        log.tag_set_id, log.conversation_id, log.phone
+                        (select wanted from known), log.created_at, log.source, log.model,
+                        log.operation, log.outcome, log.tag_set_id, log.conversation_id, log.phone
                     )
                 )
             order by log.created_at, log.id

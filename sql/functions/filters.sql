@@ -1,11 +1,15 @@
 -- Filters: which calls count. A list of conditions that all hold, at most one of each name:
 -- [{"name": "model", "values": ["gpt-4o", null], "excluded": false}]. Names are provider, model, operation,
--- outcome, conversation, and tag. with a key; null stands for calls that do not tell it. analytics/queries/
--- filters.py makes them of a link.
+-- outcome, conversation, hour (0 to 23, of the client's clock), weekday (mon to sun), and tag. with a key;
+-- null stands for calls that do not tell it. analytics/queries/filters.py makes them of a link.
 --
 -- All that answers under filters takes its rows from here, so that there is one way to count. All run with
 -- the rights of who calls them, so that a reader sees its one client.
 
+
+create or replace function weekday_names() returns text[]
+    language sql immutable parallel safe
+    return array['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 
 -- What the conditions say, in the form that call_passes() takes. Tags and conversations are looked for as
 -- they are shown: who may not see a phone cannot find out by a filter that it is there.
@@ -51,6 +55,32 @@ begin
             when condition ->> 'name' = 'outcome' then
                 made.outcomes := wanted;
                 made.excludes_outcomes := is_excluded;
+            when condition ->> 'name' = 'hour' then
+                foreach value in array wanted loop
+                    if coalesce(value !~ '^([01]?[0-9]|2[0-3])$', true) then
+                        raise exception 'hour must be 0 to 23, not %', left(coalesce(value, 'null'), 60)
+                            using errcode = 'invalid_parameter_value';
+                    end if;
+                end loop;
+                -- Each call has one: those that are left out say which are wanted.
+                made.hours := array(
+                    select hour::smallint
+                    from generate_series(0, 23) as hour
+                    where (hour = any (wanted::integer[])) <> is_excluded
+                );
+            when condition ->> 'name' = 'weekday' then
+                foreach value in array wanted loop
+                    if array_position(weekday_names(), value) is null then
+                        raise exception 'weekday must be %, not %',
+                            array_to_string(weekday_names(), ', '), left(coalesce(value, 'null'), 60)
+                            using errcode = 'invalid_parameter_value';
+                    end if;
+                end loop;
+                made.weekdays := array(
+                    select place::smallint
+                    from unnest(weekday_names()) with ordinality as weekday (name, place)
+                    where (weekday.name = any (wanted)) <> is_excluded
+                );
             when condition ->> 'name' like 'tag.%' then
                 -- Conditions on several tags hold together.
                 made.tag_set_ids := array(
@@ -102,11 +132,15 @@ begin
                 );
             else
                 raise exception
-                    'a filter is of provider, model, operation, outcome, conversation or tag.<key>, not of %',
+                    'a filter is of provider, model, operation, outcome, conversation, hour, weekday or '
+                    'tag.<key>, not of %',
                     left(coalesce(condition ->> 'name', 'null'), 60)
                     using errcode = 'invalid_parameter_value';
         end case;
     end loop;
+    if made.hours is not null or made.weekdays is not null then
+        made.timezone := (select clients.timezone from clients where id = p_client_id);
+    end if;
     return made;
 end
 $$;
@@ -131,6 +165,61 @@ create or replace function sum_passes(
         and is_among(p_operation, (p_filter).operations, (p_filter).excludes_operations)
         and is_among(p_outcome, (p_filter).outcomes, (p_filter).excludes_outcomes);
 
+-- Whether a day of the client, or an hour of its clock, is wanted.
+create or replace function day_passes(p_filter usage_filter, p_usage_date date) returns boolean
+    language sql immutable parallel safe
+    return (p_filter).weekdays is null or extract(isodow from p_usage_date) = any((p_filter).weekdays);
+
+create or replace function hour_passes(p_filter usage_filter, p_hour smallint) returns boolean
+    language sql immutable parallel safe
+    return (p_filter).hours is null or p_hour = any((p_filter).hours);
+
+-- Whether a moment is in a wanted hour of a wanted day. An hour that a day has twice is one hour.
+create or replace function moment_passes(p_filter usage_filter, p_at timestamptz) returns boolean
+    language sql immutable parallel safe
+    return (p_filter).timezone is null
+        or day_passes(p_filter, (p_at at time zone (p_filter).timezone)::date)
+        and hour_passes(p_filter, extract(hour from p_at at time zone (p_filter).timezone)::smallint);
+
+-- The parts of a span of time in which calls may be in wanted hours of wanted days: few, one after the other.
+-- Of a day on which the clock is set it is all of it.
+create or replace function wanted_spans(
+    p_filter usage_filter, p_first_at timestamptz, p_end_at timestamptz
+)
+    returns setof tstzrange
+    language sql immutable parallel safe
+    rows 100
+as $$
+    with days as (
+        select
+            usage_date::timestamp at time zone (p_filter).timezone as first_at,
+            (usage_date + 1)::timestamp at time zone (p_filter).timezone as end_at
+        from unnest(
+            days_between(
+                (p_first_at at time zone (p_filter).timezone)::date,
+                (p_end_at at time zone (p_filter).timezone)::date
+            )
+        ) as usage_date
+        where day_passes(p_filter, usage_date)
+    ),
+
+    hours as (
+        select
+            first_at + hour * interval '1 hour' as first_at,
+            first_at + (hour + 1) * interval '1 hour' as end_at
+        from days
+        cross join unnest((p_filter).hours) as hour
+        where end_at - first_at = interval '24 hours'
+        union all
+        select first_at, end_at
+        from days
+        where (p_filter).hours is null or end_at - first_at <> interval '24 hours'
+    )
+
+    select unnest(range_agg(tstzrange(first_at, end_at)) * tstzmultirange(tstzrange(p_first_at, p_end_at)))
+    from hours
+$$;
+
 -- Whether a call with this set of tags, or with none, is wanted.
 create or replace function tags_pass(p_filter usage_filter, p_tag_set_id integer) returns boolean
     language sql immutable parallel safe
@@ -152,12 +241,13 @@ create or replace function is_of_conversations(p_filter usage_filter, p_conversa
 
 -- Whether a call is wanted.
 create or replace function call_passes(
-    p_filter usage_filter, p_source text, p_model text, p_operation text, p_outcome text,
-    p_tag_set_id integer, p_conversation_id uuid, p_phone text
+    p_filter usage_filter, p_created_at timestamptz, p_source text, p_model text, p_operation text,
+    p_outcome text, p_tag_set_id integer, p_conversation_id uuid, p_phone text
 )
     returns boolean
     language sql immutable parallel safe
     return sum_passes(p_filter, p_source, p_model, p_operation, p_outcome)
+        and moment_passes(p_filter, p_created_at)
         and tags_pass(p_filter, p_tag_set_id)
         and (
             (p_filter).conversation_ids is null
@@ -177,12 +267,27 @@ as $$
     from usage_logs as log
     where
         ((p_filter).conversation_ids is null or (p_filter).excludes_conversations)
+        and (p_filter).timezone is null
         and log.client_id = p_client_id
         and log.created_at >= p_first_at
         and log.created_at < p_end_at
         and call_passes(
-            p_filter, log.source, log.model, log.operation, log.outcome, log.tag_set_id, log.conversation_id,
-            log.phone
+            p_filter, log.created_at, log.source, log.model, log.operation, log.outcome, log.tag_set_id,
+            log.conversation_id, log.phone
+        )
+    union all
+    select log.*
+    from wanted_spans(p_filter, p_first_at, p_end_at) as span
+    inner join usage_logs as log
+        on log.client_id = p_client_id
+        and log.created_at >= lower(span)
+        and log.created_at < upper(span)
+    where
+        ((p_filter).conversation_ids is null or (p_filter).excludes_conversations)
+        and (p_filter).timezone is not null
+        and call_passes(
+            p_filter, log.created_at, log.source, log.model, log.operation, log.outcome, log.tag_set_id,
+            log.conversation_id, log.phone
         )
     union all
     select log.*
@@ -194,6 +299,7 @@ as $$
         and log.created_at < p_end_at
         and log.conversation_id = any((p_filter).conversation_ids)
         and sum_passes(p_filter, log.source, log.model, log.operation, log.outcome)
+        and moment_passes(p_filter, log.created_at)
         and tags_pass(p_filter, log.tag_set_id)
     union all
     select log.*
@@ -206,6 +312,7 @@ as $$
         and log.conversation_id is null
         and log.phone = any((p_filter).phones)
         and sum_passes(p_filter, log.source, log.model, log.operation, log.outcome)
+        and moment_passes(p_filter, log.created_at)
         and tags_pass(p_filter, log.tag_set_id)
     union all
     select log.*
@@ -219,6 +326,7 @@ as $$
         and log.conversation_id is null
         and log.phone is null
         and sum_passes(p_filter, log.source, log.model, log.operation, log.outcome)
+        and moment_passes(p_filter, log.created_at)
         and tags_pass(p_filter, log.tag_set_id)
 $$;
 
@@ -239,7 +347,8 @@ begin
     -- request_count.
     --
     -- Sums answer where they can: of days, of hours, and of days by set of tags. Calls do where conversations
-    -- are named, and where tags are asked for by the hour. What is left out is taken from the whole.
+    -- are named, and where tags, or meters that hours do not have, are asked for by the hour. What is left out
+    -- is taken from the whole.
     execute format(
         $function$
 create or replace function usage_rows(
@@ -256,12 +365,14 @@ create or replace function usage_rows(
 as $$
 declare
     filter usage_filter := usage_filter_of(p_client_id, p_filters, p_first_date, p_last_date);
-    by_hour constant boolean := p_by && array['hour', 'utc_date'];
+    by_hour constant boolean := p_by && array['hour', 'utc_date'] or filter.hours is not null;
     has_tags constant boolean := filter.tag_set_ids is not null or p_key is not null;
     takes_untagged constant boolean := coalesce(filter.takes_untagged, true);
     has_conversations constant boolean := filter.conversation_ids is not null;
     is_of_calls constant boolean :=
-        has_conversations and not filter.excludes_conversations or has_tags and by_hour;
+        has_conversations and not filter.excludes_conversations
+        or has_tags and by_hour
+        or filter.hours is not null and not p_meters <@ hour_meters();
 
     -- Lists of columns: the keys, the meters, their sums over rows of sums, and over calls.
     keys constant text := (
@@ -308,7 +419,9 @@ declare
     );
 
     these_days constant text := 'client_id = $1 and usage_date between $2 and $3'
-        ' and sum_passes($4, source, model, operation, outcome)';
+        ' and sum_passes($4, source, model, operation, outcome)'
+        || case when filter.weekdays is null then '' else ' and day_passes($4, usage_date)' end
+        || case when filter.hours is null then '' else ' and hour = any (($4).hours)' end;
     unwanted integer[];  -- sets of tags
     parts text[] := '{}';  -- rows of keys, tag_set_id and meters
     first_at timestamptz;
@@ -489,7 +602,7 @@ begin
     select moment.first_at, moment.end_at into first_at, end_at
     from moments_of_days(p_client_id, p_first_date, p_last_date) as moment;
 
-    if filter.conversation_ids is not null then
+    if filter.conversation_ids is not null or filter.hours is not null then
         return query
         select tag_set_id, count(*)
         from wanted_calls(p_client_id, filter, first_at, end_at)
@@ -504,6 +617,7 @@ begin
             where
                 client_id = p_client_id and usage_date between p_first_date and p_last_date
                 and sum_passes(filter, source, model, operation, outcome)
+                and day_passes(filter, usage_date)
             union all
             select tag_set_id, request_count
             from usage_pending
@@ -511,6 +625,7 @@ begin
                 client_id = p_client_id and usage_date between p_first_date and p_last_date
                 and tag_set_id is not null
                 and sum_passes(filter, source, model, operation, outcome)
+                and day_passes(filter, usage_date)
         ) as parts
         where tags_pass(filter, tag_set_id)
         group by tag_set_id

@@ -3,7 +3,8 @@
 
 -- One row per bucket and value, those without use included, the oldest bucket first.
 --   p_grain   hour, day, week (from Monday), month, or all for one bucket of all days
---   p_group   provider, model, operation, outcome, hour (of the client's clock), or tag. with a key
+--   p_group   provider, model, operation, outcome, hour (of the client's clock), weekday (mon to sun), or
+--             tag. with a key
 --   p_order   tokens, cost or requests: the p_top values with the most of it have rows of their own, and all
 --             others one together (is_rest), so that the values of a bucket add up to all its usage
 -- value is null for calls that do not tell it, and for the others. bucket_at is on the client's clock; the
@@ -31,6 +32,7 @@ declare
         when 'operation' then 'operation'
         when 'outcome' then 'outcome'
         when 'hour' then 'hour'
+        when 'weekday' then 'usage_date'
     end;
     key constant text := case when p_group like 'tag._%' then substr(p_group, 5) end;
 begin
@@ -39,7 +41,7 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
     if dimension is null and key is null then
-        raise exception 'group must be provider, model, operation, outcome, hour or tag.<key>, not %',
+        raise exception 'group must be provider, model, operation, outcome, hour, weekday or tag.<key>, not %',
             left(coalesce(p_group, 'null'), 60)
             using errcode = 'invalid_parameter_value';
     end if;
@@ -70,6 +72,7 @@ begin
                 when 'operation' then operation
                 when 'outcome' then outcome
                 when 'hour' then lpad(hour::text, 2, '0')
+                when 'usage_date' then (weekday_names())[extract(isodow from usage_date)::integer]
                 else value
             end as value,
             total_tokens, prompt_tokens, completion_tokens, cost_usd, request_count, unpriced_count

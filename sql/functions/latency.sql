@@ -24,8 +24,8 @@ as $$
 $$;
 
 -- How many calls are in each bucket of latency_bucket(), by source and model: of the time to the answer and
--- of that to its first token, of calls that tell it and did not fail. Filters by provider and model are
--- answered by sums, all others by the calls themselves.
+-- of that to its first token, of calls that tell it and did not fail. Filters by provider, model and
+-- weekday are answered by sums, all others by the calls themselves.
 create or replace function latency_histograms(
     p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb
 )
@@ -40,13 +40,18 @@ declare
     first_at timestamptz;
     end_at timestamptz;
 begin
-    if num_nonnulls(filter.operations, filter.outcomes, filter.tag_set_ids, filter.conversation_ids) = 0 then
+    if
+        num_nonnulls(
+            filter.operations, filter.outcomes, filter.tag_set_ids, filter.conversation_ids, filter.hours
+        ) = 0
+    then
         return query
         select source, model, is_first_token, bucket::integer, sum(request_count)::bigint
         from usage_latency_daily
         where
             client_id = p_client_id and usage_date between p_first_date and p_last_date
             and sum_passes(filter, source, model, null, null)
+            and day_passes(filter, usage_date)
         group by source, model, is_first_token, bucket;
         return;
     end if;

@@ -29,7 +29,7 @@ begin
         and created_at >= p_since
         and created_at < 'infinity'
         and call_passes(
-            filter, source, model, operation, outcome, tag_set_id, conversation_id, phone
+            filter, created_at, source, model, operation, outcome, tag_set_id, conversation_id, phone
         )
     order by created_at desc, id desc
     limit p_limit;
@@ -113,7 +113,7 @@ begin
         and created_at >= p_since
         and created_at < p_until
         and call_passes(
-            filter, source, model, operation, outcome, tag_set_id, conversation_id, phone
+            filter, created_at, source, model, operation, outcome, tag_set_id, conversation_id, phone
         )
     group by date_trunc('minute', created_at), source
     order by minute_at, source;

@@ -8,7 +8,7 @@ import streamlit as st
 from analytics import charts, formatting, queries
 from analytics.errors import InvalidInput
 from analytics.queries import NO_FILTERS, OTHER_TAGS, TAG, Condition, Filters
-from analytics.queries.filters import MAX_CONDITIONS, MAX_VALUES
+from analytics.queries.filters import MAX_CONDITIONS, MAX_VALUES, in_order
 from analytics.ui.frame import address, filters
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.state import value_of
@@ -22,6 +22,8 @@ LABELS = {
     "operation": "Operation",
     "outcome": "Outcome",
     "conversation": "Conversation",
+    "hour": "Hour",
+    "weekday": "Weekday",
 }
 NOT_APPLIED = "Filters do not apply to this page: it is about all calls."
 MOST_VALUES = 200
@@ -107,6 +109,8 @@ def _choose(page: "Page") -> None:
     labels = {row["value"] or "": _label(name, row) for row in values.to_dict("records")}
     left_out = {value for value in labels if not _can_be(name, value)}
     options = [value for value in dict.fromkeys([*labels, *condition.values]) if value not in left_out]
+    if name in ("hour", "weekday"):
+        options = in_order(name, options)
     suffix = f"{name} {page.filters.json()}"
     st.segmented_control(
         "Condition",
@@ -175,8 +179,8 @@ def _value_text(name: str, value: str, names: Mapping[str, str]) -> str:
         return names.get(value, f"{value[:8]}…") if value else "without conversation"
     if not value:
         return f"without {name.removeprefix(TAG)}" if name.startswith(TAG) else "not told"
-    if name == "provider":
-        return charts.source_name(value)
+    if name in ("provider", "hour", "weekday"):
+        return charts.value_name(name, value)
     if name.startswith(TAG) and value == OTHER_TAGS:
         return "other (too many tags to keep apart)"
     return value

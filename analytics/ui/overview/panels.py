@@ -230,14 +230,14 @@ def _show_shares(page: Page, reading: Reading[Overview]) -> None:
     def take(selection: Selection) -> None:
         name = (selection.get(charts.PICKED) or [{}])[0].get("name")
         for series in chart.series:
-            if series.name == name and open_part is not None:
+            if series.name == name:
                 open_part(series)
 
     draw(
         chart,
         alt=f"Pie: shares in the {page.measure.title.lower()}, by {group_words(courses.group)}",
         key="share chart",
-        on_select=take if open_part else None,
+        on_select=take,
         on_series=open_part,
     )
 

@@ -8,13 +8,12 @@ from analytics.calls.row import MAX_TEXT, refused_text
 from analytics.charts import Chart, Series
 from analytics.days import Days
 from analytics.errors import InvalidInput
-from analytics.queries import TAG, Condition, Filters, Group
+from analytics.queries import GROUPS, TAG, Condition, Filters, Group
 from analytics.ui.frame import address, filters
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import DAYS
 from analytics.ui.parts.vega import Selection, selected_days
 
-GROUPS: tuple[Group, ...] = ("provider", "model", "operation", "outcome", "hour")
 _WORDS = {"hour": "hour of the day"}
 
 
@@ -44,10 +43,8 @@ def group_words(group: Group) -> str:
     return _WORDS.get(group, group)
 
 
-def opener(group: Group, chart: Chart) -> Callable[[Series], None] | None:
-    """What opens a series of a chart, in a callback; None where calls cannot be filtered by what it shows."""
-    if group == "hour":
-        return None
+def opener(group: Group, chart: Chart) -> Callable[[Series], None]:
+    """What opens a series of a chart, in a callback."""
     return lambda series: _open_series(group, series, chart.series)
 
 
