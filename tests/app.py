@@ -42,7 +42,8 @@ def open_page(
 def text_of(page: AppTest) -> str:
     """All that is written on the page outside of tables and charts."""
     elements = [*page.markdown, *page.caption, *page.info, *page.error, *page.warning, *page.text]
-    return "\n".join(element.value for element in elements)
+    links = [each.proto.label for each in page.main.get("page_link")]
+    return "\n".join([*(element.value for element in elements), *links])
 
 
 def metrics_of(page: AppTest) -> dict[str, str]:

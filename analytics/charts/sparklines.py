@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from analytics.charts.amounts import amount_tooltips, known_amounts, with_bounds, with_cost_texts
-from analytics.charts.base import CACHED_SPECIFICATIONS, Chart, Measure, hovering, specified
+from analytics.charts.base import CACHED_SPECIFICATIONS, Chart, Measure, hovering, picking, specified
 from analytics.charts.series import COLORS, PROVIDERS, provider_name
 
 TREND_HEIGHT = 28
@@ -41,7 +41,11 @@ def trends(daily: pd.DataFrame, days: int) -> dict[str, pd.DataFrame]:
 
 
 def trend(days: pd.DataFrame, name: str, measure: Measure) -> Chart:
-    """A small area chart of one of trends(), without axes; the tooltip has the day and the amount."""
+    """A small area chart of one of trends(), without axes; the tooltip has the day and the amount.
+
+    A click picks the `days` of the nearest one.
+    """
+    days = days.assign(days=[f"{day:%Y-%m-%d}..{day:%Y-%m-%d}" for day in days["date"]])
     return Chart(specification=_sparkline(name, measure), datasets={"days": days})
 
 
@@ -68,7 +72,7 @@ def _sparkline(name: str, measure: Measure) -> str:
                 *amount_tooltips({measure.unit: measure.title}, measure.unit, measure.tooltip_format),
             ],
         )
-        .add_params(hovered)
+        .add_params(hovered, picking("days", nearest=True))
     )
     return specified(alt.layer(course, points).properties(height=TREND_HEIGHT, padding=TREND_PADDING))
 

@@ -127,6 +127,21 @@ class Filters:
             return Filters.of(others)
         return Filters.of([*others, Condition(name=name, values=tuple(values), is_excluded=is_excluded)])
 
+    def narrowed(self, further: "Filters") -> "Filters":
+        """These and those as well. A condition that leaves nothing of one of these stands in its place."""
+        found = self
+        for condition in further:
+            before = found.get(condition.name)
+            if before is None:
+                left = condition
+            elif before.is_excluded or condition.is_excluded:
+                left = _left_of(before, condition)
+            else:
+                left = replace(condition, values=_among(condition.values, before.values))
+            left = left if left.values else condition
+            found = found.with_condition(condition.name, left.values, is_excluded=left.is_excluded)
+        return found
+
     def without(self, name: str) -> "Filters":
         """These, without the condition of this name."""
         return self.with_condition(name, ())
@@ -228,8 +243,20 @@ def _both(first: Condition, second: Condition) -> Condition:
     """The values of both; of wanted and unwanted ones what is left."""
     if first.is_excluded == second.is_excluded:
         return replace(first, values=(*first.values, *second.values))
-    wanted, unwanted = (second, first) if first.is_excluded else (first, second)
-    left = tuple(value for value in wanted.values if value not in unwanted.values)
-    if not left:
+    left = _left_of(first, second)
+    if not left.values:
+        wanted = second if first.is_excluded else first
         raise InvalidInput(f'{_shown(wanted.name)} cannot be and not be "{_shown(wanted.text)}" at once')
-    return replace(wanted, values=left)
+    return left
+
+
+def _left_of(first: Condition, second: Condition) -> Condition:
+    """What passes both, of which at least one leaves values out."""
+    if first.is_excluded and second.is_excluded:
+        return replace(first, values=tuple(dict.fromkeys((*first.values, *second.values))))
+    wanted, unwanted = (second, first) if first.is_excluded else (first, second)
+    return replace(wanted, values=tuple(value for value in wanted.values if value not in unwanted.values))
+
+
+def _among(values: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(value for value in values if value in others)

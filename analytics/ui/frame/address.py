@@ -75,8 +75,10 @@ class Part(Generic[Value]):
     def choose(self, control: Callable[..., Any], label: str, options: Sequence[Value], **look: Any) -> Value:
         """Draws st.selectbox or st.segmented_control to change the value; returns it."""
         value = self.value()
-        first = {"index": options.index(value)} if control is st.selectbox else {"default": value}
-        self._draw(control, value, label, options, **first, **look)
+        # A choice that is made elsewhere is none of a row of choices.
+        shown = value if value in options else None
+        first = {"index": options.index(value)} if control is st.selectbox else {"default": shown}
+        self._draw(control, shown, label, options, **first, **look)
         return value
 
     def fill_in(self, control: Callable[..., Any], label: str, **look: Any) -> Value:
@@ -109,7 +111,7 @@ class Part(Generic[Value]):
         table(key=key, on_select=lambda: self._take(key, selected(key)))
         return value
 
-    def _draw(self, control: Callable[..., Any], value: Value, *arguments: Any, **look: Any) -> None:
+    def _draw(self, control: Callable[..., Any], value: Value | None, *arguments: Any, **look: Any) -> None:
         state = session().address
         key = state.key(self.name, value)
         if control(*arguments, **look, key=key, on_change=self._changed, args=[key]) != value:
@@ -170,6 +172,26 @@ def shared(*, is_this_page: bool = False) -> dict[str, str]:
     query = session().address.query
     link = {name: value for name, value in query.items() if name in SHARED or is_filter(name)}
     return link | ({_SAME_PAGE: "1"} if is_this_page and link != query else {})
+
+
+def to(page: str, chosen: Filters, changes: Mapping[str, str | None]) -> dict[str, str]:
+    """The parts of a link to a page, by its path, with these filters: of another only the shared ones.
+
+    None in `changes` removes a part. Lists begin anew.
+    """
+    state = session().address
+    kept = {
+        name: value
+        for name, value in state.query.items()
+        if not is_filter(name) and name not in PLACE_IN_LIST and (page == state.page or name in SHARED)
+    }
+    link = _in_order({**kept, **chosen.query(), **changes})
+    return link | ({_SAME_PAGE: "1"} if page == state.page and link != state.query else {})
+
+
+def is_shown(page: str, link: Mapping[str, str]) -> bool:
+    """Whether a link is to what is shown already."""
+    return page == session().address.page and link == session().address.query
 
 
 def filters() -> Filters:

@@ -27,25 +27,20 @@ DAYS = Part(
 def choose_period(client: Client, period: Period, now: datetime) -> None:
     """Draws the selector of usual periods, and a popover with those of the calendar and any two days.
 
-    `period` is the chosen one, with its days.
+    `period` is the chosen one, with its days. One that is not usual is on the button of the popover.
     """
     labels = [Period(days=days).label for days in queries.PERIOD_DAYS]
-    DAYS.choose(
-        st.segmented_control,
-        "Period",
-        labels if period.label in labels else [*labels, period.label],
-        format_func=period_name,
-        required=True,
-        label_visibility="collapsed",
-    )
+    is_usual = period.label in labels
+    DAYS.choose(st.segmented_control, "Period", labels, required=True, label_visibility="collapsed")
     today = client.today(now)
     choose_any_days(
         DAYS,
         period.range(today),
         client=client,
         today=today,
-        label="Dates",
+        label="Dates" if is_usual else _short_name(period, today),
         title="First and last day",
+        is_chosen=not is_usual,
         names=queries.NAMES,
     )
 
@@ -69,17 +64,20 @@ def choose_any_days(
     today: date,
     label: str,
     title: str,
+    is_chosen: bool = False,
     names: Sequence[str] = (),
 ) -> None:
     """A calendar in a popover, for any first and last day of the client's usage; it writes `part`.
 
-    `label` is on its button, `title` above the calendar, and `names` are periods to choose beside it.
+    `label` is on its button, which looks as a chosen one where `is_chosen`; `title` stands above the
+    calendar, and `names` are periods to choose beside it.
     """
     first_day = min(client.first_day or today, today)
     first, last = (min(max(day, first_day), today) for day in (days.first, days.last))
     # For other days all are other widgets: the popover is closed, and the calendar has no earlier choice.
     suffix = f"{part.name} {client.id} {part.value()} {first} {last}"
-    with st.popover(label, icon=":material/calendar_month:", help=title, key=f"popover {suffix}"):
+    key = f"{'chosen' if is_chosen else 'popover'} {suffix}"
+    with st.popover(label, icon=":material/calendar_month:", help=title, key=key):
         if names:
             key = f"names {suffix}"
             st.pills(
@@ -116,6 +114,14 @@ def _take_name(part: Part[str], key: str) -> None:
         address.leave_for("live")
     elif name is not None:
         address.put(**part.changes(name))
+
+
+def _short_name(period: Period, today: date) -> str:
+    """`This month`, `1 to 31 Mar`: without the year where it is this one."""
+    if period.name is not None:
+        return _called(period.name)
+    year = f" {today.year}"
+    return period.words.replace(year, "") if period.words.endswith(year) else period.words
 
 
 def _called(name: str) -> str:

@@ -42,7 +42,7 @@ PAGES = (
 CLIENTS_PAGE = "pages/clients.py"
 """Only for viewers of more than one client."""
 Answer = TypeVar("Answer")
-SIDEBAR_WIDTH, CLIENT_WIDTH = 244, 160  # pixels
+SIDEBAR_WIDTH, CLIENT_WIDTH = 244, 144  # pixels
 DEMO_DATA = "Invented clients and calls."
 STYLE = Path(__file__).with_name("style.css")
 MAX_NAME = 200  # characters
@@ -220,7 +220,7 @@ def _begin(title: str, *, icon: str) -> tuple[Container, Container, Container]:
         initial_sidebar_state=SIDEBAR_WIDTH,
     )
     st.html(STYLE)
-    address.begin(_path(_file(title)), [_path(file) for file, _, _ in PAGES])
+    address.begin(path_of(_file(title)), [path_of(file) for file, _, _ in PAGES])
     with st.sidebar:
         # Not a heading: that of the page is the first.
         st.markdown("**:material/monitoring: Usage & cost**")
@@ -247,7 +247,7 @@ def _file(title: str) -> str:
     return next((file for file, label, _ in PAGES if label == title), PAGES[0][0])
 
 
-def _path(file: str) -> str:
+def path_of(file: str) -> str:
     """The path of a page in the address; the first has none."""
     return "" if file == PAGES[0][0] else Path(file).stem
 

@@ -1,6 +1,6 @@
 """The Overview's cards: the total, its cost, and the providers that it is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,9 +11,18 @@ from analytics.charts import Chart
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.queries import Overview, Unit
 from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.ways import Way
 from analytics.ui.parts.cards import Card, changed, compared_with, coverage_line, show_cards
 
 PROVIDERS = ("openai", "groq", "other")
+_ONLY = {
+    "openai": {"provider": "openai"},
+    "groq": {"provider": "groq"},
+    "other": {"provider!": "openai,groq"},
+}
+"""The filters that leave the calls of each card."""
+_SHOW: dict[Unit, str | None] = {"tokens": None, "cost": "Cost"}
+"""What the address has for each measure."""
 
 
 def show_summary_cards(reading: Reading[Overview]) -> None:
@@ -28,7 +37,12 @@ def show_summary_cards(reading: Reading[Overview]) -> None:
     requests = formatting.plural(total["request_count"], "request")
     row_of_cards = [
         _tokens_card(
-            overview, "Total tokens", total, _trend(trends, "Total", "tokens"), [requests, _split(total)]
+            overview,
+            "Total tokens",
+            total,
+            _trend(trends, "Total", "tokens"),
+            [_calls(requests), _calls(_split(total))],
+            _made_of("tokens"),
         ),
         _cost_card(
             overview,
@@ -40,6 +54,7 @@ def show_summary_cards(reading: Reading[Overview]) -> None:
                 _at_list(overview, total),
                 "" if total["unpriced_count"] else formatting.coverage(total["request_count"], 0),
             ],
+            _made_of("cost"),
         ),
     ]
     for provider in PROVIDERS:
@@ -48,24 +63,43 @@ def show_summary_cards(reading: Reading[Overview]) -> None:
             continue
         name = charts.provider_name(provider)
         requests = formatting.plural(row["request_count"], "request")
+        only = _ONLY[provider]
+        opens = Way(text=f"all numbers of {name}", only=only)
+        if not opens.leads_on:
+            opens = _made_of(overview.order)
         if overview.order == "cost":
             share = formatting.share(row["total_cost"], total["total_cost"])
             tokens = f"{formatting.compact(row['total_tokens'])}{formatting.NO_BREAK_SPACE}tokens"
             cost = "known cost" if total["unpriced_count"] else "cost"
-            lines = [
-                f"{tokens} · {requests}",
+            lines: list[str | Way] = [
+                _calls(f"{tokens} · {requests}", only),
                 _at_list(overview, row, provider),
                 "" if not total["total_cost"] or _is_unknown(row) else f"{share} of all {cost}",
             ]
-            row_of_cards.append(_cost_card(overview, name, row, _trend(trends, name, "cost"), lines))
+            row_of_cards.append(_cost_card(overview, name, row, _trend(trends, name, "cost"), lines, opens))
         else:
             share = formatting.share(row["total_tokens"], total["total_tokens"])
             cost = formatting.cost(
                 row["total_cost"], row["unpriced_count"], row["request_count"], formatting.compact_usd
             )
-            lines = [f"{cost} · {requests}", _at_list(overview, row, provider), f"{share} of all tokens"]
-            row_of_cards.append(_tokens_card(overview, name, row, _trend(trends, name, "tokens"), lines))
+            lines = [
+                _calls(f"{cost} · {requests}", only),
+                _at_list(overview, row, provider),
+                f"{share} of all tokens",
+            ]
+            trend = _trend(trends, name, "tokens")
+            row_of_cards.append(_tokens_card(overview, name, row, trend, lines, opens))
     show_cards(row_of_cards)
+
+
+def _calls(text: str, only: Mapping[str, str] | None = None) -> Way:
+    """A line that leads to the calls that it counts."""
+    return Way(page="calls", text=text, only=only or {})
+
+
+def _made_of(unit: Unit) -> Way:
+    """The way to where a total is beside the one before, by provider and model."""
+    return Way(page="providers_and_models", text="now and before, by model", parts={"show": _SHOW[unit]})
 
 
 def _trend(trends: dict[str, pd.DataFrame], name: str, unit: Unit) -> Chart:
@@ -83,7 +117,12 @@ def _is_used(row: dict[Any, Any]) -> bool:
 
 
 def _tokens_card(
-    overview: Overview, label: str, row: dict[str, Any], trend: Chart, lines: Sequence[str]
+    overview: Overview,
+    label: str,
+    row: dict[str, Any],
+    trend: Chart,
+    lines: Sequence[str | Way],
+    opens: Way,
 ) -> Card:
     return Card(
         label=label,
@@ -93,13 +132,19 @@ def _tokens_card(
             overview.compared.row_change(row, "total_tokens"),
             formatting.compact(row["previous_total_tokens"]),
         ),
+        opens=opens,
         trend=trend,
         lines=lines,
     )
 
 
 def _cost_card(
-    overview: Overview, label: str, row: dict[str, Any], trend: Chart, lines: Sequence[str]
+    overview: Overview,
+    label: str,
+    row: dict[str, Any],
+    trend: Chart,
+    lines: Sequence[str | Way],
+    opens: Way,
 ) -> Card:
     counts = (row["unpriced_count"], row["request_count"])
     exact = formatting.exact_usd(row["total_cost"])
@@ -111,10 +156,11 @@ def _cost_card(
             overview.compared.row_change(row, "total_cost"),
             formatting.compact_usd(row["previous_total_cost"]),
         ),
+        opens=opens,
         # A line at 0 would look as if it were free.
         trend=None if _is_unknown(row) else trend,
         lines=lines,
-        warning=coverage_line(row["request_count"], row["unpriced_count"]) if row["unpriced_count"] else "",
+        warning=coverage_line(*counts[::-1]) if counts[0] else "",
     )
 
 

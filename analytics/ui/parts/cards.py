@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal, TypedDict
 
 import streamlit as st
@@ -10,6 +11,8 @@ from analytics import formatting
 from analytics.charts import Chart
 from analytics.queries import Change, ComparedDays
 from analytics.ui.frame.messages import with_dollars
+from analytics.ui.frame.ways import OPENS, Way, show_way
+from analytics.ui.parts.grouping import open_selected_days
 from analytics.ui.parts.vega import draw
 
 NARROWEST_CARD = 166  # pixels: two side by side on a phone, five on a laptop
@@ -41,10 +44,13 @@ class Card:
     """formatting.change(); None where no change is shown."""
     beside_change: str = ""
     """The value before, or why no change is shown."""
-    lines: Sequence[str] = ()
-    warning: str = ""
+    opens: Way | None = None
+    """What its number is made of: the whole card is a link to it."""
+    lines: Sequence[str | Way] = ()
+    """Further numbers; a way is a link that says its text."""
+    warning: str | Way = ""
     trend: Chart | None = None
-    """A small chart of its days."""
+    """A small chart of its days, each of which a click opens."""
 
 
 def show_cards(row: Sequence[Card], key: str = "cards") -> None:
@@ -97,14 +103,44 @@ def _show_card(card: Card) -> None:
             delta_description=card.beside_change or None,
             help=card.explanation,
         )
+        if card.opens and card.opens.leads_on:
+            with st.container(key=f"open {card.label}"):
+                show_way(card.opens, f"{card.label}: {card.opens.text}", icon=OPENS)
         if card.trend:
-            # Not st.metric's own chart: its tooltip has no dates and no units.
-            draw(card.trend, alt=f"Course of {card.label} per day", key=f"trend {card.label}")
-        if card.lines:
-            st.caption(with_dollars("  \n".join(filter(None, card.lines))))
+            _show_trend(card.label, card.trend)
+        _show_lines(card.lines)
         if card.warning:
             # Not in the caption, which is too pale for colours.
-            st.markdown(f":small[:orange[{card.warning}]]")
+            _show_line(card.warning, ":orange[{}]")
+
+
+def _show_trend(label: str, trend: Chart) -> None:
+    # Not st.metric's own chart: its tooltip has no dates and no units.
+    draw(
+        trend,
+        alt=f"Course of {label} per day",
+        key=f"trend {label}",
+        on_select=lambda selection: open_selected_days(selection, trend),
+    )
+
+
+def _show_lines(lines: Sequence[str | Way]) -> None:
+    """Plain lines together, and links each."""
+    for is_plain, together in groupby([line for line in lines if line], lambda line: isinstance(line, str)):
+        if is_plain:
+            st.caption(with_dollars("  \n".join(map(str, together))))
+            continue
+        for line in together:
+            _show_line(line)
+
+
+def _show_line(line: str | Way, look: str = "{}") -> None:
+    """A line of small text; a link where it leads on."""
+    if isinstance(line, Way) and line.leads_on:
+        show_way(line, look.format(with_dollars(line.text)))
+        return
+    text = line.text if isinstance(line, Way) else line
+    st.markdown(f":small[{look.format(with_dollars(text))}]")
 
 
 def _arrow(change: str | None) -> Literal["up", "down", "off"]:
