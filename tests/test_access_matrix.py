@@ -136,6 +136,7 @@ function days_between               same       same      same      same      sam
 function other_filters              same       same      same      same      same      same      same      same      same     -
 function filters_within_conversations  same       same      same      same      same      same      same      same      same     -
 function pending_conversation_days  same       same      same      same      same      same      same      same      same     -
+function whole_sum                  same       same      same      same      same      same      same      same      same     -
 function id_from                    same       same      same      same      same      same      same      same      same     -
 function usage_provider             same       same      same      same      same      same      same      same      same     -
 function number_in                  same       same      same      same      same      same      same      same      same     -
@@ -242,7 +243,9 @@ STATEMENTS = {
         "select * from folded_conversation_days(%(acme)s, null, '5511987650001', %(first)s, %(last)s)"
     ),
     # Nothing is pending there.
-    "pending_conversation_days": "select * from pending_conversation_days(%(acme)s, %(first)s, %(last)s)",
+    "pending_conversation_days": (
+        "select * from pending_conversation_days(%(acme)s, %(first)s, %(last)s, null)"
+    ),
     "usage_of_conversations": (
         "select * from usage_of_conversations("
         "%(acme)s, array[null::uuid], array['5511987650001'], %(first)s, %(last)s, '[]')"
@@ -261,6 +264,7 @@ STATEMENTS = {
     ),
     "matching_conversations": "select * from matching_conversations(%(acme)s, '0001', null)",
     "days_between": "select days_between(%(first)s, %(last)s)",
+    "whole_sum": "select whole_sum(1)",
     "id_from": "select id_from('a', '0')",
     "usage_window": "select * from usage_window(%(acme)s, 2, %(now)s)",
     "moments_of_days": "select * from moments_of_days(%(acme)s, %(first)s, %(last)s)",

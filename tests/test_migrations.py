@@ -70,7 +70,13 @@ def schema(database: Database) -> list[tuple[str, ...]]:
             select 'view', oid::regclass::text, '', pg_get_viewdef(oid)
             from pg_class where relnamespace = 'public'::regnamespace and relkind = 'v'
             union all
-            select 'function', oid::regprocedure::text, coalesce(proacl::text, ''), pg_get_functiondef(oid)
+            select 'function', oid::regprocedure::text, coalesce(proacl::text, ''), case prokind
+                when 'a' then (
+                    select concat_ws(' ', aggtransfn, aggtranstype::regtype, aggcombinefn)
+                    from pg_aggregate where aggfnoid = pg_proc.oid
+                )
+                else pg_get_functiondef(oid)
+            end
             from pg_proc where pronamespace = 'public'::regnamespace
             union all
             select 'type', typname, typtype::text, typcategory::text

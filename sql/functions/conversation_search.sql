@@ -111,7 +111,8 @@ begin
         select
             conversation.id, conversation.name, conversation.phone,
             case
-                when octet_length(conversation.name) = length(conversation.name) then lower(conversation.name)
+                when octet_length(conversation.name) = length(conversation.name)
+                    then lower(conversation.name collate "C")
                 else folded(conversation.name)
             end as folded_name,
             case
@@ -149,7 +150,7 @@ begin
             or strpos(
                 case
                     when octet_length(known.shown_phone) = length(known.shown_phone)
-                        then lower(known.shown_phone)
+                        then lower(known.shown_phone collate "C")
                     else folded(known.shown_phone)
                 end,
                 p_sought
@@ -289,13 +290,13 @@ begin
 
     with totals as materialized (
         select
-            used.id, used.lone_phone, used.total_tokens::bigint as total_tokens,
+            used.id, used.lone_phone, used.total_tokens,
             case p_sort
                 when 'tokens' then used.total_tokens
-                when 'cost' then used.cost_usd
                 when 'requests' then used.request_count
-                when 'last' then (used.last_date - date '2000-01-01')::numeric
+                when 'last' then used.last_date - date '2000-01-01'
             end as amount,
+            case when p_sort = 'cost' then used.cost_usd end as cost_usd,
             case when p_sort = 'name' then
                 lower(coalesce(
                     case when v_whole then known.name else masked_name(known.name, known.phone) end,
@@ -318,22 +319,30 @@ begin
                     or lone_phone in (select unnest(v_found_phones))
                 )
             union all
-            select id, lone_phone, total_tokens, cost_usd, request_count, last_date
+            select id, lone_phone, total_tokens::bigint, cost_usd, request_count::bigint, last_date
             from usage_of_conversations(
                 p_client_id, v_found, v_found_phones, p_first_date, p_last_date, v_filters
             )
             where v_is_few
         ) as used
-        left join conversations as known on known.client_id = p_client_id and known.id = used.id
+        left join (
+            -- "offset 0": of many, names are read at once, not looked up one by one.
+            select id, phone, name
+            from conversations
+            where p_sort = 'name' and client_id = p_client_id
+            offset 0
+        ) as known on known.id = used.id
     ),
 
     page as (
         select id, lone_phone
         from totals
         order by
-            -- One of them is an amount or a name; the others are null for all.
+            -- One of them is an amount, a cost or a name; the others are null for all.
             case when p_descending then amount end desc nulls last,
             case when not p_descending then amount end,
+            case when p_descending then cost_usd end desc nulls last,
+            case when not p_descending then cost_usd end,
             case when p_descending then name end desc nulls last,
             case when not p_descending then name end nulls last,
             total_tokens desc, id nulls last,

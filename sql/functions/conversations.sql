@@ -5,9 +5,21 @@
 -- neither: one row of nulls.
 
 
+-- sum() of whole numbers as a whole number, in half the time: sum(bigint) adds up in more than 64 bits and
+-- makes a numeric of each group's. Too large a sum is an error here as well.
+create or replace aggregate whole_sum (bigint)(
+    sfunc = int8pl,
+    stype = bigint,
+    combinefunc = int8pl,
+    parallel = safe
+);
+
 -- The days of what is not folded yet, each row of usage_pending once. A day may have two rows: of calls with
--- the id, and of calls with the phone.
-create or replace function pending_conversation_days(p_client_id uuid, p_first_date date, p_last_date date)
+-- the id, and of calls with the phone. With p_ids only those of these conversations, and of calls that name
+-- none.
+create or replace function pending_conversation_days(
+    p_client_id uuid, p_first_date date, p_last_date date, p_ids uuid[]
+)
     returns table (
         id uuid, lone_phone text, usage_date date, total_tokens numeric, openai_tokens numeric,
         groq_tokens numeric, cost_usd numeric, request_count numeric, unpriced_count numeric
@@ -29,7 +41,10 @@ as $$
             sum(request_count) as request_count,
             sum(unpriced_count) as unpriced_count
         from usage_pending
-        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        where
+            client_id = p_client_id
+            and usage_date between p_first_date and p_last_date
+            and (p_ids is null or conversation_id is null or conversation_id = any (p_ids))
         group by 1, 2, 3
     ) as logged
     left join lateral (
@@ -215,7 +230,7 @@ as $$
                 chosen.place, pending.usage_date, pending.total_tokens, pending.openai_tokens,
                 pending.groq_tokens, pending.cost_usd, pending.request_count, pending.unpriced_count
             from chosen
-            inner join pending_conversation_days(p_client_id, p_first_date, p_last_date) as pending
+            inner join pending_conversation_days(p_client_id, p_first_date, p_last_date, p_ids) as pending
                 on coalesce(pending.id::text, '+' || pending.lone_phone, '')
                 = coalesce(chosen.id::text, '+' || chosen.lone_phone, '')
             where p_filters = '[]'
@@ -310,13 +325,13 @@ create or replace function conversation_totals(
     p_client_id uuid, p_first_date date, p_last_date date, p_has_phones boolean, p_filters jsonb
 )
     returns table (
-        id uuid, lone_phone text, total_tokens numeric, cost_usd numeric, request_count numeric,
+        id uuid, lone_phone text, total_tokens bigint, cost_usd numeric, request_count bigint,
         last_date date
     )
     language sql stable
 as $$
     select
-        conversation_id, null::text, sum(total_tokens), sum(cost_usd), sum(request_count),
+        conversation_id, null::text, whole_sum(total_tokens), sum(cost_usd), whole_sum(request_count),
         max(usage_date) filter (where request_count > 0)
     from (
         select conversation_id, usage_date, total_tokens, cost_usd, request_count
@@ -333,10 +348,10 @@ as $$
     ) as parts
     where not p_has_phones and p_filters = '[]'
     group by conversation_id
-    having sum(request_count) <> 0
+    having whole_sum(request_count) <> 0
     union all
     select
-        id, lone_phone, sum(total_tokens), sum(cost_usd), sum(request_count),
+        id, lone_phone, whole_sum(total_tokens), sum(cost_usd), whole_sum(request_count),
         max(usage_date) filter (where request_count > 0)
     from (
         select
@@ -362,10 +377,10 @@ as $$
     ) as parts
     where p_has_phones and p_filters = '[]'
     group by id, lone_phone
-    having sum(request_count) <> 0
+    having whole_sum(request_count) <> 0
     union all
     select
-        id, lone_phone, sum(total_tokens), sum(cost_usd), sum(request_count), max(usage_date)
+        id, lone_phone, sum(total_tokens)::bigint, sum(cost_usd), sum(request_count)::bigint, max(usage_date)
     from filtered_conversation_days(p_client_id, p_filters, p_first_date, p_last_date, null, null, null)
     where p_filters <> '[]'
     group by id, lone_phone
@@ -458,7 +473,7 @@ declare
         $parts$
         with pending as materialized (
             select id, lone_phone, sum(%1$I) as amount
-            from pending_conversation_days($1, $2, $3)
+            from pending_conversation_days($1, $2, $3, null)
             group by id, lone_phone
         ),
 

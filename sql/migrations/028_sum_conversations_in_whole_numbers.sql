@@ -1,0 +1,4 @@
+-- Functions that have other arguments or columns since: "create or replace" cannot give them those.
+
+drop function if exists conversation_totals(uuid, date, date, boolean, jsonb);
+drop function if exists pending_conversation_days(uuid, date, date);
