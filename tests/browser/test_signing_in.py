@@ -1,9 +1,8 @@
 """Signing in and out in a real browser, at a real OpenID Connect provider, by Streamlit's own means."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -14,17 +13,21 @@ from analytics.access.members import add_member, remove_member
 from analytics.database import Database
 from tests import factories
 from tests.browser import dashboard
-from tests.browser.visits import visitor
+from tests.browser.visits import kept_scripts, visitor
+from tests.clones import Clones
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
 from tests.tcp_proxy import TcpProxy
 
 ADA, BOB, EVE, MAX = "ada@example.com", "Bob@Example.com", "eve@example.com", "max@example.com"
-SHARED = """
-    [access]
-    contact = "help@example.com"
+AUTH = """
     [auth]
     redirect_uri = "ADDRESS/oauth2callback"
     cookie_secret = "a secret of this test run, long enough"
+"""
+SHARED = f"""
+    [access]
+    contact = "help@example.com"
+    {AUTH}
 """
 
 
@@ -41,7 +44,14 @@ def provider() -> Iterator[OidcProvider]:
         yield provider
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def database(clones: Clones, migrated_template: str) -> Iterator[Database]:
+    """One for all of these tests, as a server reads it anew for each visitor."""
+    with clones.copy(migrated_template) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
 def clients(database: Database) -> dict[str, UUID]:
     """Two clients that used something today."""
     ids = {}
@@ -54,9 +64,29 @@ def clients(database: Database) -> dict[str, UUID]:
     return ids
 
 
-def serving(database: Database, log: Path, secrets: str, **options: str) -> AbstractContextManager[str]:
-    url = database.url.render_as_string(hide_password=False)
-    return dashboard.running_dashboard(log, secrets=secrets, DATABASE_URL=url, **options)
+@pytest.fixture(autouse=True)
+def members_of_one_test(database: Database) -> Iterator[None]:
+    yield
+    with database.transaction() as connection:
+        connection.execute("delete from members")
+
+
+@contextmanager
+def serving(
+    database: Database, directories: pytest.TempPathFactory, secrets: str, **options: str
+) -> Iterator[str]:
+    """A dashboard with these secrets; its address."""
+    directory = directories.mktemp("dashboard")
+    settings = {
+        "DATABASE_URL": database.url.render_as_string(hide_password=False),
+        "USAGE_DATA_DIR": str(directory),
+    }
+    log = directory / "streamlit.log"
+    with (
+        dashboard.running_dashboard(log, secrets=secrets, **options, **settings) as address,
+        kept_scripts(address),
+    ):
+        yield address
 
 
 def settings(provider: OidcProvider) -> str:
@@ -67,12 +97,60 @@ def settings(provider: OidcProvider) -> str:
     """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def address(
-    database: Database, clients: dict[str, UUID], provider: OidcProvider, tmp_path: Path
+    browser: Browser,
+    database: Database,
+    clients: dict[str, UUID],
+    provider: OidcProvider,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """A dashboard at which people sign in."""
-    with serving(database, tmp_path / "streamlit.log", SHARED + settings(provider)) as address:
+    with serving(database, tmp_path_factory, SHARED + settings(provider)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def of_two_providers(
+    browser: Browser,
+    database: Database,
+    clients: dict[str, UUID],
+    provider: OidcProvider,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """A dashboard where people sign in at one of two providers, which know the same people.
+
+    [access] trusts one of them with the addresses.
+    """
+    trusting = SHARED.replace("[auth]", 'trust_unverified_email = ["entra"]\n[auth]')
+    secrets = f"{trusting}[auth.entra]{settings(provider)}[auth.keycloak]{settings(provider)}"
+    with serving(database, tmp_path_factory, secrets) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def with_a_public_client(
+    browser: Browser,
+    database: Database,
+    clients: dict[str, UUID],
+    provider: OidcProvider,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """A dashboard that shows Beta to everybody, and trusts its provider, which has no name."""
+    trusting = f'[access]\npublic_client = "Beta"\ntrust_unverified_email = ["default"]\n{AUTH}'
+    with serving(database, tmp_path_factory, trusting + settings(provider)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def local(
+    browser: Browser,
+    database: Database,
+    clients: dict[str, UUID],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """A dashboard that shows everything to whoever sits at its machine."""
+    with serving(database, tmp_path_factory, dashboard.AT_THIS_MACHINE) as address:
         yield address
 
 
@@ -166,12 +244,11 @@ def expect_no_data_but_the_link(page: Page) -> None:
 
 
 def test_beside_a_public_client_there_is_a_way_in_and_a_way_out(
-    browser: Browser, database: Database, clients: dict[str, UUID], provider: OidcProvider, tmp_path: Path
+    browser: Browser, with_a_public_client: str, database: Database
 ) -> None:
     add_member(database, ADA, "Acme", "viewer")
-    secrets = f'[access]\npublic_client = "Beta"\n[auth]{SHARED.partition("[auth]")[2]}{settings(provider)}'
-    with serving(database, tmp_path / "streamlit.log", secrets) as address, visitor(browser) as page:
-        page.goto(address)
+    with visitor(browser) as page:
+        page.goto(with_a_public_client)
         expect_total(page, "45.6K")
         for account, tokens in ((BOB, "45.6K"), (ADA, "1.23M")):
             sign_in(page, account)
@@ -182,50 +259,43 @@ def test_beside_a_public_client_there_is_a_way_in_and_a_way_out(
             expect_total(page, "45.6K")
 
 
-def test_each_provider_has_a_button(
-    browser: Browser, database: Database, clients: dict[str, UUID], provider: OidcProvider, tmp_path: Path
-) -> None:
+def test_each_provider_has_a_button(browser: Browser, of_two_providers: str, database: Database) -> None:
     add_member(database, ADA, "Acme", "viewer")
-    secrets = f"{SHARED}[auth.google]{settings(provider)}[auth.keycloak]{settings(provider)}"
-    with serving(database, tmp_path / "streamlit.log", secrets) as address, visitor(browser) as page:
-        page.goto(address)
+    with visitor(browser) as page:
+        page.goto(of_two_providers)
         buttons = page.get_by_test_id("stMain").get_by_role("button")
         expect(buttons).to_have_count(2)
-        expect(buttons.first).to_contain_text("Sign in with Google")
+        expect(buttons.first).to_contain_text("Sign in with Entra")
         expect(buttons.last).to_contain_text("Sign in with Keycloak")
         buttons.last.click()
         page.get_by_role("link", name=ADA).click()
         expect_total(page, "1.23M")
 
 
+@pytest.mark.parametrize("account", [EVE, MAX])
 def test_an_address_that_nobody_verified_counts_at_the_provider_that_is_trusted_with_it(
-    browser: Browser, database: Database, clients: dict[str, UUID], provider: OidcProvider, tmp_path: Path
+    browser: Browser, of_two_providers: str, database: Database, account: str
 ) -> None:
-    """The same people at two providers, of which [access] trusts one; then at one without a name."""
-    for account in (EVE, MAX):
-        add_member(database, account, "Acme", "viewer")
-    trusting = SHARED.replace("[auth]", 'trust_unverified_email = ["entra"]\n[auth]')
-    secrets = f"{trusting}[auth.entra]{settings(provider)}[auth.keycloak]{settings(provider)}"
-    with serving(database, tmp_path / "streamlit.log", secrets) as address:
-        for account in (EVE, MAX):
-            with visitor(browser) as page:
-                page.goto(address)
-                page.get_by_role("button", name="Sign in with Keycloak").click()
-                page.get_by_role("link", name=account).click()
-                expect(page.get_by_text(f"has verified {account}")).to_be_visible()
-                expect(page.get_by_text('trust_unverified_email = ["keycloak"]')).to_be_visible()
-                expect_no_data(page)
-                page.get_by_role("button", name="Sign in with another account").click()
-                page.get_by_role("button", name="Sign in with Entra").click()
-                page.get_by_role("link", name=account).click()
-                expect_total(page, "1.23M")
+    add_member(database, account, "Acme", "viewer")
+    with visitor(browser) as page:
+        page.goto(of_two_providers)
+        page.get_by_role("button", name="Sign in with Keycloak").click()
+        page.get_by_role("link", name=account).click()
+        expect(page.get_by_text(f"has verified {account}")).to_be_visible()
+        expect(page.get_by_text('trust_unverified_email = ["keycloak"]')).to_be_visible()
+        expect_no_data(page)
+        page.get_by_role("button", name="Sign in with another account").click()
+        page.get_by_role("button", name="Sign in with Entra").click()
+        page.get_by_role("link", name=account).click()
+        expect_total(page, "1.23M")
 
-    trusting = SHARED.replace("[auth]", 'trust_unverified_email = ["default"]\n[auth]')
-    with (
-        serving(database, tmp_path / "streamlit.log", trusting + settings(provider)) as address,
-        visitor(browser) as page,
-    ):
-        page.goto(address)
+
+def test_a_provider_without_a_name_is_trusted_as_the_default(
+    browser: Browser, with_a_public_client: str, database: Database
+) -> None:
+    add_member(database, MAX, "Acme", "viewer")
+    with visitor(browser) as page:
+        page.goto(with_a_public_client)
         sign_in(page, MAX)
         expect_total(page, "1.23M")
 
@@ -256,15 +326,9 @@ PROXIES = [
 ]
 
 
-def test_a_local_server_refuses_whoever_comes_by_a_proxy(
-    browser: Browser, database: Database, clients: dict[str, UUID], tmp_path: Path
-) -> None:
-    with (
-        serving(database, tmp_path / "streamlit.log", dashboard.AT_THIS_MACHINE) as address,
-        ReverseProxy(address) as proxy,
-        visitor(browser) as page,
-    ):
-        for here in (address, address.replace("127.0.0.1", "localhost"), proxy.address):
+def test_a_local_server_refuses_whoever_comes_by_a_proxy(browser: Browser, local: str) -> None:
+    with ReverseProxy(local) as proxy, visitor(browser) as page:
+        for here in (local, local.replace("127.0.0.1", "localhost"), proxy.address):
             page.goto(here)
             expect_total(page, "1.23M")
         for proxy.header in PROXIES:
@@ -273,32 +337,30 @@ def test_a_local_server_refuses_whoever_comes_by_a_proxy(
             expect_no_data(page)
 
 
-def test_a_local_server_refuses_other_names_of_this_machine(
-    browser: Browser, database: Database, clients: dict[str, UUID], tmp_path: Path
-) -> None:
+def test_a_local_server_refuses_other_names_of_this_machine(browser: Browser, local: str) -> None:
     """A page of somebody else's whose name comes to mean this machine, so that its script can read ours."""
     rebinding = "--host-resolver-rules=MAP rebound.example 127.0.0.1"
-    with (
-        serving(database, tmp_path / "streamlit.log", dashboard.AT_THIS_MACHINE) as address,
-        closing(
-            browser.browser_type.launch(
-                executable_path=dashboard.chromium(), args=["--no-sandbox", *dashboard.QUIET, rebinding]
-            )
-        ) as rebound,
-    ):
+    with closing(
+        browser.browser_type.launch(
+            executable_path=dashboard.chromium(), args=["--no-sandbox", *dashboard.QUIET, rebinding]
+        )
+    ) as rebound:
         page = rebound.new_page()
-        page.goto(address.replace("127.0.0.1", "rebound.example"))
+        page.goto(local.replace("127.0.0.1", "rebound.example"))
         expect(page.get_by_text("Access is not set up")).to_be_visible()
         expect_no_data(page)
 
 
 def test_local_is_refused_where_the_server_listens_to_all(
-    browser: Browser, database: Database, clients: dict[str, UUID], tmp_path: Path
+    browser: Browser,
+    database: Database,
+    clients: dict[str, UUID],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     everybody = "0.0.0.0"
     secrets = dashboard.AT_THIS_MACHINE
     with (
-        serving(database, tmp_path / "streamlit.log", secrets, server_address=everybody) as address,
+        serving(database, tmp_path_factory, secrets, server_address=everybody) as address,
         visitor(browser) as page,
     ):
         page.goto(address)
