@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
             if has_none:
-                reason = "no chromium, chromium-browser or google-chrome on the PATH"
+                reason = "no Chromium or Chrome on the PATH"
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
