@@ -141,12 +141,13 @@ def stacked_bars(
     height: int,
     *,
     has_before: bool = False,
-    is_picked: bool = True,
+    picked: Sequence[str] = ("days",),
 ) -> alt.LayerChart | alt.FacetChart:
     """Bars over two datasets of tabled(): `parts`, and `columns`, with a column per series.
 
     Rows of `parts` are pale where `is_pale`. The amount `before` of an earlier period, if there is one, is a
-    quiet line across the bar. Bars that are `is_picked` are there to be clicked and drawn over.
+    quiet line across the bar. Bars are there to be clicked, which selects the columns `picked`, and drawn
+    over; not where there are none.
     """
     bars = (
         alt.Chart(alt.NamedData("parts"))
@@ -174,7 +175,7 @@ def stacked_bars(
     # One tooltip for the whole column, whichever bar the pointer meets, and one thing to click.
     hovered = alt.selection_point(name="hovered", on="pointerover", empty=False, clear="pointerout")
     columns = (
-        base.mark_bar(binSpacing=0, color=QUIET, cursor="pointer" if is_picked else "default")
+        base.mark_bar(binSpacing=0, color=QUIET, cursor="pointer" if picked else "default")
         .encode(
             x=moment,
             y=alt.value(0),
@@ -186,7 +187,7 @@ def stacked_bars(
                 *before_tooltips(has_before=has_before),
             ],
         )
-        .add_params(hovered, *([picking("days"), brushing()] if is_picked else []))
+        .add_params(hovered, *([picking(*picked), brushing()] if picked else []))
     )
     layers = (bars, lines, columns) if has_before else (bars, columns)
     drawn: alt.LayerChart | alt.FacetChart = alt.layer(*layers).properties(height=height)
@@ -238,9 +239,9 @@ def hovering(field: str) -> alt.Parameter:
     )
 
 
-def picking(field: str, *, nearest: bool = False) -> alt.Parameter:
-    """Selects the value of `field` that is clicked."""
-    return alt.selection_point(name=PICKED, fields=[field], on="click", nearest=nearest, toggle=False)
+def picking(*fields: str, nearest: bool = False) -> alt.Parameter:
+    """Selects the values of `fields` that are clicked."""
+    return alt.selection_point(name=PICKED, fields=[*fields], on="click", nearest=nearest, toggle=False)
 
 
 def brushing() -> alt.Parameter:

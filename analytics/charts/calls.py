@@ -157,4 +157,4 @@ def _minute_bars(count: int, measure: Measure) -> str:
         title=None,
         axis=alt.Axis(format="%H:%M", grid=False, labelOverlap=True, tickCount=12),
     )
-    return specified(stacked_bars(minute, count, measure, MINUTES_HEIGHT, is_picked=False))
+    return specified(stacked_bars(minute, count, measure, MINUTES_HEIGHT, picked=()))

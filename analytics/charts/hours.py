@@ -12,6 +12,7 @@ from analytics.charts.base import (
     Chart,
     Measure,
     amount_labels,
+    picking,
     specified,
 )
 
@@ -42,7 +43,7 @@ def _heatmap(measure: Measure) -> str:
         with_cost_texts(
             alt.Chart(alt.NamedData("hours")), ["known_cost"], "cost", MEASURES["Cost"].tooltip_format
         )
-        .mark_rect(cornerRadius=2)
+        .mark_rect(cornerRadius=2, cursor="pointer")
         .encode(
             x=alt.X(
                 "clock:O",
@@ -84,6 +85,7 @@ def _heatmap(measure: Measure) -> str:
                 alt.Tooltip("request_count:Q", title="Requests", format=",d"),
             ],
         )
+        .add_params(picking("weekday", "hour"))
         .properties(height=_HOUR_HEIGHT)
     )
     return specified(cells)

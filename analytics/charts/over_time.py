@@ -101,7 +101,16 @@ def _bars(count: int, measure: Measure, bucket: Bucket, *, has_before: bool) -> 
         # Bars stand in the middle of their day.
         bandPosition=0.5,
     )
-    return specified(stacked_bars(moment, count, measure, CHART_HEIGHT, has_before=has_before))
+    return specified(
+        stacked_bars(
+            moment,
+            count,
+            measure,
+            CHART_HEIGHT,
+            has_before=has_before,
+            picked=("days", "hour") if bucket == "hour" else ("days",),
+        )
+    )
 
 
 def lines(
@@ -270,7 +279,8 @@ def tabled(
     """A frame of USAGE_BY_GROUP as charts take it: a row per bucket and series, and one per bucket.
 
     The first has at · days · name · value · place · is_pale; the second at · days · heading · is_pale, a
-    column per series, and total. `days` is what a link says. Sums are made before anything becomes a float.
+    column per series, and total. `days` is what a link says, and of hours there is
+    `hour`, too. Sums are made before anything becomes a float.
     """
     numbers = {(each.value, each.is_rest): number for number, each in enumerate(series)}
     ats, rows = frame["bucket_at"].tolist(), sums_of(frame)
@@ -299,6 +309,8 @@ def tabled(
     for number in range(len(series)):
         of_series = [cells.get((at, number), Sums()) for at in buckets]
         columns |= as_columns(column_of(number), of_series, measure.unit)
+    if bucket == "hour":
+        columns["hour"] = [at.hour for at in buckets]
     columns |= as_columns("total", totals.values(), measure.unit)
     return _in_utc(parts), _in_utc(pd.DataFrame(columns))
 

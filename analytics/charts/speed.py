@@ -1,12 +1,13 @@
 """Charts of how calls ended and how long they took, by the hour of the day: DataFrame -> Chart, pure."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import altair as alt
 import pandas as pd
 
 from analytics import formatting
-from analytics.charts.base import CACHED_SPECIFICATIONS, Chart, specified
+from analytics.charts.base import CACHED_SPECIFICATIONS, Chart, picking, specified
 from analytics.charts.series import COLORS
 
 HOURS = range(24)
@@ -44,16 +45,16 @@ def _failures() -> str:
         .encode(
             x=_hour_axis(),
             y=alt.Y("share:Q", title=None, axis=alt.Axis(format="~%", tickCount=4)),
-            tooltip=[
-                alt.Tooltip("clock:N", title="Hour"),
-                alt.Tooltip("percent:N", title="Led to nothing"),
-                alt.Tooltip("failed_count:Q", title="Calls", format=",d"),
-                alt.Tooltip("told_count:Q", title="of those that tell", format=",d"),
-            ],
         )
-        .properties(height=SPEED_HEIGHT)
     )
-    return specified(bars)
+    columns = _columns(
+        [
+            alt.Tooltip("percent:N", title="Led to nothing"),
+            alt.Tooltip("failed_count:Q", title="Calls", format=",d"),
+            alt.Tooltip("told_count:Q", title="of those that tell", format=",d"),
+        ]
+    )
+    return specified(alt.layer(bars, columns).properties(height=SPEED_HEIGHT))
 
 
 def latency_by_hour(by_hour: pd.DataFrame) -> Chart:
@@ -65,7 +66,7 @@ def latency_by_hour(by_hour: pd.DataFrame) -> Chart:
         values[f"{name}_text"] = [
             formatting.MISSING if pd.isna(value) else formatting.duration(value) for value in values[name]
         ]
-    wide = values[["clock", *(f"{name}_text" for name in names)]]
+    wide = values[["hour", "clock", *(f"{name}_text" for name in names)]]
     lines = values.melt(id_vars=["clock"], value_vars=names, var_name="name", value_name="milliseconds")
     lines = lines.assign(
         name=lines["name"].map(_LINES), seconds=lines["milliseconds"].astype("float64") / 1000
@@ -91,19 +92,24 @@ def _latency(names: tuple[str, ...]) -> str:
             ),
         )
     )
-    # One tooltip for all lines of an hour.
-    columns = (
+    columns = _columns([alt.Tooltip(f"{name}_text:N", title=_LINES[name]) for name in names])
+    return specified(alt.layer(lines, columns).properties(height=SPEED_HEIGHT))
+
+
+def _columns(tooltips: Sequence[alt.Tooltip]) -> alt.Chart:
+    """One thing to point at and to click for all of an hour, whatever it has."""
+    chart: alt.Chart = (
         alt.Chart(alt.NamedData("hours"))
-        .mark_bar(opacity=0)
+        .mark_bar(opacity=0, cursor="pointer")
         .encode(
             x=_hour_axis(),
-            tooltip=[
-                alt.Tooltip("clock:N", title="Hour"),
-                *(alt.Tooltip(f"{name}_text:N", title=_LINES[name]) for name in names),
-            ],
+            y=alt.value(0),
+            y2=alt.value("height"),
+            tooltip=[alt.Tooltip("clock:N", title="Hour"), *tooltips],
         )
+        .add_params(picking("hour"))
     )
-    return specified(alt.layer(lines, columns).properties(height=SPEED_HEIGHT))
+    return chart
 
 
 def _hour_axis() -> alt.X:

@@ -50,7 +50,9 @@ def test_a_point_of_a_line_shows_its_week(browser: Browser, shown: Demo) -> None
         assert (len(week), week.first.weekday()) == (7, 0)
 
 
-@pytest.mark.parametrize("group", ["provider", "model", "operation", "outcome", "tag.feature"])
+@pytest.mark.parametrize(
+    "group", ["provider", "model", "operation", "outcome", "hour", "weekday", "tag.feature"]
+)
 def test_an_entry_of_a_legend_shows_only_that(browser: Browser, shown: Demo, group: str) -> None:
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["Overview"], days=shown.days, by=group, **FRESH)
@@ -108,6 +110,42 @@ def test_a_slice_and_a_bar_of_a_model_are_filters(browser: Browser, shown: Demo)
         await_rest(page)
         assert {"model", "provider"} <= set(_query(page))
         _undone(page, before)
+
+
+def test_an_hour_of_the_week_opens(browser: Browser, shown: Demo) -> None:
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Providers and models"], days=shown.days, **FRESH)
+        _click(page, _chart(page, "hours-chart"), 0.52)
+        query = _query(page)
+        expect(page.get_by_role("button", name=f"Hour: {query['hour']}:00")).to_be_visible()
+        expect(page.get_by_role("button", name=f"Weekday: {query['weekday'].capitalize()}")).to_be_visible()
+        expect(
+            page.get_by_text(re.compile(f"Busiest: {query['weekday'].capitalize()} {query['hour']}:00"))
+        ).to_be_visible()
+        whole = shown.database, shown.client().id, Days(shown.first, shown.last)
+        only = Filters.parse({name: query[name] for name in ("hour", "weekday")})
+        requests = int(queries.usage_by_group(*whole, "weekday", filters=only)["request_count"].sum())
+        assert 0 < requests < shown.sums(CLIENT, shown.first, shown.last).requests
+        page.get_by_role("link", name="Overview").click()
+        expect(page.locator(".st-key-card-Total-tokens")).to_contain_text(f"{requests:,}")
+        page.go_back()
+        expect(page.get_by_role("heading", name="Providers and models", level=1)).to_be_visible()
+        await_rest(page)
+        page.go_back()
+        expect(page.get_by_role("button", name=re.compile("Weekday: "))).not_to_be_visible()
+        await_rest(page)
+        assert not {"hour", "weekday"} & {*_query(page)}
+
+
+def test_a_bar_of_an_hour_shows_that_hour_of_its_day(browser: Browser, shown: Demo) -> None:
+    with visitor(browser) as page:
+        yesterday = str(Days(shown.last, shown.last))
+        open_place(page, shown.address, PLACES["Providers and models"], days=yesterday, grain="hour", **FRESH)
+        _click(page, _chart(page, "over-time-chart"), 0.6)
+        assert _days(page) == Days(shown.last, shown.last)
+        assert 10 <= int(_query(page)["hour"]) <= 18
+        page.go_back()
+        expect(page.get_by_role("button", name=re.compile("Hour: "))).not_to_be_visible()
 
 
 def test_a_row_of_a_table_opens_what_it_is_about(browser: Browser, shown: Demo) -> None:

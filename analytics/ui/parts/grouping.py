@@ -5,14 +5,15 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from analytics.calls.row import MAX_TEXT, refused_text
-from analytics.charts import Chart, Series
+from analytics.charts import PICKED, Chart, Series
 from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.queries import GROUPS, TAG, Condition, Filters, Group
+from analytics.queries.filters import HOURS, WEEKDAYS
 from analytics.ui.frame import address, filters
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import DAYS
-from analytics.ui.parts.vega import Selection, selected_days
+from analytics.ui.parts.vega import Selection, selected_days, selected_hour
 
 _WORDS = {"hour": "hour of the day"}
 
@@ -63,9 +64,28 @@ def open_days(days: Days) -> None:
 
 
 def open_selected_days(selection: Selection, chart: Chart) -> None:
-    """Shows only the days that are clicked or drawn over in a chart over time, in a callback."""
-    if (days := selected_days(selection, chart)) is not None:
+    """Shows the days, or the hour, that are clicked or drawn over in a chart over time; in a callback."""
+    if (days := selected_days(selection, chart)) is None:
+        return
+    hour = selected_hour(selection)
+    if hour is None:
         open_days(days)
+    else:
+        filters.show_only("hour", HOURS[hour], **DAYS.changes(str(days)))
+
+
+def open_hour(hour: int, weekday: int | None = None) -> None:
+    """Counts only calls of this hour of the client's clock, and of a weekday (1 is Monday), in a callback."""
+    chosen = address.filters().with_condition("hour", [HOURS[hour]])
+    if weekday is not None:
+        chosen = chosen.with_condition("weekday", [WEEKDAYS[weekday - 1]])
+    filters.put(chosen)
+
+
+def open_selected_hour(selection: Selection) -> None:
+    """The same of what is clicked in a chart of hours."""
+    if (hour := selected_hour(selection)) is not None:
+        open_hour(hour, selection[PICKED][0].get("weekday"))
 
 
 def _parse(value: str) -> Group:

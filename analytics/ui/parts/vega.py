@@ -100,6 +100,13 @@ def selected_days(selection: Selection, chart: Chart) -> Days | None:
     return Days.parse(str(picked[0].get("days"))) if picked else None
 
 
+def selected_hour(selection: Selection) -> int | None:
+    """The hour that is clicked, where the chart has one in each part."""
+    picked = selection.get(PICKED)
+    hour = picked[0].get("hour") if picked and not selection.get(BRUSHED) else None
+    return None if hour is None else int(hour)
+
+
 def _show_legend(
     series: Sequence[Series],
     more: Sequence[Entry],

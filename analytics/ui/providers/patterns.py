@@ -21,6 +21,7 @@ from analytics.ui.parts.grouping import (
     chosen_group,
     group_words,
     open_selected_days,
+    open_selected_hour,
     opener,
 )
 from analytics.ui.parts.headings import measured, show_heading
@@ -95,8 +96,12 @@ def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
             lambda: charts.usage_by_hour(frame, page.measure),
             alt=f"Heatmap: {page.measure.title} by hour of the day and weekday, {window(page.days)}",
             key="hours chart",
+            on_select=open_selected_hour,
         )
-        st.caption(f"{_busiest(frame, page)} Hours are in {page.client.timezone}.{_uneven(page.days)}")
+        st.caption(
+            f"{_busiest(frame, page)} Hours are in {page.client.timezone}.{_uneven(page.days)} "
+            "Click one to see only its calls; *Filter* has hours and weekdays, too."
+        )
 
 
 def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
@@ -141,7 +146,7 @@ def _grain_part(days: Days) -> Part[Grain]:
 
 
 _HOW_TO_OPEN: dict[Grain, str] = {
-    "hour": "Click an hour to see its day, or draw over several.",
+    "hour": "Click an hour to see only that one, or draw over several to see their days.",
     "day": "Click a day, or draw over several, to see only those.",
     "week": "Click a week, or draw over several, to see only those.",
     "month": "Click a month, or draw over several, to see only those.",

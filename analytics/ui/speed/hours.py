@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -10,17 +11,21 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.errors import AnalyticsError
 from analytics.queries import Answers, CallTimes, Filters, call_times
+from analytics.queries.filters import HOURS
+from analytics.ui.frame import address, filters
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import show_refusal, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.state import Scope, forget, recall, remember
 from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.grouping import open_selected_hour
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import MODEL_WIDTH, harmless, show_table
+from analytics.ui.parts.tables import MODEL_WIDTH, harmless, opening, show_table
 from analytics.ui.parts.vega import draw
 from analytics.ui.speed.models import FAILURES
 
 MAX_ROWS = 24  # in sight
+_HOW_TO_OPEN = "Click an hour to see only its calls; *Filter* has hours, too."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +57,9 @@ def show_failures_by_hour(page: Page, answers: Answers) -> None:
             alt=f"Bars: share of calls that failed, were refused or cut off, by hour of the day, "
             f"{window(page.days)}",
             key="failures by hour chart",
+            on_select=open_selected_hour,
         )
-        st.caption(f"Hours are in {page.client.timezone}.")
+        st.caption(f"{_HOW_TO_OPEN} Hours are in {page.client.timezone}.")
 
 
 def show_call_times(page: Page) -> None:
@@ -100,9 +106,10 @@ def _show_latency(page: Page, times: CallTimes) -> None:
         charts.latency_by_hour(times.by_hour),
         alt=f"Lines: percentiles of latency by hour of the day, {window(page.days)}",
         key="latency by hour chart",
+        on_select=open_selected_hour,
     )
     st.caption(
-        f"Hours are in {page.client.timezone}. Measured on "
+        f"{_HOW_TO_OPEN} Hours are in {page.client.timezone}. Measured on "
         f"{formatting.plural(int(times.by_hour['request_count'].sum()), 'call')}."
     )
     show_heading("By model and hour", "Most calls first")
@@ -130,6 +137,7 @@ def _show_latency(page: Page, times: CallTimes) -> None:
                 ],
             }
         ),
+        of_models,
         key="model hours table",
         times=("p50", "p95", "p99", "First token p50", "First token p95", "First token p99"),
     )
@@ -152,6 +160,7 @@ def _show_attempts(times: CallTimes) -> None:
                 "Cost of replaced": attempts["replaced_cost"],
             }
         ),
+        attempts,
         key="attempts table",
         money=("Cost of replaced",),
     )
@@ -169,7 +178,15 @@ def _show_attempts(times: CallTimes) -> None:
     )
 
 
-def _draw(table: pd.DataFrame, *, key: str, times: tuple[str, ...] = (), money: tuple[str, ...] = ()) -> None:
+def _draw(
+    table: pd.DataFrame,
+    frame: pd.DataFrame,
+    *,
+    key: str,
+    times: tuple[str, ...] = (),
+    money: tuple[str, ...] = (),
+) -> None:
+    """A table of the rows of `frame`, each of which opens its provider and model, and its hour."""
     table = table.reset_index(drop=True).astype(dict.fromkeys((*times, *money), "float64"))
     if "Tokens/s" in table:
         table = table.astype({"Tokens/s": "float64"})
@@ -182,4 +199,13 @@ def _draw(table: pd.DataFrame, *, key: str, times: tuple[str, ...] = (), money: 
     )
     if "Tokens/s" in shown:
         styler = styler.format("{:,.1f}", subset=["Tokens/s"], na_rep="")
-    show_table(styler, len(shown), max_rows=MAX_ROWS, columns=MODEL_WIDTH, key=key)
+    show_table(styler, len(shown), max_rows=MAX_ROWS, columns=MODEL_WIDTH, **opening(key, frame, _open_row))
+
+
+def _open_row(row: "pd.Series[Any]") -> None:
+    model = None if pd.isna(row["model"]) else row["model"]
+    chosen = address.filters().with_condition("provider", [row["source"]])
+    chosen = chosen.with_condition("model", [model or ""])
+    if "hour" in row:
+        chosen = chosen.with_condition("hour", [HOURS[row["hour"]]])
+    filters.put(chosen)
