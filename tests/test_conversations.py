@@ -230,7 +230,7 @@ def test_calls_run_up_to_the_sums_of_their_conversation(database: Database, acme
     at = [NOW - timedelta(hours=number) for number in (4, 3, 2, 2)]
     insert_usage(
         database,
-        usage_log(acme, id=UUID(int=1), conversation_id=ADA, created_at=at[0], metadata={"turn": 1}),
+        usage_log(acme, id=UUID(int=1), conversation_id=ADA, created_at=at[0]),
         usage_log(acme, id=UUID(int=2), conversation_id=None, phone="551", created_at=at[1], model=None),
         usage_log(acme, id=UUID(int=4), conversation_id=ADA, phone=None, created_at=at[3], cost_usd=None),
         usage_log(acme, id=UUID(int=3), conversation_id=ADA, phone=None, created_at=at[2], total_tokens=5),
@@ -243,7 +243,6 @@ def test_calls_run_up_to_the_sums_of_their_conversation(database: Database, acme
     calls = timeline.calls
 
     assert calls["id"].tolist() == [UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=4)]
-    assert calls["metadata"].tolist() == [{"turn": 1}, None, None, None]
     assert calls["running_tokens"].tolist() == [230, 460, 465, 695]
     assert calls["running_cost"].tolist()[-1] == calls["cost_usd"].sum()
     assert calls["call_count"].tolist() == [4, 4, 4, 4]

@@ -162,7 +162,8 @@ def test_what_leaves_the_database(database: Database, acme: UUID, sees_phones: b
         timeline = queries.conversation_timeline(
             database, acme, DAYS, conversation_id=which[0], phone_handle=which[1], **asked
         )
-        [metadata] = timeline.calls["metadata"]
+        [id] = timeline.calls["id"]
+        [metadata] = queries.known_call(database, acme, str(id), **asked).call["metadata"]
         assert (metadata == METADATA) == sees_phones
         if not sees_phones:
             assert_masked([metadata, timeline.conversation.to_csv()])

@@ -57,7 +57,9 @@ CALLS = SqlFunction(
 One row per call: created_at datetime64 (UTC) · id UUID · conversation_id UUID or None (that of its phone
 where it names none) · phone, phone_handle, conversation_name, model str or None · source, cost_basis str ·
 prompt_tokens, completion_tokens, total_tokens int64 · cost_usd Decimal (USD) · what is known of it, missing
-where it is not, as in CONVERSATION_CALLS · matched_count int64 (calls of the period that pass) ·
+where it is not: DETAILS, latency_ms, time_to_first_token_ms, attempt Int64 · duration_seconds,
+stated_cost_usd Decimal or None · operation, outcome, service_tier, operation_id, response_id, account str or
+None · tags dict or None · matched_count int64 (calls of the period that pass) ·
 has_newer, has_older bool (whether there are further ones). Where too few are newer to fill a page, it is the
 first one.
 """

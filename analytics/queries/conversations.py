@@ -6,7 +6,6 @@ from uuid import UUID
 
 from analytics.database import Database
 from analytics.days import Days
-from analytics.pricing.price_list import DETAILS
 from analytics.queries.filters import NO_FILTERS, Filters
 from analytics.queries.sql_function import PHONE_HANDLE, SqlFunction
 
@@ -78,33 +77,19 @@ CONVERSATION_CALLS = SqlFunction(
         "total_tokens": "int64",
         "cost_usd": "object",
         "cost_basis": "object",
-        "metadata": "object",
+        "outcome": "object",
+        "latency_ms": "Int64",
         "running_tokens": "int64",
         "running_cost": "object",
         "call_count": "int64",
-        **dict.fromkeys(DETAILS, "Int64"),
-        "duration_seconds": "object",
-        "operation": "object",
-        "outcome": "object",
-        "service_tier": "object",
-        "latency_ms": "Int64",
-        "time_to_first_token_ms": "Int64",
-        "operation_id": "object",
-        "attempt": "Int64",
-        "response_id": "object",
-        "account": "object",
-        "stated_cost_usd": "object",
-        "tags": "object",
     },
 )
 """The calls of one conversation (by id, by the handle of a phone, or neither), oldest first.
 
 One row per call: created_at datetime64 (UTC) · id UUID · source str · model str or None · prompt_tokens,
-completion_tokens, total_tokens int64 · cost_usd Decimal · cost_basis str · metadata dict or None ·
-running_tokens int64 and running_cost Decimal (up to this call) · call_count int64 (in all).
-What is known of the call, missing where it is not: DETAILS, latency_ms, time_to_first_token_ms, attempt
-Int64 · duration_seconds, stated_cost_usd Decimal or None · operation, outcome, service_tier, operation_id,
-response_id, account str or None · tags dict or None.
+completion_tokens, total_tokens int64 · cost_usd Decimal (USD) · cost_basis str · outcome str or None ·
+latency_ms Int64 · running_tokens int64 and running_cost Decimal (up to this call) · call_count int64 (in
+all). known_call() has all that is known of one.
 """
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from analytics import charts, formatting
+from analytics import charts, formatting, queries
 from analytics.charts import PICKED
 from analytics.queries import Timeline, known_costs, partly_known
 from analytics.ui.frame import address
@@ -192,10 +192,12 @@ def _link_to_all_calls(page: Page, link: LinkedConversation, timeline: Timeline)
 
 def _show_call(page: Page, call: str, calls: pd.DataFrame) -> None:
     """A panel with what is known of the call with this id."""
-    found = calls[calls["id"] == UUID(call)].to_dict("records")
+    id = UUID(call)
     with st.container(border=True, gap="small", key="call facts"):
-        if found:
-            show_call_facts(page, found[0], beside=_close_call)
+        if (calls["id"] == id).any():
+            known = page.read(queries.known_call, call, sees_phones=page.sees_phones).value.call
+            [row] = known[known["id"] == id].to_dict("records")
+            show_call_facts(page, row, beside=_close_call)
             return
         show_empty(
             "This call is not here",
