@@ -33,7 +33,7 @@ else:
 
     from starlette.middleware import Middleware
 
-    from analytics import serving
+    from analytics import news, serving
 
     @asynccontextmanager
     async def lifespan(_: st.App):  # type: ignore[no-untyped-def]
@@ -43,4 +43,8 @@ else:
                 serving.open_browser(f"http://localhost:{st.get_option('server.port')}")
             yield None
 
-    app = st.App(__file__, lifespan=lifespan, middleware=[Middleware(serving.Walls)])
+    app = st.App(
+        __file__,
+        lifespan=lifespan,
+        middleware=[Middleware(serving.Walls), Middleware(serving.Ours, routes=[news.ROUTE])],
+    )

@@ -16,13 +16,12 @@ from typing import Any
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route
 
 # `streamlit run` puts this file's directory on the path, and the package is found from the one above.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
-from analytics import serving
+from analytics import news, serving
 from analytics.api import PATHS, Service, create_api
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
@@ -59,23 +58,11 @@ async def _fold_again_and_again() -> None:
         await run_in_threadpool(_service.fold)
 
 
-class _ApiFirst:
-    """The API's paths go to the API, past all that Streamlit's answers go through."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        routes = [Route(path, endpoint=_api) for path in PATHS]
-        self._router = Router(routes, default=app, redirect_slashes=False)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._router if scope["type"] == "http" else self._app)(scope, receive, send)
-
-
 app = st.App(
     PROJECT_DIRECTORY / "streamlit_app.py",
     middleware=[
         Middleware(serving.Walls, writable=tuple(path.partition("{")[0] for path in PATHS)),
-        Middleware(_ApiFirst),
+        Middleware(serving.Ours, routes=[news.ROUTE, *(Route(path, endpoint=_api) for path in PATHS)]),
     ],
     lifespan=_lifespan,
 )

@@ -8,7 +8,7 @@ import stat
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -17,6 +17,7 @@ import click
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.database import end_embedded_postgresql
@@ -132,6 +133,17 @@ class Walls:
             )
         self._was_full = is_full
         return is_full
+
+
+class Ours:
+    """Our own paths go to our routes, past all that Streamlit's answers go through."""
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._router = Router(routes, default=app, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._router if scope["type"] == "http" else self._app)(scope, receive, send)
 
 
 @asynccontextmanager

@@ -1,9 +1,9 @@
 """Many visitors for long: 200 sessions over 50 clients on one process, beside a bare Streamlit app.
 
 Each session is a WebSocket that does what a browser does: it stays open, takes every message, and asks for
-what runs by itself (every page looks for newer numbers every four seconds). Its visitor does something every
-minute, at a moment of their own: another page, period or filter at random. A visit ends with its script,
-with all of the page delivered.
+what runs by itself (every page asks every four seconds whether there are newer numbers, and runs again when
+there are). Its visitor does something every minute, at a moment of their own: another page, period or filter
+at random. A visit ends with its script, with all of the page delivered.
 
 The bare app (bench.bare) has for each page one with as many elements of each kind, our settings, and as many
 sessions. It has a window after each second one of ours: what else the machine does meets both. While visitors
@@ -11,15 +11,17 @@ are at one, sessions of the other stay open and send nothing.
 """
 
 import asyncio
+import json
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
 from urllib.parse import urlencode
 
+import aiohttp
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -39,6 +41,8 @@ VISIT_SECONDS = 120.0
 PAGES = ("", "providers_and_models", "conversations", "clients")
 PERIODS = ("7d", "30d", "60d", "90d")
 FILTERS: Sequence[Mapping[str, str]] = ({}, {}, {"provider": "openai"}, {"provider": "groq"})
+NEWS = "usage_news"
+"""The component by which a page asks whether there are newer numbers."""
 SETTLED = 3
 """Windows after which memory should grow no more."""
 
@@ -120,13 +124,18 @@ async def _take_turns(ours: Server, bare: Server, sessions: int, windows: int) -
 class _Guest:
     """A session that stays open; client is the number of the one that it looks at."""
 
-    def __init__(self, connection: ClientConnection, number: int) -> None:
+    def __init__(
+        self, connection: ClientConnection, requests: aiohttp.ClientSession, address: str, number: int
+    ) -> None:
         self._connection = connection
+        self._requests = requests
+        self._address = address
         self._client = 1 + number % CLIENTS
         self._random = random.Random(number)
         self._finished: asyncio.Future[None] | None = None
         self._is_here = False
         self._clocks: dict[str, asyncio.Task[None]] = {}
+        self._page = self._query = ""
 
     async def window(self) -> float:
         """One visit, at a random moment of a window that lasts WINDOW_SECONDS; how long it took."""
@@ -141,15 +150,19 @@ class _Guest:
             self._is_here = False
 
     async def _visit(self) -> float:
-        page, period = self._random.choice(PAGES), self._random.choice(PERIODS)
-        request = BackMsg()
-        request.rerun_script.query_string = _query(self._client, period, self._random.choice(FILTERS))
-        request.rerun_script.page_name = page
+        self._page = self._random.choice(PAGES)
+        self._query = _query(self._client, self._random.choice(PERIODS), self._random.choice(FILTERS))
         self._finished = asyncio.get_running_loop().create_future()
         start = perf_counter()
-        await self._connection.send(request.SerializeToString())
+        await self._run()
         await asyncio.wait_for(self._finished, VISIT_SECONDS)
         return perf_counter() - start
+
+    async def _run(self) -> None:
+        request = BackMsg()
+        request.rerun_script.query_string = self._query
+        request.rerun_script.page_name = self._page
+        await self._connection.send(request.SerializeToString())
 
     async def listen(self) -> None:
         """Takes what comes, until the connection is closed."""
@@ -160,7 +173,11 @@ class _Guest:
             if kind == "new_session" and not message.metadata.run.fragment_ids:
                 self._stop_clocks()
             elif kind == "auto_rerun":
-                self._repeat(message.auto_rerun.fragment_id, message.auto_rerun.interval)
+                fragment_id, seconds = message.auto_rerun.fragment_id, message.auto_rerun.interval
+                self._repeat(fragment_id, self._run_again(fragment_id, seconds))
+            elif kind == "delta" and message.delta.new_element.bidi_component.component_name == NEWS:
+                news = json.loads(message.delta.new_element.bidi_component.json)
+                self._repeat(NEWS, self._ask_for_news(news["path"], news["seconds"]))
             elif kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
                 self._end(message.delta.new_element.exception.message)
             elif kind == "script_finished":
@@ -171,13 +188,25 @@ class _Guest:
         self._stop_clocks()
         self._end("the server hung up")
 
-    def _repeat(self, fragment_id: str, seconds: float) -> None:
+    def _repeat(self, name: str, asking: Coroutine[None, None, None]) -> None:
         """A browser asks for it by itself from now on. It is told so again at each run."""
-        if (earlier := self._clocks.pop(fragment_id, None)) is not None:
+        if (earlier := self._clocks.pop(name, None)) is not None:
             earlier.cancel()
-        self._clocks[fragment_id] = asyncio.create_task(self._again(fragment_id, seconds))
+        self._clocks[name] = asyncio.create_task(asking)
 
-    async def _again(self, fragment_id: str, seconds: float) -> None:
+    async def _ask_for_news(self, path: str, seconds: float) -> None:
+        """As analytics/ui/frame/news.js does; with news the whole page runs again."""
+        is_new = False
+        while not is_new:
+            await asyncio.sleep(seconds)
+            if self._is_here:
+                # A browser asks again at the next time, too.
+                with suppress(aiohttp.ClientConnectionError):
+                    async with self._requests.get(f"{self._address}/{path}") as answer:
+                        is_new = (await answer.json())["is_new"]
+        await self._run()
+
+    async def _run_again(self, fragment_id: str, seconds: float) -> None:
         request = BackMsg()
         request.rerun_script.fragment_id = fragment_id
         request.rerun_script.is_auto_rerun = True
@@ -202,8 +231,10 @@ class _Guest:
 @asynccontextmanager
 async def _opened(server: Server, sessions: int) -> AsyncIterator[Sequence[_Guest]]:
     stream = f"{server.address.replace('http', 'ws')}/_stcore/stream"
-    guests, listening = [], []
+    guests, listening, requests = [], [], []
     for number in range(sessions):
+        # Each browser keeps a connection of its own.
+        requests.append(aiohttp.ClientSession())
         connection = await connect(
             stream,
             origin=Origin(server.address),
@@ -213,12 +244,12 @@ async def _opened(server: Server, sessions: int) -> AsyncIterator[Sequence[_Gues
             # No browser hangs up because a server is slow.
             ping_interval=None,
         )
-        guests.append(_Guest(connection, number))
+        guests.append(_Guest(connection, requests[-1], server.address, number))
         listening.append(asyncio.create_task(guests[-1].listen()))
     yield guests
     for each in listening:
         each.cancel()
-    await asyncio.gather(*listening, return_exceptions=True)
+    await asyncio.gather(*listening, *(each.close() for each in requests), return_exceptions=True)
 
 
 def _visits(name: str, taken: Sequence[float], cpu: float) -> Visits:

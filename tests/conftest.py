@@ -109,7 +109,6 @@ def cold_caches() -> Iterator[None]:
         # What pages leave to the background uses the database that is closed with the caches.
         if thread.name in ("keep sums", "keep hours"):
             thread.join()
-    st.cache_data.clear()
     st.cache_resource.clear()
 
 

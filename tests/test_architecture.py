@@ -20,7 +20,7 @@ from analytics.config import PROJECT_DIRECTORY
 LAYERS = (
     {"errors", "days", "config", "bounded_json", "locks"},
     {"api_client", "driver_errors", "embedded", "pulse"},
-    {"database", "formatting", "migrations", "serving"},
+    {"database", "formatting", "migrations", "news", "serving"},
     {"pricing"},
     {"calls"},
     {"clients"},

@@ -5,11 +5,11 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analytics import queries
 from analytics.database import Database
+from analytics.ui.frame import reads
 from tests import factories
 from tests.app import AT_THIS_MACHINE, metrics_of, open_page, text_of
 from tests.factories import NOW
@@ -119,7 +119,7 @@ def test_the_link_to_it_is_for_those_who_see_several(configured: Database) -> No
     assert "Clients" not in _links(open_page())
 
     _log_now(configured, "Bolt")
-    st.cache_data.clear()
+    reads.forget()
     links = _links(open_page())
 
     assert links.index("Clients") == len(links) - 2

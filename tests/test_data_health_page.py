@@ -6,9 +6,9 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-import streamlit as st
 
 from analytics.database import Database
+from analytics.ui.frame import reads
 from tests import factories
 from tests.app import open_page, text_of
 
@@ -69,7 +69,7 @@ def test_the_installation_is_for_those_who_see_all_clients(database: Database, a
     _log(database, None)
 
     assert "## Installation" in text_of(open_page(PAGE))
-    st.cache_data.clear()
+    reads.forget()
     public = text_of(open_page(PAGE, secrets=PUBLIC))
 
     assert "## Installation" not in public

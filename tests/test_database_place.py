@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from analytics.access.members import add_member
 from analytics.access.viewer import Identity
 from analytics.database import Database
-from analytics.ui.frame import sign_in
+from analytics.ui.frame import reads, sign_in
 from tests import factories
 from tests.api import bearer, open_api
 from tests.app import AT_THIS_MACHINE, open_page, text_of
@@ -58,7 +58,7 @@ def test_a_visitor_reads_that_the_database_does_not_answer(
 ) -> None:
     page = open_page(path, secrets=PUBLIC, server_address="0.0.0.0")
     proxy.stop()
-    st.cache_data.clear()
+    reads.forget()
     with caplog.at_level(logging.WARNING):
         for each in (page.run(), open_page(path, secrets=PUBLIC, server_address="0.0.0.0")):
             assert "database does not answer" in text_of(each)
@@ -76,7 +76,7 @@ def test_of_those_who_sign_in_only_who_sees_all_clients_is_told(
     as_member(monkeypatch, email)
     page = open_page(secrets=SIGNS_IN)
     proxy.stop()
-    st.cache_data.clear()
+    reads.forget()
 
     page.run()
 
@@ -84,7 +84,7 @@ def test_of_those_who_sign_in_only_who_sees_all_clients_is_told(
     if email:
         assert "database does not answer" in text_of(page)
     # A new visit while it is away: nobody knows any more who runs this.
-    st.cache_data.clear()
+    reads.forget()
     st.cache_resource.clear()
     later = open_page(secrets=SIGNS_IN)
     assert told(later, proxy) == []
@@ -106,7 +106,7 @@ def test_one_who_ran_it_and_signs_out_is_told_no_more(
     as_member(monkeypatch, "vera@example.com")
     page.run()
     proxy.stop()
-    st.cache_data.clear()
+    reads.forget()
     assert told(page.run(), proxy) == []
 
 

@@ -39,6 +39,11 @@ class ComparedDays:
     no_comparison: str | None
     """Why nothing compares, as the end of a sentence; None if it does."""
 
+    def lasting(self) -> tuple[object, ...]:
+        """All but the minutes of a running day, which pass without a call."""
+        until_at = self.until_at and self.until_at.replace(minute=0, second=0, microsecond=0)
+        return (self.first_date, self.last_date, until_at, self.is_equal, self.no_comparison)
+
     @property
     def is_equal(self) -> bool:
         """Whether both have as many days; else changes are those of the daily mean."""

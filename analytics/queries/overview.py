@@ -1,7 +1,7 @@
 """The Overview page's numbers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -222,6 +222,10 @@ class Overview:
     """Whether phones and names are whole, or masked."""
     courses: Courses | None = None
     """What its charts group; None where nobody asked for it."""
+
+    def lasting(self) -> tuple[object, ...]:
+        """All but the moment that they were read."""
+        return tuple(getattr(self, each.name) for each in fields(self) if each.name != "loaded_at")
 
     @property
     def first_day(self) -> date:

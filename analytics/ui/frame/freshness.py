@@ -2,14 +2,24 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from analytics import formatting
+from analytics import news
 from analytics.ui.frame import reads
-from analytics.ui.frame.messages import LOOK_EVERY_SECONDS, warn_of_last_numbers
+from analytics.ui.frame.messages import LOOK_EVERY_SECONDS, explained, warn_of_last_numbers
 from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.state import session
+
+_news = st.components.v2.component(
+    "usage_news",
+    html="<p></p>",
+    # As a caption is.
+    css="p { margin: 0; font-size: .875rem; color: var(--st-text-color); opacity: .6; white-space: nowrap; }",
+    js=Path(__file__).with_name("news.js").read_text(encoding="utf-8"),
+)
 
 
 def show_freshness(reading: Reading[Any], also: Callable[[], object] = lambda: None) -> None:
@@ -29,10 +39,23 @@ def show_freshness(reading: Reading[Any], also: Callable[[], object] = lambda: N
         also()
 
 
-@st.fragment(run_every=LOOK_EVERY_SECONDS)
+@st.fragment
 def _age(reading: Reading[Any]) -> None:
+    """Runs again when the browser has heard of news."""
     now = datetime.now(UTC)
-    newest = reading.renew(now)
-    if (newest.loaded_at, newest.failure) != (reading.loaded_at, reading.failure):
+    with explained():
+        newest = reading.renew(now)
+    if news.are_new(newest, reading):
         st.rerun()
-    st.caption(f"Updated {formatting.age(reading.loaded_at, now)}", width="content")
+    _news(
+        key="news",
+        data={
+            "text": news.age_text(newest.loaded_at, now),
+            "path": news.path_for(reading).removeprefix("/"),
+            "page": session().address.page,
+            "seconds": LOOK_EVERY_SECONDS,
+        },
+        on_news_change=lambda: None,
+        width="content",
+        height="content",
+    )

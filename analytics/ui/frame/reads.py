@@ -3,13 +3,16 @@
 No cached function reads a clock: the moment comes in as an argument, outside the cache's key.
 """
 
+import io
 import logging
+import pickle
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import Any, Generic, TypeVar, cast
 
 import streamlit as st
@@ -51,9 +54,11 @@ class Reading(Generic[Answer]):
     failure: str | None
     """Why the value could not be renewed; None where it could."""
     renew: Callable[[datetime], "Reading[Answer]"]
-    """Reads again at a later moment: the same value until it is a minute old."""
+    """Reads again at a later moment: the same value until it is a minute old. Raises errors as they are."""
     key: Hashable
     """Of these very numbers: equal keys have equal values."""
+    fingerprint: bytes = b""
+    """Equal for equal numbers, whenever they were read; see fingerprint_of()."""
 
     def made(self, name: Hashable, make: Callable[[], Made]) -> Made:
         """What make() makes of the value under this name: once for all visitors of these numbers, who share
@@ -65,6 +70,21 @@ class Reading(Generic[Answer]):
             with _lock:
                 _made[self.key, name] = made
         return cast(Made, made)
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves out what changes by itself while time goes on: a value says by `lasting()` what does not."""
+
+    def reducer_override(self, value: Any) -> Any:
+        lasting = getattr(value, "lasting", None)
+        return (tuple, (lasting(),)) if callable(lasting) and not isinstance(value, type) else NotImplemented
+
+
+def fingerprint_of(value: object) -> bytes:
+    """A digest of an answer that was just read: equal ones are drawn in the same way."""
+    dumped = io.BytesIO()
+    _Pickler(dumped).dump(value)
+    return sha256(dumped.getbuffer()).digest()
 
 
 def open_database(now: datetime) -> Database:
@@ -104,14 +124,21 @@ def read(
     failure, too, where the database has gone away since.
     """
     with explained():
-        (value, loaded_at), failure = _or_last_good(
-            (_place(database), *view), lambda: _cached(_place(database), view, load, now)
-        )
+        return _read(database, view, load, now)
+
+
+def _read(
+    database: Database, view: tuple[Hashable, ...], load: Callable[[datetime], Answer], now: datetime
+) -> Reading[Answer]:
+    (value, loaded_at, fingerprint), failure = _or_last_good(
+        (_place(database), *view), lambda: _cached(_place(database), view, load, now)
+    )
     return Reading(
         value=value,
+        fingerprint=fingerprint,
         loaded_at=loaded_at,
         failure=failure or database.failure(),
-        renew=partial(read, database, view, load),
+        renew=partial(_read, database, view, load),
         key=(_place(database), view, loaded_at),
     )
 
@@ -166,8 +193,9 @@ def _place(database: Database) -> str:
     return database.url.render_as_string(hide_password=True)
 
 
+# All visitors share what these return, and change nothing of it: a copy would take as long as a chart does.
 # Not renewed in the background: former members see nothing after a minute.
-@st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
+@st.cache_resource(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
 def _viewer(
     place: str, settings: AccessSettings, who: Identity | None, is_at_this_machine: bool, _database: Database
 ) -> Viewer:
@@ -180,7 +208,7 @@ def _viewer(
 
 # An expired value is returned at once and renewed in the background; after another minute it is read first.
 # Failures are not cached: as soon as the database is back, there are numbers.
-@st.cache_data(
+@st.cache_resource(
     ttl=CACHE_SECONDS,
     refresh_mode="background",
     max_entries=CACHED_VIEWS,
@@ -188,12 +216,14 @@ def _viewer(
 )
 def _cached(
     place: str, view: tuple[Hashable, ...], _load: Callable[[datetime], Any], _now: datetime
-) -> tuple[Any, datetime]:
-    return _load(_now), _now
+) -> tuple[Any, datetime, bytes]:
+    value = _load(_now)
+    # Now, as a frame that was used keeps more than its numbers.
+    return value, _now, fingerprint_of(value)
 
 
 # The first of many visitors who see the same numbers folds.
-@st.cache_data(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
+@st.cache_resource(ttl=CACHE_SECONDS, max_entries=CACHED_VIEWS, show_spinner=False)
 def _fold_once(place: str, loaded_at: datetime, _database: Database) -> None:
     threading.Thread(target=_fold, args=[_database], name="keep sums", daemon=True).start()
 
