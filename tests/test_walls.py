@@ -28,16 +28,29 @@ from websockets.typing import Origin, Subprotocol
 from analytics import serving
 from analytics.database import Database
 from analytics.serving import Walls
-from tests import api
-from tests.test_server import ALONE, BOTH_WAYS, configured, started
+from tests import api, factories
+from tests.clones import Clones
+from tests.test_server import ALONE, BOTH_WAYS, configured, is_healthy, started
 
 STREAMLIT = ("--server.headless", "true", "--server.address", "127.0.0.1", "--server.port")
 WAYS = BOTH_WAYS | {
     "the dashboard alone": lambda port: ("streamlit", "run", "streamlit_app.py", *STREAMLIT, port),
     "the dashboard alone, by uvicorn": lambda port: ("uvicorn", "streamlit_app:app", "--port", port),
 }
+EVERY_ADDRESS = ("streamlit", "run", "analytics/server.py", *STREAMLIT[:2], "--server.port")
+MORE_WAYS = WAYS | {
+    "streamlit, on every address": lambda port: (*EVERY_ADDRESS, port),
+    "the API alone": ALONE["uvicorn"],
+}
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 MEGABYTE = 1_000_000
+
+
+class Served(NamedTuple):
+    """A server, and a client of it."""
+
+    process: int
+    client: httpx.Client
 
 
 class Visitor(NamedTuple):
@@ -46,6 +59,24 @@ class Visitor(NamedTuple):
     socket: ClientConnection
     session_id: str
     cookies: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def with_a_client(clones: Clones, migrated_template: str) -> Iterator[Database]:
+    """A database that these tests only read."""
+    with clones.copy(migrated_template) as database:
+        factories.client(database)
+        yield database
+
+
+@pytest.fixture(scope="module")
+def served(
+    with_a_client: Database, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Served]:
+    """A server that was started in one of MORE_WAYS. What comes to one test may have been at it before."""
+    log = tmp_path_factory.mktemp("server") / "server.log"
+    with started(MORE_WAYS[request.param], log, **configured(with_a_client)) as (server, client):
+        yield Served(server.pid, client)
 
 
 def cookie_header(cookies: dict[str, str]) -> dict[str, str]:
@@ -122,13 +153,10 @@ def resident(process: int) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says how much memory a process has")
-@pytest.mark.parametrize("way", WAYS)
-def test_nothing_can_be_left_in_the_server(database: Database, acme: UUID, tmp_path: Path, way: str) -> None:
-    with (
-        started(WAYS[way], tmp_path / "server.log", **configured(database)) as (server, client),
-        visitor(client) as inside,
-    ):
-        address = client.base_url
+@pytest.mark.parametrize("served", WAYS, indirect=True)
+def test_nothing_can_be_left_in_the_server(served: Served) -> None:
+    with visitor(served.client) as inside:
+        address = served.client.base_url
         allowed = cookie_header(inside.cookies) | {"X-Xsrftoken": inside.cookies["_streamlit_xsrf"]}
         kind = {"Content-Type": "multipart/form-data; boundary=x"}
         small = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n\r\n--x--\r\n'
@@ -136,7 +164,7 @@ def test_nothing_can_be_left_in_the_server(database: Database, acme: UUID, tmp_p
         upload = f"/_stcore/upload_file/{inside.session_id}/"
         spelt_otherwise = upload.replace("d_f", "d%5Ff")
 
-        before = resident(server.pid)
+        before = resident(served.process)
         for headers in (kind, kind | allowed):
             for method in ("PUT", "POST", "DELETE", "PATCH", "OPTIONS", "GET"):
                 assert sent(address, method, f"{upload}1", small, headers) == 403
@@ -149,7 +177,7 @@ def test_nothing_can_be_left_in_the_server(database: Database, acme: UUID, tmp_p
                 flood(connection)
 
         assert statuses <= {0, 403, 405}
-        assert resident(server.pid) - before < 150 * MEGABYTE  # of 440 that were sent
+        assert resident(served.process) - before < 150 * MEGABYTE  # of 440 that were sent
         run(inside.socket)
 
 
@@ -318,19 +346,10 @@ def send_at_once(process: int, client: httpx.Client) -> list[bool]:
     return found
 
 
-EVERY_ADDRESS = ("streamlit", "run", "analytics/server.py", *STREAMLIT[:2], "--server.port")
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process sees the sockets of another")
-@pytest.mark.parametrize("way", [*WAYS, "streamlit, on every address", "the API alone"])
-def test_the_body_of_an_answer_does_not_wait_for_its_headers(
-    database: Database, acme: UUID, tmp_path: Path, way: str
-) -> None:
+@pytest.mark.parametrize("served", MORE_WAYS, indirect=True)
+def test_the_body_of_an_answer_does_not_wait_for_its_headers(served: Served) -> None:
     """Headers and body are two writes, of which the second else waits 40 ms for the first."""
-    ways = WAYS | {
-        "streamlit, on every address": lambda port: (*EVERY_ADDRESS, port),
-        "the API alone": ALONE["uvicorn"],
-    }
-    with started(ways[way], tmp_path / "server.log", **configured(database)) as (server, client):
-        # The client keeps the connection on which it asked for the server's health.
-        assert send_at_once(server.pid, client) == [True]
+    # The client keeps the connection on which it asks for the server's health.
+    assert is_healthy(served.client)
+    assert set(send_at_once(served.process, served.client)) == {True}
