@@ -27,12 +27,20 @@ from tests.connections import dsn
 ROOM_BYTES = 2 << 30
 """More than all workers' databases have at a time."""
 LONG = (
-    *("test_signing_in.py", "test_address.py", "test_controls.py", "test_pages.py", "browser"),
-    *("test_tracking_faults.py", "test_rollups.py", "test_api_pressure.py", "test_deployment.py"),
-    *("test_counted_once.py", "test_usage_shapes.py", "test_storing.py", "test_access_matrix.py"),
-    *("test_hostile_input.py", "test_walls.py"),
+    *("test_address.py", "test_controls.py", "test_tracking_faults.py", "test_signing_in.py"),
+    *("test_pages.py", "test_api_pressure.py", "test_database_away.py", "browser"),
+    *("test_filter_properties.py", "test_access_matrix.py", "test_rollups.py", "test_walls.py"),
+    *("test_api_export.py", "test_api_schema.py", "test_api_compression.py", "test_deployment.py"),
+    *("test_counted_once.py", "test_api_filters.py", "test_usage_shapes.py", "test_storing.py"),
+    *("test_hostile_input.py", "test_exports_focus.py", "test_adoption_concurrency.py"),
+    *("test_examples.py", "test_health.py", "test_architecture.py"),
 )
 """Files and folders of the longest tests. They come first: a long one at the end would run alone."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors, as a test waits for a third of its time."""
+    return (3 * (os.cpu_count() or 1) + 1) // 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
