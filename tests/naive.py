@@ -14,7 +14,8 @@ Row = dict[str, Any]
 
 _LOGS = """
     select
-        log.id, log.client_id, (log.created_at at time zone client.timezone)::date as usage_date,
+        log.id, log.client_id, log.created_at,
+        (log.created_at at time zone client.timezone)::date as usage_date,
         (log.created_at at time zone client.timezone)::time as clock,
         coalesce(extract(hour from log.created_at at time zone client.timezone), 0)::smallint as hour,
         (log.created_at at time zone 'UTC')::date as utc_date,

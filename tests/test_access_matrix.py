@@ -132,6 +132,7 @@ function wanted_calls                -          -         Acme      Acme      - 
 
 function fold_usage                 same       same      same      same      same      same      same      same      same     -
 function days_of_weeks              same       same      same      same      same      same      same      same      same     -
+function day_begins_at               same       same      same      same      same      same      same      same      same     -
 function days_between               same       same      same      same      same      same      same      same      same     -
 function other_filters              same       same      same      same      same      same      same      same      same     -
 function filters_within_conversations  same       same      same      same      same      same      same      same      same     -
@@ -370,6 +371,7 @@ STATEMENTS = {
     "check_usage_sums": "select * from check_usage_sums(%(acme)s, %(first)s, %(last)s)",
     "number_in": """select number_in('{"a": 1}', 'a')""",
     "days_of_weeks": "select days_of_weeks(2)",
+    "day_begins_at": "select day_begins_at('2026-03-18', 'UTC')",
     "usage_provider": "select usage_provider('openai')",
     "timezone_lock": "select timezone_lock(%(acme)s)",
     "keep_timezones": "select keep_timezones(array[%(acme)s])",

@@ -291,6 +291,36 @@ RANGES = st.tuples(st.integers(0, DAYS), st.integers(0, DAYS))
 @example(zone=0, conditions=[], ago=TWO, group="hour", grain="hour", order="tokens", top=7, is_of_sums=True)
 @example(
     zone=0,
+    conditions=[("hour", [0], False)],
+    ago=TWO,
+    group="tag.feature",
+    grain="day",
+    order="tokens",
+    top=7,
+    is_of_sums=True,
+)
+@example(
+    zone=0,
+    conditions=[("hour", [0, 1], False), ("weekday", [6], False), ("conversation", [1], True)],
+    ago=(0, 30),
+    group="hour",
+    grain="hour",
+    order="requests",
+    top=7,
+    is_of_sums=False,
+)
+@example(
+    zone=2,
+    conditions=[("hour", [3, 9], True)],
+    ago=(0, 20),
+    group="weekday",
+    grain="week",
+    order="cost",
+    top=3,
+    is_of_sums=True,
+)
+@example(
+    zone=0,
     conditions=[("conversation", [1], False)],
     ago=TWO,
     group="hour",
@@ -342,14 +372,18 @@ def pages_agree(asked: Asked, filters: Filters, days: Days, passing: Calls) -> N
     by_model = expected(logs, lambda log: (log["source"], log["model"]))
     overview = queries.load_overview(*whole, Period.of(days), asked.now, filters=filters)
     before = passing.between(days.before.first, days.before.last)
-    is_over = days.last < asked.calls.today
+    if days.last == asked.calls.today:
+        # Until the time of day that it is now.
+        before = [
+            log for log in before if log["usage_date"] < days.before.last or log["clock"] <= asked.calls.clock
+        ]
     for row in overview.summary.to_dict("records"):
         here, earlier = (
             calls if row["provider"] == "total" else naive.of_provider(calls, row["provider"])
             for calls in (logs, before)
         )
         assert tuple(row[name] for name in SUMS) == added(here)
-        if is_over and overview.compared.no_comparison is None:
+        if overview.compared.no_comparison is None:
             assert tuple(row[f"previous_{name}"] for name in FEW) == added(earlier, FEW)
     charted = passing.last_days(overview.period.chart_days)
     assert told(overview.daily, "date", "source") == expected(
@@ -364,7 +398,7 @@ def pages_agree(asked: Asked, filters: Filters, days: Days, passing: Calls) -> N
 
     comparison = queries.usage_comparison(*whole, days, days.before, now=asked.now, filters=filters)
     assert told(comparison.models, "source", "model") == by_model
-    if is_over and comparison.days.no_comparison is None:
+    if comparison.days.no_comparison is None:
         names = {f"previous_{name}": name for name in FEW}
         earlier_models = comparison.models[["source", "model", *names]].rename(columns=names)
         assert told(earlier_models, "source", "model") == expected(
@@ -380,6 +414,18 @@ def pages_agree(asked: Asked, filters: Filters, days: Days, passing: Calls) -> N
     assert told(sums.by_operation[["operation", *FEW]], "operation") == expected(
         logs, lambda log: (log["operation"],), FEW
     )
+    answers = queries.load_answers(*whole, days, filters=filters)
+    assert answers.facts["request_count"].sum() == len(logs)
+    assert answers.facts["cached_tokens"].sum() == sum(log["cached_tokens"] or 0 for log in logs)
+    assert told(answers.by_hour[["hour", "outcome", "total_cost", "request_count"]], "hour", "outcome") == (
+        expected(logs, lambda log: (log["hour"], log["outcome"]), ("total_cost", "request_count"))
+    )
+    timed = [log for log in logs if log["latency_ms"] is not None and log["outcome"] != "error"]
+    assert {
+        (row["source"], row["model"]): row["request_count"]
+        for row in answers.times.to_dict("records")
+        if row["kind"] == "model"
+    } == {key: len(here) for key, here in grouped(timed, lambda log: (log["source"], log["model"])).items()}
     facts = queries.call_facts(*whole, days, filters=filters)
     assert {row["key"]: row["request_count"] for row in facts.tag_keys.to_dict("records")} == {
         key: len(having)
@@ -389,9 +435,17 @@ def pages_agree(asked: Asked, filters: Filters, days: Days, passing: Calls) -> N
 
 
 def conversations_agree(asked: Asked, filters: Filters, days: Days, passing: Calls) -> None:
-    """The list of conversations, and the timeline of one."""
+    """A page of calls, the list of conversations, and the timeline of one."""
     whole = asked.database, asked.client_id
     logs = passing.between(days.first, days.last)
+    newest = sorted(logs, key=lambda log: (log["created_at"], log["id"]), reverse=True)
+    page = queries.calls_page(*whole, days, filters=filters, limit=20)
+    assert page["id"].tolist() == [log["id"] for log in newest[:20]]
+    assert set(page["matched_count"]) <= {len(logs)}
+    if len(newest) > 20:
+        place = queries.CallPlace(created_at=newest[19]["created_at"], id=newest[19]["id"])
+        page = queries.calls_page(*whole, days, filters=filters, limit=20, place=place)
+        assert page["id"].tolist() == [log["id"] for log in newest[20:40]]
     conversations = expected(logs, passing.identity, FEW)
     found = queries.found_conversations(*whole, days, filters=filters, sort="cost")
     handles = {phone: handle for handle, phone in passing.handles.items()}

@@ -106,8 +106,8 @@ begin
         select
             usage_date,
             place,
-            usage_date::timestamp at time zone p_zone as first_at,
-            (usage_date + 1)::timestamp at time zone p_zone as end_at
+            day_begins_at(usage_date, p_zone) as first_at,
+            day_begins_at(usage_date + 1, p_zone) as end_at
         from unnest(p_days) with ordinality as listed (usage_date, place)
     ),
 
@@ -233,8 +233,8 @@ begin
         elsif days <> '{}' then
             spans := array[
                 tstzrange(
-                    least(days[1], days[cardinality(days)])::timestamp at time zone zone,
-                    (greatest(days[1], days[cardinality(days)]) + 1)::timestamp at time zone zone
+                    day_begins_at(least(days[1], days[cardinality(days)]), zone),
+                    day_begins_at(greatest(days[1], days[cardinality(days)]) + 1, zone)
                 )
             ];
         end if;

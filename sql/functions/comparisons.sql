@@ -115,8 +115,8 @@ as $$
             ) as has_hours
         from (
             select
-                p_date::timestamp at time zone p_timezone as first_at,
-                (p_date + 1)::timestamp at time zone p_timezone as end_at
+                day_begins_at(p_date, p_timezone) as first_at,
+                day_begins_at(p_date + 1, p_timezone) as end_at
         ) as day
     ) as part
     where p_until_at is not null

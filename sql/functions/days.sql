@@ -21,6 +21,12 @@ begin
 end
 $$;
 
+-- The moment in which a day begins on the clocks of a time zone: the first midnight of two, where PostgreSQL
+-- would take the second one for it.
+create or replace function day_begins_at(p_date date, p_timezone text) returns timestamptz
+    language sql stable parallel safe
+    return (p_date - interval '1 second') at time zone p_timezone + interval '1 second';
+
 -- The moments in which these days of the client begin and are over. No row for a client that is not there (or
 -- that the reader may not see).
 create or replace function moments_of_days(p_client_id uuid, p_first_date date, p_last_date date)
@@ -30,8 +36,8 @@ create or replace function moments_of_days(p_client_id uuid, p_first_date date, 
     set search_path = public, pg_temp
 as $$
     select
-        p_first_date::timestamp at time zone timezone,
-        (p_last_date + 1)::timestamp at time zone timezone,
+        day_begins_at(p_first_date, timezone),
+        day_begins_at(p_last_date + 1, timezone),
         timezone
     from clients
     where id = p_client_id

@@ -187,13 +187,13 @@ create or replace function wanted_spans(
     p_filter usage_filter, p_first_at timestamptz, p_end_at timestamptz
 )
     returns setof tstzrange
-    language sql immutable parallel safe
+    language sql stable parallel safe
     rows 100
 as $$
     with days as (
         select
-            usage_date::timestamp at time zone (p_filter).timezone as first_at,
-            (usage_date + 1)::timestamp at time zone (p_filter).timezone as end_at
+            day_begins_at(usage_date, (p_filter).timezone) as first_at,
+            day_begins_at(usage_date + 1, (p_filter).timezone) as end_at
         from unnest(
             days_between(
                 (p_first_at at time zone (p_filter).timezone)::date,
@@ -278,17 +278,22 @@ as $$
     union all
     select log.*
     from wanted_spans(p_filter, p_first_at, p_end_at) as span
-    inner join usage_logs as log
-        on log.client_id = p_client_id
-        and log.created_at >= lower(span)
-        and log.created_at < upper(span)
+    cross join lateral (
+        select log.*
+        from usage_logs as log
+        where
+            log.client_id = p_client_id
+            and log.created_at >= lower(span)
+            and log.created_at < upper(span)
+            and call_passes(
+                p_filter, log.created_at, log.source, log.model, log.operation, log.outcome, log.tag_set_id,
+                log.conversation_id, log.phone
+            )
+        offset 0  -- span by span: as a join it would read all calls
+    ) as log
     where
         ((p_filter).conversation_ids is null or (p_filter).excludes_conversations)
         and (p_filter).timezone is not null
-        and call_passes(
-            p_filter, log.created_at, log.source, log.model, log.operation, log.outcome, log.tag_set_id,
-            log.conversation_id, log.phone
-        )
     union all
     select log.*
     from usage_logs as log

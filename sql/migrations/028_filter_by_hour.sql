@@ -1,5 +1,5 @@
--- Calls are filtered by the hour of the client's clock and by the weekday, too: by those that are wanted (1 is
--- Monday), in the client's time zone, which is null where neither is asked for.
+-- Calls are filtered by the hour of the client's clock and by the weekday, too: by those that are wanted (1
+-- is Monday), in the client's time zone, which is null where neither is asked for.
 
 do $$
 begin
