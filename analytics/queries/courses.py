@@ -8,9 +8,8 @@ from uuid import UUID
 
 from analytics.database import Database, Query, Rows
 from analytics.days import EARLIEST, Days
-from analytics.queries.facts import TAG_KEYS
 from analytics.queries.filters import NO_FILTERS, Filters
-from analytics.queries.groups import TOP_VALUES, USAGE_BY_GROUP, Bucket, Group
+from analytics.queries.groups import Bucket, Group, Span, spans_of, spans_query
 from analytics.queries.periods import DAILY_CHART_DAYS, EVOLUTION_WEEKS
 from analytics.queries.sql_function import Unit
 
@@ -20,6 +19,17 @@ if TYPE_CHECKING:
 MOST_BARS = 92
 """Charts of more days have a bar per month."""
 _ALL_SOURCES = 1_000
+
+# Of how many calls, and whether in these days, is not asked: that reads all sums by tag.
+_TAG_KEYS = """
+    select distinct key
+    from (
+        select tags from tag_sets where client_id = %(client_id)s order by id desc limit 1000
+    ) as newest
+    cross join lateral jsonb_object_keys(tags) as pair (key)
+    where shown_name(key, null) = key
+    order by key
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +48,7 @@ class Courses:
     days: "pd.DataFrame"
     """Per day and provider, as far back as any chart compares: see before()."""
     tag_keys: Sequence[str]
-    """Keys of tags that calls of the period have, the most calls first."""
+    """Keys of the client's newest tags, in the order of the alphabet."""
 
     def before(self, first: date, last: date) -> "pd.DataFrame":
         """The rows of `days` from one day to another."""
@@ -54,34 +64,32 @@ def courses_queries(
 ) -> list[Query]:
     """What courses_of() takes the answers of."""
     spans = _Spans.of(days)
-
-    def asked(span: Days, bucket: Bucket, group: Group = group, **more: int) -> Query:
-        return USAGE_BY_GROUP.query(
-            client_id=client_id,
-            first_date=span.first,
-            last_date=span.last,
-            grain=bucket,
-            group=group,
-            order=order,
-            filters=filters.json(),
-            **{"top": TOP_VALUES, **more},
-        )
-
+    shown = [
+        Span(days=spans.weeks, bucket="week"),
+        Span(days=spans.bars, bucket=spans.bucket),
+        Span(days=days, bucket="all"),
+    ]
+    by_provider = Span(days=spans.days, bucket="day", top=_ALL_SOURCES)
     return [
-        asked(spans.weeks, "week"),
-        asked(spans.bars, spans.bucket),
-        asked(days, "all"),
-        asked(spans.days, "day", "provider", top=_ALL_SOURCES),
-        TAG_KEYS.query(
-            client_id=client_id, first_date=days.first, last_date=days.last, filters=filters.json()
+        *(
+            [spans_query(client_id, [*shown, by_provider], "provider", order, filters)]
+            if group == "provider"
+            else [
+                spans_query(client_id, shown, group, order, filters),
+                spans_query(client_id, [by_provider], "provider", order, filters),
+            ]
         ),
+        Query(statement=_TAG_KEYS, parameters={"client_id": client_id}),
     ]
 
 
 def courses_of(answers: Sequence[Rows], days: Days, group: Group) -> Courses:
     """The answers of courses_queries()."""
-    *frames, tag_keys = answers
-    weeks, bars, whole, all_days = map(USAGE_BY_GROUP.frame, frames)
+    *usage, tag_keys = answers
+    counts = (4,) if group == "provider" else (3, 1)
+    weeks, bars, whole, all_days = (
+        frame for rows, count in zip(usage, counts, strict=True) for frame in spans_of(rows, count)
+    )
     return Courses(
         group=group,
         bucket=_Spans.of(days).bucket,
@@ -89,7 +97,7 @@ def courses_of(answers: Sequence[Rows], days: Days, group: Group) -> Courses:
         bars=bars,
         whole=whole,
         days=all_days,
-        tag_keys=TAG_KEYS.frame(tag_keys)["key"].tolist(),
+        tag_keys=[key for [key] in tag_keys.records],
     )
 
 
@@ -106,20 +114,11 @@ def usage_beside(
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """USAGE_BY_GROUP of these days, and that of others by provider, to compare their sums."""
     queries = [
-        USAGE_BY_GROUP.query(
-            client_id=client_id,
-            first_date=span.first,
-            last_date=span.last,
-            grain=bucket,
-            group=by,
-            order=order,
-            top=TOP_VALUES,
-            filters=filters.json(),
-        )
+        spans_query(client_id, [Span(days=span, bucket=bucket)], by, order, filters)
         for span, by in ((days, group), (before, "provider"))
     ]
     now, earlier = database.read(*queries, client_id=client_id)
-    return USAGE_BY_GROUP.frame(now), USAGE_BY_GROUP.frame(earlier)
+    return spans_of(now, 1)[0], spans_of(earlier, 1)[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,16 @@
 """Usage by any dimension, over time or as a whole: what charts and tables group by."""
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
-from analytics.database import Database
+from analytics.database import Database, Query, Rows
 from analytics.days import Days
 from analytics.queries.filters import DIMENSIONS, NO_FILTERS, Filters
 from analytics.queries.periods import Grain
-from analytics.queries.sql_function import SqlFunction
+from analytics.queries.sql_function import SqlFunction, frame_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +54,49 @@ value str, or None for calls that do not tell it, and for the others · is_rest 
 the others) · total_tokens, prompt_tokens, completion_tokens, request_count, unpriced_count int64 ·
 total_cost Decimal (USD).
 """
+
+_USAGE_BY_SPANS = SqlFunction(
+    function="get_usage_by_spans",
+    arguments=("client_id", "spans", "group", "order", "filters"),
+    columns={"span": "int64", **USAGE_BY_GROUP.columns},
+    expressions=USAGE_BY_GROUP.expressions,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Days to group, and how."""
+
+    days: Days
+    bucket: Bucket
+    top: int = TOP_VALUES
+    """How many values have rows of their own."""
+
+
+def spans_query(
+    client_id: UUID, spans: Sequence[Span], group: Group, order: Order, filters: Filters = NO_FILTERS
+) -> Query:
+    """What spans_of() takes the answer of: their usage is read once for all of them."""
+    asked = [
+        {
+            "first_date": span.days.first.isoformat(),
+            "last_date": span.days.last.isoformat(),
+            "grain": span.bucket,
+            "top": span.top,
+        }
+        for span in spans
+    ]
+    return _USAGE_BY_SPANS.query(
+        client_id=client_id, spans=json.dumps(asked), group=group, order=order, filters=filters.json()
+    )
+
+
+def spans_of(rows: Rows, count: int) -> "list[pd.DataFrame]":
+    """USAGE_BY_GROUP of each of so many spans."""
+    of_span: Mapping[int, list[Sequence[object]]] = {place: [] for place in range(1, count + 1)}
+    for span, *record in rows.records:
+        of_span[span].append(record)
+    return [frame_of(rows.columns[1:], records, USAGE_BY_GROUP.columns) for records in of_span.values()]
 
 
 def usage_by_group(

@@ -192,6 +192,8 @@ _USAGE = f"""
     cross join lateral get_daily_usage_by_model(
         %(client_id)s, period.first_date, period.last_date, %(filters)s::jsonb
     ) as usage
+    -- For own_priced(), which needs no usage where nobody has prices of his own.
+    where exists (select from model_prices)
 """  # noqa: S608
 
 
