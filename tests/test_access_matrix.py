@@ -87,6 +87,7 @@ function filtered_conversation_days  -          -         Acme      Acme      - 
 function usage_of_conversations     -          -         Acme      Acme      -         Acme      -         -         -        raw
 function has_lone_calls              -          -         Acme      Acme      -         Acme      -         -         -        -
 function conversation_totals        -          -         Acme      Acme      -         Acme      -         -         -        raw
+function conversations_by_name      -          -         Acme      Acme      -         Acme      -         -         -        -
 function leading_conversations      -          -         Acme      Acme      -         Acme      -         -         -        raw
 function matching_conversations     -          -         Acme      Acme      -         Acme      -         -         -        raw
 function usage_window               -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -261,6 +262,10 @@ STATEMENTS = {
     "other_filters": "select other_filters('[]')",
     "has_lone_calls": ("select * from has_lone_calls(%(acme)s) as found where found"),
     "conversation_totals": "select * from conversation_totals(%(acme)s, %(first)s, %(last)s, true, '[]')",
+    "conversations_by_name": (
+        "select * from conversations_by_name(%(acme)s, %(first)s, %(last)s, true, 0, 0)"
+        " where matched_count > 0"
+    ),
     "leading_conversations": (
         "select * from leading_conversations(%(acme)s, %(first)s, %(last)s, 1, 'total_tokens')"
     ),

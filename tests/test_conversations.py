@@ -197,6 +197,47 @@ def test_pages_are_all_conversations_once(database: Database, acme: UUID) -> Non
     assert {count for page in pages for count in page["matched_count"]} == {7}
 
 
+@pytest.mark.parametrize("sees_phones", [True, False])
+@pytest.mark.parametrize("descending", [True, False])
+def test_pages_by_name_are_one_list(
+    database: Database, acme: UUID, descending: bool, sees_phones: bool
+) -> None:
+    """Full pages are read along an index of names; one that holds all conversations is not."""
+    names: list[tuple[str | None, str | None]] = [
+        *(("Same", f"55119000000{number}") for number in range(3)),
+        *(("same", None), ("Ädda", "1"), ("Zed 5511987654321", None), ("Zed 551190000009", "551190000009")),
+        *(("5511911112222", "5511911112222"), (None, "5511933334444"), (None, None), ("~tilde", None)),
+        *(("", None), ("anna +55 11 95555-6666", None), ("Order 123456", "123"), ("Bea", "5511988887777")),
+    ]
+    for number, (name, phone) in enumerate(names):
+        id = factories.conversation(database, acme, id=UUID(int=200 + number), phone=phone, name=name)
+        insert_usage(
+            database, usage_log(acme, conversation_id=id, phone=phone, total_tokens=10 * (number % 4))
+        )
+    factories.conversation(database, acme, id=UUID(int=300), phone=None, name="Not used")
+    insert_usage(database, usage_log(acme, conversation_id=GONE, phone=None))
+
+    def listed(limit: int, offset: int = 0) -> list[Any]:
+        found = queries.found_conversations(
+            database,
+            acme,
+            Days(TODAY, TODAY),
+            sort="name",
+            descending=descending,
+            limit=limit,
+            offset=offset,
+            sees_phones=sees_phones,
+        )
+        assert set(found["matched_count"]) == {len(names) + 1}
+        return found["conversation_id"].tolist()
+
+    whole = listed(1000)
+    assert len(whole) == len(names) + 1
+    for limit in (1, 2, 4):
+        offsets = range(0, len(whole), limit)
+        assert [id for offset in offsets for id in listed(limit, offset)] == whole
+
+
 def test_another_clients_conversations_are_not_found(database: Database, acme: UUID) -> None:
     other = factories.client(database, "Other")
     _three(database, other)

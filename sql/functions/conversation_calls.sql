@@ -17,7 +17,7 @@ $$;
 
 -- One row per call of one conversation (its id, or the phone of calls that have none, or neither), the oldest
 -- first, with what the conversation had cost and used by then. call_count says how many there are in all.
--- What the filters say of conversations does not count here. calls_with_ids() has all that is known of a call.
+-- What the filters say of conversations does not count here. calls_with_ids() has all that is known of one.
 create or replace function get_conversation_calls(
     p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date,
     p_limit integer default 1000, p_filters jsonb default '[]'

@@ -288,73 +288,83 @@ begin
     end if;
     v_has_phones := has_lone_calls(p_client_id);
 
-    with totals as materialized (
-        select
-            used.id, used.lone_phone, used.total_tokens,
-            case p_sort
-                when 'tokens' then used.total_tokens
-                when 'requests' then used.request_count
-                when 'last' then used.last_date - date '2000-01-01'
-            end as amount,
-            case when p_sort = 'cost' then used.cost_usd end as cost_usd,
-            case when p_sort = 'name' then
-                lower(coalesce(
-                    case when v_whole then known.name else masked_name(known.name, known.phone) end,
-                    case
-                        when v_whole then coalesce(known.phone, used.lone_phone)
-                        else masked_phone(coalesce(known.phone, used.lone_phone))
-                    end
-                ))
-            end as name
-        from (
-            select id, lone_phone, total_tokens, cost_usd, request_count, last_date
-            from conversation_totals(
-                p_client_id, p_first_date, p_last_date, v_has_phones, v_filters
-            )
-            where
-                not v_is_few
-                and (
-                    v_sought = ''
-                    or id in (select unnest(v_found))
-                    or lone_phone in (select unnest(v_found_phones))
+    if p_sort = 'name' and v_sought = '' and v_filters = '[]' and not v_has_phones then
+        select ids, matched_count, array_fill(null::text, array[cardinality(ids)])
+        into v_ids, v_count, v_lone_phones
+        from conversations_by_name(
+            p_client_id, p_first_date, p_last_date, p_descending, p_limit, p_offset
+        );
+    end if;
+
+    if v_ids is null then
+        with totals as materialized (
+            select
+                used.id, used.lone_phone, used.total_tokens,
+                case p_sort
+                    when 'tokens' then used.total_tokens
+                    when 'requests' then used.request_count
+                    when 'last' then used.last_date - date '2000-01-01'
+                end as amount,
+                case when p_sort = 'cost' then used.cost_usd end as cost_usd,
+                case when p_sort = 'name' then
+                    lower(coalesce(
+                        case when v_whole then known.name else masked_name(known.name, known.phone) end,
+                        case
+                            when v_whole then coalesce(known.phone, used.lone_phone)
+                            else masked_phone(coalesce(known.phone, used.lone_phone))
+                        end
+                    ))
+                end as name
+            from (
+                select id, lone_phone, total_tokens, cost_usd, request_count, last_date
+                from conversation_totals(
+                    p_client_id, p_first_date, p_last_date, v_has_phones, v_filters
                 )
-            union all
-            select id, lone_phone, total_tokens::bigint, cost_usd, request_count::bigint, last_date
-            from usage_of_conversations(
-                p_client_id, v_found, v_found_phones, p_first_date, p_last_date, v_filters
-            )
-            where v_is_few
-        ) as used
-        left join (
-            -- "offset 0": of many, names are read at once, not looked up one by one.
-            select id, phone, name
-            from conversations
-            where p_sort = 'name' and client_id = p_client_id
-            offset 0
-        ) as known on known.id = used.id
-    ),
+                where
+                    not v_is_few
+                    and (
+                        v_sought = ''
+                        or id in (select unnest(v_found))
+                        or lone_phone in (select unnest(v_found_phones))
+                    )
+                union all
+                select id, lone_phone, total_tokens::bigint, cost_usd, request_count::bigint, last_date
+                from usage_of_conversations(
+                    p_client_id, v_found, v_found_phones, p_first_date, p_last_date, v_filters
+                )
+                where v_is_few
+            ) as used
+            left join (
+                -- "offset 0": of many, names are read at once, not looked up one by one.
+                select id, phone, name
+                from conversations
+                where p_sort = 'name' and client_id = p_client_id
+                offset 0
+            ) as known on known.id = used.id
+        ),
 
-    page as (
-        select id, lone_phone
-        from totals
-        order by
-            -- One of them is an amount, a cost or a name; the others are null for all.
-            case when p_descending then amount end desc nulls last,
-            case when not p_descending then amount end,
-            case when p_descending then cost_usd end desc nulls last,
-            case when not p_descending then cost_usd end,
-            case when p_descending then name end desc nulls last,
-            case when not p_descending then name end nulls last,
-            total_tokens desc, id nulls last,
-            case when id is null then found_phone(lone_phone) end nulls last,
-            case when id is null then md5(lone_phone) end
-        limit p_limit
-        offset p_offset
-    )
+        page as (
+            select id, lone_phone
+            from totals
+            order by
+                -- One of them is an amount, a cost or a name; the others are null for all.
+                case when p_descending then amount end desc nulls last,
+                case when not p_descending then amount end,
+                case when p_descending then cost_usd end desc nulls last,
+                case when not p_descending then cost_usd end,
+                case when p_descending then name end desc nulls last,
+                case when not p_descending then name end nulls last,
+                total_tokens desc, id nulls last,
+                case when id is null then found_phone(lone_phone) end nulls last,
+                case when id is null then md5(lone_phone) end
+            limit p_limit
+            offset p_offset
+        )
 
-    select array_agg(id), array_agg(lone_phone), (select count(*) from totals)
-    into v_ids, v_lone_phones, v_count
-    from page;
+        select array_agg(id), array_agg(lone_phone), (select count(*) from totals)
+        into v_ids, v_lone_phones, v_count
+        from page;
+    end if;
 
     return query
     select

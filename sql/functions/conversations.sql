@@ -212,12 +212,12 @@ as $$
     days as (
         select
             place, usage_date,
-            sum(total_tokens) as total_tokens,
-            sum(openai_tokens) as openai_tokens,
-            sum(groq_tokens) as groq_tokens,
+            whole_sum(total_tokens) as total_tokens,
+            whole_sum(openai_tokens) as openai_tokens,
+            whole_sum(groq_tokens) as groq_tokens,
             sum(cost_usd) as cost_usd,
-            sum(request_count) as request_count,
-            sum(unpriced_count) as unpriced_count
+            whole_sum(request_count) as request_count,
+            whole_sum(unpriced_count) as unpriced_count
         from (
             select chosen.place, daily.*
             from chosen
@@ -227,8 +227,9 @@ as $$
             where p_filters = '[]'
             union all
             select
-                chosen.place, pending.usage_date, pending.total_tokens, pending.openai_tokens,
-                pending.groq_tokens, pending.cost_usd, pending.request_count, pending.unpriced_count
+                chosen.place, pending.usage_date, pending.total_tokens::bigint, pending.openai_tokens::bigint,
+                pending.groq_tokens::bigint, pending.cost_usd, pending.request_count::bigint,
+                pending.unpriced_count::bigint
             from chosen
             inner join pending_conversation_days(p_client_id, p_first_date, p_last_date, p_ids) as pending
                 on coalesce(pending.id::text, '+' || pending.lone_phone, '')
@@ -236,8 +237,9 @@ as $$
             where p_filters = '[]'
             union all
             select
-                chosen.place, filtered.usage_date, filtered.total_tokens, filtered.openai_tokens,
-                filtered.groq_tokens, filtered.cost_usd, filtered.request_count, filtered.unpriced_count
+                chosen.place, filtered.usage_date, filtered.total_tokens::bigint,
+                filtered.openai_tokens::bigint, filtered.groq_tokens::bigint, filtered.cost_usd,
+                filtered.request_count::bigint, filtered.unpriced_count::bigint
             from chosen
             inner join filtered_conversation_days(
                 p_client_id, p_filters, p_first_date, p_last_date, p_ids,
@@ -249,25 +251,26 @@ as $$
             where p_filters <> '[]'
         ) as parts
         group by place, usage_date
-        having sum(request_count) <> 0
+        having whole_sum(request_count) <> 0
     )
 
     select
         chosen.id, chosen.lone_phone, chosen.phone, chosen.name,
-        usage.first_date, usage.last_date, usage.total_tokens, usage.openai_tokens, usage.groq_tokens,
-        usage.cost_usd, usage.request_count, usage.unpriced_count
+        usage.first_date, usage.last_date, usage.total_tokens::numeric, usage.openai_tokens::numeric,
+        usage.groq_tokens::numeric, usage.cost_usd, usage.request_count::numeric,
+        usage.unpriced_count::numeric
     from chosen
     inner join (
         select
             place,
             min(usage_date) as first_date,
             max(usage_date) as last_date,
-            sum(total_tokens) as total_tokens,
-            sum(openai_tokens) as openai_tokens,
-            sum(groq_tokens) as groq_tokens,
+            whole_sum(total_tokens) as total_tokens,
+            whole_sum(openai_tokens) as openai_tokens,
+            whole_sum(groq_tokens) as groq_tokens,
             sum(cost_usd) as cost_usd,
-            sum(request_count) as request_count,
-            sum(unpriced_count) as unpriced_count
+            whole_sum(request_count) as request_count,
+            whole_sum(unpriced_count) as unpriced_count
         from days
         group by place
     ) as usage on usage.place = chosen.place
