@@ -9,7 +9,7 @@ import pytest
 from analytics import queries
 from analytics.database import Database
 from analytics.days import Days
-from analytics.queries import ComparedDays, Period, load_overview, total_change
+from analytics.queries import ComparedDays, Filters, Period, load_overview, total_change
 from tests import factories
 from tests.api import bearer, open_api
 from tests.factories import NOW
@@ -187,6 +187,35 @@ def test_a_mean_is_not_told_by_the_day() -> None:
     assert days.mean_change(Decimal(2), Decimal(1)).text == "+100%"
     assert days.change(310, 140).text == "+100% a day"
     assert days.change(1, 0).text is None
+
+
+def test_a_part_of_a_day_has_only_the_hours_that_are_wanted(database: Database) -> None:
+    client_id = factories.client(database, "Acme", "Asia/Kolkata")  # 5:30 ahead
+    for day, clock, tokens in (
+        (10, "08:30Z", 1),  # 14:00 to 14:59
+        (10, "09:29Z", 2),
+        (10, "09:30Z", 40),  # 15:00
+        (10, "09:45Z", 300),  # later than it is today
+        (11, "09:29Z", 5_000),
+    ):
+        moment = f"2026-03-{day} {clock}"
+        factories.insert_usage(
+            database, factories.usage_log(client_id, created_at=moment, total_tokens=tokens)
+        )
+        if tokens != 40:
+            database.fold()
+    now = datetime(2026, 3, 11, 9, 40, tzinfo=UTC)
+    for query, expected in (
+        ({}, (5_000, 43)),
+        ({"hour": "14"}, (5_000, 3)),
+        ({"hour": "15"}, (0, 40)),
+        ({"hour!": "14"}, (0, 40)),
+        ({"weekday": "tue"}, (0, 43)),
+        ({"weekday": "wed", "hour": "14"}, (5_000, 0)),
+    ):
+        overview = load_overview(database, client_id, Period(days=1), now, filters=Filters.parse(query))
+        total = overview.summary.to_dict("records")[0]
+        assert (total["total_tokens"], total["previous_total_tokens"]) == expected
 
 
 def test_a_month_is_compared_with_the_one_before_up_to_the_same_day_and_clock(database: Database) -> None:

@@ -101,6 +101,8 @@ def test_a_filtered_one_says_so_first_and_how(database: Database, acme: UUID) ->
             "provider": "groq,openai",
             "model!": "#let x,,*bold*",
             "tag.#feature": "a\\,b",
+            "hour": "9,10",
+            "weekday!": "sun",
             "operation": ",".join(f"number {number:02}" for number in range(30)) + ",",
         }
     )
@@ -113,6 +115,8 @@ def test_a_filtered_one_says_so_first_and_how(database: Database, acme: UUID) ->
         "Provider: Groq or OpenAI",
         "Model: not (not told) or #let x or *bold*",
         "Tag #feature: a,b",
+        "Hour: 09:00 or 10:00",
+        "Weekday: not Sun",
         "number 00 or number 01",
         "or 11 more",
     ):

@@ -21,6 +21,8 @@ HANDLE = "p" + "0" * 32
         ("provider", ["groq"], True, "Provider: not Groq"),
         ("provider", ["mistral"], False, "Provider: Mistral"),
         ("outcome", ["error"], False, "Outcome: error"),
+        ("hour", ["09", "23"], False, "Hour: 09:00, 23:00"),
+        ("weekday", ["mon", "sun"], True, "Weekday: not Mon, Sun"),
         ("tag.feature", ["chat"], False, "feature: chat"),
         ("tag.feature", [""], False, "without feature"),
         ("tag.feature", [""], True, "with feature"),

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from analytics.database import Database
+from analytics.queries import Filters
 from analytics.ui.live.feed import FULL_REFRESH_EVERY, MAX_CALLS, Feed, read_feed, renew_feed
 from tests import factories, sql_functions
 from tests.factories import NOW
@@ -46,6 +47,23 @@ def test_calls_since_are_those_of_the_client_from_the_moment_on(database: Databa
     assert calls["cost_usd"].tolist() == [Decimal(0), Decimal("0.0093"), Decimal("0.0093")]
     assert calls["cost_basis"].tolist() == ["unpriced", "priced", "priced"]
     assert sql_functions.calls_since(database, acme, NOW, limit=1)["id"].tolist() == [newest]
+
+
+def test_hours_and_weekdays_of_a_filter_are_those_of_the_client(database: Database) -> None:
+    kolkata = factories.client(database, "Acme", "Asia/Kolkata")  # 5:30 ahead
+    noon = _use(database, kolkata, NOW - timedelta(minutes=31))
+    late = _use(database, kolkata, NOW + timedelta(hours=6, minutes=30))
+    for query, expected in (
+        ({"hour": "16"}, [noon]),
+        ({"hour": "17"}, []),
+        ({"hour!": "16"}, [late]),
+        ({"hour": "0,16"}, [late, noon]),
+        ({"weekday": "wed"}, [noon]),
+        ({"weekday": "thu", "hour": "0"}, [late]),
+        ({"weekday!": "thu", "hour!": "16"}, []),
+    ):
+        feed = read_feed(database, kolkata, NOW + timedelta(hours=7), filters=Filters.parse(query))
+        assert _ids(feed) == expected
 
 
 def test_calls_have_the_name_of_their_conversation_or_of_the_one_with_their_phone(

@@ -84,7 +84,7 @@ def _filter(condition: Condition) -> dict[str, str]:
 def _value(name: str, value: str) -> str:
     if value == "":
         return NOT_TOLD
-    return charts.source_name(value) if name == "provider" else value
+    return charts.value_name(name, value) if name in ("provider", "hour", "weekday") else value
 
 
 def _cards(overview: Overview, total: Row) -> Iterator[dict[str, str]]:
