@@ -22,7 +22,7 @@ from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.exports.days import daily_usage_by_model
 from analytics.exports.focus import focus_csv
-from tests import factories
+from tests import factories, focus_validator
 from tests.csv_cells import original_text
 from tests.factories import NOW
 
@@ -41,11 +41,8 @@ OTHERS = {
     *("ResourceId", "ResourceName", "ResourceType", "SkuId", "SkuPriceId", "SubAccountId", "SubAccountName"),
     "Tags",
 }
-# It wants pandas 2, numpy 1 and pandera 0.17 (which does not start with a newer multimethod); we have
-# pandas 3. So it lives in a directory of its own.
-VALIDATOR = ("focus-validator==1.0.0", "multimethod<2")
-# It asks for these, and for ChargeCategory in one rule, by the names that they had before FOCUS 1.0, whatever
-# version it is told to check.
+# The validator asks for these, and for ChargeCategory in one rule, by the names that they had before
+# FOCUS 1.0, whatever version it is told to check.
 NAMES_OF_THE_VALIDATOR = {
     "ProviderName": "Provider",
     "PublisherName": "Publisher",
@@ -263,16 +260,11 @@ def test_days_in_the_wrong_order_are_refused(database: Database, acme: UUID) -> 
 
 @pytest.fixture(scope="session")
 def validate() -> Callable[[bytes, Path], str]:
-    """Runs the FinOps Foundation's validator on a file; what it prints. Installs it once per environment."""
-    home = Path(sys.prefix) / "focus-validator"
-    if not home.exists():
-        unfinished = home.with_name(f"{home.name}-{os.getpid()}")
-        command = [sys.executable, "-m", "pip", "install", "-q", "--target", str(unfinished), *VALIDATOR]
-        installed = subprocess.run(command, capture_output=True, text=True)
-        if installed.returncode and not os.environ.get("CI"):
-            pytest.skip(f"the FOCUS validator cannot be installed: {installed.stderr.strip()[-300:]}")
-        assert installed.returncode == 0, installed.stderr
-        unfinished.rename(home)
+    """Runs the FinOps Foundation's validator on a file; what it prints."""
+    went_wrong = focus_validator.install()
+    if went_wrong and not os.environ.get("CI"):
+        pytest.skip(f"the FOCUS validator cannot be installed: {went_wrong[-300:]}")
+    assert went_wrong == ""
 
     def run(content: bytes, directory: Path) -> str:
         header, *rows = csv.reader(io.StringIO(content.decode(), newline=""))
@@ -286,8 +278,8 @@ def validate() -> Callable[[bytes, Path], str]:
                 *(sys.executable, "-m", "focus_validator.main", "--validate-version", "1.0"),
                 *("--data-file", str(directory / "focus.csv")),
             ],
-            cwd=home,
-            env=os.environ | {"PYTHONPATH": str(home)},
+            cwd=focus_validator.HOME,
+            env=os.environ | {"PYTHONPATH": str(focus_validator.HOME)},
             capture_output=True,
             text=True,
         ).stdout
