@@ -367,16 +367,10 @@ STATEMENTS = {
     "get_usage_by_group": (
         "select * from get_usage_by_group(%(acme)s, %(first)s, %(last)s, 'day', 'model', 'tokens')"
     ),
-    "get_usage_by_spans": """
-        select *
-        from get_usage_by_spans(
-            %(acme)s,
-            jsonb_build_array(jsonb_build_object(
-                'first_date', %(first)s::date, 'last_date', %(last)s::date, 'grain', 'day', 'top', 7
-            )),
-            'model', 'tokens'
-        )
-    """,
+    "get_usage_by_spans": (
+        "select * from get_usage_by_spans(%(acme)s, jsonb_build_array(jsonb_build_object('first_date',"
+        " %(first)s::date, 'last_date', %(last)s::date, 'grain', 'day', 'top', 7)), 'model', 'tokens')"
+    ),
     "usage_rows": "select * from usage_rows(%(acme)s, '[]', %(first)s, %(last)s, '{model}', '{cost_usd}')",
     "filtered_facts": "select * from filtered_facts(%(acme)s, '[]', %(first)s, %(last)s)",
     "filtered_usage": "select * from filtered_usage(%(acme)s, '[]', %(first)s, %(last)s)",
