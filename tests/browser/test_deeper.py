@@ -148,6 +148,22 @@ def test_a_bar_of_an_hour_shows_that_hour_of_its_day(browser: Browser, shown: De
         expect(page.get_by_role("button", name=re.compile("Hour: "))).not_to_be_visible()
 
 
+def test_an_hour_of_speed_and_errors_opens(browser: Browser, shown: Demo) -> None:
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Speed and errors"], days=shown.days, **FRESH)
+        _click(page, _chart(page, "failures-by-hour-chart"), 0.5)
+        expect(page.get_by_role("button", name=f"Hour: {_query(page)['hour']}:00")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("button", name=re.compile("Hour: "))).not_to_be_visible()
+        await_rest(page)
+        page.get_by_role("button", name="Read every call").click()
+        expect(page.get_by_role("heading", name="By model and hour")).to_be_visible()
+        await_rest(page)
+        grid = page.locator("[class*=st-key-model-hours-table]").get_by_test_id("stDataFrame")
+        _click_row(page, grid, 0, "hour=")
+        assert {"provider", "model", "hour"} <= {*_query(page)}
+
+
 def test_a_row_of_a_table_opens_what_it_is_about(browser: Browser, shown: Demo) -> None:
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["Overview"], days=shown.days, **FRESH)
