@@ -1,23 +1,27 @@
 """Servers that are processes of their own: a port for one, and when it is ready."""
 
+import secrets
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+PORTS = range(20_000, 32_000)
 START_SECONDS = 60
 LOOK_SECONDS = 0.05
 """Between two looks: who looks without a break takes from the start what it needs."""
 
 
 def free_port() -> int:
-    """A port that nobody listens to."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
+    """A port that nobody listens to; of those that no system gives to a connection by itself, meanwhile."""
+    while True:
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def await_start(process: "subprocess.Popen[bytes]", log: Path, is_ready: Callable[[], bool]) -> None:

@@ -165,8 +165,21 @@ def choose_client(page: Page, name: str) -> None:
 def table(page: Page, which: int | str = 0) -> list[dict[str, str]]:
     """What a table holds for readers of the screen: the rows in sight, by the heads of their columns.
 
-    `which` is its number on the page, or its key.
+    `which` is its number on the page, or its key. It is drawn once it stays as it is.
     """
+    looks = [_rows(page, which)]
+
+    def stays() -> bool:
+        page.evaluate("new Promise(requestAnimationFrame)")
+        looks.append(_rows(page, which))
+        return looks[-2] == looks[-1]
+
+    until(stays, lambda: f"goes from {looks[-2]} to {looks[-1]}")
+    return looks[-1]
+
+
+def _rows(page: Page, which: int | str) -> list[dict[str, str]]:
+    """Those of table() that are drawn at this moment."""
     if isinstance(which, str):
         grid = page.locator(f".st-key-{which.replace(' ', '-')}").get_by_test_id("stDataFrame")
     else:
@@ -202,7 +215,7 @@ def expect_table(
         page.evaluate("new Promise(requestAnimationFrame)")
         # Half drawn it lacks rows, columns or texts.
         with suppress(LookupError, ValueError):
-            return tell(table(page, which)) == expected
+            return tell(_rows(page, which)) == expected
         return False
 
     until(is_drawn, lambda: f"{tell(table(page, which))} is not {expected}")
