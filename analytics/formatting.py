@@ -116,6 +116,16 @@ def window(days: int, last: date | None) -> str:
     return f"{begin} to {day(last)}"
 
 
+def split(total: int, prompt: int, completion: int) -> str:
+    """`8.1M prompt + 2.2M completion`, and undivided tokens, so that the parts add up to the total."""
+    parts = {"prompt": prompt, "completion": completion, "undivided": total - prompt - completion}
+    return " + ".join(
+        f"{compact(tokens)}{NO_BREAK_SPACE}{name}"
+        for name, tokens in parts.items()
+        if tokens or name != "undivided"
+    )
+
+
 def change(current: Decimal | int, previous: Decimal | int) -> str | None:
     """The change in percent, `+12.3%`; None where there was nothing before to compare with.
 

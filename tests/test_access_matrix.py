@@ -164,6 +164,11 @@ function wanted_spans                same       same      same      same      sa
 function tags_pass                   same       same      same      same      same      same      same      same      same     -
 function is_of_conversations         same       same      same      same      same      same      same      same      same     -
 function call_passes                 same       same      same      same      same      same      same      same      same     -
+function facts_pass                  same       same      same      same      same      same      same      same      same     -
+function known_facts                 same       same      same      same      same      same      same      same      same     -
+function facts_of_call               same       same      same      same      same      same      same      same      same     -
+function asks_for_facts              same       same      same      same      same      same      same      same      same     -
+function count_of_fact               same       same      same      same      same      same      same      same      same     -
 function shown_tag                   same       same      same      same      same      same      same      same      same     -
 function check_usage_sums           same       same      same      same      same      same      same      same      same     -
 function rollup_lock                same       same      same      same      same      same      same      same      same     -
@@ -362,7 +367,12 @@ STATEMENTS = {
         "select is_of_conversations(jsonb_populate_record(null::usage_filter,"
         """ '{"conversation_ids": [], "phones": [], "takes_lone": true}'), null, null)"""
     ),
-    "call_passes": "select call_passes(null, '2026-03-18', 'a', 'b', 'c', 'd', 1, null, null)",
+    "call_passes": "select call_passes(null, null)",
+    "facts_pass": "select facts_pass(null, null)",
+    "known_facts": "select known_facts()",
+    "facts_of_call": "select facts_of_call(null)",
+    "asks_for_facts": "select asks_for_facts(null)",
+    "count_of_fact": "select count_of_fact(null)",
     "shown_tag": """select shown_tag('{"a": "b"}', 'a')""",
     "get_usage_by_group": (
         "select * from get_usage_by_group(%(acme)s, %(first)s, %(last)s, 'day', 'model', 'tokens')"
@@ -467,6 +477,8 @@ def fill(database: Database) -> None:
             phone="5522987650002",
             tag_set_id=1,
             created_at=datetime(2026, 3, 17, 5, 30, tzinfo=UTC),
+            cost_basis="estimated",
+            attempt=2,
             **only,
         ),
     )
@@ -668,9 +680,17 @@ OTHERS = {
     "conversation": [str(UUID(int=102)), "HANDLE"],
     "hour": ["5"],
     "weekday": ["tue"],
+    "basis": ["estimated"],
+    "has.retry": ["yes"],
 }
 """Values of which each is only Umbra's, or stands for what is."""
-NOBODYS = {"conversation": str(UUID(int=404)), "hour": "4", "weekday": "sun"}
+NOBODYS = {
+    "conversation": str(UUID(int=404)),
+    "hour": "4",
+    "weekday": "sun",
+    "basis": "given",
+    "has.retry": "yes",
+}
 WITH_MORE = {
     "get_usage_summary": ", p_last_date => null, p_previous_first_date => null, p_previous_last_date => null"
 }

@@ -3,7 +3,7 @@
 import csv
 import io
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -25,7 +25,7 @@ from analytics.days import Days
 from analytics.exports.calls import calls_csv, count_calls
 from analytics.exports.days import daily_usage_by_model
 from analytics.queries import OTHER_TAGS, Condition, Filters, Period
-from analytics.queries.filters import TAG, WEEKDAYS
+from analytics.queries.filters import BASES, HAS, TAG, WEEKDAYS
 from tests import factories, naive
 from tests.api import bearer, exact, open_api
 from tests.clones import Clones
@@ -61,6 +61,18 @@ VALUES: dict[str, Sequence[Any]] = {
     "operation": ["chat", "embeddings", None],
     "outcome": ["ok", "error", "refused", "cut", None],
 }
+HAVING: dict[str, Callable[[Row], bool]] = {
+    "latency": lambda log: log["latency_ms"] is not None and log["outcome"] != "error",
+    "first-token": lambda log: log["time_to_first_token_ms"] is not None and log["outcome"] != "error",
+    "retry": lambda log: (log["attempt"] or 1) > 1,
+    "usage": lambda log: bool(
+        log["total_tokens"] or log["duration_seconds"] or log["outcome"] in ("error", "refused")
+    ),
+    "stated-cost": lambda log: log["stated_cost_usd"] is not None,
+    "cache": lambda log: log["cached_tokens"] is not None,
+    "cached": lambda log: bool(log["cached_tokens"]),
+    "unread": lambda log: bool(log["is_unread"]),
+}
 GROUPS = (*queries.GROUPS, "tag.feature", "tag.user", "tag.none")
 
 
@@ -81,11 +93,17 @@ def random_calls(client_id: UUID, now: datetime, chance: random.Random) -> Itera
             prompt_tokens=chance.choice([0, 1, 100, 10**9]),
             completion_tokens=chance.randrange(50),
             cost_usd=Decimal(0) if is_unpriced else Decimal(chance.randrange(10**12)) / 10**14,
-            cost_basis="unpriced" if is_unpriced else "priced",
+            cost_basis="unpriced"
+            if is_unpriced
+            else chance.choice(["priced", "priced", "estimated", "given"]),
             tag_set_id=chance.choice([*range(len(TAGS) + 1), None, None]),
             cached_tokens=chance.choice([None, 0, 7]),
             duration_seconds=chance.choice([None, Decimal("1.25")]),
             latency_ms=chance.choice([None, 900]),
+            time_to_first_token_ms=chance.choice([None, 90]),
+            attempt=chance.choice([None, 1, 2]),
+            stated_cost_usd=chance.choice([None, None, Decimal(1)]),
+            metadata=chance.choice([None, None, {"usage_not_understood": {"new_tokens": "kept"}}]),
         )
 
 
@@ -129,6 +147,11 @@ class Calls(naive.Usage):
             return f"{log['hour']:02}"
         if name == "weekday":
             return f"{log['usage_date']:%a}".lower()
+        if name == "basis":
+            basis: str = log["cost_basis"]
+            return basis
+        if name.startswith(HAS):
+            return "yes" if HAVING[name.removeprefix(HAS)](log) else "no"
         if not name.startswith(TAG):
             told: str | None = log["source" if name == "provider" else name]
             return told
@@ -258,11 +281,17 @@ def condition_values(name: str, calls: Calls) -> list[str]:
         return ["", str(ADA), str(BOB), str(GONE), str(UUID(int=9)), *handles, "p" + "0" * 32]
     if name == "weekday":
         return list(WEEKDAYS)
+    if name == "basis" or name.startswith(HAS):
+        return [*BASES] if name == "basis" else ["yes", "no"]
     told = sorted({calls.value(log, name) or "" for log in calls.logs})
     return told if name == "hour" else [*told, "none of them's"]
 
 
-NAMES = (*VALUES, "tag.feature", "tag.team", "tag.user", "tag.none", "conversation", "hour", "weekday")
+NAMES = (
+    *VALUES,
+    *("tag.feature", "tag.team", "tag.user", "tag.none", "conversation", "hour", "weekday", "basis"),
+    *(f"{HAS}{fact}" for fact in HAVING),
+)
 CONDITIONS = st.lists(
     st.tuples(st.sampled_from(NAMES), st.lists(st.integers(0, 9), min_size=1, max_size=3), st.booleans()),
     max_size=3,

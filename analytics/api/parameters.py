@@ -7,14 +7,19 @@ from pydantic import BaseModel, ValidationError
 
 from analytics.errors import InvalidInput
 from analytics.queries import TAG, Filters, is_filter
-from analytics.queries.filters import DIMENSIONS, WEEKDAYS
+from analytics.queries.filters import BASES, DIMENSIONS, FACTS, HAS, WEEKDAYS
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
 
 
 _VALUES = "empty for calls that do not tell it. A comma or backslash in a value has a backslash before it."
-_VALUES_OF = {"hour": "0 to 23, of the client's clock", "weekday": ", ".join(WEEKDAYS)}
-_FILTERS = (*DIMENSIONS, f"{TAG}<key>")
+_VALUES_OF = {
+    "hour": "0 to 23, of the client's clock",
+    "weekday": ", ".join(WEEKDAYS),
+    "basis": ", ".join(BASES),
+    f"{HAS}<fact>": f"yes or no; a fact is {', '.join(FACTS)}",
+}
+_FILTERS = (*(name for name in DIMENSIONS if not name.startswith(HAS)), f"{HAS}<fact>", f"{TAG}<key>")
 
 
 def parameters(request: Request, model: type[Parameters]) -> tuple[Parameters, Filters]:

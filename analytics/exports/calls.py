@@ -64,10 +64,7 @@ WANTED_CALLS = """
             and log.created_at >= %(first)s::date::timestamp at time zone 'UTC' - interval '2 days'
             and log.created_at < %(last)s::date::timestamp at time zone 'UTC' + interval '3 days'
             and (log.created_at at time zone client.timezone)::date between %(first)s and %(last)s
-            and call_passes(
-                wanted.filter, log.created_at, log.source, log.model, log.operation, log.outcome,
-                log.tag_set_id, log.conversation_id, log.phone
-            )
+            and call_passes(wanted.filter, log)
     )
 """
 """CTEs of a statement: `calls` are those of these days that pass the filters, with their usage_date."""

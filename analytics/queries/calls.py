@@ -48,7 +48,17 @@ _FACTS = {
 CALLS = SqlFunction(
     function="get_calls",
     arguments=("client_id", "first_date", "last_date", "filters", "from_at", "from_id", "is_newer", "limit"),
-    columns={**_FACTS, "matched_count": "int64", "has_newer": "bool", "has_older": "bool"},
+    columns={
+        **_FACTS,
+        "matched_count": "int64",
+        "matched_tokens": "Int64",
+        "matched_prompt_tokens": "Int64",
+        "matched_completion_tokens": "Int64",
+        "matched_cost": "object",
+        "matched_unpriced_count": "Int64",
+        "has_newer": "bool",
+        "has_older": "bool",
+    },
     expressions=PHONE_HANDLE,
 )
 """A page of the calls that pass the filters, the newest first: those older than the call of `from_at` and
@@ -60,6 +70,8 @@ prompt_tokens, completion_tokens, total_tokens int64 · cost_usd Decimal (USD) �
 where it is not: DETAILS, latency_ms, time_to_first_token_ms, attempt Int64 · duration_seconds,
 stated_cost_usd Decimal or None · operation, outcome, service_tier, operation_id, response_id, account str or
 None · tags dict or None · matched_count int64 (calls of the period that pass) ·
+matched_tokens, matched_prompt_tokens, matched_completion_tokens, matched_unpriced_count Int64, matched_cost
+Decimal or None (USD): what they come to, missing where that takes reading them all ·
 has_newer, has_older bool (whether there are further ones). Where too few are newer to fill a page, it is the
 first one.
 """

@@ -4,6 +4,7 @@
 that ends in `!` leaves its values out. A value that is empty stands for calls that do not tell it.
 A backslash stands before a comma or backslash that belongs to a value, and before a `!` of a tag's key.
 Hours (`hour=09,10`) and weekdays (`weekday=mon`) are those of the client's clock; each call has both.
+The basis of a cost (`basis=unpriced`) and what a call has (`has.latency=no`) are asked of calls themselves.
 """
 
 import json
@@ -13,10 +14,20 @@ from dataclasses import dataclass, replace
 
 from analytics.errors import InvalidInput
 
-DIMENSIONS = ("provider", "model", "operation", "outcome", "conversation", "hour", "weekday")
+BASES = ("priced", "estimated", "given", "unpriced")
+"""How sure a cost is."""
+HAS = "has."
+"""What the name of a condition on a fact begins with; yes and no are its values."""
+FACTS = ("latency", "first-token", "retry", "usage", "stated-cost", "cache", "cached", "unread")
+"""What a call may have: the known_facts() of SQL."""
+YES, NO = "yes", "no"
+GROUPED = ("provider", "model", "operation", "outcome", "hour", "weekday")
+"""What usage is grouped by, besides tags."""
+DIMENSIONS = (*GROUPED, "conversation", "basis", *(f"{HAS}{fact}" for fact in FACTS))
 """What calls are filtered by, besides their tags."""
 HOURS = tuple(f"{hour:02}" for hour in range(24))
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_ALLOWED = {"hour": HOURS, "weekday": WEEKDAYS, "basis": BASES}
 TAG = "tag."
 """What the name of a tag's condition begins with; its key follows."""
 OTHER_TAGS = "(other)"
@@ -50,7 +61,7 @@ class Condition:
     @property
     def text(self) -> str:
         """The values as they stand in a link."""
-        return ",".join(re.sub(r"([\\,])", r"\\\1", value) for value in self.values)
+        return ",".join(spelled(value) for value in self.values)
 
 
 @dataclass(frozen=True)
@@ -150,6 +161,11 @@ class Filters:
 NO_FILTERS = Filters()
 
 
+def spelled(value: str) -> str:
+    """A value as it stands in a link."""
+    return re.sub(r"([\\,])", r"\\\1", value)
+
+
 def is_filter(parameter: str) -> bool:
     """Whether a parameter of a link is a filter."""
     name, _ = _name_of(parameter)
@@ -180,7 +196,7 @@ def _condition(parameter: str, text: str) -> Condition:
             f'not "{_shown(name.removeprefix(TAG))}"'
         )
     values = [_unescaped(part) for part in _parts(text)]
-    if name in ("provider", "conversation", "hour", "weekday"):
+    if name in ("provider", "conversation", *_ALLOWED) or name.startswith(HAS):
         values = [value.strip().lower() for value in values]
     if name == "hour":
         values = [value.zfill(2) if value else value for value in values]
@@ -195,12 +211,10 @@ def _condition(parameter: str, text: str) -> Condition:
                 "conversation must be an id such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301, or the handle of a"
                 f' phone, or empty for calls without one, not "{_shown(value)}"'
             )
-        if name == "hour" and value not in HOURS:
-            raise InvalidInput(f'hour must be 0 to 23, not "{_shown(value)}"')
-        if name == "weekday" and value not in WEEKDAYS:
-            raise InvalidInput(
-                f'weekday must be {", ".join(WEEKDAYS[:-1])} or {WEEKDAYS[-1]}, not "{_shown(value)}"'
-            )
+        allowed = (YES, NO) if name.startswith(HAS) else _ALLOWED.get(name)
+        if allowed is not None and value not in allowed:
+            told = "0 to 23" if name == "hour" else f"{', '.join(allowed[:-1])} or {allowed[-1]}"
+            raise InvalidInput(f'{name} must be {told}, not "{_shown(value)}"')
     condition = Condition(name=name, values=tuple(values), is_excluded=is_excluded)
     _check_count(condition)
     return condition

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from analytics.database import Database, Query, Rows
 from analytics.days import Days
-from analytics.queries.filters import DIMENSIONS, NO_FILTERS, Filters
+from analytics.queries.filters import GROUPED, NO_FILTERS, Filters
 from analytics.queries.periods import Grain
 from analytics.queries.sql_function import SqlFunction, frame_of
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Group = str
 """One of GROUPS, or `tag.` and a key."""
-GROUPS: tuple[Group, ...] = tuple(name for name in DIMENSIONS if name != "conversation")
+GROUPS: tuple[Group, ...] = GROUPED
 """What usage is grouped by, besides tags; `hour` and `weekday` are of the client's clock."""
 Bucket = Grain | Literal["all"]
 """How long each bucket is; `all` is one for all days."""

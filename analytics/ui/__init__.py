@@ -64,10 +64,10 @@ from analytics.ui.providers.patterns import (
 )
 from analytics.ui.providers.tags import show_usage_by_tag
 from analytics.ui.providers.what_if import show_what_if
+from analytics.ui.speed.cards import show_answer_cards
 from analytics.ui.speed.hours import show_call_times, show_failures_by_hour
 from analytics.ui.speed.tables import (
     read_answers,
-    show_answer_cards,
     show_cache,
     show_failures,
     show_speed,

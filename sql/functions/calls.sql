@@ -87,13 +87,14 @@ create or replace function spans_with_calls(
     set jit = off
 as $$
 declare
-    -- Sums of hours know nothing of tags and conversations.
+    -- Sums of hours know nothing of tags and conversations, and of other facts.
     conditions constant jsonb := coalesce(
         (
             select jsonb_agg(condition)
             from jsonb_array_elements(p_filters) as condition
             where
                 condition ->> 'name' in ('provider', 'model', 'operation', 'outcome', 'hour', 'weekday')
+                or condition ->> 'name' = 'basis' and condition -> 'values' = '["unpriced"]'
         ),
         '[]'
     );
@@ -159,7 +160,11 @@ create or replace function find_calls(
     p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb, p_from_at timestamptz,
     p_from_id uuid, p_is_newer boolean, p_limit integer, p_most integer
 )
-    returns table (id uuid, matched_count bigint, has_newer boolean, has_older boolean)
+    returns table (
+        id uuid, matched_count bigint, matched_tokens bigint, matched_prompt_tokens bigint,
+        matched_completion_tokens bigint, matched_cost numeric, matched_unpriced_count bigint,
+        has_newer boolean, has_older boolean
+    )
     language plpgsql stable
     rows 50
     set search_path = public, pg_temp
@@ -170,7 +175,25 @@ declare
     sign constant integer := case when p_is_newer then 1 else -1 end;
     zone constant text := (select timezone from clients where clients.id = p_client_id);
     from_date constant date := (p_from_at at time zone zone)::date;
+    -- Of all that pass. Where sums count the calls and tell nothing more of them, it takes reading them all,
+    -- which is done where the client has few.
+    meters constant text[] := case
+        when
+            not asks_for_facts(filter)
+            or count_of_fact(filter) is null
+            or 4 * p_most >= (
+                select coalesce(sum(request_count), 0)
+                from usage_rows(p_client_id, '[]', p_first_date, p_last_date, '{}', '{}')
+            )
+            then (usage_meters())[1:6]
+        else '{}'
+    end;
     matched bigint;
+    tokens bigint;
+    prompt_tokens bigint;
+    completion_tokens bigint;
+    cost numeric;
+    unpriced bigint;
     days date[];  -- with calls of the page, from where it begins
     spans tstzrange[];
     is_cut boolean := false;
@@ -189,8 +212,10 @@ begin
             from conversations
             where client_id = p_client_id and conversations.id = any (filter.conversation_ids)
         ) || array_fill(null::text, array[filter.takes_lone::integer]);
-        select coalesce(sum(request_count), 0)
-        into matched
+        select
+            coalesce(sum(request_count), 0), coalesce(sum(total_tokens), 0), coalesce(sum(cost_usd), 0),
+            coalesce(sum(unpriced_count), 0)
+        into matched, tokens, cost, unpriced
         from usage_of_conversations(
             p_client_id,
             filter.conversation_ids || array_fill(null::uuid, array[cardinality(lone_phones)]),
@@ -205,12 +230,14 @@ begin
         -- are passed over.
         select
             coalesce(sum(request_count), 0),
+            sum(day_tokens), sum(day_prompt_tokens), sum(day_completion_tokens), sum(cost_usd),
+            sum(unpriced_count),
             array_agg(usage_date order by place) filter (where is_ahead and calls_before <= p_limit)
-        into matched, days
+        into matched, tokens, prompt_tokens, completion_tokens, cost, unpriced, days
         from (
             select
                 usage_date,
-                request_count,
+                request_count, day_tokens, day_prompt_tokens, day_completion_tokens, cost_usd, unpriced_count,
                 is_ahead,
                 row_number() over ahead as place,
                 coalesce(
@@ -220,8 +247,14 @@ begin
                     0
                 ) as calls_before
             from (
-                select *, coalesce(sign * (usage_date - from_date) >= 0, true) as is_ahead
-                from usage_rows(p_client_id, p_filters, p_first_date, p_last_date, array['usage_date'], '{}')
+                select
+                    of_day.usage_date, of_day.request_count, of_day.total_tokens as day_tokens,
+                    of_day.prompt_tokens as day_prompt_tokens,
+                    of_day.completion_tokens as day_completion_tokens, of_day.cost_usd, of_day.unpriced_count,
+                    coalesce(sign * (of_day.usage_date - from_date) >= 0, true) as is_ahead
+                from usage_rows(
+                    p_client_id, p_filters, p_first_date, p_last_date, array['usage_date'], meters
+                ) as of_day
             ) as days_with_calls
             window ahead as (partition by is_ahead order by sign * (usage_date - date '2000-01-01'))
         ) as ordered;
@@ -300,10 +333,7 @@ begin
         case when p_is_newer then 'asc' else 'desc' end,
         format(
             'log.client_id = $2 and log.created_at >= lower(span) and log.created_at < upper(span) and %s
-            and call_passes(
-                $3, log.created_at, log.source, log.model, log.operation, log.outcome, log.tag_set_id,
-                log.conversation_id, log.phone
-            )',
+            and call_passes($3, log)',
             case
                 when p_from_at is null then 'true'
                 when p_is_newer then 'log.created_at >= $4 and (log.created_at, log.id) > ($4, $5)'
@@ -317,7 +347,10 @@ begin
     if p_is_newer and not is_cut and coalesce(cardinality(ids), 0) <= p_limit then
         -- It begins with the newest of all, of which it may have too few.
         return query
-        select first.id, first.matched_count, first.has_newer, first.has_older
+        select
+            first.id, first.matched_count, first.matched_tokens, first.matched_prompt_tokens,
+            first.matched_completion_tokens, first.matched_cost, first.matched_unpriced_count,
+            first.has_newer, first.has_older
         from find_calls(
             p_client_id, p_first_date, p_last_date, p_filters, null, null, false, p_limit, p_most
         ) as first;
@@ -328,6 +361,11 @@ begin
     select
         listed.id,
         matched,
+        tokens,
+        prompt_tokens,
+        completion_tokens,
+        cost,
+        unpriced,
         p_from_at is not null,
         p_is_newer or is_cut or cardinality(ids) > p_limit
     from unnest(ids[:p_limit]) as listed (id);
@@ -336,7 +374,8 @@ $$;
 
 -- A page of the calls of these days that pass the filters, the newest first: those older than the call that
 -- was made at p_from_at with the id p_from_id, or newer than it; without it the newest of all. has_newer and
--- has_older say whether there are further ones; matched_count are all that pass.
+-- has_older say whether there are further ones; matched_count are all that pass, the
+-- other matched_* what they come to (US dollars), null where that is not known without reading them all.
 create or replace function get_calls(
     p_client_id uuid, p_first_date date, p_last_date date, p_filters jsonb default '[]',
     p_from_at timestamptz default null, p_from_id uuid default null, p_is_newer boolean default false,
@@ -353,13 +392,17 @@ create or replace function get_calls(
         file_search_count bigint, code_run_count bigint, duration_seconds numeric, operation text,
         outcome text, service_tier text, latency_ms integer, time_to_first_token_ms integer,
         operation_id text, attempt integer, response_id text, account text, stated_cost_usd numeric,
-        tags jsonb, matched_count bigint, has_newer boolean, has_older boolean
+        tags jsonb, matched_count bigint, matched_tokens bigint, matched_prompt_tokens bigint,
+        matched_completion_tokens bigint, matched_cost numeric, matched_unpriced_count bigint,
+        has_newer boolean, has_older boolean
     )
     language sql stable
     set search_path = public, pg_temp
 as $$
     with found as materialized (
-        select id, matched_count, has_newer, has_older
+        select
+            id, matched_count, matched_tokens, matched_prompt_tokens, matched_completion_tokens, matched_cost,
+            matched_unpriced_count, has_newer, has_older
         from find_calls(
             p_client_id, p_first_date, p_last_date, p_filters, p_from_at, p_from_id, p_is_newer, p_limit,
             50000
@@ -377,6 +420,11 @@ as $$
         call.service_tier, call.latency_ms, call.time_to_first_token_ms, call.operation_id, call.attempt,
         call.response_id, call.account, call.stated_cost_usd, call.tags,
         found.matched_count,
+        found.matched_tokens,
+        found.matched_prompt_tokens,
+        found.matched_completion_tokens,
+        found.matched_cost,
+        found.matched_unpriced_count,
         found.has_newer,
         found.has_older
     from calls_with_ids(p_client_id, array(select listed.id from found as listed)) as call

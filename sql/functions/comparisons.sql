@@ -150,7 +150,7 @@ begin
     from clients
     cross join lateral part_of_day(
         p_client_id, clients.timezone, p_date, p_until_at,
-        filter.tag_set_ids is null and filter.conversation_ids is null
+        filter.tag_set_ids is null and filter.conversation_ids is null and not asks_for_facts(filter)
     ) as part
     where clients.id = p_client_id;
     if not found then

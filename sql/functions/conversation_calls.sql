@@ -54,10 +54,7 @@ as $$
                 and log.created_at < (select end_at from known)
                 and (
                     p_filters = '[]'
-                    or call_passes(
-                        (select wanted from known), log.created_at, log.source, log.model,
-                        log.operation, log.outcome, log.tag_set_id, log.conversation_id, log.phone
-                    )
+                    or call_passes((select wanted from known), log)
                 )
             order by log.created_at, log.id
             limit p_limit
@@ -75,10 +72,7 @@ as $$
                 and log.created_at < (select end_at from known)
                 and (
                     p_filters = '[]'
-                    or call_passes(
-                        (select wanted from known), log.created_at, log.source, log.model,
-                        log.operation, log.outcome, log.tag_set_id, log.conversation_id, log.phone
-                    )
+                    or call_passes((select wanted from known), log)
                 )
             order by log.created_at, log.id
             limit p_limit
@@ -96,10 +90,7 @@ as $$
                 and log.created_at < (select end_at from known)
                 and (
                     p_filters = '[]'
-                    or call_passes(
-                        (select wanted from known), log.created_at, log.source, log.model,
-                        log.operation, log.outcome, log.tag_set_id, log.conversation_id, log.phone
-                    )
+                    or call_passes((select wanted from known), log)
                 )
             order by log.created_at, log.id
             limit p_limit

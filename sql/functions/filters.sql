@@ -1,7 +1,8 @@
 -- Filters: which calls count. A list of conditions that all hold, at most one of each name:
 -- [{"name": "model", "values": ["gpt-4o", null], "excluded": false}]. Names are provider, model, operation,
--- outcome, conversation, hour (0 to 23, of the client's clock), weekday (mon to sun), and tag. with a key;
--- null stands for calls that do not tell it. analytics/queries/filters.py makes them of a link.
+-- outcome, conversation, hour (0 to 23, of the client's clock), weekday (mon to sun), basis (of the cost),
+-- has. with one of known_facts() (yes or no), and tag. with a key; null stands for calls that do not tell it.
+-- analytics/queries/filters.py makes them of a link.
 --
 -- All that answers under filters takes its rows from here, so that there is one way to count. All run with
 -- the rights of who calls them, so that a reader sees its one client.
@@ -81,6 +82,24 @@ begin
                     from unnest(weekday_names()) with ordinality as weekday (name, place)
                     where (weekday.name = any (wanted)) <> is_excluded
                 );
+            when condition ->> 'name' = 'basis' then
+                made.bases := wanted;
+                made.excludes_bases := is_excluded;
+            when substr(condition ->> 'name', 5) = any (known_facts()) and condition ->> 'name' like 'has.%' then
+                foreach value in array wanted loop
+                    if coalesce(value not in ('yes', 'no'), true) then
+                        raise exception '% must be yes or no, not %',
+                            condition ->> 'name', left(coalesce(value, 'null'), 60)
+                            using errcode = 'invalid_parameter_value';
+                    end if;
+                end loop;
+                -- Each call is one of them: what is left out says which is wanted.
+                if coalesce('yes' = any (wanted), false) = is_excluded then
+                    made.lacking := made.lacking || substr(condition ->> 'name', 5);
+                end if;
+                if coalesce('no' = any (wanted), false) = is_excluded then
+                    made.facts := made.facts || substr(condition ->> 'name', 5);
+                end if;
             when condition ->> 'name' like 'tag.%' then
                 -- Conditions on several tags hold together.
                 made.tag_set_ids := array(
@@ -132,8 +151,8 @@ begin
                 );
             else
                 raise exception
-                    'a filter is of provider, model, operation, outcome, conversation, hour, weekday or '
-                    'tag.<key>, not of %',
+                    'a filter is of provider, model, operation, outcome, conversation, hour, weekday, basis, '
+                    'has.<fact> or tag.<key>, not of %',
                     left(coalesce(condition ->> 'name', 'null'), 60)
                     using errcode = 'invalid_parameter_value';
         end case;
@@ -239,19 +258,102 @@ create or replace function is_of_conversations(p_filter usage_filter, p_conversa
         else (p_filter).takes_lone
     end;
 
--- Whether a call is wanted.
-create or replace function call_passes(
-    p_filter usage_filter, p_created_at timestamptz, p_source text, p_model text, p_operation text,
-    p_outcome text, p_tag_set_id integer, p_conversation_id uuid, p_phone text
-)
-    returns boolean
+-- What a call may have beside what it is summed by: latency and first-token (of calls that did not fail),
+-- retry (an attempt after the first), usage (tokens or another meter, unless it failed), stated-cost, cache
+-- (it tells its cached tokens), cached (some were), and unread (fields that were not understood).
+create or replace function known_facts() returns text[]
     language sql immutable parallel safe
-    return sum_passes(p_filter, p_source, p_model, p_operation, p_outcome)
-        and moment_passes(p_filter, p_created_at)
-        and tags_pass(p_filter, p_tag_set_id)
+    return array['latency', 'first-token', 'retry', 'usage', 'stated-cost', 'cache', 'cached', 'unread'];
+
+-- Those that a call has, by the same rules as sums count them: see sum_of_calls().
+create or replace function facts_of_call(p_call usage_logs) returns text[]
+    language sql immutable parallel safe
+    return array_remove(
+        array[
+            case
+                when (p_call).latency_ms is not null and (p_call).outcome is distinct from 'error'
+                    then 'latency'
+            end,
+            case
+                when (p_call).time_to_first_token_ms is not null and (p_call).outcome is distinct from 'error'
+                    then 'first-token'
+            end,
+            case when (p_call).attempt > 1 then 'retry' end,
+            case
+                when (p_call).total_tokens <> 0
+                    or coalesce((p_call).duration_seconds, 0) <> 0
+                    or coalesce((p_call).character_count, 0) <> 0
+                    or coalesce((p_call).image_count, 0) <> 0
+                    or coalesce((p_call).outcome in ('error', 'refused'), false)
+                    then 'usage'
+            end,
+            case when (p_call).stated_cost_usd is not null then 'stated-cost' end,
+            case when (p_call).cached_tokens is not null then 'cache' end,
+            case when (p_call).cached_tokens > 0 then 'cached' end,
+            case when (p_call).metadata ? 'usage_not_understood' then 'unread' end
+        ],
+        null
+    );
+
+-- Whether anything is asked that rows of sums are not parted by.
+create or replace function asks_for_facts(p_filter usage_filter) returns boolean
+    language sql immutable parallel safe
+    return num_nonnulls((p_filter).bases, (p_filter).facts, (p_filter).lacking) > 0;
+
+-- Whether a call has the basis and the facts that are wanted, and none that are not.
+create or replace function facts_pass(p_filter usage_filter, p_call usage_logs) returns boolean
+    language sql immutable parallel safe
+    return is_among((p_call).cost_basis, (p_filter).bases, (p_filter).excludes_bases)
+        and ((p_filter).facts is null or (p_filter).facts <@ facts_of_call(p_call))
+        and ((p_filter).lacking is null or not (p_filter).lacking && facts_of_call(p_call));
+
+-- How a row of sums counts the calls with the one fact that is asked for, as SQL; null where it does not.
+create or replace function count_of_fact(p_filter usage_filter) returns text
+    language sql immutable parallel safe
+    return case
+        when
+            num_nonnulls((p_filter).bases)
+            + coalesce(cardinality((p_filter).facts), 0)
+            + coalesce(cardinality((p_filter).lacking), 0) = 1
+            then (
+                select format(
+                    case
+                        when asked.is_without then 'request_count - coalesce(%1$s, 0)'
+                        else 'coalesce(%1$s, 0)'
+                    end,
+                    known.meter
+                )
+                from (
+                    select (p_filter).bases[1] as word, (p_filter).excludes_bases as is_without
+                    where cardinality((p_filter).bases) = 1
+                    union all
+                    select fact as word, false as is_without from unnest((p_filter).facts) as fact
+                    union all
+                    select fact as word, true as is_without from unnest((p_filter).lacking) as fact
+                ) as asked
+                inner join (
+                    values
+                    ('unpriced', 'unpriced_count'),
+                    ('estimated', 'estimated_count'),
+                    ('latency', 'timed_count'),
+                    ('first-token', 'first_token_count'),
+                    ('retry', 'retry_count'),
+                    ('usage', 'request_count - coalesce(zero_token_count, 0)'),
+                    ('stated-cost', 'stated_count')
+                ) as known (word, meter) on asked.word = known.word
+            )
+    end;
+
+-- Whether a call is wanted.
+create or replace function call_passes(p_filter usage_filter, p_call usage_logs) returns boolean
+    language sql immutable parallel safe
+    return sum_passes(p_filter, (p_call).source, (p_call).model, (p_call).operation, (p_call).outcome)
+        and moment_passes(p_filter, (p_call).created_at)
+        and tags_pass(p_filter, (p_call).tag_set_id)
+        and facts_pass(p_filter, p_call)
         and (
             (p_filter).conversation_ids is null
-            or is_of_conversations(p_filter, p_conversation_id, p_phone)
+            or is_of_conversations(p_filter, (p_call).conversation_id, (p_call).phone)
                 <> (p_filter).excludes_conversations
         );
 
@@ -271,10 +373,7 @@ as $$
         and log.client_id = p_client_id
         and log.created_at >= p_first_at
         and log.created_at < p_end_at
-        and call_passes(
-            p_filter, log.created_at, log.source, log.model, log.operation, log.outcome, log.tag_set_id,
-            log.conversation_id, log.phone
-        )
+        and call_passes(p_filter, log)
     union all
     select log.*
     from wanted_spans(p_filter, p_first_at, p_end_at) as span
@@ -285,10 +384,7 @@ as $$
             log.client_id = p_client_id
             and log.created_at >= lower(span)
             and log.created_at < upper(span)
-            and call_passes(
-                p_filter, log.created_at, log.source, log.model, log.operation, log.outcome, log.tag_set_id,
-                log.conversation_id, log.phone
-            )
+            and call_passes(p_filter, log)
         offset 0  -- span by span: as a join it would read all calls
     ) as log
     where
@@ -306,6 +402,7 @@ as $$
         and sum_passes(p_filter, log.source, log.model, log.operation, log.outcome)
         and moment_passes(p_filter, log.created_at)
         and tags_pass(p_filter, log.tag_set_id)
+        and facts_pass(p_filter, log)
     union all
     select log.*
     from usage_logs as log
@@ -319,6 +416,7 @@ as $$
         and sum_passes(p_filter, log.source, log.model, log.operation, log.outcome)
         and moment_passes(p_filter, log.created_at)
         and tags_pass(p_filter, log.tag_set_id)
+        and facts_pass(p_filter, log)
     union all
     select log.*
     from usage_logs as log
@@ -333,6 +431,7 @@ as $$
         and sum_passes(p_filter, log.source, log.model, log.operation, log.outcome)
         and moment_passes(p_filter, log.created_at)
         and tags_pass(p_filter, log.tag_set_id)
+        and facts_pass(p_filter, log)
 $$;
 
 -- These are made of the list of meters, in sums.sql.
@@ -377,7 +476,13 @@ declare
     is_of_calls constant boolean :=
         has_conversations and not filter.excludes_conversations
         or has_tags and by_hour
-        or filter.hours is not null and not p_meters <@ hour_meters();
+        or filter.hours is not null and not p_meters <@ hour_meters()
+        or asks_for_facts(filter) and (
+            count_of_fact(filter) is null
+            or p_meters <> '{}'
+            or has_conversations
+            or by_hour and count_of_fact(filter) !~ 'unpriced_count'
+        );
 
     -- Lists of columns: the keys, the meters, their sums over rows of sums, and over calls.
     keys constant text := (
@@ -398,6 +503,8 @@ declare
         order by place
     );
     meters constant text := array_to_string(listed, ', ');
+    -- Where one fact is asked for, sums may count the calls that have it.
+    kept constant text := coalesce(count_of_fact(filter) || ' as request_count', meters);
     sums constant text := (
         select string_agg(format('sum(%%1$I) as %%1$I', meter), ', ' order by place)
         from unnest(listed) with ordinality as named (meter, place)
@@ -444,7 +551,7 @@ begin
                 union all
                 select %%1$s, null, %%2$s from usage_pending where %%3$s'
             end,
-            keys, meters, these_days
+            keys, kept, these_days
         );
     end if;
     if not is_of_calls and has_tags then
@@ -464,7 +571,7 @@ begin
             ) as tagged
             cross join lateral (values %%7$s) as signed (tag_set_id, sign)
             where sign = -1 or tags_pass($4, signed.tag_set_id)',
-            keys, signed, sums, meters, these_days,
+            keys, signed, sums, kept, these_days,
             case
                 when not takes_untagged then 'tag_set_id = any (($4).tag_set_ids)'
                 when p_key is null then 'tag_set_id = any ($9)'
@@ -607,7 +714,7 @@ begin
     select moment.first_at, moment.end_at into first_at, end_at
     from moments_of_days(p_client_id, p_first_date, p_last_date) as moment;
 
-    if filter.conversation_ids is not null or filter.hours is not null then
+    if filter.conversation_ids is not null or filter.hours is not null or asks_for_facts(filter) then
         return query
         select tag_set_id, count(*)
         from wanted_calls(p_client_id, filter, first_at, end_at)

@@ -44,6 +44,7 @@ begin
         num_nonnulls(
             filter.operations, filter.outcomes, filter.tag_set_ids, filter.conversation_ids, filter.hours
         ) = 0
+        and not asks_for_facts(filter)
     then
         return query
         select source, model, is_first_token, bucket::integer, sum(request_count)::bigint

@@ -28,9 +28,7 @@ begin
         -- Adopted rows may have been made at infinity.
         and created_at >= p_since
         and created_at < 'infinity'
-        and call_passes(
-            filter, created_at, source, model, operation, outcome, tag_set_id, conversation_id, phone
-        )
+        and call_passes(filter, usage_logs)
     order by created_at desc, id desc
     limit p_limit;
 end
@@ -112,9 +110,7 @@ begin
         client_id = p_client_id
         and created_at >= p_since
         and created_at < p_until
-        and call_passes(
-            filter, created_at, source, model, operation, outcome, tag_set_id, conversation_id, phone
-        )
+        and call_passes(filter, usage_logs)
     group by date_trunc('minute', created_at), source
     order by minute_at, source;
 end

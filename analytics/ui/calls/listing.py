@@ -14,6 +14,7 @@ from analytics.ui.calls.columns import choose_columns, columns_in_link, looks, t
 from analytics.ui.frame import address
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.links import CALL
+from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.parts import tables
@@ -79,12 +80,12 @@ def _open_selected(key: str, calls: pd.DataFrame) -> None:
 def _paging(calls: pd.DataFrame) -> None:
     newest, oldest = calls.iloc[0], calls.iloc[-1]
     is_whole = not (newest["has_newer"] or oldest["has_older"])
-    told = formatting.plural(int(newest["matched_count"]), "call")
+    told = _sums(newest)
     if not is_whole:
         told = f"{formatting.count(len(calls))} of {told}"
     if oldest["has_older"] and len(calls) < CALLS_PER_PAGE:
         told += ", as far as a page looks"
-    st.caption(f"{told}. Click a row to see all that is known of the call.", width="content")
+    st.caption(with_dollars(f"{told}. Click a row to see all that is known of the call."), width="content")
     if is_whole:
         return
     for label, icon, is_there, to in (
@@ -93,6 +94,23 @@ def _paging(calls: pd.DataFrame) -> None:
         ("Next", ":material/chevron_right:", oldest["has_older"], _beside(oldest, is_newer=False)),
     ):
         st.button(label, icon=icon, disabled=not is_there, on_click=_turn_to, args=[to])
+
+
+def _sums(call: "pd.Series[Any]") -> str:
+    """`9,332 calls, 11.5M tokens, 9.52M prompt + 1.97M completion, ≥ $17.80`, as far as it is known.
+
+    The same as cards say that lead here.
+    """
+    count = int(call["matched_count"])
+    told = [formatting.plural(count, "call")]
+    if not pd.isna(tokens := call["matched_tokens"]):
+        told.append(f"{formatting.compact(int(tokens))}{formatting.NO_BREAK_SPACE}tokens")
+    if not pd.isna(prompt := call["matched_prompt_tokens"]):
+        told.append(formatting.split(int(tokens), int(prompt), int(call["matched_completion_tokens"])))
+    if call["matched_cost"] is not None:
+        unpriced = int(call["matched_unpriced_count"])
+        told.append(formatting.cost(call["matched_cost"], unpriced, count, formatting.compact_usd))
+    return ", ".join(told)
 
 
 def _beside(call: "pd.Series[Any]", *, is_newer: bool) -> CallPlace:

@@ -219,8 +219,16 @@ def leave_for(page: str, **changes: str | None) -> None:
 
     None removes a part.
     """
-    query = _in_order(shared() | changes)
-    session().address.leave = {"to": f"{page}?{urlencode(query)}", "id": uuid4().hex}
+    go(page, _in_order(shared() | changes))
+
+
+def go(page: str, link: Mapping[str, str]) -> None:
+    """Opens what a link of to() is to, in a callback: one entry of the history."""
+    parts = {name: value for name, value in link.items() if name != _SAME_PAGE}
+    if page == session().address.page:
+        _write(dict.fromkeys(session().address.query) | parts)
+    else:
+        session().address.leave = {"to": f"{page}?{urlencode(parts)}", "id": uuid4().hex}
 
 
 def _write(changes: dict[str, str | None]) -> bool:

@@ -8,7 +8,7 @@ import streamlit as st
 from analytics import charts, formatting, queries
 from analytics.errors import InvalidInput
 from analytics.queries import NO_FILTERS, OTHER_TAGS, TAG, Condition, Filters
-from analytics.queries.filters import MAX_CONDITIONS, MAX_VALUES, in_order
+from analytics.queries.filters import HAS, MAX_CONDITIONS, MAX_VALUES, YES, in_order
 from analytics.ui.frame import address, filters
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.state import value_of
@@ -24,11 +24,23 @@ LABELS = {
     "conversation": "Conversation",
     "hour": "Hour",
     "weekday": "Weekday",
+    "basis": "Basis of the cost",
 }
+_FACTS = {
+    "latency": "a latency",
+    "first-token": "a time to the first token",
+    "retry": "an earlier attempt",
+    "usage": "usage",
+    "stated-cost": "a stated cost",
+    "cache": "a number of cached tokens",
+    "cached": "tokens from a cache",
+    "unread": "fields that were not understood",
+}
+"""What a call is with or without, by the facts that it may have."""
 NOT_APPLIED = "Filters do not apply to this page: it is about all calls."
 MOST_VALUES = 200
-_CHOSEN = tuple(name for name in LABELS if name != "conversation")
-"""What is chosen in the popover; a conversation is chosen where it is shown."""
+_CHOSEN = queries.GROUPS
+"""What is chosen in the popover; all else is chosen where it is shown."""
 _IS, _IS_NOT = "is", "is not"
 _MAX_TEXT, _MAX_SHOWN = 40, 3
 
@@ -55,6 +67,9 @@ def show_chips(page: "Page") -> None:
 def text_of(condition: Condition, names: Mapping[str, str]) -> str:
     """`Model: gpt-4o, o1`, `Provider: not Groq`, `without feature`; `names` are those of conversations."""
     label = LABELS.get(condition.name, condition.name.removeprefix(TAG))
+    if condition.name.startswith(HAS):
+        is_with = (YES in condition.values) != condition.is_excluded
+        return f"{'with' if is_with else 'without'} {_FACTS[condition.name.removeprefix(HAS)]}"
     if condition.values == ("",) and (condition.name.startswith(TAG) or condition.name == "conversation"):
         what = _short(label) if condition.name.startswith(TAG) else "conversation"
         return f"{'with' if condition.is_excluded else 'without'} {what}"
@@ -93,10 +108,10 @@ def show_add_filter(page: "Page", note: str = "") -> None:
 
 def _choose(page: "Page") -> None:
     keys = page.read(queries.tag_keys, page.days).value["key"].tolist()
-    used = [condition.name for condition in page.filters if condition.name != "conversation"]
+    used = [condition.name for condition in page.filters if condition.name.startswith(TAG)]
     name = st.selectbox(
         "Filter by",
-        [*_CHOSEN, *dict.fromkeys([*(TAG + key for key in keys), *(n for n in used if n not in _CHOSEN)])],
+        [*_CHOSEN, *dict.fromkeys([*(TAG + key for key in keys), *used])],
         format_func=lambda name: LABELS.get(name, f"Tag: {name.removeprefix(TAG)}"),
         key="filter by",
     )

@@ -1,12 +1,14 @@
 """Ways from a number to what it is made of: real links, which keep what all pages share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import streamlit as st
 
 from analytics.queries import Filters
+from analytics.queries.filters import spelled
 from analytics.ui.frame import address
+from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import PAGES, path_of
 
 OPENS = ":material/chevron_right:"
@@ -34,6 +36,30 @@ class Way:
     def leads_on(self) -> bool:
         """Whether it leads to something else than what is shown."""
         return not address.is_shown(self.page, self.query)
+
+    def go(self) -> None:
+        """Goes there, in a callback."""
+        address.go(self.page, self.query)
+
+
+def of_model(source: str, model: str | None) -> dict[str, str]:
+    """The parameters of filters that leave the calls of a provider's model."""
+    return {"provider": spelled(source), "model": spelled(model or "")}
+
+
+def calls_with(text: str, **only: str) -> Way:
+    """The way to the calls with this, besides the filters of the page."""
+    return Way(page="calls", text=text, only=only)
+
+
+def show_ways(ways: Iterable[Way], key: str) -> None:
+    """A line of small links below a panel's text; nothing where none leads on."""
+    leading = [way for way in ways if way.leads_on]
+    if not leading:
+        return
+    with st.container(horizontal=True, gap="small", key=f"ways {key}"):
+        for way in leading:
+            show_way(way, with_dollars(way.text))
 
 
 def show_way(way: Way, label: str, *, icon: str = "") -> None:

@@ -1,6 +1,6 @@
 """The Overview's cards: the total, its cost, and the providers that it is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from analytics.charts import Chart
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.queries import Overview, Unit
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.ways import Way
+from analytics.ui.frame.ways import Way, calls_with
 from analytics.ui.parts.cards import Card, changed, compared_with, coverage_line, show_cards
 
 PROVIDERS = ("openai", "groq", "other")
@@ -41,7 +41,14 @@ def show_summary_cards(reading: Reading[Overview]) -> None:
             "Total tokens",
             total,
             _trend(trends, "Total", "tokens"),
-            [_calls(requests), _calls(_split(total))],
+            [
+                calls_with(requests),
+                calls_with(
+                    formatting.split(
+                        *(total[name] for name in ("total_tokens", "prompt_tokens", "completion_tokens"))
+                    )
+                ),
+            ],
             _made_of("tokens"),
         ),
         _cost_card(
@@ -72,7 +79,7 @@ def show_summary_cards(reading: Reading[Overview]) -> None:
             tokens = f"{formatting.compact(row['total_tokens'])}{formatting.NO_BREAK_SPACE}tokens"
             cost = "known cost" if total["unpriced_count"] else "cost"
             lines: list[str | Way] = [
-                _calls(f"{tokens} · {requests}", only),
+                calls_with(f"{tokens} · {requests}", **only),
                 _at_list(overview, row, provider),
                 "" if not total["total_cost"] or _is_unknown(row) else f"{share} of all {cost}",
             ]
@@ -83,18 +90,13 @@ def show_summary_cards(reading: Reading[Overview]) -> None:
                 row["total_cost"], row["unpriced_count"], row["request_count"], formatting.compact_usd
             )
             lines = [
-                _calls(f"{cost} · {requests}", only),
+                calls_with(f"{cost} · {requests}", **only),
                 _at_list(overview, row, provider),
                 f"{share} of all tokens",
             ]
             trend = _trend(trends, name, "tokens")
             row_of_cards.append(_tokens_card(overview, name, row, trend, lines, opens))
     show_cards(row_of_cards)
-
-
-def _calls(text: str, only: Mapping[str, str] | None = None) -> Way:
-    """A line that leads to the calls that it counts."""
-    return Way(page="calls", text=text, only=only or {})
 
 
 def _made_of(unit: Unit) -> Way:
@@ -160,7 +162,9 @@ def _cost_card(
         # A line at 0 would look as if it were free.
         trend=None if _is_unknown(row) else trend,
         lines=lines,
-        warning=coverage_line(*counts[::-1]) if counts[0] else "",
+        warning=calls_with(coverage_line(*counts[::-1]), **{**opens.only, "basis": "unpriced"})
+        if counts[0]
+        else "",
     )
 
 
@@ -169,17 +173,6 @@ def _explanation(overview: Overview, exact: str) -> str:
     return (
         f"{exact} from {first} to {last}, days in {overview.client.timezone}. "
         f"{compared_with(overview.compared, overview.client.timezone)}"
-    )
-
-
-def _split(row: dict[str, Any]) -> str:
-    """`8.1M prompt + 2.2M completion`, and undivided tokens, so that the parts add up to the total."""
-    undivided = row["total_tokens"] - row["prompt_tokens"] - row["completion_tokens"]
-    parts = {"prompt": row["prompt_tokens"], "completion": row["completion_tokens"], "undivided": undivided}
-    return " + ".join(
-        f"{formatting.compact(tokens)}{formatting.NO_BREAK_SPACE}{name}"
-        for name, tokens in parts.items()
-        if tokens or name != "undivided"
     )
 
 

@@ -66,10 +66,16 @@ def show_table(
     )
 
 
-def opening(key: str, frame: pd.DataFrame, open_row: "Callable[[pd.Series[Any]], None]") -> dict[str, Any]:
+def opening(
+    key: str,
+    frame: pd.DataFrame,
+    open_row: "Callable[[pd.Series[Any]], None]",
+    cells: "Mapping[str, Callable[[pd.Series[Any]], None]] | None" = None,
+) -> dict[str, Any]:
     """Options of show_table() by which a click on a row opens it; the table's rows are those of `frame`.
 
-    After a click it is another widget, in which nothing is selected.
+    A click on a cell of the columns of `cells` opens what its number is made of. After a click it is another
+    widget, in which nothing is selected.
     """
     state = session().address
     current = state.current_key(key)
@@ -79,7 +85,9 @@ def opening(key: str, frame: pd.DataFrame, open_row: "Callable[[pd.Series[Any]],
         if row is None or current != state.current_key(key):
             return
         state.redrawn[key] += 1
-        open_row(row)
+        selection = value_of(current).selection
+        column = selection.cells[0][1] if selection.cells else ""
+        (cells or {}).get(column, open_row)(row)
 
     return {"key": current, "on_select": take, "selection_mode": ["single-row", "single-cell"]}
 

@@ -6,10 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 from analytics.queries import Answers
+from analytics.queries.filters import YES
 
 OUTCOMES = {"Answered": "ok", "Failed": "error", "Refused": "refused", "Cut off": "cut", "Not told": None}
 FAILURES = ("error", "refused", "cut")
 """Outcomes of attempts that led to nothing."""
+LED_TO_NOTHING = {"outcome": ",".join(FAILURES)}
+RETRIED = {"has.retry": YES}
+"""Parameters of filters that leave these calls."""
 _SUMS = (
     *("request_count", "unpriced_count", "cached_tokens", "cache_write_tokens", "latency_ms", "timed_count"),
     *("timed_completion_tokens", "first_token_count", "retry_count", "reported_cache_prompt_tokens"),

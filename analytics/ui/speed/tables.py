@@ -1,7 +1,8 @@
-"""How fast models answer, how often calls fail and are tried again, and what came from a cache."""
+"""How fast models answer, how often calls fail and are tried again, and what came from a cache, in tables."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,17 +11,16 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.pricing.cache_savings import CacheSavings
 from analytics.queries import Answers, load_answers
-from analytics.ui.frame import filters
+from analytics.queries.filters import NO, spelled
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.state import value_of
-from analytics.ui.parts.cards import Card, show_cards
+from analytics.ui.frame.ways import Way, calls_with, of_model, show_ways
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import MODEL_WIDTH, harmless, show_table, without_zeros
-from analytics.ui.speed.models import OUTCOMES, Measured, measured
+from analytics.ui.parts.tables import MODEL_WIDTH, harmless, opening, show_table, without_zeros
+from analytics.ui.speed.models import LED_TO_NOTHING, OUTCOMES, RETRIED, Measured, measured
 
 MAX_ROWS = 22  # in sight
 HOW_TO_MEASURE = (
@@ -38,20 +38,6 @@ def read_answers(page: Page) -> Reading[Answers]:
     return page.read(load_answers, page.days, filters=page.filters)
 
 
-def show_answer_cards(answers: Answers) -> None:
-    """The time of half of the answers, failures, what they cost, and the cache's share."""
-    everything, _, _ = measured(answers)
-    show_cards(
-        [
-            _time_card(everything, "Answer, median", "p50_ms", everything.timed_count),
-            _time_card(everything, "First token, median", "first_token_p50_ms", everything.first_token_count),
-            _failures_card(everything),
-            _cost_card(everything),
-            _cache_card(everything, answers.cached),
-        ]
-    )
-
-
 def show_speed(page: Page, answers: Answers) -> None:
     """A row per provider and model: percentiles, tokens per second, and on how many calls they stand."""
     everything, providers, models = measured(answers)
@@ -62,8 +48,28 @@ def show_speed(page: Page, answers: Answers) -> None:
             return
         lines = _lines(everything, providers, models)
         table = pd.DataFrame([_names(line) | _speed_row(line) for line in lines])
-        _draw(page, table, lines, key="speed table", milliseconds=_MILLISECONDS)
+        _draw(
+            table,
+            lines,
+            key="speed table",
+            milliseconds=_MILLISECONDS,
+            cells={
+                "Requests": {},
+                "Measured": {"has.latency": "no", "outcome!": "error"},
+                **{name: {"has.latency": "yes"} for name in ("p50", "p95", "p99", "Tokens/s")},
+                **{name: {"has.first-token": "yes"} for name in _MILLISECONDS[3:]},
+            },
+        )
         first = formatting.share(everything.first_token_count, everything.answered_count)
+        show_ways(
+            [
+                *_not_measured(everything, "latency", everything.timed_count, "no time to the answer"),
+                *_not_measured(
+                    everything, "first-token", everything.first_token_count, "no time to the first token"
+                ),
+            ],
+            key="speed",
+        )
         st.caption(
             f"{_coverage(everything.timed_count, everything.answered_count)} First tokens: on {first}. Half "
             "of the answers took no longer than p50, and 95 and 99 of 100 no longer than p95 and p99, all "
@@ -83,7 +89,11 @@ def show_failures(page: Page, answers: Answers) -> None:
         told = [name for name in OUTCOMES if everything.by_outcome.get(OUTCOMES[name])]
         lines = _lines(everything, providers, models)
         table = pd.DataFrame([_names(line) | _failures_row(line, told) for line in lines])
-        _draw(page, table, lines, key="outcomes table")
+        cells = {name: {"outcome": OUTCOMES[name] or ""} for name in told}
+        cells |= dict.fromkeys(("Led to nothing", "Cost of these"), LED_TO_NOTHING)
+        cells |= {"Requests": {}} | dict.fromkeys(("Retries", "Cost of retries"), RETRIED)
+        _draw(table, lines, key="outcomes table", cells=cells)
+        show_ways(_not_told(everything), key="outcomes")
         st.caption(
             f"{_coverage(everything.told_count, everything.request_count)} Led to nothing: the cost of calls "
             "that failed, were refused or cut off. Retries are attempts after the first, whatever became of "
@@ -111,7 +121,15 @@ def show_cache(page: Page, answers: Answers) -> None:
             [_names(line) | _cache_row(line, saved.get((line.source or "", line.model))) for line in lines]
         )
         table = without_zeros(table, "Written tokens", "Writing cost more")
-        _draw(page, table, lines, key="cache table")
+        _draw(
+            table,
+            lines,
+            key="cache table",
+            cells={
+                "Told by prompts with": {"has.cache": "yes"},
+                **{name: {"has.cached": "yes"} for name in ("Cached tokens", "Cached", "Saved")},
+            },
+        )
         prompts = sum(line.reported_cache_prompt_tokens for line in told)
         st.caption(with_dollars(_saved(everything, prompts, answers.cached)))
 
@@ -183,14 +201,17 @@ def _cache_row(line: Measured, saved: CacheSavings | None) -> dict[str, Any]:
 
 
 def _draw(
-    page: Page,
     table: pd.DataFrame,
     lines: Sequence[Measured],
     *,
     key: str,
+    cells: Mapping[str, Mapping[str, str]],
     milliseconds: Sequence[str] = (),
 ) -> None:
-    """Shows a table with its numbers in words; a click on a row filters by its provider and model."""
+    """Shows a table with its numbers in words; a click on a row filters by its provider and model.
+
+    A click on a cell of the columns `cells` opens the calls of the row with these parameters of filters.
+    """
     percents: list[Hashable] = [name for name in table if name in _PERCENTS]
     money: list[Hashable] = [name for name in table if name in _MONEY]
     times: list[Hashable] = [name for name in milliseconds if name in table]
@@ -210,79 +231,46 @@ def _draw(
         len(shown),
         max_rows=MAX_ROWS,
         columns=MODEL_WIDTH,
-        key=key,
-        selection_mode="single-row",
-        on_select=_choose(page, lines, key),
+        **opening(
+            key,
+            pd.DataFrame({"place": range(len(lines))}),
+            lambda row: _show_only(lines[row["place"]]),
+            {column: partial(_open_calls, lines, only) for column, only in cells.items()},
+        ),
     )
 
 
-def _choose(page: Page, lines: Sequence[Measured], key: str) -> Callable[[], None]:
-    def choose() -> None:
-        rows = value_of(key).selection.rows
-        line = lines[rows[0]] if rows and rows[0] < len(lines) else None
-        if line is None or line.source is None:
-            return
-        chosen = page.filters.with_condition("provider", [line.source])
-        if line.kind == "model":
-            chosen = chosen.with_condition("model", [line.model or ""])
-        filters.put(chosen)
+def _of(line: Measured) -> Mapping[str, str]:
+    """The parameters of filters that leave the calls of a line."""
+    if line.source is None:
+        return {}
+    return of_model(line.source, line.model) if line.kind == "model" else {"provider": spelled(line.source)}
 
-    return choose
+
+def _open_calls(lines: Sequence[Measured], only: Mapping[str, str], row: "pd.Series[Any]") -> None:
+    calls_with("", **_of(lines[row["place"]]), **only).go()
+
+
+def _show_only(line: Measured) -> None:
+    Way(page="speed_and_errors", text="", only=_of(line)).go()
+
+
+def _not_measured(everything: Measured, fact: str, count: int, what: str) -> Sequence[Way]:
+    """The way to the answered calls without it, where there are some."""
+    left = everything.answered_count - count
+    text = f"{formatting.plural(left, 'call')} with {what}"
+    return [calls_with(text, **{f"has.{fact}": NO, "outcome!": "error"})] if left else []
+
+
+def _not_told(everything: Measured) -> Sequence[Way]:
+    left = everything.request_count - everything.told_count
+    text = f"{formatting.plural(left, 'call')} without an outcome"
+    return [calls_with(text, outcome="")] if left else []
 
 
 def _coverage(count: int, whole: int) -> str:
     """`Measured on 62.0% of calls.`"""
     return f"Measured on {formatting.share(count, whole)} of calls."
-
-
-def _time_card(everything: Measured, label: str, name: str, count: int) -> Card:
-    found = everything.percentiles.get(name)
-    p95 = everything.percentiles.get(name.replace("p50", "p95"))
-    return Card(
-        label=label,
-        value=formatting.MISSING if found is None else formatting.duration(found),
-        explanation="Half of the calls that tell it took no longer, within 2 percent. Not of failed ones.",
-        lines=[
-            "" if p95 is None else f"p95 {formatting.duration(p95)}",
-            f"measured on {formatting.share(count, everything.answered_count)} of calls",
-        ],
-    )
-
-
-def _failures_card(everything: Measured) -> Card:
-    calls = formatting.plural(everything.told_count, "call")
-    return Card(
-        label="Led to nothing",
-        value=formatting.share(everything.failed_count, everything.told_count),
-        explanation="Calls that failed, were refused or cut off, of those that say how they ended.",
-        lines=[
-            f"{formatting.count(everything.failed_count)} of {calls}",
-            f"told by {formatting.share(everything.told_count, everything.request_count)} of calls",
-        ],
-    )
-
-
-def _cost_card(everything: Measured) -> Card:
-    counts = everything.failed_unpriced_count, everything.failed_count
-    return Card(
-        label="Cost of these",
-        value=formatting.cost(everything.failed_cost_usd, *counts, formatting.compact_usd),
-        explanation=f"{formatting.exact_usd(everything.failed_cost_usd)} for calls that led to nothing.",
-        lines=[
-            f"{formatting.plural(everything.retry_count, 'further attempt')}, "
-            f"{formatting.compact_usd(everything.retry_cost_usd)}"
-        ],
-    )
-
-
-def _cache_card(everything: Measured, cached: Sequence[CacheSavings]) -> Card:
-    total = sum((each.saved_usd or Decimal(0) for each in cached), Decimal(0))
-    return Card(
-        label="From the cache",
-        value=formatting.share(everything.cached_tokens, everything.reported_cache_prompt_tokens),
-        explanation="Cached tokens of the prompts of calls that tell them, and what they saved.",
-        lines=[f"saved {formatting.compact_usd(total)}"] if everything.cached_tokens else [],
-    )
 
 
 def _share(part: int, whole: int) -> float | None:
