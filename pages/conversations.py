@@ -27,6 +27,6 @@ else:
     )
     ui.show_freshness(timeline)
     ui.show_conversation_heading(page, link, timeline.value)
-    ui.show_conversation_cards(timeline.value)
+    ui.show_conversation_cards(link, timeline.value)
     ui.show_conversation_charts(page, timeline.value)
     ui.show_conversation_calls(page, link, timeline.value)

@@ -1,9 +1,10 @@
 """Checks of one client's calls; they see no other client's."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import TypedDict
 from uuid import UUID
 
 from analytics.database import Database, Query, Rows
@@ -17,14 +18,17 @@ from analytics.health.facts import (
     other_tags,
     spans_passed_over,
 )
-from analytics.health.prices import price_checks
+from analytics.health.prices import of_models, price_checks
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.pricing.book import PriceBook, load_price_book
 from analytics.pricing.switch import list_in_use
 from analytics.queries import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS, Period, overview_queries
+from analytics.queries.filters import NO, spelled
 from analytics.tracking import passed_over
 
 RHYTHM_DAYS = 28
+RHYTHM_DAYS_IN_LINK = 30
+"""The period of a page that has them all."""
 FEWEST_CALLS_FOR_A_RHYTHM = 10
 SLOW_READ_SECONDS = 2.0
 
@@ -53,6 +57,11 @@ _UNPRICED = """
     group by source, model
     order by unpriced_count desc, source, model
 """
+
+
+class _Calls(TypedDict):
+    calls: Mapping[str, str]
+    days: str
 
 
 def client_checks(database: Database, client_id: UUID, days: Days, now: datetime) -> Sequence[Check]:
@@ -139,6 +148,7 @@ def _calls(
         name=name,
         state="ok",
         finding=f"{counted(request_count, 'call')} {_from_to(days)}; the first one is of {day(first_day)}",
+        calls={},
     )
 
 
@@ -152,7 +162,9 @@ def _silences(rhythm: Rows, now: datetime) -> Iterator[Check]:
         finding = f"{ago(last_call_at, now)}, {last_call_at.astimezone(UTC):%d %b, %H:%M} UTC"
         if request_count < FEWEST_CALLS_FOR_A_RHYTHM:
             reason = f"{counted(request_count, 'call')} in {RHYTHM_DAYS} days: too few to tell what is usual"
-            yield Check(name=f"Last call of {source}", state="ok", finding=f"{finding}; {reason}")
+            yield Check(
+                name=f"Last call of {source}", state="ok", finding=f"{finding}; {reason}", **_calls_of(source)
+            )
             continue
         finding += (
             f"; its longest pause in {RHYTHM_DAYS} days was {span(longest_pause)}"
@@ -168,7 +180,13 @@ def _silences(rhythm: Rows, now: datetime) -> Iterator[Check]:
             'tracks it, and look at "python -m analytics spool" on its machine'
             if is_silent
             else "",
+            **_calls_of(source),
         )
+
+
+def _calls_of(source: str) -> _Calls:
+    """The calls that a rhythm is that of."""
+    return {"calls": {"provider": spelled(source)}, "days": f"{RHYTHM_DAYS_IN_LINK}d"}
 
 
 def _unpriced(unpriced: Rows, request_count: int) -> Check:
@@ -184,6 +202,7 @@ def _unpriced(unpriced: Rows, request_count: int) -> Check:
         f"{', ...' if len(unpriced.records) > 3 else ''}. Their cost is unknown, and missing from all sums",
         remedy='add a price on the page "Prices", then run "python -m analytics reprice" for earlier calls; '
         "check that the model has the name that its provider uses",
+        calls={"basis": "unpriced"},
     )
 
 
@@ -212,6 +231,7 @@ def _beside_public_list(book: PriceBook, now: datetime) -> Check:
         "free plan, add a price of 0 of your own for all models of groq there, which confirms it"
         if is_by_guide
         else "",
+        calls=of_models(book.own_priced),
     )
 
 
@@ -229,6 +249,7 @@ def _without_usage(gaps: Rows, request_count: int) -> Check:
         f"another meter, and did not fail: {sources}",
         remedy="log response.usage as the provider answers it; streams tell it only with "
         'stream_options={"include_usage": True}',
+        calls={"has.usage": NO},
     )
 
 

@@ -1,6 +1,6 @@
 """The result of a check."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -21,6 +21,10 @@ class Check:
     state: State
     finding: str
     remedy: str = ""
+    calls: Mapping[str, str] | None = None
+    """Filters, as a link has them, that leave the calls that it tells of; None where it tells of none."""
+    days: str = ""
+    """The days of these calls, as a link has them, where they are not those that were asked for."""
 
 
 def worst(checks: Iterable[Check]) -> State:

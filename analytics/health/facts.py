@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from analytics.database import Rows
 from analytics.formatting import counted, share
 from analytics.health.checks import Check
-from analytics.queries import FIELDS_NOT_UNDERSTOOD
+from analytics.queries import FIELDS_NOT_UNDERSTOOD, TAG
+from analytics.queries import OTHER_TAGS as OTHER
+from analytics.queries.filters import YES
 from analytics.tracking.spans import PassedOver
 
 NEWEST_CALLS = 10_000
@@ -43,6 +45,7 @@ def fields_not_understood(rows: Rows) -> Check:
         f"{'; ...' if len(fields) > FIELDS_NAMED else ''}. The cost of these calls is an estimate",
         remedy="update this package, as a newer version may know the field. Nothing is lost: the metadata of "
         "each of these calls keeps the whole usage object, under usage",
+        calls={"has.unread": YES},
     )
 
 
@@ -59,6 +62,7 @@ def other_tags(rows: Rows, request_count: int) -> Check:
         '"other": on one day the client had more than 1,000 new sets of tags',
         remedy="tag what people group by, such as feature or team. A value that each call has anew, such as "
         "an id, belongs into the metadata",
+        calls={f"{TAG}any": OTHER},
     )
 
 

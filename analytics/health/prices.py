@@ -9,7 +9,9 @@ from analytics.days import Days
 from analytics.formatting import NO_MODEL, counted, share, usd
 from analytics.health.checks import Check
 from analytics.health.facts import NEWEST_CALLS
+from analytics.pricing.at_list_prices import OwnPriced
 from analytics.pricing.book import Stated
+from analytics.queries.filters import MAX_VALUES, YES, spelled
 
 _ESTIMATED = """
     select source, model, sum(estimated_count)::bigint as estimated_count
@@ -56,8 +58,9 @@ def _estimated(estimated: Rows, reasons: Rows, request_count: int) -> Check:
         f"{counted(total, 'call')}, {share(total, request_count)} of all: {models}"
         f"{', ...' if len(estimated.records) > 3 else ''}"
     )
+    calls = {"basis": "estimated"}
     if not reasons.records:
-        return Check(name=name, state="ok", finding=f"{finding}. Their tokens are estimates")
+        return Check(name=name, state="ok", finding=f"{finding}. Their tokens are estimates", calls=calls)
     why = "; ".join(f"{reason} ({counted(count, 'call')})" for reason, count in reasons.records)
     return Check(
         name=name,
@@ -65,6 +68,7 @@ def _estimated(estimated: Rows, reasons: Rows, request_count: int) -> Check:
         finding=f"{finding}. Of the newest: {why}",
         remedy='a price of your own for what is missing, on the page "Prices" or by "python -m analytics '
         'prices set", makes new calls exact; "python -m analytics reprice" corrects earlier ones',
+        calls=calls,
     )
 
 
@@ -75,7 +79,12 @@ def _stated(stated: Sequence[Stated]) -> Check:
     differing = [each for each in stated if each.differs]
     if not differing:
         calls = counted(sum(each.request_count for each in stated), "call")
-        return Check(name=name, state="ok", finding=f"they agree with those booked, in {calls}")
+        return Check(
+            name=name,
+            state="ok",
+            finding=f"they agree with those booked, in {calls}",
+            calls={"has.stated-cost": YES},
+        )
     said = sum((each.stated_usd for each in differing), Decimal(0))
     booked = sum((each.booked_usd for each in differing), Decimal(0))
     models = ", ".join(f"{each.source} {each.model or NO_MODEL}" for each in differing[:3])
@@ -86,4 +95,15 @@ def _stated(stated: Sequence[Stated]) -> Check:
         f"{usd(booked)} booked",
         remedy='see the page "Prices"; a discount, a tier or a fee that no list knows is a usual reason: a '
         "price of your own makes the two agree",
+        calls={"has.stated-cost": YES, **(of_models(differing) or {})},
     )
+
+
+def of_models(lines: Sequence[Stated] | Sequence[OwnPriced]) -> dict[str, str] | None:
+    """The filters that leave the calls of these models; None where they are none, or too many to name."""
+    if not 0 < len(lines) <= MAX_VALUES:
+        return None
+    return {
+        "provider": ",".join(sorted({spelled(line.source) for line in lines})),
+        "model": ",".join(sorted({spelled(line.model or "") for line in lines})),
+    }

@@ -1,6 +1,7 @@
 """All clients side by side: their total as cards, and a row each."""
 
 from collections.abc import Hashable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,13 +17,14 @@ from analytics.queries import known_costs, partly_known, total_change
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
-from analytics.ui.frame.links import open_overview
+from analytics.ui.frame.links import open_overview, to_client
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.ways import Way
 from analytics.ui.parts.cards import Card, changed, coverage_line, show_cards
 from analytics.ui.parts.empty import show_no_match
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import COST_COLUMN, harmless, marked_bounds, selected, show_table
+from analytics.ui.parts.tables import COST_COLUMN, harmless, marked_bounds, opening, show_table
 
 MAX_ROWS = 100  # in sight
 MAX_SEARCH = 100  # characters
@@ -62,6 +64,7 @@ def show_clients_total(page: Page, reading: Reading[pd.DataFrame]) -> None:
         [
             Card(
                 label="Total cost",
+                opens=_ordered_by("cost"),
                 value=formatting.cost(cost, unpriced, requests, formatting.compact_usd),
                 explanation=f"{formatting.exact_usd(cost)}. {days}",
                 **changed(
@@ -71,6 +74,7 @@ def show_clients_total(page: Page, reading: Reading[pd.DataFrame]) -> None:
             ),
             Card(
                 label="Total tokens",
+                opens=_ordered_by("tokens"),
                 value=formatting.compact(total["total_tokens"]),
                 explanation=f"{formatting.plural(total['total_tokens'], 'token')}. {days}",
                 **changed(
@@ -80,12 +84,16 @@ def show_clients_total(page: Page, reading: Reading[pd.DataFrame]) -> None:
             ),
             Card(
                 label="Requests",
+                opens=_ordered_by("requests"),
                 value=formatting.count(requests),
-                lines=[coverage_line(requests, unpriced)],
+                lines=[replace(_ordered_by("unpriced"), text=coverage_line(requests, unpriced))]
+                if unpriced
+                else [coverage_line(requests, unpriced)],
                 explanation=f"Of all clients together, {page.period}.",
             ),
             Card(
                 label="Clients",
+                opens=_ordered_by("name"),
                 value=formatting.count(len(frame)),
                 lines=[f"{used} with calls in these days"],
                 explanation="All clients that you may see.",
@@ -112,36 +120,73 @@ def show_clients(page: Page, reading: Reading[pd.DataFrame]) -> None:
             label_visibility="collapsed",
         ).strip()
         matches = [formatting.matches_search(search, name) for name in _names(everybody)]
-        frame = everybody[matches].reset_index(drop=True)
+        frame = _in_order(everybody[matches])
         count = formatting.plural(len(everybody), "client")
         count = f"{formatting.count(len(frame))} of {count}" if search else count
         with heading:
-            show_heading(f"Clients, {page.period}", f"{count}, highest known cost first")
+            show_heading(f"Clients, {page.period}", f"{count}, {_ORDERS[_ORDER.value()]}")
         if frame.empty:
             show_no_match("client", search, "name", page)
             return
         # Other rows are another widget: it has no earlier clicks.
-        key = f"clients table {search}"
+        key = f"clients table {search} {_ORDER.value()}"
         show_table(
             _styled(harmless(_table(frame, page.now)), frame),
             len(frame),
             max_rows=MAX_ROWS,
             columns=_COLUMNS,
-            on_select=lambda: _open_selected(key, page, frame),
-            selection_mode="single-cell",
-            key=key,
+            **opening(
+                key,
+                frame,
+                lambda row: open_overview(page, row["client_id"]),
+                {
+                    "Requests": lambda row: _open_calls(page, row),
+                    "Priced": lambda row: _open_calls(page, row, basis="unpriced"),
+                    "Last call": lambda row: _open_last_call(page, row),
+                },
+            )
+            | {"selection_mode": "single-cell"},
         )
         more = " Scroll in the table for more." if len(frame) > MAX_ROWS else ""
         st.caption(
-            "Click a client to open its Overview, a heading to sort. Days are in each client's own time zone."
+            "Click a client to open its Overview, its requests or its last call to see its calls, and what "
+            "is priced to see those without a price. Days are in each client's own time zone."
             f"{more}"
         )
 
 
-def _open_selected(key: str, page: Page, frame: pd.DataFrame) -> None:
-    row = selected(key, frame)
-    if row is not None:
+def _open_calls(page: Page, row: "pd.Series[Any]", days: str | None = None, **only: str) -> None:
+    """Leaves for the calls of a client, in a callback."""
+    parts = to_client(page, row["client_id"]) | ({"days": days} if days else {})
+    Way(page="calls", text="", only=only, parts=parts).go()
+
+
+def _open_last_call(page: Page, row: "pd.Series[Any]") -> None:
+    if pd.isna(row["last_call_at"]):
         open_overview(page, row["client_id"])
+        return
+    day = row["last_call_at"].tz_convert(row["timezone"]).date()
+    _open_calls(page, row, days=str(Days(day, day)))
+
+
+def _ordered_by(name: str) -> Way:
+    """The way to the rows that a card sums, in its order."""
+    return Way(page="clients", text=f"clients, {_ORDERS[name]}", parts=_ORDER.changes(name))
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows as the address has them in order; they come by their cost."""
+    order = _ORDER.value()
+    if order == "name":
+        frame = frame.sort_values("client_name", kind="stable", key=lambda names: names.str.lower())
+    elif order != "cost":
+        column = {
+            "tokens": "total_tokens",
+            "requests": "request_count",
+            "unpriced": "unpriced_count",
+        }[order]
+        frame = frame.sort_values(column, kind="stable", ascending=False)
+    return frame.reset_index(drop=True)
 
 
 def _total(frame: pd.DataFrame) -> dict[str, Any]:
@@ -244,4 +289,18 @@ def _parse_search(value: str) -> str:
     return value
 
 
+def _parse_order(value: str) -> str:
+    if value not in _ORDERS:
+        raise InvalidInput(f'order must be one of {", ".join(_ORDERS)}, not "{value[:MAX_SEARCH]}"')
+    return value
+
+
+_ORDERS = {
+    "cost": "highest known cost first",
+    "tokens": "most tokens first",
+    "requests": "most requests first",
+    "unpriced": "most calls without a price first",
+    "name": "by name",
+}
+_ORDER = Part(name="order", parse=_parse_order, default="cost")
 _SEARCH = Part(name="q", parse=_parse_search, default="")

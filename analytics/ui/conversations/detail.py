@@ -16,6 +16,7 @@ from analytics.ui.frame.filters import show_only
 from analytics.ui.frame.links import CALL, LinkedConversation, close_conversation, open_calls_of
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
+from analytics.ui.frame.ways import calls_with, of_conversation
 from analytics.ui.parts import tables
 from analytics.ui.parts.call import show_call_facts
 from analytics.ui.parts.cards import Card, show_cards
@@ -55,8 +56,9 @@ def show_conversation_heading(page: Page, link: LinkedConversation, timeline: Ti
     st.caption(" · ".join([*parts, f"first call {first_at}", until]))
 
 
-def show_conversation_cards(timeline: Timeline) -> None:
-    """Cost, tokens and calls of the whole conversation in the period."""
+def show_conversation_cards(link: LinkedConversation, timeline: Timeline) -> None:
+    """Cost, tokens and calls of the whole conversation in the period: each leads to these calls."""
+    of_it = of_conversation({"conversation_id": link.conversation_id, "phone_handle": link.phone_handle})
     total = _total(timeline)
     priced_count = int(total["request_count"] - total["unpriced_count"])
     exact = formatting.exact_usd(total["total_cost"])
@@ -74,21 +76,34 @@ def show_conversation_cards(timeline: Timeline) -> None:
                     formatting.compact_usd,
                 ),
                 explanation=exact,
+                opens=calls_with("its calls", **of_it),
+                warning=calls_with(
+                    f"{formatting.plural(total['unpriced_count'], 'call')} at unknown cost",
+                    **of_it,
+                    basis="unpriced",
+                )
+                if total["unpriced_count"]
+                else "",
             ),
             Card(
                 label="Tokens",
                 value=formatting.compact(total["total_tokens"]),
                 explanation=formatting.plural(total["total_tokens"], "token"),
+                opens=calls_with("its calls", **of_it),
             ),
             Card(
                 label="Calls",
                 value=formatting.count(total["request_count"]),
-                lines=[] if _is_truncated(timeline) else [_failures(timeline.calls)],
+                opens=calls_with("its calls", **of_it),
+                lines=[]
+                if _is_truncated(timeline)
+                else [calls_with(_failures(timeline.calls), **of_it, outcome="error,refused,cut")],
                 explanation="Calls in the period",
             ),
             Card(
                 label="Cost per call",
                 value="unknown" if per_call is None else formatting.compact_usd(per_call),
+                opens=calls_with("its calls with a price", **of_it, **{"basis!": "unpriced"}),
                 explanation="Of the calls with a known price"
                 + ("" if per_call is None else f": {formatting.exact_usd(per_call)}"),
             ),

@@ -129,16 +129,8 @@ def _table(page: Page, search: ConversationSearch, listed: pd.DataFrame) -> None
             "First used": st.column_config.DateColumn(format="D MMM YYYY", help="In the period."),
             "Last used": st.column_config.DateColumn(format="D MMM YYYY", help="In the period."),
         },
-        key=key,
-        selection_mode=["single-row", "single-cell"],
-        on_select=lambda: _open_selected(key, listed),
+        **tables.opening(key, listed, show_calls_of, tables.conversation_cells()),
     )
-
-
-def _open_selected(key: str, listed: pd.DataFrame) -> None:
-    row = tables.selected(key, listed)
-    if row is not None:
-        show_calls_of(row)
 
 
 def _paging(search: ConversationSearch, listed: pd.DataFrame) -> None:

@@ -29,10 +29,15 @@ AROUND = timedelta(days=15)
 
 def open_overview(page: Page, client_id: UUID) -> None:
     """Leaves for the Overview of a client, with the same period, measure and filters; in a callback."""
+    address.leave_for("", **to_client(page, client_id))
+
+
+def to_client(page: Page, client_id: UUID) -> dict[str, str | None]:
+    """The changes of the address on the way to a client."""
     labels = client_labels(page.viewer.clients)
     [label] = [label for label, client in labels.items() if client.id == client_id]
     ended = () if client_id == page.client.id else OF_ONE_CLIENT
-    address.leave_for("", **dict.fromkeys(ended), client=label)
+    return dict.fromkeys(ended) | {"client": label}
 
 
 def open_call(call: "pd.Series[Any]") -> None:

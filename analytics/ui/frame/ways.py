@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
-from analytics.queries import Filters
+from analytics.queries import NO_FILTERS, Filters
 from analytics.queries.filters import spelled
 from analytics.ui.frame import address
 from analytics.ui.frame.messages import with_dollars
@@ -24,13 +25,16 @@ class Way:
     """What is there; or the number itself, where that is the link."""
     only: Mapping[str, str] = field(default_factory=dict)
     """Parameters of filters, beside those of the address."""
+    keeps_filters: bool = True
+    """Whether those of the address hold there, too."""
     parts: Mapping[str, str | None] = field(default_factory=dict)
     """Other parts of the address; None removes one."""
 
     @property
     def query(self) -> dict[str, str]:
         """The parameters of its link."""
-        return address.to(self.page, address.filters().narrowed(Filters.parse(self.only)), self.parts)
+        kept = address.filters() if self.keeps_filters else NO_FILTERS
+        return address.to(self.page, kept.narrowed(Filters.parse(self.only)), self.parts)
 
     @property
     def leads_on(self) -> bool:
@@ -45,6 +49,11 @@ class Way:
 def of_model(source: str, model: str | None) -> dict[str, str]:
     """The parameters of filters that leave the calls of a provider's model."""
     return {"provider": spelled(source), "model": spelled(model or "")}
+
+
+def of_conversation(row: Any) -> dict[str, str]:
+    """The parameter of the filter that leaves the calls of a conversation, or of calls without one."""
+    return {"conversation": str(row["conversation_id"] or row["phone_handle"] or "")}
 
 
 def calls_with(text: str, **only: str) -> Way:

@@ -13,6 +13,7 @@ from analytics.ui.frame.messages import escaped, explained
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import Scope, recall, remember
+from analytics.ui.frame.ways import Way, show_ways
 from analytics.ui.parts.headings import show_heading
 
 _ICONS: dict[State, str] = {
@@ -110,6 +111,16 @@ def _check(check: Check) -> None:
         f"  \n:gray[:material/subdirectory_arrow_right: {_sentence(check.remedy)}]" if check.remedy else ""
     )
     finding.markdown(f"{_sentence(check.finding)}{remedy}")
+    if check.calls is not None:
+        way = Way(
+            page="calls",
+            text="Show these calls",
+            only=check.calls,
+            keeps_filters=False,
+            parts={"days": check.days} if check.days else {},
+        )
+        with finding:
+            show_ways([way], key=check.name)
 
 
 def _sentence(text: str) -> str:

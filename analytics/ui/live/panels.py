@@ -15,6 +15,7 @@ from analytics.ui.frame.links import open_call
 from analytics.ui.frame.messages import escaped, explained, warn_of_last_numbers
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.state import recall, remember, take
+from analytics.ui.frame.ways import Way
 from analytics.ui.live.feed import HOUR, MINUTE, Feed, read_feed, renew_feed
 from analytics.ui.parts import tables
 from analytics.ui.parts.cards import Card, show_cards
@@ -101,16 +102,20 @@ def show_live_cards(feed: Feed) -> None:
     counted = (mean["unpriced_count"], mean["request_count"])
     per_hour = mean["total_cost"] * (HOUR // MINUTE) / MEAN_MINUTES
     unpriced, without_usage = hour["unpriced_count"], hour["zero_token_count"]
+    today = {"days": "today"}
+    opens = Way(page="calls", text="the calls of today, newest first", parts=today)
     show_cards(
         [
             Card(
                 label="Requests / min",
+                opens=opens,
                 value=formatting.count(last["request_count"]),
                 lines=[f"{MEAN_MINUTES}-minute mean {mean['request_count'] / MEAN_MINUTES:,.1f}"],
                 explanation="In the last full minute.",
             ),
             Card(
                 label="Tokens / min",
+                opens=opens,
                 value=formatting.compact(last["total_tokens"]),
                 lines=[
                     f"{MEAN_MINUTES}-minute mean {formatting.compact(mean['total_tokens'] / MEAN_MINUTES)}"
@@ -119,6 +124,7 @@ def show_live_cards(feed: Feed) -> None:
             ),
             Card(
                 label="Cost / hour",
+                opens=opens,
                 value=formatting.cost(per_hour, *counted, formatting.compact_usd),
                 lines=[
                     f"{formatting.cost(hour['total_cost'], unpriced, hour['request_count'])} in the last hour"
@@ -128,6 +134,12 @@ def show_live_cards(feed: Feed) -> None:
             ),
             Card(
                 label="Without price",
+                opens=Way(
+                    page="calls",
+                    text="those of today, newest first",
+                    only={"basis": "unpriced"},
+                    parts=today,
+                ),
                 value=formatting.count(unpriced),
                 lines=[
                     f"of {formatting.plural(hour['request_count'], 'call')} in the last hour, "

@@ -185,9 +185,11 @@ def _per_request(row: dict[str, Any]) -> str:
     return f"{formatting.compact_usd(row['total_cost'] / Decimal(priced_count))} per {requests}"
 
 
-def _at_list(overview: Overview, row: dict[str, Any], provider: str | None = None) -> str:
-    """The cost by the public list, where some calls have another price."""
+def _at_list(overview: Overview, row: dict[str, Any], provider: str | None = None) -> str | Way:
+    """The cost by the public list, where some calls have another price: a link to what that is made of."""
     at_list = at_list_prices(
         overview.own_priced, row["total_cost"], provider=provider, unpriced_count=row["unpriced_count"]
     )
-    return "" if at_list is None else str(at_list)
+    if at_list is None:
+        return ""
+    return Way(page="prices", text=str(at_list), only=_ONLY[provider] if provider else {})

@@ -9,9 +9,11 @@ from analytics import charts, formatting
 from analytics.queries import Overview, known_costs, partly_known
 from analytics.ui.frame import address, filters
 from analytics.ui.frame.links import open_timeline
+from analytics.ui.frame.ways import calls_with, of_model
 from analytics.ui.parts.tables import (
     COST_COLUMN,
     NO_PRICE_COLUMN,
+    conversation_cells,
     conversation_names,
     opening,
     phones,
@@ -64,9 +66,19 @@ def show_models(overview: Overview) -> None:
                 "USD per 1K", help="Cost per 1,000 tokens; a dash where some of the cost is unknown."
             ),
         },
-        **opening("models table", frame, open_model),
+        **opening(
+            "models table",
+            frame,
+            open_model,
+            {
+                "Requests": lambda row: calls_with("", **of_model(row["source"], row["model"])).go(),
+                "No price": lambda row: calls_with(
+                    "", **of_model(row["source"], row["model"]), basis="unpriced"
+                ).go(),
+            },
+        ),
     )
-    st.caption("Click a row to see only the calls of that model.")
+    st.caption("Click a row to see only the calls of that model, its requests to see each of them.")
 
 
 def show_conversations(overview: Overview) -> None:
@@ -112,7 +124,7 @@ def show_conversations(overview: Overview) -> None:
             "Cost": COST_COLUMN,
             "No price": NO_PRICE_COLUMN,
         },
-        **opening("conversations table", frame, open_timeline),
+        **opening("conversations table", frame, open_timeline, conversation_cells()),
     )
     st.caption("Click a row to see its calls.")
 

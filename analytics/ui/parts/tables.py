@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Hashable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from pandas.io.formats.style import Styler
 from analytics import formatting
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.state import session, value_of
+from analytics.ui.frame.ways import calls_with, of_conversation
 
 NO_CONVERSATION = "(calls without a conversation)"
 UNNAMED = "(unnamed)"
@@ -125,6 +127,21 @@ def conversation_names(frame: pd.DataFrame) -> list[str]:
     return names
 
 
+def conversation_cells() -> "Mapping[str, Callable[[pd.Series[Any]], None]]":
+    """What cells of a table of conversations open that count only some of its calls: see opening()."""
+    only = {
+        "OpenAI": {"provider": "openai"},
+        "Groq": {"provider": "groq"},
+        "Other": {"provider!": "openai,groq"},
+        "No price": {"basis": "unpriced"},
+    }
+    return {column: partial(_open_calls_of, filters) for column, filters in only.items()}
+
+
+def _open_calls_of(only: Mapping[str, str], row: "pd.Series[Any]") -> None:
+    calls_with("", **of_conversation(row), **only).go()
+
+
 def harmless(table: pd.DataFrame) -> pd.DataFrame:
     """The table with texts that no spreadsheet takes for formulas, as any table can be downloaded.
 
@@ -173,18 +190,6 @@ def _usd(amount: object) -> str:
 
 def _at_least(amount: object) -> str:
     return formatting.cost(Decimal(repr(amount)), 1, 2)
-
-
-def show_text_table(rows: list[dict[str, str]], *, text_columns: int, key: str) -> None:
-    """Shows a table of Markdown cells; from the column `text_columns` on they are aligned right."""
-    with st.container(key=key):
-        # st.table aligns text left, by a style of each cell, and breaks model names at hyphens.
-        cells = f".st-key-{key.replace(' ', '-')} :is(th, td)"
-        st.html(
-            f"<style>{cells}, {cells} p {{ white-space: nowrap !important; }} "
-            f"{cells}:nth-child(n+{text_columns + 1}) {{ text-align: right !important; }}</style>"
-        )
-        st.table(pd.DataFrame(rows), hide_index=True, border="horizontal")
 
 
 def model_name(model: str | None) -> str:

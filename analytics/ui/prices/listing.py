@@ -10,13 +10,16 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.errors import InvalidInput
 from analytics.pricing.book import PriceBook, Quote, UsedModel, load_price_book
+from analytics.pricing.listed import ListedPrice
 from analytics.pricing.stored import Entry
 from analytics.pricing.words import UNIT_WORDS, other_kinds, percent_off
+from analytics.queries.filters import YES, spelled
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.ways import Way, calls_with, of_model, show_ways
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.prices.tables import price_table
 
@@ -63,6 +66,7 @@ def show_unpriced_models(reading: Reading[PriceBook]) -> None:
         f"Their cost is missing from all sums.{more}",
         icon=":material/sell:",
     )
+    show_ways([calls_with(f"Show {calls} without a price", basis="unpriced")], key="unpriced")
 
 
 def show_used_models(page: Page, reading: Reading[PriceBook]) -> None:
@@ -73,7 +77,13 @@ def show_used_models(page: Page, reading: Reading[PriceBook]) -> None:
         if not used:
             st.caption("No calls in these days.")
             return
-        price_table([_used_row(each) for each in used], ("Input", "Output", "Public input", "Public output"))
+        price_table(
+            [_used_row(each) for each in used],
+            ("Input", "Output", "Public input", "Public output"),
+            key="used models table",
+            ways=[calls_with("", **of_model(each.source, each.model)) for each in used],
+        )
+        st.caption("Click a model to see its calls.")
         if any(each.differs for each in used):
             st.caption(
                 "*Ours / public*: our price divided by the public one, for input / output where they "
@@ -107,7 +117,16 @@ def show_stated_costs(page: Page, reading: Reading[PriceBook]) -> None:
             }
             for each in differing
         ]
-        price_table(rows, ("Provider says", "Booked", "Difference"), is_cost=True)
+        price_table(
+            rows,
+            ("Provider says", "Booked", "Difference"),
+            is_cost=True,
+            key="stated costs table",
+            ways=[
+                calls_with("", **of_model(each.source, each.model), **{"has.stated-cost": YES})
+                for each in differing
+            ],
+        )
         st.caption(
             "Only calls whose provider or gateway states a cost, and only where the two differ by more than "
             "half a percent. A discount, a tier or a fee that no list knows is a usual reason; a price of "
@@ -122,19 +141,31 @@ def show_price_list(page: Page, reading: Reading[PriceBook]) -> None:
         show_heading(
             "Price list", "US dollars", beside=lambda: _ALL.fill_in(st.toggle, "Ended and future prices")
         )
-        rows = [
-            _entry_row(entry, state if shows_all else None, page)
+        listed = [
+            (entry, state)
             for entry, state in states(reading.value.entries, page.now)
             if shows_all or state == "In force"
         ]
-        if rows:
-            price_table(rows, ("Input", "Cached input", "Output"))
+        if listed:
+            price_table(
+                [_entry_row(entry, state if shows_all else None, page) for entry, state in listed],
+                ("Input", "Cached input", "Output"),
+                key="price list table",
+                ways=[_calls_of(entry.price) for entry, _ in listed],
+            )
         else:
             st.caption("No own prices; the public list applies.")
         st.caption(
             "Client prices win over installation prices, and both over the public list. *\\** stands for all "
             "models of a provider, or for any text in a name. Old prices are kept."
         )
+
+
+def _calls_of(price: ListedPrice) -> Way:
+    """The way to calls of the model of a price; of a pattern to those of its provider."""
+    if "*" in price.model:
+        return calls_with("", provider=spelled(price.source))
+    return calls_with("", **of_model(price.source, price.model))
 
 
 def states(entries: Sequence[Entry], now: datetime) -> list[tuple[Entry, str]]:

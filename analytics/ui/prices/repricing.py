@@ -21,11 +21,14 @@ from analytics.corrections import (
     select_calls,
     undo_correction,
 )
+from analytics.days import Days
 from analytics.errors import AnalyticsError
+from analytics.queries.filters import spelled
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, show_refusal, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.state import Scope, forget, recall, remember, take
+from analytics.ui.frame.ways import Way, calls_with, of_model
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.prices.tables import price_table
@@ -103,7 +106,18 @@ def show_repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
         "Booked": [bool(costs.unpriced_before) for costs in listed],
         "Repriced": [bool(costs.unpriced_after) for costs in listed],
     }
-    price_table(rows, ("Booked", "Repriced", "Difference"), is_cost=True, at_least=at_least)
+    price_table(
+        rows,
+        ("Booked", "Repriced", "Difference"),
+        is_cost=True,
+        at_least=at_least,
+        key=f"repriced {only_changed}",
+        ways=[
+            calls_with("", **of_model(source, model))
+            for (source, model), costs in repricing.by_model.items()
+            if costs.changed_count or not only_changed
+        ],
+    )
     calls = formatting.plural(total.changed_count, "call")
     difference = f": a difference of **{formatting.usd(total.difference_usd)}** in {calls}."
     if not total.has_difference:
@@ -228,7 +242,11 @@ def _show_corrections(page: Page) -> None:
     show_heading("Corrections", "Newest first")
     zone = page.client.timezone
     price_table(
-        [_correction_row(each, zone) for each in corrections], ("Before", "After", "Difference"), is_cost=True
+        [_correction_row(each, zone) for each in corrections],
+        ("Before", "After", "Difference"),
+        is_cost=True,
+        key="corrections table",
+        ways=[_calls_of(each) for each in corrections],
     )
     undoable = {_correction_name(each, zone): each for each in corrections if each.undone_at is None}
     if not undoable:
@@ -240,6 +258,18 @@ def _show_corrections(page: Page) -> None:
         is_asked = st.button("Undo it", disabled=name is None, icon=":material/undo:")
     if is_asked and name:
         _undo(page, undoable[name])
+
+
+def _calls_of(correction: Correction) -> Way:
+    """The way to the calls of the days, provider and model that a correction was limited to."""
+    only = {"provider": correction.source, "model": correction.model}
+    return Way(
+        page="calls",
+        text="",
+        only={name: spelled(value) for name, value in only.items() if value},
+        keeps_filters=False,
+        parts={"days": str(Days(correction.first_date, correction.last_date))},
+    )
 
 
 def _undo(page: Page, correction: Correction) -> None:

@@ -22,6 +22,7 @@ from analytics.ui.frame.messages import escaped, explained, show_refusal
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import Scope, forget, recall, remember, take
+from analytics.ui.frame.ways import calls_with, of_model
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.prices.repricing import forget_repriced, show_repriced
 from analytics.ui.prices.tables import price_table
@@ -70,7 +71,12 @@ def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
         f"**{escaped(whole.amount)} at list prices**, booked with **{escaped(formatting.usd(booked_usd))}**: "
         f"calls with another price than the public one, {page.period}"
     )
-    price_table([_own_priced_row(line) for line in lines], texts=("At list prices", "Booked"))
+    price_table(
+        [_own_priced_row(line) for line in lines],
+        texts=("At list prices", "Booked"),
+        key="own priced table",
+        ways=[calls_with("", **of_model(line.source, line.model)) for line in lines],
+    )
     st.caption(
         "Each day is priced at the public price of that day, for the average call and without tier "
         "discounts. *About*: some parts are unknown, such as what was cached today."

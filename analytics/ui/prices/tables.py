@@ -10,7 +10,8 @@ from pandas.io.formats.style import Styler
 
 from analytics import formatting
 from analytics.pricing.words import exact
-from analytics.ui.parts.tables import harmless, marked_bounds, show_table
+from analytics.ui.frame.ways import Way
+from analytics.ui.parts.tables import harmless, marked_bounds, opening, show_table
 
 MAX_ROWS = 12  # in sight
 # Columns that are hidden where they are empty or zero.
@@ -38,11 +39,13 @@ def price_table(
     is_cost: bool = False,
     at_least: Mapping[str, Sequence[bool]] | None = None,
     texts: Sequence[str] = (),
+    key: str = "",
+    ways: Sequence[Way] = (),
 ) -> None:
     """A table with exact prices, or rounded costs, in the columns `money`; empty columns are hidden.
 
     `at_least` has, per column of costs, the rows that are lower bounds. The columns `texts` have amounts with
-    words.
+    words. A click on a row goes the way of its place in `ways`, in the table of this key.
     """
     table = harmless(pd.DataFrame(rows))
     table = table.drop(
@@ -61,6 +64,11 @@ def price_table(
         len(table),
         max_rows=MAX_ROWS,
         columns={name: st.column_config.TextColumn(name, alignment="right") for name in texts},
+        **(
+            opening(key, pd.DataFrame({"place": range(len(ways))}), lambda row: ways[row["place"]].go())
+            if ways
+            else {}
+        ),
     )
 
 

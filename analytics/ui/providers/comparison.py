@@ -22,17 +22,19 @@ from analytics.queries import (
     usage_comparison,
     what_moved,
 )
-from analytics.ui.frame import filters, reads
+from analytics.queries.filters import spelled
+from analytics.ui.frame import address, reads
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.state import value_of
+from analytics.ui.frame.ways import OPENS, Way, calls_with, of_model, show_way
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import COST_COLUMN, MODEL_WIDTH, harmless, marked_bounds, show_table
+from analytics.ui.parts.tables import COST_COLUMN, MODEL_WIDTH, harmless, marked_bounds, opening, show_table
 from analytics.ui.providers import in_words
 
+PAGE = "providers_and_models"
 TOP_MODELS = 20
 TOLD_MODELS = 5
 MAX_SEARCH = 100  # characters
@@ -77,25 +79,57 @@ def show_comparison(page: Page, compared: Comparison, other: Days) -> None:
             f"{measure}: what changed, why",
             beside=_choose_view,
         )
-        if sentences := _sentences(found):
-            st.markdown(with_dollars(sentences))
-        _show_providers(page, found)
+        _show_sentences(found)
+        _show_providers(found, other)
         show_heading(f"Models, {window(page.days)}", f"{measure}, largest change first")
-        _show_models(page, found)
+        _show_models(found, other)
         st.caption(" ".join(_notes(page, compared, found, other)))
 
 
-def _sentences(found: Movers) -> str:
-    """The change of all, then a line for each of the models that changed most."""
+def _show_sentences(found: Movers) -> None:
+    """The change of all, then a line for each of the models that changed most: a link to that model."""
     if found.no_comparison is not None:
-        return ""
+        return
+    if sentence := in_words.change_of_all(found):
+        st.markdown(with_dollars(sentence))
     told = [moved for moved in found.models if moved.change][:TOLD_MODELS]
-    lines = [f"- {in_words.change_of_model(moved, found)}" for moved in told]
-    return "\n".join([in_words.change_of_all(found), "", *lines])
+    with st.container(gap=None, key="movers"):
+        for moved in told:
+            sentence = with_dollars(in_words.change_of_model(moved, found))
+            way = Way(page=PAGE, text=sentence, only=_of(moved))
+            if way.leads_on:
+                show_way(way, sentence, icon=OPENS)
+            else:
+                st.markdown(sentence)
 
 
-def _show_providers(page: Page, found: Movers) -> None:
-    """A row for all, and for each provider; a click on one filters by it."""
+def _of(moved: Moved) -> dict[str, str]:
+    """The parameters of filters that leave the calls of a line: of a model, a provider, or all."""
+    if moved.model_count == 1:
+        return of_model(moved.source or "", moved.model)
+    return {} if moved.source is None else {"provider": spelled(moved.source)}
+
+
+def _open_lines(
+    key: str, lines: Sequence[Moved], other: Days, open_line: Callable[[Moved], None]
+) -> dict[str, Any]:
+    """Options of a table by which a click on a line opens it, and one on its requests the calls of these."""
+    before = {"days": str(other)}
+    return opening(
+        key,
+        pd.DataFrame({"place": range(len(lines))}),
+        lambda row: open_line(lines[row["place"]]),
+        {
+            "Requests": lambda row: calls_with("", **_of(lines[row["place"]])).go(),
+            "Requests before": lambda row: Way(
+                page="calls", text="", only=_of(lines[row["place"]]), parts=before
+            ).go(),
+        },
+    )
+
+
+def _show_providers(found: Movers, other: Days) -> None:
+    """A row for all, and for each provider; a click on one filters by it, one on all opens the calls."""
     lines = [found.total]
     names: list[tuple[str, str]] = [("All", formatting.plural(found.total.model_count, "model"))]
     if found.unknown_count and found.known.model_count:
@@ -109,18 +143,24 @@ def _show_providers(page: Page, found: Movers) -> None:
         ]
     table = _table(found, lines, "Provider", [name for name, _ in names])
     table["Models"] = [models for _, models in names]
-    first = len(lines) - len(found.providers) if len(found.providers) > 1 else len(lines)
 
-    def choose() -> None:
-        row = _selected("providers compared")
-        if row is not None and row >= first:
-            filters.show_only("provider", found.providers[row - first].source)
+    def open_line(line: Moved) -> None:
+        if line is found.total:
+            calls_with("").go()
+        elif line is found.known:
+            unknown = [spelled(moved.model or "") for moved in found.models if moved.change is None]
+            Way(page=PAGE, text="", only={"model!": ",".join(unknown)}).go()
+        else:
+            Way(page=PAGE, text="", only={"provider": spelled(line.source or "")}).go()
 
-    _draw(found, table, lines, key="providers compared", on_select=choose)
+    _draw(found, table, lines, _open_lines("providers compared", lines, other, open_line))
 
 
-def _show_models(page: Page, found: Movers) -> None:
-    """The models that changed most, and all others in a line each; a click on one filters by it."""
+def _show_models(found: Movers, other: Days) -> None:
+    """The models that changed most, and all others in a line each; a click on one filters by it.
+
+    One on the others shows each of them.
+    """
     models, rest = _chosen_models(found)
     if not models:
         st.caption(f"No model is called like “{escaped(_SEARCH.value())}”.")
@@ -131,16 +171,17 @@ def _show_models(page: Page, found: Movers) -> None:
         unknown = "" if moved.change is not None or found.no_comparison else ", some cost unknown"
         names.append(f"({formatting.count(moved.model_count)} more models{unknown})")
 
-    def choose() -> None:
-        row = _selected("models compared")
-        if row is not None and row < len(models):
-            _show_only_model(page, models[row])
+    def open_line(line: Moved) -> None:
+        if line.model_count == 1:
+            Way(page=PAGE, text="", only=_of(line)).go()
+        else:
+            address.put(**_ALL.changes(True))
 
     table = _table(found, lines, "Model", names)
     if not any(moved.parts and moved.parts.mix for moved in rest):
         table = table.drop(columns=["Other mix"], errors="ignore")
     table["Provider"] = [charts.source_name(moved.source or "") for moved in lines]
-    _draw(found, table, lines, key="models compared", on_select=choose)
+    _draw(found, table, lines, _open_lines("models compared", lines, other, open_line))
 
 
 def _chosen_models(found: Movers) -> tuple[Sequence[Moved], Sequence[Moved]]:
@@ -168,17 +209,6 @@ def _chosen_models(found: Movers) -> tuple[Sequence[Moved], Sequence[Moved]]:
         ]
         return matching, []
     return (found.models, []) if shows_all else found.folded(TOP_MODELS)
-
-
-def _show_only_model(page: Page, moved: Moved) -> None:
-    """Filters by a model and its provider."""
-    by_provider = page.filters.with_condition("provider", [moved.source or ""])
-    filters.put(by_provider.with_condition("model", [moved.model or ""]))
-
-
-def _selected(key: str) -> int | None:
-    rows = value_of(key).selection.rows
-    return rows[0] if rows else None
 
 
 def _table(found: Movers, lines: Sequence[Moved], heading: str, names: Sequence[str]) -> pd.DataFrame:
@@ -231,9 +261,7 @@ def _now_and_before(found: Movers, moved: Moved) -> dict[str, Any]:
     }
 
 
-def _draw(
-    found: Movers, table: pd.DataFrame, lines: Sequence[Moved], *, key: str, on_select: Callable[[], None]
-) -> None:
+def _draw(found: Movers, table: pd.DataFrame, lines: Sequence[Moved], how_to_open: dict[str, Any]) -> None:
     bounds = {
         "Cost": [bool(moved.now.unpriced_count) for moved in lines],
         "Cost before": [bool(moved.before.unpriced_count) for moved in lines],
@@ -247,9 +275,7 @@ def _draw(
             "Cost": COST_COLUMN,
             **MODEL_WIDTH,
         },
-        key=key,
-        selection_mode="single-row",
-        on_select=on_select,
+        **how_to_open,
     )
 
 

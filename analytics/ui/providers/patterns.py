@@ -9,11 +9,13 @@ from analytics import charts, formatting, queries
 from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.queries import CallFacts, CallSums, Grain, Unit, known_costs, partly_known
+from analytics.queries.filters import spelled
 from analytics.ui.frame import filters
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import Page
+from analytics.ui.frame.ways import calls_with
 from analytics.ui.parts import tables
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.grouping import (
@@ -225,6 +227,9 @@ def _show_operations(frame: pd.DataFrame, unit: Unit) -> None:
             "Share": st.column_config.NumberColumn(help="Of all requests.", format="%.1f%%"),
         },
         **tables.opening(
-            "operations table", frame, lambda row: filters.show_only("operation", row["operation"])
+            "operations table",
+            frame,
+            lambda row: filters.show_only("operation", row["operation"]),
+            {"Requests": lambda row: calls_with("", operation=spelled(row["operation"] or "")).go()},
         ),
     )

@@ -9,12 +9,13 @@ import streamlit as st
 from analytics import charts, formatting, queries
 from analytics.calls.row import MAX_TEXT, refused_text
 from analytics.errors import InvalidInput
-from analytics.queries import OTHER_TAGS, TAG, CallFacts, known_costs, partly_known
+from analytics.queries import OTHER_TAGS, TAG, CallFacts, Condition, Filters, known_costs, partly_known
 from analytics.ui.frame import filters
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
+from analytics.ui.frame.ways import calls_with
 from analytics.ui.parts import tables
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import measured, show_heading
@@ -69,6 +70,12 @@ def _show_only(key: str, row: "pd.Series[Any]") -> None:
     filters.show_only(f"{TAG}{key}", OTHER_TAGS if row["is_other"] else row["value"])
 
 
+def _of(key: str, row: "pd.Series[Any]") -> dict[str, str]:
+    """The parameters of filters that leave the calls of a row."""
+    value = OTHER_TAGS if row["is_other"] else row["value"] or ""
+    return Filters.of([Condition(name=f"{TAG}{key}", values=(value,))]).query()
+
+
 def _table(page: Page, key: str, frame: pd.DataFrame) -> None:
     unit = page.measure.unit
     frame = queries.by_amount(frame, unit)
@@ -115,7 +122,15 @@ def _table(page: Page, key: str, frame: pd.DataFrame) -> None:
             "Cost": tables.COST_COLUMN,
             "No price": tables.NO_PRICE_COLUMN,
         },
-        **tables.opening("tags table", named, lambda row: _show_only(key, row)),
+        **tables.opening(
+            "tags table",
+            named,
+            lambda row: _show_only(key, row),
+            {
+                "Requests": lambda row: calls_with("", **_of(key, row)).go(),
+                "No price": lambda row: calls_with("", **_of(key, row), basis="unpriced").go(),
+            },
+        ),
     )
 
 

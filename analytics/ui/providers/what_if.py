@@ -11,14 +11,17 @@ from analytics.errors import InvalidInput
 from analytics.pricing.model_kinds import kind_of_model
 from analytics.pricing.stored import ListedPrices, listed_prices
 from analytics.pricing.what_if import Compared, NotComparable, Target, WhatIf, targets, what_if
+from analytics.queries.filters import spelled
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
+from analytics.ui.frame.ways import calls_with, of_model, show_ways
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import model_name, show_text_table
+from analytics.ui.parts.tables import harmless, model_name, opening, show_table
 
+MAX_ROWS = 20  # in sight
 ROUNDING_USD = Decimal("1e-9")
 """Smaller differences may come from rounding costs call by call."""
 
@@ -33,11 +36,21 @@ def show_what_if(page: Page, parts: pd.DataFrame) -> None:
         answer = what_if(parts, target, listed.prices, page.now, page.client.id)
         if answer.compared:
             st.markdown(_verdict(answer, target))
-            show_text_table(list(_what_if_rows(answer, target)), text_columns=1, key="what if table")
+            _show_rows(answer, target)
         else:
             show_empty(f"Nothing used in these days has a price at {escaped(label)}", icon=":material/block:")
         if answer.not_comparable:
             st.markdown(_not_comparable(answer))
+            show_ways(
+                [
+                    calls_with(
+                        f"{_name(line.source, line.model)}: {formatting.plural(line.request_count, 'call')}",
+                        **of_model(line.source, line.model),
+                    )
+                    for line in answer.not_comparable
+                ],
+                key="left out",
+            )
         st.caption(
             "Compares only calls of a kind that the model handles. Assumes the same tokens and seconds at "
             "today's prices, without batch or tier discounts. Another model splits text into other tokens "
@@ -102,22 +115,51 @@ def _left_out(lines: Sequence[NotComparable]) -> str:
     return f"{formatting.plural(requests, 'call')}, {cost}"
 
 
-def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, str]]:
-    total = (answer.booked_usd, answer.there_usd)
-    yield _what_if_row("**Total of these**", "", *total, target)
-    for line in answer.compared:
-        yield _what_if_row(
-            _name(line.source, line.model), _quantity(line), line.booked_usd, line.there_usd, target
+def _show_rows(answer: WhatIf, target: Target) -> None:
+    """A table with a row for all that is compared, and for each model, whose calls a click opens."""
+    rows = list(_what_if_rows(answer, target))
+    table = harmless(pd.DataFrame(rows))
+    lines = [None, *answer.compared]
+    with st.container(key="what if table"):
+        show_table(
+            table.style,
+            len(rows),
+            max_rows=MAX_ROWS,
+            columns={
+                name: st.column_config.TextColumn(name, alignment="right")
+                for name in map(str, table)
+                if name != "Now"
+            },
+            **opening(
+                "what if rows",
+                pd.DataFrame({"place": range(len(lines))}),
+                lambda row: calls_with("", **_of(answer, lines[row["place"]])).go(),
+            ),
         )
+
+
+def _of(answer: WhatIf, line: Compared | None) -> dict[str, str]:
+    """The parameters of filters that leave the calls of a line, or of all that is compared."""
+    if line is not None:
+        return of_model(line.source, line.model)
+    left_out = [spelled(each.model or "") for each in answer.not_comparable]
+    return {"model!": ",".join(left_out)} if left_out else {}
+
+
+def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, str]]:
+    yield _what_if_row("Total of these", "", answer.booked_usd, answer.there_usd, target)
+    for line in answer.compared:
+        name = f"{charts.source_name(line.source)} {line.model or formatting.NO_MODEL}"
+        yield _what_if_row(name, _quantity(line), line.booked_usd, line.there_usd, target)
 
 
 def _what_if_row(name: str, used: str, booked: Decimal, there: Decimal, target: Target) -> dict[str, str]:
     return {
         "Now": name,
         "Used": used,
-        "As booked": escaped(formatting.usd(booked)),
-        f"At {escaped(target.label)}": escaped(formatting.usd(there)),
-        "Difference": escaped(_difference(booked, there)).replace(" ", formatting.NO_BREAK_SPACE),
+        "As booked": formatting.usd(booked),
+        f"At {target.label}": formatting.usd(there),
+        "Difference": _difference(booked, there),
     }
 
 

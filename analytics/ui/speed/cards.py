@@ -6,7 +6,7 @@ from decimal import Decimal
 from analytics import formatting
 from analytics.pricing.cache_savings import CacheSavings
 from analytics.queries import Answers
-from analytics.queries.filters import YES
+from analytics.queries.filters import NO, YES
 from analytics.ui.frame.ways import calls_with
 from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.speed.models import LED_TO_NOTHING, RETRIED, Measured, measured
@@ -36,7 +36,13 @@ def _time_card(everything: Measured, label: str, fact: str, count: int) -> Card:
         explanation="Half of the calls that tell it took no longer, within 2 percent. Not of failed ones.",
         lines=[
             "" if p95 is None else f"p95 {formatting.duration(p95)}",
-            f"measured on {formatting.share(count, everything.answered_count)} of calls",
+            calls_with(
+                f"measured on {formatting.share(count, everything.answered_count)} of calls, not on "
+                f"{formatting.count(everything.answered_count - count)}",
+                **{f"has.{fact}": NO, "outcome!": "error"},
+            )
+            if count < everything.answered_count
+            else "measured on all calls",
         ],
         opens=calls_with("the calls that tell it", **{f"has.{fact}": YES}),
     )
@@ -51,7 +57,13 @@ def _failures_card(everything: Measured) -> Card:
         opens=calls_with("its calls", **LED_TO_NOTHING),
         lines=[
             f"{formatting.count(everything.failed_count)} of {calls}",
-            f"told by {formatting.share(everything.told_count, everything.request_count)} of calls",
+            calls_with(
+                f"told by {formatting.share(everything.told_count, everything.request_count)} of calls, "
+                f"not by {formatting.count(everything.request_count - everything.told_count)}",
+                outcome="",
+            )
+            if everything.told_count < everything.request_count
+            else "told by all calls",
         ],
     )
 
