@@ -115,7 +115,6 @@ def test_any_two_days_may_be_chosen(configured: Database) -> None:
     assert metrics_of(page)["Total tokens"] == "920"
     assert page.query_params["days"] == "2026-03-02..2026-03-05"
     assert page.button_group[0].value is None  # the calendar is chosen
-    assert page.button_group[0].options[-1] == "2 to 5 Mar 2026"
 
     page.button_group[0].set_value("90d").run()
     assert "Model comparison, last 90 days" in text_of(page)
