@@ -204,7 +204,10 @@ def test_groups(reader: Reader) -> None:
 REFUSED: Sequence[tuple[str, str]] = [
     ("model!!=x", 'unknown parameter "model!!"; allowed: days, from, to, '),
     ("tag.=x", 'unknown parameter "tag."; allowed: '),
-    ("tags=x", "provider, model, operation, outcome, conversation, hour, weekday, tag.<key>"),
+    (
+        "tags=x",
+        "provider, model, operation, outcome, conversation, hour, weekday, basis, has.<fact>, tag.<key>",
+    ),
     ("=x", 'unknown parameter ""'),
     ("filters=[]", 'unknown parameter "filters"'),
     ("model=" + ",".join(map(str, range(1_000))), "model takes at most 100 values, not 1000"),

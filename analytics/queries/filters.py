@@ -23,7 +23,10 @@ FACTS = ("latency", "first-token", "retry", "usage", "stated-cost", "cache", "ca
 YES, NO = "yes", "no"
 GROUPED = ("provider", "model", "operation", "outcome", "hour", "weekday")
 """What usage is grouped by, besides tags."""
-DIMENSIONS = (*GROUPED, "conversation", "basis", *(f"{HAS}{fact}" for fact in FACTS))
+DIMENSIONS = (
+    *("provider", "model", "operation", "outcome", "conversation", "hour", "weekday", "basis"),
+    *(f"{HAS}{fact}" for fact in FACTS),
+)
 """What calls are filtered by, besides their tags."""
 HOURS = tuple(f"{hour:02}" for hour in range(24))
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
