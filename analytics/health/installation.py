@@ -35,7 +35,7 @@ INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
     ],
     "usage_pending": [("client_id", "usage_date")],
     "usage_daily_rollup": [("client_id", "usage_date")],
-    "usage_conversation_daily_rollup": [("client_id", "usage_date", "conversation_id")],
+    "usage_conversation_daily_rollup": [("usage_date", "client_id", "conversation_id")],
     "usage_conversation_rollup": [
         *(("client_id", "conversation_id"), ("client_id", "total_tokens"), ("client_id", "cost_bound")),
     ],

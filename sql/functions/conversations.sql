@@ -111,7 +111,7 @@ as $$
     where
         p_conversation_id is null and p_phone is null
         and daily.client_id = p_client_id
-        and daily.usage_date between p_first_date and p_last_date
+        and daily.usage_date = any (days_between(p_first_date, p_last_date))
         and daily.conversation_id is null and daily.phone is null
 $$;
 
@@ -321,7 +321,8 @@ create or replace function has_lone_calls(p_client_id uuid) returns boolean
         where client_id = p_client_id and conversation_id is null
     );
 
--- One row per conversation with use in the period: what it is ordered by. Read from an index alone. What
+-- One row per conversation with use in the period: what it is ordered by. Read from an index alone, in which
+-- the client's conversations of a day lie together: hence the days one by one. What
 -- calls without a conversation cost is spared where the client has none (p_has_phones). Under filters the
 -- calls are read. last_date may be too late where calls were deleted that are not folded yet.
 create or replace function conversation_totals(
@@ -341,7 +342,7 @@ as $$
         from usage_conversation_daily_rollup
         where
             client_id = p_client_id
-            and usage_date between p_first_date and p_last_date
+            and usage_date = any (days_between(p_first_date, p_last_date))
         union all
         select conversation_id, usage_date, total_tokens, cost_usd, request_count
         from usage_pending
@@ -366,7 +367,7 @@ as $$
             from usage_conversation_daily_rollup
             where
                 client_id = p_client_id
-                and usage_date between p_first_date and p_last_date
+                and usage_date = any (days_between(p_first_date, p_last_date))
             union all
             select conversation_id, phone, usage_date, total_tokens, cost_usd, request_count
             from usage_pending
@@ -443,7 +444,7 @@ as $$
         where
             p_conversation_id is null and p_phone is null
             and daily.client_id = p_client_id
-            and daily.usage_date between p_first_date and p_last_date
+            and daily.usage_date = any (days_between(p_first_date, p_last_date))
             and daily.conversation_id is null and daily.phone is null
     ) as parts
 $$;

@@ -454,6 +454,8 @@ begin
             client_id, usage_date, conversation_id, phone,
             total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
         from conversation_days
+        -- In the order of the key: its index is filled at its end.
+        order by usage_date, client_id, conversation_id, phone
         on conflict (client_id, usage_date, conversation_id, phone) do update set
             total_tokens = kept.total_tokens + excluded.total_tokens,
             openai_tokens = kept.openai_tokens + excluded.openai_tokens,

@@ -15,9 +15,10 @@ create index if not exists usage_logs_client_id_phone_created_at_idx
 -- Ids that are made one after the other fill their pages, if no client stands before them.
 create unique index if not exists usage_logs_id_client_id_key on usage_logs (id, client_id);
 
--- A period's conversations lie together, with all that they are ordered by: no row has to be looked at.
-create unique index if not exists usage_conversation_daily_rollup_by_day_key
-    on usage_conversation_daily_rollup (client_id, usage_date, conversation_id, phone)
+-- A day's conversations lie together, with all that they are ordered by: no row has to be looked at. The day
+-- comes first, so that new ones fill the end of the index.
+create unique index if not exists usage_conversation_daily_rollup_appended_key
+    on usage_conversation_daily_rollup (usage_date, client_id, conversation_id, phone)
     include (total_tokens, cost_usd, request_count) nulls not distinct;
 
 -- The first of a period are among the first of all times, or nearly. Under row-level security an index is
@@ -43,7 +44,7 @@ begin
             ('usage_logs', 'usage_logs_pkey', 'usage_logs_id_client_id_key', 'primary key'),
             (
                 'usage_conversation_daily_rollup', 'usage_conversation_daily_rollup_key',
-                'usage_conversation_daily_rollup_by_day_key', 'unique'
+                'usage_conversation_daily_rollup_appended_key', 'unique'
             )
         ) as keys (table_name, old_name, name, kind)
         where
