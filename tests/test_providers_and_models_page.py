@@ -92,8 +92,8 @@ def test_models_add_up_to_providers_and_those_to_the_total(database: Database, c
     assert (
         "**gpt-4** :gray[OpenAI] +230 tokens: 2.0\N{MULTIPLICATION SIGN} calls, same tokens per call" in text
     )
-    assert "- **gpt-4o** :gray[OpenAI] +230 tokens: new, 1 call" in text
-    assert f"- **whisper-1** :gray[Whisper] {MINUS}230 tokens: gone, 1 call before" in text
+    assert "**gpt-4o** :gray[OpenAI] +230 tokens: new, 1 call" in text
+    assert f"**whisper-1** :gray[Whisper] {MINUS}230 tokens: gone, 1 call before" in text
     columns: tuple[str, ...] = ("Provider", "Models", "Tokens", "Tokens before", "Change", "More calls")
     assert rows_of(compared(page), *columns) == [
         ["All", f"4{BLANK}models", 920, 460, 460, 460],
