@@ -58,7 +58,7 @@ def test_overview(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None
         expect(page.get_by_role("heading", name="Model comparison, last 7 days")).to_be_visible()
         expect_overview(page, shown.sums(CLIENT, *shown.seven_days()))
         # Links of the sidebar are those of what has just been chosen.
-        link = page.get_by_role("link", name="Prices")
+        link = page.get_by_role("link", name="Prices", exact=True)
         expect(link).to_have_attribute("href", re.compile(r"client=Kaveri\+Foods&days=7d"))
 
         choose_client(page, QUIET)
@@ -374,7 +374,7 @@ def test_clients(browser: Browser, shown: Demo) -> None:
         expect_overview(page, shown.sums(CLIENT, shown.first, shown.last))
         assert f"client=Kaveri+Foods&days={shown.days}" in page.url
 
-        page.get_by_role("link", name="Clients").click()
+        page.get_by_role("link", name="Clients", exact=True).click()
         await_place(page, PLACES["Clients"])
         choose(page, "Period", "7d")
         expect(page.get_by_role("heading", name="Clients, last 7 days")).to_be_visible()
