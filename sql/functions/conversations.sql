@@ -609,6 +609,7 @@ declare
     v_last date;
     v_ids uuid[];
     v_lone_phones text[];
+    v_likely_days bigint;
     v_by_cost constant boolean := p_order = 'cost';
     -- Rows of an adopted table may be negative; then a lifetime bounds nothing and all are added up.
     v_can_bound constant boolean := coalesce((
@@ -631,7 +632,13 @@ begin
     end if;
     select first_date, last_date into v_first, v_last from usage_window(p_client_id, p_days, p_now);
 
-    if v_can_bound and p_filters = '[]' then
+    -- Some 50,000 days of conversations are added up as fast as the first of them are found.
+    select greatest(count(*) filter (where usage_date = v_last), count(*) filter (where usage_date <> v_last))
+        * (v_last - v_first + 1)
+    into v_likely_days
+    from usage_conversation_daily_rollup
+    where client_id = p_client_id and usage_date in (v_last, v_first + (v_last - v_first) / 2);
+    if v_can_bound and p_filters = '[]' and v_likely_days > 50000 then
         select array_agg(id), array_agg(lone_phone) into v_ids, v_lone_phones
         from leading_conversations(
             p_client_id, v_first, v_last, p_limit, case when v_by_cost then 'cost_usd' else 'total_tokens' end
