@@ -57,9 +57,7 @@ as $$
     ) as known on true
 $$;
 
--- The folded days of one conversation. The index has days before conversations, so each day is asked for:
--- those between its first and its last one. "offset 0" keeps the planner from asking for all of its days; and
--- under row-level security only what is a column or a parameter is looked up in an index.
+-- The folded days of one conversation.
 create or replace function folded_conversation_days(
     p_client_id uuid, p_conversation_id uuid, p_phone text, p_first_date date, p_last_date date
 )
@@ -72,37 +70,20 @@ as $$
     select
         daily.usage_date, daily.total_tokens, daily.openai_tokens, daily.groq_tokens, daily.cost_usd,
         daily.request_count, daily.unpriced_count
-    from usage_conversation_rollup as lifetime
-    cross join lateral (
-        select daily.*
-        from usage_conversation_daily_rollup as daily
-        where
-            daily.client_id = p_client_id
-            and daily.usage_date = any (days_between(
-                greatest(lifetime.first_date, p_first_date), least(lifetime.last_date, p_last_date)
-            ))
-            and daily.conversation_id = p_conversation_id
-        offset 0
-    ) as daily
-    where lifetime.client_id = p_client_id and lifetime.conversation_id = p_conversation_id
+    from usage_conversation_daily_rollup as daily
+    where
+        daily.client_id = p_client_id
+        and daily.usage_date between p_first_date and p_last_date
+        and daily.conversation_id = p_conversation_id
     union all
     select
         daily.usage_date, daily.total_tokens, daily.openai_tokens, daily.groq_tokens, daily.cost_usd,
         daily.request_count, daily.unpriced_count
-    from usage_conversation_rollup as lifetime
-    cross join lateral (
-        select daily.*
-        from usage_conversation_daily_rollup as daily
-        where
-            daily.client_id = p_client_id
-            and daily.usage_date = any (days_between(
-                greatest(lifetime.first_date, p_first_date), least(lifetime.last_date, p_last_date)
-            ))
-            and daily.conversation_id is null and daily.phone = p_phone
-        offset 0
-    ) as daily
+    from usage_conversation_daily_rollup as daily
     where
-        lifetime.client_id = p_client_id and lifetime.conversation_id is null and lifetime.phone = p_phone
+        daily.client_id = p_client_id
+        and daily.usage_date between p_first_date and p_last_date
+        and daily.conversation_id is null and daily.phone = p_phone
     union all
     select
         daily.usage_date, daily.total_tokens, daily.openai_tokens, daily.groq_tokens, daily.cost_usd,
@@ -413,9 +394,7 @@ as $$
             where
                 not lifetime.is_inside
                 and daily.client_id = p_client_id
-                and daily.usage_date = any (days_between(
-                    greatest(lifetime.first_date, p_first_date), least(lifetime.last_date, p_last_date)
-                ))
+                and daily.usage_date between p_first_date and p_last_date
                 and daily.conversation_id = p_conversation_id
         ) as days
         union all
@@ -433,9 +412,7 @@ as $$
             where
                 not lifetime.is_inside
                 and daily.client_id = p_client_id
-                and daily.usage_date = any (days_between(
-                    greatest(lifetime.first_date, p_first_date), least(lifetime.last_date, p_last_date)
-                ))
+                and daily.usage_date between p_first_date and p_last_date
                 and daily.conversation_id is null and daily.phone = p_phone
         ) as days
         union all
