@@ -181,7 +181,8 @@ def table(page: Page, which: int | str = 0) -> list[dict[str, str]]:
 def _rows(page: Page, which: int | str) -> list[dict[str, str]]:
     """Those of table() that are drawn at this moment."""
     if isinstance(which, str):
-        grid = page.locator(f".st-key-{which.replace(' ', '-')}").get_by_test_id("stDataFrame")
+        # After a click in it, its key has a number.
+        grid = page.locator(f"[class*=st-key-{which.replace(' ', '-')}]").get_by_test_id("stDataFrame").first
     else:
         grid = page.get_by_test_id("stDataFrame").nth(which)
     expect(grid.locator("[role=gridcell]").first).to_be_attached()
@@ -226,7 +227,7 @@ def click_row(page: Page, number: int, key: str = "") -> None:
 
     What takes the pointer lies above the grid's canvas.
     """
-    where = page.locator(f".st-key-{key.replace(' ', '-')}") if key else page
+    where = page.locator(f"[class*=st-key-{key.replace(' ', '-')}]").first if key else page
     # The box that selects a row is at its begin, where its table has one.
     x = 12 if key else 60
     where.get_by_test_id("stDataFrame").click(position={"x": x, "y": ROW_HEIGHT * (number + 0.5)})

@@ -65,6 +65,7 @@ def show_conversation_cards(link: LinkedConversation, timeline: Timeline) -> Non
     if total["unpriced_count"]:
         exact = f"{exact}; {formatting.plural(total['unpriced_count'], 'call')} without a price"
     per_call = total["total_cost"] / Decimal(priced_count) if priced_count else None
+    failures = "" if _is_truncated(timeline) else _failures(timeline.calls)
     show_cards(
         [
             Card(
@@ -95,9 +96,7 @@ def show_conversation_cards(link: LinkedConversation, timeline: Timeline) -> Non
                 label="Calls",
                 value=formatting.count(total["request_count"]),
                 opens=calls_with("its calls", **of_it),
-                lines=[]
-                if _is_truncated(timeline)
-                else [calls_with(_failures(timeline.calls), **of_it, outcome="error,refused,cut")],
+                lines=[calls_with(failures, **of_it, outcome="error,refused,cut")] if failures else [],
                 explanation="Calls in the period",
             ),
             Card(

@@ -66,7 +66,7 @@ def show_unpriced_models(reading: Reading[PriceBook]) -> None:
         f"Their cost is missing from all sums.{more}",
         icon=":material/sell:",
     )
-    show_ways([calls_with(f"Show {calls} without a price", basis="unpriced")], key="unpriced")
+    show_ways([calls_with("Show these calls", basis="unpriced")], key="unpriced")
 
 
 def show_used_models(page: Page, reading: Reading[PriceBook]) -> None:
