@@ -160,6 +160,7 @@ function weekday_names               same       same      same      same      sa
 function day_passes                  same       same      same      same      same      same      same      same      same     -
 function hour_passes                 same       same      same      same      same      same      same      same      same     -
 function moment_passes               same       same      same      same      same      same      same      same      same     -
+function reads_by_span               same       same      same      same      same      same      same      same      same     -
 function wanted_spans                same       same      same      same      same      same      same      same      same     -
 function tags_pass                   same       same      same      same      same      same      same      same      same     -
 function is_of_conversations         same       same      same      same      same      same      same      same      same     -
@@ -358,6 +359,7 @@ STATEMENTS = {
     "day_passes": "select day_passes(null, '2026-03-18')",
     "hour_passes": "select hour_passes(null, 9::smallint)",
     "moment_passes": "select moment_passes(null, '2026-03-18')",
+    "reads_by_span": "select reads_by_span(null)",
     "wanted_spans": (
         """select wanted_spans(jsonb_populate_record(null::usage_filter, '{"timezone": "UTC"}'),"""
         " '2026-03-18', '2026-03-19')"

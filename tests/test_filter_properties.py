@@ -339,6 +339,17 @@ RANGES = st.tuples(st.integers(0, DAYS), st.integers(0, DAYS))
     is_of_sums=False,
 )
 @example(
+    # All conversations, the calls of which are looked for in the spans of these hours.
+    zone=0,
+    conditions=[("hour", [3], True)],
+    ago=(0, DAYS),
+    group="hour",
+    grain="all",
+    order="tokens",
+    top=7,
+    is_of_sums=False,
+)
+@example(
     zone=2,
     conditions=[("hour", [3, 9], True)],
     ago=(0, 20),

@@ -239,6 +239,18 @@ as $$
     from hours
 $$;
 
+-- Whether calls are looked for in these spans: of few conversations, or on whole days, the calls of each
+-- conversation are fewer.
+create or replace function reads_by_span(p_filter usage_filter) returns boolean
+    language sql immutable parallel safe
+    return (p_filter).timezone is not null
+        and (
+            (p_filter).conversation_ids is null
+            or (p_filter).excludes_conversations
+            or (p_filter).hours is not null
+            and cardinality((p_filter).conversation_ids) + cardinality((p_filter).phones) >= 8
+        );
+
 -- Whether a call with this set of tags, or with none, is wanted.
 create or replace function tags_pass(p_filter usage_filter, p_tag_set_id integer) returns boolean
     language sql immutable parallel safe
@@ -387,14 +399,13 @@ as $$
             and call_passes(p_filter, log)
         offset 0  -- span by span: as a join it would read all calls
     ) as log
-    where
-        ((p_filter).conversation_ids is null or (p_filter).excludes_conversations)
-        and (p_filter).timezone is not null
+    where reads_by_span(p_filter)
     union all
     select log.*
     from usage_logs as log
     where
         not (p_filter).excludes_conversations
+        and not reads_by_span(p_filter)
         and log.client_id = p_client_id
         and log.created_at >= p_first_at
         and log.created_at < p_end_at
@@ -408,6 +419,7 @@ as $$
     from usage_logs as log
     where
         not (p_filter).excludes_conversations
+        and not reads_by_span(p_filter)
         and log.client_id = p_client_id
         and log.created_at >= p_first_at
         and log.created_at < p_end_at
@@ -422,6 +434,7 @@ as $$
     from usage_logs as log
     where
         not (p_filter).excludes_conversations
+        and not reads_by_span(p_filter)
         and (p_filter).takes_lone
         and log.client_id = p_client_id
         and log.created_at >= p_first_at
