@@ -87,7 +87,7 @@ def test_back_past_a_page_that_was_not_drawn_yet_leaves_the_history_as_it_is(
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["Overview"], client=CLIENT)
         for place in (PLACES["Prices"], PLACES["Conversations"], PLACES["Data health"]):
-            page.get_by_role("link", name=place.label).click()
+            page.get_by_role("link", name=place.label, exact=True).click()
             await_place(page, place)
         length = page.evaluate("history.length")
         # As soon as the server works on the first step, the second is made.
@@ -327,7 +327,8 @@ def _button(name: str) -> Action:
 
 
 ACTIONS = (
-    *[Action(control=lambda page: page.get_by_role("link", name="Overview"), do=_another_page)] * 3,
+    *[Action(control=lambda page: page.get_by_role("link", name="Overview", exact=True), do=_another_page)]
+    * 3,
     *[Action(control=lambda page: page.get_by_role("combobox", name="Client"), do=_another_client)] * 2,
     *[_radios(group) for group in ("Period", "Charts show", "Compare with", "Per")],
     Action(control=_calendar, do=_this_month),

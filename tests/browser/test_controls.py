@@ -47,7 +47,8 @@ NONE_IS_CUT = f"""() => {{ {GRIDS}
     return grids.every(({{wide, seen, heads}}) => heads.length && wide <= seen + 1);
 }}"""
 MEASURE_IS_IN_SIGHT = f"""() => {{ {GRIDS}
-    return grids.every(({{wide, seen, heads}}) => seen < 400 && ["Tokens", "Cost (USD)"].includes(heads[1])
+    return grids.every(({{wide, seen, heads}}) => seen < 400
+        && ["Tokens", "Cost (USD)", "As booked"].includes(heads[1])
         && (heads.length > 2 || wide <= seen + 1));
 }}"""
 

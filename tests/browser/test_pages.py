@@ -304,6 +304,7 @@ def test_prices(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
         )
         switch = page.locator(".st-key-list-in-use")
         switch.get_by_text("Use the public list instead").click()
+        await_rest(page)
         switch.get_by_role("button", name="Preview the switch").click()
         expect(switch.get_by_role("button", name="Use the public list", exact=True)).to_be_visible()
         expect(switch).to_contain_text(

@@ -156,10 +156,10 @@ def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, str]]:
 def _what_if_row(name: str, used: str, booked: Decimal, there: Decimal, target: Target) -> dict[str, str]:
     return {
         "Now": name,
-        "Used": used,
         "As booked": formatting.usd(booked),
         f"At {target.label}": formatting.usd(there),
         "Difference": _difference(booked, there),
+        "Used": used,
     }
 
 
