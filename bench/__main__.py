@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from bench import document
-from bench.parts import PARTS, QUICK_ROWS, Effort
+from bench.parts import PARTS, QUICK_ROWS, SERVED_ROWS, Effort
 from bench.place import facts, new_place, running_server
 
 
@@ -25,12 +25,23 @@ def main() -> None:
     parser.add_argument("--rows", default="100000,1000000,10000000", help="sizes of usage_logs, by commas")
     parser.add_argument("--quick", action="store_true", help="100,000 rows, few repetitions: some minutes")
     parser.add_argument("--only", choices=PARTS, nargs="+", help="these parts", metavar="PART")
+    parser.add_argument(
+        "--served", type=int, default=SERVED_ROWS, metavar="ROWS", help="the size for pages and answers"
+    )
+    parser.add_argument("--sessions", type=int, help="of the part visitors: how many pages are open")
+    parser.add_argument("--minutes", type=int, help="of the part visitors: how long, after the first one")
     parser.add_argument("--write", action="store_true", help="into docs/speed.md and README.md, too")
     options = parser.parse_args()
     if options.write and options.quick:
         parser.error("--write wants a whole run: leave out --quick")
     rows = [QUICK_ROWS] if options.quick else [int(size) for size in options.rows.split(",")]
-    effort = Effort(rows=rows, is_quick=options.quick)
+    effort = Effort(
+        rows=rows,
+        is_quick=options.quick,
+        served_rows=options.served,
+        sessions=options.sessions,
+        minutes=options.minutes,
+    )
 
     with tempfile.TemporaryDirectory(prefix="bench-") as name, running_server(Path(name)) as url:
         measured = f"Measured on {datetime.now(UTC):%Y-%m-%d} at {_commit()}. {facts(url)}"

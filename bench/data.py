@@ -168,9 +168,14 @@ from timed
 
 
 def load(
-    connection: psycopg.Connection, rows: int, *, spread: bool = False, largest_only: bool = False
+    connection: psycopg.Connection,
+    rows: int,
+    *,
+    spread: bool = False,
+    largest_only: bool = False,
+    now: datetime = NOW,
 ) -> None:
-    """Fills a migrated, empty database with `rows` calls (give or take a few) and folds them."""
+    """Fills a migrated, empty database with `rows` calls (give or take a few) until now, and folds them."""
     connection.execute("select setseed(0.42)")
     values = {
         "clients": CLIENTS,
@@ -183,7 +188,7 @@ def load(
     }
     psycopg.ClientCursor(connection).execute(CLIENTS_AND_CONVERSATIONS, values)
     for day in range(DAYS):
-        connection.execute(CALLS_OF_A_DAY, {"day": day, "days": DAYS, "now": NOW})
+        connection.execute(CALLS_OF_A_DAY, {"day": day, "days": DAYS, "now": now})
         connection.execute("select fold_usage()")
         if day % 10 == 9:
             # Autovacuum has a minute between two looks; here ten days have passed in less.

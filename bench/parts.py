@@ -27,6 +27,11 @@ class Effort:
     rows: Sequence[int]
     """Sizes of usage_logs, for reading."""
     is_quick: bool
+    served_rows: int = SERVED_ROWS
+    """The size of usage_logs for what is served."""
+    sessions: int | None = None
+    minutes: int | None = None
+    """How many visitors there are, and for how long; None: as many as effort says."""
 
     def of(self, whole: int, quick: int) -> int:
         """A number of repetitions or rows."""
@@ -63,7 +68,7 @@ def _measure_reading(place: Place, effort: Effort, case: Case) -> report.Reading
 
 
 def _served(effort: Effort) -> Sequence[Case]:
-    return [Case(rows=SERVED_ROWS)]
+    return [Case(rows=effort.served_rows)]
 
 
 def _load_served(connection: psycopg.Connection, case: Case) -> None:
@@ -113,8 +118,8 @@ PARTS = {
         measure=lambda place, effort, _: visitors.measure_visitors(
             place.database,
             place.directory,
-            effort.of(visitors.SESSIONS, 20),
-            effort.of(visitors.WINDOWS, 3),
+            effort.sessions or effort.of(visitors.SESSIONS, 20),
+            effort.minutes or effort.of(visitors.MINUTES, 2),
         ),
         table=lambda results: report.visitors_table(*results),
     ),

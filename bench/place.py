@@ -65,11 +65,7 @@ def load(connection: psycopg.Connection, rows: int, *, is_spread: bool = False) 
 def load_until_today(connection: psycopg.Connection, rows: int) -> None:
     """What is served is of the last days before now, which is when servers say it is."""
     with _loading(connection):
-        data.load(connection, rows)
-        connection.execute(
-            "update usage_logs set created_at = created_at + %s", [datetime.now(UTC) - data.NOW]
-        )
-        connection.execute("select fold_usage()")
+        data.load(connection, rows, now=datetime.now(UTC))
 
 
 def facts(url: URL) -> str:

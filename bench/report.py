@@ -173,7 +173,8 @@ def visitors_table(visitors: Visitors) -> str:
     lines += [
         "",
         f"{visitors.visits:,} visits, {failed}. Memory: {visitors.settled_megabytes:,.0f} MB after "
-        f"{SETTLED} minutes, {visitors.megabytes[-1]:,.0f} MB at the end. At most "
+        f"{SETTLED} minutes, {visitors.megabytes[-1]:,.0f} MB at the end; each minute "
+        f"{', '.join(f'{each:,.0f}' for each in visitors.megabytes)}. At most "
         f"{max(visitors.descriptors):,} file descriptors.",
     ]
     return "\n".join(lines)

@@ -13,6 +13,7 @@ are at one, sessions of the other stay open and send nothing.
 import asyncio
 import json
 import random
+import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -35,8 +36,8 @@ from bench.data import CLIENTS
 
 SESSIONS = 200
 WINDOW_SECONDS = 60
-WINDOWS = 11
-"""At ours; the first one, in which all sessions open, is not timed: ten minutes are."""
+MINUTES = 10
+"""At ours, after a first one in which all sessions open, and which is not timed."""
 VISIT_SECONDS = 120.0
 PAGES = ("", "providers_and_models", "conversations", "clients")
 PERIODS = ("7d", "30d", "60d", "90d")
@@ -44,7 +45,7 @@ FILTERS: Sequence[Mapping[str, str]] = ({}, {}, {"provider": "openai"}, {"provid
 NEWS = "usage_news"
 """The component by which a page asks whether there are newer numbers."""
 SETTLED = 3
-"""Windows after which memory should grow no more."""
+"""Minutes after which memory should grow no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +75,16 @@ class Visitors:
     @property
     def settled_megabytes(self) -> float:
         """After the first minutes."""
-        return self.megabytes[min(SETTLED, len(self.megabytes)) - 1]
+        return self.megabytes[min(SETTLED, len(self.megabytes) - 1)]
 
 
 def measure_visitors(
-    database: Database, directory: Path, sessions: int = SESSIONS, windows: int = WINDOWS
+    database: Database, directory: Path, sessions: int = SESSIONS, minutes: int = MINUTES
 ) -> Visitors:
-    """Visits over a database with the benchmark's data that ends today."""
+    """Visits over a database with the benchmark's data that ends today.
+
+    After each minute at ours it says what the server holds.
+    """
     bare_pages = directory / "visitors"
     (bare_pages / "pages").mkdir(parents=True)
     with running("analytics/server.py", database, directory) as ours:
@@ -88,16 +92,16 @@ def measure_visitors(
             file = bare_pages / "pages" / f"{page}.py" if page else bare_pages / "bare.py"
             write_bare_page(file, visit(ours.address, _query(1, "30d"), page).elements)
         with running(bare_pages / "bare.py", database, directory) as bare:
-            return asyncio.run(_take_turns(ours, bare, sessions, windows))
+            return asyncio.run(_take_turns(ours, bare, sessions, minutes))
 
 
-async def _take_turns(ours: Server, bare: Server, sessions: int, windows: int) -> Visitors:
+async def _take_turns(ours: Server, bare: Server, sessions: int, minutes: int) -> Visitors:
     taken: dict[str, list[float]] = {"ours": [], "bare": []}
     cpu = dict.fromkeys(taken, 0.0)
     failures: list[str] = []
     megabytes, descriptors = [], []
     async with _opened(ours, sessions) as at_ours, _opened(bare, sessions) as at_bare:
-        for window in range(windows):
+        for window in range(minutes + 1):
             turns = [("ours", ours, at_ours), ("bare", bare, at_bare)]
             for name, server, guests in turns if window % 2 == 0 else turns[:1]:
                 before = cpu_seconds(server.pid)
@@ -110,6 +114,12 @@ async def _take_turns(ours: Server, bare: Server, sessions: int, windows: int) -
                     cpu[name] += cpu_seconds(server.pid) - before
             megabytes.append(_megabytes(ours.pid))
             descriptors.append(sum(1 for _ in Path(f"/proc/{ours.pid}/fd").iterdir()))
+            print(
+                f"minute {window}: {megabytes[-1]:,.0f} MB, {descriptors[-1]:,} descriptors, "
+                f"{len(taken['ours']):,} visits, {len(failures):,} failed",
+                file=sys.stderr,
+                flush=True,
+            )
     return Visitors(
         ours=_visits("**ours**", taken["ours"], cpu["ours"]),
         bare=_visits("a bare app with as many elements, with our settings", taken["bare"], cpu["bare"]),

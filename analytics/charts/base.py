@@ -10,6 +10,7 @@ colours, and drawn with everybody's data.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import altair as alt
@@ -76,6 +77,17 @@ class Chart:
     series: Sequence[Series] = ()
     ticks: Sequence[int] = ()
     """Of the axis of time, where they are not Vega's own: milliseconds since 1970."""
+
+    @cached_property
+    def tables(self) -> Mapping[str, Any]:
+        """Its data as Arrow tables, as browsers take it; made once for all who look at the chart."""
+        # Imported here: a report is drawn without it.
+        import pyarrow as pa
+
+        return {
+            name: pa.table({str(column): pa.array(values) for column, values in frame.items()})
+            for name, frame in self.datasets.items()
+        }
 
     def filled(self, *, has_legend: bool = True) -> dict[str, Any]:
         """The specification with names and colours, and without its data; some draw its legend themselves."""

@@ -5,7 +5,7 @@ from functools import lru_cache
 import altair as alt
 import pandas as pd
 
-from analytics.charts.amounts import amount_tooltips, known_amounts, with_bounds, with_cost_texts
+from analytics.charts.amounts import Sums, amount_tooltips, as_columns, sums_of, with_cost_texts
 from analytics.charts.base import (
     CACHED_SPECIFICATIONS,
     MEASURES,
@@ -23,17 +23,23 @@ _FAINTEST, _STRONGEST = "rgba(46, 127, 217, 0.08)", "rgba(46, 127, 217, 1)"
 
 def usage_by_hour(by_hour: pd.DataFrame, measure: Measure) -> Chart:
     """A cell per weekday and hour: the more usage, the stronger; hours without usage are faint."""
-    used = by_hour.set_index(["weekday", "hour"])
-    hours = pd.MultiIndex.from_product([range(1, 8), range(24)], names=["weekday", "hour"])
-    values = used.reindex(hours, fill_value=0).reset_index()
-    values = with_bounds(values, "known_cost", values)
-    values["known_cost"] = known_amounts(values, "cost")
-    values = values.astype({"total_cost": float})
-    values["day"] = [WEEKDAYS[weekday - 1] for weekday in values["weekday"]]
-    values["clock"] = [f"{hour:02}:00" for hour in values["hour"]]
-    values["span"] = [
-        f"{day} {hour:02}:00 to {hour:02}:59" for day, hour in zip(values["day"], values["hour"], strict=True)
-    ]
+    keys = zip(by_hour["weekday"].tolist(), by_hour["hour"].tolist(), strict=True)
+    used = dict(zip(keys, sums_of(by_hour), strict=True))
+    hours = [(weekday, hour) for weekday in range(1, 8) for hour in range(24)]
+    sums = [used.get(each, Sums()) for each in hours]
+    values = pd.DataFrame(
+        {
+            "weekday": [weekday for weekday, _ in hours],
+            "hour": [hour for _, hour in hours],
+            "day": [WEEKDAYS[weekday - 1] for weekday, _ in hours],
+            "clock": [f"{hour:02}:00" for _, hour in hours],
+            "span": [f"{WEEKDAYS[weekday - 1]} {hour:02}:00 to {hour:02}:59" for weekday, hour in hours],
+            "total_tokens": [each.tokens for each in sums],
+            "total_cost": [float(each.cost) for each in sums],
+            "request_count": [each.requests for each in sums],
+            **as_columns("known_cost", sums, "cost"),
+        }
+    ).astype({"known_cost": "float64"})
     return Chart(specification=_heatmap(measure), datasets={"hours": values})
 
 

@@ -1,12 +1,11 @@
 """The small trends on the cards of the Overview."""
 
 from functools import lru_cache
-from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from analytics.charts.amounts import amount_tooltips, known_amounts, with_bounds, with_cost_texts
+from analytics.charts.amounts import Sums, added_up, amount_tooltips, as_columns, sums_of, with_cost_texts
 from analytics.charts.base import CACHED_SPECIFICATIONS, Chart, Measure, hovering, picking, specified
 from analytics.charts.series import COLORS, PROVIDERS, provider_name
 
@@ -19,24 +18,25 @@ def trends(daily: pd.DataFrame, days: int) -> dict[str, pd.DataFrame]:
     """Usage per day of the last `days` days, the oldest first, by provider as in PROVIDERS, and Total.
 
     `daily` is Overview.daily with at least that many days. One row per day: date datetime64 ·
-    tokens, cost float64 (USD; missing where it is not known).
+    days str (what a link says) · tokens, cost float64 (USD; missing where it is not known).
     """
     recent = _last_days(daily, days)
-    places = {day: place for place, day in enumerate(sorted(set(recent["date"])))}
-    names = [*PROVIDERS, "Total"]
-    counted = ("total_tokens", "total_cost", "unpriced_count", "request_count")
-    sums: dict[str, dict[str, list[Any]]] = {
-        name: {column: [0] * len(places) for column in counted} for name in names
-    }
-    for row in recent[["date", "source", *counted]].to_dict("records"):
-        for name in (provider_name(row["source"]), "Total"):
-            for column in counted:
-                sums[name][column][places[row["date"]]] += row[column]
+    dates, rows = recent["date"].tolist(), sums_of(recent)
+    of_providers = map(provider_name, recent["source"])
+    sums = added_up(zip(of_providers, dates, strict=True), rows) | added_up(
+        (("Total", day) for day in dates), rows
+    )
+    buckets = sorted(set(dates))
+    days_of = [f"{day:%Y-%m-%d}..{day:%Y-%m-%d}" for day in buckets]
     trends = {}
-    for name in names:
-        days_of = pd.DataFrame(sums[name])
-        courses = {unit: known_amounts(days_of, unit) for unit in ("tokens", "cost")}
-        trends[name] = with_bounds(pd.DataFrame({"date": list(places), **courses}), "cost", days_of)
+    for name in (*PROVIDERS, "Total"):
+        of_days = [sums.get((name, day), Sums()) for day in buckets]
+        courses = {
+            "tokens": [each.amount("tokens") for each in of_days],
+            **as_columns("cost", of_days, "cost"),
+        }
+        values = pd.DataFrame({"date": buckets, "days": days_of, **courses})
+        trends[name] = values.astype({"tokens": "float64", "cost": "float64"})
     return trends
 
 
@@ -45,7 +45,6 @@ def trend(days: pd.DataFrame, name: str, measure: Measure) -> Chart:
 
     A click picks the `days` of the nearest one.
     """
-    days = days.assign(days=[f"{day:%Y-%m-%d}..{day:%Y-%m-%d}" for day in days["date"]])
     return Chart(specification=_sparkline(name, measure), datasets={"days": days})
 
 

@@ -255,11 +255,13 @@ def _styled(table: pd.DataFrame, frame: pd.DataFrame) -> Any:
     styler = table.style.set_properties(
         subset=["Client"], color=_LINK_COLORS.get(st.context.theme.type or "", _LINK_COLORS["light"])
     )
-    styler = styler.format(lambda cost: formatting.usd(Decimal(repr(cost))), subset=["Cost"], na_rep="")
-    styler = marked_bounds(styler, table, {"Cost": partly_known(frame)})
-    styler = styler.format("{:,}", subset=["Tokens", "Requests"])
-    changes: list[Hashable] = ["Cost change", "Tokens change"]
-    return styler.format(_percent, subset=changes, na_rep="")
+    formats: dict[Hashable, Any] = {
+        "Cost": lambda cost: formatting.usd(Decimal(repr(cost))),
+        **dict.fromkeys(("Tokens", "Requests"), "{:,}"),
+        **dict.fromkeys(("Cost change", "Tokens change"), _percent),
+    }
+    styler = styler.format(formats, subset=list(formats), na_rep="")
+    return marked_bounds(styler, table, {"Cost": partly_known(frame)})
 
 
 def _percent(change: object) -> str:

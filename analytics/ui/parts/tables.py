@@ -18,6 +18,8 @@ from analytics.ui.frame.ways import calls_with, of_conversation
 NO_CONVERSATION = "(calls without a conversation)"
 UNNAMED = "(unnamed)"
 _ROW_HEIGHT, _BORDERS = 35, 3  # pixels
+# Streamlit writes the texts of a table column by column, which takes half as long where they are Python's.
+pd.options.mode.string_storage = "python"
 _FORMULA = re.compile(r"\s*[-=+@\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"\+?[\d\s().-]+")
 MONEY_COLUMNS = ("Cost", "per 1K tokens", "Running cost", "Stated cost")
@@ -147,12 +149,14 @@ def harmless(table: pd.DataFrame) -> pd.DataFrame:
 
     A sign without width goes before texts that begin like a formula; phones, being numbers, stay as they are.
     """
-    texts = {
-        name: column.map(_harmless)
-        for name, column in table.items()
-        if pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
-    }
-    return table.assign(**{str(name): column for name, column in texts.items()})
+    texts = {}
+    for name, column in table.items():
+        if pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column):
+            values = column.tolist()
+            made = [_harmless(value) for value in values]
+            if any(one is not other for one, other in zip(made, values, strict=True)):
+                texts[str(name)] = made
+    return table.assign(**texts) if texts else table
 
 
 def _harmless(value: Any) -> Any:
@@ -166,13 +170,23 @@ def readable(table: pd.DataFrame, **partly: "pd.Series[bool]") -> Styler:
     `partly` has, per column of costs, the rows that are lower bounds: `Cost=partly_known(frame)`.
     """
     table = harmless(table)
-    counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
-    money: list[Hashable] = [name for name in MONEY_COLUMNS if name in table]
-    styler = table.style.format("{:,}", subset=counts, na_rep="")
-    styler = styler.format(_usd, subset=money, na_rep="")
-    if "per request" in table:
-        styler = styler.format("{:,.0f}", subset=["per request"], na_rep="")
-    return marked_bounds(styler, table, partly)
+    formats: dict[Hashable, Any] = {
+        name: "{:,}" for name in table if pd.api.types.is_integer_dtype(table[name])
+    }
+    formats |= {name: _usd for name in MONEY_COLUMNS if name in table}
+    formats |= {name: "{:,.0f}" for name in ("per request",) if name in table}
+    return styled(table, formats, partly)
+
+
+def styled(
+    table: pd.DataFrame,
+    formats: dict[Hashable, Any],
+    partly: "Mapping[str, pd.Series[bool]] | None" = None,
+) -> Styler:
+    """The table with a format for each of these columns, and marked_bounds(); what is missing has no text."""
+    # At once, as pandas takes longer to look up the columns than to format them.
+    styler = table.style.format(formats, subset=list(formats), na_rep="")
+    return marked_bounds(styler, table, partly or {})
 
 
 def marked_bounds(styler: Styler, table: pd.DataFrame, partly: "Mapping[str, pd.Series[bool]]") -> Styler:

@@ -56,8 +56,8 @@ def draw(
     """
     if chart.series or more:
         _show_legend(chart.series, more, key, on_series)
-    # The data goes to the browser as Arrow, not as records: st.vega_lite_chart takes frames here.
-    specification = chart.filled(has_legend=False) | {"datasets": dict(chart.datasets)}
+    # The data goes to the browser as Arrow, not as records.
+    specification = chart.filled(has_legend=False) | {"datasets": dict(chart.tables)}
     if on_select is None:
         st.vega_lite_chart(spec=specification, alt=alt, key=key)
         return

@@ -31,7 +31,7 @@ from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.ways import OPENS, Way, calls_with, of_model, show_way
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import COST_COLUMN, MODEL_WIDTH, harmless, marked_bounds, opening, show_table
+from analytics.ui.parts.tables import COST_COLUMN, MODEL_WIDTH, harmless, opening, show_table, styled
 from analytics.ui.providers import in_words
 
 PAGE = "providers_and_models"
@@ -280,21 +280,20 @@ def _draw(found: Movers, table: pd.DataFrame, lines: Sequence[Moved], how_to_ope
 
 
 def _styled(found: Movers, table: pd.DataFrame, bounds: dict[str, list[bool]]) -> Styler:
-    counts: list[Hashable] = [name for name in table if pd.api.types.is_integer_dtype(table[name])]
-    money: list[Hashable] = [
-        name for name in table if name in ("Cost", "Cost before", "per 1K tokens", "before")
-    ]
-    signed: list[Hashable] = [name for name in table if name in ("Change", *_PARTS)]
-    lengths: list[Hashable] = [name for name in table if name in ("per request", "per request before")]
-    percents: list[Hashable] = [name for name in table if name == "%"]
-    styler = (
-        table.style.format("{:,}", subset=counts)
-        .format(lambda value: formatting.usd(_decimal(value)), subset=money, na_rep="")
-        .format("{:,.0f}", subset=lengths, na_rep="")
-        .format(lambda value: in_words.amount(_decimal(value), found.unit), subset=signed, na_rep="")
-        .format(_percent, subset=percents, na_rep="")
-    )
-    return marked_bounds(styler, table, {name: pd.Series(rows) for name, rows in bounds.items()})
+    signed = ("Change", *_PARTS)
+    formats: dict[Hashable, Any] = {}
+    for name in table:
+        if pd.api.types.is_integer_dtype(table[name]):
+            formats[name] = "{:,}"
+        elif name in ("Cost", "Cost before", "per 1K tokens", "before"):
+            formats[name] = lambda value: formatting.usd(_decimal(value))
+        elif name in ("per request", "per request before"):
+            formats[name] = "{:,.0f}"
+        elif name in signed:
+            formats[name] = lambda value: in_words.amount(_decimal(value), found.unit)
+        elif name == "%":
+            formats[name] = _percent
+    return styled(table, formats, {name: pd.Series(rows) for name, rows in bounds.items()})
 
 
 def _decimal(value: object) -> Decimal:

@@ -19,7 +19,7 @@ from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.ways import Way, calls_with, of_model, show_ways
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import MODEL_WIDTH, harmless, opening, show_table, without_zeros
+from analytics.ui.parts.tables import MODEL_WIDTH, harmless, opening, show_table, styled, without_zeros
 from analytics.ui.speed.models import LED_TO_NOTHING, OUTCOMES, RETRIED, Measured, measured
 
 MAX_ROWS = 22  # in sight
@@ -218,16 +218,15 @@ def _draw(
     table = table.astype(dict.fromkeys((*percents, *money, *times), "float64"))
     shown = harmless(table)
     counts: list[Hashable] = [name for name in shown if pd.api.types.is_integer_dtype(shown[name])]
-    styler = (
-        shown.style.format("{:,}", subset=counts)
-        .format(_percent, subset=percents, na_rep="")
-        .format(_usd, subset=money, na_rep="")
-        .format(_duration, subset=times, na_rep="")
-    )
-    if "Tokens/s" in shown:
-        styler = styler.format("{:,.1f}", subset=["Tokens/s"], na_rep="")
+    formats: dict[Hashable, Any] = {
+        **dict.fromkeys(counts, "{:,}"),
+        **dict.fromkeys(percents, _percent),
+        **dict.fromkeys(money, _usd),
+        **dict.fromkeys(times, _duration),
+        **{name: "{:,.1f}" for name in ("Tokens/s",) if name in shown},
+    }
     show_table(
-        styler,
+        styled(shown, formats),
         len(shown),
         max_rows=MAX_ROWS,
         columns=MODEL_WIDTH,
