@@ -109,7 +109,7 @@ def test_the_embedded_database_is_started_again_and_ends_with_the_dashboard(
         crashed.kill()
         crashed.wait(timeout=60)
         page.goto(f"{address}/live")
-        expect(page.get_by_text("Requests / min")).to_be_visible()
+        expect(page.get_by_text("Requests / min", exact=True)).to_be_visible()
         started_again = postmaster()
         assert started_again != crashed
     # The dashboard was told to end, as a service is.
