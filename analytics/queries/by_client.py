@@ -47,22 +47,15 @@ _CLIENTS = """
     usage as (
         select
             client_id,
-            sum(total_tokens) filter (where is_current) as total_tokens,
+            whole_sum(total_tokens) filter (where is_current) as total_tokens,
             sum(cost_usd) filter (where is_current) as total_cost,
-            sum(request_count) filter (where is_current) as request_count,
-            sum(unpriced_count) filter (where is_current) as unpriced_count,
-            sum(total_tokens) filter (where not is_current) as previous_total_tokens,
+            whole_sum(request_count) filter (where is_current) as request_count,
+            whole_sum(unpriced_count) filter (where is_current) as unpriced_count,
+            whole_sum(total_tokens) filter (where not is_current) as previous_total_tokens,
             sum(cost_usd) filter (where not is_current) as previous_total_cost,
-            sum(unpriced_count) filter (where not is_current) as previous_unpriced_count
+            whole_sum(unpriced_count) filter (where not is_current) as previous_unpriced_count
         from (
-            select
-                spans.id as client_id, daily.total_tokens, daily.cost_usd, daily.request_count,
-                daily.unpriced_count, daily.usage_date >= spans.first_date as is_current
-            from spans
-            inner join daily on daily.client_id = spans.id
-            where
-                daily.usage_date between spans.previous_first_date and spans.last_date
-                and (daily.usage_date <= spans.whole_date or daily.usage_date >= spans.first_date)
+            select client_id, total_tokens, cost_usd, request_count, unpriced_count, is_current from daily
             union all
             select client_id, total_tokens, cost_usd, request_count, unpriced_count, false
             from ({part}) as part
@@ -96,14 +89,31 @@ _CLIENTS = """
 """
 # Sums of all clients at once, and of the part of a running day; filters are answered client by client.
 _ALL_CALLS = """
-        select daily.client_id, usage_date, total_tokens, cost_usd, request_count, unpriced_count
+        select spans.id as client_id, days.*
         from spans
-        inner join usage_daily_rollup as daily
-            on daily.client_id = spans.id
-            and daily.usage_date between spans.previous_first_date and spans.last_date
+        -- Client by client, so that nothing is sorted.
+        cross join lateral (
+            select
+                usage_date >= spans.first_date as is_current,
+                whole_sum(total_tokens) as total_tokens,
+                sum(cost_usd) as cost_usd,
+                whole_sum(request_count) as request_count,
+                whole_sum(unpriced_count) as unpriced_count
+            from usage_daily_rollup
+            where
+                client_id = spans.id
+                and usage_date between spans.previous_first_date and spans.last_date
+                and (usage_date <= spans.whole_date or usage_date >= spans.first_date)
+            group by usage_date >= spans.first_date
+        ) as days
         union all
-        select client_id, usage_date, total_tokens, cost_usd, request_count, unpriced_count
+        select
+            client_id, usage_date >= spans.first_date, total_tokens, cost_usd, request_count, unpriced_count
         from usage_pending
+        inner join spans on spans.id = usage_pending.client_id
+        where
+            usage_date between spans.previous_first_date and spans.last_date
+            and (usage_date <= spans.whole_date or usage_date >= spans.first_date)
 """
 _PART_OF_ALL = """
                 with moments as materialized (
@@ -145,13 +155,14 @@ _PART_OF_ALL = """
 """
 _WANTED_CALLS = """
         select
-            spans.id as client_id, wanted.usage_date, wanted.total_tokens, wanted.cost_usd,
-            wanted.request_count, wanted.unpriced_count
+            spans.id as client_id, wanted.usage_date >= spans.first_date as is_current, wanted.total_tokens,
+            wanted.cost_usd, wanted.request_count, wanted.unpriced_count
         from spans
         cross join lateral usage_rows(
             spans.id, %(filters)s::jsonb, spans.previous_first_date, spans.last_date, '{usage_date}',
             (usage_meters())[1:6]
         ) as wanted
+        where wanted.usage_date <= spans.whole_date or wanted.usage_date >= spans.first_date
 """
 _PART_OF_WANTED = """
                 select

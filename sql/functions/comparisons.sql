@@ -41,7 +41,6 @@ create or replace function compared_days(
     )
     language sql stable
     rows 1
-    set search_path = public, pg_temp
 as $$
     with client as (
         select
