@@ -154,10 +154,12 @@ def _overview(days: int) -> PageQuestion:
     return PageQuestion(
         name=f"Overview, {days} days",
         goal=35,
-        ours=lambda database: load_overview(database, LARGEST_CLIENT, period, NOW),
+        ours=lambda database: load_overview(
+            database, LARGEST_CLIENT, period, NOW, grouped=(_days(days), "provider")
+        ),
         duckdb=[
             _grouped("source, usage_date > date '2025-06-30' - " + str(days), 2 * days),
-            _grouped("usage_date, source", max(30, days)),
+            _grouped("usage_date, source", max(180, 2 * days)),
             _grouped("date_trunc('week', usage_date), source", max(84, days)),
             _grouped("source, model", days),
             _top(days, "total_tokens desc", limit=20),
@@ -297,7 +299,12 @@ def _filtered(days: int) -> Sequence[PageQuestion]:
             name="Overview, 30 days, model=gpt-4o",
             goal=50,
             ours=lambda database: load_overview(
-                database, LARGEST_CLIENT, Period(days=days), NOW, filters=one_model
+                database,
+                LARGEST_CLIENT,
+                Period(days=days),
+                NOW,
+                filters=one_model,
+                grouped=(chosen, "provider"),
             ),
             duckdb=[
                 _grouped("usage_date, source", days, also=of_model),

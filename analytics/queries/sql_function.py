@@ -138,7 +138,7 @@ def frame_of(
     arrays = {
         name: _array(list(each), dtypes[name], index) for name, each in zip(columns, values, strict=True)
     }
-    return pd.DataFrame(arrays, index=index, columns=list(columns), copy=False)
+    return pd.DataFrame(arrays, index=index, copy=False)
 
 
 def _array(values: list[Any], dtype: str, index: "pd.RangeIndex") -> Any:

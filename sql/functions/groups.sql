@@ -142,12 +142,12 @@ begin
     rows as materialized (
         select
             span, bucket_at, name,
-            sum(total_tokens) as total_tokens,
-            sum(prompt_tokens) as prompt_tokens,
-            sum(completion_tokens) as completion_tokens,
+            whole_sum(total_tokens) as total_tokens,
+            whole_sum(prompt_tokens) as prompt_tokens,
+            whole_sum(completion_tokens) as completion_tokens,
             sum(cost_usd) as cost_usd,
-            sum(request_count) as request_count,
-            sum(unpriced_count) as unpriced_count
+            whole_sum(request_count) as request_count,
+            whole_sum(unpriced_count) as unpriced_count
         from located
         group by span, bucket_at, name
     ),
@@ -161,11 +161,11 @@ begin
                 partition by span
                 order by
                     case p_order
-                        when 'tokens' then sum(total_tokens)
+                        when 'tokens' then whole_sum(total_tokens)
                         when 'cost' then sum(cost_usd)
-                        else sum(request_count)
+                        else whole_sum(request_count)
                     end desc,
-                    sum(cost_usd) desc, sum(total_tokens) desc, nullif(name, E'\x01') nulls last
+                    sum(cost_usd) desc, whole_sum(total_tokens) desc, nullif(name, E'\x01') nulls last
             ) as place
         from rows
         group by span, name
@@ -197,12 +197,12 @@ begin
             rows.span,
             rows.bucket_at,
             placed.place,
-            sum(rows.total_tokens)::bigint as total_tokens,
-            sum(rows.prompt_tokens)::bigint as prompt_tokens,
-            sum(rows.completion_tokens)::bigint as completion_tokens,
+            whole_sum(rows.total_tokens) as total_tokens,
+            whole_sum(rows.prompt_tokens) as prompt_tokens,
+            whole_sum(rows.completion_tokens) as completion_tokens,
             sum(rows.cost_usd) as total_cost,
-            sum(rows.request_count)::bigint as request_count,
-            sum(rows.unpriced_count)::bigint as unpriced_count
+            whole_sum(rows.request_count) as request_count,
+            whole_sum(rows.unpriced_count) as unpriced_count
         from rows
         inner join placed on placed.span = rows.span and placed.name = rows.name
         group by rows.span, rows.bucket_at, placed.place

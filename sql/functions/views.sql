@@ -6,12 +6,12 @@
 create or replace view usage_daily with (security_invoker = true) as
 select
     client_id, usage_date, source, model,
-    sum(prompt_tokens)::bigint as prompt_tokens,
-    sum(completion_tokens)::bigint as completion_tokens,
-    sum(total_tokens)::bigint as total_tokens,
+    whole_sum(prompt_tokens) as prompt_tokens,
+    whole_sum(completion_tokens) as completion_tokens,
+    whole_sum(total_tokens) as total_tokens,
     sum(cost_usd) as cost_usd,
-    sum(request_count)::bigint as request_count,
-    sum(unpriced_count)::bigint as unpriced_count
+    whole_sum(request_count) as request_count,
+    whole_sum(unpriced_count) as unpriced_count
 from (
     select
         client_id, usage_date, source, model,
@@ -24,7 +24,7 @@ from (
     from usage_pending
 ) as parts
 group by client_id, usage_date, source, model
-having sum(request_count) <> 0;
+having whole_sum(request_count) <> 0;
 
 -- One row per client, day and conversation, or phone where calls name no conversation: exactly the sums of
 -- usage_logs, folded or not.
@@ -32,12 +32,12 @@ create or replace view usage_conversation_daily with (security_invoker = true) a
 select
     client_id, usage_date, conversation_id,
     case when conversation_id is null then phone end as phone,
-    sum(total_tokens)::bigint as total_tokens,
-    sum(openai_tokens)::bigint as openai_tokens,
-    sum(groq_tokens)::bigint as groq_tokens,
+    whole_sum(total_tokens) as total_tokens,
+    whole_sum(openai_tokens) as openai_tokens,
+    whole_sum(groq_tokens) as groq_tokens,
     sum(cost_usd) as cost_usd,
-    sum(request_count)::bigint as request_count,
-    sum(unpriced_count)::bigint as unpriced_count
+    whole_sum(request_count) as request_count,
+    whole_sum(unpriced_count) as unpriced_count
 from (
     select
         client_id, usage_date, conversation_id, phone,
@@ -53,7 +53,7 @@ from (
     from usage_pending
 ) as parts
 group by client_id, usage_date, conversation_id, case when conversation_id is null then phone end
-having sum(request_count) <> 0;
+having whole_sum(request_count) <> 0;
 
 -- One row per client and conversation, or phone where the calls name no conversation, over its lifetime. The
 -- sums are exact; the dates enclose its days, and may be too wide after a delete.
@@ -63,12 +63,12 @@ select
     case when conversation_id is null then phone end as phone,
     min(first_date) as first_date,
     max(last_date) as last_date,
-    sum(total_tokens)::bigint as total_tokens,
-    sum(openai_tokens)::bigint as openai_tokens,
-    sum(groq_tokens)::bigint as groq_tokens,
+    whole_sum(total_tokens) as total_tokens,
+    whole_sum(openai_tokens) as openai_tokens,
+    whole_sum(groq_tokens) as groq_tokens,
     sum(cost_usd) as cost_usd,
-    sum(request_count)::bigint as request_count,
-    sum(unpriced_count)::bigint as unpriced_count
+    whole_sum(request_count) as request_count,
+    whole_sum(unpriced_count) as unpriced_count
 from (
     select
         client_id, conversation_id, phone, first_date, last_date,
@@ -84,7 +84,7 @@ from (
     from usage_pending
 ) as parts
 group by client_id, conversation_id, case when conversation_id is null then phone end
-having sum(request_count) <> 0;
+having whole_sum(request_count) <> 0;
 
 -- The views of many meters are made of their lists, in sums.sql; of the many sums null is 0 here.
 do $views$
@@ -122,14 +122,14 @@ begin
                 select %2$s, %4$s from usage_pending where %6$s
             ) as parts
             group by %2$s
-            having sum(request_count) <> 0',
+            having whole_sum(request_count) <> 0',
             made.name,
             made.keys,
             (
                 select string_agg(
                     format(
                         case when is_numeric_meter(meter) then 'coalesce(sum(%1$I), 0) as %1$I'
-                            else 'coalesce(sum(%1$I), 0)::bigint as %1$I' end,
+                            else 'coalesce(whole_sum(%1$I), 0) as %1$I' end,
                         meter
                     ),
                     ', ' order by place
@@ -148,7 +148,7 @@ $views$;
 -- long the answer took, and its first token.
 create or replace view usage_latency_daily with (security_invoker = true) as
 select
-    client_id, usage_date, source, model, is_first_token, bucket, sum(request_count)::bigint as request_count
+    client_id, usage_date, source, model, is_first_token, bucket, whole_sum(request_count) as request_count
 from (
     select client_id, usage_date, source, model, false as is_first_token, held.bucket, held.request_count
     from usage_latency_rollup
@@ -171,7 +171,7 @@ from (
     cross join lateral unnest(first_token_buckets) as signed (bucket)
 ) as parts
 group by client_id, usage_date, source, model, is_first_token, bucket
-having sum(request_count) <> 0;
+having whole_sum(request_count) <> 0;
 
 grant select on
     usage_daily, usage_conversation_daily, usage_conversation, usage_facts_daily, usage_hourly,
