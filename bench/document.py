@@ -53,7 +53,7 @@ def headlines(speed: str) -> str:
     return "\n".join(
         (
             f"- **{page} ms** for the whole Overview of the largest client among {size} calls; DuckDB: "
-            f"{duckdb}. Its sums alone: {ours}; from `usage_logs`: {_number(direct)}.",
+            f"{duckdb}.\n  Its sums alone: {ours} ms; from `usage_logs`: {_number(direct)} ms.",
             f"- **{logged[1]} µs** to log a call, priced and on disk; a Langfuse generation, kept in memory: "
             f"{langfuse[1]} µs.",
             f"- **{_number(api[1])} requests/s** for `GET /api/analytics` from one process; a bare FastAPI "
