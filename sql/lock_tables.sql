@@ -10,7 +10,8 @@ declare
         where
             relnamespace = 'public'::regnamespace
             and relname in (
-                'api_keys', 'clients', 'conversations', 'cost_correction_items', 'cost_corrections',
+                'alert_checks', 'alert_deliveries', 'alert_events', 'alert_mutes', 'api_keys', 'budget_versions',
+                'budgets', 'clients', 'conversations', 'cost_correction_items', 'cost_corrections',
                 'members', 'model_prices', 'phone_secret', 'price_list', 'tag_sets', 'usage_conversation',
                 'usage_conversation_daily', 'usage_conversation_daily_rollup', 'usage_conversation_rollup',
                 'usage_daily', 'usage_daily_rollup', 'usage_days_to_sum', 'usage_facts_daily',

@@ -69,6 +69,51 @@ def insert_usage(database: Database, *rows: dict[str, Any]) -> None:
             _insert(connection, "usage_logs", row)
 
 
+def budget(database: Database, client_id: UUID | None, name: str = "All", **columns: Any) -> UUID:
+    """Inserts a budget and its first version, 100 USD a month unless `columns` say otherwise; its id."""
+    budget_id: UUID = columns.pop("id", None) or uuid4()
+    created_at = columns.pop("created_at", LONG_AGO)
+    version = {
+        "budget_id": budget_id,
+        "client_id": client_id,
+        "valid_from": created_at,
+        "changed_by": "tests",
+        "limit_amount": Decimal(100),
+        "unit": "usd",
+        "period": "month",
+        "time_zone": "UTC" if client_id is None else None,
+        **columns,
+    }
+    for name_of_list in ("filters", "thresholds"):
+        if name_of_list in version:
+            version[name_of_list] = Jsonb(version[name_of_list])
+    with database.transaction() as connection:
+        row = {
+            "id": budget_id,
+            "client_id": client_id,
+            "name": name,
+            "created_at": created_at,
+            "created_by": "tests",
+        }
+        _insert(connection, "budgets", row)
+        _insert(connection, "budget_versions", version)
+    return budget_id
+
+
+def alert_event(database: Database, client_id: UUID | None, **columns: Any) -> None:
+    """Inserts an event: a model without a price, unless `columns` say otherwise."""
+    row = {"client_id": client_id, "kind": "unpriced", "subject": "a-model", "period_at": NOW, **columns}
+    with database.transaction() as connection:
+        _insert(connection, "alert_events", row)
+
+
+def alert_mute(database: Database, client_id: UUID | None, **columns: Any) -> None:
+    """Inserts a wish not to be told of anything of a client, unless `columns` say otherwise."""
+    row = {"client_id": client_id, "muted_until": NOW, "muted_by": "tests", **columns}
+    with database.transaction() as connection:
+        _insert(connection, "alert_mutes", row)
+
+
 def call(
     database: Database, columns: str, function: str, *arguments: Any, **named: Any
 ) -> list[tuple[Any, ...]]:

@@ -131,10 +131,14 @@ function filtered_facts              -          -         Acme      Acme      - 
 function filtered_usage              -          -         Acme      Acme      -         Acme      -         -         -        -
 function tag_sets_in_use             -          -         Acme      Acme      -         Acme      -         -         -        -
 function wanted_calls                -          -         Acme      Acme      -         Acme      -         -         -        raw
+function usage_between               -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_budgets                 -          -         Acme      Acme      -         Acme      -         -         -        -
 
 function fold_usage                 same       same      same      same      same      same      same      same      same     -
 function days_of_weeks              same       same      same      same      same      same      same      same      same     -
 function day_begins_at               same       same      same      same      same      same      same      same      same     -
+function month_begins                same       same      same      same      same      same      same      same      same     -
+function budget_period               same       same      same      same      same      same      same      same      same     -
 function days_between               same       same      same      same      same      same      same      same      same     -
 function other_filters              same       same      same      same      same      same      same      same      same     -
 function filters_within_conversations  same       same      same      same      same      same      same      same      same     -
@@ -276,6 +280,10 @@ STATEMENTS = {
         "select * from leading_conversations(%(acme)s, %(first)s, %(last)s, 1, 'total_tokens')"
     ),
     "matching_conversations": "select * from matching_conversations(%(acme)s, '0001', null)",
+    "usage_between": "select * from usage_between(%(acme)s, '[]', '2026-03-01', '2026-04-01')",
+    "get_budgets": "select * from get_budgets(%(acme)s, %(now)s)",
+    "month_begins": "select month_begins('2026-02-01', 31)",
+    "budget_period": "select * from budget_period('month', 1, 'UTC', %(now)s)",
     "days_between": "select days_between(%(first)s, %(last)s)",
     "whole_sum": "select whole_sum(1)",
     "id_from": "select id_from('a', '0')",
@@ -468,6 +476,8 @@ def fill(database: Database) -> None:
             factories.insert_usage(database, log)
             database.fold()
             factories.insert_usage(database, log)
+        factories.budget(database, client_id, name=f"{name}'s budget")
+        factories.alert_event(database, client_id, subject=f"{name.lower()}-model")
         # The newest, with an id that is known.
         factories.insert_usage(database, log | {"id": UUID(int=client_id.int + 200)})
     # What only Umbra has, besides its phone and conversation.

@@ -134,6 +134,9 @@ def clients(database: Database) -> None:
         factories.client(database, f"Client {number}", id=client_id)
         _use(database, client_id, phone="folded", calls=number)
         repricing.correct_a_call(database, client_id)
+        factories.budget(database, client_id)
+        factories.alert_event(database, client_id)
+        factories.alert_mute(database, client_id)
     database.fold()
     for number, client_id in enumerate((ACME, BETA, *OTHERS), start=1):
         _use(database, client_id, phone="pending", calls=number)

@@ -29,6 +29,7 @@ TABLES = [
     "tag_sets",
     "cost_corrections",
     "cost_correction_items",
+    *("budgets", "budget_versions", "alert_events", "alert_mutes"),
 ]
 VIEWS = [
     *("usage_daily", "usage_conversation_daily", "usage_conversation", "usage_facts_daily", "usage_hourly"),
@@ -36,7 +37,7 @@ VIEWS = [
 ]
 PRICES = ["model_prices", "price_list"]
 """The installation's are everybody's: tests/test_prices.py says who sees which."""
-ACCESS = ["members", "api_keys", "phone_secret"]
+ACCESS = ["members", "api_keys", "phone_secret", "alert_deliveries", "alert_checks"]
 """No reader's at all: who may see what is decided before anything is read as a client."""
 APPLIED = ["applied_sql"]
 """Everybody's who reads: which files of sql/ made the tables."""
@@ -72,6 +73,9 @@ def fill(database: Database) -> list[UUID]:
     factories.insert_usage(database, *logs)
     for client_id in ids:
         repricing.correct_a_call(database, client_id)
+        factories.budget(database, client_id)
+        factories.alert_event(database, client_id)
+        factories.alert_mute(database, client_id)
     database.fold()
     factories.insert_usage(database, *logs)
     return ids

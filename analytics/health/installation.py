@@ -46,6 +46,7 @@ INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
 }
 
 TABLES = (
+    *("alert_checks", "alert_deliveries", "alert_events", "alert_mutes", "budget_versions", "budgets"),
     *("api_keys", "clients", "conversations", "cost_correction_items", "cost_corrections", "members"),
     *("model_prices", "phone_secret", "price_list", "tag_sets", "usage_conversation_daily_rollup"),
     *("usage_conversation_rollup", "usage_daily_rollup", "usage_days_to_sum", "usage_hour_rollup"),

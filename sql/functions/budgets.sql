@@ -1,0 +1,229 @@
+-- Budgets: their periods, and what was used in them. What is spent is counted whenever it is asked for, from
+-- the sums that pages show, and kept nowhere.
+
+
+-- The day of a month on which a period begins: its last one, where the month is shorter.
+create or replace function month_begins(p_month date, p_start_day integer) returns date
+    language sql immutable parallel safe
+    return p_month + least(
+        p_start_day, extract(day from p_month + interval '1 month' - interval '1 day')::integer
+    ) - 1;
+
+-- The period that a moment is in: its first day, the first day after it, and the moments in which these begin
+-- on the clocks of the time zone.
+--   p_period     day, week, month, quarter or year
+--   p_start_day  of a week 1 (Monday) to 7, of a month 1 to 31, or its last day where it is shorter; else 1
+create or replace function budget_period(
+    p_period text, p_start_day integer, p_time_zone text, p_at timestamptz
+)
+    returns table (first_date date, end_date date, starts_at timestamptz, resets_at timestamptz)
+    language sql stable
+    rows 1
+as $$
+    with today as (
+        select today, date_trunc('month', today::timestamp)::date as month
+        from (select (p_at at time zone p_time_zone)::date as today) as clock
+    ),
+
+    monthly as (
+        -- The month in which the period began.
+        select (month - case when today < month_begins(month, p_start_day) then interval '1 month'
+            else interval '0' end)::date as month
+        from today
+    ),
+
+    first as (
+        select
+            case p_period
+                when 'day' then today
+                when 'week' then today - (extract(isodow from today)::integer - p_start_day + 7) % 7
+                when 'month' then month_begins(monthly.month, p_start_day)
+                when 'quarter' then date_trunc('quarter', today::timestamp)::date
+                when 'year' then date_trunc('year', today::timestamp)::date
+            end as first_date,
+            monthly.month
+        from today
+        cross join monthly
+    ),
+
+    both_ends as (
+        select
+            first_date,
+            case p_period
+                when 'day' then first_date + 1
+                when 'week' then first_date + 7
+                when 'month' then month_begins((month + interval '1 month')::date, p_start_day)
+                when 'quarter' then (first_date + interval '3 months')::date
+                when 'year' then (first_date + interval '1 year')::date
+            end as end_date
+        from first
+    )
+
+    select
+        first_date, end_date,
+        day_begins_at(first_date, p_time_zone) as starts_at,
+        day_begins_at(end_date, p_time_zone) as resets_at
+    from both_ends
+$$;
+
+-- What was used from one moment on until before another, per value of a tag's key, or in one row where there
+-- is none: whole days of the client from its sums, parts of days from their calls. No row without calls.
+-- total_tokens, request_count, unpriced_count; cost_usd is US dollars, of what is known.
+create or replace function usage_between(
+    p_client_id uuid, p_filters jsonb, p_first_at timestamptz, p_end_at timestamptz, p_key text default null
+)
+    returns table (
+        value text, total_tokens bigint, cost_usd numeric, request_count bigint, unpriced_count bigint
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    zone constant text := (select timezone from clients where id = p_client_id);
+    first_date date := (p_first_at at time zone zone)::date;
+    end_date date := (p_end_at at time zone zone)::date;  -- the day after the last whole one
+    filter usage_filter;
+    first_part tstzrange;
+    last_part tstzrange;
+begin
+    if zone is null or p_first_at >= p_end_at then
+        return;
+    end if;
+    if day_begins_at(first_date, zone) < p_first_at then
+        first_date := first_date + 1;
+    end if;
+    if first_date >= end_date then
+        first_part := tstzrange(p_first_at, p_end_at);
+    else
+        first_part := tstzrange(p_first_at, day_begins_at(first_date, zone));
+        last_part := tstzrange(day_begins_at(end_date, zone), p_end_at);
+    end if;
+    if not isempty(first_part) or not isempty(coalesce(last_part, 'empty')) then
+        filter := usage_filter_of(p_client_id, p_filters, least(first_date - 1, end_date), end_date);
+    end if;
+
+    return query
+    select
+        value, sum(total_tokens)::bigint, coalesce(sum(cost_usd), 0), sum(request_count)::bigint,
+        sum(unpriced_count)::bigint
+    from (
+        select value, total_tokens, cost_usd, request_count, unpriced_count
+        from usage_rows(
+            p_client_id, p_filters, first_date, end_date - 1, '{}',
+            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], p_key
+        )
+        where first_date < end_date
+        union all
+        select
+            case
+                when p_key is null then null
+                when log.tag_set_id = 0 then '(other)'
+                else shown_tag(tag_sets.tags, p_key)
+            end,
+            log.total_tokens,
+            log.cost_usd,
+            1,
+            (log.cost_basis = 'unpriced')::integer
+        from unnest(array[first_part, last_part]) as part
+        cross join lateral wanted_calls(p_client_id, filter, lower(part), upper(part)) as log
+        left join tag_sets
+            on p_key is not null and tag_sets.client_id = p_client_id and tag_sets.id = log.tag_set_id
+        where not isempty(part)
+    ) as parts
+    group by value
+    having sum(request_count) <> 0;
+end
+$$;
+
+-- The budgets that hold at a moment, with what was used in their period until the end of that day: one row
+-- per budget, in the order of names. One that is split by a tag has a row per value, and one for the calls
+-- without a value, and without a limit.
+--   p_client_id  null for the budgets of all clients together, which only an owner sees
+-- subject is the value, null for calls without one, and empty where the budget is not split. spent is in the
+-- budget's unit: of costs what is known, with unpriced_count calls of which it is not. end_date and resets_at
+-- are the first day and moment of the next period.
+create or replace function get_budgets(p_client_id uuid, p_now timestamptz)
+    returns table (
+        budget_id uuid, name text, version_id uuid, valid_from timestamptz, changed_by text,
+        limit_amount numeric, unit text, period text, start_day integer, time_zone text, filters jsonb,
+        split_by text, thresholds jsonb, repeats boolean, first_date date, end_date date,
+        starts_at timestamptz, resets_at timestamptz, subject text, spent numeric, cost_usd numeric,
+        total_tokens bigint, request_count bigint, unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+    with held as (
+        select
+            budget.id as budget_id, budget.client_id, budget.name, version.id as version_id,
+            version.valid_from, version.changed_by, version.limit_amount, version.unit, version.period,
+            version.start_day::integer as start_day, version.time_zone, version.filters, version.split_by,
+            version.thresholds, version.repeats, span.first_date, span.end_date, span.starts_at,
+            span.resets_at,
+            least(day_begins_at(span.today + 1, version.time_zone), span.resets_at) as until_at
+        from budgets as budget
+        cross join lateral (
+            select
+                budget_versions.id, budget_versions.valid_from, budget_versions.changed_by,
+                budget_versions.limit_amount, budget_versions.unit, budget_versions.period,
+                budget_versions.start_day, budget_versions.filters, budget_versions.split_by,
+                budget_versions.thresholds, budget_versions.repeats,
+                coalesce(
+                    budget_versions.time_zone,
+                    (select clients.timezone from clients where clients.id = budget.client_id)
+                ) as time_zone
+            from budget_versions
+            where budget_versions.budget_id = budget.id and budget_versions.valid_from <= p_now
+            order by budget_versions.valid_from desc
+            limit 1
+        ) as version
+        cross join lateral (
+            select found.*, (p_now at time zone version.time_zone)::date as today
+            from budget_period(version.period, version.start_day, version.time_zone, p_now) as found
+        ) as span
+        where
+            budget.client_id is not distinct from p_client_id
+            and (budget.archived_at is null or budget.archived_at > p_now)
+    ),
+
+    used as (
+        select
+            held.budget_id,
+            part.value,
+            sum(part.total_tokens)::bigint as total_tokens,
+            sum(part.cost_usd) as cost_usd,
+            sum(part.request_count)::bigint as request_count,
+            sum(part.unpriced_count)::bigint as unpriced_count
+        from held
+        inner join clients on held.client_id is null or clients.id = held.client_id
+        cross join lateral usage_between(
+            clients.id, held.filters, held.starts_at, held.until_at, held.split_by
+        ) as part
+        group by held.budget_id, part.value
+    ),
+
+    subjects as (
+        select held.budget_id, null::text as value from held
+        union
+        select used.budget_id, used.value from used
+    )
+
+    select
+        held.budget_id, held.name, held.version_id, held.valid_from, held.changed_by,
+        case when held.split_by is null or subjects.value is not null then held.limit_amount end,
+        held.unit, held.period, held.start_day, held.time_zone, held.filters, held.split_by,
+        held.thresholds, held.repeats, held.first_date, held.end_date, held.starts_at, held.resets_at,
+        case when held.split_by is null then '' else subjects.value end,
+        case held.unit when 'usd' then coalesce(used.cost_usd, 0) else coalesce(used.total_tokens, 0) end,
+        coalesce(used.cost_usd, 0),
+        coalesce(used.total_tokens, 0),
+        coalesce(used.request_count, 0),
+        coalesce(used.unpriced_count, 0)
+    from held
+    inner join subjects on subjects.budget_id = held.budget_id
+    left join used on used.budget_id = held.budget_id and used.value is not distinct from subjects.value
+    order by lower(held.name), held.budget_id, subjects.value nulls last
+$$;
