@@ -42,7 +42,8 @@ create or replace function compared_days(
     language sql stable
     rows 1
 as $$
-    with client as (
+    -- Materialized, as the first date would be looked up for each branch that asks for it.
+    with client as materialized (
         select
             timezone,
             (p_now at time zone timezone)::date as today,
