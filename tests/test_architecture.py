@@ -24,7 +24,7 @@ LAYERS = (
     {"pricing"},
     {"calls"},
     {"clients"},
-    {"queries", "corrections", "demo", "importing", "tracking"},
+    {"queries", "corrections", "demo", "forecasting", "importing", "tracking"},
     {"charts"},
     {"exports"},
     {"health", "access"},
