@@ -133,6 +133,9 @@ function tag_sets_in_use             -          -         Acme      Acme      - 
 function wanted_calls                -          -         Acme      Acme      -         Acme      -         -         -        raw
 function usage_between               -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budgets                 -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_budget_versions         -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_budget_periods          -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_budget_days             -          -         Acme      Acme      -         Acme      -         -         -        -
 
 function fold_usage                 same       same      same      same      same      same      same      same      same     -
 function days_of_weeks              same       same      same      same      same      same      same      same      same     -
@@ -226,6 +229,8 @@ THREAD = UUID(int=101)
 """Acme's conversation."""
 CALL_ID = UUID(int=201)
 """One of Acme's calls."""
+BUDGET_ID = UUID(int=301)
+"""Acme's budget."""
 READS_AS = {
     "other's viewer": OTHER,
     "viewer": ACME,
@@ -237,6 +242,7 @@ PARAMETERS = {
     "acme": ACME,
     "thread": THREAD,
     "ids": [CALL_ID],
+    "budget": BUDGET_ID,
     "now": factories.NOW,
     "first": date(2026, 3, 1),
     "last": date(2026, 3, 31),
@@ -282,6 +288,9 @@ STATEMENTS = {
     "matching_conversations": "select * from matching_conversations(%(acme)s, '0001', null)",
     "usage_between": "select * from usage_between(%(acme)s, '[]', '2026-03-01', '2026-04-01')",
     "get_budgets": "select * from get_budgets(%(acme)s, %(now)s)",
+    "get_budget_versions": "select * from get_budget_versions(%(acme)s, %(budget)s)",
+    "get_budget_periods": "select * from get_budget_periods(%(acme)s, %(budget)s, 1, '2026-04-02')",
+    "get_budget_days": "select * from get_budget_days(%(acme)s, %(budget)s, %(first)s, %(last)s)",
     "month_begins": "select month_begins('2026-02-01', 31)",
     "budget_period": "select * from budget_period('month', 1, 'UTC', %(now)s)",
     "days_between": "select days_between(%(first)s, %(last)s)",
@@ -476,7 +485,7 @@ def fill(database: Database) -> None:
             factories.insert_usage(database, log)
             database.fold()
             factories.insert_usage(database, log)
-        factories.budget(database, client_id, name=f"{name}'s budget")
+        factories.budget(database, client_id, name=f"{name}'s budget", id=UUID(int=client_id.int + 300))
         factories.alert_event(database, client_id, subject=f"{name.lower()}-model")
         # The newest, with an id that is known.
         factories.insert_usage(database, log | {"id": UUID(int=client_id.int + 200)})

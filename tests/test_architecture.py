@@ -25,6 +25,7 @@ LAYERS = (
     {"calls"},
     {"clients"},
     {"queries", "corrections", "demo", "forecasting", "importing", "tracking"},
+    {"budgets"},
     {"charts"},
     {"exports"},
     {"health", "access"},

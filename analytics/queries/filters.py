@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from analytics.errors import InvalidInput
 
@@ -113,6 +114,18 @@ class Filters:
             _check_count(condition)
         return filters
 
+    @classmethod
+    def of_json(cls, listed: Iterable[Mapping[str, Any]]) -> "Filters":
+        """What json() wrote, and PostgreSQL has kept."""
+        return cls.of(
+            Condition(
+                name=each["name"],
+                values=tuple(value or "" for value in each["values"]),
+                is_excluded=each["excluded"],
+            )
+            for each in listed
+        )
+
     def query(self) -> dict[str, str]:
         """The parameters of a link that parse() reads."""
         return {condition.parameter: condition.text for condition in self.conditions}
@@ -193,10 +206,10 @@ def _unescaped(text: str) -> str:
 
 def _condition(parameter: str, text: str) -> Condition:
     name, is_excluded = _name_of(parameter)
-    if not _is_text(name):
+    if not is_storable(name):
         raise InvalidInput(
             f"the key of a tag has at most {_MAX_VALUE} characters, without NUL, "
-            f'not "{_shown(name.removeprefix(TAG))}"'
+            f'not "{readable(name.removeprefix(TAG))}"'
         )
     values = [_unescaped(part) for part in _parts(text)]
     if name in ("provider", "conversation", *_ALLOWED) or name.startswith(HAS):
@@ -204,20 +217,20 @@ def _condition(parameter: str, text: str) -> Condition:
     if name == "hour":
         values = [value.zfill(2) if value else value for value in values]
     for value in values:
-        if not _is_text(value):
+        if not is_storable(value):
             raise InvalidInput(
-                f"{_shown(name)} takes values of at most {_MAX_VALUE} characters, "
-                f'without NUL, not "{_shown(value)}"'
+                f"{readable(name)} takes values of at most {_MAX_VALUE} characters, "
+                f'without NUL, not "{readable(value)}"'
             )
         if name == "conversation" and not _CONVERSATION.fullmatch(value):
             raise InvalidInput(
                 "conversation must be an id such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301, or the handle of a"
-                f' phone, or empty for calls without one, not "{_shown(value)}"'
+                f' phone, or empty for calls without one, not "{readable(value)}"'
             )
         allowed = (YES, NO) if name.startswith(HAS) else _ALLOWED.get(name)
         if allowed is not None and value not in allowed:
             told = "0 to 23" if name == "hour" else f"{', '.join(allowed[:-1])} or {allowed[-1]}"
-            raise InvalidInput(f'{name} must be {told}, not "{_shown(value)}"')
+            raise InvalidInput(f'{name} must be {told}, not "{readable(value)}"')
     condition = Condition(name=name, values=tuple(values), is_excluded=is_excluded)
     _check_count(condition)
     return condition
@@ -226,16 +239,16 @@ def _condition(parameter: str, text: str) -> Condition:
 def _check_count(condition: Condition) -> None:
     if len(condition.values) > MAX_VALUES:
         raise InvalidInput(
-            f"{_shown(condition.name)} takes at most {MAX_VALUES} values, not {len(condition.values)}"
+            f"{readable(condition.name)} takes at most {MAX_VALUES} values, not {len(condition.values)}"
         )
 
 
-def _is_text(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Whether PostgreSQL takes it in JSON, and it is not too long: no NUL, no half of a surrogate pair."""
     return len(text) <= _MAX_VALUE and "\0" not in text and not re.search("[\ud800-\udfff]", text)
 
 
-def _shown(text: str) -> str:
+def readable(text: str) -> str:
     """As much of it as a message needs, without what a terminal would obey."""
     return "".join(sign if sign.isprintable() else "?" for sign in text[:_MAX_SHOWN])
 
@@ -263,7 +276,7 @@ def _both(first: Condition, second: Condition) -> Condition:
     left = _left_of(first, second)
     if not left.values:
         wanted = second if first.is_excluded else first
-        raise InvalidInput(f'{_shown(wanted.name)} cannot be and not be "{_shown(wanted.text)}" at once')
+        raise InvalidInput(f'{readable(wanted.name)} cannot be and not be "{readable(wanted.text)}" at once')
     return left
 
 

@@ -227,3 +227,198 @@ as $$
     left join used on used.budget_id = held.budget_id and used.value is not distinct from subjects.value
     order by lower(held.name), held.budget_id, subjects.value nulls last
 $$;
+
+-- What a budget said, and since when: one row per version, the newest first. valid_until is null for the
+-- last one; archived_at and archived_by are the budget's.
+create or replace function get_budget_versions(p_client_id uuid, p_budget_id uuid)
+    returns table (
+        version_id uuid, valid_from timestamptz, valid_until timestamptz, changed_by text,
+        limit_amount numeric, unit text, period text, start_day integer, time_zone text, filters jsonb,
+        split_by text, thresholds jsonb, repeats boolean, archived_at timestamptz, archived_by text
+    )
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select
+        version.id,
+        version.valid_from,
+        lead(version.valid_from) over (order by version.valid_from),
+        version.changed_by,
+        version.limit_amount,
+        version.unit,
+        version.period,
+        version.start_day::integer,
+        version.time_zone,
+        version.filters,
+        version.split_by,
+        version.thresholds,
+        version.repeats,
+        budget.archived_at,
+        budget.archived_by
+    from budgets as budget
+    inner join budget_versions as version on version.budget_id = budget.id
+    where budget.id = p_budget_id and budget.client_id is not distinct from p_client_id
+    order by version.valid_from desc
+$$;
+
+-- The periods before the one that a moment is in, the newest first: at most p_count, none before the first
+-- usage. Each is by the version that held when it ended, or by the first one where none did: such a period
+-- has no limit. One that ended early, as another version cut it, has the day of that as its end.
+--   p_subject  the value of a budget that is split, null for the calls without one; '' for all of its calls
+create or replace function get_budget_periods(
+    p_client_id uuid, p_budget_id uuid, p_count integer, p_now timestamptz, p_subject text default ''
+)
+    returns table (
+        version_id uuid, first_date date, end_date date, starts_at timestamptz, ends_at timestamptz,
+        time_zone text, limit_amount numeric, unit text, spent numeric, cost_usd numeric,
+        total_tokens bigint, request_count bigint, unpriced_count bigint
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    client_zone constant text := (select timezone from clients where id = p_client_id);
+    first_used_at constant timestamptz := (
+        select min(day_begins_at(first_used.day, clients.timezone))
+        from clients
+        cross join lateral first_usage_date(clients.id) as first_used (day)
+        where p_client_id is null or clients.id = p_client_id
+    );
+    version record;
+    span record;
+    at timestamptz := p_now;
+    end_at timestamptz;
+begin
+    for place in 0 .. p_count loop
+        select
+            held.id, held.valid_from, held.limit_amount, held.unit, held.period, held.start_day::integer,
+            coalesce(held.time_zone, client_zone) as time_zone, held.filters, held.split_by
+        into version
+        from budget_versions as held
+        inner join budgets as budget on budget.id = held.budget_id
+        where budget.id = p_budget_id and budget.client_id is not distinct from p_client_id
+        order by
+            held.valid_from > at, case when held.valid_from <= at then held.valid_from end desc,
+            held.valid_from
+        limit 1;
+        if version.id is null then
+            return;
+        end if;
+        select * into span
+        from budget_period(version.period, version.start_day, version.time_zone, at);
+        if place > 0 then
+            return query
+            select
+                version.id, span.first_date, (end_at at time zone version.time_zone)::date, span.starts_at,
+                end_at, version.time_zone,
+                case
+                    when version.valid_from <= at and (version.split_by is null or p_subject is not null)
+                    then version.limit_amount
+                end,
+                version.unit,
+                case version.unit
+                    when 'usd' then coalesce(sum(used.cost_usd), 0)
+                    else coalesce(sum(used.total_tokens), 0)
+                end,
+                coalesce(sum(used.cost_usd), 0),
+                coalesce(sum(used.total_tokens), 0)::bigint,
+                coalesce(sum(used.request_count), 0)::bigint,
+                coalesce(sum(used.unpriced_count), 0)::bigint
+            from clients
+            cross join lateral usage_between(
+                clients.id, version.filters, span.starts_at, end_at, version.split_by
+            ) as used
+            where
+                (p_client_id is null or clients.id = p_client_id)
+                and (version.split_by is null or p_subject = '' or used.value is not distinct from p_subject);
+        end if;
+        end_at := span.starts_at;
+        exit when first_used_at is null or end_at <= first_used_at;
+        at := end_at - interval '1 microsecond';
+    end loop;
+end
+$$;
+
+-- What counts for a budget, day by day of its own time zone, by its newest version: one row per day, days
+-- without use included.
+--   p_subject  as get_budget_periods() takes it
+create or replace function get_budget_days(
+    p_client_id uuid, p_budget_id uuid, p_first_date date, p_last_date date, p_subject text default ''
+)
+    returns table (
+        usage_date date, cost_usd numeric, total_tokens bigint, request_count bigint, unpriced_count bigint
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+begin
+    if p_last_date - p_first_date >= 800 then
+        raise exception 'at most 800 days of a budget are answered, not %', p_last_date - p_first_date + 1
+            using errcode = 'invalid_parameter_value';
+    end if;
+
+    return query
+    with newest as materialized (
+        select
+            version.filters,
+            version.split_by,
+            coalesce(
+                version.time_zone, (select clients.timezone from clients where clients.id = p_client_id)
+            ) as time_zone
+        from budget_versions as version
+        inner join budgets as budget on budget.id = version.budget_id
+        where budget.id = p_budget_id and budget.client_id is not distinct from p_client_id
+        order by version.valid_from desc
+        limit 1
+    ),
+
+    days as (
+        select day::date as usage_date
+        from generate_series(p_first_date::timestamp, p_last_date::timestamp, interval '1 day') as day
+    ),
+
+    used as (
+        -- Clients whose days are the budget's: their sums are there.
+        select
+            usage.usage_date, usage.value, usage.cost_usd, usage.total_tokens, usage.request_count,
+            usage.unpriced_count
+        from newest
+        inner join clients
+            on (p_client_id is null or clients.id = p_client_id) and clients.timezone = newest.time_zone
+        cross join lateral usage_rows(
+            clients.id, newest.filters, p_first_date, p_last_date, '{usage_date}',
+            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], newest.split_by
+        ) as usage
+        union all
+        select
+            days.usage_date, usage.value, usage.cost_usd, usage.total_tokens, usage.request_count,
+            usage.unpriced_count
+        from newest
+        inner join clients
+            on (p_client_id is null or clients.id = p_client_id) and clients.timezone <> newest.time_zone
+        cross join days
+        cross join lateral usage_between(
+            clients.id, newest.filters, day_begins_at(days.usage_date, newest.time_zone),
+            day_begins_at(days.usage_date + 1, newest.time_zone), newest.split_by
+        ) as usage
+    )
+
+    select
+        days.usage_date,
+        coalesce(sum(used.cost_usd), 0),
+        coalesce(sum(used.total_tokens), 0)::bigint,
+        coalesce(sum(used.request_count), 0)::bigint,
+        coalesce(sum(used.unpriced_count), 0)::bigint
+    from newest
+    cross join days
+    left join used
+        on used.usage_date = days.usage_date
+        and (newest.split_by is null or p_subject = '' or used.value is not distinct from p_subject)
+    group by days.usage_date
+    order by days.usage_date;
+end
+$$;
