@@ -136,6 +136,8 @@ function get_budgets                 -          -         Acme      Acme      - 
 function get_budget_versions         -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budget_periods          -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budget_days             -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_budget_hours            -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_budget_parts            -          -         Acme      Acme      -         Acme      -         -         -        -
 
 function fold_usage                 same       same      same      same      same      same      same      same      same     -
 function days_of_weeks              same       same      same      same      same      same      same      same      same     -
@@ -291,6 +293,10 @@ STATEMENTS = {
     "get_budget_versions": "select * from get_budget_versions(%(acme)s, %(budget)s)",
     "get_budget_periods": "select * from get_budget_periods(%(acme)s, %(budget)s, 1, '2026-04-02')",
     "get_budget_days": "select * from get_budget_days(%(acme)s, %(budget)s, %(first)s, %(last)s)",
+    "get_budget_hours": "select * from get_budget_hours(%(acme)s, %(budget)s, %(first)s, %(last)s)",
+    "get_budget_parts": (
+        "select * from get_budget_parts(%(acme)s, %(budget)s, %(first)s, %(last)s, %(first)s, %(last)s)"
+    ),
     "month_begins": "select month_begins('2026-02-01', 31)",
     "budget_period": "select * from budget_period('month', 1, 'UTC', %(now)s)",
     "days_between": "select days_between(%(first)s, %(last)s)",

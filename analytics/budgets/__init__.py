@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analytics.budgets.causes import Driver, Drivers, drivers
     from analytics.budgets.changes import archive_budget, change_budget, create_budget
+    from analytics.budgets.future import Outlook, outlook
     from analytics.budgets.history import PastPeriod, Version, budget_days, past_periods, versions_of
     from analytics.budgets.plans import DEFAULT_THRESHOLDS, PERIODS, BudgetPlan, Threshold
     from analytics.budgets.status import BudgetStatus, budgets_of, budgets_query, load_budgets
@@ -20,6 +22,9 @@ __all__ = [
     "PERIODS",
     "BudgetPlan",
     "BudgetStatus",
+    "Driver",
+    "Drivers",
+    "Outlook",
     "PastPeriod",
     "Threshold",
     "Version",
@@ -29,12 +34,16 @@ __all__ = [
     "budgets_query",
     "change_budget",
     "create_budget",
+    "drivers",
     "load_budgets",
+    "outlook",
     "past_periods",
     "versions_of",
 ]
 
 _HOMES = {
+    **dict.fromkeys(("Driver", "Drivers", "drivers"), "causes"),
+    **dict.fromkeys(("Outlook", "outlook"), "future"),
     **dict.fromkeys(("archive_budget", "change_budget", "create_budget"), "changes"),
     **dict.fromkeys(("PastPeriod", "Version", "budget_days", "past_periods", "versions_of"), "history"),
     **dict.fromkeys(("DEFAULT_THRESHOLDS", "PERIODS", "BudgetPlan", "Threshold"), "plans"),

@@ -23,7 +23,7 @@ models are the more calls and the other mix of their group, and everything else 
 - Calculated with 80 digits. Parts are then rounded, and what that leaves goes to the largest part.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -290,7 +290,7 @@ def _ratios(amounts: tuple[Decimal | int, Decimal | int], of: tuple[int, int]) -
 
 def _moved(movers: Movers, row: dict[Any, Any]) -> Moved:
     moved = Moved(
-        source=row["source"], model=row["model"], now=_sums(row, ""), before=_sums(row, "previous_")
+        source=row["source"], model=row["model"], now=sums_of(row, ""), before=sums_of(row, "previous_")
     )
     if movers.no_comparison is not None:
         return moved
@@ -318,7 +318,8 @@ def _moved(movers: Movers, row: dict[Any, Any]) -> Moved:
     )
 
 
-def _sums(row: dict[Any, Any], prefix: str) -> Sums:
+def sums_of(row: Mapping[Any, Any], prefix: str) -> Sums:
+    """The sums of a row whose columns begin with this prefix."""
     return Sums(
         request_count=int(row[f"{prefix}request_count"]),
         total_tokens=int(row[f"{prefix}total_tokens"]),

@@ -422,3 +422,114 @@ begin
     order by days.usage_date;
 end
 $$;
+
+-- What counts for a budget by the hour of the day, on its own clock, by its newest version: 24 rows.
+--   p_first_date, p_last_date  days of each client
+--   p_subject                  as get_budget_periods() takes it
+create or replace function get_budget_hours(
+    p_client_id uuid, p_budget_id uuid, p_first_date date, p_last_date date, p_subject text default ''
+)
+    returns table (hour integer, cost_usd numeric, total_tokens bigint)
+    language sql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+    with newest as materialized (
+        select
+            version.filters,
+            version.split_by,
+            coalesce(
+                version.time_zone, (select clients.timezone from clients where clients.id = p_client_id)
+            ) as time_zone
+        from budget_versions as version
+        inner join budgets as budget on budget.id = version.budget_id
+        where budget.id = p_budget_id and budget.client_id is not distinct from p_client_id
+        order by version.valid_from desc
+        limit 1
+    ),
+
+    used as (
+        select
+            extract(
+                hour from (usage.usage_date + usage.hour * interval '1 hour')
+                at time zone clients.timezone at time zone newest.time_zone
+            )::integer as hour,
+            usage.cost_usd,
+            usage.total_tokens
+        from newest
+        inner join clients on p_client_id is null or clients.id = p_client_id
+        cross join lateral usage_rows(
+            clients.id, newest.filters, p_first_date, p_last_date, '{usage_date,hour}',
+            '{cost_usd,total_tokens}', newest.split_by
+        ) as usage
+        where
+            usage.hour is not null
+            and (newest.split_by is null or p_subject = '' or usage.value is not distinct from p_subject)
+    )
+
+    select
+        hours.hour,
+        coalesce(sum(used.cost_usd), 0),
+        coalesce(sum(used.total_tokens), 0)::bigint
+    from generate_series(0, 23) as hours (hour)
+    left join used on used.hour = hours.hour
+    where exists (select from newest)
+    group by hours.hour
+    order by hours.hour
+$$;
+
+-- What counts for a budget in two spans of days, by client, provider, model and operation, by its newest
+-- version: one row per each that was used. Days are those of each client; sums that begin with previous_ are
+-- of the second span.
+--   p_subject  as get_budget_periods() takes it
+create or replace function get_budget_parts(
+    p_client_id uuid, p_budget_id uuid, p_first_date date, p_last_date date, p_previous_first_date date,
+    p_previous_last_date date, p_subject text default ''
+)
+    returns table (
+        client_name text, source text, model text, operation text, total_tokens bigint, total_cost numeric,
+        request_count bigint, unpriced_count bigint, previous_total_tokens bigint,
+        previous_total_cost numeric, previous_request_count bigint, previous_unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+    with newest as materialized (
+        select version.filters, version.split_by
+        from budget_versions as version
+        inner join budgets as budget on budget.id = version.budget_id
+        where budget.id = p_budget_id and budget.client_id is not distinct from p_client_id
+        order by version.valid_from desc
+        limit 1
+    ),
+
+    spans (is_now, first_date, last_date) as (
+        values (true, p_first_date, p_last_date), (false, p_previous_first_date, p_previous_last_date)
+    )
+
+    select
+        clients.name,
+        usage.source,
+        usage.model,
+        usage.operation,
+        coalesce(sum(usage.total_tokens) filter (where spans.is_now), 0)::bigint,
+        coalesce(sum(usage.cost_usd) filter (where spans.is_now), 0),
+        coalesce(sum(usage.request_count) filter (where spans.is_now), 0)::bigint,
+        coalesce(sum(usage.unpriced_count) filter (where spans.is_now), 0)::bigint,
+        coalesce(sum(usage.total_tokens) filter (where not spans.is_now), 0)::bigint,
+        coalesce(sum(usage.cost_usd) filter (where not spans.is_now), 0),
+        coalesce(sum(usage.request_count) filter (where not spans.is_now), 0)::bigint,
+        coalesce(sum(usage.unpriced_count) filter (where not spans.is_now), 0)::bigint
+    from newest
+    cross join spans
+    inner join clients on p_client_id is null or clients.id = p_client_id
+    cross join lateral usage_rows(
+        clients.id, newest.filters, spans.first_date, spans.last_date, '{source,model,operation}',
+        array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], newest.split_by
+    ) as usage
+    where newest.split_by is null or p_subject = '' or usage.value is not distinct from p_subject
+    group by clients.id, clients.name, usage.source, usage.model, usage.operation
+    having sum(usage.request_count) <> 0
+    order by clients.name, clients.id, usage.source, usage.model, usage.operation
+$$;
