@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analytics.api_client import RemoteAnalytics, use_analytics
+    from analytics.budgets.checking import check_budget
+    from analytics.budgets.judging import BudgetAnswer
     from analytics.pricing.price_list import Cost, Usage, calculate_cost
     from analytics.tracking import (
         TrackerStats,
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BudgetAnswer",
     "Cost",
     "RemoteAnalytics",
     "TrackerStats",
     "Usage",
     "calculate_cost",
+    "check_budget",
     "close",
     "configure",
     "flush",
@@ -43,6 +47,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BudgetAnswer": "analytics.budgets.judging",
+    "check_budget": "analytics.budgets.checking",
     **dict.fromkeys(("Cost", "Usage", "calculate_cost"), "analytics.pricing.price_list"),
     **dict.fromkeys(("RemoteAnalytics", "use_analytics"), "analytics.api_client"),
 }

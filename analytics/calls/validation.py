@@ -107,6 +107,36 @@ def _checked_names(
     return Names(client, provider, model, for_copy)
 
 
+@lru_cache(maxsize=10_000)
+def scope_names(
+    client_id: UUID | str,
+    provider: str | None,
+    model: str | None,
+    operation: str | None,
+    conversation_id: UUID | str | None,
+    tags: tuple[tuple[Any, Any, type], ...],
+) -> Mapping[str, str | None]:
+    """What a call with these will be stored with, by the names that filters have. Not to be changed.
+
+    `tags` are those of typed_tags().
+
+    Raises:
+        InvalidInput: as checked_names() and checked_tags().
+        TypeError: one of them is not hashable.
+    """
+    client = _checked_client(client_id)
+    model = checked_text("model", model)
+    source = checked_text("provider", provider)
+    operation = checked_text("operation", operation)
+    return {
+        "provider": None if source is None else source_name(source, model),
+        "model": model,
+        "operation": None if operation is None else operation_name(operation),
+        "conversation": _checked_conversation(client, conversation_id)[0],
+        **{f"tag.{key}": value for key, value in _checked_tags(tags)},
+    }
+
+
 def checked_tags(tags: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
     """The tags in the order of their keys; one whose value is None or empty is left out.
 
@@ -117,16 +147,22 @@ def checked_tags(tags: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
         return ()
     if not isinstance(tags, Mapping):
         raise InvalidInput(f"tags must be a mapping, not {type(tags).__name__}")
+    given = typed_tags(tags)
     try:
-        return _checked_tags(tuple(tags.items()))
+        return _checked_tags(given)
     except TypeError:  # not hashable: refused below, with its key
-        return _checked_tags.__wrapped__(tuple(tags.items()))
+        return _checked_tags.__wrapped__(given)
+
+
+def typed_tags(tags: Mapping[str, Any]) -> tuple[tuple[Any, Any, type], ...]:
+    """Tags that are equal where they are told alike: True, 1 and 1.0 are three values."""
+    return tuple((key, value, value.__class__) for key, value in tags.items())
 
 
 @lru_cache(maxsize=10_000)
-def _checked_tags(tags: tuple[tuple[Any, Any], ...]) -> tuple[tuple[str, str], ...]:
+def _checked_tags(tags: tuple[tuple[Any, Any, type], ...]) -> tuple[tuple[str, str], ...]:
     checked: dict[str, str] = {}
-    for key, value in tags:
+    for key, value, _ in tags:
         name = checked_text("tags: a key", key)
         if name is None:
             raise InvalidInput("tags: a key must not be empty")

@@ -14,9 +14,13 @@ _loading = threading.RLock()
 _is_loaded = False
 
 
-def load() -> None:
-    """Imports what ships calls, or waits until another thread has."""
+def load(*further: str) -> None:
+    """Imports what ships calls, and further modules, or waits until another thread has."""
     global _is_loaded
+    if further:
+        with _loading:
+            for module in further:
+                import_module(module)
     if not _is_loaded:
         with _loading:
             for module in _MODULES:
