@@ -30,7 +30,7 @@ def main() -> None:
     )
     parser.add_argument("--sessions", type=int, help="of the part visitors: how many pages are open")
     parser.add_argument("--minutes", type=int, help="of the part visitors: how long, after the first one")
-    parser.add_argument("--write", action="store_true", help="into docs/speed.md and README.md, too")
+    parser.add_argument("--write", action="store_true", help="into docs/ and README.md, too")
     options = parser.parse_args()
     if options.write and options.quick:
         parser.error("--write wants a whole run: leave out --quick")
@@ -51,7 +51,7 @@ def main() -> None:
             tables[part] = _table(part, effort, url, Path(name))
             print(f"\n{tables[part]}", flush=True)
     if options.write:
-        document.write(tables, measured)
+        document.write(tables, measured, {part: PARTS[part].document for part in tables})
 
 
 def _table(name: str, effort: Effort, url: URL, directory: Path) -> str:

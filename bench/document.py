@@ -1,4 +1,4 @@
-"""docs/speed.md, which has a block for each part, and the README's block, which has three figures of it."""
+"""docs/speed.md and others, which have a block for each part; the README's block has three figures of it."""
 
 import re
 from collections.abc import Mapping
@@ -31,13 +31,14 @@ def with_block(text: str, content: str, part: str = "") -> str:
     )
 
 
-def write(tables: Mapping[str, str], measured: str) -> None:
-    """Writes what was measured into both documents; `measured` says when and on what, in a line."""
-    speed = SPEED.read_text(encoding="utf-8")
+def write(tables: Mapping[str, str], measured: str, places: Mapping[str, str]) -> None:
+    """Writes what was measured; `measured` says when and on what, in a line, `places` in which document."""
     for part, table in tables.items():
-        speed = with_block(speed, f"{table}\n\n{measured}", part)
+        path = SPEED.with_name(f"{places[part]}.md")
+        text = with_block(path.read_text(encoding="utf-8"), f"{table}\n\n{measured}", part)
+        path.write_text(text, encoding="utf-8")
+    speed = SPEED.read_text(encoding="utf-8")
     readme = with_block(README.read_text(encoding="utf-8"), headlines(speed))
-    SPEED.write_text(speed, encoding="utf-8")
     README.write_text(readme, encoding="utf-8")
 
 

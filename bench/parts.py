@@ -1,6 +1,6 @@
 """The parts of the benchmark: what each loads, measures and prints.
 
-Each part has a block of its name in docs/speed.md.
+Each part has a block of its name in docs/speed.md, or in the document that it names.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from bench import api, dashboard, exports, report, switching, visitors
+from bench import api, dashboard, exports, forecasts, report, switching, visitors
 from bench.calls import measure_calls
 from bench.place import Place, load, load_until_today
 from bench.reading import measure_reading
@@ -53,6 +53,8 @@ class Part:
     measure: Callable[[Place, Effort, Case], Any]
     table: Callable[[Sequence[Any]], str]
     """Markdown, of the results of all cases."""
+    document: str = "speed"
+    """Which one in docs/ has its block."""
     prepare: Callable[[psycopg.Connection, Case], None] = lambda connection, case: None
     cases: Callable[[Effort], Sequence[Case]] = lambda effort: [Case(rows=0)]
 
@@ -136,5 +138,10 @@ PARTS = {
             place.database, place.connection, place.directory, effort.of(exports.ROWS, QUICK_ROWS)
         ),
         table=lambda results: report.exports_table(*results),
+    ),
+    "forecast": Part(
+        measure=lambda place, effort, _: forecasts.measure_forecasts(effort.of(7, 28)),
+        table=lambda results: forecasts.table(*results),
+        document="budgets",
     ),
 }

@@ -78,6 +78,13 @@ def fill(
     )
 
 
+def lines_of(
+    profile: DemoClient, *, end: datetime, seed: int = DEFAULT_SEED, weeks: int = DEFAULT_WEEKS
+) -> Iterator[tuple[datetime, str]]:
+    """When each call of a client was made, and its line (see COLUMNS), without tags; no database."""
+    return _calls(profile, _conversations(profile, seed, weeks), {}, seed, end, weeks)
+
+
 def _refuse_real_clients(connection: "psycopg.Connection[Any]", database: Database) -> None:
     names = [
         name for (name,) in connection.execute("select name from clients where not is_demo order by name")

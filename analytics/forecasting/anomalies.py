@@ -14,10 +14,13 @@ from analytics.forecasting.simulation import NEEDED_DAYS, whole_days
 SENSITIVITIES = {"low": (4.0, 1.0), "normal": (3.0, 0.5), "high": (2.5, 0.3)}
 """How many standard deviations, and how much more than expected (0.5: half more)."""
 MIN_SHARE = 0.05
-"""Of what a usual month spends per day: less is not worth a mail."""
+"""Of what a usual month spends, a day and a half's worth: less is not worth a mail."""
+_MONTH_DAYS = 30
 _ALPHA = 0.1
+_SPREAD_DAYS = 56
+_MIN_SPREAD = 0.1  # No day is like another.
 _MEMORY_DAYS = 84
-_BURST_SD, _BURST_TIMES, _BURST_SHARE = 4.0, 2.0, 0.15
+_BURST_SD, _BURST_TIMES = 4.0, 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,8 @@ def find_anomalies(values: NDArray[np.float64], first: date, *, sensitivity: str
     """Days of `values` (as in forecast()) that stand out against the days before them, oldest first.
 
     A day stands out if all hold: it is more than 3 standard deviations and more than 50 percent above what
-    weekday and level say, and the excess is at least 5 percent of what a usual month spends per day. The
-    first 14 days cannot stand out.
+    weekday and level say, and the excess is at least 5 percent of what a usual month spends. The first
+    14 days cannot stand out.
 
     Raises:
         InvalidInput: the sensitivity is unknown, or values are not finite.
@@ -76,38 +79,38 @@ def find_anomalies(values: NDArray[np.float64], first: date, *, sensitivity: str
 def _standing_out(
     days: NDArray[np.float64], deviations: float, more: float
 ) -> Iterator[tuple[int, float, float, float, float]]:
-    clean = days.copy()
-    """What days teach: one that stood out teaches no more than the end of the usual."""
+    clean = days.copy()  # One that stood out teaches no more than the end of the usual.
     for day in range(NEEDED_DAYS, len(days)):
         past = clean[max(day - _MEMORY_DAYS, 0) : day]
         rhythm = rhythm_of(past)
-        even = rhythm.even
-        known = even[~np.isnan(even)]
-        if not len(known):
-            continue
+        known = rhythm.even[~np.isnan(rhythm.even)]
         weights = (1 - _ALPHA) ** np.arange(len(known))[::-1]
-        level = float((known * weights).sum() / weights.sum())
-        factor = float(rhythm.factors[len(past) % WEEK])
-        usual = float(past[-30:].mean())
-        expected = level * factor
-        # Errors against the days around them, as a share; at least a tenth, as no day is like another.
-        around = np.convolve(np.pad(known, (3, 3), mode="edge"), np.ones(7) / 7, mode="valid")
-        used = around > 0
-        spread = float(np.sqrt(np.mean(np.square(known[used] / around[used] - 1)))) if used.any() else 1.0
-        deviation = max(spread, 0.1) * max(expected, 0.1 * level)
-        high = max(expected + deviations * deviation, expected * (1 + more), expected + MIN_SHARE * usual)
-        low = max(expected - deviations * deviation, 0.0)
+        # The day after a quiet week is no burst: the last four weeks count as well.
+        level = max(float((known * weights).sum() / weights.sum()), float(np.median(known[-28:])))
+        usual = float(past[-_MONTH_DAYS:].mean()) * _MONTH_DAYS
+        expected = level * float(rhythm.factors[len(past) % WEEK])
+        low, high = _usual_range(known, level, deviations)
+        factor = expected / level if level > 0 else 1.0
+        low, high = low * factor, max(high * factor, expected * (1 + more), expected + MIN_SHARE * usual)
         if days[day] > high:
             yield day, float(days[day]), expected, low, high
             clean[day] = high
+
+
+def _usual_range(known: NDArray[np.float64], level: float, deviations: float) -> tuple[float, float]:
+    """Around a level, as far as the last weeks' days (without their weekdays) were from their mean."""
+    recent = known[-_SPREAD_DAYS:]
+    mean = float(recent.mean())
+    spread = max(float(recent.std()) / mean, _MIN_SPREAD) if mean > 0 else _MIN_SPREAD
+    return level * max(1 - deviations * spread, 0.0), level * (1 + deviations * spread)
 
 
 def find_bursts(hourly: NDArray[np.float64], first: date) -> list[Burst]:
     """Hours that stand out against the same hour of the 28 days before, oldest first.
 
     `hourly` has the shape (days, 24), the first day is `first`; hours that are not over yet are 0. An hour
-    stands out that is more than 4 standard deviations above that hour's mean and more than twice that mean,
-    and whose excess is at least 15 percent of a usual day.
+    stands out that is more than 4 standard deviations above that hour's mean and more than three times
+    that mean, and whose excess is at least 5 percent of what a usual month spends.
 
     Raises:
         InvalidInput: the shape is another, or values are not finite.
@@ -123,11 +126,11 @@ def find_bursts(hourly: NDArray[np.float64], first: date) -> list[Burst]:
     found = []
     for day in range(NEEDED_DAYS, len(hours)):
         past = clean[max(day - 28, 0) : day]
-        usual = float(past.sum(axis=1).mean())
+        usual = float(past.sum(axis=1).mean()) * _MONTH_DAYS
         expected = past.mean(axis=0)
         high = np.maximum(
             np.maximum(expected + _BURST_SD * past.std(axis=0), expected * _BURST_TIMES),
-            expected + _BURST_SHARE * usual,
+            expected + MIN_SHARE * usual,
         )
         for hour in np.flatnonzero((hours[day] > high) & (usual > 0)):
             found.append(

@@ -14,13 +14,16 @@ Floats = NDArray[np.float64]
 
 WEEK = 7
 _WEEKDAY_WEEKS = 12  # Older weeks say little about the rhythm of today.
-_TREND_DAYS = 84
+_GAMMAS = np.array((0.0, 0.1, 0.8))
+_CHANGING_WEEKS = 7  # Fewer do not tell whether a rhythm changes.
+_OUTLIER = 1.5
+_TREND_DAYS = 140
 _ERROR_DAYS = 84
-_ALPHAS = np.array((0.05, 0.1, 0.2, 0.35, 0.5))
+ALPHAS = np.array((0.08, 0.16))  # measured: a slower level misses growth, a faster one follows chance
 FLOOR = 0.1  # of the median day: a day without any use has no log
 _MAX_DAILY_DRIFT = 0.01  # doubles in ten weeks
 _TRUSTED_WINDOWS = 2.0  # how many past totals the model's own spread counts for
-_MIN_WIDENING, _MAX_WIDENING = 0.7, 2.5
+_MIN_WIDENING, _MAX_WIDENING = 1.0, 2.5  # never narrower: half a year has few totals to miss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,48 +49,71 @@ class Smoothed:
 
 
 def rhythm_of(values: Floats) -> Rhythm:
-    """Weekdays against the seven days around them, means of the last weeks without the two outermost."""
+    """Weekdays as shares of the seven days around them, smoothed from week to week.
+
+    How fast a rhythm changes is what would have told the next week's best: a timetable changes at once,
+    habits hardly ever.
+    """
     count = len(values)
     weekday = np.arange(count) % WEEK
     sums = np.concatenate(([0.0], np.cumsum(values)))
     low = np.clip(np.arange(count) - 3, 0, count - WEEK)
     around = np.maximum(sums[low + WEEK] - sums[low], 0) / WEEK
-    recent = np.arange(count) >= count - _WEEKDAY_WEEKS * WEEK
-    usual = values[recent].mean()
-    factors = np.ones(WEEK)
-    for day in range(WEEK):
-        of_day = (weekday == day) & recent & (around > 0.05 * usual)
-        ratios = np.sort(values[of_day] / around[of_day])
-        if len(ratios) >= 2:
-            trimmed = ratios[1:-1] if len(ratios) >= 6 else ratios
-            # One further week of an even rhythm, unless nothing is ever used on this day.
-            factors[day] = 0.0 if ratios[-1] < 1e-3 else (trimmed.sum() + 1) / (len(trimmed) + 1)
-    factors = factors / factors.mean()
+    begin = max(count - _WEEKDAY_WEEKS * WEEK, 0)
+    usual = values[begin:].mean()
+    factors = _factors(values[begin:], around[begin:], usual)
+    factors = np.roll(factors, begin % WEEK)
     is_used = factors[weekday] > 0
     even = np.where(is_used, values / np.where(is_used, factors[weekday], 1), np.nan)
-    used = even[is_used & recent]
-    is_sparse = bool((used <= 1e-9 * usual).mean() > 0.1)
+    is_sparse = bool((even[begin:][is_used[begin:]] <= 1e-9 * usual).mean() > 0.1)
     if is_sparse:
         # Weekdays of a few single uses are chance.
-        factors, even = np.where(factors > 0, 1.0, 0.0), values.copy()
-        factors = factors / factors.mean()
-        even = np.where(is_used, even / np.where(is_used, factors[weekday], 1), np.nan)
+        factors = np.where(factors > 0, 1.0, 0.0) / np.mean(factors > 0)
+        even = np.where(is_used, values / np.where(is_used, factors[weekday], 1), np.nan)
     return Rhythm(factors=factors, weekday=weekday, even=even, is_sparse=is_sparse)
 
 
-def smoothed(series: Floats, *, is_ratio: bool) -> Smoothed:
+def _factors(values: Floats, around: Floats, usual: float) -> Floats:
+    """Of the weekdays, the first one is that of the first day; their mean is 1."""
+    weeks = -(-len(values) // WEEK)
+    # Whole weeks from the end back, so that the last one is whole.
+    lead = weeks * WEEK - len(values)
+    taught = around > 0.05 * usual
+    ratios = np.where(taught, values / np.where(taught, around, 1), np.nan)
+    table = np.concatenate((np.full(lead, np.nan), ratios)).reshape(weeks, WEEK)
+    is_known = ~np.isnan(table)
+    shown = np.where(is_known, table, 0)
+    seen = is_known.sum(axis=0)
+    means = np.where(seen > 0, shown.sum(axis=0) / np.maximum(seen, 1), 1.0)
+    # A single day that stands out is no rhythm.
+    shown = np.where(is_known, np.clip(shown, means / _OUTLIER, means * _OUTLIER), 0)
+    state = np.tile((means * seen + 1) / (seen + 1), (len(_GAMMAS), 1))
+    misses = np.zeros(len(_GAMMAS))
+    for week in range(weeks):
+        errors = np.where(is_known[week], shown[week] - state, 0)
+        if week >= weeks // 3:
+            misses += np.abs(errors).sum(axis=1)
+        state = state + _GAMMAS[:, None] * errors
+    best = state[int(np.argmin(misses)) if weeks >= _CHANGING_WEEKS else 0]
+    best = np.where((means < 1e-3) & (seen >= 2), 0, best)
+    best = np.roll(best, -lead)
+    factors: Floats = best / best.mean()
+    return factors
+
+
+def smoothed(series: Floats, *, is_ratio: bool, alphas: Floats = ALPHAS) -> Smoothed:
     """Exponential smoothing with that alpha whose one-step errors are the smallest.
 
     Errors are differences, or what the value is of the level (`is_ratio`). Days that are nan teach nothing.
     """
     known = ~np.isnan(series)
     start = series[known][:WEEK].mean()
-    level = np.full(len(_ALPHAS), start)
-    levels = np.empty((len(series), len(_ALPHAS)))
+    level = np.full(len(alphas), start)
+    levels = np.empty((len(series), len(alphas)))
     for day, value in enumerate(np.where(known, series, 0).tolist()):
         levels[day] = level
         if known[day]:
-            level = level + _ALPHAS * (value - level)
+            level = level + alphas * (value - level)
     misses = np.abs(np.where(known[:, None], series[:, None] - levels, 0))[WEEK:]
     best = int(np.argmin(np.square(misses).sum(axis=0)))
     before = levels[:, best]
@@ -98,7 +124,7 @@ def smoothed(series: Floats, *, is_ratio: bool) -> Smoothed:
     else:
         errors = series[usable] - before[usable]
     return Smoothed(
-        alpha=float(_ALPHAS[best]), before=before, last=float(level[best]), errors=errors[-_ERROR_DAYS:]
+        alpha=float(alphas[best]), before=before, last=float(level[best]), errors=errors[-_ERROR_DAYS:]
     )
 
 
@@ -108,7 +134,8 @@ def theta_paths(logs: Smoothed, drift: float, factors: Floats, draws: Floats, to
     drawn = errors[(draws * len(errors)).astype(int)]
     moved = np.concatenate((np.zeros((len(draws), 1)), np.cumsum(drawn, axis=1)[:, :-1]), axis=1)
     ahead = np.arange(draws.shape[1])
-    level = logs.last + drift * (ahead + 1) + logs.alpha * moved
+    # Smoothing lags behind a trend by 1 / alpha days.
+    level = logs.last + drift * (ahead + 1 / logs.alpha) + logs.alpha * moved
     paths: Floats = np.exp(np.minimum(level + drawn, np.log(top))) * factors
     return paths
 
@@ -172,7 +199,7 @@ def widening(
     if logs is not None and drifts is not None:
         ends = np.append(logs.before, logs.last)[origins]
         lift = float(np.mean(np.exp(np.minimum(logs.errors, 3)))) if len(logs.errors) else 1.0
-        theta = np.exp(ends[:, None] + drifts[origins][:, None] * (ahead + 1)) * factors * lift
+        theta = np.exp(ends[:, None] + drifts[origins][:, None] * (ahead + 1 / logs.alpha)) * factors * lift
         said = (said + theta.sum(axis=1)) / 2
     sums = np.concatenate(([0.0], np.cumsum(values)))
     was = sums[origins + length] - sums[origins]

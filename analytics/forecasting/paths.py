@@ -38,8 +38,8 @@ class TooShort:
     days_there: int
 
     def __str__(self) -> str:
-        days = "1 day" if self.days_there == 1 else f"{self.days_there} days"
-        return f"a forecast needs {self.days_needed} whole days, there are {days}"
+        there = "there is 1" if self.days_there == 1 else f"there are {self.days_there}"
+        return f"a forecast needs {self.days_needed} whole days, {there}"
 
 
 @dataclass(frozen=True, kw_only=True)
