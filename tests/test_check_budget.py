@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 
 import analytics
-from analytics.budgets import change_budget, checking, create_budget, load_budgets
-from analytics.budgets.judging import judge, mean_rate, rules_of
+from analytics.budgets import change_budget, checking, create_budget
+from analytics.budgets.judging import judge
 from analytics.budgets.plans import BudgetPlan
+from analytics.budgets.status import read_rules
 from analytics.calls.validation import scope_names, typed_tags
 from analytics.database import Database
 from analytics.queries import Filters
@@ -35,8 +36,7 @@ def answer_at(
     """What is answered by the sums of `now`, a while later."""
     tags = typed_tags(call.pop("tags", {}))
     call = {"provider": None, "model": None, "operation": None, "conversation_id": None} | call
-    statuses = [*load_budgets(database, client_id, now), *load_budgets(database, None, now)]
-    rules = rules_of(statuses, {status.key: mean_rate(status) for status in statuses})
+    rules = read_rules(database, client_id, now)
     names = scope_names(client_id, tags=tags, **call)
     return judge(rules, names, (now + later).timestamp(), later.total_seconds())
 

@@ -165,7 +165,11 @@ def test_all_routes_are_documented() -> None:
 
 
 def test_all_parameters_are_documented() -> None:
-    for heading, route in (("Read the numbers", "GET /api/analytics"), ("Export a file", "GET /api/export")):
+    for heading, route in (
+        ("Read the numbers", "GET /api/analytics"),
+        ("Check a budget before a call", "GET /api/budgets/check"),
+        ("Export a file", "GET /api/export"),
+    ):
         text = section(document("api"), heading)
         assert code_spans(text)[0] == route
         assert sorted(code_spans(first_cells(text))) == sorted(_routes().pop(route))

@@ -313,6 +313,82 @@ class AnalyticsAnswer(BaseModel):
     filters: list[AnsweredFilter] = Field(description="All of them hold; `[]` where all calls are counted")
 
 
+class BudgetThreshold(BaseModel):
+    percent: float
+    on: Literal["actual", "forecast"]
+
+
+class AnsweredBudget(BaseModel):
+    """A budget of the key's client, or one value of a budget that is split by a tag."""
+
+    budget_id: str
+    name: str
+    version_id: str
+    valid_from: str = Field(description="When the version began to hold")
+    changed_by: str
+    limit_amount: float | None = Field(
+        description="In `unit`; null for calls of a split budget without a value"
+    )
+    unit: Literal["usd", "tokens"]
+    period: Literal["day", "week", "month", "quarter", "year"]
+    start_day: int = Field(description="Of a week 1 (Monday) to 7, of a month 1 to 31")
+    time_zone: str
+    filters: list[AnsweredFilter] = Field(description="Which calls count; all of them hold")
+    split_by: str | None = Field(description="A tag's key, of which each value has the limit for itself")
+    thresholds: list[BudgetThreshold]
+    repeats: bool
+    first_date: date
+    end_date: date = Field(description="The first day of the next period")
+    starts_at: str
+    resets_at: str
+    subject: str | None = Field(description="The value; null for calls without, empty where nothing is split")
+    spent: float = Field(description="In `unit`; of costs what is known")
+    cost_usd: Usd
+    total_tokens: Tokens
+    request_count: Count
+    unpriced_count: Count = Field(description="Calls whose cost is not known, and not in `spent`")
+    left_amount: float | None = Field(description="Below 0 where more is spent")
+    share: float | None = Field(description="Spent of the limit: 1 is all of it")
+
+
+class BudgetsAnswer(BaseModel):
+    budgets: list[AnsweredBudget]
+
+
+class NoQuery(BaseModel):
+    """No parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CheckQuery(BaseModel):
+    """What is known of a call before it is made; and its tags, each as `tag.<key>`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: str | None = Field(None, description="Such as openai")
+    model: str | None = None
+    operation: str | None = Field(None, description="Such as chat or embeddings")
+    conversation_id: str | None = Field(
+        None, description="A UUID, or the name that your application gives it"
+    )
+
+
+class CheckAnswer(BaseModel):
+    """As check_budget() answers."""
+
+    is_allowed: bool
+    reason: str
+    until: str | None = Field(description="When the budget that decided resets")
+    age_seconds: float = Field(description="How old the sums are")
+    possible_overshoot_usd: float = Field(
+        description="What may have been spent since: the age, times US dollars per second"
+    )
+    budget: str | None = Field(
+        description="The budget that decided; null where none counts the call, or one of all clients together"
+    )
+
+
 class UsageRecord(BaseModel):
     """One call, with the arguments of log_usage(); the client is that of the key."""
 

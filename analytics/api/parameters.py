@@ -1,5 +1,6 @@
 """Query parameters: checked by a model, which also describes them in the OpenAPI document; and filters."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -31,25 +32,25 @@ def parameters(request: Request, model: type[Parameters]) -> tuple[Parameters, F
         InvalidInput: one is unknown or not valid.
     """
     pairs = request.query_params.multi_items()
+    others = {name: value for name, value in pairs if not is_filter(name)}
+    return checked(others, model, _FILTERS), Filters.parse(pairs)
+
+
+def checked(given: Mapping[str, str], model: type[Parameters], further: Sequence[str] = ()) -> Parameters:
+    """Parameters as their model has them; `further` names are allowed as well.
+
+    Raises:
+        InvalidInput: one is unknown or not valid.
+    """
     try:
-        asked = model.model_validate({name: value for name, value in pairs if not is_filter(name)})
+        return model.model_validate(given)
     except ValidationError as error:
-        raise InvalidInput(_reason(error, model)) from None
-    return asked, Filters.parse(pairs)
+        raise InvalidInput(_reason(error, model, further)) from None
 
 
 def described(model: type[BaseModel]) -> list[dict[str, Any]]:
-    """The parameters, as FastAPI would describe them in the OpenAPI document."""
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "schema": schema,
-            **({"description": schema["description"]} if "description" in schema else {}),
-        }
-        for name, schema in model.model_json_schema()["properties"].items()
-    ] + [
+    """The parameters and filters, as FastAPI would describe them in the OpenAPI document."""
+    return described_alone(model) + [
         {
             "name": name,
             "in": "query",
@@ -69,11 +70,25 @@ def described(model: type[BaseModel]) -> list[dict[str, Any]]:
     ]
 
 
-def _reason(error: ValidationError, model: type[BaseModel]) -> str:
+def described_alone(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The parameters, without filters."""
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": schema,
+            **({"description": schema["description"]} if "description" in schema else {}),
+        }
+        for name, schema in model.model_json_schema()["properties"].items()
+    ]
+
+
+def _reason(error: ValidationError, model: type[BaseModel], further: Sequence[str]) -> str:
     problem = error.errors()[0]
     name = str(problem["loc"][-1])
     if problem["type"] == "extra_forbidden":
         allowed = (field.alias or name for name, field in model.model_fields.items())
-        return f'unknown parameter "{name[:60]}"; allowed: {", ".join([*allowed, *_FILTERS])}'
+        return f'unknown parameter "{name[:60]}"; allowed: {", ".join([*allowed, *further])}'
     message = problem["msg"]
     return f"{name}: {message[:1].lower()}{message[1:]}, not {str(problem['input'])[:60]!r}"

@@ -14,6 +14,7 @@ from analytics.access.keys import Key
 from analytics.api import models, spans
 from analytics.api.auth import Guard
 from analytics.api.bodies import Bodies
+from analytics.api.budgets import make_budgets_router
 from analytics.api.cache import SingleFlightCache
 from analytics.api.calls import described_record, described_spans
 from analytics.api.compression import accepts_gzip
@@ -86,6 +87,7 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         return Response(loaded.body, media_type=_JSON, headers=headers)
 
     router.include_router(make_export_router(service, guard, work))
+    router.include_router(make_budgets_router(service, guard, work))
 
     @router.post(
         "/api/usage",

@@ -16,6 +16,8 @@ from analytics import queries
 from analytics.access.keys import Key, find_key
 from analytics.api.answers import AnalyticsRequest, analytics_json, period_at
 from analytics.api.compression import compressed
+from analytics.budgets.judging import Rule
+from analytics.budgets.status import BUDGETS_TOLD, read_rules
 from analytics.calls.make import make_call
 from analytics.calls.store import Stored, store_bisecting, store_lines
 from analytics.clients import Client, read_client
@@ -159,6 +161,27 @@ class Service:
         with self._reading(client_id):
             overview = queries.load_overview(self.database, client_id, Period.of(days), now, filters=filters)
         return statement_pdf(overview, generated_at=now)
+
+    def budgets(self, client_id: UUID) -> bytes:
+        """The budgets of a client that hold now, as JSON that PostgreSQL wrote.
+
+        Raises:
+            DatabaseAway, SchemaMissing, DatabaseError
+        """
+        query = BUDGETS_TOLD.json_query(client_id=client_id, now=datetime.now(UTC))
+        with self._reading(client_id):
+            [rows] = self.database.read(query, client_id=client_id)
+        return f'{{"budgets":{rows.records[0][0]}}}'.encode()
+
+    def budget_rules(self, client_id: UUID) -> tuple[list[Rule], datetime]:
+        """The budgets that a call of a client counts for, those of all clients too, and as of when.
+
+        Raises:
+            DatabaseAway, SchemaMissing, DatabaseError
+        """
+        now = datetime.now(UTC)
+        with self._reading(client_id):
+            return read_rules(self.database, client_id, now), now
 
     @contextmanager
     def _reading(self, client_id: UUID) -> Iterator[None]:

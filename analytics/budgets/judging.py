@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from analytics.budgets.status import BudgetStatus
 
 NO_BUDGET = "no budget counts this call"
+_SHARED = "a budget of all clients together"
 
 
 class BudgetAnswer(NamedTuple):
@@ -44,6 +45,7 @@ class Bound:
         self.usd_per_second = usd_per_second
         self.resets_at = status.resets_at.timestamp()
         self.is_exceeded = status.is_exceeded
+        self.is_shared = status.client_id is None
         self.share = -1.0 if status.share is None else float(status.share)
 
     @cached_property
@@ -100,12 +102,18 @@ def rules_of(
 
 
 def judge(
-    rules: Iterable[Rule], names: Mapping[str, str | None], now: float, age_seconds: float
+    rules: Iterable[Rule],
+    names: Mapping[str, str | None],
+    now: float,
+    age_seconds: float,
+    *,
+    tells_all: bool = True,
 ) -> BudgetAnswer:
     """Whether a call with these names is allowed at a moment (seconds since 1970), by sums of this age.
 
     Where several budgets are used up, the one that resets last decides. A period that is over counts no more:
-    what is spent of the next one is not known yet.
+    what is spent of the next one is not known yet. Without `tells_all` nothing is told of a budget of all
+    clients together but that it decided: who asks sees one client.
     """
     refusing: Bound | None = None
     fullest: Bound | None = None
@@ -114,22 +122,24 @@ def judge(
         bound = rule.bound(names)
         if bound is None or bound.share < 0 or bound.resets_at <= now:
             continue
-        rate = max(rate, bound.usd_per_second)
+        if tells_all or not bound.is_shared:
+            rate = max(rate, bound.usd_per_second)
         if bound.is_exceeded:
             if refusing is None or bound.resets_at > refusing.resets_at:
                 refusing = bound
         elif fullest is None or bound.share > fullest.share:
             fullest = bound
     overshoot = age_seconds * rate
-    if refusing is not None:
-        status = refusing.status
-        return BudgetAnswer(
-            False, refusing.refused_text, status.resets_at, age_seconds, overshoot, status.name
-        )
-    if fullest is None:
+    bound = refusing or fullest
+    if bound is None:
         return BudgetAnswer(True, NO_BUDGET, None, age_seconds, 0.0, None)
-    status = fullest.status
-    return BudgetAnswer(True, fullest.allowed_text, status.resets_at, age_seconds, overshoot, status.name)
+    status = bound.status
+    name: str | None = status.name
+    reason = bound.allowed_text if refusing is None else bound.refused_text
+    if bound.is_shared and not tells_all:
+        name = None
+        reason = f"{_SHARED} " + ("has room" if refusing is None else f"is used up; it {status.resets_text}")
+    return BudgetAnswer(refusing is None, reason, status.resets_at, age_seconds, overshoot, name)
 
 
 def mean_rate(status: "BudgetStatus") -> float:

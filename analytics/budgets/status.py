@@ -9,6 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from analytics.budgets.history import spent_text
+from analytics.budgets.judging import Rule, mean_rate, rules_of
 from analytics.budgets.plans import Period, Threshold, Unit, thresholds_of
 from analytics.database import Database, Query, Rows
 from analytics.queries import Filters, SqlFunction
@@ -43,6 +44,17 @@ BUDGETS = SqlFunction(
         "unpriced_count": "int64",
     },
 )
+
+BUDGETS_TOLD = SqlFunction(
+    function=BUDGETS.function,
+    arguments=BUDGETS.arguments,
+    columns={**BUDGETS.columns, "left_amount": "object", "share": "object"},
+    expressions={
+        "left_amount": "limit_amount - spent",
+        "share": "trim_scale(round(spent / limit_amount, 6))",
+    },
+)
+"""The same with what is left and the share of the limit, as the API and the command line tell it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +182,17 @@ def load_budgets(database: Database, client_id: UUID | None, now: datetime) -> l
     """
     [rows] = database.read(budgets_query(client_id, now), client_id=client_id)
     return budgets_of(rows, client_id, now)
+
+
+def read_rules(database: Database, client_id: UUID, now: datetime) -> list[Rule]:
+    """The budgets that a call of this client counts for, those of all clients together too.
+
+    Raises:
+        DatabaseUnavailable, SchemaMissing, DatabaseError
+    """
+    own, shared = database.read(budgets_query(client_id, now), budgets_query(None, now))
+    statuses = [*budgets_of(own, client_id, now), *budgets_of(shared, None, now)]
+    return rules_of(statuses, {status.key: mean_rate(status) for status in statuses})
 
 
 def _status(record: Mapping[str, Any], client_id: UUID | None, now: datetime) -> BudgetStatus:
