@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.errors import InvalidInput
-from analytics.forecasting.models import WEEK, rhythm_of
+from analytics.forecasting.models import NOTHING, WEEK, rhythm_of
 from analytics.forecasting.simulation import NEEDED_DAYS, whole_days
 
 SENSITIVITIES = {"low": (4.0, 1.0), "normal": (3.0, 0.5), "high": (2.5, 0.3)}
@@ -79,6 +79,7 @@ def find_anomalies(values: NDArray[np.float64], first: date, *, sensitivity: str
 def _standing_out(
     days: NDArray[np.float64], deviations: float, more: float
 ) -> Iterator[tuple[int, float, float, float, float]]:
+    days = np.where(days < NOTHING, 0, days)
     clean = days.copy()  # One that stood out teaches no more than the end of the usual.
     for day in range(NEEDED_DAYS, len(days)):
         past = clean[max(day - _MEMORY_DAYS, 0) : day]

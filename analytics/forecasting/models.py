@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 WEEK = 7
+NOTHING = 1e-12
+"""Of the largest day: a day of less has no use."""
 _WEEKDAY_WEEKS = 12  # Older weeks say little about the rhythm of today.
 _GAMMAS = np.array((0.0, 0.1, 0.8))
 _CHANGING_WEEKS = 7  # Fewer do not tell whether a rhythm changes.
@@ -23,6 +25,7 @@ ALPHAS = np.array((0.08, 0.16))  # measured: a slower level misses growth, a fas
 FLOOR = 0.1  # of the median day: a day without any use has no log
 _MAX_DAILY_DRIFT = 0.01  # doubles in ten weeks
 _TRUSTED_WINDOWS = 2.0  # how many past totals the model's own spread counts for
+_FAR = 20.0
 _MIN_WIDENING, _MAX_WIDENING = 1.0, 2.5  # never narrower: half a year has few totals to miss
 
 
@@ -223,5 +226,7 @@ def widened(paths: Floats, by: float) -> Floats:
     middle = float(np.median(totals))
     if middle <= 0 or by == 1:
         return paths
-    ratio = np.where(totals > 0, totals, middle) / middle
-    return paths * (ratio ** (by - 1))[:, None]
+    # A total of another size than the middle says nothing about how far apart totals lie.
+    ratio = np.clip(totals, middle / _FAR, middle * _FAR) / middle
+    farther: Floats = paths * (ratio ** (by - 1))[:, None]
+    return farther

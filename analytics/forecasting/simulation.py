@@ -90,6 +90,8 @@ def whole_days(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _paths(days: NDArray[np.float64], horizon: int, *, is_rough: bool) -> NDArray[np.float64]:
+    """Paths (path, day) of days of which the largest one is 1."""
+    days = np.where(days < models.NOTHING, 0, days)
     rhythm = models.rhythm_of(days)
     factors = rhythm.factors[(len(days) + np.arange(horizon)) % models.WEEK]
     top = _TOP * float(np.nanmax(rhythm.even))
@@ -109,9 +111,9 @@ def _paths(days: NDArray[np.float64], horizon: int, *, is_rough: bool) -> NDArra
     else:
         paths = models.level_paths(level, factors, draws, top, moves=not rhythm.is_sparse)
     if is_rough:
-        return models.widened(paths, _ROUGH)
+        return np.minimum(models.widened(paths, _ROUGH), _TOP)
     by = models.widening(days, rhythm, level, logs, drifts, paths, models.WEEK * 4)
-    return np.minimum(models.widened(paths, by), top * models.WEEK)
+    return np.minimum(models.widened(paths, by), _TOP)
 
 
 @lru_cache(maxsize=16)
