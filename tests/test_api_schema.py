@@ -36,7 +36,10 @@ def configuration(reader: dict[str, str], writer: dict[str, str]) -> Schemathesi
             "phases": {"stateful": {"enabled": False}},
             "checks": CHECKS,
             "operations": [
-                {"include-path": "/api/analytics", "headers": reader},
+                *(
+                    {"include-path": path, "headers": reader}
+                    for path in ("/api/analytics", "/api/budgets", "/api/budgets/check")
+                ),
                 {
                     "include-path": "/api/export",
                     "headers": reader,

@@ -54,6 +54,13 @@ _FIND = """
         and (id::text = lower(%(name)s) or lower(name) = lower(%(name)s))
         and archived_at is null
 """
+_NAMES = """
+    select name
+    from budgets
+    where client_id is not distinct from %(client_id)s and archived_at is null
+    order by lower(name), id
+    limit 20
+"""
 
 
 def create_budget(
@@ -142,26 +149,31 @@ def archive_budget(
         connection.execute(_ARCHIVE, values)
 
 
-def find_budget(database: Database, client_id: UUID | None, name_or_id: str) -> UUID:
+def named_budget(database: Database, client_id: UUID | None, name_or_id: str) -> UUID | None:
     """The budget of a client, or of all clients (None), that has this name or id and is not archived.
 
     Raises:
-        InvalidInput: there is none.
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
     with database.transaction() as connection:
-        values = {"client_id": client_id, "name": name_or_id.strip().replace("\0", "")}
-        found = connection.execute(_FIND, values).fetchone()
-        if found is None:
-            rows = connection.execute(
-                "select name from budgets where client_id is not distinct from %(client_id)s"
-                " and archived_at is null order by lower(name), id limit 20",
-                values,
-            ).fetchall()
-            listed = ", ".join(f'"{readable(name)}"' for (name,) in rows) or "none yet"
-            raise InvalidInput(f'no budget is called "{readable(name_or_id)}"; there are: {listed}')
-    budget_id: UUID = found[0]
-    return budget_id
+        found = connection.execute(_FIND, {"client_id": client_id, "name": _sought(name_or_id)}).fetchone()
+    return None if found is None else found[0]
+
+
+def find_budget(database: Database, client_id: UUID | None, name_or_id: str) -> UUID:
+    """named_budget(), which must be there.
+
+    Raises:
+        InvalidInput: there is none; the message names those that there are.
+        DatabaseUnavailable, SchemaMissing, DatabaseError
+    """
+    found = named_budget(database, client_id, name_or_id)
+    if found is not None:
+        return found
+    with database.transaction() as connection:
+        rows = connection.execute(_NAMES, {"client_id": client_id}).fetchall()
+    listed = ", ".join(f'"{readable(name)}"' for (name,) in rows) or "none yet"
+    raise InvalidInput(f'no budget is called "{readable(name_or_id)}"; there are: {listed}')
 
 
 @contextmanager
@@ -175,6 +187,12 @@ def _unique_name(values: dict[str, Any]) -> Iterator[None]:
             f'a budget of {whose} is called "{readable(values["name"])}" already: change that one, or give '
             "another name"
         ) from None
+
+
+def _sought(name: str) -> str:
+    """A name as it is kept; one that cannot be kept finds nothing."""
+    name = " ".join(name.split())
+    return name if is_storable(name) else ""
 
 
 def _locked(connection: "psycopg.Connection[Any]", values: dict[str, Any]) -> dict[str, Any]:
