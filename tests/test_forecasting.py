@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -49,6 +49,8 @@ def said(values: Any, horizon: int = 30, **options: Any) -> Forecast:
 
 
 @settings(max_examples=150, deadline=None)
+@example(values=np.array([1.0] * 7 + [2.3e8] + [1.0] * 6), horizon=1)
+@example(values=np.array([2e8] + [6e-298] * 6 + [2e10] + [6e-298] * 11), horizon=1)
 @given(values=any_days, horizon=st.integers(1, 62))
 def test_any_series_has_nested_ranges_that_are_finite_and_not_negative(values: Any, horizon: int) -> None:
     answer = forecast(values, FIRST, horizon)
