@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -73,6 +73,8 @@ def test_any_series_has_nested_ranges_that_are_finite_and_not_negative(values: A
 @settings(max_examples=50, deadline=None)
 @given(values=any_days, scale=st.sampled_from((0.5, 1024.0, 2.0**400, 2.0**-30)))
 def test_the_same_days_in_another_unit_have_the_same_forecast(values: Any, scale: float) -> None:
+    # Smaller numbers lose digits in another unit.
+    assume(values.max() == 0 or values.max() > 1e-200)
     answer = forecast(values, FIRST, 30)
     other = forecast(values * scale, FIRST, 30)
 

@@ -50,6 +50,7 @@ def forecast(
     days = whole_days(values)
     made_for = date.fromordinal(first.toordinal() + len(days))
     days = brought_to_today(days, first, known)
+    days = np.where(days < models.NOTHING * days.max(initial=0.0), 0, days)
     used = np.flatnonzero(days)
     if len(used):
         days = days[used[0] :]
@@ -91,7 +92,6 @@ def whole_days(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _paths(days: NDArray[np.float64], horizon: int, *, is_rough: bool) -> NDArray[np.float64]:
     """Paths (path, day) of days of which the largest one is 1."""
-    days = np.where(days < models.NOTHING, 0, days)
     rhythm = models.rhythm_of(days)
     factors = rhythm.factors[(len(days) + np.arange(horizon)) % models.WEEK]
     top = _TOP * float(np.nanmax(rhythm.even))
