@@ -49,8 +49,9 @@ def make_budgets_router(service: Service, guard: Guard, work: Work) -> APIRouter
     async def budgets(request: Request, key: reader) -> Response:
         """What is spent until now, and until the end of today where calls are dated ahead."""
         checked(dict(request.query_params), models.NoQuery)
+        now = datetime.now(UTC)
         async with work.place(key.id):
-            body = await work.ask_database(key.id, lambda: service.budgets(key.client_id))
+            body = await work.ask_database(key.id, lambda: service.budgets(key.client_id, now))
         return Response(body, media_type=_JSON, headers={"Cache-Control": "private, no-cache"})
 
     @router.get(

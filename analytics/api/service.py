@@ -17,7 +17,7 @@ from analytics.access.keys import Key, find_key
 from analytics.api.answers import AnalyticsRequest, analytics_json, period_at
 from analytics.api.compression import compressed
 from analytics.budgets.judging import Rule
-from analytics.budgets.status import BUDGETS_TOLD, read_rules
+from analytics.budgets.status import budgets_json, read_rules
 from analytics.calls.make import make_call
 from analytics.calls.store import Stored, store_bisecting, store_lines
 from analytics.clients import Client, read_client
@@ -162,16 +162,14 @@ class Service:
             overview = queries.load_overview(self.database, client_id, Period.of(days), now, filters=filters)
         return statement_pdf(overview, generated_at=now)
 
-    def budgets(self, client_id: UUID) -> bytes:
-        """The budgets of a client that hold now, as JSON that PostgreSQL wrote.
+    def budgets(self, client_id: UUID, now: datetime) -> bytes:
+        """The budgets of a client that hold at this moment.
 
         Raises:
             DatabaseAway, SchemaMissing, DatabaseError
         """
-        query = BUDGETS_TOLD.json_query(client_id=client_id, now=datetime.now(UTC))
         with self._reading(client_id):
-            [rows] = self.database.read(query, client_id=client_id)
-        return f'{{"budgets":{rows.records[0][0]}}}'.encode()
+            return f'{{"budgets":{budgets_json(self.database, client_id, now)}}}'.encode()
 
     def budget_rules(self, client_id: UUID) -> tuple[list[Rule], datetime]:
         """The budgets that a call of a client counts for, those of all clients too, and as of when.

@@ -184,6 +184,17 @@ def load_budgets(database: Database, client_id: UUID | None, now: datetime) -> l
     return budgets_of(rows, client_id, now)
 
 
+def budgets_json(database: Database, client_id: UUID | None, now: datetime) -> str:
+    """BUDGETS_TOLD as a JSON array that PostgreSQL wrote: money has all its digits.
+
+    Raises:
+        DatabaseUnavailable, SchemaMissing, DatabaseError
+    """
+    [rows] = database.read(BUDGETS_TOLD.json_query(client_id=client_id, now=now), client_id=client_id)
+    text: str = rows.records[0][0]
+    return text
+
+
 def read_rules(database: Database, client_id: UUID, now: datetime) -> list[Rule]:
     """The budgets that a call of this client counts for, those of all clients together too.
 

@@ -29,7 +29,7 @@ from analytics.budgets import (
 from analytics.budgets.changes import find_budget, named_budget
 from analytics.budgets.judging import judge
 from analytics.budgets.plans import UNITS, amount_of, start_day_of
-from analytics.budgets.status import BUDGETS_TOLD, read_rules
+from analytics.budgets.status import budgets_json, read_rules
 from analytics.calls.validation import scope_names, typed_tags
 from analytics.clients import find_client, list_clients
 from analytics.commands.terminal import filters_of, person, printable
@@ -63,7 +63,7 @@ def list_budgets(client: str | None, as_json: bool) -> None:
     with closing(open_ready_database()) as database:
         whose = _whose(database, client)
         if as_json:
-            click.echo(_told(database, whose, now))
+            click.echo(told(database, whose, now))
             return
         lines = [
             line
@@ -178,8 +178,7 @@ def check(
         )
         answer = judge(read_rules(database, client_id, now), names, now.timestamp(), 0.0)
     if as_json:
-        told = answer._asdict()
-        click.echo(json.dumps(told | {"until": answer.until and answer.until.isoformat()}))
+        click.echo(json.dumps(answer._asdict() | {"until": answer.until and answer.until.isoformat()}))
     else:
         click.echo(f"{'allowed' if answer else 'refused'}: {printable(answer.reason)}")
     if not answer:
@@ -202,15 +201,13 @@ def _whose(database: Database, client: str | None) -> list[tuple[UUID | None, st
     return [*everybody, (None, _EVERYBODY)]
 
 
-def _told(database: Database, whose: Sequence[tuple[UUID | None, str]], now: datetime) -> str:
+def told(database: Database, whose: Sequence[tuple[UUID | None, str]], now: datetime) -> str:
     """The same JSON as the API's, of each client; money has all its digits."""
-    told = []
+    listed = []
     for client_id, _ in whose:
-        query = BUDGETS_TOLD.json_query(client_id=client_id, now=now)
-        [rows] = database.read(query, client_id=client_id)
         id_text = json.dumps(client_id and str(client_id))
-        told.append(f'{{"client_id":{id_text},"budgets":{rows.records[0][0]}}}')
-    return f"[{','.join(told)}]"
+        listed.append(f'{{"client_id":{id_text},"budgets":{budgets_json(database, client_id, now)}}}')
+    return f"[{','.join(listed)}]"
 
 
 def _planned(before: BudgetPlan | None, said: dict[str, Any]) -> BudgetPlan:
