@@ -34,14 +34,25 @@ else:
     from starlette.middleware import Middleware
 
     from analytics import news, serving
+    from analytics.alerts import EveryMinute
+    from analytics.migrations import open_ready_database
+
+    def secrets():  # type: ignore[no-untyped-def]
+        # Imported here: what pages share needs Streamlit to be running already.
+        from analytics.ui.frame.reads import secrets
+
+        return secrets()
 
     @asynccontextmanager
     async def lifespan(_: st.App):  # type: ignore[no-untyped-def]
+        alerts = EveryMinute(lambda: open_ready_database(secrets()), secrets)
         async with serving.prepared():
+            alerts.start()
             # Under `streamlit run`, which opens a browser for a script, but not for an app of one's own.
             if Path(sys.argv[0]).name == Path(__file__).name and not st.get_option("server.headless"):
                 serving.open_browser(f"http://localhost:{st.get_option('server.port')}")
             yield None
+            alerts.stop()
 
     app = st.App(
         __file__,

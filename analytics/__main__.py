@@ -10,6 +10,7 @@ import click
 from analytics.errors import AnalyticsError
 
 COMMANDS = {
+    "alerts": "analytics.commands.alerts:alerts",
     "budgets": "analytics.commands.budgets:budgets",
     "client": "analytics.commands.setup:client",
     "corrections": "analytics.commands.corrections:corrections",

@@ -7,9 +7,11 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
 
 from analytics.errors import ConfigurationError
 
@@ -271,3 +273,106 @@ def _secrets_paths() -> Iterator[Path]:
     yield PROJECT_DIRECTORY / ".streamlit" / "secrets.toml"
     with suppress(RuntimeError):  # nobody's home
         yield Path.home() / ".streamlit" / "secrets.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertChannel:
+    """Who is told of alerts, and how. The address holds passwords: it never leaves the process."""
+
+    name: str
+    url: str = field(default="", repr=False)
+    """As apprise has them: `mailtos://...`, `slack://...`; else `webhook` is set."""
+    webhook: str = field(default="", repr=False)
+    """Where a JSON is posted to."""
+    secret: str = field(default="", repr=False)
+    """What the JSON is signed with; empty: it is not."""
+    clients: tuple[str, ...] | None = None
+    """Names or ids; None: of all, and of the installation."""
+    kinds: tuple[str, ...] = ()
+    """Which alerts; none: all."""
+    quiet: tuple[time, time] | None = None
+    digest_at: time | None = None
+    """Once a day, all in one message."""
+    time_zone: str = "UTC"
+    """Of the quiet hours and the digest."""
+
+
+_WEB = ("http://", "https://")
+ALERT_CHANNEL = "ALERT_CHANNEL_"
+"""What the environment variable of a channel begins with; its name follows."""
+ALERT_KINDS = (
+    *("actual", "forecast", "anomaly", "burst", "unpriced", "silence", "prices", "channel", "check"),
+)
+ALERT_SETTINGS = (*("url", "webhook", "secret", "clients", "kinds", "quiet_hours", "digest_at", "timezone"),)
+
+
+def alert_channels(secrets: Mapping[str, Any] | None = None) -> list[AlertChannel]:
+    """The channels of `[alerts.channels.<name>]` in the secrets, and of ALERT_CHANNEL_<NAME>.
+
+    In the environment, http:// and https:// are addresses of webhooks, and all others apprise's.
+
+    Raises:
+        ConfigurationError: a setting is not valid; the message never repeats an address.
+    """
+    found = [
+        AlertChannel(
+            name=name.removeprefix(ALERT_CHANNEL).lower(),
+            url="" if address.startswith(_WEB) else address,
+            webhook=address if address.startswith(_WEB) else "",
+        )
+        for name, address in sorted(os.environ.items())
+        if name.startswith(ALERT_CHANNEL) and address
+    ]
+    section = (_secrets_files() if secrets is None else secrets).get("alerts", {})
+    channels = section.get("channels", {}) if isinstance(section, Mapping) else {}
+    if not isinstance(channels, Mapping):
+        raise ConfigurationError("the secrets need sections [alerts.channels.<name>]")
+    return [*found, *(_alert_channel(str(name), settings) for name, settings in channels.items())]
+
+
+def dashboard_url(secrets: Mapping[str, Any] | None = None) -> str:
+    """Where the dashboard is, for links in messages; empty where nobody says."""
+    section = (_secrets_files() if secrets is None else secrets).get("alerts", {})
+    stated = section.get("dashboard_url", "") if isinstance(section, Mapping) else ""
+    return os.environ.get("DASHBOARD_URL", str(stated)).rstrip("/")
+
+
+def _alert_channel(name: str, settings: Any) -> AlertChannel:
+    where = f"[alerts.channels.{name}]"
+    if not isinstance(settings, Mapping):
+        raise ConfigurationError(f"{where} must be a section with url or webhook in it")
+    if unknown := sorted(set(settings) - set(ALERT_SETTINGS)):
+        raise ConfigurationError(f"{where} has no setting {unknown[0]}; allowed: {', '.join(ALERT_SETTINGS)}")
+    if bool(settings.get("url")) == bool(settings.get("webhook")):
+        raise ConfigurationError(f"{where} needs either url (as apprise has it) or webhook (an address)")
+    kinds = tuple(settings.get("kinds", ()))
+    if wrong := [kind for kind in kinds if kind not in ALERT_KINDS]:
+        raise ConfigurationError(f"{where} kinds: {wrong[0]} is none; allowed: {', '.join(ALERT_KINDS)}")
+    zone = str(settings.get("timezone", "UTC"))
+    if zone not in available_timezones():
+        raise ConfigurationError(f'{where} timezone: "{zone}" is no IANA name such as "America/Sao_Paulo"')
+    quiet = None
+    if stated := settings.get("quiet_hours"):
+        begin, dash, end = str(stated).partition("-")
+        if not dash:
+            raise ConfigurationError(f'{where} quiet_hours must be like "22:00-07:00", not "{stated}"')
+        quiet = _clock(where, "quiet_hours", begin), _clock(where, "quiet_hours", end)
+    digest = settings.get("digest_at")
+    return AlertChannel(
+        name=name.lower(),
+        url=str(settings.get("url", "")),
+        webhook=str(settings.get("webhook", "")),
+        secret=str(settings.get("secret", "")),
+        clients=tuple(map(str, settings["clients"])) if "clients" in settings else None,
+        kinds=kinds,
+        quiet=quiet,
+        digest_at=None if digest is None else _clock(where, "digest_at", str(digest)),
+        time_zone=zone,
+    )
+
+
+def _clock(where: str, name: str, text: str) -> time:
+    try:
+        return time.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigurationError(f'{where} {name}: "{text}" is no time such as 07:30') from None

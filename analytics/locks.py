@@ -20,3 +20,5 @@ CORRECTIONS = 7514
 """Whoever corrects costs or undoes a correction."""
 SPANS = 7515
 """Whoever stores calls that came from spans: of two who tell of one call, the later one finds it."""
+ALERTS = 7516
+"""Whoever begins to look at what there is to tell of: of several processes one each minute."""

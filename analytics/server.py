@@ -8,7 +8,7 @@ or, with the same result, `uvicorn analytics.server:app`.
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from starlette.routing import Route
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from analytics import news, serving
+from analytics.alerts import EveryMinute
 from analytics.api import PATHS, Service, create_api
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
@@ -41,11 +42,20 @@ _service = Service(_open_database)
 _api = create_api(_service)
 
 
+def _secrets() -> Mapping[str, Any] | None:
+    from analytics.ui.frame.reads import secrets
+
+    return secrets()
+
+
 @asynccontextmanager
 async def _lifespan(_: st.App) -> AsyncIterator[dict[str, Any] | None]:
     folding = asyncio.create_task(_fold_again_and_again())
+    alerts = EveryMinute(lambda: _service.database, _secrets)
+    alerts.start()
     async with serving.prepared():
         yield None
+    alerts.stop()
     folding.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await folding

@@ -31,6 +31,9 @@ _LABELS = {
         "/api/analytics",
         "/api/export",
         "/api/usage",
+        "/api/alerts",
+        "/api/budgets",
+        "/api/budgets/check",
         "/api/docs",
         "/api/openapi.json",
         "unknown",
@@ -38,6 +41,7 @@ _LABELS = {
     "method": {"GET", "HEAD", "POST", "other"},
     "status": {*_STATUSES, "cut", "stored", "updated", "duplicate", "rejected"},
     "origin": {"database", "cache"},
+    "state": {"waiting", "failed"},
     "le": {"+Inf" if bound == float("inf") else str(bound) for bound in Histogram.DEFAULT_BUCKETS},
 }
 """All that metrics may say about a request."""

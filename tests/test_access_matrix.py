@@ -66,6 +66,7 @@ route GET /api/analytics          401        401       401       401       401  
 route GET /api/export             401        401       401       401       401       Acme      403       Umbra     403        -
 route GET /api/budgets            401        401       401       401       401       Acme      403       Umbra     403        -
 route GET /api/budgets/check      401        401       401       401       401       Acme      403       Umbra     403        -
+route GET /api/alerts             401        401       401       401       401       Acme      403       Umbra     403        -
 route POST /api/usage             401        401       401       401       401       403       Acme      403       Umbra      -
 route POST /v1/traces             401        401       401       401       401       403       Acme      403       Umbra      -
 route POST /v1/metrics            401        401       401       401       401       403       any       403       any        -
@@ -133,6 +134,7 @@ function filtered_facts              -          -         Acme      Acme      - 
 function filtered_usage              -          -         Acme      Acme      -         Acme      -         -         -        -
 function tag_sets_in_use             -          -         Acme      Acme      -         Acme      -         -         -        -
 function wanted_calls                -          -         Acme      Acme      -         Acme      -         -         -        raw
+function get_alerts                   -          -         Acme      Acme      -         Acme      -         -         -        -
 function usage_between               -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budgets                 -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budget_versions         -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -301,6 +303,7 @@ STATEMENTS = {
     ),
     "month_begins": "select month_begins('2026-02-01', 31)",
     "budget_period": "select * from budget_period('month', 1, 'UTC', %(now)s)",
+    "get_alerts": "select * from get_alerts(%(acme)s)",
     "days_between": "select days_between(%(first)s, %(last)s)",
     "whole_sum": "select whole_sum(1)",
     "id_from": "select id_from('a', '0')",
@@ -494,7 +497,7 @@ def fill(database: Database) -> None:
             database.fold()
             factories.insert_usage(database, log)
         factories.budget(database, client_id, name=f"{name}'s budget", id=UUID(int=client_id.int + 300))
-        factories.alert_event(database, client_id, subject=f"{name.lower()}-model")
+        factories.alert_event(database, client_id, evidence=Jsonb({"title": name}))
         # The newest, with an id that is known.
         factories.insert_usage(database, log | {"id": UUID(int=client_id.int + 200)})
     # What only Umbra has, besides its phone and conversation.
@@ -645,6 +648,9 @@ def ask(api: TestClient, database: Database, name: str, headers: Mapping[str, st
         [conversation] = response.json()["analytics"]["byConversation"]
         assert conversation["conversation_name"] == conversation["phone"]
         return {"•••• 0001": "Acme", "•••• 0002": "Umbra"}[conversation["phone"]]
+    if path == "/api/alerts":
+        [alert] = response.json()["alerts"]
+        return str(alert["title"])
     if path == "/api/export":
         phones = {row["phone"] for row in csv.DictReader(io.StringIO(response.text, newline=""))}
         return {"•••• 0001": "Acme", "•••• 0002": "Umbra"}[phones.pop()] if len(phones) == 1 else "both"

@@ -29,6 +29,7 @@ LAYERS = (
     {"charts"},
     {"exports"},
     {"health", "access"},
+    {"alerts"},
     {"ui", "commands", "api"},
     {"__main__"},
     {"pages", "streamlit_app"},

@@ -19,7 +19,7 @@ from streamlit import config as streamlit_config
 import analytics
 from analytics.__main__ import main
 from analytics.api import create_api
-from analytics.config import PROJECT_DIRECTORY, access_settings
+from analytics.config import ALERT_CHANNEL, ALERT_SETTINGS, PROJECT_DIRECTORY, access_settings, alert_channels
 from bench import document as speed_document
 from bench.parts import PARTS
 from tests.documents import (
@@ -135,7 +135,10 @@ def test_all_secrets_are_documented() -> None:
     found = code_spans(first_cells(section(document("settings"), "Secrets")))
     access = {f"[access] {name}" for name in _access_names()}
 
-    assert sorted(found) == sorted({"[connections.usage] url", "[auth]", *access})
+    alerts = {"[alerts] dashboard_url", "[alerts.channels]"}
+    assert sorted(found) == sorted({"[connections.usage] url", "[auth]", *access, *alerts})
+    named = section(document("settings"), "Secrets")
+    assert set(ALERT_SETTINGS) <= set(code_spans(named))
     assert set(code_spans(section(document("settings"), "Secrets"))) >= STREAMLITS_OWN
 
 
@@ -146,7 +149,8 @@ def test_secrets_of_the_documents_are_understood(path: Path) -> None:
         if set(secrets) == {"access"} and "trust_unverified_email" in secrets["access"]:
             secrets["auth"] = {name: {} for name in secrets["access"]["trust_unverified_email"]}
         access_settings(secrets)  # raises at what it does not know
-        assert set(secrets) <= {"connections", "auth", "access"}
+        alert_channels(secrets)
+        assert set(secrets) <= {"connections", "auth", "access", "alerts"}
 
 
 def test_all_pages_are_documented() -> None:
@@ -254,7 +258,7 @@ def _environment_variables() -> set[str]:
             reads = node.slice
         if isinstance(reads, ast.Constant):
             found.add(str(reads.value))
-    return found
+    return found | {ALERT_CHANNEL}
 
 
 def _access_names() -> set[str]:

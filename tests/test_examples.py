@@ -189,6 +189,7 @@ def _prepare(database: Database) -> None:
     factories.insert_usage(
         database, factories.usage_log(acme, created_at="2026-10-05T12:00:00Z", model="gpt-4", cost_usd="0.5")
     )
+    factories.alert_event(database, acme)
 
 
 def _run(words: list[str], database: Database) -> None:
@@ -218,10 +219,12 @@ def _run(words: list[str], database: Database) -> None:
 
 def _run_ours(arguments: list[str], database: Database) -> None:
     """`python -m analytics`, where THE-ID is that of what was made before."""
-    table = {"keys": "api_keys", "corrections": "cost_corrections"}.get(arguments[0])
+    table = {"keys": "api_keys", "corrections": "cost_corrections", "alerts": "alert_events"}.get(
+        arguments[0]
+    )
     if "THE-ID" in arguments:
         assert table is not None
-        [rows] = database.read(Query(statement=f"select id from {table} limit 1"))  # noqa: S608 - one of two
+        [rows] = database.read(Query(statement=f"select id from {table} limit 1"))  # noqa: S608 - one of three
         arguments = [str(rows.records[0][0]) if word == "THE-ID" else word for word in arguments]
     ran = CliRunner().invoke(main, arguments)
     assert ran.exit_code == 0, f"{arguments}: {ran.output}"
@@ -262,6 +265,7 @@ def _comparable(text: str, expected: str) -> object:
     if not text.startswith("{"):
         return text.strip()
     content = json.loads(text)
+    content.pop("age_seconds", None)
     if "period" in content:
         content["period"] = sorted(content["period"])
     for result, said in zip(

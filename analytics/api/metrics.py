@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from analytics.queries.alerts import AlertState
 from analytics.tracking.passed_over import OTHER
 from analytics.tracking.spans import PassedOver
 
@@ -47,6 +48,25 @@ class Metrics:
             registry=self._registry,
         )
         self._operations: set[str] = set()
+        self._checked_at = Gauge(
+            "usage_alerts_checked_timestamp_seconds",
+            "When alerts were last checked, in seconds since 1970; 0 if never",
+            registry=self._registry,
+        )
+        self._alerts = Gauge("usage_alerts_open", "Alerts that nobody has seen", registry=self._registry)
+        self._messages = Gauge(
+            "usage_alert_messages",
+            "Messages of alerts that are not delivered, by state",
+            ["state"],
+            registry=self._registry,
+        )
+
+    def tell_alerts(self, state: AlertState) -> None:
+        """What is known of alerts, of the whole installation."""
+        self._checked_at.set(state.checked_at.timestamp() if state.checked_at else 0)
+        self._alerts.set(state.open_count)
+        self._messages.labels("waiting").set(state.waiting_count)
+        self._messages.labels("failed").set(state.failed_count)
 
     def count_passed_over(self, spans: Mapping[PassedOver, int]) -> None:
         for span, number in spans.items():

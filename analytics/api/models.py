@@ -389,6 +389,28 @@ class CheckAnswer(BaseModel):
     )
 
 
+class AnsweredAlert(BaseModel):
+    id: str
+    kind: str = Field(
+        description="of a budget actual or forecast; anomaly, burst, unpriced, silence, prices, channel"
+        " or check"
+    )
+    subject: str
+    title: str
+    lines: list[str] = Field(description="Spent, pace, run-out and driver, where known")
+    link: str = Field(description="Path and query of the dashboard's view that shows it")
+    threshold: float = Field(description="Percent of the limit; 0 where there is none")
+    period_at: str = Field(description="The begin of the budget's period, else of the day")
+    occurred_at: str
+    resolved_at: str | None = Field(description="Since when it is no more so")
+    acknowledged_at: str | None
+    is_open: bool
+
+
+class AlertsAnswer(BaseModel):
+    alerts: list[AnsweredAlert] = Field(description="Open ones first, then the newest")
+
+
 class UsageRecord(BaseModel):
     """One call, with the arguments of log_usage(); the client is that of the key."""
 

@@ -23,8 +23,10 @@ from analytics.api.metrics import CONTENT_TYPE, Metrics
 from analytics.api.parameters import described, parameters
 from analytics.api.service import CachedAnswer, RecordResult, Service
 from analytics.api.work import Work
+from analytics.queries.alerts import AlertState
 
 ANSWER_SECONDS = 60
+ALERT_STATE_SECONDS = 15
 MAX_BYTES_OF_ANSWERS = 32_000_000
 _JSON = "application/json"
 
@@ -46,6 +48,9 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
     )
     # Anybody may ask, without a key: one request at a time reads the database, for all that wait.
     one_thread = anyio.CapacityLimiter(1)
+    alert_states: SingleFlightCache[AlertState | None] = SingleFlightCache(
+        seconds=ALERT_STATE_SECONDS, capacity=1, threads=one_thread
+    )
     readiness: SingleFlightCache[str] = SingleFlightCache(seconds=0, capacity=1, threads=one_thread)
     reader = Annotated[Key, Depends(guard.key("read"))]
     writer = Annotated[Key, Depends(guard.key("write"))]
@@ -88,6 +93,18 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
 
     router.include_router(make_export_router(service, guard, work))
     router.include_router(make_budgets_router(service, guard, work))
+
+    @router.get(
+        "/api/alerts",
+        summary="What there is to tell of: budgets that are crossed, unusual days, silence, missing prices",
+        response_model=models.AlertsAnswer,
+        responses=models.REFUSALS,
+    )
+    async def alerts(key: reader) -> Response:
+        """The newest alerts of the key's client, open ones first."""
+        async with work.place(key.id):
+            body = await work.ask_database(key.id, lambda: service.alerts(key.client_id))
+        return Response(body, media_type=_JSON, headers={"Cache-Control": "no-store"})
 
     @router.post(
         "/api/usage",
@@ -185,6 +202,9 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
 
     @router.get("/metrics", summary="For Prometheus", response_class=Response)
     async def prometheus() -> Response:
+        state = await alert_states.ask(None, service.alert_state)
+        if state is not None:
+            metrics.tell_alerts(state)
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return router

@@ -1,5 +1,6 @@
 """The work of the API, without HTTP: keys, answers, exports, and storing calls."""
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from analytics.migrations import open_ready_database
 from analytics.pricing.price_list import DEFAULT_PRICES, PriceList
 from analytics.pricing.stored import load_price_list
 from analytics.queries import NO_FILTERS, Filters, Period
+from analytics.queries.alerts import AlertState, alert_state, load_alerts
 
 Status = Literal["stored", "updated", "duplicate", "rejected"]
 
@@ -188,6 +190,41 @@ class Service:
             yield
         except DatabaseUnavailable as error:
             raise DatabaseAway(str(error), self.last_good_at(client_id)) from error
+
+    def alerts(self, client_id: UUID) -> bytes:
+        """The newest alerts of a client, as JSON.
+
+        Raises:
+            DatabaseAway, SchemaMissing, DatabaseError
+        """
+        with self._reading(client_id):
+            known = load_alerts(self.database, client_id)
+        listed = [
+            {
+                "id": str(alert.event_id),
+                "kind": alert.kind,
+                "subject": alert.subject,
+                "title": alert.title,
+                "lines": alert.lines,
+                "link": alert.link,
+                "threshold": float(alert.threshold),
+                "period_at": alert.period_at.isoformat(),
+                "occurred_at": alert.occurred_at.isoformat(),
+                "resolved_at": alert.resolved_at and alert.resolved_at.isoformat(),
+                "acknowledged_at": alert.acknowledged_at and alert.acknowledged_at.isoformat(),
+                "is_open": alert.is_open,
+            }
+            for alert in known
+        ]
+        return json.dumps({"alerts": listed}).encode()
+
+    def alert_state(self) -> AlertState | None:
+        """How looking and telling goes; None where the database does not say."""
+        try:
+            return alert_state(self.database)
+        except AnalyticsError as error:
+            log.warning("the state of alerts is not known: %s", error)
+            return None
 
     def last_good_at(self, client_id: UUID | None = None) -> datetime | None:
         """When this process last read numbers of the client, or of any client."""

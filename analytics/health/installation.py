@@ -18,6 +18,7 @@ from analytics.formatting import counted, day
 from analytics.health.checks import Check, ago, span
 from analytics.health.facts import DAYS_TO_SUM, days_to_sum
 from analytics.migrations import Applied, applied_files, pending_files
+from analytics.queries.alerts import alert_state
 from analytics.tracking.spool import Spool
 
 MANY_PENDING = 100_000
@@ -27,6 +28,7 @@ OLD_LIST = timedelta(days=120)
 SLOW_QUERY_MS = 1_000
 SLOWEST = 3
 
+_ALERTS_LATE = timedelta(minutes=5)
 # The columns that an index of each table has to begin with.
 INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
     "usage_logs": [
@@ -108,6 +110,7 @@ def installation_checks(database: Database, days: Days, now: datetime) -> Sequen
             ("Calls without a client", lambda: _unassigned(database, days)),
             ("Indexes", lambda: _indexes(database)),
             ("Slowest queries", lambda: _slowest(database)),
+            ("Alerts", lambda: _alerts(database, now)),
         ):
             checks.append(_or_failed(name, look))
     return [
@@ -273,6 +276,39 @@ def _slowest(database: Database) -> Check:
         if is_slow
         else "",
     )
+
+
+def _alerts(database: Database, now: datetime) -> Check:
+    name = "Alerts"
+    state = alert_state(database)
+    if state.checked_at is None:
+        if not state.has_budgets:
+            return Check(name=name, state="ok", finding="there are no budgets yet, and nothing was checked")
+        return Check(
+            name=name,
+            state="warn",
+            finding="there are budgets, and they were never checked",
+            remedy="a server checks every minute; elsewhere let cron run python -m analytics alerts check",
+        )
+    finding = f"last checked {ago(state.checked_at, now)}"
+    if now - state.checked_at > _ALERTS_LATE and state.has_budgets:
+        return Check(
+            name=name,
+            state="fail",
+            finding=f"{finding}: nobody is told of anything",
+            remedy="a server checks every minute; elsewhere let cron run python -m analytics alerts check",
+        )
+    if state.error is not None:
+        return Check(name=name, state="warn", finding=f"{finding}; not all: {state.error}", remedy="see it")
+    if state.failed_count:
+        return Check(
+            name=name,
+            state="warn",
+            finding=f"{finding}; {counted(state.failed_count, 'message')} could not be delivered",
+            remedy="python -m analytics alerts test says what is wrong with a channel",
+        )
+    waiting = f", {counted(state.waiting_count, 'message')} waiting" if state.waiting_count else ""
+    return Check(name=name, state="ok", finding=f"{finding}{waiting}")
 
 
 def _spool(now: datetime) -> Check:

@@ -1,0 +1,68 @@
+"""Looks every minute, in the background of a server, and delivers what is due."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from analytics.alerts.channels import read_channels
+from analytics.alerts.looking import EVERY, check
+from analytics.alerts.outbox import deliver
+from analytics.clients import list_clients
+from analytics.config import dashboard_url
+from analytics.database import Database
+from analytics.errors import AnalyticsError
+
+FIRST_AFTER = timedelta(seconds=15)
+"""A server that starts has pages to serve first."""
+_SLOW_EVERY = timedelta(minutes=10)
+"""Silence, prices and unusual days are looked at less often."""
+
+log = logging.getLogger(__name__)
+
+
+class EveryMinute:
+    """A thread that looks every minute, until it is stopped. It never ends a server, nor holds one up."""
+
+    def __init__(
+        self, open_database: Callable[[], Database], secrets: Callable[[], Mapping[str, Any] | None]
+    ) -> None:
+        self._open_database, self._secrets = open_database, secrets
+        self._ended = threading.Event()
+        self._slow_at: datetime | None = None
+        self._database: Database | None = None
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it; does not wait for a message that is on its way."""
+        self._ended.set()
+
+    def look(self, now: datetime) -> None:
+        """Looks once, and delivers."""
+        if self._database is None:
+            self._database = self._open_database()
+        secrets = self._secrets()
+        is_slow_due = self._slow_at is None or now - self._slow_at >= _SLOW_EVERY
+        found = check(self._database, now, secrets=secrets, is_slow_due=is_slow_due, is_forced=False)
+        if found is not None and is_slow_due:
+            self._slow_at = now
+        clients = list_clients(self._database)
+        names = {name: each.id for each in clients for name in (each.name.lower(), str(each.id))}
+        if channels := read_channels(secrets, names):
+            deliver(self._database, channels, datetime.now(UTC), dashboard_url(secrets))
+
+    def _run(self) -> None:
+        pause = FIRST_AFTER
+        while not self._ended.wait(pause.total_seconds()):
+            pause = EVERY
+            try:
+                self.look(datetime.now(UTC))
+            except AnalyticsError as error:
+                log.warning("alerts could not be checked: %s", error)
+            except Exception:
+                # A mistake of ours must not end the alerts; the next minute may have other numbers.
+                log.exception("alerts could not be checked")

@@ -1,0 +1,162 @@
+"""A look at everything that there is to tell of."""
+
+import logging
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from analytics import locks
+from analytics.alerts.channels import Channel, read_channels
+from analytics.alerts.events import Event, Kind, keep, resolve
+from analytics.alerts.rules import crossings, health_findings, link_of, unpriced_models, unusual_days
+from analytics.budgets import load_budgets
+from analytics.clients import Client, list_clients
+from analytics.database import Database
+from analytics.errors import AnalyticsError
+from analytics.formatting import counted
+
+EVERY = timedelta(minutes=1)
+_SPARED = timedelta(seconds=45)
+"""A look that began less than this ago is enough for all processes."""
+_MISSED = timedelta(minutes=5)
+"""Looks that are further apart are told of."""
+_KEPT = timedelta(days=7)
+_CHANNEL_FAILURES = timedelta(days=1)
+_SLOW_KINDS: tuple[Kind, ...] = ("unpriced", "silence", "prices")
+
+log = logging.getLogger(__name__)
+
+
+def check(
+    database: Database,
+    now: datetime,
+    *,
+    secrets: Mapping[str, Any] | None = None,
+    is_slow_due: bool = True,
+    is_forced: bool = True,
+) -> int | None:
+    """Looks at all budgets, and where `is_slow_due` at all clients' calls; keeps and tells what is new.
+
+    How many events are new. None: another process looked just now, and `is_forced` is false; or there is
+    neither a budget nor a channel, so that nobody wants to know.
+
+    Raises:
+        ConfigurationError: a channel is not valid.
+        DatabaseUnavailable, SchemaMissing, DatabaseError
+    """
+    clients = list_clients(database)
+    names = {name: client.id for client in clients for name in (client.name.lower(), str(client.id))}
+    channels = read_channels(secrets, names)
+    begun = _begin(database, now, has_channels=bool(channels), is_forced=is_forced)
+    if begun is None:
+        return None
+    check_id, missed = begun
+    count, failures = 0, []
+    for whose in (*clients, None):
+        try:
+            count += _check_one(database, whose, channels, now, is_slow_due=is_slow_due)
+        except AnalyticsError as error:
+            # One client's trouble is no reason to be silent about the others.
+            log.warning(
+                "alerts of %s could not be checked: %s", whose.name if whose else "all clients", error
+            )
+            failures.append(f"{whose.name if whose else 'all clients'}: {error}")
+    with database.transaction() as connection:
+        count += keep(connection, missed, channels, now)
+        connection.execute(
+            "update alert_checks set finished_at = clock_timestamp(), event_count = %s, error = %s"
+            " where id = %s",
+            [count, "; ".join(failures)[:500] or None, check_id],
+        )
+        connection.execute("delete from alert_checks where started_at < %s", [now - _KEPT])
+    return count
+
+
+def _check_one(
+    database: Database,
+    client: Client | None,
+    channels: Sequence[Channel],
+    now: datetime,
+    *,
+    is_slow_due: bool,
+) -> int:
+    """A client's budgets and calls, or those of all clients together, in one transaction."""
+    client_id = client.id if client else None
+    statuses = load_budgets(database, client_id, now)
+    crossed = list(crossings(database, client, statuses, now))
+    slow: list[Event] = []
+    if client is not None and is_slow_due:
+        slow = [*unpriced_models(database, client, now), *health_findings(database, client, now)]
+        slow += unusual_days(database, client, now)
+    if client is None:
+        slow = _failing_channels(database, now)
+    versions = list({status.version_id for status in statuses})
+    with database.transaction() as connection:
+        told = keep(connection, [*crossed, *slow], channels, now)
+        resolve(connection, ("actual", "forecast"), client_id, crossed, now, versions=versions)
+        if client is None:
+            resolve(connection, ("channel",), None, slow, now)
+        elif is_slow_due:
+            resolve(connection, _SLOW_KINDS, client_id, slow, now)
+    return told
+
+
+def _begin(
+    database: Database, now: datetime, *, has_channels: bool, is_forced: bool
+) -> tuple[UUID, list[Event]] | None:
+    """The row of this look, and what is to be told of looks that did not happen; None where none is due."""
+    with database.transaction() as connection:
+        # Only spares work: that an event is kept once is for its key to see to.
+        [(is_alone,)] = connection.execute("select pg_try_advisory_xact_lock(%s)", [locks.ALERTS]).fetchall()
+        if not is_alone and not is_forced:
+            return None
+        [(last, wanted)] = connection.execute(
+            "select (select max(started_at) from alert_checks),"
+            " exists (select from budgets where archived_at is null)"
+        ).fetchall()
+        if not is_forced and (not (wanted or has_channels) or (last is not None and now - last < _SPARED)):
+            return None
+        [(check_id,)] = connection.execute(
+            "insert into alert_checks (started_at, checked_by) values (%s, %s) returning id",
+            [now, f"{platform.node()} {os.getpid()}"],
+        ).fetchall()
+    if last is None or now - last < _MISSED:
+        return check_id, []
+    missed = Event(
+        kind="check",
+        client_id=None,
+        period_at=last,
+        title=f"No check of alerts from {last:%d %b %H:%M} to {now:%H:%M} UTC",
+        lines=["nothing was told in that time; what it would have told of is told now"],
+        link=link_of("budgets", None),
+        facts={"from": last, "to": now},
+    )
+    return check_id, [missed]
+
+
+def _failing_channels(database: Database, now: datetime) -> list[Event]:
+    """Channels that gave up on a message of the last day, and took none since."""
+    with database.transaction() as connection:
+        rows = connection.execute(
+            "select failed.channel, count(*), max(failed.due_at) from alert_deliveries as failed"
+            " where failed.state = 'failed' and failed.due_at > %s and not exists ("
+            "  select from alert_deliveries as taken"
+            "  where taken.channel = failed.channel and taken.delivered_at > failed.due_at"
+            " ) group by failed.channel",
+            [now - _CHANNEL_FAILURES],
+        ).fetchall()
+    return [
+        Event(
+            kind="channel",
+            client_id=None,
+            subject=name,
+            period_at=last.replace(hour=0, minute=0, second=0, microsecond=0),
+            title=f'Channel "{name}" fails: {counted(count, "message")} given up',
+            lines=["python -m analytics alerts test says why"],
+            link=link_of("data_health", None),
+        )
+        for name, count, last in rows
+    ]

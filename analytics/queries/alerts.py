@@ -1,0 +1,149 @@
+"""Alerts as they are read: events of a client, and how looking and telling goes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from analytics.database import Database, Query, Rows
+from analytics.queries.sql_function import SqlFunction
+
+ALERTS = SqlFunction(
+    function="get_alerts",
+    arguments=("client_id", "limit"),
+    columns=dict.fromkeys(
+        (
+            *("event_id", "kind", "budget_id", "subject", "period_at", "threshold", "occurred_at"),
+            *("occurrence", "evidence", "resolved_at", "acknowledged_at", "acknowledged_by"),
+        ),
+        "object",
+    ),
+)
+"""The events of a client, open ones first; see get_alerts() in SQL."""
+MOST_ALERTS = 100
+
+_STATE = """
+    select
+        (select max(started_at) from alert_checks where finished_at is not null),
+        (select error from alert_checks order by started_at desc limit 1),
+        (select count(*) from alert_events where resolved_at is null and acknowledged_at is null),
+        (select count(*) from alert_deliveries where state = 'waiting'),
+        (select count(*) from alert_deliveries where state = 'failed'),
+        exists (select from budgets where archived_at is null)
+"""
+_CHANNELS = """
+    select
+        channel,
+        max(delivered_at),
+        count(*) filter (where state = 'waiting'),
+        count(*) filter (where state = 'failed'),
+        (array_agg(last_error order by due_at desc) filter (where last_error is not null))[1]
+    from alert_deliveries
+    group by channel
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """An event as it is shown."""
+
+    event_id: UUID
+    kind: str
+    budget_id: UUID | None
+    subject: str
+    period_at: datetime
+    threshold: Decimal
+    occurred_at: datetime
+    occurrence: int
+    evidence: Mapping[str, Any]
+    resolved_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+
+    @property
+    def title(self) -> str:
+        return str(self.evidence.get("title", self.kind))
+
+    @property
+    def lines(self) -> Sequence[str]:
+        return [str(line) for line in self.evidence.get("lines", ())]
+
+    @property
+    def link(self) -> str:
+        """The path and query of the view that shows it; empty where there is none."""
+        return str(self.evidence.get("link", ""))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody should look."""
+        return self.resolved_at is None and self.acknowledged_at is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertState:
+    """How looking and telling goes, of the whole installation."""
+
+    checked_at: datetime | None
+    """The last look that came to its end; None: there was none."""
+    error: str | None
+    open_count: int
+    waiting_count: int
+    failed_count: int
+    has_budgets: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelState:
+    """What became of messages of a channel."""
+
+    name: str
+    delivered_at: datetime | None
+    waiting_count: int
+    failed_count: int
+    last_error: str | None
+
+
+def alerts_query(client_id: UUID | None) -> Query:
+    """What alerts_of() takes the answer of; None: those of all clients together, which only an owner sees."""
+    return ALERTS.query(client_id=client_id, limit=MOST_ALERTS)
+
+
+def alerts_of(rows: Rows) -> list[Alert]:
+    return [Alert(**record) for record in ALERTS.records(rows)]
+
+
+def load_alerts(database: Database, client_id: UUID | None) -> list[Alert]:
+    """The newest events of a client, open ones first; of all clients together where it is None."""
+    [rows] = database.read(alerts_query(client_id), client_id=client_id)
+    return alerts_of(rows)
+
+
+def alert_state(database: Database) -> AlertState:
+    """For whoever runs the installation."""
+    [rows] = database.read(Query(statement=_STATE))
+    checked_at, error, opened, waiting, failed, has_budgets = rows.records[0]
+    return AlertState(
+        checked_at=checked_at,
+        error=error,
+        open_count=opened,
+        waiting_count=waiting,
+        failed_count=failed,
+        has_budgets=has_budgets,
+    )
+
+
+def channel_states(database: Database) -> list[ChannelState]:
+    """Of each channel that ever had a message; for whoever runs the installation."""
+    [rows] = database.read(Query(statement=_CHANNELS))
+    return [
+        ChannelState(
+            name=name,
+            delivered_at=delivered_at,
+            waiting_count=waiting,
+            failed_count=failed,
+            last_error=error,
+        )
+        for name, delivered_at, waiting, failed, error in rows.records
+    ]

@@ -1,0 +1,525 @@
+"""Alerts: one event per crossing, told at least once, by the numbers that the pages show."""
+
+import hashlib
+import hmac
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from analytics.alerts import acknowledge, check, deliver, mute, read_channels, test_channel, unmute
+from analytics.alerts.channels import SIGNATURE, Channel
+from analytics.alerts.every_minute import EveryMinute
+from analytics.alerts.outbox import MOST_ATTEMPTS
+from analytics.config import alert_channels
+from analytics.database import Database
+from analytics.errors import ConfigurationError, InvalidInput
+from analytics.queries.alerts import alert_state, channel_states, load_alerts
+from tests import factories
+from tests.connections import dsn
+from tests.processes import free_port
+
+NOW = factories.NOW
+test_channel.__test__ = False  # type: ignore[attr-defined]  # a function of ours, not a test
+
+
+class Webhook:
+    """A server on this machine that keeps what is posted to it, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[Mapping[str, str], bytes]] = []
+        self.status = 200
+        self.held = threading.Event()
+        self.held.set()
+        webhook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                webhook.received.append((dict(self.headers), body))
+                webhook.held.wait(30)
+                self.send_response(webhook.status)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook-of-acme"
+
+    @contextmanager
+    def running(self) -> Iterator["Webhook"]:
+        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.held.set()
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
+
+    @property
+    def titles(self) -> list[str]:
+        return [json.loads(body)["title"] for _, body in self.received]
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with Webhook().running() as running:
+        yield running
+
+
+def secrets_of(**channels: Mapping[str, Any]) -> dict[str, Any]:
+    return {"alerts": {"channels": channels}}
+
+
+def spend(database: Database, client_id: UUID, usd: object, at: datetime = NOW, **columns: Any) -> None:
+    row = factories.usage_log(client_id, created_at=at, cost_usd=Decimal(str(usd)), **columns)
+    factories.insert_usage(database, row)
+
+
+def look(database: Database, now: datetime = NOW, **channels: Mapping[str, Any]) -> int | None:
+    return check(database, now, secrets=secrets_of(**channels))
+
+
+def send(database: Database, now: datetime = NOW, **channels: Mapping[str, Any]) -> tuple[int, int]:
+    return deliver(database, read_channels(secrets_of(**channels)), now, "https://usage.example.com")
+
+
+def thresholds(*percents: int, on: str = "actual") -> list[dict[str, object]]:
+    return [{"percent": percent, "on": on} for percent in percents]
+
+
+@pytest.fixture
+def acme(database: Database) -> UUID:
+    client_id = factories.client(database)
+    factories.budget(database, client_id, thresholds=thresholds(50, 100))
+    return client_id
+
+
+def test_a_crossing_is_told_once(database: Database, acme: UUID, webhook: Webhook) -> None:
+    hook = {"webhook": webhook.url, "secret": "s3cret"}
+    assert look(database, ops=hook) == 0
+
+    spend(database, acme, 60)
+    assert look(database, ops=hook) == 1
+    assert look(database, ops=hook) == 0
+    assert look(database, NOW + timedelta(minutes=1), ops=hook) == 0
+    assert send(database, ops=hook) == (1, 0)
+    assert send(database, ops=hook) == (0, 0)
+    assert send(database, NOW + timedelta(days=2), ops=hook) == (0, 0)
+
+    [(headers, body)] = webhook.received
+    told = json.loads(body)
+    assert told["title"] == "Acme: All has spent 60 % of $100.00"
+    [event] = told["events"]
+    assert (event["kind"], Decimal(event["spent"]), Decimal(event["limit"])) == ("actual", 60, 100)
+    assert event["threshold"] == 50
+    assert event["lines"][0] == "spent $60.00, resets Wed 1 Apr 00:00 UTC"
+    assert "driver: model gpt-4" in "\n".join(event["lines"])
+    assert event["link"].startswith("https://usage.example.com/budgets?client=Acme&budget=")
+
+    # Signed, with its moment.
+    moment, signed = (part.partition("=")[2] for part in headers[SIGNATURE].split(","))
+    wanted = hmac.new(b"s3cret", f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+    assert hmac.compare_digest(signed, wanted)
+
+
+def test_each_threshold_is_an_event_and_spend_that_falls_back_resolves(
+    database: Database, acme: UUID
+) -> None:
+    spend(database, acme, 120)
+    assert look(database) == 2
+    assert [(alert.threshold, alert.is_open) for alert in load_alerts(database, acme)] == [
+        (100, True),
+        (50, True),
+    ]
+
+    with database.transaction() as connection:
+        connection.execute("update usage_logs set cost_usd = 70 where client_id = %s", [acme])
+    assert look(database, NOW + timedelta(minutes=1)) == 0
+    assert {alert.threshold: alert.is_open for alert in load_alerts(database, acme)} == {50: True, 100: False}
+
+    # Crossing again opens it, and tells nobody anew.
+    spend(database, acme, 50)
+    look(database, NOW + timedelta(minutes=2))
+    assert {alert.threshold: alert.occurrence for alert in load_alerts(database, acme)} == {50: 1, 100: 1}
+    assert all(alert.is_open for alert in load_alerts(database, acme))
+
+
+def test_crossing_again_is_told_again_where_it_is_asked_for(database: Database, webhook: Webhook) -> None:
+    client_id = factories.client(database)
+    factories.budget(database, client_id, thresholds=thresholds(50), repeats=True)
+    hook = {"webhook": webhook.url}
+    for step, usd in enumerate((60, 20, 60, 20, 60)):
+        with database.transaction() as connection:
+            connection.execute("delete from usage_logs where client_id = %s", [client_id])
+        spend(database, client_id, usd)
+        look(database, NOW + timedelta(minutes=step), ops=hook)
+    send(database, NOW + timedelta(minutes=9), ops=hook)
+
+    assert len(webhook.received) == 3
+    [alert] = load_alerts(database, client_id)
+    assert alert.occurrence == 3
+
+
+def test_a_new_limit_is_another_version_with_events_of_its_own(database: Database, acme: UUID) -> None:
+    spend(database, acme, 60)
+    look(database)
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into budget_versions"
+            " (budget_id, client_id, valid_from, changed_by, limit_amount, unit, period, thresholds)"
+            " select budget_id, client_id, %s, 'ada', 61, unit, period, thresholds from budget_versions",
+            [NOW],
+        )
+
+    assert look(database, NOW + timedelta(minutes=1)) == 1
+    assert len(load_alerts(database, acme)) == 2
+
+
+def test_a_period_that_is_over_is_crossed_by_a_late_call(database: Database, acme: UUID) -> None:
+    now = datetime(2026, 4, 2, 12, tzinfo=UTC)
+    assert look(database, now) == 0
+
+    spend(database, acme, 110, at=datetime(2026, 3, 30, tzinfo=UTC))
+    assert look(database, now) == 2
+    assert {alert.period_at for alert in load_alerts(database, acme)} == {datetime(2026, 3, 1, tzinfo=UTC)}
+    assert look(database, now) == 0
+
+
+def test_months_are_told_of_once_each(database: Database) -> None:
+    """Thirteen months, looked at every few hours, in zones where clocks are set."""
+    zones = ("America/Sao_Paulo", "Asia/Kolkata", "America/Havana")
+    ids = {zone: factories.client(database, zone, timezone=zone) for zone in zones}
+    for client_id in ids.values():
+        factories.budget(
+            database, client_id, period="month", start_day=31, limit_amount=20, thresholds=thresholds(100)
+        )
+    begin = datetime(2023, 12, 31, 13, tzinfo=UTC)
+    rows = [
+        factories.usage_log(client_id, created_at=begin + timedelta(days=day), cost_usd=1)
+        for client_id in ids.values()
+        for day in range(396)
+    ]
+    factories.insert_usage(database, *rows)
+    database.fold()
+
+    for step in range(0, 396, 3):
+        check(database, begin + timedelta(days=step), secrets={}, is_slow_due=False)
+
+    for zone in zones:
+        alerts = load_alerts(database, ids[zone])
+        starts = sorted(alert.period_at for alert in alerts)
+        assert len(starts) == len(set(starts)) == 13
+
+
+def test_eight_who_look_at_once_make_one_event(database: Database, acme: UUID, webhook: Webhook) -> None:
+    spend(database, acme, 60)
+    hook = {"webhook": webhook.url}
+    moments = [NOW + timedelta(seconds=15 * (place - 4)) for place in range(8)]
+    databases = [Database(database.url) for _ in moments]
+
+    with ThreadPoolExecutor(8) as threads:
+        told = list(
+            threads.map(lambda each: look(each[0], each[1], ops=hook), zip(databases, moments, strict=True))
+        )
+        sent = list(threads.map(lambda each: send(each, NOW + timedelta(minutes=3), ops=hook), databases))
+    for each in databases:
+        each.close()
+
+    assert sum(count or 0 for count in told) == 1
+    assert sum(taken for taken, _ in sent) == 1
+    assert len(webhook.received) == 1
+    with database.transaction() as connection:
+        assert connection.execute("select count(*) from alert_deliveries").fetchall() == [(1,)]
+
+
+def test_who_is_killed_while_telling_is_followed_by_another(
+    database: Database, acme: UUID, webhook: Webhook
+) -> None:
+    spend(database, acme, 60)
+    hook = {"webhook": webhook.url}
+    look(database, ops=hook)
+    webhook.held.clear()  # takes the message, and does not answer
+    code = (
+        "from datetime import datetime, UTC\n"
+        "from analytics.alerts import deliver, read_channels\n"
+        "from analytics.config import postgresql_url\n"
+        "from analytics.database import Database\n"
+        f"database = Database(postgresql_url({dsn(database.url)!r}, origin='test'))\n"
+        f"now = datetime.fromisoformat({NOW.isoformat()!r})\n"
+        f"deliver(database, read_channels({secrets_of(ops=hook)!r}), now)\n"
+    )
+    killed = subprocess.Popen([sys.executable, "-c", code])
+    while not webhook.received:
+        assert killed.poll() is None
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    webhook.held.set()
+
+    # Whose it was is not waited for longer than its lease.
+    assert send(database, NOW + timedelta(minutes=1), ops=hook) == (0, 0)
+    assert send(database, NOW + timedelta(minutes=3), ops=hook) == (1, 0)
+    assert len(webhook.received) == 2
+
+
+def test_a_channel_that_fails_is_tried_again_then_told_of(
+    database: Database, acme: UUID, webhook: Webhook
+) -> None:
+    hook = {"webhook": webhook.url}
+    spend(database, acme, 60)
+    look(database, ops=hook)
+    webhook.status = 500
+    now = NOW
+    for _ in range(MOST_ATTEMPTS):
+        assert send(database, now, ops=hook) == (0, 1)
+        now += timedelta(hours=1)
+    assert send(database, now, ops=hook) == (0, 0)
+
+    [state] = channel_states(database)
+    assert (state.name, state.failed_count, state.delivered_at) == ("ops", 1, None)
+    assert state.last_error == "the webhook answered with status 500"
+    other = {"webhook": webhook.url}
+    assert look(database, now, ops=hook, other=other) == 2  # and that nobody looked for hours
+    assert {alert.kind for alert in load_alerts(database, None)} == {"channel", "check"}
+
+    webhook.status = 200
+    with database.transaction() as connection:
+        connection.execute("update alert_deliveries set state = 'waiting', due_at = %s", [now])
+    send(database, now, ops=hook)
+    look(database, now + timedelta(minutes=1), ops=hook)
+    [alert] = [alert for alert in load_alerts(database, None) if alert.kind == "channel"]
+    assert alert.resolved_at is not None
+
+
+def test_no_part_of_an_address_is_shown(database: Database, acme: UUID) -> None:
+    spend(database, acme, 60)
+    channel = {"webhook": "http://user:hunter2@127.0.0.1:9/services/T0KEN/verysecret?key=abcdef"}
+    look(database, ops=channel)
+    send(database, ops=channel)
+
+    [state] = channel_states(database)
+    assert state.last_error is not None
+    for secret in ("hunter2", "T0KEN", "verysecret", "abcdef", "user:"):
+        assert secret not in state.last_error
+        assert secret not in repr(alert_channels(secrets_of(ops=channel)))
+    [unknown] = read_channels(secrets_of(ops={"url": "nothing://tok3n@where"}))
+    assert test_channel(unknown, NOW) == "apprise does not know this kind of address"
+
+
+def test_mail_arrives(database: Database, acme: UUID) -> None:
+    mails: list[bytes] = []
+
+    class Keeping:
+        async def handle_DATA(  # noqa: N802
+            self, server: object, session: object, envelope: Any
+        ) -> str:
+            mails.append(envelope.content)
+            return "250 kept"
+
+    spend(database, acme, 60)
+    port = free_port()
+    server = Controller(Keeping(), hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        mail = {"url": f"mailto://127.0.0.1:{port}?from=usage@example.com&to=ops@example.com"}
+        look(database, ops=mail)
+        assert send(database, ops=mail) == (1, 0)
+    finally:
+        server.stop()
+
+    [content] = mails
+    assert b"Acme: All has spent 60" in content
+
+
+def test_quiet_hours_wait_and_a_digest_is_one_message(
+    database: Database, acme: UUID, webhook: Webhook
+) -> None:
+    spend(database, acme, 120)
+    quiet = {"webhook": webhook.url, "quiet_hours": "08:00-14:30", "timezone": "America/Sao_Paulo"}
+    digest = {"webhook": webhook.url, "digest_at": "18:00"}
+    look(database, quiet=quiet, digest=digest)  # 9 o'clock in São Paulo
+
+    assert send(database, NOW + timedelta(hours=5), quiet=quiet, digest=digest) == (0, 0)
+    assert send(database, NOW + timedelta(hours=5, minutes=31), quiet=quiet) == (2, 0)
+    assert send(database, NOW + timedelta(hours=6, minutes=1), digest=digest) == (1, 0)
+    assert webhook.titles[2] == "Usage analytics: 2 alerts"
+    assert len(json.loads(webhook.received[2][1])["events"]) == 2
+
+
+def test_who_is_told_of_what(database: Database, webhook: Webhook) -> None:
+    ids = [factories.client(database, name) for name in ("Acme", "Other")]
+    for client_id in ids:
+        factories.budget(database, client_id, thresholds=thresholds(50))
+        spend(database, client_id, 60)
+    channels: dict[str, Mapping[str, Any]] = {
+        "acme": {"webhook": webhook.url, "clients": ["acme"]},
+        "prices": {"webhook": webhook.url, "kinds": ["unpriced"]},
+    }
+    mute(database, ids[1], NOW + timedelta(hours=1), "ada")
+    look(database, all={"webhook": webhook.url}, **channels)
+
+    with database.transaction() as connection:
+        rows = connection.execute(
+            "select channel, clients.name from alert_deliveries inner join alert_events as event"
+            " on event.id = event_id inner join clients on clients.id = client_id order by 1, 2"
+        ).fetchall()
+    assert rows == [("acme", "Acme"), ("all", "Acme")]
+    assert unmute(database, ids[1]) == 1
+    [alert] = load_alerts(database, ids[0])
+    acknowledge(database, ids[0], alert.event_id, "ada")
+    assert [alert.acknowledged_by for alert in load_alerts(database, ids[0])] == ["ada"]
+    with pytest.raises(InvalidInput, match="no alert has the id"):
+        acknowledge(database, ids[1], alert.event_id, "ada")
+    with pytest.raises(InvalidInput, match=r'kind must be one of actual, .*, not "all"'):
+        mute(database, ids[0], NOW, "ada", kind="all")
+
+
+def test_a_model_without_a_price_is_told_of_until_it_has_one(database: Database) -> None:
+    client_id = factories.client(database)
+    spend(database, client_id, 0, model="new-model", cost_basis="unpriced")
+
+    assert look(database) == 1
+    assert look(database, NOW + timedelta(minutes=1)) == 0
+    [alert] = load_alerts(database, client_id)
+    assert (alert.kind, alert.title) == ("unpriced", "Acme: openai new-model has no price")
+
+    with database.transaction() as connection:
+        connection.execute("update usage_logs set cost_usd = 1, cost_basis = 'given'")
+    look(database, NOW + timedelta(minutes=2))
+    assert [alert.is_open for alert in load_alerts(database, client_id)] == [False]
+
+
+def test_a_day_with_far_more_than_usual_is_told_of_with_its_driver(database: Database) -> None:
+    client_id = factories.client(database)
+    rows = [
+        factories.usage_log(
+            client_id,
+            created_at=NOW - timedelta(days=day),
+            cost_usd=Decimal(100 + day % 3) if day != 1 else Decimal(100),
+        )
+        for day in range(60)
+    ]
+    rows.append(
+        factories.usage_log(client_id, model="gpt-4o", created_at=NOW - timedelta(days=1), cost_usd=900)
+    )
+    factories.insert_usage(database, *rows)
+
+    look(database)
+
+    [alert] = [alert for alert in load_alerts(database, client_id) if alert.kind == "anomaly"]
+    assert alert.title == "Acme: Tue 17 Mar cost far more than usual"
+    assert "gpt-4o" in "\n".join(alert.lines)
+    look(database, NOW + timedelta(minutes=1))
+    assert len([alert for alert in load_alerts(database, client_id) if alert.kind == "anomaly"]) == 1
+
+
+def test_a_forecast_crosses_before_the_spend_does(database: Database) -> None:
+    client_id = factories.client(database)
+    factories.insert_usage(
+        database,
+        *(
+            factories.usage_log(client_id, created_at=NOW - timedelta(days=day), cost_usd=10)
+            for day in range(70)
+        ),
+    )
+    factories.budget(
+        database, client_id, limit_amount=300, thresholds=[*thresholds(100), *thresholds(100, on="forecast")]
+    )
+
+    look(database)
+
+    [alert] = [alert for alert in load_alerts(database, client_id) if alert.kind in ("actual", "forecast")]
+    assert (alert.kind, alert.title) == ("forecast", "Acme: All will likely spend 100 % of $300.00")
+    assert any(line.startswith("runs out ") for line in alert.lines)
+
+
+def test_a_log_write_does_not_wait_for_a_channel_that_hangs(
+    database: Database, acme: UUID, webhook: Webhook
+) -> None:
+    spend(database, acme, 60)
+    hook = {"webhook": webhook.url}
+    look(database, ops=hook)
+    webhook.held.clear()
+    telling = threading.Thread(target=send, args=[database], kwargs={"ops": hook})
+    telling.start()
+    while not webhook.received:
+        assert telling.is_alive()
+
+    with database.transaction() as connection:
+        connection.execute("set local lock_timeout = '200ms'")
+        connection.execute(
+            "insert into usage_logs (client_id, source, model) values (%s, 'openai', 'gpt-4')", [acme]
+        )
+    assert telling.is_alive()
+    webhook.held.set()
+    telling.join()
+
+
+def test_the_minute_belongs_to_one(database: Database, acme: UUID, webhook: Webhook) -> None:
+    spend(database, acme, 60)
+    secrets = secrets_of(ops={"webhook": webhook.url})
+    minute = EveryMinute(lambda: database, lambda: secrets)
+
+    minute.look(NOW)
+    minute.look(NOW + timedelta(seconds=30))
+
+    assert len(webhook.received) == 1
+    with database.transaction() as connection:
+        assert connection.execute("select count(*) from alert_checks").fetchall() == [(1,)]
+    state = alert_state(database)
+    assert (state.checked_at, state.error, state.open_count, state.waiting_count) == (NOW, None, 1, 0)
+
+
+def test_nobody_looks_where_nobody_wants_to_know(database: Database) -> None:
+    client_id = factories.client(database)
+    spend(database, client_id, 0, model="new-model", cost_basis="unpriced")
+
+    assert check(database, NOW, secrets={}, is_forced=False) is None
+    assert alert_state(database).checked_at is None
+
+
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        ({}, "needs either url (as apprise has it) or webhook (an address)"),
+        ({"url": "a://b", "webhook": "http://c"}, "needs either url"),
+        ({"url": "a://b", "colour": "red"}, "has no setting colour; allowed: url, webhook"),
+        ({"url": "a://b", "kinds": ["rain"]}, "kinds: rain is none; allowed: actual"),
+        ({"url": "a://b", "quiet_hours": "night"}, 'quiet_hours must be like "22:00-07:00", not "night"'),
+        ({"url": "a://b", "digest_at": "late"}, 'digest_at: "late" is no time such as 07:30'),
+        ({"url": "a://b", "timezone": "Mars"}, 'timezone: "Mars" is no IANA name'),
+    ],
+)
+def test_a_channel_that_cannot_be_is_refused(channel: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        alert_channels(secrets_of(ops=channel))
+
+    assert said in str(refused.value)
+
+
+def test_channels_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALERT_CHANNEL_OPS", "https://example.com/hook")
+    monkeypatch.setenv("ALERT_CHANNEL_MAIL", "mailtos://example.com")
+
+    assert {each.name: (each.url, each.webhook) for each in alert_channels({})} == {
+        "mail": ("mailtos://example.com", ""),
+        "ops": ("", "https://example.com/hook"),
+    }
+    [ops] = [Channel(each) for each in alert_channels({}) if each.name == "ops"]
+    assert ops.is_for("actual", None)
