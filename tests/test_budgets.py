@@ -229,20 +229,30 @@ def test_each_past_period_has_the_limit_that_held_when_it_ended(database: Databa
     assert past_periods(database, client_id, budget_id, NOW, count=2) == periods[:2]
 
 
-@pytest.mark.parametrize("time_zone", [None, "Asia/Kolkata", "Australia/Lord_Howe"])
-def test_days_are_those_of_the_budget(database: Database, time_zone: str | None) -> None:
-    client_id = factories.client(database, timezone="America/Sao_Paulo")
-    budget_id = make(database, client_id, time_zone=time_zone)
-    moments = [NOW - timedelta(hours=7 * place) for place in range(20)]
+@pytest.mark.parametrize("split_by", [None, "user"])
+@pytest.mark.parametrize("time_zone", [None, "Asia/Kolkata", "Australia/Lord_Howe", "America/Havana", "UTC"])
+@pytest.mark.parametrize("clock", ["America/Sao_Paulo", "America/Havana", "Asia/Kathmandu"])
+def test_days_are_those_of_the_budget(
+    database: Database, clock: str, time_zone: str | None, split_by: str | None
+) -> None:
+    client_id = factories.client(database, timezone=clock)
+    budget_id = make(database, client_id, time_zone=time_zone, split_by=split_by)
+    # In Havana the clock goes back on 2 November 2025 and forward on 8 March 2026.
+    begins = [
+        datetime(2025, 11, 1, tzinfo=UTC),
+        datetime(2026, 3, 7, tzinfo=UTC),
+        datetime(2026, 3, 16, tzinfo=UTC),
+    ]
+    moments = [begin + timedelta(minutes=20 * place) for begin in begins for place in range(220)]
     factories.insert_usage(
         database, *(factories.usage_log(client_id, created_at=at, cost_usd=1) for at in moments)
     )
-    days = Days.until(date(2026, 3, 19), 10)
+    days = Days(date(2025, 10, 30), date(2026, 3, 20))
 
     answered = budget_days(database, client_id, budget_id, days)
 
     [status] = load_budgets(database, client_id, NOW)
     counted = [at.astimezone(ZoneInfo(status.time_zone)).date() for at in moments]
-    expected = [counted.count(days.first + timedelta(days=place)) for place in range(10)]
+    expected = [counted.count(days.first + timedelta(days=place)) for place in range(len(days))]
     assert answered["request_count"].tolist() == expected
     assert answered["cost_usd"].tolist() == expected

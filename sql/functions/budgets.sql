@@ -381,6 +381,47 @@ begin
         from generate_series(p_first_date::timestamp, p_last_date::timestamp, interval '1 day') as day
     ),
 
+    -- Clients with other days: by the hours of their clocks. One that is not within a single day of the
+    -- budget, or that the clock has twice, is divided call by call.
+    hours as materialized (
+        select
+            clients.id as client_id,
+            clients.timezone as clock_zone,
+            clock.clock_at,
+            clock.begins_at,
+            (clock.begins_at at time zone newest.time_zone)::date as first_date,
+            (clock.begins_at at time zone newest.time_zone)::date
+            <> ((clock.begins_at + interval '1 hour' - interval '1 microsecond')
+                at time zone newest.time_zone)::date
+            or exists (
+                select from generate_series(-4, 7) as quarters
+                where
+                    quarters not between 0 and 3
+                    and date_trunc(
+                        'hour',
+                        (clock.begins_at + quarters * interval '15 minutes') at time zone clients.timezone
+                    ) = clock.clock_at
+            )
+            or clock.begins_at at time zone clients.timezone <> clock.clock_at as is_divided,
+            newest.time_zone,
+            newest.filters,
+            newest.split_by,
+            usage.value, usage.cost_usd, usage.total_tokens, usage.request_count, usage.unpriced_count
+        from newest
+        inner join clients
+            on (p_client_id is null or clients.id = p_client_id) and clients.timezone <> newest.time_zone
+        cross join lateral usage_rows(
+            clients.id, newest.filters, p_first_date - 1, p_last_date + 1, '{usage_date,hour}',
+            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], newest.split_by
+        ) as usage
+        cross join lateral (
+            select
+                usage.usage_date + usage.hour * interval '1 hour' as clock_at,
+                (usage.usage_date + usage.hour * interval '1 hour') at time zone clients.timezone as begins_at
+        ) as clock
+        where usage.hour is not null
+    ),
+
     used as (
         -- Clients whose days are the budget's: their sums are there.
         select
@@ -395,16 +436,39 @@ begin
         ) as usage
         union all
         select
-            days.usage_date, usage.value, usage.cost_usd, usage.total_tokens, usage.request_count,
-            usage.unpriced_count
-        from newest
-        inner join clients
-            on (p_client_id is null or clients.id = p_client_id) and clients.timezone <> newest.time_zone
-        cross join days
-        cross join lateral usage_between(
-            clients.id, newest.filters, day_begins_at(days.usage_date, newest.time_zone),
-            day_begins_at(days.usage_date + 1, newest.time_zone), newest.split_by
-        ) as usage
+            hours.first_date, hours.value, hours.cost_usd, hours.total_tokens, hours.request_count,
+            hours.unpriced_count
+        from hours
+        where not hours.is_divided
+        union all
+        select
+            (log.created_at at time zone hours.time_zone)::date,
+            case
+                when hours.split_by is null then null
+                when log.tag_set_id = 0 then '(other)'
+                else shown_tag(tag_sets.tags, hours.split_by)
+            end,
+            log.cost_usd,
+            log.total_tokens,
+            1,
+            (log.cost_basis = 'unpriced')::integer
+        from (
+            select distinct client_id, clock_zone, clock_at, begins_at, time_zone, filters, split_by
+            from hours
+            where is_divided
+        ) as hours
+        cross join lateral wanted_calls(
+            hours.client_id,
+            usage_filter_of(
+                hours.client_id, hours.filters, hours.clock_at::date, hours.clock_at::date
+            ),
+            hours.begins_at - interval '2 hours',
+            hours.begins_at + interval '3 hours'
+        ) as log
+        left join tag_sets
+            on hours.split_by is not null
+            and tag_sets.client_id = hours.client_id and tag_sets.id = log.tag_set_id
+        where date_trunc('hour', log.created_at at time zone hours.clock_zone) = hours.clock_at
     )
 
     select
