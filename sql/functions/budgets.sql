@@ -393,16 +393,8 @@ begin
             (clock.begins_at at time zone newest.time_zone)::date
             <> ((clock.begins_at + interval '1 hour' - interval '1 microsecond')
                 at time zone newest.time_zone)::date
-            or exists (
-                select from generate_series(-4, 7) as quarters
-                where
-                    quarters not between 0 and 3
-                    and date_trunc(
-                        'hour',
-                        (clock.begins_at + quarters * interval '15 minutes') at time zone clients.timezone
-                    ) = clock.clock_at
-            )
-            or clock.begins_at at time zone clients.timezone <> clock.clock_at as is_divided,
+            or clock.is_odd as is_divided,
+            clock.is_odd,
             newest.time_zone,
             newest.filters,
             newest.split_by,
@@ -416,8 +408,23 @@ begin
         ) as usage
         cross join lateral (
             select
-                usage.usage_date + usage.hour * interval '1 hour' as clock_at,
-                (usage.usage_date + usage.hour * interval '1 hour') at time zone clients.timezone as begins_at
+                clock_at,
+                begins_at,
+                begins_at at time zone clients.timezone <> clock_at
+                or exists (
+                    select from unnest(array[-4, -3, -2, -1, 4, 5, 6, 7]) as quarters
+                    where
+                        date_trunc(
+                            'hour',
+                            (begins_at + quarters * interval '15 minutes') at time zone clients.timezone
+                        ) = clock_at
+                ) as is_odd
+            from (
+                select
+                    usage.usage_date + usage.hour * interval '1 hour' as clock_at,
+                    (usage.usage_date + usage.hour * interval '1 hour') at time zone clients.timezone
+                        as begins_at
+            ) as known
         ) as clock
         where usage.hour is not null
     ),
@@ -453,7 +460,7 @@ begin
             1,
             (log.cost_basis = 'unpriced')::integer
         from (
-            select distinct client_id, clock_zone, clock_at, begins_at, time_zone, filters, split_by
+            select distinct client_id, clock_zone, clock_at, begins_at, is_odd, time_zone, filters, split_by
             from hours
             where is_divided
         ) as hours
@@ -462,8 +469,8 @@ begin
             usage_filter_of(
                 hours.client_id, hours.filters, hours.clock_at::date, hours.clock_at::date
             ),
-            hours.begins_at - interval '2 hours',
-            hours.begins_at + interval '3 hours'
+            hours.begins_at - case when hours.is_odd then interval '2 hours' else interval '0 hours' end,
+            hours.begins_at + case when hours.is_odd then interval '3 hours' else interval '1 hour' end
         ) as log
         left join tag_sets
             on hours.split_by is not null
