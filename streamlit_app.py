@@ -16,6 +16,7 @@ if __name__ == "__main__":
         ui.show_no_usage(page)
 
     ui.show_summary_cards(overview)
+    ui.show_budget_line(ui.read_budgets_in_short(page).value)
     ui.offer_repricing(page, overview.value)
 
     weekly, daily = st.columns(2, gap="small")

@@ -57,6 +57,7 @@ page calls                        sign in    Umbra     Acme      both      sign 
 page calls?call=CALL              sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
 page live                         sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    admin
 page speed_and_errors             sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
+page budgets                 sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page prices                       sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page data_health                  sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page clients                      sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -

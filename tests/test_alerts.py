@@ -125,7 +125,7 @@ def test_a_crossing_is_told_once(database: Database, acme: UUID, webhook: Webhoo
 
     [(headers, body)] = webhook.received
     told = json.loads(body)
-    assert told["title"] == "Acme: All has spent 60 % of $100.00"
+    assert told["title"] == "Acme: All reached 50 % of $100.00, $60.00 spent"
     [event] = told["events"]
     assert (event["kind"], Decimal(event["spent"]), Decimal(event["limit"])) == ("actual", 60, 100)
     assert event["threshold"] == 50
@@ -344,7 +344,7 @@ def test_mail_arrives(database: Database, acme: UUID) -> None:
         server.stop()
 
     [content] = mails
-    assert b"Acme: All has spent 60" in content
+    assert b"Acme: All reached 50" in content
 
 
 def test_quiet_hours_wait_and_a_digest_is_one_message(
@@ -445,7 +445,10 @@ def test_a_forecast_crosses_before_the_spend_does(database: Database) -> None:
     look(database)
 
     [alert] = [alert for alert in load_alerts(database, client_id) if alert.kind in ("actual", "forecast")]
-    assert (alert.kind, alert.title) == ("forecast", "Acme: All will likely spend 100 % of $300.00")
+    assert (alert.kind, alert.title) == (
+        "forecast",
+        "Acme: All will likely reach 100 % of $300.00, $180.00 spent",
+    )
     assert any(line.startswith("runs out ") for line in alert.lines)
 
 

@@ -13,7 +13,7 @@ from analytics.clients import Client
 from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.errors import AnalyticsError
-from analytics.formatting import NO_BREAK_SPACE, NO_MODEL, counted, plural, usd
+from analytics.formatting import NO_BREAK_SPACE, NO_MODEL, cost, counted, plural, usd
 from analytics.health.calls import client_checks
 from analytics.queries import usage_comparison, what_moved
 
@@ -124,8 +124,8 @@ def unusual_days(database: Database, client: Client, now: datetime) -> Iterator[
         client_id=client.id,
     )
     values = np.zeros(_STAND_OUT_DAYS)
-    for day, cost in daily.records:
-        values[(day - first).days] = cost
+    for day, spent in daily.records:
+        values[(day - first).days] = spent
     zone = client.timezone
     for told in find_anomalies(values, first):
         if (today - told.date).days > _TOLD_DAYS:
@@ -145,8 +145,8 @@ def unusual_days(database: Database, client: Client, now: datetime) -> Iterator[
             facts={"value": told.value, "expected": told.expected, "day": told.date, "time_zone": zone},
         )
     grid = np.zeros((_BURST_DAYS, 24))
-    for day, hour, cost in hourly.records:
-        grid[(day - hours_first).days, hour] += cost
+    for day, hour, spent in hourly.records:
+        grid[(day - hours_first).days, hour] += spent
     for burst in find_bursts(grid, hours_first):
         if (today - burst.date).days > _TOLD_DAYS:
             continue
@@ -250,10 +250,8 @@ def _crossing(
     assert status.share is not None
     assert status.limit_amount is not None
     is_actual = threshold.on == "actual"
-    percent = f"{status.share:.0%}" if is_actual else f"{threshold.percent} %"
-    said = f"has spent {percent.replace('%', ' %').replace('  ', ' ')} of"
-    if not is_actual:
-        said = f"will likely spend {percent} of"
+    reached = f"{threshold.percent.normalize():f} %"
+    said = f"reached {reached} of" if is_actual else f"will likely reach {reached} of"
     limit = _amount(status, status.limit_amount)
     return Event(
         kind="actual" if is_actual else "forecast",
@@ -263,7 +261,7 @@ def _crossing(
         period_at=status.starts_at,
         threshold=Decimal(threshold.percent),
         repeats=status.repeats,
-        title=f"{whose}: {status.title} {said} {limit}".replace(NO_BREAK_SPACE, " "),
+        title=f"{whose}: {status.title} {said} {limit}, {_spent(status)} spent".replace(NO_BREAK_SPACE, " "),
         lines=seen.lines,
         link=link_of("budgets", client, budget=str(status.budget_id)),
         facts={
@@ -298,6 +296,12 @@ def _amount(status: BudgetStatus, value: Decimal | float) -> str:
     if status.unit == "usd":
         return usd(Decimal(str(value)))
     return plural(int(value), "token")
+
+
+def _spent(status: BudgetStatus) -> str:
+    if status.unit == "tokens":
+        return plural(status.total_tokens, "token")
+    return cost(status.cost_usd, status.unpriced_count, status.request_count)
 
 
 def _day(day: date) -> str:

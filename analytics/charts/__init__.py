@@ -11,11 +11,13 @@ from analytics.charts.base import (
     Chart,
     Measure,
 )
+from analytics.charts.budgets import budget_course
 from analytics.charts.calls import MINUTES_HEIGHT, TIMELINE_HEIGHT, by_minute, on_clock, timeline
 from analytics.charts.hours import WEEKDAYS, usage_by_hour
 from analytics.charts.on_cards import daily_on_cards, weekly_on_cards
 from analytics.charts.over_time import Earlier, bars, cumulative, lines
 from analytics.charts.series import (
+    BLUE,
     COLORS,
     PALETTE,
     PROVIDERS,
@@ -31,6 +33,7 @@ from analytics.charts.sparklines import TREND_HEIGHT, trend, trends
 from analytics.charts.speed import SPEED_HEIGHT, failures_by_hour, latency_by_hour
 
 __all__ = [
+    "BLUE",
     "BRUSHED",
     "CACHED_SPECIFICATIONS",
     "CHART_HEIGHT",
@@ -51,6 +54,7 @@ __all__ = [
     "Measure",
     "Series",
     "bars",
+    "budget_course",
     "by_minute",
     "colors_of",
     "cumulative",

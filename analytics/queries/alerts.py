@@ -120,6 +120,18 @@ def load_alerts(database: Database, client_id: UUID | None) -> list[Alert]:
     return alerts_of(rows)
 
 
+def count_open_alerts(database: Database, client_id: UUID) -> int:
+    """How many events of a client nobody has seen, and still are so."""
+    statement = (
+        "select count(*) from alert_events"
+        " where client_id = %(client_id)s and resolved_at is null and acknowledged_at is null"
+    )
+    [rows] = database.read(
+        Query(statement=statement, parameters={"client_id": client_id}), client_id=client_id
+    )
+    return int(rows.records[0][0])
+
+
 def alert_state(database: Database) -> AlertState:
     """For whoever runs the installation."""
     [rows] = database.read(Query(statement=_STATE))

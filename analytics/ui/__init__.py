@@ -5,6 +5,11 @@ parts   cards, tables, charts, headings and empty messages that several pages us
 others  a folder per page; it imports frame and parts, never another page's folder
 """
 
+from analytics.ui.budgets.alerts import show_alerts, show_channels
+from analytics.ui.budgets.detail import show_budget
+from analytics.ui.budgets.forms import show_budget_forms
+from analytics.ui.budgets.listing import show_budgets
+from analytics.ui.budgets.reading import read_budgets
 from analytics.ui.calls.detail import call_in_link, show_call
 from analytics.ui.calls.listing import read_calls, show_call_list
 from analytics.ui.clients.table import read_clients, show_clients, show_clients_total
@@ -39,8 +44,9 @@ from analytics.ui.overview.panels import (
     show_top_conversations,
     show_weekly_evolution,
 )
-from analytics.ui.overview.reading import read_overview
+from analytics.ui.overview.reading import read_budgets_in_short, read_overview
 from analytics.ui.overview.summary import show_summary_cards
+from analytics.ui.parts.budget_line import show_budget_line
 from analytics.ui.parts.empty import show_no_usage
 from analytics.ui.parts.repricing_link import offer_repricing
 from analytics.ui.prices.forms import show_price_forms
@@ -85,6 +91,8 @@ __all__ = [
     "follow_calls",
     "offer_repricing",
     "read_answers",
+    "read_budgets",
+    "read_budgets_in_short",
     "read_call_facts",
     "read_call_sums",
     "read_calls",
@@ -94,11 +102,17 @@ __all__ = [
     "read_installation_checks",
     "read_overview",
     "read_prices",
+    "show_alerts",
     "show_answer_cards",
+    "show_budget",
+    "show_budget_forms",
+    "show_budget_line",
+    "show_budgets",
     "show_cache",
     "show_call",
     "show_call_list",
     "show_call_times",
+    "show_channels",
     "show_checks",
     "show_clients",
     "show_clients_total",

@@ -33,6 +33,7 @@ def main() -> None:
         dashboard.running_dashboard(Path(scratch) / "streamlit.log", USAGE_DATA_DIR=scratch) as address,
         dashboard.open_browser() as browser,
     ):
+        _make_budget(browser, address)
         for place in (*PLACES.values(), CONVERSATION, CALL):
             for look in LOOKS:
                 name = f"{place.label.lower().replace(' ', '-')}-{look}.png"
@@ -52,6 +53,15 @@ def _take(browser: Browser, address: str, place: Place, look: str, picture: Path
     # A picture of what moves is none: tooltips fade, and grids draw once more.
     page.wait_for_timeout(1_500)
     page.screenshot(path=picture)
+    page.close()
+
+
+def _make_budget(browser: Browser, address: str) -> None:
+    page = browser.new_page(**LOOKS["light"])
+    open_place(page, address, PLACES["Budgets"])
+    page.get_by_role("textbox", name="Limit").fill("30")
+    page.get_by_role("button", name="Make the budget").click()
+    expect(page.get_by_text("Made: ")).to_be_visible()
     page.close()
 
 

@@ -39,6 +39,7 @@ PLACES = {
         Place(label="Calls", path="calls", heading="Calls"),
         Place(label="Live", path="live", heading="Live", has_days=False),
         Place(label="Speed and errors", path="speed_and_errors", heading="Speed and errors"),
+        Place(label="Budgets", path="budgets", heading="Budgets", has_days=False),
         Place(label="Prices", path="prices", heading="Prices"),
         Place(label="Data health", path="data_health", heading="Data health"),
         Place(label="Clients", path="clients", heading="Clients", has_client=False),

@@ -16,6 +16,7 @@ from analytics.database import Database
 from analytics.days import Days
 from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClient
 from analytics.queries import EVERYTHING, NO_FILTERS, Filters, Period, first_usage_day
+from analytics.queries.alerts import count_open_alerts
 from analytics.ui.frame import address, reads, sign_in
 from analytics.ui.frame.address import OF_ONE_CLIENT, PLACE_IN_LIST, Part
 from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
@@ -34,11 +35,13 @@ PAGES = (
     ("pages/calls.py", "Calls", ":material/receipt_long:"),
     ("pages/live.py", "Live", ":material/sensors:"),
     ("pages/speed_and_errors.py", "Speed and errors", ":material/speed:"),
+    ("pages/budgets.py", "Budgets", ":material/savings:"),
     ("pages/prices.py", "Prices", ":material/sell:"),
     ("pages/data_health.py", "Data health", ":material/health_and_safety:"),
     ("pages/clients.py", "Clients", ":material/apartment:"),
     ("pages/about_the_numbers.py", "About the numbers", ":material/calculate:"),
 )
+BUDGETS_PAGE = "pages/budgets.py"
 CLIENTS_PAGE = "pages/clients.py"
 """Only for viewers of more than one client."""
 Answer = TypeVar("Answer")
@@ -109,7 +112,7 @@ def begin_page(
     One without a period is about the last 30 days, one without a measure about tokens, one without filters
     about all calls. One that `needs_calls` says how to log the first one, to a client that has none.
     """
-    heading, controls, clients_link = _begin(title, icon=icon)
+    heading, controls, clients_link, budgets_link = _begin(title, icon=icon)
     now = datetime.now(UTC)
     with explained():
         database = reads.open_database(now)
@@ -162,6 +165,8 @@ def begin_page(
         heading.markdown(f":gray[{escaped(client.name)}]", width="content")
     if client.is_demo:
         heading.badge("Demo data", color="orange", help=DEMO_DATA)
+    with budgets_link:
+        _tell_open_alerts(database, client, now, title)
     with st.sidebar:
         sign_in.account((reads.secrets() or {}).get("auth", {}))
     if needs_calls:
@@ -205,14 +210,14 @@ def _viewer(database: Database) -> Viewer:
 
 def begin_text_page(title: str, *, icon: str) -> Container:
     """Setup, sidebar and heading of a page without numbers; the container of the heading."""
-    heading, _, clients_link = _begin(title, icon=icon)
+    heading, _, clients_link, _ = _begin(title, icon=icon)
     with clients_link:
         _link_to_clients(title)
     return heading
 
 
-def _begin(title: str, *, icon: str) -> tuple[Container, Container, Container]:
-    """Setup, sidebar and heading; the containers of heading, controls and the link to the page of clients."""
+def _begin(title: str, *, icon: str) -> tuple[Container, Container, Container, Container]:
+    """Setup, sidebar and heading; containers of heading, controls, and the links to clients and budgets."""
     st.set_page_config(
         page_title=f"{title} - usage and cost",
         page_icon=icon,
@@ -227,6 +232,11 @@ def _begin(title: str, *, icon: str) -> tuple[Container, Container, Container]:
         for file, label, page_icon in PAGES:
             if file == CLIENTS_PAGE:
                 clients_link = st.container()
+            elif file == BUDGETS_PAGE:
+                # Drawn again where there is something that nobody has seen.
+                budgets_link = st.empty()
+                with budgets_link:
+                    _link_to(file, label, page_icon, title)
             else:
                 _link_to(file, label, page_icon, title)
         close_sidebar_on_phone(title)
@@ -239,7 +249,7 @@ def _begin(title: str, *, icon: str) -> tuple[Container, Container, Container]:
             for key in ("heading", "controls")
         )
     heading.title(title, anchor=False, width="content")
-    return heading, controls, clients_link
+    return heading, controls, clients_link, budgets_link
 
 
 def _file(title: str) -> str:
@@ -256,6 +266,16 @@ def _link_to(file: str, label: str, icon: str, title: str) -> None:
     """A link of the sidebar; it keeps client, period and measure."""
     link = address.shared(is_this_page=file == _file(title))
     st.page_link(file, label=label, icon=icon, query_params=link)
+
+
+def _tell_open_alerts(database: Database, client: Client, now: datetime, title: str) -> None:
+    """Beside the link to budgets, how many alerts of the client nobody has seen; at most a minute old."""
+    opened = reads.read(
+        database, ("open alerts", client.id), lambda _: count_open_alerts(database, client.id), now
+    ).value
+    if opened:
+        [(file, label, icon)] = [each for each in PAGES if each[0] == BUDGETS_PAGE]
+        _link_to(file, f"{label} :red-badge[{opened}]", icon, title)
 
 
 def _link_to_clients(title: str) -> None:

@@ -1,10 +1,21 @@
 """Reading the Overview's numbers."""
 
+from analytics.budgets import BudgetStatus, load_budgets
 from analytics.queries import Overview, load_overview
 from analytics.ui.frame import reads
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.parts.grouping import chosen_group
+
+
+def read_budgets_in_short(page: Page) -> Reading[list[BudgetStatus]]:
+    """The budgets of the page's client, at most a minute old."""
+    return reads.read(
+        page.database,
+        ("budgets in short", page.client.id),
+        lambda moment: load_budgets(page.database, page.client.id, moment),
+        page.now,
+    )
 
 
 def read_overview(page: Page) -> Reading[Overview]:

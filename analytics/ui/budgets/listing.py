@@ -1,0 +1,68 @@
+"""All budgets: a line each, which opens it."""
+
+import streamlit as st
+
+from analytics.budgets import BudgetStatus
+from analytics.formatting import spaced
+from analytics.queries.filters import spelled
+from analytics.ui.budgets import words
+from analytics.ui.budgets.reading import BUDGET, Budgets
+from analytics.ui.frame.messages import escaped, with_dollars
+from analytics.ui.frame.page import Page
+from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.ways import Way, show_way
+from analytics.ui.parts.budget_line import spent_of
+from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.headings import show_heading
+
+
+def show_budgets(page: Page, reading: Reading[Budgets]) -> None:
+    """A line per budget: spent, left, pace, when it runs out and resets."""
+    budgets = reading.value
+    if not budgets.statuses:
+        show_empty(
+            f"{escaped(page.client.name)} has no budget yet",
+            "A budget says what may be spent until when, and who is told."
+            + (" Make the first one below." if page.viewer.administers(page.client) else ""),
+            icon=":material/savings:",
+        )
+        return
+    with st.container(border=True, key="budgets"):
+        show_heading("Budgets", "in the period that runs")
+        for status in budgets.whole:
+            _show_line(status, budgets)
+
+
+def _show_line(status: BudgetStatus, budgets: Budgets) -> None:
+    name, share, going = st.columns([3, 4, 4], gap="medium", vertical_alignment="center")
+    with name:
+        title = f"**{escaped(status.name)}**"
+        if status.client_id is None:
+            title += " :gray[all clients]"
+        show_way(Way(page="budgets", text=status.name, parts={"budget": str(status.budget_id)}), title)
+        st.caption(escaped(words.scope(status.filters, status.split_by)))
+    with share:
+        used = float(status.share or 0)
+        # A bar has no more than all of it.
+        st.progress(min(used, 1.0), text=with_dollars(escaped(spent_of(status))))
+        if status.is_lower_bound:
+            st.caption(f"{status.unpriced_count:,} calls have no price: more may be spent")
+    with going:
+        outlook = budgets.outlooks.get(status.key)
+        told = [words.pace(status), words.run_out(outlook) if outlook else ""]
+        st.markdown(with_dollars(escaped(spaced(" · ".join(filter(None, told))))))
+        st.caption(escaped(spaced(status.resets_text)))
+
+
+def chosen_budget(budgets: Budgets) -> list[BudgetStatus]:
+    """The values of the budget of the address; none where it names none, or one that is not there."""
+    budget_id = BUDGET.value()
+    return [] if budget_id is None else budgets.of(budget_id)
+
+
+def calls_of(status: BudgetStatus) -> dict[str, str]:
+    """The parameters of filters that leave a budget's calls."""
+    only = dict(status.filters.query())
+    if status.split_by is not None:
+        only[f"tag.{status.split_by}"] = spelled(status.subject or "")
+    return only

@@ -1,0 +1,113 @@
+"""Reading budgets for their page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from analytics.budgets import (
+    BudgetStatus,
+    Drivers,
+    Outlook,
+    PastPeriod,
+    Version,
+    drivers,
+    load_budgets,
+    outlook,
+    past_periods,
+    versions_of,
+)
+from analytics.database import Database
+from analytics.errors import InvalidInput
+from analytics.ui.frame import reads
+from analytics.ui.frame.address import Part
+from analytics.ui.frame.page import Page
+from analytics.ui.frame.reads import Reading
+
+Key = tuple[UUID, str | None]
+FORECAST_BUDGETS = 20
+"""Of so many it is said at once where they are going; of each other one when it is opened."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgets:
+    """The budgets of a client, and for who sees all clients those of all together."""
+
+    statuses: Sequence[BudgetStatus]
+    outlooks: Mapping[Key, Outlook]
+
+    @property
+    def whole(self) -> list[BudgetStatus]:
+        """One per budget: of a split one that with the largest share."""
+        found: dict[UUID, BudgetStatus] = {}
+        for status in self.statuses:
+            before = found.get(status.budget_id)
+            if before is None or (status.share or 0) > (before.share or 0):
+                found[status.budget_id] = status
+        return list(found.values())
+
+    def of(self, budget_id: UUID) -> list[BudgetStatus]:
+        """The values of a budget, those with the largest share first."""
+        found = [status for status in self.statuses if status.budget_id == budget_id]
+        return sorted(found, key=lambda status: (status.limit_amount is None, -status.spent))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetDetail:
+    """All that is known of one budget."""
+
+    outlook: Outlook
+    drivers: Drivers
+    past: Sequence[PastPeriod]
+    versions: Sequence[Version]
+
+
+def _parse(value: str) -> UUID | None:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise InvalidInput(f'budget must be the id of one, not "{value[:60]}"') from None
+
+
+BUDGET = Part[UUID | None](name="budget", parse=_parse, default=None)
+
+
+def read_budgets(page: Page) -> Reading[Budgets]:
+    """The budgets of the page's client, and of all clients together for who may see them."""
+    sees_all = page.viewer.sees_all_clients
+    return reads.read(
+        page.database,
+        ("budgets", page.client.id, sees_all),
+        lambda moment: _load(page.database, page.client.id, moment, sees_all=sees_all),
+        page.now,
+    )
+
+
+def read_detail(page: Page, status: BudgetStatus) -> Reading[BudgetDetail]:
+    """One budget, or one value of it."""
+    return reads.read(
+        page.database,
+        ("budget", status.client_id, status.version_id, status.subject),
+        lambda moment: _load_detail(page.database, status, moment),
+        page.now,
+    )
+
+
+def _load(database: Database, client_id: UUID, now: datetime, *, sees_all: bool) -> Budgets:
+    statuses = load_budgets(database, client_id, now)
+    if sees_all:
+        statuses = [*statuses, *load_budgets(database, None, now)]
+    told = [status for status in statuses if status.split_by is None][:FORECAST_BUDGETS]
+    return Budgets(
+        statuses=statuses,
+        outlooks={status.key: outlook(database, status.client_id, status, now) for status in told},
+    )
+
+
+def _load_detail(database: Database, status: BudgetStatus, now: datetime) -> BudgetDetail:
+    return BudgetDetail(
+        outlook=outlook(database, status.client_id, status, now),
+        drivers=drivers(database, status, now),
+        past=past_periods(database, status.client_id, status.budget_id, now, subject=status.subject),
+        versions=versions_of(database, status.client_id, status.budget_id),
+    )

@@ -1,0 +1,109 @@
+"""Budgets under AppTest: what is shown to whom, and a budget that is made, changed and archived."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from analytics.budgets import load_budgets
+from analytics.database import Database
+from analytics.queries.alerts import load_alerts
+from tests import factories
+from tests.app import button, open_page, text_of
+
+pytestmark = pytest.mark.usefixtures("cold_caches")
+
+PAGE = "pages/budgets.py"
+PUBLIC = {"access": {"public_client": "Acme"}}
+
+
+@pytest.fixture
+def acme(configured: Database) -> UUID:
+    """A client that spent 60 dollars today."""
+    client_id = factories.client(configured)
+    factories.insert_usage(
+        configured, factories.usage_log(client_id, cost_usd=Decimal(60), created_at=datetime.now(UTC))
+    )
+    return client_id
+
+
+def fill(page: AppTest, **texts: str) -> None:
+    """Fills in fields of the form by their labels."""
+    for widget in page.text_input:
+        if widget.label.lower() in texts:
+            widget.set_value(texts[widget.label.lower()])
+
+
+def test_a_budget_is_made_and_tells_at_once(configured: Database, acme: UUID) -> None:
+    page = open_page(PAGE)
+    assert "has no budget yet" in page.info[0].value
+
+    fill(page, name="Support", limit="100")
+    button(page, "Make the budget").click().run()
+
+    assert not page.exception
+    assert page.success[0].value.startswith(r"Made: Support, \$100\.00 a month")
+    [status] = load_budgets(configured, acme, datetime.now(UTC))
+    assert (status.name, status.limit_amount, status.spent) == ("Support", 100, 60)
+    [alert] = load_alerts(configured, acme)
+    text = text_of(page)
+    assert alert.title.startswith("Acme: Support reached 50 % of $100.00")
+    assert "reached 50 %" in text.replace("\\", "")
+
+    button(page, "Seen").click().run()
+    assert [each.is_open for each in load_alerts(configured, acme)] == [False]
+
+
+def test_what_cannot_be_is_refused_in_the_form(configured: Database, acme: UUID) -> None:
+    page = open_page(PAGE)
+
+    fill(page, limit="a lot")
+    button(page, "Make the budget").click().run()
+
+    assert not page.exception
+    assert "The limit must be an amount such as 500" in page.error[0].value.replace("\\", "")
+    assert load_budgets(configured, acme, datetime.now(UTC)) == []
+
+
+def test_a_budget_is_opened_changed_and_archived(configured: Database, acme: UUID) -> None:
+    budget_id = factories.budget(configured, acme, limit_amount=100)
+    page = open_page(PAGE, budget=str(budget_id))
+    assert not page.exception
+    assert "What held when" in page.expander[0].label
+
+    fill(page, limit="50")
+    button(page, "Change from now on").click().run()
+    [status] = load_budgets(configured, acme, datetime.now(UTC))
+    assert (status.limit_amount, status.is_exceeded) == (50, True)
+
+    button(page, "Archive this budget").click().run()
+    assert load_budgets(configured, acme, datetime.now(UTC)) == []
+    assert "has no budget yet" in page.info[0].value
+
+
+def test_a_visitor_sees_and_changes_nothing(configured: Database, acme: UUID) -> None:
+    budget_id = factories.budget(configured, acme)
+    factories.budget(configured, None, name="Of all")
+    page = open_page(PAGE, secrets=PUBLIC, budget=str(budget_id))
+
+    assert not page.exception
+    assert [each.label for each in page.button if "budget" in each.label.lower()] == []
+    assert "Only administrators of this client can make and change budgets." in text_of(page)
+    assert "Of all" not in text_of(page)
+
+
+def test_a_split_budget_has_a_row_per_value(configured: Database, acme: UUID) -> None:
+    budget_id = factories.budget(configured, acme, split_by="user")
+    page = open_page(PAGE, budget=str(budget_id))
+
+    assert not page.exception
+    assert page.dataframe[0].value["user"].tolist() == ["no user"]
+
+
+def test_a_link_that_is_no_budget_says_so(configured: Database, acme: UUID) -> None:
+    page = open_page(PAGE, budget="abc")
+
+    assert not page.exception
+    assert 'Budget must be the id of one, not "abc"' in text_of(page).replace("\\", "")
