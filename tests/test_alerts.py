@@ -189,7 +189,15 @@ def test_a_new_limit_is_another_version_with_events_of_its_own(database: Databas
         )
 
     assert look(database, NOW + timedelta(minutes=1)) == 1
-    assert len(load_alerts(database, acme)) == 2
+    # That of the limit before is over.
+    assert [(alert.threshold, alert.is_open) for alert in load_alerts(database, acme)] == [
+        (50, True),
+        (50, False),
+    ]
+    with database.transaction() as connection:
+        connection.execute("update budgets set archived_at = %s, archived_by = 'ada'", [NOW])
+    assert look(database, NOW + timedelta(minutes=2)) == 0
+    assert not any(alert.is_open for alert in load_alerts(database, acme))
 
 
 def test_a_period_that_is_over_is_crossed_by_a_late_call(database: Database, acme: UUID) -> None:

@@ -1,7 +1,7 @@
 """What happened, as rules tell it and as it is kept: one row per thing, whoever sees it and however often."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,6 +14,8 @@ from analytics.alerts.channels import Channel
 
 Kind = Literal["actual", "forecast", "anomaly", "burst", "unpriced", "silence", "prices", "channel", "check"]
 
+Key = tuple[Kind, UUID | None, str, datetime, Decimal]
+"""What tells an event of a client from its others: kind, version, subject, period and threshold."""
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 """The period of what has none: it happens once, until it is no more so."""
 
@@ -74,6 +76,10 @@ class Event:
     facts: Mapping[str, Any] = field(default_factory=dict)
     """The numbers of the moment."""
 
+    @property
+    def key(self) -> Key:
+        return self.kind, self.version_id, self.subject, self.period_at, self.threshold
+
     def evidence(self) -> str:
         """What is kept with the event, as JSON."""
         kept = {"title": self.title, "lines": list(self.lines), "link": self.link, **self.facts}
@@ -119,6 +125,16 @@ def keep(
     return told
 
 
+def open_events(connection: "psycopg.Connection[Any]", client_id: UUID | None) -> dict[Key, UUID]:
+    """The events of a client that are still so, as far as is known, with their ids."""
+    rows = connection.execute(
+        "select kind, budget_version_id, subject, period_at, threshold, id from alert_events"
+        " where resolved_at is null and client_id is not distinct from %s",
+        [client_id],
+    ).fetchall()
+    return {tuple(key): event_id for *key, event_id in rows}
+
+
 def resolve(
     connection: "psycopg.Connection[Any]",
     kinds: Sequence[Kind],
@@ -126,22 +142,31 @@ def resolve(
     still: Iterable[Event],
     now: datetime,
     *,
-    versions: Sequence[UUID] = (),
+    looked_at: Container[tuple[UUID, datetime]] = (),
 ) -> None:
     """Resolves the open events of these kinds that are no more so: spend fell back, a price was added.
 
-    Of budgets only those of `versions`, whose spend was just counted: the events of other periods stay.
+    Of budgets only those of the periods that were `looked_at`, by whatever version; those of other periods
+    stay, and those of archived budgets are over.
     """
-    known = {
-        (event.kind, event.version_id, event.subject, event.period_at, event.threshold) for event in still
-    }
+    known = {event.key for event in still}
     rows = connection.execute(
-        "select id, kind, budget_version_id, subject, period_at, threshold from alert_events"
-        " where resolved_at is null and kind = any(%s) and client_id is not distinct from %s"
+        "select event.id, budget.id, budget.archived_at, event.kind, event.budget_version_id, event.subject,"
+        " event.period_at, event.threshold"
+        " from alert_events as event"
+        " left join budget_versions as version on version.id = event.budget_version_id"
+        " left join budgets as budget on budget.id = version.budget_id"
+        " where event.resolved_at is null and event.kind = any(%s)"
+        " and event.client_id is not distinct from %s"
         # What another look found after this one began is not known here.
-        " and occurred_at <= %s and (budget_version_id is null or budget_version_id = any(%s))",
-        [list(kinds), client_id, now, list(versions)],
+        " and event.occurred_at <= %s",
+        [list(kinds), client_id, now],
     ).fetchall()
-    over = [event_id for event_id, *key in rows if tuple(key) not in known]
+    over = [
+        event_id
+        for event_id, budget_id, archived_at, *key in rows
+        if tuple(key) not in known
+        and (budget_id is None or archived_at is not None or (budget_id, key[3]) in looked_at)
+    ]
     if over:
         connection.execute("update alert_events set resolved_at = %s where id = any(%s)", [now, over])

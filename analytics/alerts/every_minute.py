@@ -17,7 +17,7 @@ from analytics.errors import AnalyticsError
 FIRST_AFTER = timedelta(seconds=15)
 """A server that starts has pages to serve first."""
 _SLOW_EVERY = timedelta(minutes=10)
-"""Silence, prices and unusual days are looked at less often."""
+"""Silence, prices, unusual days, and where all clients together are going, are looked at less often."""
 
 log = logging.getLogger(__name__)
 

@@ -1,13 +1,15 @@
 """What is worth telling: each rule sees what is so now, by the numbers that the pages show."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
 from urllib.parse import urlencode
+from uuid import UUID
 
-from analytics.alerts.events import ALWAYS, Event
-from analytics.budgets import BudgetStatus, Outlook, Threshold, drivers, outlook, past_periods, versions_of
+from analytics.alerts.events import ALWAYS, Event, Key
+from analytics.budgets import BudgetStatus, Outlook, Threshold, drivers, load_budgets, outlook
 from analytics.budgets.causes import REASONS
 from analytics.clients import Client
 from analytics.database import Database, Query
@@ -45,19 +47,49 @@ _HOURLY = """
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Crossed:
+    """What budgets tell."""
+
+    events: Sequence[Event]
+    looked_at: frozenset[tuple[UUID, datetime]]
+    """Budgets with the periods that were looked at: what is not told of them is no more so."""
+
+
 def crossings(
-    database: Database, client: Client | None, statuses: Sequence[BudgetStatus], now: datetime
-) -> Iterator[Event]:
-    """The thresholds of budgets that are reached in the period that runs, and in the one before it."""
-    whose = client.name if client else "All clients"
-    for status in statuses:
-        if status.limit_amount is None:
-            continue
-        seen = _Seen(database, status, now)
-        for threshold in status.thresholds:
+    database: Database,
+    client: Client | None,
+    now: datetime,
+    known: Container[Key] = (),
+    *,
+    is_slow_due: bool = True,
+) -> Crossed:
+    """The thresholds of a client's budgets, or of those of all together (None), that are reached.
+
+    In the periods that run, and in those before them, of which a late call may be: by the version that held
+    at their end. Of what is `known` already no more is worked out than that it still is so.
+    """
+    client_id = client.id if client else None
+    statuses = load_budgets(database, client_id, now)
+    begins = {status.budget_id: status.starts_at for status in statuses}
+    before = [
+        status
+        for starts_at in sorted(set(begins.values()))
+        for status in load_budgets(database, client_id, starts_at - timedelta(microseconds=1))
+        if begins.get(status.budget_id) == status.resets_at == starts_at
+    ]
+    events: list[Event] = []
+    for status in (*statuses, *before):
+        is_over = status.resets_at <= now
+        seen = _Seen(database, status, now, is_over=is_over, is_slow_due=is_slow_due)
+        for threshold in status.thresholds if status.limit_amount is not None else ():
             if seen.reaches(threshold):
-                yield _crossing(whose, client, status, threshold, seen)
-        yield from _late_crossings(database, whose, client, status, now)
+                event = _crossing(client, status, threshold)
+                events.append(event if event.key in known else replace(event, lines=seen.lines))
+    return Crossed(
+        events=events,
+        looked_at=frozenset((status.budget_id, status.starts_at) for status in (*statuses, *before)),
+    )
 
 
 def unpriced_models(database: Database, client: Client, now: datetime) -> Iterator[Event]:
@@ -170,49 +202,21 @@ def link_of(page: str, client: Client | None, **parts: str) -> str:
     return f"/{page}?{query}" if query else f"/{page}"
 
 
-def _late_crossings(
-    database: Database, whose: str, client: Client | None, status: BudgetStatus, now: datetime
-) -> Iterator[Event]:
-    """What a late call made the period before cross, by the version that held at its end."""
-    for period in past_periods(
-        database, status.client_id, status.budget_id, now, count=1, subject=status.subject
-    ):
-        if period.version_id is None or period.limit_amount is None:
-            continue
-        version = next(
-            (
-                each
-                for each in versions_of(database, status.client_id, status.budget_id)
-                if each.version_id == period.version_id
-            ),
-            None,
-        )
-        for threshold in version.plan.thresholds if version else ():
-            reached = period.spent >= period.limit_amount * threshold.percent / 100
-            if threshold.on == "actual" and reached:
-                yield Event(
-                    kind="actual",
-                    client_id=status.client_id,
-                    version_id=period.version_id,
-                    subject=status.subject or "",
-                    period_at=period.starts_at,
-                    threshold=Decimal(threshold.percent),
-                    repeats=status.repeats,
-                    title=f"{whose}: {status.title} reached {threshold.percent} % in the period before",
-                    lines=[f"{period.spent_text} from {period.first_date} to {period.last_date}"],
-                    link=link_of("budgets", client, budget=str(status.budget_id)),
-                    facts={"spent": period.spent, "limit": period.limit_amount, "rule": str(threshold)},
-                )
-
-
 class _Seen:
     """A budget, and where it is going, looked at when that is first asked for."""
 
-    def __init__(self, database: Database, status: BudgetStatus, now: datetime) -> None:
+    def __init__(
+        self, database: Database, status: BudgetStatus, now: datetime, *, is_over: bool, is_slow_due: bool
+    ) -> None:
         self.database, self.status, self.now = database, status, now
+        # Of all clients together it takes as long as they are many.
+        self.is_going = not is_over and (status.client_id is not None or is_slow_due)
+        self.is_over = is_over
 
     @cached_property
-    def outlook(self) -> Outlook:
+    def outlook(self) -> Outlook | None:
+        if not self.is_going:
+            return None
         return outlook(self.database, self.status.client_id, self.status, self.now)
 
     def reaches(self, threshold: Threshold) -> bool:
@@ -221,38 +225,45 @@ class _Seen:
         amount = self.status.limit_amount * Decimal(threshold.percent) / 100
         if threshold.on == "actual":
             return self.status.spent >= amount
-        at_end = self.outlook.at_end
+        at_end = self.outlook.at_end if self.outlook is not None else None
         return at_end is not None and at_end.median >= float(amount)
 
     @cached_property
     def lines(self) -> list[str]:
         """Spent, pace, what will be, run-out and driver."""
-        status, lines = self.status, [f"spent {self.status.spent_text}, {self.status.resets_text}"]
+        status = self.status
+        if self.is_over:
+            last = status.end_date - timedelta(days=1)
+            lines = [
+                f"spent {status.spent_text} from {_day(status.first_date)} to {_day(last)}, which is over"
+            ]
+            return [line.replace(NO_BREAK_SPACE, " ") for line in lines]
+        lines = [f"spent {status.spent_text}, {status.resets_text}"]
         if status.pace is not None:
             lines.append(f"pace: {status.pace:.2f} times an even course")
-        if (end := self.outlook.at_end) is not None:
-            low, high = (_amount(status, value) for value in (end.low_80, end.high_80))
-            lines.append(f"at its end likely {low} to {high}")
-        run_out = self.outlook.run_out
-        if run_out is not None and run_out.likely is not None and not status.is_exceeded:
-            days = [day for day in (run_out.earliest, run_out.latest) if day is not None]
-            lines.append(f"runs out {' to '.join(dict.fromkeys(_day(day) for day in days))}")
-        found = drivers(self.database, status, self.now)
-        if found.leading is not None:
-            why = f", {found.reason}" if found.reason else ""
-            lines.append(f"driver: {found.leading.label}{why}")
+        if self.outlook is not None:
+            if (end := self.outlook.at_end) is not None:
+                low, high = (_amount(status, value) for value in (end.low_80, end.high_80))
+                lines.append(f"at its end likely {low} to {high}")
+            run_out = self.outlook.run_out
+            if run_out is not None and run_out.likely is not None and not status.is_exceeded:
+                days = [day for day in (run_out.earliest, run_out.latest) if day is not None]
+                lines.append(f"runs out {' to '.join(dict.fromkeys(_day(day) for day in days))}")
+            found = drivers(self.database, status, self.now)
+            if found.leading is not None:
+                why = f", {found.reason}" if found.reason else ""
+                lines.append(f"driver: {found.leading.label}{why}")
         return [line.replace(NO_BREAK_SPACE, " ") for line in lines]
 
 
-def _crossing(
-    whose: str, client: Client | None, status: BudgetStatus, threshold: Threshold, seen: _Seen
-) -> Event:
+def _crossing(client: Client | None, status: BudgetStatus, threshold: Threshold) -> Event:
     assert status.share is not None
     assert status.limit_amount is not None
     is_actual = threshold.on == "actual"
     reached = f"{threshold.percent.normalize():f} %"
     said = f"reached {reached} of" if is_actual else f"will likely reach {reached} of"
     limit = _amount(status, status.limit_amount)
+    whose = client.name if client else "All clients"
     return Event(
         kind="actual" if is_actual else "forecast",
         client_id=status.client_id,
@@ -262,7 +273,6 @@ def _crossing(
         threshold=Decimal(threshold.percent),
         repeats=status.repeats,
         title=f"{whose}: {status.title} {said} {limit}, {_spent(status)} spent".replace(NO_BREAK_SPACE, " "),
-        lines=seen.lines,
         link=link_of("budgets", client, budget=str(status.budget_id)),
         facts={
             "budget": status.name,

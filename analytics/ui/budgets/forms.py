@@ -1,6 +1,6 @@
 """Forms to make, change and archive budgets."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -176,8 +176,6 @@ def _save(
             create_budget(page.database, client_id, name, plan, by=who(page), now=now)
             said = f"Made: {escaped(name)}, {escaped(words.plan(plan))}."
         else:
-            if status.time_zone == page.client.timezone and plan.time_zone is not None:
-                plan = replace(plan, time_zone=plan.time_zone)
             is_new = change_budget(
                 page.database, client_id, status.budget_id, plan, by=who(page), now=now, name=name
             )

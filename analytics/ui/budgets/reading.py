@@ -97,7 +97,9 @@ def _load(database: Database, client_id: UUID, now: datetime, *, sees_all: bool)
     statuses = load_budgets(database, client_id, now)
     if sees_all:
         statuses = [*statuses, *load_budgets(database, None, now)]
-    told = [status for status in statuses if status.split_by is None][:FORECAST_BUDGETS]
+    # Where all clients together are going takes as long as they are many: it is said where it is opened.
+    told = [each for each in statuses if each.split_by is None and each.client_id is not None]
+    told = told[:FORECAST_BUDGETS]
     return Budgets(
         statuses=statuses,
         outlooks={status.key: outlook(database, status.client_id, status, now) for status in told},
