@@ -1,6 +1,6 @@
 """Budgets under AppTest: what is shown to whom, and a budget that is made, changed and archived."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -107,3 +107,23 @@ def test_a_link_that_is_no_budget_says_so(configured: Database, acme: UUID) -> N
 
     assert not page.exception
     assert 'Budget must be the id of one, not "abc"' in text_of(page).replace("\\", "")
+
+
+def test_the_overview_tells_the_nearest_budget_and_unusual_days(configured: Database) -> None:
+    client_id = factories.client(configured)
+    now = datetime.now(UTC)
+    rows = [
+        factories.usage_log(client_id, created_at=now - timedelta(days=day), cost_usd=Decimal(10))
+        for day in range(60)
+    ]
+    rows.append(
+        factories.usage_log(client_id, model="gpt-4o", created_at=now - timedelta(days=3), cost_usd=200)
+    )
+    factories.insert_usage(configured, *rows)
+    factories.budget(configured, client_id, name="Near", limit_amount=11, period="day")
+    factories.budget(configured, client_id, name="Far", limit_amount=10_000, period="day")
+
+    links = text_of(open_page()).replace("\\", "").replace("\N{NO-BREAK SPACE}", " ")
+
+    assert "Near: $10.00 of $11.00, 91 %" in links
+    assert "cost $210.00, usually $10.00: mostly openai gpt-4o" in links

@@ -11,7 +11,7 @@ from uuid import UUID
 from analytics import locks
 from analytics.alerts.channels import Channel, read_channels
 from analytics.alerts.events import Event, Kind, keep, open_events, resolve
-from analytics.alerts.rules import crossings, health_findings, link_of, unpriced_models, unusual_days
+from analytics.alerts.rules import crossings, health_findings, link_of, unpriced_models, unusual_times
 from analytics.clients import Client, list_clients
 from analytics.database import Database
 from analytics.errors import AnalyticsError
@@ -90,7 +90,7 @@ def _check_one(
     slow: list[Event] = []
     if client is not None and is_slow_due:
         slow = [*unpriced_models(database, client, now), *health_findings(database, client, now)]
-        slow += unusual_days(database, client, now)
+        slow += unusual_times(database, client, now)
     if client is None:
         slow = _failing_channels(database, now)
     # What was not worked out this time is as it was.

@@ -18,10 +18,10 @@ from analytics.errors import AnalyticsError
 from analytics.formatting import NO_BREAK_SPACE, NO_MODEL, cost, counted, plural, usd
 from analytics.health.calls import client_checks
 from analytics.queries import usage_comparison, what_moved
+from analytics.queries.unusual import unusual_days
 
 NEW_DAYS = 7
 """A model without a price is told of when it had calls in so many days."""
-_STAND_OUT_DAYS = 120
 _BURST_DAYS = 35
 _TOLD_DAYS = 2
 """Anomalies of so many last days are told of: who looks for the first time gets no history."""
@@ -32,12 +32,6 @@ _UNPRICED = """
     where client_id = %(client_id)s and usage_date > %(last)s::date - %(days)s::integer and unpriced_count > 0
     group by source, model
     order by source, model
-"""
-_DAILY = """
-    select usage_date, sum(cost_usd)::float8
-    from usage_daily
-    where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
-    group by usage_date
 """
 _HOURLY = """
     select usage_date, hour, sum(cost_usd)::float8
@@ -138,43 +132,33 @@ def health_findings(database: Database, client: Client, now: datetime) -> Iterat
         )
 
 
-def unusual_days(database: Database, client: Client, now: datetime) -> Iterator[Event]:
-    """The last days and hours on which a client spent far more than usual, with what drove it."""
+def unusual_times(database: Database, client: Client, now: datetime) -> Iterator[Event]:
+    """The last days and hours on which a client spent far more than usual, with what drove them."""
     import numpy as np
 
-    from analytics.forecasting import find_anomalies, find_bursts
+    from analytics.forecasting import find_bursts
 
     today = client.today(now)
-    yesterday = today - timedelta(days=1)
-    first = today - timedelta(days=_STAND_OUT_DAYS)
     hours_first = today - timedelta(days=_BURST_DAYS)
-    daily, hourly = database.read(
-        Query(statement=_DAILY, parameters={"client_id": client.id, "first": first, "last": yesterday}),
-        Query(
-            statement=_HOURLY, parameters={"client_id": client.id, "first": hours_first, "last": yesterday}
-        ),
-        client_id=client.id,
-    )
-    values = np.zeros(_STAND_OUT_DAYS)
-    for day, spent in daily.records:
-        values[(day - first).days] = spent
-    zone = client.timezone
-    for told in find_anomalies(values, first):
+    parameters = {"client_id": client.id, "first": hours_first, "last": today - timedelta(days=1)}
+    [hourly] = database.read(Query(statement=_HOURLY, parameters=parameters), client_id=client.id)
+    for told in unusual_days(database, client.id, today):
         if (today - told.date).days > _TOLD_DAYS:
             continue
-        lines = [f"{usd(Decimal(str(told.value)))}, usually {usd(Decimal(str(round(told.expected, 6))))}"]
         days = Days(told.date, told.date)
-        lines += _drivers(
-            database, client, days, Days(told.date - timedelta(days=7), told.date - timedelta(days=7)), now
-        )
+        week_before = told.date - timedelta(days=7)
+        expected = usd(Decimal(str(round(told.expected, 6))))
         yield Event(
             kind="anomaly",
             client_id=client.id,
             period_at=datetime.combine(told.date, time(12), UTC),
             title=f"{client.name}: {_day(told.date)} cost far more than usual",
-            lines=lines,
+            lines=[
+                f"{usd(Decimal(str(told.value)))}, usually {expected}",
+                *_drivers(database, client, days, Days(week_before, week_before), now),
+            ],
             link=link_of("providers_and_models", client, days=f"{told.date}..{told.date}"),
-            facts={"value": told.value, "expected": told.expected, "day": told.date, "time_zone": zone},
+            facts={"value": told.value, "expected": told.expected, "day": told.date},
         )
     grid = np.zeros((_BURST_DAYS, 24))
     for day, hour, spent in hourly.records:

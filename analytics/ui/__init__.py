@@ -46,6 +46,7 @@ from analytics.ui.overview.panels import (
 )
 from analytics.ui.overview.reading import read_budgets_in_short, read_overview
 from analytics.ui.overview.summary import show_summary_cards
+from analytics.ui.overview.unusual import show_unusual_days
 from analytics.ui.parts.budget_line import show_budget_line
 from analytics.ui.parts.empty import show_no_usage
 from analytics.ui.parts.repricing_link import offer_repricing
@@ -143,6 +144,7 @@ __all__ = [
     "show_tools",
     "show_top_conversations",
     "show_unpriced_models",
+    "show_unusual_days",
     "show_usage_by_hour",
     "show_usage_by_operation",
     "show_usage_by_tag",

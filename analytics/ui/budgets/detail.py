@@ -123,6 +123,8 @@ def _show_course(status: BudgetStatus, detail: BudgetDetail) -> None:
     draw(chart, alt=told, key="budget course", more=entries)
     if detail.outlook.at_end is None:
         st.caption(escaped(str(detail.outlook.forecast)))
+    if worth := words.worth(status, detail.worth):
+        st.caption(with_dollars(escaped(worth)))
 
 
 def _show_ways(status: BudgetStatus) -> None:

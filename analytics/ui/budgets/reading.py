@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from analytics.budgets import (
@@ -11,6 +11,7 @@ from analytics.budgets import (
     Outlook,
     PastPeriod,
     Version,
+    budget_days,
     drivers,
     load_budgets,
     outlook,
@@ -18,13 +19,16 @@ from analytics.budgets import (
     versions_of,
 )
 from analytics.database import Database
+from analytics.days import EARLIEST, Days
 from analytics.errors import InvalidInput
+from analytics.forecasting import PastWorth, past_worth
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 
 Key = tuple[UUID, str | None]
+WORTH_PERIODS, LEARNED_DAYS = 6, 182
 FORECAST_BUDGETS = 20
 """Of so many it is said at once where they are going; of each other one when it is opened."""
 
@@ -60,6 +64,8 @@ class BudgetDetail:
     drivers: Drivers
     past: Sequence[PastPeriod]
     versions: Sequence[Version]
+    worth: PastWorth
+    """What would have been said of the periods before, at their begin."""
 
 
 def _parse(value: str) -> UUID | None:
@@ -107,9 +113,23 @@ def _load(database: Database, client_id: UUID, now: datetime, *, sees_all: bool)
 
 
 def _load_detail(database: Database, status: BudgetStatus, now: datetime) -> BudgetDetail:
+    past = past_periods(database, status.client_id, status.budget_id, now, subject=status.subject)
     return BudgetDetail(
         outlook=outlook(database, status.client_id, status, now),
         drivers=drivers(database, status, now),
-        past=past_periods(database, status.client_id, status.budget_id, now, subject=status.subject),
+        past=past,
         versions=versions_of(database, status.client_id, status.budget_id),
+        worth=_worth(database, status, past),
     )
+
+
+def _worth(database: Database, status: BudgetStatus, past: Sequence[PastPeriod]) -> PastWorth:
+    """Of the last periods, by the days before each. None of all clients together, whose days take long."""
+    spans = [(period.first_date, period.end_date) for period in reversed(past[:WORTH_PERIODS])]
+    if not spans or status.client_id is None:
+        return PastWorth(months=[])
+    first = max(spans[0][0] - timedelta(days=LEARNED_DAYS), EARLIEST)
+    days = Days(first, status.first_date - timedelta(days=1))
+    used = budget_days(database, status.client_id, status.budget_id, days, subject=status.subject)
+    column = "cost_usd" if status.unit == "usd" else "total_tokens"
+    return past_worth(used[column].to_numpy(dtype="float64"), first, months=WORTH_PERIODS, periods=spans)

@@ -3,7 +3,8 @@
 from datetime import date
 
 from analytics.budgets import BudgetPlan, BudgetStatus, Outlook
-from analytics.forecasting import TooShort
+from analytics.forecasting import PastWorth, TooShort
+from analytics.formatting import plural
 from analytics.queries import Filters
 from analytics.ui.parts.budget_line import amount
 
@@ -54,6 +55,16 @@ def at_end(outlook: Outlook) -> str:
     rough = ", roughly" if getattr(outlook.forecast, "is_rough", False) else ""
     low, high = (amount(unit, value) for value in (outlook.at_end.low_80, outlook.at_end.high_80))
     return f"likely {low} to {high} at its end{rough}"
+
+
+def worth(status: BudgetStatus, past: PastWorth) -> str:
+    """`Last month we would have said $410 to $520; it was $487. 4 of 5 months were in their range.`"""
+    if not past.months:
+        return ""
+    last = past.months[-1]
+    low, high, actual = (amount(status.unit, value) for value in (last.low_80, last.high_80, last.actual))
+    hits = f"{past.hits} of {plural(len(past.months), status.period)} were within such a range of 80 %."
+    return f"Of the {status.period} before we would have said {low} to {high}; it was {actual}. {hits}"
 
 
 def plan(version: BudgetPlan) -> str:

@@ -1,0 +1,68 @@
+"""Days of the charts that cost far more than usual, each with what drove it."""
+
+from decimal import Decimal
+
+import streamlit as st
+
+from analytics.database import Database
+from analytics.days import Days
+from analytics.errors import AnalyticsError
+from analytics.forecasting import Anomaly
+from analytics.formatting import NO_MODEL, usd
+from analytics.queries import usage_comparison, what_moved
+from analytics.queries.unusual import unusual_days
+from analytics.ui.frame import reads
+from analytics.ui.frame.messages import escaped, with_dollars
+from analytics.ui.frame.page import Page
+from analytics.ui.frame.ways import Way, show_way
+
+_MOST = 3
+_WEEK = 7
+
+
+def show_unusual_days(page: Page) -> None:
+    """A line for each unusual day of the period, the newest first: a way to that day. Nothing without one."""
+    if page.filters:
+        return
+    today = page.client.today(page.now)
+    told = reads.read(
+        page.database,
+        ("unusual days", page.client.id, today),
+        lambda moment: [
+            (day, _driver(page.database, page, day))
+            for day in unusual_days(page.database, page.client.id, today)
+        ],
+        page.now,
+    ).value
+    shown = [each for each in reversed(told) if page.days.first <= each[0].date <= page.days.last][:_MOST]
+    if not shown:
+        return
+    with st.container(gap=None, key="unusual"):
+        for day, driver in shown:
+            text = _text(day, driver)
+            way = Way(page="", text=text, parts={"days": f"{day.date}..{day.date}"})
+            if way.leads_on:
+                show_way(way, with_dollars(escaped(text)), icon=":material/trending_up:")
+
+
+def _text(day: Anomaly, driver: str) -> str:
+    spent, expected = (usd(Decimal(str(round(value, 10)))) for value in (day.value, day.expected))
+    return f"{day.date:%a} {day.date.day} {day.date:%b} cost {spent}, usually {expected}{driver}"
+
+
+def _driver(database: Database, page: Page, day: Anomaly) -> str:
+    """`: mostly openai gpt-4o`; empty where nothing compares."""
+    days = Days(day.date, day.date)
+    try:
+        compared = usage_comparison(database, page.client.id, days, _week_before(days), now=page.now)
+    except AnalyticsError:
+        return ""
+    for moved in what_moved(compared.models, compared.days, "cost").models:
+        if moved.change is not None and moved.change > 0:
+            return f": mostly {moved.source} {moved.model or NO_MODEL}"
+    return ""
+
+
+def _week_before(days: Days) -> Days:
+    before = Days.until(days.first, _WEEK + 1).first
+    return Days(before, before)
