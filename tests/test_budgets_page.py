@@ -127,3 +127,24 @@ def test_the_overview_tells_the_nearest_budget_and_unusual_days(configured: Data
 
     assert "Near: $10.00 of $11.00, 91 %" in links
     assert "cost $210.00, usually $10.00: mostly openai gpt-4o" in links
+
+
+def test_where_a_client_is_going(configured: Database) -> None:
+    client_id = factories.client(configured)
+    now = datetime.now(UTC)
+    factories.insert_usage(
+        configured,
+        *(
+            factories.usage_log(client_id, created_at=now - timedelta(days=day), cost_usd=Decimal(10))
+            for day in range(100)
+        ),
+    )
+
+    page = open_page(PAGE)
+
+    table = page.dataframe[0].value.set_index("Provider")
+    assert table.index.tolist() == ["All", "OpenAI"]
+    [on] = [text for name, text in table.loc["All"].items() if name == "30 days from now"]
+    likely = Decimal(on.split()[0].removeprefix("$"))
+    assert Decimal(270) < likely < Decimal(320)
+    assert "months were within such a range" in text_of(page).replace("\N{NO-BREAK SPACE}", " ")

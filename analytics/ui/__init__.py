@@ -8,6 +8,7 @@ others  a folder per page; it imports frame and parts, never another page's fold
 from analytics.ui.budgets.alerts import show_alerts, show_channels
 from analytics.ui.budgets.detail import show_budget
 from analytics.ui.budgets.forms import show_budget_forms
+from analytics.ui.budgets.future import show_future
 from analytics.ui.budgets.listing import show_budgets
 from analytics.ui.budgets.reading import read_budgets
 from analytics.ui.calls.detail import call_in_link, show_call
@@ -127,6 +128,7 @@ __all__ = [
     "show_failures",
     "show_failures_by_hour",
     "show_freshness",
+    "show_future",
     "show_health_summary",
     "show_list_switch",
     "show_live_calls",
