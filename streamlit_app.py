@@ -24,8 +24,8 @@ if __name__ == "__main__":
         ui.show_weekly_evolution(page, overview)
     with daily:
         ui.show_daily_usage(page, overview)
+        ui.show_unusual_days(page)
 
-    ui.show_unusual_days(page)
     ui.show_model_comparison(page, overview)
     ui.show_top_conversations(page, overview)
 else:
