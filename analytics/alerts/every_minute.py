@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from analytics.alerts.channels import read_channels
-from analytics.alerts.looking import EVERY, check
+from analytics.alerts.looking import EVERY, check, has_budgets
 from analytics.alerts.outbox import deliver
 from analytics.clients import list_clients
-from analytics.config import dashboard_url
+from analytics.config import alert_channels, dashboard_url
 from analytics.database import Database
 from analytics.errors import AnalyticsError
 
@@ -46,6 +46,9 @@ class EveryMinute:
         if self._database is None:
             self._database = self._open_database()
         secrets = self._secrets()
+        # The common case is one question: nobody has a budget, nor wants to be told.
+        if not alert_channels(secrets) and not has_budgets(self._database):
+            return
         is_slow_due = self._slow_at is None or now - self._slow_at >= _SLOW_EVERY
         found = check(self._database, now, secrets=secrets, is_slow_due=is_slow_due, is_forced=False)
         if found is not None and is_slow_due:

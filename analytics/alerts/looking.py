@@ -13,7 +13,7 @@ from analytics.alerts.channels import Channel, read_channels
 from analytics.alerts.events import Event, Kind, keep, open_events, resolve
 from analytics.alerts.rules import crossings, health_findings, link_of, unpriced_models, unusual_times
 from analytics.clients import Client, list_clients
-from analytics.database import Database
+from analytics.database import Database, Query
 from analytics.errors import AnalyticsError
 from analytics.formatting import counted
 
@@ -72,6 +72,12 @@ def check(
         )
         connection.execute("delete from alert_checks where started_at < %s", [now - _KEPT])
     return count
+
+
+def has_budgets(database: Database) -> bool:
+    """Whether there is a budget that is not archived."""
+    [rows] = database.read(Query(statement="select exists (select from budgets where archived_at is null)"))
+    return bool(rows.records[0][0])
 
 
 def _check_one(

@@ -40,15 +40,22 @@ def test_a_page_out_of_sight_asks_nothing(browser: Browser, database: Database, 
 
         _show(page, "hidden")
         expect(page.get_by_text("Paused while this tab is hidden")).to_be_visible()
-        asked = proxy.round_trips
-        for _ in range(3):
-            # The page goes on calling, and the server has nothing to ask.
-            socket.wait_for_event("framesent", timeout=dashboard.LOAD_TIMEOUT_MS)
-        assert proxy.round_trips == asked
+        # What looks for alerts asks once a minute, which falls into one of these at the most.
+        asked = [_asked_meanwhile(socket, proxy) for _ in range(2)]
+        assert 0 in asked
+        assert sum(asked) <= 2
         assert sent == []
 
         _show(page, "visible")
         _await_round_trips(socket, proxy, 2)
+
+
+def _asked_meanwhile(socket: WebSocket, proxy: TcpProxy) -> int:
+    """The round trips while the page goes on calling: the server has nothing to ask for it."""
+    before = proxy.round_trips
+    for _ in range(3):
+        socket.wait_for_event("framesent", timeout=dashboard.LOAD_TIMEOUT_MS)
+    return proxy.round_trips - before
 
 
 def _show(page: Page, state: str) -> None:
