@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 LOOKED_BACK_DAYS = 120
 """What is usual, is what so many days tell."""
+_MOST_DAYS = 0.5
 
 _DAILY = """
     select usage_date, sum(cost_usd)::float8
@@ -32,4 +33,8 @@ def unusual_days(database: Database, client_id: UUID, today: date) -> "list[Anom
     values = np.zeros(LOOKED_BACK_DAYS)
     for day, spent in rows.records:
         values[(day - first).days] = max(spent, 0.0)
+    used = values[values.nonzero()[0].min(initial=len(values)) :]
+    # Of who calls on few days, any day is unusual.
+    if np.count_nonzero(used) < len(used) * _MOST_DAYS:
+        return []
     return find_anomalies(values, first)

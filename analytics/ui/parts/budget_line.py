@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+import streamlit as st
+
 from analytics.budgets import BudgetStatus
 from analytics.formatting import cost, plural, usd
 from analytics.ui.frame.messages import escaped, with_dollars
@@ -19,7 +21,8 @@ def show_budget_line(statuses: Sequence[BudgetStatus]) -> None:
     more = f" :gray[and {plural(budgets - 1, 'more budget')}]" if budgets > 1 else ""
     text = f"{with_dollars(escaped(f'{nearest.name}: {spent_of(nearest)}'))}{more}"
     way = Way(page="budgets", text="Budgets", parts={"budget": str(nearest.budget_id)}, keeps_filters=False)
-    show_way(way, text, icon=":material/savings:")
+    with st.container(key="budget line"):
+        show_way(way, text, icon=":material/savings:")
 
 
 def spent_of(status: BudgetStatus) -> str:
