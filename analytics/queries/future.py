@@ -21,7 +21,8 @@ _LEARNED_DAYS = 400
 _PROFILE_DAYS = 28
 
 _DAILY = """
-    select usage_date, source, sum(cost_usd)::float8 as cost, sum(total_tokens)::float8 as tokens
+    select usage_date, source, sum(cost_usd)::float8 as cost, sum(total_tokens)::float8 as tokens,
+        sum(unpriced_count)::bigint as unpriced_count
     from usage_daily
     where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
     group by usage_date, source
@@ -57,6 +58,8 @@ class Future:
     month: date
     """Its first day."""
     rows: Sequence[Expected]
+    unpriced_count: int
+    """Calls of the month that have no price: their cost is in none of it."""
     worth: "PastWorth"
     """What would have been said of the months before, of all together."""
 
@@ -96,6 +99,7 @@ def expected_usage(database: Database, client_id: UUID, time_zone: str, now: dat
         unit=unit,
         month=today.replace(day=1),
         rows=rows,
+        unpriced_count=sum(row[4] for row in daily.records if row[0] >= today.replace(day=1)),
         worth=past_worth(series[None][:-1], first),
     )
 

@@ -42,7 +42,7 @@ def show_budget(page: Page, reading: Reading[Budgets]) -> None:
         if status.split_by is not None:
             _show_values(values)
         left, right = st.columns(2, gap="medium")
-        with left:
+        with left, st.container(key="drivers"):
             _show_drivers(detail)
         with right:
             _show_past(detail)

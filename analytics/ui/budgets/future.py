@@ -7,7 +7,7 @@ import streamlit as st
 
 from analytics import charts
 from analytics.forecasting import Band
-from analytics.formatting import MISSING, plural
+from analytics.formatting import MISSING, counted, plural
 from analytics.queries.future import DAYS_ON, Future, expected_usage
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, with_dollars
@@ -43,8 +43,12 @@ def show_future(page: Page) -> None:
             ),
             hide_index=True,
         )
-        if worth := _worth(future):
-            st.caption(with_dollars(escaped(worth)))
+        notes = [_worth(future)]
+        if future.unpriced_count:
+            count = counted(future.unpriced_count, "call")
+            notes.append(f"{count} of {future.month:%B} have no price, and are not in it.")
+        if told := " ".join(filter(None, notes)):
+            st.caption(with_dollars(escaped(told)))
 
 
 def _range(band: Band | None, why_not: str) -> str:
