@@ -19,6 +19,7 @@ from analytics.queries import (
     CALLS_PER_TIMELINE,
     CONVERSATIONS_PER_PAGE,
     Filters,
+    Grouping,
     Period,
     Sort,
     call_facts,
@@ -149,13 +150,17 @@ def _top(days: int, order: str, *, limit: int, offset: int = 0, also: str = "") 
     """  # noqa: S608
 
 
+def _grouping(days: Days) -> Grouping:
+    return Grouping(days=days, before=days.before)
+
+
 def _overview(days: int) -> PageQuestion:
     period = Period(days=days)
     return PageQuestion(
         name=f"Overview, {days} days",
         goal=35,
         ours=lambda database: load_overview(
-            database, LARGEST_CLIENT, period, NOW, grouped=(_days(days), "provider")
+            database, LARGEST_CLIENT, period, NOW, grouped=_grouping(_days(days))
         ),
         duckdb=[
             _grouped("source, usage_date > date '2025-06-30' - " + str(days), 2 * days),
@@ -304,7 +309,7 @@ def _filtered(days: int) -> Sequence[PageQuestion]:
                 Period(days=days),
                 NOW,
                 filters=one_model,
-                grouped=(chosen, "provider"),
+                grouped=_grouping(chosen),
             ),
             duckdb=[
                 _grouped("usage_date, source", days, also=of_model),

@@ -120,6 +120,39 @@ def test_any_two_days_may_be_chosen(configured: Database) -> None:
     assert "Model comparison, last 90 days" in text_of(page)
 
 
+@pytest.mark.parametrize(
+    ("days", "grain", "heading", "told"),
+    [
+        ("30d", None, "Daily usage, last 30 days", ""),
+        ("30d", "day", "Daily usage, last 30 days", ""),
+        ("30d", "week", "Weekly usage, last 30 days", ""),
+        ("7d", "hour", "Hourly usage, last 7 days", "Click an hour"),
+        ("7d", "month", "Monthly usage, last 30 days", "Pale: months before"),
+        # No room for more than a month of hours.
+        ("60d", "hour", "Daily usage, last 60 days", ""),
+        ("2026-01-01..2026-06-30", None, "Monthly usage, 1 Jan to 30 Jun 2026", "Click a month"),
+        ("2026-01-01..2026-06-30", "week", "Weekly usage, 1 Jan to 30 Jun 2026", "Click a week"),
+        ("2026-03-02..2026-03-03", "hour", "Hourly usage, 2 to 3 Mar 2026", "Click an hour"),
+    ],
+)
+def test_bars_have_the_grain_of_the_link(
+    configured: Database, days: str, grain: str | None, heading: str, told: str
+) -> None:
+    client_id = factories.client(configured)
+    for moment in (datetime.now(UTC), datetime(2026, 3, 2, 12, tzinfo=UTC)):
+        factories.insert_usage(configured, factories.usage_log(client_id, created_at=moment))
+    page = open_page(days=days, **({} if grain is None else {"grain": grain}))
+    assert not page.exception
+    assert heading in text_of(page)
+    assert told in text_of(page)
+
+
+def test_a_grain_that_is_none_ends_the_page_with_a_message(configured: Database) -> None:
+    _use_now(configured)
+    text = text_of(open_page(grain="year")).replace("\\", "")
+    assert 'Grain must be one of hour, day, week, month, not "year"' in text
+
+
 def test_phones_are_masked_until_asked_for(configured: Database) -> None:
     _use_now(configured, phone="5511987654321")
     page = open_page()

@@ -33,7 +33,7 @@ from analytics.queries.conversations import (
     found_conversations,
 )
 from analytics.queries.costs import known_costs, partly_known
-from analytics.queries.courses import Courses, usage_beside
+from analytics.queries.courses import Courses, Grouping, usage_beside
 from analytics.queries.facts import (
     TAG_KEYS,
     USAGE_BY_TAG,
@@ -142,6 +142,7 @@ __all__ = [
     "Filters",
     "Grain",
     "Group",
+    "Grouping",
     "KnownCall",
     "Moved",
     "Movers",

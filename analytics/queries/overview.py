@@ -8,14 +8,12 @@ from uuid import UUID
 
 from analytics.clients import CLIENT_COLUMNS, Client, client_of
 from analytics.database import Database, Query
-from analytics.days import Days
 from analytics.errors import UnknownClient
 from analytics.pricing import stored
 from analytics.pricing.at_list_prices import OwnPriced, own_priced
 from analytics.queries.comparisons import ComparedDays
-from analytics.queries.courses import Courses, courses_of, courses_queries
+from analytics.queries.courses import Courses, Grouping, courses_of, courses_queries
 from analytics.queries.filters import NO_FILTERS, Filters
-from analytics.queries.groups import Group
 from analytics.queries.periods import EVOLUTION_WEEKS, Period
 from analytics.queries.sql_function import MOMENT, PHONE_HANDLE, SqlFunction, Unit
 
@@ -294,18 +292,18 @@ def load_overview(
     *,
     sees_phones: bool = False,
     filters: Filters = NO_FILTERS,
-    grouped: tuple[Days, Group] | None = None,
+    grouped: Grouping | None = None,
 ) -> Overview:
     """Reads the Overview page in one network round trip, from one snapshot.
 
     `daily` and `weekly` end with the period, and begin before it where it is shorter than their charts.
-    `grouped` asks for its `courses`, of the period's days.
+    `grouped` asks for its `courses`.
 
     Raises:
         UnknownClient: there is no such client.
     """
     functions = _functions(client_id, period, now, order, filters)
-    by_group = [] if grouped is None else courses_queries(client_id, *grouped, order, filters)
+    by_group = [] if grouped is None else courses_queries(client_id, grouped, order, filters)
     who, compared, days_of_models, price_rows, *answers = database.read(
         *overview_queries(client_id, period, now, order, filters),
         *by_group,
@@ -332,7 +330,7 @@ def load_overview(
         own_priced=own_priced(days_of_models, stored.price_list_of(price_rows.records), client_id),
         filters=filters,
         sees_phones=sees_phones,
-        courses=None if grouped is None else courses_of(answers[len(functions) :], *grouped),
+        courses=None if grouped is None else courses_of(answers[len(functions) :], grouped),
         **frames,
     )
 

@@ -42,6 +42,45 @@ def test_days_that_are_drawn_over_are_shown(browser: Browser, shown: Demo) -> No
         _undone(page, before)
 
 
+def test_the_overview_has_a_grain_that_providers_share(browser: Browser, shown: Demo) -> None:
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Overview"], days=shown.days, **FRESH)
+        before = metrics(page)
+        expect(page.get_by_role("heading", name=re.compile("Daily usage, "))).to_be_visible()
+        for grain, heading in (("Week", "Weekly usage, "), ("Month", "Monthly usage, ")):
+            page.get_by_role("combobox", name="Per").click()
+            page.get_by_role("option", name=grain, exact=True).click()
+            expect(page.get_by_role("heading", name=re.compile(heading))).to_be_visible()
+            await_rest(page)
+            assert _query(page)["grain"] == grain.lower()
+            assert metrics(page) == before
+        page.get_by_role("link", name="Providers and models").click()
+        expect(page.get_by_role("heading", name=re.compile("Usage per month"))).to_be_visible()
+        await_rest(page)
+        page.go_back()
+        expect(page.get_by_role("heading", name=re.compile("Monthly usage, "))).to_be_visible()
+        await_rest(page)
+        page.go_back()
+        expect(page.get_by_role("heading", name=re.compile("Weekly usage, "))).to_be_visible()
+        await_rest(page)
+        page.go_back()
+        expect(page.get_by_role("heading", name=re.compile("Daily usage, "))).to_be_visible()
+        await_rest(page)
+        assert "grain" not in _query(page)
+
+
+def test_a_bar_of_an_hour_of_the_overview_shows_that_hour(browser: Browser, shown: Demo) -> None:
+    with visitor(browser) as page:
+        yesterday = str(Days(shown.last, shown.last))
+        open_place(page, shown.address, PLACES["Overview"], days=yesterday, grain="hour", **FRESH)
+        expect(page.get_by_role("heading", name=re.compile("Hourly usage, "))).to_be_visible()
+        before = metrics(page)
+        _click(page, _chart(page, "daily-chart"), 0.6)
+        assert _days(page) == Days(shown.last, shown.last)
+        assert 10 <= int(_query(page)["hour"]) <= 18
+        _undone(page, before)
+
+
 def test_a_point_of_a_line_shows_its_week(browser: Browser, shown: Demo) -> None:
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["Overview"], days=shown.days, **FRESH)

@@ -1,7 +1,9 @@
 """The Overview's panels: a heading that states the days, and a chart or table below it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -15,6 +17,7 @@ from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.overview.downloads import show_downloads
 from analytics.ui.overview.tables import open_model, show_conversations, show_models
+from analytics.ui.parts.grain import HOW_TO_OPEN, choose_grain, grain_part, incomplete
 from analytics.ui.parts.grouping import choose_group, group_words, open_selected_days, opener
 from analytics.ui.parts.headings import measured, show_heading
 from analytics.ui.parts.vega import (
@@ -27,6 +30,8 @@ from analytics.ui.parts.vega import (
 )
 
 _EACH, _ADDED_UP = "Each", "Added up"
+_TITLES = {"hour": "Hourly usage", "day": "Daily usage", "week": "Weekly usage", "month": "Monthly usage"}
+_GRAIN_WIDTH = 100  # pixels
 
 
 def courses_in(reading: Reading[Overview]) -> Courses:
@@ -87,50 +92,58 @@ def show_weekly_evolution(page: Page, reading: Reading[Overview]) -> None:
 
 
 def show_daily_usage(page: Page, reading: Reading[Overview]) -> None:
-    """Thirty days, or all of a longer period, stacked by what is grouped by; or what the month adds up to."""
+    """Thirty days, or all of a longer period, by what is grouped by; or what the month adds up to.
+
+    Per hour, day, week or month, as is chosen.
+    """
     courses, period = courses_in(reading), page.period
     is_added_up = _COURSE.value() == _ADDED_UP
     with st.container(border=True, height="stretch"):
         if is_added_up:
             _show_month(page, courses)
             return
-        grain = courses.bucket
-        days = formatting.window(period.chart_days, period.last)
-        title = {"day": "Daily usage", "month": "Monthly usage"}[grain]
-        show_heading(f"{title}, {days}", measured(page.measure, courses.bars), beside=_choose_course)
-        by = group_words(courses.group)
-        before = page.period.before(page.client.today(page.now))
-        earlier = charts.Earlier(
-            usage=courses.before(before.first, before.last),
-            skipped=period.chart_days - len(page.days),
-            known_from=page.client.first_day,
+        grain, shown = courses.asked.bucket, courses.asked.bars
+        is_day = grain == "day"
+        pale_days = len(shown) - len(page.days)
+        days = formatting.window(len(shown), period.last)
+        show_heading(
+            f"{_TITLES[grain]}, {days}",
+            measured(page.measure, courses.bars),
+            beside=lambda: _choose(page, courses),
         )
+        by = group_words(courses.group)
+        before = courses.asked.before
+        usage = courses.before(before.first, before.last) if is_day else courses.bars_before
+        earlier = None
+        if usage is not None:
+            skipped = pale_days if is_day else 0
+            earlier = charts.Earlier(usage=usage, skipped=skipped, known_from=page.client.first_day)
+        draw_it = charts.lines if grain == "week" else partial(charts.bars, bucket=grain)
+        kind = "Line chart" if grain == "week" else "Stacked bars"
         _draw(
             page,
             courses,
             reading.made(
                 ("bars", page.measure, before, page.client.first_day),
-                lambda: charts.bars(
+                lambda: draw_it(
                     courses.bars,
                     page.measure,
                     courses.group,
-                    grain,
-                    earlier=earlier if grain == "day" else None,
+                    earlier=earlier,
                     colors=_colors(courses),
                     first_day=page.days.first,
                 ),
             ),
             courses.bars,
-            alt=f"Stacked bars: {page.measure.title} per {grain}, {days}, by {by}",
+            alt=f"{kind}: {page.measure.title} per {grain}, {days}, by {by}",
             key="daily chart",
-            before=f"Same day of {formatting.window(len(before), before.last)}",
+            more=[TOTAL_ENTRY] if grain == "week" else [],
+            before=f"{'Same day' if is_day else 'Total'} of {formatting.window(len(before), before.last)}",
         )
-        last_day = formatting.day(page.days.last)
-        is_running = page.days.last == page.client.today(page.now)
         st.caption(
-            f"Click a {grain}, or draw over several, to see only those. Days are in {page.client.timezone}"
-            f"{f'; today, {last_day}, is not over' if is_running else ''}."
-            + _pale("days", period, period.chart_days > period.days)
+            f"{HOW_TO_OPEN[grain]} Days are in {page.client.timezone}. "
+            + " ".join([] if courses.bars.empty else incomplete(courses.bars, grain, page))
+            + _pale(f"{grain}s", period, pale_days > 0)
         )
 
 
@@ -140,7 +153,7 @@ def _show_month(page: Page, courses: Courses) -> None:
     month = f"{last:%B %Y}"
     first_before = (last.replace(day=1) - timedelta(days=1)).replace(day=1)
     frame = courses.before(first_before, last)
-    show_heading(f"{month} so far", measured(page.measure, frame), beside=_choose_course)
+    show_heading(f"{month} so far", measured(page.measure, frame), beside=lambda: _choose(page, courses))
     chart = charts.cumulative(frame, page.measure, last)
     draw_amounts(
         frame,
@@ -282,14 +295,18 @@ def show_top_conversations(page: Page, reading: Reading[Overview]) -> None:
         show_conversations(overview)
 
 
-def _choose_course() -> None:
-    _COURSE.choose(
-        st.segmented_control,
-        "Days each, or added up",
-        [_EACH, _ADDED_UP],
-        required=True,
-        label_visibility="collapsed",
-    )
+def _choose(page: Page, courses: Courses) -> None:
+    with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+        if _COURSE.value() == _EACH:
+            part = grain_part(page.days, replace(courses.asked, grain=None).bucket)
+            choose_grain(part, page.days, st.selectbox, width=_GRAIN_WIDTH)
+        _COURSE.choose(
+            st.segmented_control,
+            "Each, or added up",
+            [_EACH, _ADDED_UP],
+            required=True,
+            label_visibility="collapsed",
+        )
 
 
 def _parse_course(value: str) -> str:

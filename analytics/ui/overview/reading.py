@@ -1,10 +1,13 @@
 """Reading the Overview's numbers."""
 
+from dataclasses import replace
+
 from analytics.budgets import BudgetStatus, load_budgets
-from analytics.queries import Overview, load_overview
+from analytics.queries import Grouping, Overview, load_overview
 from analytics.ui.frame import reads
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
+from analytics.ui.parts.grain import grain_part
 from analytics.ui.parts.grouping import chosen_group
 
 
@@ -21,7 +24,9 @@ def read_budgets_in_short(page: Page) -> Reading[list[BudgetStatus]]:
 def read_overview(page: Page) -> Reading[Overview]:
     """The Overview's numbers, by reads.read(). Folds in the background where much is pending."""
     database, client, period, order = page.database, page.client, page.period, page.measure.unit
-    grouped = (page.days, chosen_group())
+    before = page.period.before(page.client.today(page.now))
+    grouped = Grouping(days=page.days, before=before, group=chosen_group())
+    grouped = replace(grouped, grain=grain_part(page.days, grouped.bucket).value())
     reading = reads.read(
         database,
         ("overview", client.id, period, order, page.sees_phones, page.filters, grouped),

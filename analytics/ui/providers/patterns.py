@@ -7,7 +7,6 @@ import streamlit as st
 
 from analytics import charts, formatting, queries
 from analytics.days import Days
-from analytics.errors import InvalidInput
 from analytics.queries import CallFacts, CallSums, Grain, Unit, known_costs, partly_known
 from analytics.queries.filters import spelled
 from analytics.ui.frame import filters
@@ -18,6 +17,7 @@ from analytics.ui.frame.page import Page
 from analytics.ui.frame.ways import calls_with
 from analytics.ui.parts import tables
 from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.grain import HOW_TO_OPEN, choose_grain, grain_part, incomplete
 from analytics.ui.parts.grouping import (
     choose_group,
     chosen_group,
@@ -29,14 +29,13 @@ from analytics.ui.parts.grouping import (
 from analytics.ui.parts.headings import measured, show_heading
 from analytics.ui.parts.vega import TOTAL_ENTRY, Entry, draw_amounts, is_unknown
 
-FREQUENCIES: dict[Grain, str] = {"hour": "h", "day": "D", "week": "W-SUN", "month": "M"}
 MAX_OPERATIONS = 8  # in sight
 
 
 def show_usage_over_time(page: Page, other_days: Days, tag_keys: Sequence[str]) -> None:
     """Usage per hour, day, week or month by what is grouped by, beside the days to compare with."""
     with st.container(border=True):
-        part = _grain_part(page.days)
+        part = grain_part(page.days, queries.usual_grain(page.days))
         grain, group = part.value(), chosen_group()
         frame, before = page.read(
             queries.usage_beside,
@@ -75,7 +74,7 @@ def show_usage_over_time(page: Page, other_days: Days, tag_keys: Sequence[str]) 
             on_select=lambda selection: open_selected_days(selection, chart),
             on_series=opener(group, chart),
         )
-        st.caption(" ".join([_HOW_TO_OPEN[grain], *_partial(frame, grain, page)]))
+        st.caption(" ".join([HOW_TO_OPEN[grain], *incomplete(frame, grain, page)]))
 
 
 def read_call_sums(page: Page) -> CallSums:
@@ -123,55 +122,7 @@ def show_usage_by_operation(page: Page, frame: pd.DataFrame) -> None:
 def _choose(part: Part[Grain], days: Days, tag_keys: Sequence[str]) -> None:
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
         choose_group(tag_keys)
-        part.choose(
-            st.segmented_control,
-            "Per",
-            queries.grains_of(days),
-            format_func=str.capitalize,
-            required=True,
-            label_visibility="collapsed",
-        )
-
-
-def _grain_part(days: Days) -> Part[Grain]:
-    grains = {grain: grain for grain in queries.grains_of(days)}
-    usual = queries.usual_grain(days)
-
-    def parse(value: str) -> Grain:
-        name = value.strip().lower()
-        if name not in _GRAINS:
-            raise InvalidInput(f'grain must be one of {", ".join(_GRAINS)}, not "{value[:40]}"')
-        # Other days may have no room for it.
-        return grains.get(_GRAINS[name], usual)
-
-    return Part(name="grain", parse=parse, default=usual, is_always_written=True)
-
-
-_HOW_TO_OPEN: dict[Grain, str] = {
-    "hour": "Click an hour to see only that one, or draw over several to see their days.",
-    "day": "Click a day, or draw over several, to see only those.",
-    "week": "Click a week, or draw over several, to see only those.",
-    "month": "Click a month, or draw over several, to see only those.",
-}
-_GRAINS: dict[str, Grain] = {"hour": "hour", "day": "day", "week": "week", "month": "month"}
-
-
-def _partial(frame: pd.DataFrame, grain: Grain, page: Page) -> list[str]:
-    """Notes on incomplete first and last buckets."""
-    first, last = frame.iloc[0], frame.iloc[-1]
-    last_day = last["bucket_at"].to_period(FREQUENCIES[grain]).end_time.normalize()
-    begins_late, ends_early = first["first_date"] > first["bucket_at"], last["last_date"] < last_day
-    notes = []
-    if first["bucket_at"] == last["bucket_at"] and (begins_late or ends_early):
-        notes.append(f"The {grain} counts only these days.")
-    else:
-        if begins_late:
-            notes.append(f"The first {grain} counts only from {formatting.day(first['first_date'])}.")
-        if ends_early:
-            notes.append(f"The last {grain} counts only up to {formatting.day(last['last_date'])}.")
-    if page.days.last == page.client.today(page.now):
-        notes.append("Today is not over.")
-    return notes
+        choose_grain(part, days, st.segmented_control, required=True)
 
 
 def _busiest(frame: pd.DataFrame, page: Page) -> str:
