@@ -49,7 +49,7 @@ def test_the_overview_has_a_grain_that_providers_share(browser: Browser, shown: 
         expect(page.get_by_role("heading", name=re.compile("Daily usage, "))).to_be_visible()
         for grain, heading in (("Week", "Weekly usage, "), ("Month", "Monthly usage, ")):
             page.get_by_role("combobox", name="Per").click()
-            page.get_by_role("option", name=grain, exact=True).click()
+            page.get_by_role("option", name=f"Bars per {grain.lower()}", exact=True).click()
             expect(page.get_by_role("heading", name=re.compile(heading))).to_be_visible()
             await_rest(page)
             assert _query(page)["grain"] == grain.lower()

@@ -48,6 +48,32 @@ def test_what_is_chosen_goes_through_all_pages_of_the_sidebar(browser: Browser, 
                 expect(page.get_by_text(f"{calls} from {formatting.day(shown.first)}")).to_be_visible()
 
 
+def test_a_link_to_the_overview_opens_it_in_a_new_tab_too(browser: Browser, shown: Demo) -> None:
+    kept = "show=Cost&grain=week&model=gpt-4o"
+    with visitor(browser) as page:
+        open_place(
+            page, shown.address, PLACES["Overview"], client=CLIENT, days="7d",
+            show="Cost", grain="week", model="gpt-4o",
+        )  # fmt: skip
+        for label in ("Overview", "Calls", "Live"):
+            page.get_by_role("link", name=label, exact=True).click()
+            await_place(page, PLACES[label])
+            link = page.get_by_role("link", name="Overview", exact=True)
+            with page.context.expect_page() as opened:
+                link.click(button="middle")
+            other = opened.value
+            await_place(other, PLACES["Overview"])
+            assert other.url == f"{shown.address}/?client=Kaveri+Foods&days=7d&{kept}"
+            expect(other.get_by_role("button", name="Model: gpt-4o")).to_be_visible()
+            # What the browser copies.
+            assert link.evaluate("link => link.href") == other.url
+            other.close()
+        page.get_by_role("link", name="Overview", exact=True).click()
+        await_place(page, PLACES["Overview"])
+        page.go_back()
+        await_place(page, PLACES["Live"])
+
+
 def test_a_link_that_does_not_work_has_a_way_on(browser: Browser, shown: Demo) -> None:
     with visitor(browser) as page:
         open_place(page, shown.address, PLACES["Data health"], client="nobody", days="7d")

@@ -19,19 +19,34 @@ if (!seen.isListening) {
     window.addEventListener(name, (event) => isHistory(event) || (seen.isAwaited = false), true);
 }
 
+const pageOf = (pages) => pages.find((path) => path && location.pathname.endsWith("/" + path)) ?? "";
+const baseOf = (page) => location.pathname.slice(0, location.pathname.length - page.length).replace(/\/?$/, "/");
+
+// Streamlit's links to the first page are a "?" and its parts: of another page a browser would take them for links to
+// that one, where it opens them in a new tab or copies them. A click does not read them.
+const lead = () => {
+  const base = baseOf(pageOf(seen.pages));
+  for (const link of document.querySelectorAll('a[href^="?"]')) link.setAttribute("href", base + link.getAttribute("href"));
+};
+
 const tell = () => window.dispatchEvent(new PopStateEvent("popstate"));
 
 const parts = (pairs) =>
   JSON.stringify([...new Map(pairs)].filter(([name]) => !/^(anew|embed|embed_options)$/i.test(name)).sort());
 
 export default function ({ data }) {
-  const page = data.pages.find((path) => path && location.pathname.endsWith("/" + path)) ?? "";
+  if (!seen.pages) {
+    seen.pages = data.pages;
+    lead();
+    const watched = { subtree: true, childList: true, attributes: true, attributeFilter: ["href"] };
+    new MutationObserver(lead).observe(document.body, watched);
+  }
+  const page = pageOf(data.pages);
   const isSame = parts(new URLSearchParams(location.search)) === parts(Object.entries(data.query));
   if (data.leave && seen.left !== data.leave.id) {
     seen.left = data.leave.id;
     seen.isAwaited = false;
-    const base = location.pathname.slice(0, location.pathname.length - page.length).replace(/\/?$/, "/");
-    history.pushState({}, "", base + data.leave.to);
+    history.pushState({}, "", baseOf(page) + data.leave.to);
     tell();
   } else if (isSame && page === data.page) {
     seen.isAwaited = false;

@@ -31,7 +31,7 @@ from analytics.ui.parts.vega import (
 
 _EACH, _ADDED_UP = "Each", "Added up"
 _TITLES = {"hour": "Hourly usage", "day": "Daily usage", "week": "Weekly usage", "month": "Monthly usage"}
-_GRAIN_WIDTH = 100  # pixels
+_GRAIN_WIDTH = 165  # pixels
 
 
 def courses_in(reading: Reading[Overview]) -> Courses:
@@ -42,8 +42,16 @@ def courses_in(reading: Reading[Overview]) -> Courses:
 
 
 def show_tools(page: Page, reading: Reading[Overview]) -> None:
-    """What charts group by, and files to download."""
-    choose_group(courses_in(reading).tag_keys)
+    """What charts group by, the grain of the bars, and files to download."""
+    courses = courses_in(reading)
+    choose_group(courses.tag_keys)
+    choose_grain(
+        grain_part(page.days, replace(courses.asked, grain=None).bucket),
+        page.days,
+        st.selectbox,
+        format_func=lambda grain: f"Bars per {grain}",
+        width=_GRAIN_WIDTH,
+    )
     show_downloads(page, reading)
 
 
@@ -109,7 +117,7 @@ def show_daily_usage(page: Page, reading: Reading[Overview]) -> None:
         show_heading(
             f"{_TITLES[grain]}, {days}",
             measured(page.measure, courses.bars),
-            beside=lambda: _choose(page, courses),
+            beside=_choose_course,
         )
         by = group_words(courses.group)
         before = courses.asked.before
@@ -153,7 +161,7 @@ def _show_month(page: Page, courses: Courses) -> None:
     month = f"{last:%B %Y}"
     first_before = (last.replace(day=1) - timedelta(days=1)).replace(day=1)
     frame = courses.before(first_before, last)
-    show_heading(f"{month} so far", measured(page.measure, frame), beside=lambda: _choose(page, courses))
+    show_heading(f"{month} so far", measured(page.measure, frame), beside=_choose_course)
     chart = charts.cumulative(frame, page.measure, last)
     draw_amounts(
         frame,
@@ -295,18 +303,14 @@ def show_top_conversations(page: Page, reading: Reading[Overview]) -> None:
         show_conversations(overview)
 
 
-def _choose(page: Page, courses: Courses) -> None:
-    with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
-        if _COURSE.value() == _EACH:
-            part = grain_part(page.days, replace(courses.asked, grain=None).bucket)
-            choose_grain(part, page.days, st.selectbox, width=_GRAIN_WIDTH)
-        _COURSE.choose(
-            st.segmented_control,
-            "Each, or added up",
-            [_EACH, _ADDED_UP],
-            required=True,
-            label_visibility="collapsed",
-        )
+def _choose_course() -> None:
+    _COURSE.choose(
+        st.segmented_control,
+        "Each, or added up",
+        [_EACH, _ADDED_UP],
+        required=True,
+        label_visibility="collapsed",
+    )
 
 
 def _parse_course(value: str) -> str:

@@ -1,5 +1,6 @@
 """How long the buckets of charts over time are, the same on all pages, and what is said of them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -34,13 +35,19 @@ def grain_part(days: Days, usual: Grain) -> Part[Grain]:
     return Part(name="grain", parse=parse, default=usual, is_always_written=True)
 
 
-def choose_grain(part: Part[Grain], days: Days, control: Any, **look: Any) -> None:
+def choose_grain(
+    part: Part[Grain],
+    days: Days,
+    control: Any,
+    format_func: Callable[[str], str] = str.capitalize,
+    **look: Any,
+) -> None:
     """Draws the choice among the grains that these days have room for."""
     part.choose(
         control,
         "Per",
         grains_of(days),
-        format_func=str.capitalize,
+        format_func=format_func,
         label_visibility="collapsed",
         **look,
     )
