@@ -22,11 +22,11 @@ if (!seen.isListening) {
 const pageOf = (pages) => pages.find((path) => path && location.pathname.endsWith("/" + path)) ?? "";
 const baseOf = (page) => location.pathname.slice(0, location.pathname.length - page.length).replace(/\/?$/, "/");
 
-// Streamlit's links to the first page are a "?" and its parts: of another page a browser would take them for links to
+// Streamlit's links to the first page are a "?" and its parts, or nothing: of another page a browser would take them for links to
 // that one, where it opens them in a new tab or copies them. A click does not read them.
 const lead = () => {
   const base = baseOf(pageOf(seen.pages));
-  for (const link of document.querySelectorAll('a[href^="?"]')) link.setAttribute("href", base + link.getAttribute("href"));
+  for (const link of document.querySelectorAll('a[href^="?"], a[href=""]')) link.setAttribute("href", base + link.getAttribute("href"));
 };
 
 const tell = () => window.dispatchEvent(new PopStateEvent("popstate"));
