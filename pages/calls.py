@@ -10,6 +10,6 @@ if not asked:
     ui.show_freshness(listed)
     ui.show_call_list(page, listed.value)
 else:
-    known = page.read(queries.known_call, asked, sees_phones=page.sees_phones)
+    known = page.read(queries.known_call, asked, days=page.days, sees_phones=page.sees_phones)
     ui.show_freshness(known)
     ui.show_call(page, asked, known.value)

@@ -221,9 +221,9 @@ def test_the_document_of_the_api(api: TestClient) -> None:
     assert api.get("/api/docs").status_code == 200
     document = api.get("/api/openapi.json").json()
     assert set(document["paths"]) == {
-        "/api/analytics", "/api/export", "/api/usage", "/v1/traces", "/v1/metrics", "/v1/logs",
-        "/healthz", "/readyz", "/metrics",
+        "/api/alerts", "/api/analytics", "/api/budgets", "/api/budgets/check", "/api/export", "/api/usage",
+        "/v1/traces", "/v1/metrics", "/v1/logs", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
-    for path in ("/api/analytics", "/api/export", "/api/usage", "/v1/traces"):
+    for path in ("/api/alerts", "/api/analytics", "/api/budgets", "/api/export", "/api/usage", "/v1/traces"):
         for operation in document["paths"][path].values():
             assert operation["security"] == [{"HTTPBearer": []}]

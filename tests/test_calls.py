@@ -258,7 +258,24 @@ def test_what_is_known_of_a_call_is_found_by_its_ids(database: Database) -> None
     assert known.other_attempts["id"].tolist() == [given]
     assert queries.known_call(database, acme, str(own), sees_phones=True).call["phone"].tolist() == [phone]
 
+    # By its operation: the newest of the days, unless a phone in it is masked for the reader.
+    plain = {"operation_id": "op 12", "phone": None}
+    for place, day in ((20, 1), (21, 0), (22, 40)):
+        at = factories.NOW - timedelta(days=day)
+        factories.insert_usage(
+            database, factories.usage_log(acme, id=UUID(int=place), created_at=at, **plain)
+        )
+    days = Days.until(factories.NOW.date(), 7)
+    assert queries.known_call(database, acme, "op 12 ", days=days).call["id"].tolist() == [UUID(int=21)]
+    assert queries.known_call(database, acme, "op 12").call.empty
+    assert queries.known_call(database, acme, "op 13", days=days).call.empty
+    masked = f"op {phone}"
+    assert queries.known_call(database, acme, masked, days=days).call.empty
+    seen = queries.known_call(database, acme, masked, days=days, sees_phones=True)
+    assert seen.call["id"].tolist()[0] in (own, given)
+
     beta = factories.client(database, "Beta")
+    assert queries.known_call(database, beta, "op 12", days=days).call.empty
     for id_ in (own, UUID(int=8)):
         assert queries.known_call(database, beta, str(id_)).call.empty
     assert queries.known_call(database, beta, "").call.empty

@@ -1,12 +1,13 @@
 """Calls one by one: a page of all that pass the filters, and one with all that is known of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from analytics.calls.validation import call_ids
-from analytics.database import Database
+from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.pricing.price_list import DETAILS
 from analytics.queries.filters import NO_FILTERS, Filters
@@ -105,6 +106,30 @@ None · total_tokens int64 · cost_usd Decimal (USD) · latency_ms, attempt Int6
 """
 
 
+SEARCHED_CALLS = 50_000
+"""Of so many newest calls of the days the operations are compared: no index has them, which would take some
+60 bytes a call."""
+_OF_OPERATION = """
+    select newest.id
+    from (
+        select call.id, call.created_at, call.operation_id, call.phone, call.conversation_id
+        from usage_logs as call
+        inner join moments_of_days(%(client_id)s, %(first_date)s, %(last_date)s) as span
+            on call.created_at >= span.first_at and call.created_at < span.end_at
+        where call.client_id = %(client_id)s
+        order by call.created_at desc
+        limit %(most)s
+    ) as newest
+    left join conversations as conversation
+        on conversation.client_id = %(client_id)s and conversation.id = newest.conversation_id
+    where
+        newest.operation_id = %(text)s
+        and shown_id(newest.operation_id, coalesce(newest.phone, conversation.phone)) = %(text)s
+    order by newest.created_at desc, newest.id desc
+    limit 1
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CallPlace:
     """A call at which a page of others begins."""
@@ -150,9 +175,32 @@ def calls_page(
     )
 
 
-def known_call(database: Database, client_id: UUID, text: str, *, sees_phones: bool = False) -> KnownCall:
-    """What is known of the call with this id: its own, the one its application gave, or its response's."""
-    parameters = {"client_id": client_id, "ids": call_ids(str(client_id), text)}
+def known_call(
+    database: Database, client_id: UUID, text: str, *, days: Days | None = None, sees_phones: bool = False
+) -> KnownCall:
+    """What is known of the call with this id: its own, the one its application gave, or its response's.
+
+    Where no call has it and `days` are given, it is that of an operation: its newest call on these days, if
+    that is among their newest SEARCHED_CALLS. An id that is masked for the reader is found by nobody.
+    """
+    found = _known(database, client_id, call_ids(str(client_id), text), sees_phones=sees_phones)
+    if days is None or not text.strip() or not found.call.empty:
+        return found
+    parameters = {
+        "client_id": client_id,
+        "first_date": days.first,
+        "last_date": days.last,
+        "text": text.strip(),
+        "most": SEARCHED_CALLS,
+    }
+    query = Query(statement=_OF_OPERATION, parameters=parameters)
+    [rows] = database.read(query, client_id=client_id, sees_phones=sees_phones)
+    ids = [call_id for (call_id,) in rows.records]
+    return _known(database, client_id, ids, sees_phones=sees_phones) if ids else found
+
+
+def _known(database: Database, client_id: UUID, ids: Sequence[UUID], *, sees_phones: bool) -> KnownCall:
+    parameters = {"client_id": client_id, "ids": ids}
     call_rows, attempt_rows = database.read(
         CALL.query(**parameters),
         OTHER_ATTEMPTS.query(**parameters),

@@ -27,11 +27,12 @@ def call_in_link() -> str:
         "Find a call",
         max_chars=MAX_ID,
         type="search",
-        placeholder="Id of a call or of a response",
+        placeholder="Id of a call, response or operation",
         icon=":material/search:",
         width=420,
         help="The whole id of a call, the one that the application gave it, or that of the provider's "
-        "response. Whatever its day, and whatever the filters.",
+        "response, whatever its day and whatever the filters. Or that of an operation, which finds its "
+        "newest call among the newest 50,000 of these days.",
     )
     return CALL.value() or asked.strip()
 
@@ -43,7 +44,8 @@ def show_call(page: Page, asked: str, known: KnownCall) -> None:
         show_empty(
             "No such call",
             f"{escaped(page.client.name)} has no call with the id {escaped(asked)}. A call is found by its "
-            "own id, by the one that its application gave it, and by that of the provider's response.",
+            "own id, by the one that its application gave it, and by that of the provider's response; by "
+            "that of its operation among the newest 50,000 calls of these days.",
             icon=":material/search_off:",
         )
         return
