@@ -62,3 +62,16 @@ def test_usage_by_hour_has_a_cell_for_every_hour() -> None:
     color = specification["encoding"]["color"]
     assert color["field"] == "total_cost"
     assert "$" in color["legend"]["labelExpr"]
+
+
+def test_a_day_that_is_unusual_has_a_mark_that_tells_why() -> None:
+    days = [date(2026, 3, 17), date(2026, 3, 18)]
+    frame = grouped.usage([pd.Timestamp(day) for day in days], {"openai": 7}, days=1)
+
+    told = {days[1]: "cost $7.00, usually $1.00"}
+    marked = charts.bars(frame, MEASURES["Cost"], "provider", "day", unusual=told).to_dict()
+    plain = charts.bars(frame, MEASURES["Cost"], "provider", "day", unusual={date(2026, 1, 1): "x"}).to_dict()
+
+    assert [column["unusual"] for column in marked["datasets"]["columns"]] == [None, told[days[1]]]
+    shapes = [[layer["mark"].get("shape") for layer in each["layer"]] for each in (marked, plain)]
+    assert shapes == [[None, "triangle-down", None], [None, None]]

@@ -25,6 +25,8 @@ PALE = 0.3
 """Opacity of what lies outside the chosen days, on either background."""
 QUIET = "#888888"
 """Of what is only compared with."""
+UNUSUAL = "#b8590a"
+"""Of the mark above a bar with far more than usual."""
 CACHED_SPECIFICATIONS = 256
 """Of each kind. A day needs few; those whose axes name days are replaced as days pass."""
 PICKED, BRUSHED = "picked", "brushed"
@@ -153,13 +155,14 @@ def stacked_bars(
     height: int,
     *,
     has_before: bool = False,
+    has_unusual: bool = False,
     picked: Sequence[str] = ("days",),
 ) -> alt.LayerChart | alt.FacetChart:
     """Bars over two datasets of tabled(): `parts`, and `columns`, with a column per series.
 
     Rows of `parts` are pale where `is_pale`. The amount `before` of an earlier period, if there is one, is a
-    quiet line across the bar. Bars are there to be clicked, which selects the columns `picked`, and drawn
-    over; not where there are none.
+    quiet line across the bar, and what is said of a bar that is `unusual` has a mark above it. Bars are there
+    to be clicked, which selects the columns `picked`, and drawn over; not where there are none.
     """
     bars = (
         alt.Chart(alt.NamedData("parts"))
@@ -197,11 +200,18 @@ def stacked_bars(
                 alt.Tooltip("heading:N", title="When"),
                 *amount_tooltips(told, measure.unit, measure.tooltip_format),
                 *before_tooltips(has_before=has_before),
+                *([alt.Tooltip("unusual:N", title="Unusual")] if has_unusual else []),
             ],
         )
         .add_params(hovered, *([picking(*picked), brushing()] if picked else []))
     )
-    layers = (bars, lines, columns) if has_before else (bars, columns)
+    marks = (
+        alt.Chart(alt.NamedData("columns"))
+        .mark_point(shape="triangle-down", filled=True, size=70, color=UNUSUAL, opacity=1, yOffset=-8)
+        .encode(x=moment, y=alt.Y("total:Q"))
+        .transform_filter("isValid(datum.unusual)")
+    )
+    layers = [bars, *([lines] if has_before else []), *([marks] if has_unusual else []), columns]
     drawn: alt.LayerChart | alt.FacetChart = alt.layer(*layers).properties(height=height)
     return drawn
 

@@ -76,24 +76,30 @@ def bars(
     earlier: Earlier | None = None,
     colors: Mapping[str, str] | None = None,
     first_day: date | None = None,
+    unusual: Mapping[date, str] | None = None,
 ) -> Chart:
     """A bar per bucket, stacked by what it is grouped by.
 
     `frame` is USAGE_BY_GROUP. What was used `earlier` is a quiet line across each bar. Buckets before
-    `first_day` are pale.
+    `first_day` are pale. Buckets that begin on a day that is `unusual` are marked, and tell why.
     """
     series = series_of(frame, group, colors)
     parts, columns = tabled(frame, series, measure, bucket, first_day)
     columns = with_before(columns, earlier, measure, bucket)
+    told = [(unusual or {}).get(at.date()) for at in columns["at"]]
+    if any(told):
+        columns = columns.assign(unusual=pd.Series(told, index=columns.index, dtype="object"))
     return Chart(
-        specification=_bars(len(series), measure, bucket, has_before="before" in columns),
+        specification=_bars(
+            len(series), measure, bucket, has_before="before" in columns, has_unusual="unusual" in columns
+        ),
         datasets={"parts": parts, "columns": columns},
         series=series,
     )
 
 
 @lru_cache(CACHED_SPECIFICATIONS)
-def _bars(count: int, measure: Measure, bucket: Bucket, *, has_before: bool) -> str:
+def _bars(count: int, measure: Measure, bucket: Bucket, *, has_before: bool, has_unusual: bool) -> str:
     moment = alt.X(
         f"{_UNITS[bucket]}(at):T",
         title=None,
@@ -108,6 +114,7 @@ def _bars(count: int, measure: Measure, bucket: Bucket, *, has_before: bool) -> 
             measure,
             CHART_HEIGHT,
             has_before=has_before,
+            has_unusual=has_unusual,
             picked=("days", "hour") if bucket == "hour" else ("days",),
         )
     )

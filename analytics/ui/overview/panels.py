@@ -17,6 +17,7 @@ from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.overview.downloads import show_downloads
 from analytics.ui.overview.tables import open_model, show_conversations, show_models
+from analytics.ui.overview.unusual import unusual_in
 from analytics.ui.parts.grain import HOW_TO_OPEN, choose_grain, grain_part, incomplete
 from analytics.ui.parts.grouping import choose_group, group_words, open_selected_days, opener
 from analytics.ui.parts.headings import measured, show_heading
@@ -126,13 +127,14 @@ def show_daily_usage(page: Page, reading: Reading[Overview]) -> None:
         if usage is not None:
             skipped = pale_days if is_day else 0
             earlier = charts.Earlier(usage=usage, skipped=skipped, known_from=page.client.first_day)
-        draw_it = charts.lines if grain == "week" else partial(charts.bars, bucket=grain)
+        unusual = unusual_in(page) if is_day else {}
+        draw_it = charts.lines if grain == "week" else partial(charts.bars, bucket=grain, unusual=unusual)
         kind = "Line chart" if grain == "week" else "Stacked bars"
         _draw(
             page,
             courses,
             reading.made(
-                ("bars", page.measure, before, page.client.first_day),
+                ("bars", page.measure, before, page.client.first_day, tuple(unusual.items())),
                 lambda: draw_it(
                     courses.bars,
                     page.measure,

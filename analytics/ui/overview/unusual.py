@@ -1,5 +1,6 @@
 """Days of the charts that cost far more than usual, each with what drove it."""
 
+from datetime import date
 from decimal import Decimal
 
 import streamlit as st
@@ -20,34 +21,40 @@ _MOST = 3
 _WEEK = 7
 
 
-def show_unusual_days(page: Page) -> None:
-    """A line for each unusual day of the period, the newest first: a way to that day. Nothing without one."""
+def unusual_in(page: Page) -> dict[date, str]:
+    """What is said of each unusual day, with what drove it; none under filters, as it is of all calls."""
     if page.filters:
-        return
+        return {}
     today = page.client.today(page.now)
-    told = reads.read(
+    return reads.read(
         page.database,
         ("unusual days", page.client.id, today),
-        lambda moment: [
-            (day, _driver(page.database, page, day))
+        lambda _: {
+            day.date: f"{_text(day)}{_driver(page.database, page, day)}"
             for day in unusual_days(page.database, page.client.id, today)
-        ],
+        },
         page.now,
     ).value
-    shown = [each for each in reversed(told) if page.days.first <= each[0].date <= page.days.last][:_MOST]
+
+
+def show_unusual_days(page: Page) -> None:
+    """A line for each unusual day of the period, the newest first: a way to that day. Nothing without one."""
+    told = unusual_in(page)
+    shown = [day for day in sorted(told, reverse=True) if page.days.first <= day <= page.days.last][:_MOST]
     if not shown:
         return
     with st.container(gap=None, key="unusual"):
-        for day, driver in shown:
-            text = _text(day, driver)
-            way = Way(page="", text=text, parts={"days": f"{day.date}..{day.date}"})
+        for day in shown:
+            text = f"{day:%a} {day.day} {day:%b} {told[day]}"
+            way = Way(page="", text=text, parts={"days": f"{day}..{day}"})
             if way.leads_on:
                 show_way(way, with_dollars(escaped(text)), icon=":material/trending_up:")
 
 
-def _text(day: Anomaly, driver: str) -> str:
+def _text(day: Anomaly) -> str:
+    """`cost $210.00, usually $10.00`."""
     spent, expected = (usd(Decimal(str(round(value, 10)))) for value in (day.value, day.expected))
-    return f"{day.date:%a} {day.date.day} {day.date:%b} cost {spent}, usually {expected}{driver}"
+    return f"cost {spent}, usually {expected}"
 
 
 def _driver(database: Database, page: Page, day: Anomaly) -> str:
