@@ -54,7 +54,8 @@ def check(
         return None
     check_id, missed = begun
     count, failures = 0, []
-    for whose in (*clients, None):
+    told_of = _told_of(database)
+    for whose in (*(each for each in clients if is_slow_due or each.id in told_of), None):
         try:
             count += _check_one(database, whose, channels, now, is_slow_due=is_slow_due)
         except AnalyticsError as error:
@@ -72,6 +73,17 @@ def check(
         )
         connection.execute("delete from alert_checks where started_at < %s", [now - _KEPT])
     return count
+
+
+def _told_of(database: Database) -> set[UUID | None]:
+    """The clients of which a quick look may tell something: they have a budget, or an event that is open."""
+    [rows] = database.read(
+        Query(
+            statement="select client_id from budgets where archived_at is null"
+            " union select client_id from alert_events where resolved_at is null"
+        )
+    )
+    return {client_id for (client_id,) in rows.records}
 
 
 def has_budgets(database: Database) -> bool:
