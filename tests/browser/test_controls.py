@@ -247,8 +247,8 @@ def test_no_column_is_cut_at_1440_and_a_phone_shows_what_is_measured_beside_the_
                 page.set_viewport_size({"width": 1440, "height": 1000})
                 open_place(page, shown.address, PLACES[label], **link, show=measure)
                 looks = {1440: NONE_IS_CUT, 390: MEASURE_IS_IN_SIGHT}
-                if label in ("Prices", "Data health", "Speed and errors"):
-                    # Those are about prices, checks and times.
+                if label in ("Budgets", "Prices", "Data health", "Speed and errors"):
+                    # Those are about limits, prices, checks and times.
                     del looks[390]
                 for width, is_right in looks.items():
                     page.set_viewport_size({"width": width, "height": 1000})
