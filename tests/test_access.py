@@ -432,7 +432,7 @@ def test_a_page_with_a_public_client(configured: Database, server_address: str |
         page = open_page(secrets=secrets, server_address=server_address, **link)
         assert shown_of_both(page) == ["Beta", "45.6K"]
         assert page.metric[0].value == "45.6K"
-        assert [box.label for box in page.selectbox] == ["Group charts by"]  # and no client to choose
+        assert [box.label for box in page.selectbox] == ["Group charts by", "Per"]  # and no client to choose
 
 
 def test_a_link_to_another_client_is_refused(configured: Database, acme_id: str) -> None:
