@@ -2,7 +2,9 @@
 
 import hashlib
 import hmac
+import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -13,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email import message_from_bytes
+from email.policy import default as default_policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
@@ -289,48 +293,155 @@ def test_who_is_killed_while_telling_is_followed_by_another(
     assert len(webhook.received) == 2
 
 
-def test_a_channel_that_fails_is_tried_again_then_told_of(
+def test_a_channel_that_fails_is_told_of_while_it_is_tried_for_a_day(
     database: Database, acme: UUID, webhook: Webhook
 ) -> None:
-    hook = {"webhook": webhook.url}
+    hook = {"webhook": webhook.url, "kinds": ["actual", "channel"]}
+    other = {"webhook": webhook.url, "kinds": ["channel"]}
     spend(database, acme, 60)
     look(database, ops=hook)
     webhook.status = 500
     now = NOW
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(4):
         assert send(database, now, ops=hook) == (0, 1)
-        now += timedelta(hours=1)
-    assert send(database, now, ops=hook) == (0, 0)
+        now += timedelta(minutes=5)
+    assert look(database, now, ops=hook, other=other) == 2  # and that nobody looked for a while
+    [alert] = [alert for alert in load_alerts(database, None) if alert.kind == "channel"]
+    assert alert.title == 'Channel "ops" fails: 1 message not delivered'
+    # The channel is not told of itself.
+    with database.transaction() as connection:
+        told = connection.execute(
+            "select channel from alert_deliveries where event_id = %s", [alert.event_id]
+        ).fetchall()
+    assert told == [("other",)]
 
-    [state] = channel_states(database)
-    assert (state.name, state.failed_count, state.delivered_at) == ("ops", 1, None)
+    for _ in range(MOST_ATTEMPTS - 4):
+        now += timedelta(hours=1)
+        assert send(database, now, ops=hook) == (0, 1)
+    assert now - NOW > timedelta(days=1)
+    assert send(database, now + timedelta(days=1), ops=hook) == (0, 0)
+    [state] = [state for state in channel_states(database) if state.name == "ops"]
+    assert (state.failed_count, state.delivered_at) == (1, None)
     assert state.last_error == "the webhook answered with status 500"
-    other = {"webhook": webhook.url}
-    assert look(database, now, ops=hook, other=other) == 2  # and that nobody looked for hours
-    assert {alert.kind for alert in load_alerts(database, None)} == {"channel", "check"}
 
     webhook.status = 200
     with database.transaction() as connection:
         connection.execute("update alert_deliveries set state = 'waiting', due_at = %s", [now])
     send(database, now, ops=hook)
     look(database, now + timedelta(minutes=1), ops=hook)
-    [alert] = [alert for alert in load_alerts(database, None) if alert.kind == "channel"]
-    assert alert.resolved_at is not None
+    alerts = [alert for alert in load_alerts(database, None) if alert.kind == "channel"]
+    assert not any(alert.is_open for alert in alerts)
 
 
-def test_no_part_of_an_address_is_shown(database: Database, acme: UUID) -> None:
+def test_a_channel_that_hangs_holds_up_no_other_and_no_message(database: Database, webhook: Webhook) -> None:
+    client_id = factories.client(database)
+    factories.budget(database, client_id, thresholds=thresholds(50, 80, 100))
+    spend(database, client_id, 120)
+    webhook.held.clear()
+    with Webhook().running() as other:
+        channels = {"hangs": {"webhook": webhook.url}, "works": {"webhook": other.url}}
+        look(database, **channels)
+        telling = threading.Thread(target=send, args=[database], kwargs=channels)
+        telling.start()
+        while not (webhook.received and len(other.received) == 3):
+            assert telling.is_alive()
+
+        # The next look asks who hangs no second time.
+        assert send(database, NOW + timedelta(hours=1), hangs=channels["hangs"]) == (0, 0)
+        with database.transaction() as connection:
+            taken = connection.execute(
+                "select attempt_count from alert_deliveries where channel = 'hangs' order by 1"
+            ).fetchall()
+        assert taken == [(0,), (0,), (1,)]
+        webhook.held.set()
+        telling.join()
+    assert len(webhook.received) == 3
+
+
+def test_who_was_slow_does_not_send_again_what_another_delivered(
+    database: Database, acme: UUID, webhook: Webhook
+) -> None:
     spend(database, acme, 60)
-    channel = {"webhook": "http://user:hunter2@127.0.0.1:9/services/T0KEN/verysecret?key=abcdef"}
+    hook = {"webhook": webhook.url}
+    look(database, ops=hook)
+    webhook.status = 500
+    webhook.held.clear()
+    slow = threading.Thread(target=send, args=[database], kwargs={"ops": hook})
+    slow.start()
+    while not webhook.received:
+        assert slow.is_alive()
+
+    # As another process does, after the lease.
+    with database.transaction() as connection:
+        connection.execute("update alert_deliveries set state = 'delivered', delivered_at = now()")
+    webhook.held.set()
+    slow.join()
+
+    assert send(database, NOW + timedelta(days=1), ops=hook) == (0, 0)
+    [state] = channel_states(database)
+    assert (state.waiting_count, state.failed_count, state.last_error) == (0, 0, None)
+
+
+@pytest.fixture
+def root_log() -> Iterator[io.StringIO]:
+    """What a program logs that wants to know everything. (caplog hears more than a program's own handler.)"""
+    said = io.StringIO()
+    handler = logging.StreamHandler(said)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield said
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
+HOSTILE = [
+    {"webhook": "http://user:p%40ss w0rd@127.0.0.1:9/services/T0KEN/verysecret/abc?key=xyz&t"},
+    {"webhook": "http://user:hunter2@127.0.0.1:9/a1/b2#c3"},
+    {"webhook": "http://[t0ken"},
+    {"webhook": "http://127.0.0.1:99999/t0ken"},
+    {"webhook": "ftp://t0ken@127.0.0.1/abc"},
+    {"webhook": "https://" + "t0ken." * 60},
+    {"url": "nothing://tok3n@where"},
+    {"url": "mailto://bob:p%40ssw0rd@127.0.0.1:9?to=eve@example.com&from=bob@example.com"},
+    {"url": "slack://T1JJ3T3L2/bad"},
+    {"url": "json://user:hunter2@127.0.0.1:9/t0ken/abc"},
+    {"url": "jsons://user:h%C3%BCnter@127.0.0.1:9/t%2Fken?-X-Key=abc"},
+]
+SECRETS = (
+    *("p@ss", "p%40ss", "w0rd", "T0KEN", "verysecret", "abc", "xyz", "hunter", "hünter", "a1", "b2", "c3"),
+    *("t0ken", "tok3n", "bob", "eve", "T1JJ3T3L2", "t/ken", "t%2Fken"),
+)
+
+
+@pytest.mark.parametrize("channel", HOSTILE, ids=lambda each: next(iter(each.values()))[:30])
+def test_no_part_of_an_address_is_shown(
+    database: Database, acme: UUID, channel: dict[str, str], root_log: io.StringIO
+) -> None:
+    spend(database, acme, 60)
     look(database, ops=channel)
-    send(database, ops=channel)
+    assert send(database, ops=channel) == (0, 1)
+    [read] = read_channels(secrets_of(ops=channel))
+    said = test_channel(read, NOW)
 
     [state] = channel_states(database)
-    assert state.last_error is not None
-    for secret in ("hunter2", "T0KEN", "verysecret", "abcdef", "user:"):
-        assert secret not in state.last_error
-        assert secret not in repr(alert_channels(secrets_of(ops=channel)))
-    [unknown] = read_channels(secrets_of(ops={"url": "nothing://tok3n@where"}))
-    assert test_channel(unknown, NOW) == "apprise does not know this kind of address"
+    assert state.last_error
+    assert said
+    assert "did not take an alert" in root_log.getvalue()
+    for text in (state.last_error, said, repr(read), root_log.getvalue()):
+        told = text.lower()
+        assert not [secret for secret in SECRETS if secret.lower() in told], text
+
+
+def test_a_part_of_an_address_is_hidden_as_it_is_meant_and_only_where_it_is_a_word() -> None:
+    [channel] = read_channels(
+        secrets_of(ops={"url": "mailtos://bob:p%40ss+w@mail.example.com/a?to=eve@example.com", "secret": "x"})
+    )
+
+    assert channel.masked("535 of bob: p@ss w, P%40SS+W, or a mail to eve@example.com; x") == (
+        "535 of ***: ***, ***, or *** mail to ***; ***"
+    )
 
 
 def test_mail_arrives(database: Database, acme: UUID) -> None:
@@ -343,7 +454,7 @@ def test_mail_arrives(database: Database, acme: UUID) -> None:
             mails.append(envelope.content)
             return "250 kept"
 
-    spend(database, acme, 60)
+    spend(database, acme, 60, model="<b>gpt</b>")
     port = free_port()
     server = Controller(Keeping(), hostname="127.0.0.1", port=port)
     server.start()
@@ -355,7 +466,16 @@ def test_mail_arrives(database: Database, acme: UUID) -> None:
         server.stop()
 
     [content] = mails
-    assert b"Acme: All reached 50" in content
+    mail = message_from_bytes(content, policy=default_policy)
+    assert mail["Subject"] == "Acme: All reached 50 % of $100.00, $60.00 spent"
+    # What strangers name is text, and each line one of its own.
+    body = mail.get_body()
+    assert body is not None
+    assert (body.get_content_type(), body.get_content().splitlines()[0]) == (
+        "text/plain",
+        "spent $60.00, resets Wed 1 Apr 00:00 UTC",
+    )
+    assert "driver: model <b>gpt</b>" in body.get_content()
 
 
 def test_quiet_hours_wait_and_a_digest_is_one_message(
@@ -371,6 +491,17 @@ def test_quiet_hours_wait_and_a_digest_is_one_message(
     assert send(database, NOW + timedelta(hours=6, minutes=1), digest=digest) == (1, 0)
     assert webhook.titles[2] == "Usage analytics: 2 alerts"
     assert len(json.loads(webhook.received[2][1])["events"]) == 2
+
+
+def test_what_waits_from_before_is_not_told_in_quiet_hours(
+    database: Database, acme: UUID, webhook: Webhook
+) -> None:
+    spend(database, acme, 60)
+    quiet = {"webhook": webhook.url, "quiet_hours": "13:00-15:00"}
+    look(database, NOW, ops=quiet)  # noon
+
+    assert send(database, NOW + timedelta(hours=1), ops=quiet) == (0, 0)
+    assert send(database, NOW + timedelta(hours=3), ops=quiet) == (1, 0)
 
 
 def test_who_is_told_of_what(database: Database, webhook: Webhook) -> None:

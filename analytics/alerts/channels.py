@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
+from urllib.parse import unquote
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,11 +18,10 @@ from analytics.config import AlertChannel, alert_channels
 TIMEOUT_SECONDS = 10
 SIGNATURE = "X-Usage-Signature"
 _HIDDEN = "***"
-_SHORTEST_SECRET = 4
 _MAX_ERROR = 300
-_OF_BUDGETS = ("actual", "forecast")
-
-log = logging.getLogger(__name__)
+_WORD = 4
+_LOGGERS = ("apprise", "urllib3")
+"""Of libraries that log addresses and tokens, some as errors."""
 
 
 class NotDelivered(Exception):
@@ -49,25 +49,30 @@ class Channel:
     def name(self) -> str:
         return self.settings.name
 
-    def is_for(self, kind: str, client_id: UUID | None) -> bool:
+    def is_for(self, kind: str, client_id: UUID | None, subject: str = "") -> bool:
         """Whether it is told of such an event; it is not told of itself that it fails."""
         if self.settings.kinds and kind not in self.settings.kinds:
+            return False
+        if kind == "channel" and subject == self.name:
             return False
         return self.client_ids is None or (client_id is not None and client_id in self.client_ids)
 
     def due_at(self, now: datetime) -> datetime:
         """When what happens now is told: after the quiet hours, or with the digest of the day."""
-        zone = ZoneInfo(self.settings.time_zone)
-        local = now.astimezone(zone)
+        local = now.astimezone(ZoneInfo(self.settings.time_zone))
         if self.settings.digest_at is not None:
             return _next(local, self.settings.digest_at)
-        if self.settings.quiet is not None:
-            begin, end = self.settings.quiet
-            clock = local.time()
-            is_quiet = begin <= clock < end if begin <= end else clock >= begin or clock < end
-            if is_quiet:
-                return _next(local, end)
+        if self.settings.quiet is not None and self.is_quiet(now):
+            return _next(local, self.settings.quiet[1])
         return now
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Whether nobody wants to be told now, of what waits from before the quiet hours neither."""
+        if self.settings.quiet is None:
+            return False
+        begin, end = self.settings.quiet
+        clock = now.astimezone(ZoneInfo(self.settings.time_zone)).time()
+        return begin <= clock < end if begin <= end else clock >= begin or clock < end
 
     def send(self, message: Message, now: datetime) -> None:
         """Delivers a message.
@@ -75,6 +80,8 @@ class Channel:
         Raises:
             NotDelivered: it was not taken.
         """
+        for name in _LOGGERS:
+            logging.getLogger(name).propagate = False
         try:
             if self.settings.webhook:
                 self._post(message, now)
@@ -83,20 +90,21 @@ class Channel:
         except NotDelivered:
             raise
         except Exception as error:  # whatever a library raises, the outbox goes on
-            raise NotDelivered(self.masked(f"{type(error).__name__}: {error}")) from None
+            # Its text has the address in forms that nobody foresees; its kind says enough.
+            raise NotDelivered(f"the channel cannot be reached ({_kind(error)})") from None
 
     def masked(self, text: str) -> str:
-        """The text without any part of the channel's address."""
-        secrets = re.split(r"[/:@?&=+,;\s]+", f"{self.settings.url} {self.settings.webhook}")
-        for secret in sorted({self.settings.secret, *secrets}, key=len, reverse=True):
-            if len(secret) >= _SHORTEST_SECRET and secret not in (
-                "http",
-                "https",
-                "mailto",
-                "mailtos",
-                "json",
-            ):
-                text = re.sub(re.escape(secret), _HIDDEN, text, flags=re.IGNORECASE)
+        """The text without any part of the channel's address, as it is written or as it is meant."""
+        parts = {self.settings.secret}
+        for address in (self.settings.url, self.settings.webhook):
+            place, _, query = address.partition("://")[2].partition("?")
+            parts |= {address, *re.split(r"[/:@,;#\s]+", place)}
+            parts |= {pair.partition("=")[2] or pair for pair in re.split(r"[&;#]+", query)}
+        parts |= {unquote(part) for part in parts} | {unquote(part.replace("+", " ")) for part in parts}
+        for part in sorted(filter(None, parts), key=len, reverse=True):
+            # A short one is hidden where it is a word: letters of other words are not it.
+            begin, end = (r"(?<!\w)", r"(?!\w)") if len(part) < _WORD else ("", "")
+            text = re.sub(f"{begin}{re.escape(part)}{end}", _HIDDEN, text, flags=re.IGNORECASE)
         return text[:_MAX_ERROR]
 
     def _post(self, message: Message, now: datetime) -> None:
@@ -108,27 +116,31 @@ class Channel:
         headers = {"Content-Type": "application/json", "User-Agent": "usage-analytics"}
         if self.settings.secret:
             headers[SIGNATURE] = signature(self.settings.secret, body, int(now.timestamp()))
-        answer = requests.post(
+        with requests.post(
             self.settings.webhook,
             data=body,
             headers=headers,
             timeout=TIMEOUT_SECONDS,
             allow_redirects=False,
-        )
-        if not answer.ok or answer.is_redirect:
-            raise NotDelivered(f"the webhook answered with status {answer.status_code}")
+            stream=True,  # what it answers beside the status is not waited for
+        ) as answer:
+            if not answer.ok or answer.is_redirect:
+                raise NotDelivered(f"the webhook answered with status {answer.status_code}")
 
     def _notify(self, message: Message) -> None:
         import apprise
 
         told = apprise.Apprise()
         if not told.add(self.settings.url):
-            raise NotDelivered("apprise does not know this kind of address")
-        with apprise.LogCapture(level=logging.WARNING) as said:  # type: ignore[no-untyped-call]
-            is_taken = told.notify(title=message.title, body=message.body)
-            reason = said.getvalue()
-        if not is_taken:
-            last = reason.strip().splitlines()[-1:] or ["without a reason"]
+            raise NotDelivered("apprise does not take this address")
+        result = told.notify(
+            title=message.title,
+            body=message.body,
+            body_format=apprise.NotifyFormat.TEXT,  # else names of strangers are HTML in a mail
+            timeout=2 * TIMEOUT_SECONDS,
+        )
+        if not result:
+            last = [entry.message for entry in result.logs()][-1:] or [result.status.name.lower()]
             raise NotDelivered(self.masked(f"the channel did not take it: {last[0]}"))
 
 
@@ -164,6 +176,12 @@ def signature(secret: str, body: bytes, moment: int) -> str:
     """`t=<seconds since 1970>,v1=<HMAC-SHA256 of "t.body" in hexadecimal>`, as Stripe signs its webhooks."""
     signed = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={moment},v1={signed}"
+
+
+def _kind(error: BaseException) -> str:
+    """`ConnectTimeoutError`: the kind of an error, of the one that led to it where it says so."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return type(cause if isinstance(cause, BaseException) else error).__name__
 
 
 def _next(local: datetime, clock: time) -> datetime:

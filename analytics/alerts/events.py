@@ -108,7 +108,7 @@ def keep(
         event_id, occurrence = kept
         told += 1
         for channel in channels:
-            if channel.is_for(event.kind, event.client_id):
+            if channel.is_for(event.kind, event.client_id, event.subject):
                 connection.execute(
                     _TELL,
                     {

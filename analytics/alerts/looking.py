@@ -25,6 +25,26 @@ _MISSED = timedelta(minutes=5)
 _KEPT = timedelta(days=7)
 _CHANNEL_FAILURES = timedelta(days=1)
 _SLOW_KINDS: tuple[Kind, ...] = ("unpriced", "silence", "prices")
+# due_at is when a message is tried next: as long after the last attempt as deliver() pauses.
+_FAILING = """
+    select failed.channel, count(*), count(*) filter (where failed.state = 'failed'), max(failed.tried_at)
+    from (
+        select
+            channel,
+            state,
+            due_at - least(interval '30 s' * 2 ^ (least(attempt_count, 9) - 1), interval '1 h') as tried_at
+        from alert_deliveries
+        where state <> 'delivered' and attempt_count >= 4 and last_error is not null
+    ) as failed
+    where
+        failed.tried_at > %(since)s
+        and not exists (
+            select
+            from alert_deliveries as taken
+            where taken.channel = failed.channel and taken.delivered_at > failed.tried_at
+        )
+    group by failed.channel
+"""
 
 log = logging.getLogger(__name__)
 
@@ -157,25 +177,21 @@ def _begin(
 
 
 def _failing_channels(database: Database, now: datetime) -> list[Event]:
-    """Channels that gave up on a message of the last day, and took none since."""
+    """Channels that refused a message again and again in the last day, and took none since."""
     with database.transaction() as connection:
-        rows = connection.execute(
-            "select failed.channel, count(*), max(failed.due_at) from alert_deliveries as failed"
-            " where failed.state = 'failed' and failed.due_at > %s and not exists ("
-            "  select from alert_deliveries as taken"
-            "  where taken.channel = failed.channel and taken.delivered_at > failed.due_at"
-            " ) group by failed.channel",
-            [now - _CHANNEL_FAILURES],
-        ).fetchall()
+        rows = connection.execute(_FAILING, {"now": now, "since": now - _CHANNEL_FAILURES}).fetchall()
     return [
         Event(
             kind="channel",
             client_id=None,
             subject=name,
             period_at=last.replace(hour=0, minute=0, second=0, microsecond=0),
-            title=f'Channel "{name}" fails: {counted(count, "message")} given up',
-            lines=["python -m analytics alerts test says why"],
+            title=f'Channel "{name}" fails: {counted(count, "message")} not delivered',
+            lines=[
+                f"{given_up} given up" if given_up else "tried again for a day",
+                "python -m analytics alerts test says why",
+            ],
             link=link_of("data_health", None),
         )
-        for name, count, last in rows
+        for name, count, given_up, last in rows
     ]

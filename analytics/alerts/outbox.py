@@ -1,8 +1,10 @@
 """The outbox: every message is delivered at least once, or given up with its reason."""
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -10,12 +12,16 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fi
 
 from analytics.alerts.channels import Channel, Message, NotDelivered
 from analytics.database import Database
+from analytics.errors import AnalyticsError
 
-MOST_ATTEMPTS = 8
+MOST_ATTEMPTS = 30
+"""Over a day: a mail server that is down for a night loses nothing."""
 _LEASE = timedelta(minutes=2)
 """How long a message is left to who took it; who died with it has it no more."""
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
-_AT_ONCE = 100
+_IN_DIGEST = 100
+_MOST_SECONDS = 30.0
+"""What channels have together, so that the next look is not late; what is left waits for it."""
 
 # Taking is counted as an attempt and committed before anything is sent, so that no row is locked meanwhile.
 _TAKE = """
@@ -39,29 +45,74 @@ _TAKE = """
 """
 
 log = logging.getLogger(__name__)
+_busy: set[tuple[str, str]] = set()
+"""Databases and channels that a thread is still telling: who hangs is not asked a second time."""
+_busy_lock = threading.Lock()
 
 
 def deliver(
     database: Database, channels: Sequence[Channel], now: datetime, base_url: str = ""
 ) -> tuple[int, int]:
-    """Sends what is due on these channels. How many messages were taken, and how many were not.
+    """Sends what is due on these channels, side by side. How many messages were taken, and how many not.
+
+    One that hangs holds up neither the others nor the caller for longer than half a minute: it goes on in
+    the background, and what it has not told by then waits.
 
     Raises:
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
-    taken = failed = 0
-    for channel in channels:
-        with database.transaction() as connection:
-            rows = connection.execute(
-                _TAKE, {"now": now, "lease": now + _LEASE, "channel": channel.name, "most": _AT_ONCE}
-            ).fetchall()
+    told = [_Telling(database, channel, now, base_url) for channel in channels]
+    ends = monotonic() + _MOST_SECONDS
+    for each in told:
+        each.start()
+    for each in told:
+        each.join(max(ends - monotonic(), 0))
+    for each in told:
+        if each.trouble is not None:
+            raise each.trouble
+    return sum(each.taken for each in told), sum(each.failed for each in told)
+
+
+class _Telling(threading.Thread):
+    """Tells a channel what is due, one message after the other, until it refuses one."""
+
+    def __init__(self, database: Database, channel: Channel, now: datetime, base_url: str) -> None:
+        super().__init__(name=f"alerts to {channel.name}", daemon=True)
+        self._database, self._channel, self._now, self._base_url = database, channel, now, base_url
+        self.taken = self.failed = 0
+        self.trouble: AnalyticsError | None = None
+
+    def run(self) -> None:
+        place = (str(self._database.url), self._channel.name)
+        with _busy_lock:
+            if place in _busy:
+                return
+            _busy.add(place)
+        try:
+            self._tell()
+        except AnalyticsError as error:
+            self.trouble = error
+        finally:
+            with _busy_lock:
+                _busy.discard(place)
+
+    def _tell(self) -> None:
         # A digest is one message; all else is one each.
-        is_digest = channel.settings.digest_at is not None
-        for batch in [rows] if is_digest and rows else [[row] for row in rows]:
-            reason = _send(channel, batch, now, base_url)
-            _note(database, [(row[0], row[1]) for row in batch], reason, now)
-            taken, failed = (taken + 1, failed) if reason is None else (taken, failed + 1)
-    return taken, failed
+        most = 1 if self._channel.settings.digest_at is None else _IN_DIGEST
+        ends = monotonic() + _MOST_SECONDS
+        # No row is taken before it can be sent: others would wait for its lease, or tell it, too.
+        while monotonic() < ends and not self._channel.is_quiet(self._now):
+            parameters = {"now": self._now, "lease": self._now + _LEASE, "most": most}
+            with self._database.transaction() as connection:
+                rows = connection.execute(_TAKE, {**parameters, "channel": self._channel.name}).fetchall()
+            if not rows:
+                return
+            reason = _send(self._channel, rows, self._now, self._base_url)
+            _note(self._database, [(row[0], row[1]) for row in rows], reason, self._now)
+            if reason is not None:
+                self.failed += 1
+                return
+            self.taken += 1
 
 
 def _send(channel: Channel, rows: Sequence[Sequence[Any]], now: datetime, base_url: str) -> str | None:
@@ -102,7 +153,9 @@ def _note(database: Database, taken: Sequence[tuple[UUID, int]], reason: str | N
                 continue
             pause = min(_FIRST_PAUSE * 2 ** (attempts - 1), _LONGEST_PAUSE)
             connection.execute(
-                "update alert_deliveries set state = %s, due_at = %s, last_error = %s where id = %s",
+                # Who was slow must not send again what another has delivered meanwhile.
+                "update alert_deliveries set state = %s, due_at = %s, last_error = %s"
+                " where id = %s and state = 'waiting'",
                 ["failed" if attempts >= MOST_ATTEMPTS else "waiting", now + pause, reason, delivery_id],
             )
 
