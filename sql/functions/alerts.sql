@@ -2,7 +2,8 @@
 
 
 -- The events of a client, open and not acknowledged ones first, then the newest; of all clients together and
--- of the installation where p_client_id is null, which only an owner sees. evidence has a title, lines, a link.
+-- of the installation where p_client_id is null, which only an owner sees. evidence has a title, lines and a
+-- link.
 create or replace function get_alerts(p_client_id uuid, p_limit integer default 100)
     returns table (
         event_id uuid, kind text, budget_id uuid, subject text, period_at timestamptz, threshold numeric,
