@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from analytics.budgets.future import Outlook, outlook
     from analytics.budgets.history import PastPeriod, Version, budget_days, past_periods, versions_of
     from analytics.budgets.plans import DEFAULT_THRESHOLDS, PERIODS, BudgetPlan, Threshold
+    from analytics.budgets.previews import preview_budget
     from analytics.budgets.status import BudgetStatus, budgets_of, budgets_query, load_budgets
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "load_budgets",
     "outlook",
     "past_periods",
+    "preview_budget",
     "versions_of",
 ]
 
@@ -47,6 +49,7 @@ _HOMES = {
     **dict.fromkeys(("archive_budget", "change_budget", "create_budget"), "changes"),
     **dict.fromkeys(("PastPeriod", "Version", "budget_days", "past_periods", "versions_of"), "history"),
     **dict.fromkeys(("DEFAULT_THRESHOLDS", "PERIODS", "BudgetPlan", "Threshold"), "plans"),
+    "preview_budget": "previews",
     **dict.fromkeys(("BudgetStatus", "budgets_of", "budgets_query", "load_budgets"), "status"),
 }
 
