@@ -248,6 +248,7 @@ def _crossing(client: Client | None, status: BudgetStatus, threshold: Threshold)
     said = f"reached {reached} of" if is_actual else f"will likely reach {reached} of"
     limit = _amount(status, status.limit_amount)
     whose = client.name if client else "All clients"
+    value = {} if status.split_by is None else {"value": status.subject or ""}
     return Event(
         kind="actual" if is_actual else "forecast",
         client_id=status.client_id,
@@ -257,7 +258,7 @@ def _crossing(client: Client | None, status: BudgetStatus, threshold: Threshold)
         threshold=Decimal(threshold.percent),
         repeats=status.repeats,
         title=f"{whose}: {status.title} {said} {limit}, {_spent(status)} spent".replace(NO_BREAK_SPACE, " "),
-        link=link_of("budgets", client, budget=str(status.budget_id)),
+        link=link_of("budgets", client, budget=str(status.budget_id), **value),
         facts={
             "budget": status.name,
             "spent": status.spent,

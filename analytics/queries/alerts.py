@@ -24,6 +24,20 @@ ALERTS = SqlFunction(
 """The events of a client, open ones first; see get_alerts() in SQL."""
 MOST_ALERTS = 100
 
+_CROSSINGS = """
+    select event.kind, event.subject, event.period_at, event.threshold, event.occurred_at
+    from alert_events as event
+    inner join budget_versions as version on version.id = event.budget_version_id
+    where version.budget_id = %(budget_id)s and event.kind in ('actual', 'forecast')
+    order by event.occurred_at, event.threshold, event.kind
+"""
+_MUTES = """
+    select mute.muted_until, mute.muted_by, mute.kind, budget.name
+    from alert_mutes as mute
+    left join budgets as budget on budget.id = mute.budget_id
+    where mute.client_id is not distinct from %(client_id)s and mute.muted_until > %(now)s
+    order by mute.muted_until desc, mute.id
+"""
 _STATE = """
     select
         (select max(started_at) from alert_checks where finished_at is not null),
@@ -82,6 +96,34 @@ class Alert:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Crossing:
+    """A threshold of a budget that was reached, whether or not it still is."""
+
+    kind: str
+    """actual or forecast."""
+    subject: str
+    """The value of a budget that is split; empty where it is not."""
+    period_at: datetime
+    """When the period began."""
+    threshold: Decimal
+    """Percent."""
+    occurred_at: datetime
+    """When that was first seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mute:
+    """A wish that no channel is told for a while."""
+
+    muted_until: datetime
+    muted_by: str
+    kind: str | None
+    """None: of any kind."""
+    budget_name: str | None
+    """None: of any budget, and of what has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlertState:
     """How looking and telling goes, of the whole installation."""
 
@@ -118,6 +160,22 @@ def load_alerts(database: Database, client_id: UUID | None) -> list[Alert]:
     """The newest events of a client, open ones first; of all clients together where it is None."""
     [rows] = database.read(alerts_query(client_id), client_id=client_id)
     return alerts_of(rows)
+
+
+def load_crossings(database: Database, client_id: UUID | None, budget_id: UUID) -> list[Crossing]:
+    """What was crossed of a budget, the first one first."""
+    query = Query(statement=_CROSSINGS, parameters={"budget_id": budget_id})
+    [rows] = database.read(query, client_id=client_id)
+    names = ("kind", "subject", "period_at", "threshold", "occurred_at")
+    return [Crossing(**dict(zip(names, record, strict=True))) for record in rows.records]
+
+
+def load_mutes(database: Database, client_id: UUID | None, now: datetime) -> list[Mute]:
+    """The wishes of a client that still hold, the longest first; those of all clients where it is None."""
+    query = Query(statement=_MUTES, parameters={"client_id": client_id, "now": now})
+    [rows] = database.read(query, client_id=client_id)
+    names = ("muted_until", "muted_by", "kind", "budget_name")
+    return [Mute(**dict(zip(names, record, strict=True))) for record in rows.records]
 
 
 def count_open_alerts(database: Database, client_id: UUID) -> int:

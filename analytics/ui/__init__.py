@@ -5,7 +5,8 @@ parts   cards, tables, charts, headings and empty messages that several pages us
 others  a folder per page; it imports frame and parts, never another page's folder
 """
 
-from analytics.ui.budgets.alerts import show_alerts, show_channels
+from analytics.ui.budgets.alerts import show_alerts
+from analytics.ui.budgets.channels import show_channels
 from analytics.ui.budgets.detail import show_budget
 from analytics.ui.budgets.forms import show_budget_forms
 from analytics.ui.budgets.future import show_future

@@ -1,5 +1,6 @@
-"""What was told: alerts of the client, and how telling goes."""
+"""What was told: alerts of the client, who has seen them, and what nobody is told of."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
@@ -7,11 +8,11 @@ from uuid import UUID
 import streamlit as st
 
 from analytics import formatting
-from analytics.alerts import acknowledge, mute, read_channels, test_channel
+from analytics.alerts import acknowledge, mute, unmute
 from analytics.errors import AnalyticsError
 from analytics.queries import is_filter
-from analytics.queries.alerts import Alert, AlertState, ChannelState, alert_state, channel_states, load_alerts
-from analytics.ui.budgets.forms import who
+from analytics.queries.alerts import Alert, AlertState, Mute, alert_state, load_alerts, load_mutes
+from analytics.ui.budgets.people import named, who
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, show_refusal, with_dollars
 from analytics.ui.frame.page import PAGES, Page, path_of
@@ -24,15 +25,15 @@ _ICONS = {True: ":red[:material/notifications_active:]", False: ":gray[:material
 
 
 def show_alerts(page: Page) -> None:
-    """The newest alerts, open ones first; for administrators with who has seen them, and the channels."""
+    """The newest alerts, open ones first; administrators note that they saw them, and mute channels."""
     sees_all = page.viewer.sees_all_clients
     found = reads.read(
         page.database,
         ("alerts", page.client.id, sees_all),
-        lambda _: _load(page, sees_all=sees_all),
+        lambda moment: _load(page, moment, sees_all=sees_all),
         page.now,
     ).value
-    alerts, state = found
+    alerts, state, mutes = found
     with st.container(border=True, key="alerts"):
         show_heading("Alerts", _checked(state, page.now))
         if not alerts:
@@ -41,24 +42,21 @@ def show_alerts(page: Page) -> None:
             _show_alert(page, whose, alert)
         if len(alerts) > _SHOWN:
             st.caption(f"{len(alerts) - _SHOWN} older ones: python -m analytics alerts list")
-        if alerts and page.viewer.administers(page.client):
-            st.button(
-                "Mute for a day",
-                icon=":material/notifications_off:",
-                help="Tells no channel of this client for 24 hours. Alerts are still kept, and shown here.",
-                on_click=_mute,
-                args=[page],
-            )
+        _show_mutes(page, mutes, has_alerts=bool(alerts))
 
 
-def _load(page: Page, *, sees_all: bool) -> tuple[list[tuple[UUID | None, Alert]], AlertState]:
+def _load(
+    page: Page, now: datetime, *, sees_all: bool
+) -> tuple[list[tuple[UUID | None, Alert]], AlertState, list[Mute]]:
     alerts: list[tuple[UUID | None, Alert]] = [
         (page.client.id, alert) for alert in load_alerts(page.database, page.client.id)
     ]
+    mutes = load_mutes(page.database, page.client.id, now)
     if sees_all:
         alerts += [(None, alert) for alert in load_alerts(page.database, None)]
+        mutes += load_mutes(page.database, None, now)
     alerts.sort(key=lambda each: (not each[1].is_open, -each[1].occurred_at.timestamp()))
-    return alerts, alert_state(page.database)
+    return alerts, alert_state(page.database), mutes
 
 
 def _checked(state: AlertState, now: datetime) -> str:
@@ -76,18 +74,60 @@ def _show_alert(page: Page, whose: UUID | None, alert: Alert) -> None:
             show_way(way, told, icon=OPENS)
         else:
             st.markdown(told)
-        since = f"{alert.occurred_at.astimezone(UTC):%d %b %H:%M} UTC"
-        seen = f"; seen by {alert.acknowledged_by}" if alert.acknowledged_by else ""
-        over = f"; no more so since {alert.resolved_at:%d %b %H:%M} UTC" if alert.resolved_at else ""
+        since = formatting.utc_moment(alert.occurred_at)
+        seen = f"; seen by {named(page, alert.acknowledged_by)}" if alert.acknowledged_by else ""
+        over = f"; no more so since {formatting.utc_moment(alert.resolved_at)}" if alert.resolved_at else ""
         st.caption(with_dollars(escaped(f"{since}{seen}{over}. {' · '.join(alert.lines)}")))
     if alert.is_open and page.viewer.administers(page.client):
-        acts.button(
-            "Seen",
-            key=f"seen {alert.event_id}",
-            icon=":material/done:",
-            on_click=_acknowledge,
-            args=[page, whose, alert.event_id],
+        with acts.container(horizontal=True, gap="small"):
+            st.button(
+                "Seen",
+                key=f"seen {alert.event_id}",
+                icon=":material/done:",
+                on_click=_acknowledge,
+                args=[page, whose, alert.event_id],
+            )
+            what = "this budget" if alert.budget_id else "alerts of this kind"
+            st.button(
+                "Mute",
+                key=f"mute {alert.event_id}",
+                icon=":material/notifications_off:",
+                type="tertiary",
+                help=f"Tells no channel of {what} for 24 hours. Alerts are still kept, and shown here.",
+                on_click=_mute,
+                args=[page, whose, alert],
+            )
+
+
+def _show_mutes(page: Page, mutes: Sequence[Mute], *, has_alerts: bool) -> None:
+    """What no channel is told of, and until when; for administrators with buttons to change that."""
+    administers = page.viewer.administers(page.client)
+    for each in mutes:
+        until = formatting.utc_moment(each.muted_until)
+        said = (
+            f"No channel is told of {_muted(each)} until {until}, as {named(page, each.muted_by)} asked for."
         )
+        st.caption(with_dollars(escaped(said)))
+    if not administers:
+        return
+    with st.container(horizontal=True, gap="small"):
+        if has_alerts:
+            st.button(
+                "Mute all for a day",
+                icon=":material/notifications_off:",
+                help="Tells no channel of this client for 24 hours. Alerts are still kept, and shown here.",
+                on_click=_mute,
+                args=[page, page.client.id, None],
+            )
+        if mutes:
+            st.button("Tell again", icon=":material/notifications:", on_click=_unmute, args=[page])
+
+
+def _muted(mute: Mute) -> str:
+    """What it is of, in words."""
+    if mute.budget_name is not None:
+        return f'the budget "{mute.budget_name}"'
+    return "anything here" if mute.kind is None else f"{mute.kind} alerts"
 
 
 def _way(alert: Alert) -> Way | None:
@@ -103,7 +143,8 @@ def _way(alert: Alert) -> Way | None:
         text=alert.title,
         only={name: value for name, value in query.items() if is_filter(name)},
         keeps_filters=False,
-        parts={name: value for name, value in query.items() if not is_filter(name)},
+        # A link to the page that is open keeps what it does not name.
+        parts={"value": None} | {name: value for name, value in query.items() if not is_filter(name)},
     )
 
 
@@ -116,50 +157,25 @@ def _acknowledge(page: Page, whose: UUID | None, event_id: UUID) -> None:
     reads.forget()
 
 
-def _mute(page: Page) -> None:
-    mute(page.database, page.client.id, datetime.now(UTC) + _MUTED, who(page))
-    st.toast("No channel is told of this client for 24 hours.", icon=":material/notifications_off:")
-
-
-def show_channels(page: Page) -> None:
-    """The channels, with a button to test each, for who runs the installation."""
-    if not page.viewer.sees_all_clients:
+def _mute(page: Page, whose: UUID | None, alert: Alert | None) -> None:
+    """Mutes all of a client, or the budget of an alert, or else what is of its kind."""
+    budget_id = alert.budget_id if alert else None
+    kind = alert.kind if alert and budget_id is None else None
+    until = datetime.now(UTC) + _MUTED
+    try:
+        mute(page.database, whose, until, who(page), budget_id=budget_id, kind=kind)
+    except AnalyticsError as error:
+        show_refusal(error)
         return
-    with st.container(border=True, key="channels"):
-        show_heading("Channels", "who is told")
-        try:
-            channels = read_channels(reads.secrets())
-        except AnalyticsError as error:
-            show_refusal(error)
-            return
-        if not channels:
-            st.caption(
-                "Nobody is told outside this page. A channel (e-mail, Slack, Teams, a webhook) is a section "
-                "`[alerts.channels.<name>]` in the secrets, or `ALERT_CHANNEL_<NAME>` in the environment."
-            )
-        states = {state.name: state for state in channel_states(page.database)} if channels else {}
-        for channel in channels:
-            text, act = st.columns([7, 2], gap="small", vertical_alignment="center")
-            text.markdown(
-                f"**{escaped(channel.name)}** :gray[{escaped(_told(states.get(channel.name), page.now))}]"
-            )
-            if act.button("Test this channel", key=f"test {channel.name}", icon=":material/send:"):
-                reason = test_channel(channel, datetime.now(UTC))
-                if reason is None:
-                    text.success("Delivered.", icon=":material/check_circle:")
-                else:
-                    text.error(escaped(reason), icon=":material/error:")
+    reads.forget()
 
 
-def _told(state: ChannelState | None, now: datetime) -> str:
-    if state is None:
-        return "nothing was told yet"
-    delivered = (
-        f"last delivered {formatting.age(state.delivered_at, now)}"
-        if state.delivered_at
-        else "none delivered"
-    )
-    waiting = f", {state.waiting_count} waiting" if state.waiting_count else ""
-    failed = f", {state.failed_count} given up" if state.failed_count else ""
-    error = f": {state.last_error}" if state.last_error else ""
-    return f"{delivered}{waiting}{failed}{error}"
+def _unmute(page: Page) -> None:
+    try:
+        unmute(page.database, page.client.id)
+        if page.viewer.sees_all_clients:
+            unmute(page.database, None)
+    except AnalyticsError as error:
+        show_refusal(error)
+        return
+    reads.forget()

@@ -17,12 +17,14 @@ from analytics.budgets import (
     archive_budget,
     change_budget,
     create_budget,
+    preview_budget,
 )
 from analytics.budgets.plans import UNITS, amount_of, start_day_of
 from analytics.errors import AnalyticsError
 from analytics.queries import Filters
 from analytics.ui.budgets import words
 from analytics.ui.budgets.listing import chosen_budget
+from analytics.ui.budgets.people import who
 from analytics.ui.budgets.reading import Budgets
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, explained, show_refusal, with_dollars
@@ -31,7 +33,6 @@ from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import remember, take
 from analytics.ui.parts.headings import show_heading
 
-NOBODY_SIGNED_IN = "an administrator at the dashboard's machine"
 _EVERYBODY = "All clients together"
 _UNIT_WORDS = {"usd": "US dollars", "tokens": "Tokens"}
 
@@ -61,11 +62,6 @@ def show_budget_forms(page: Page, reading: Reading[Budgets]) -> None:
         _show_form(page, owners, None)
 
 
-def who(page: Page) -> str:
-    """The name that is kept with what this viewer does."""
-    return page.viewer.email or NOBODY_SIGNED_IN
-
-
 def _owners(page: Page) -> dict[str, UUID | None]:
     """Whose budgets this viewer may change, by label."""
     owners: dict[str, UUID | None] = {}
@@ -79,6 +75,7 @@ def _owners(page: Page) -> dict[str, UUID | None]:
 def _show_form(page: Page, owners: dict[str, UUID | None], status: BudgetStatus | None) -> None:
     filters = status.filters if status is not None else page.filters
     with st.form(f"budget {status.budget_id if status else 'new'}", border=False):
+        # A line of fields each, so that a phone has them in this order, too.
         left, middle, right = st.columns(3, gap="medium")
         name = left.text_input("Name", status.name if status else "All", max_chars=100)
         limit = middle.text_input(
@@ -87,6 +84,7 @@ def _show_form(page: Page, owners: dict[str, UUID | None], status: BudgetStatus 
         unit = right.selectbox(
             "In", UNITS, UNITS.index(status.unit) if status else 0, format_func=_UNIT_WORDS.__getitem__
         )
+        left, middle, right = st.columns(3, gap="medium")
         period = left.selectbox("Per", PERIODS, PERIODS.index(status.period if status else "month"))
         start_day = middle.text_input(
             "Begins on",
@@ -99,6 +97,7 @@ def _show_form(page: Page, owners: dict[str, UUID | None], status: BudgetStatus 
             (status.time_zone if status else page.client.timezone),
             help="In which days begin: an IANA name such as America/Sao_Paulo.",
         )
+        left, middle, right = st.columns(3, gap="medium")
         told = left.text_input(
             "Tell at percent",
             ", ".join(map(str, status.thresholds if status else DEFAULT_THRESHOLDS)),
@@ -111,24 +110,29 @@ def _show_form(page: Page, owners: dict[str, UUID | None], status: BudgetStatus 
             help="Each value of this tag has the limit for itself.",
         )
         owner = right.selectbox("Of", list(owners)) if status is None else None
-        repeats = left.checkbox("Tell again when it is crossed again", status.repeats if status else False)
+        repeats = st.checkbox("Tell again when it is crossed again", status.repeats if status else False)
         st.caption(_counts(filters, is_new=status is None))
-        submitted = st.form_submit_button(
-            "Change from now on" if status else "Make the budget", type="primary", icon=":material/check:"
-        )
+        with st.container(horizontal=True, gap="small"):
+            # The first one is that of the Enter key.
+            submitted = st.form_submit_button(
+                "Change from now on" if status else "Make the budget", type="primary", icon=":material/check:"
+            )
+            is_preview = st.form_submit_button("What it would be now", icon=":material/visibility:")
     client_id = status.client_id if status else owners[owner or next(iter(owners))]
+    given = {
+        "limit": limit,
+        "unit": unit,
+        "period": period,
+        "start_day": start_day,
+        "zone": zone,
+        "told": told,
+        "split_by": split_by,
+        "repeats": repeats,
+    }
     if submitted:
-        given = {
-            "limit": limit,
-            "unit": unit,
-            "period": period,
-            "start_day": start_day,
-            "zone": zone,
-            "told": told,
-            "split_by": split_by,
-            "repeats": repeats,
-        }
         _save(page, client_id, status, name, given, filters)
+    elif is_preview:
+        _preview(page, client_id, name, given, filters)
     if status is not None and st.button("Archive this budget", icon=":material/archive:"):
         _archive(page, status)
 
@@ -187,6 +191,17 @@ def _save(
     with explained():
         check(page.database, datetime.now(UTC), secrets=reads.secrets(), is_slow_due=False)
     _show_done(said)
+
+
+def _preview(page: Page, client_id: UUID | None, name: str, given: dict[str, Any], filters: Filters) -> None:
+    """Says what would be spent of it now, what it would tell at once, and when it resets."""
+    try:
+        plan = _plan(page, client_id, given, filters)
+        found = preview_budget(page.database, client_id, name, plan, datetime.now(UTC))
+    except AnalyticsError as error:
+        show_refusal(error)
+        return
+    st.info(with_dollars(escaped(words.preview(found))), icon=":material/visibility:")
 
 
 def _archive(page: Page, status: BudgetStatus) -> None:

@@ -1,12 +1,14 @@
 """All budgets: a line each, which opens it."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from analytics.budgets import BudgetStatus
 from analytics.formatting import spaced
-from analytics.queries.filters import spelled
 from analytics.ui.budgets import words
-from analytics.ui.budgets.reading import BUDGET, Budgets
+from analytics.ui.budgets.reading import BUDGET, VALUE, Budgets
+from analytics.ui.budgets.ways import to_calls
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
@@ -39,12 +41,14 @@ def _show_line(status: BudgetStatus, budgets: Budgets) -> None:
         title = f"**{escaped(status.name)}**"
         if status.client_id is None:
             title += " :gray[all clients]"
-        show_way(Way(page="budgets", text=status.name, parts={"budget": str(status.budget_id)}), title)
+        parts = {"budget": str(status.budget_id), "value": None}
+        show_way(Way(page="budgets", text=status.name, parts=parts), title)
         st.caption(escaped(words.scope(status.filters, status.split_by)))
     with share:
         used = float(status.share or 0)
+        show_way(to_calls(status, status.name), with_dollars(escaped(spent_of(status))))
         # A bar has no more than all of it.
-        st.progress(min(used, 1.0), text=with_dollars(escaped(spent_of(status))))
+        st.progress(min(used, 1.0))
         if status.is_lower_bound:
             st.caption(f"{status.unpriced_count:,} calls have no price: more may be spent")
     with going:
@@ -60,9 +64,7 @@ def chosen_budget(budgets: Budgets) -> list[BudgetStatus]:
     return [] if budget_id is None else budgets.of(budget_id)
 
 
-def calls_of(status: BudgetStatus) -> dict[str, str]:
-    """The parameters of filters that leave a budget's calls."""
-    only = dict(status.filters.query())
-    if status.split_by is not None:
-        only[f"tag.{status.split_by}"] = spelled(status.subject or "")
-    return only
+def chosen_value(values: Sequence[BudgetStatus]) -> BudgetStatus:
+    """That of the address; the most spent one where it names none, or one without use in this period."""
+    value = VALUE.value()
+    return next((each for each in values if value is not None and (each.subject or "") == value), values[0])

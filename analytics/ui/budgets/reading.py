@@ -22,6 +22,7 @@ from analytics.database import Database
 from analytics.days import EARLIEST, Days
 from analytics.errors import InvalidInput
 from analytics.forecasting import PastWorth, past_worth
+from analytics.queries.alerts import Crossing, load_crossings
 from analytics.ui.frame import reads
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.page import Page
@@ -66,6 +67,8 @@ class BudgetDetail:
     versions: Sequence[Version]
     worth: PastWorth
     """What would have been said of the periods before, at their begin."""
+    crossings: Sequence[Crossing]
+    """Of this budget, or of the value that is shown."""
 
 
 def _parse(value: str) -> UUID | None:
@@ -76,6 +79,8 @@ def _parse(value: str) -> UUID | None:
 
 
 BUDGET = Part[UUID | None](name="budget", parse=_parse, default=None)
+VALUE = Part[str | None](name="value", parse=str, default=None)
+"""Of a split budget: the value that is open, empty for calls without one. None: the most spent."""
 
 
 def read_budgets(page: Page) -> Reading[Budgets]:
@@ -120,6 +125,11 @@ def _load_detail(database: Database, status: BudgetStatus, now: datetime) -> Bud
         past=past,
         versions=versions_of(database, status.client_id, status.budget_id),
         worth=_worth(database, status, past),
+        crossings=[
+            each
+            for each in load_crossings(database, status.client_id, status.budget_id)
+            if each.subject == (status.subject or "")
+        ],
     )
 
 

@@ -1,12 +1,13 @@
 """Budgets in words. Plain text."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from analytics.budgets import BudgetPlan, BudgetStatus, Outlook
 from analytics.forecasting import PastWorth, TooShort
 from analytics.formatting import plural
 from analytics.queries import Filters
-from analytics.ui.parts.budget_line import amount
+from analytics.ui.parts.budget_line import amount, spent_of
 
 
 def scope(filters: Filters, split_by: str | None) -> str:
@@ -65,6 +66,22 @@ def worth(status: BudgetStatus, past: PastWorth) -> str:
     low, high, actual = (amount(status.unit, value) for value in (last.low_80, last.high_80, last.actual))
     hits = f"{past.hits} of {plural(len(past.months), status.period)} were within such a range of 80 %."
     return f"Of the {status.period} before we would have said {low} to {high}; it was {actual}. {hits}"
+
+
+def preview(values: Sequence[BudgetStatus]) -> str:
+    """`Now $60.00 of $100.00, 60 %. It tells at once that 50 % are reached. resets Tue 1 Dec ...`"""
+    if not values:
+        return "No call of this period has this tag: nothing is spent yet."
+    most = values[0]
+    said = f"Now {spent_of(most)}."
+    if most.split_by is not None:
+        said = f"{plural(len(values), 'value')}, the most spent now: {spent_of(most)}."
+    if most.is_lower_bound:
+        said += f" {plural(most.unpriced_count, 'call')} unpriced."
+    share = (most.share or 0) * 100
+    reached = [str(each) for each in most.thresholds if each.on == "actual" and share >= each.percent]
+    told = f" It tells at once: {', '.join(reached)} %." if reached and most.share is not None else ""
+    return f"{said}{told} It {most.resets_text}."
 
 
 def plan(version: BudgetPlan) -> str:

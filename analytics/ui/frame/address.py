@@ -24,8 +24,8 @@ SHARED = ("client", "days", "show", "by", "grain")
 """Parts that all pages share, besides filters; they stand first."""
 PLACE_IN_LIST = ("page", "call", "find")
 """Parts that say where in a list one is: it is another list with other days, filters or another client."""
-OF_ONE_CLIENT = ("timeline", "conversation", "conversation!")
-"""Parts that end with a client: no other one has this conversation."""
+OF_ONE_CLIENT = ("timeline", "conversation", "conversation!", "budget", "value")
+"""Parts that end with a client: no other one has this conversation, or this budget."""
 _SAME_PAGE = "anew"
 """Marks a link to the current page, for which Streamlit does not write the address."""
 

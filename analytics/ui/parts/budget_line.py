@@ -20,7 +20,10 @@ def show_budget_line(statuses: Sequence[BudgetStatus]) -> None:
     budgets = len({status.budget_id for status in limited})
     more = f" :gray[and {plural(budgets - 1, 'more budget')}]" if budgets > 1 else ""
     text = f"{with_dollars(escaped(f'{nearest.name}: {spent_of(nearest)}'))}{more}"
-    way = Way(page="budgets", text="Budgets", parts={"budget": str(nearest.budget_id)}, keeps_filters=False)
+    parts = {"budget": str(nearest.budget_id)}
+    if nearest.split_by is not None:
+        parts["value"] = nearest.subject or ""
+    way = Way(page="budgets", text="Budgets", parts=parts, keeps_filters=False)
     with st.container(key="budget line"):
         show_way(way, text, icon=":material/savings:")
 
