@@ -18,6 +18,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "narrow": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
 CONVERSATION = Place(label="Conversation", path="conversations", heading="Conversations")
+BUDGET = Place(label="Budget", path="budgets", heading="Budgets", has_days=False)
 CALL = Place(label="Call", path="calls", heading="Calls")
 
 
@@ -34,7 +35,7 @@ def main() -> None:
         dashboard.open_browser() as browser,
     ):
         _make_budget(browser, address)
-        for place in (*PLACES.values(), CONVERSATION, CALL):
+        for place in (*PLACES.values(), CONVERSATION, CALL, BUDGET):
             for look in LOOKS:
                 name = f"{place.label.lower().replace(' ', '-')}-{look}.png"
                 _take(browser, address, place, look, pictures / name)
@@ -46,6 +47,10 @@ def _take(browser: Browser, address: str, place: Place, look: str, picture: Path
     open_place(page, address, place)
     if place in (CONVERSATION, CALL):
         _open_first(page, "All conversations" if place is CONVERSATION else "All calls")
+    if place is BUDGET:
+        page.locator(".st-key-budgets").get_by_role("link", name="All").first.click()
+        expect(page.locator(".st-key-budget-cards")).to_be_visible()
+        await_rest(page)
     # As tall as all of it: charts and tables are drawn anew for the taller window.
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": LOOKS[look]["viewport"]["width"], "height": height})
