@@ -19,6 +19,7 @@ from email import message_from_bytes
 from email.policy import default as default_policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import pytest
@@ -26,11 +27,13 @@ from aiosmtpd.controller import Controller
 
 from analytics.alerts import acknowledge, check, deliver, mute, read_channels, test_channel, unmute
 from analytics.alerts.channels import SIGNATURE, Channel
+from analytics.alerts.events import open_events, resolve
 from analytics.alerts.every_minute import EveryMinute
 from analytics.alerts.outbox import MOST_ATTEMPTS
 from analytics.config import alert_channels
 from analytics.database import Database
 from analytics.errors import ConfigurationError, InvalidInput
+from analytics.queries import Filters
 from analytics.queries.alerts import alert_state, channel_states, load_alerts
 from tests import factories
 from tests.connections import dsn
@@ -214,6 +217,55 @@ def test_a_period_that_is_over_is_crossed_by_a_late_call(database: Database, acm
     assert look(database, now) == 0
 
 
+def test_days_that_are_long_over_are_crossed_by_late_calls(database: Database) -> None:
+    client_id = factories.client(database)
+    factories.budget(database, client_id, period="day", thresholds=thresholds(100))
+    spend(database, client_id, 1, at=NOW - timedelta(days=60))
+    assert look(database) == 0
+
+    for days in (2, 9, 30, 45):
+        spend(database, client_id, 110, at=NOW - timedelta(days=days))
+    assert look(database, NOW + timedelta(minutes=1)) == 3  # not so far back
+    assert sorted((NOW - alert.period_at).days for alert in load_alerts(database, client_id)) == [2, 9, 30]
+    assert look(database, NOW + timedelta(minutes=2)) == 0
+
+    with database.transaction() as connection:
+        connection.execute("delete from usage_logs where cost_usd = 110")
+    assert look(database, NOW + timedelta(minutes=3)) == 0
+    assert not any(alert.is_open for alert in load_alerts(database, client_id))
+
+
+def test_another_time_zone_of_the_client_is_no_other_crossing(database: Database, acme: UUID) -> None:
+    spend(database, acme, 60)
+    assert look(database) == 1
+    for minutes, zone in enumerate(("America/Sao_Paulo", "Asia/Kathmandu", "UTC"), start=1):
+        with database.transaction() as connection:
+            connection.execute("update clients set timezone = %s where id = %s", [zone, acme])
+        assert look(database, NOW + timedelta(minutes=minutes)) == 0
+
+    [alert] = load_alerts(database, acme)
+    assert alert.is_open
+
+
+def test_what_another_found_meanwhile_is_not_resolved(database: Database, acme: UUID) -> None:
+    with database.transaction() as connection:
+        among = open_events(connection, acme).values()
+    # Another process looks after this one has read what is spent; its clock is behind.
+    spend(database, acme, 60)
+    assert look(database, NOW - timedelta(minutes=1)) == 1
+
+    with database.transaction() as connection:
+        [budget_id] = [row[0] for row in connection.execute("select id from budgets").fetchall()]
+        looked_at = {(budget_id, datetime(2026, 3, 1, tzinfo=UTC))}
+        resolve(connection, ("actual",), acme, [], NOW, among=among, looked_at=looked_at)
+    assert [alert.is_open for alert in load_alerts(database, acme)] == [True]
+
+    with database.transaction() as connection:
+        among = open_events(connection, acme).values()
+        resolve(connection, ("actual",), acme, [], NOW, among=among, looked_at=looked_at)
+    assert [alert.is_open for alert in load_alerts(database, acme)] == [False]
+
+
 def test_months_are_told_of_once_each(database: Database) -> None:
     """Thirteen months, looked at every eight days, in zones where clocks are set, and half hours away."""
     zones = (
@@ -264,6 +316,103 @@ def test_eight_who_look_at_once_make_one_event(database: Database, acme: UUID, w
         assert connection.execute("select count(*) from alert_deliveries").fetchall() == [(1,)]
 
 
+def process(database: Database, code: str) -> "subprocess.Popen[str]":
+    """Another process, with the database and all that these tests look and tell with."""
+    begin = (
+        "import sys\n"
+        "from datetime import datetime, timedelta, UTC\n"
+        "from analytics.alerts import check, deliver, read_channels\n"
+        "from analytics.config import postgresql_url\n"
+        "from analytics.database import Database\n"
+        f"database = Database(postgresql_url({dsn(database.url)!r}, origin='test'))\n"
+        f"now = datetime.fromisoformat({NOW.isoformat()!r})\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", begin + code], stdout=subprocess.PIPE, text=True)
+
+
+def waiting_for_a_lock(database: Database) -> int:
+    with database.transaction() as connection:
+        [(count,)] = connection.execute(
+            "select count(*) from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock' and pid <> pg_backend_pid()"
+        ).fetchall()
+    return int(count)
+
+
+def test_eight_processes_that_look_at_once_make_one_event_per_threshold(
+    database: Database, acme: UUID, webhook: Webhook
+) -> None:
+    spend(database, acme, 120)
+    secrets = secrets_of(ops={"webhook": webhook.url}, both={"webhook": webhook.url})
+    # All wait for one lock, and go on at once. Their clocks are up to a minute apart.
+    code = (
+        "with database.transaction() as connection:\n"
+        "    connection.execute('select pg_advisory_xact_lock_shared(1)')\n"
+        "at = now + timedelta(seconds={seconds})\n"
+        f"found = check(database, at, secrets={secrets!r})\n"
+        f"sent, _ = deliver(database, read_channels({secrets!r}), at + timedelta(minutes=1))\n"
+        "print(found, sent)\n"
+    )
+    with database.transaction() as connection:
+        connection.execute("select pg_advisory_xact_lock(1)")
+        running = [process(database, code.replace("{seconds}", str(8 * place - 30))) for place in range(8)]
+        while waiting_for_a_lock(database) < 8:
+            assert all(each.poll() is None for each in running)
+    told = [each.communicate()[0].split() for each in running]
+
+    assert [each.returncode for each in running] == [0] * 8
+    assert sum(int(found) for found, _ in told) == 2
+    send(database, NOW + timedelta(minutes=3), ops=secrets["alerts"]["channels"]["ops"])
+    send(database, NOW + timedelta(minutes=3), both=secrets["alerts"]["channels"]["both"])
+    ids = [json.loads(body)["events"][0]["id"] for _, body in webhook.received]
+    assert (len(ids), len(set(ids))) == (4, 2)
+    with database.transaction() as connection:
+        counts = connection.execute(
+            "select (select count(*) from alert_events where kind = 'actual'), count(*) from alert_deliveries"
+        ).fetchall()
+    assert counts == [(2, 4)]
+
+
+def test_who_is_killed_between_event_and_outbox_leaves_neither(
+    database: Database, acme: UUID, webhook: Webhook
+) -> None:
+    spend(database, acme, 60)
+    hook = {"webhook": webhook.url}
+    with database.transaction() as connection:
+        connection.execute("lock table alert_deliveries in share mode")
+        killed = process(database, f"check(database, now, secrets={secrets_of(ops=hook)!r})\n")
+        while waiting_for_a_lock(database) < 1:
+            assert killed.poll() is None
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.communicate()
+
+    while waiting_for_a_lock(database):
+        pass
+    assert look(database, NOW + timedelta(minutes=1), ops=hook) == 1
+    assert send(database, NOW + timedelta(minutes=1), ops=hook) == (1, 0)
+    assert len(webhook.received) == 1
+
+
+def test_who_is_killed_between_decision_and_delivery_is_followed_by_another(
+    database: Database, acme: UUID, webhook: Webhook
+) -> None:
+    spend(database, acme, 60)
+    hook = {"webhook": webhook.url}
+    killed = process(
+        database,
+        f"check(database, now, secrets={secrets_of(ops=hook)!r})\nprint('decided', flush=True)\n"
+        "import threading\nthreading.Event().wait()\n",
+    )
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "decided\n"
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+
+    assert look(database, NOW + timedelta(minutes=1), ops=hook) == 0
+    assert send(database, NOW + timedelta(minutes=1), ops=hook) == (1, 0)
+    assert len(webhook.received) == 1
+
+
 def test_who_is_killed_while_telling_is_followed_by_another(
     database: Database, acme: UUID, webhook: Webhook
 ) -> None:
@@ -271,20 +420,11 @@ def test_who_is_killed_while_telling_is_followed_by_another(
     hook = {"webhook": webhook.url}
     look(database, ops=hook)
     webhook.held.clear()  # takes the message, and does not answer
-    code = (
-        "from datetime import datetime, UTC\n"
-        "from analytics.alerts import deliver, read_channels\n"
-        "from analytics.config import postgresql_url\n"
-        "from analytics.database import Database\n"
-        f"database = Database(postgresql_url({dsn(database.url)!r}, origin='test'))\n"
-        f"now = datetime.fromisoformat({NOW.isoformat()!r})\n"
-        f"deliver(database, read_channels({secrets_of(ops=hook)!r}), now)\n"
-    )
-    killed = subprocess.Popen([sys.executable, "-c", code])
+    killed = process(database, f"deliver(database, read_channels({secrets_of(ops=hook)!r}), now)\n")
     while not webhook.received:
         assert killed.poll() is None
     os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
+    killed.communicate()
     webhook.held.set()
 
     # Whose it was is not waited for longer than its lease.
@@ -532,14 +672,27 @@ def test_who_is_told_of_what(database: Database, webhook: Webhook) -> None:
         mute(database, ids[0], NOW, "ada", kind="all")
 
 
+def test_a_channel_of_a_client_that_is_none_is_told_of(database: Database, acme: UUID) -> None:
+    look(database, ops={"webhook": "http://127.0.0.1:9", "clients": ["acme", str(acme), "Acmee"]})
+
+    assert alert_state(database).error == 'channel "ops": no client is called "Acmee"'
+
+
 def test_a_model_without_a_price_is_told_of_until_it_has_one(database: Database) -> None:
     client_id = factories.client(database)
-    spend(database, client_id, 0, model="new-model", cost_basis="unpriced")
+    spend(database, client_id, 0, model="new,model", cost_basis="unpriced")
 
     assert look(database) == 1
     assert look(database, NOW + timedelta(minutes=1)) == 0
     [alert] = load_alerts(database, client_id)
-    assert (alert.kind, alert.title) == ("unpriced", "Acme: openai new-model has no price")
+    assert (alert.kind, alert.title) == ("unpriced", "Acme: openai new,model has no price")
+    # The link shows exactly these calls.
+    linked = Filters.parse(parse_qsl(urlsplit(alert.link).query, keep_blank_values=True))
+    assert {each.name: each.values for each in linked} == {
+        "basis": ("unpriced",),
+        "model": ("new,model",),
+        "provider": ("openai",),
+    }
 
     with database.transaction() as connection:
         connection.execute("update usage_logs set cost_usd = 1, cost_basis = 'given'")
@@ -569,6 +722,29 @@ def test_a_day_with_far_more_than_usual_is_told_of_with_its_driver(database: Dat
     assert "gpt-4o" in "\n".join(alert.lines)
     look(database, NOW + timedelta(minutes=1))
     assert len([alert for alert in load_alerts(database, client_id) if alert.kind == "anomaly"]) == 1
+
+
+def test_an_hour_of_today_with_far_more_than_usual_is_told_of_with_its_driver(database: Database) -> None:
+    client_id = factories.client(database)
+    usual = [
+        factories.usage_log(client_id, created_at=NOW.replace(hour=hour) - timedelta(days=day), cost_usd=1)
+        for day in range(1, 34)
+        for hour in range(8, 18)
+    ]
+    burst = factories.usage_log(
+        client_id, model="a,b", created_at=NOW.replace(hour=10), cost_usd=200, cost_basis="given"
+    )
+    factories.insert_usage(database, *usual, burst)
+
+    look(database)
+
+    [alert] = [alert for alert in load_alerts(database, client_id) if alert.kind == "burst"]
+    assert alert.title == "Acme: far more than usual at 10:00 on Wed 18 Mar"
+    assert alert.lines[0].startswith("$200.00, usually $1.0")
+    assert alert.lines[1].startswith("driver: openai a,b +$200.00, ")
+    assert alert.link == "/calls?client=Acme&days=2026-03-18..2026-03-18&hour=10"
+    look(database, NOW + timedelta(hours=1))
+    assert len([each for each in load_alerts(database, client_id) if each.kind == "burst"]) == 1
 
 
 def test_a_forecast_crosses_before_the_spend_does(database: Database) -> None:
@@ -622,11 +798,17 @@ def test_the_minute_belongs_to_one(database: Database, acme: UUID, webhook: Webh
     minute = EveryMinute(lambda: database, lambda: secrets)
 
     minute.look(NOW)
-    minute.look(NOW + timedelta(seconds=30))
+    other = EveryMinute(lambda: database, lambda: secrets)
+    other.look(NOW + timedelta(seconds=30))
+    # A clock that is a little behind spares the work, too; one that is far ahead silences nobody.
+    assert check(database, NOW - timedelta(minutes=1), secrets=secrets, is_forced=False) is None
+    assert check(database, NOW - timedelta(hours=1), secrets=secrets, is_forced=False) == 0
 
     assert len(webhook.received) == 1
     with database.transaction() as connection:
-        assert connection.execute("select count(*) from alert_checks").fetchall() == [(1,)]
+        looked = connection.execute("select started_at from alert_checks order by 1").fetchall()
+    # Budgets first, then what takes long.
+    assert looked == [(NOW - timedelta(hours=1),), (NOW,), (NOW,)]
     state = alert_state(database)
     assert (state.checked_at, state.error, state.open_count, state.waiting_count) == (NOW, None, 1, 0)
 

@@ -144,7 +144,8 @@ def test_a_value_of_a_split_budget_has_a_link_of_its_own(configured: Database, a
 
 
 def test_past_periods_say_what_was_crossed(configured: Database) -> None:
-    client_id = factories.client(configured)
+    # Where a day does not begin when it does in UTC.
+    client_id = factories.client(configured, timezone="America/Sao_Paulo")
     noon = datetime(2026, 1, 10, 12, tzinfo=UTC)
     rows = [factories.usage_log(client_id, created_at=noon, cost_usd=Decimal(60))]
     rows.append(factories.usage_log(client_id, created_at=noon, cost_usd=None, model="unheard-of"))

@@ -5,7 +5,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -56,6 +56,11 @@ class Channel:
         if kind == "channel" and subject == self.name:
             return False
         return self.client_ids is None or (client_id is not None and client_id in self.client_ids)
+
+    def unknown_clients(self, known: Container[str]) -> str:
+        """Says which of its clients there are not; empty where all are. `known` are names and ids."""
+        unknown = [name for name in self.settings.clients or () if name.lower() not in known]
+        return f'channel "{self.name}": no client is called "{unknown[0]}"' if unknown else ""
 
     def due_at(self, now: datetime) -> datetime:
         """When what happens now is told: after the quiet hours, or with the digest of the day."""

@@ -1,7 +1,7 @@
 """What happened, as rules tell it and as it is kept: one row per thing, whoever sees it and however often."""
 
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -142,10 +142,13 @@ def resolve(
     still: Iterable[Event],
     now: datetime,
     *,
+    among: Collection[UUID],
     looked_at: Container[tuple[UUID, datetime]] = (),
 ) -> None:
     """Resolves the open events of these kinds that are no more so: spend fell back, a price was added.
 
+    `among` are those that were open before it was looked at what is so: what another process found after
+    that, by whatever clock, is not known here.
     Of budgets only those of the periods that were `looked_at`, by whatever version; those of other periods
     stay, and those of archived budgets are over.
     """
@@ -158,9 +161,8 @@ def resolve(
         " left join budgets as budget on budget.id = version.budget_id"
         " where event.resolved_at is null and event.kind = any(%s)"
         " and event.client_id is not distinct from %s"
-        # What another look found after this one began is not known here.
-        " and event.occurred_at <= %s",
-        [list(kinds), client_id, now],
+        " and event.id = any(%s)",
+        [list(kinds), client_id, list(among)],
     ).fetchall()
     over = [
         event_id

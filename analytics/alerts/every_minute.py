@@ -49,14 +49,21 @@ class EveryMinute:
         # The common case is one question: nobody has a budget, nor wants to be told.
         if not alert_channels(secrets) and not has_budgets(self._database):
             return
-        is_slow_due = self._slow_at is None or now - self._slow_at >= _SLOW_EVERY
-        found = check(self._database, now, secrets=secrets, is_slow_due=is_slow_due, is_forced=False)
-        if found is not None and is_slow_due:
+        # Who crossed a budget is told before it is looked at what takes long.
+        if check(self._database, now, secrets=secrets, is_slow_due=False, is_forced=False) is not None:
+            self._deliver(self._database, secrets)
+            if self._slow_at is not None and now - self._slow_at < _SLOW_EVERY:
+                return
+            check(self._database, now, secrets=secrets)
             self._slow_at = now
-        clients = list_clients(self._database)
-        names = {name: each.id for each in clients for name in (each.name.lower(), str(each.id))}
+        self._deliver(self._database, secrets)
+
+    def _deliver(self, database: Database, secrets: Mapping[str, Any] | None) -> None:
+        names = {
+            name: each.id for each in list_clients(database) for name in (each.name.lower(), str(each.id))
+        }
         if channels := read_channels(secrets, names):
-            deliver(self._database, channels, datetime.now(UTC), dashboard_url(secrets))
+            deliver(database, channels, datetime.now(UTC), dashboard_url(secrets))
 
     def _run(self) -> None:
         pause = FIRST_AFTER

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from analytics import locks
 from analytics.alerts.channels import Channel, read_channels
+from analytics.alerts.crossings import crossings
 from analytics.alerts.events import Event, Kind, keep, open_events, resolve
-from analytics.alerts.rules import crossings, health_findings, link_of, unpriced_models, unusual_times
+from analytics.alerts.rules import health_findings, link_of, unpriced_models, unusual_times
 from analytics.clients import Client, list_clients
 from analytics.database import Database, Query
 from analytics.errors import AnalyticsError
@@ -73,7 +74,8 @@ def check(
     if begun is None:
         return None
     check_id, missed = begun
-    count, failures = 0, []
+    # Of whom a channel is told that is none, nobody is told; that must not be silent.
+    count, failures = 0, [unknown for channel in channels if (unknown := channel.unknown_clients(names))]
     told_of = _told_of(database)
     for whose in (*(each for each in clients if is_slow_due or each.id in told_of), None):
         try:
@@ -135,11 +137,12 @@ def _check_one(
     kinds: tuple[Kind, ...] = ("actual", "forecast") if is_slow_due or client is not None else ("actual",)
     with database.transaction() as connection:
         told = keep(connection, [*crossed.events, *slow], channels, now)
-        resolve(connection, kinds, client_id, crossed.events, now, looked_at=crossed.looked_at)
+        among = known.values()
+        resolve(connection, kinds, client_id, crossed.events, now, among=among, looked_at=crossed.looked_at)
         if client is None:
-            resolve(connection, ("channel",), None, slow, now)
+            resolve(connection, ("channel",), None, slow, now, among=among)
         elif is_slow_due:
-            resolve(connection, _SLOW_KINDS, client_id, slow, now)
+            resolve(connection, _SLOW_KINDS, client_id, slow, now, among=among)
     return told
 
 
@@ -156,7 +159,9 @@ def _begin(
             "select (select max(started_at) from alert_checks),"
             " exists (select from budgets where archived_at is null)"
         ).fetchall()
-        if not is_forced and (not (wanted or has_channels) or (last is not None and now - last < _SPARED)):
+        # A clock that is far ahead must not silence all others.
+        is_spared = last is not None and -_MISSED < now - last < _SPARED
+        if not is_forced and (is_spared or not (wanted or has_channels)):
             return None
         [(check_id,)] = connection.execute(
             "insert into alert_checks (started_at, checked_by) values (%s, %s) returning id",

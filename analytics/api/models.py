@@ -400,7 +400,7 @@ class AnsweredAlert(BaseModel):
     lines: list[str] = Field(description="Spent, pace, run-out and driver, where known")
     link: str = Field(description="Path and query of the dashboard's view that shows it")
     threshold: float = Field(description="Percent of the limit; 0 where there is none")
-    period_at: str = Field(description="The begin of the budget's period, else of the day")
+    period_at: str = Field(description="The first day of the budget's period, else the day, in UTC")
     occurred_at: str
     resolved_at: str | None = Field(description="Since when it is no more so")
     acknowledged_at: str | None

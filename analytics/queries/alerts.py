@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,9 @@ ALERTS = SqlFunction(
 MOST_ALERTS = 100
 
 _CROSSINGS = """
-    select event.kind, event.subject, event.period_at, event.threshold, event.occurred_at
+    select
+        event.kind, event.subject, (event.period_at at time zone 'UTC')::date, event.threshold,
+        event.occurred_at
     from alert_events as event
     inner join budget_versions as version on version.id = event.budget_version_id
     where version.budget_id = %(budget_id)s and event.kind in ('actual', 'forecast')
@@ -103,8 +105,8 @@ class Crossing:
     """actual or forecast."""
     subject: str
     """The value of a budget that is split; empty where it is not."""
-    period_at: datetime
-    """When the period began."""
+    first_date: date
+    """Of the period."""
     threshold: Decimal
     """Percent."""
     occurred_at: datetime
@@ -166,7 +168,7 @@ def load_crossings(database: Database, client_id: UUID | None, budget_id: UUID) 
     """What was crossed of a budget, the first one first."""
     query = Query(statement=_CROSSINGS, parameters={"budget_id": budget_id})
     [rows] = database.read(query, client_id=client_id)
-    names = ("kind", "subject", "period_at", "threshold", "occurred_at")
+    names = ("kind", "subject", "first_date", "threshold", "occurred_at")
     return [Crossing(**dict(zip(names, record, strict=True))) for record in rows.records]
 
 

@@ -113,7 +113,7 @@ def _show_course(status: BudgetStatus, detail: BudgetDetail) -> None:
         entries.append(Entry(name=LIMIT, color=RED))
     told = f"{status.title}: {status.spent_text} spent, {words.at_end(detail.outlook) or 'no forecast'}"
     draw(chart, alt=told, key="budget course", more=entries)
-    if told := crossed(detail.crossings, status.starts_at, status.time_zone):
+    if told := crossed(detail.crossings, status.first_date, status.time_zone):
         st.caption(f"Crossed: {escaped(told)}.")
     if detail.outlook.at_end is None:
         st.caption(escaped(str(detail.outlook.forecast)))

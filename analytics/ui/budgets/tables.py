@@ -1,7 +1,7 @@
 """Tables of one budget: each value of a split one, and the periods before."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -50,7 +50,7 @@ def show_past(detail: BudgetDetail) -> None:
             "From": [period.first_date for period in detail.past],
             "To": [period.last_date for period in detail.past],
             **_amounts(detail.past),
-            "Crossed": [crossed(detail.crossings, each.starts_at, each.time_zone) for each in detail.past],
+            "Crossed": [crossed(detail.crossings, each.first_date, each.time_zone) for each in detail.past],
         }
     )
     frame = pd.DataFrame({"place": range(len(detail.past))})
@@ -65,10 +65,10 @@ def show_past(detail: BudgetDetail) -> None:
     st.caption("Click a row to see its calls.")
 
 
-def crossed(crossings: Sequence[Crossing], starts_at: datetime, time_zone: str) -> str:
-    """`50 % 14 Nov, 80 % 20 Nov` of the period that began then; empty where nothing was told."""
+def crossed(crossings: Sequence[Crossing], first_date: date, time_zone: str) -> str:
+    """`50 % 14 Nov, 80 % 20 Nov` of the period with this first day; empty where nothing was told."""
     found = sorted(
-        (each for each in crossings if each.period_at == starts_at), key=lambda each: each.occurred_at
+        (each for each in crossings if each.first_date == first_date), key=lambda each: each.occurred_at
     )
     return ", ".join(_one(each, time_zone) for each in found)
 
