@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from bench import api, dashboard, exports, forecasts, report, switching, visitors
+from bench import alerting, api, dashboard, exports, forecasts, report, switching, visitors
 from bench.calls import measure_calls
 from bench.place import Place, load, load_until_today
 from bench.reading import measure_reading
@@ -142,6 +142,13 @@ PARTS = {
     "forecast": Part(
         measure=lambda place, effort, _: forecasts.measure_forecasts(effort.of(7, 28)),
         table=lambda results: forecasts.table(*results),
+        document="budgets",
+    ),
+    "alerts": Part(
+        measure=lambda place, effort, _: alerting.measure_alerting(
+            place.database, place.connection, effort.of(alerting.BLOCKS, 3)
+        ),
+        table=alerting.table,
         document="budgets",
     ),
 }
