@@ -1,14 +1,15 @@
 """What writers wait for while alerts are looked at and a channel hangs: nothing, is the claim.
 
-Two arms take turns, block by block, with the same writers: alone, and beside a process that looks at all
-budgets once a second (sixty times as often as servers do) and tells a webhook that never answers. The client
-has budgets that the writes cross.
+Arms take turns, block by block, with the same writers: alone; beside a process that does nothing but look at
+all budgets (servers do once a minute) and tell a webhook that never answers; and, to tell waiting from sharing
+the processor, beside one that adds up numbers of no table. The client has budgets that the writes cross.
 """
 
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from bench.writing import CHOICE, HOT_CLIENT, INSERT
 BLOCKS = 9
 _BUDGETS = 10
 _WRITERS = 2
-_TRANSACTIONS = 1_500
+_TRANSACTIONS = 4_000
 
 _LOOKING = """
 import sys, threading, time
@@ -40,11 +41,24 @@ def tell():
         time.sleep(1)
 threading.Thread(target=tell, daemon=True).start()
 while True:
-    began = time.monotonic()
     check(database, datetime.now(UTC), secrets=secrets)
-    print(time.monotonic() - began, flush=True)
-    time.sleep(max(0, began + 1 - time.monotonic()))
+    print("looked", flush=True)
 """
+
+_ADDING = """
+import sys
+from analytics.config import postgresql_url
+from analytics.database import Database, Query
+database = Database(postgresql_url(sys.argv[1], origin="bench"))
+while True:
+    database.read(Query(statement="select sum(n) from generate_series(1, 20000) as n"))
+    print("added", flush=True)
+"""
+_ARMS = {
+    "alone": "",
+    "beside looks without a pause, and a webhook that hangs": _LOOKING,
+    "beside sums of no table, without a pause": _ADDING,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,19 +82,19 @@ def measure_alerting(database: Database, connection: psycopg.Connection, blocks:
             ' \'[{"percent": 50, "on": "actual"}, {"percent": 100, "on": "actual"}]\' from made',
             [HOT_CLIENT, f"Budget {place}", HOT_CLIENT, 10**place / 100],
         )
-    waits: dict[bool, list[list[float]]] = {False: [], True: []}
-    for is_looked_at in (False, True) * (blocks + 1):  # the first pair only warms up
+    waits: dict[str, list[list[float]]] = {name: [] for name in _ARMS}
+    for name in tuple(_ARMS) * (blocks + 1):  # the first of each only warms up
         database.fold()
         connection.execute("checkpoint")
-        with _looking(database, working=is_looked_at):
-            waits[is_looked_at].append(_commits(database))
+        with _beside(database, _ARMS[name]):
+            waits[name].append(_commits(database))
     return [
         Waits(
-            name="beside looks, once a second, and a webhook that hangs" if is_looked_at else "alone",
+            name=name,
             medians=[median(block) for block in each[1:]],
             slowest=[quantiles(block, n=100)[-1] for block in each[1:]],
         )
-        for is_looked_at, each in waits.items()
+        for name, each in waits.items()
     ]
 
 
@@ -123,24 +137,26 @@ def _commits(database: Database) -> list[float]:
 
 
 @contextmanager
-def _looking(database: Database, *, working: bool) -> Iterator[None]:
-    """Another process that looks and tells, of which at least one look is over."""
-    if not working:
+def _beside(database: Database, code: str) -> Iterator[None]:
+    """Another process that is at work already, and is so at the end."""
+    if not code:
         yield
         return
     with socket.create_server(("127.0.0.1", 0)) as hanging:  # takes connections, and never answers
         url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
         webhook = f"http://127.0.0.1:{hanging.getsockname()[1]}/"
-        process = subprocess.Popen(
-            [sys.executable, "-c", _LOOKING, url, webhook], stdout=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen([sys.executable, "-c", code, url, webhook], stdout=subprocess.PIPE)
         assert process.stdout is not None
+        reading = threading.Thread(target=process.stdout.read)
         try:
-            if not process.stdout.readline():
-                raise RuntimeError("the process that looks has ended")
+            process.stdout.readline()  # the first round also loads what it needs
+            reading.start()  # a pipe that is full would stop it
             yield
             if process.poll() is not None:
-                raise RuntimeError("the process that looks has ended")
+                raise RuntimeError("the process beside the writers has ended")
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
+            if reading.ident is not None:
+                reading.join()
+            process.stdout.close()

@@ -813,6 +813,23 @@ def test_the_minute_belongs_to_one(database: Database, acme: UUID, webhook: Webh
     assert (state.checked_at, state.error, state.open_count, state.waiting_count) == (NOW, None, 1, 0)
 
 
+def test_of_many_clients_some_are_looked_at_slowly_each_minute(database: Database) -> None:
+    ids = [factories.client(database, f"Client {place}") for place in range(25)]
+    factories.insert_usage(
+        database,
+        *(factories.usage_log(client_id, cost_usd=0, cost_basis="unpriced") for client_id in ids),
+    )
+    factories.budget(database, ids[0], thresholds=thresholds(100))
+    minute = EveryMinute(lambda: database, lambda: {})
+    seen = []
+    for minutes in (0, 1, 2, 6, 10):
+        minute.look(NOW + timedelta(minutes=minutes))
+        seen.append(alert_state(database).open_count)
+
+    # All clients together are one of the twenty; each is looked at once in ten minutes.
+    assert seen == [19, 25, 25, 25, 25]
+
+
 def test_nobody_looks_where_nobody_wants_to_know(database: Database) -> None:
     client_id = factories.client(database)
     spend(database, client_id, 0, model="new-model", cost_basis="unpriced")

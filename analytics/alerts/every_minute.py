@@ -4,9 +4,12 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
+from uuid import UUID
 
 from analytics.alerts.channels import read_channels
+from analytics.alerts.events import ALWAYS
 from analytics.alerts.looking import EVERY, check, has_budgets
 from analytics.alerts.outbox import deliver
 from analytics.clients import list_clients
@@ -18,6 +21,7 @@ FIRST_AFTER = timedelta(seconds=15)
 """A server that starts has pages to serve first."""
 _SLOW_EVERY = timedelta(minutes=10)
 """Silence, prices, unusual days, and where all clients together are going, are looked at less often."""
+_SLOW_AT_ONCE = 20
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +34,7 @@ class EveryMinute:
     ) -> None:
         self._open_database, self._secrets = open_database, secrets
         self._ended = threading.Event()
-        self._slow_at: datetime | None = None
+        self._slow_at: dict[UUID | None, datetime] = {}
         self._database: Database | None = None
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
@@ -52,11 +56,17 @@ class EveryMinute:
         # Who crossed a budget is told before it is looked at what takes long.
         if check(self._database, now, secrets=secrets, is_slow_due=False, is_forced=False) is not None:
             self._deliver(self._database, secrets)
-            if self._slow_at is not None and now - self._slow_at < _SLOW_EVERY:
-                return
-            check(self._database, now, secrets=secrets)
-            self._slow_at = now
+            if slow := self._slow_due(self._database, now):
+                check(self._database, now, secrets=secrets, only=slow)
+                self._slow_at.update(dict.fromkeys(slow, now))
         self._deliver(self._database, secrets)
+
+    def _slow_due(self, database: Database, now: datetime) -> set[UUID | None]:
+        """Whom to look at slowly now: of many some each minute, so that the next look is not late."""
+        everybody = (None, *(client.id for client in list_clients(database)))
+        due = [each for each in everybody if now - self._slow_at.get(each, ALWAYS) >= _SLOW_EVERY]
+        due.sort(key=lambda each: self._slow_at.get(each, ALWAYS))
+        return set(due[: max(_SLOW_AT_ONCE, ceil(len(everybody) / (_SLOW_EVERY / EVERY)))])
 
     def _deliver(self, database: Database, secrets: Mapping[str, Any] | None) -> None:
         names = {

@@ -3,7 +3,7 @@
 import logging
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -57,8 +57,11 @@ def check(
     secrets: Mapping[str, Any] | None = None,
     is_slow_due: bool = True,
     is_forced: bool = True,
+    only: Container[UUID | None] | None = None,
 ) -> int | None:
     """Looks at all budgets, and where `is_slow_due` at all clients' calls; keeps and tells what is new.
+
+    With `only` it looks at these clients; None among them is all clients together.
 
     How many events are new. None: another process looked just now, and `is_forced` is false; or there is
     neither a budget nor a channel, so that nobody wants to know.
@@ -78,6 +81,8 @@ def check(
     count, failures = 0, [unknown for channel in channels if (unknown := channel.unknown_clients(names))]
     told_of = _told_of(database)
     for whose in (*(each for each in clients if is_slow_due or each.id in told_of), None):
+        if only is not None and (whose and whose.id) not in only:
+            continue
         try:
             count += _check_one(database, whose, channels, now, is_slow_due=is_slow_due)
         except AnalyticsError as error:
