@@ -1,8 +1,9 @@
 """What writers wait for while alerts are looked at and a channel hangs: nothing, is the claim.
 
-Arms take turns, block by block, with the same writers: alone; beside a process that does nothing but look at
-all budgets (servers do once a minute) and tell a webhook that never answers; and, to tell waiting from sharing
-the processor, beside one that adds up numbers of no table. The client has budgets that the writes cross.
+Arms take turns, block by block, with the same writers: alone; beside a process that does nothing but look
+at all budgets (servers do once a minute) and tell a webhook that never answers; and, to tell waiting from
+sharing the processor, beside one that adds up numbers of no table. The client has budgets that the writes
+cross.
 """
 
 import socket
