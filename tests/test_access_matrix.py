@@ -137,9 +137,11 @@ function tag_sets_in_use             -          -         Acme      Acme      - 
 function wanted_calls                -          -         Acme      Acme      -         Acme      -         -         -        raw
 function get_alerts                   -          -         Acme      Acme      -         Acme      -         -         -        -
 function usage_between               -          -         Acme      Acme      -         Acme      -         -         -        -
+function usage_by_day                -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budgets                 -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budget_versions         -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budget_periods          -          -         Acme      Acme      -         Acme      -         -         -        -
+function get_budget_periods_over     -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budget_days             -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budget_hours            -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budget_parts            -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -294,6 +296,8 @@ STATEMENTS = {
     ),
     "matching_conversations": "select * from matching_conversations(%(acme)s, '0001', null)",
     "usage_between": "select * from usage_between(%(acme)s, '[]', '2026-03-01', '2026-04-01')",
+    "usage_by_day": "select * from usage_by_day(%(acme)s, '[]', 'Asia/Kolkata', '2026-03-01', '2026-04-01')",
+    "get_budget_periods_over": "select * from get_budget_periods_over(%(acme)s, '2027-04-02')",
     "get_budgets": "select * from get_budgets(%(acme)s, %(now)s)",
     "get_budget_versions": "select * from get_budget_versions(%(acme)s, %(budget)s)",
     "get_budget_periods": "select * from get_budget_periods(%(acme)s, %(budget)s, 1, '2026-04-02')",

@@ -33,6 +33,7 @@ from analytics.alerts.outbox import MOST_ATTEMPTS
 from analytics.config import alert_channels
 from analytics.database import Database
 from analytics.errors import ConfigurationError, InvalidInput
+from analytics.migrations import SQL_DIRECTORY
 from analytics.queries import Filters
 from analytics.queries.alerts import alert_state, channel_states, load_alerts
 from tests import factories
@@ -225,8 +226,14 @@ def test_days_that_are_long_over_are_crossed_by_late_calls(database: Database) -
 
     for days in (2, 9, 30, 45):
         spend(database, client_id, 110, at=NOW - timedelta(days=days))
-    assert look(database, NOW + timedelta(minutes=1)) == 3  # not so far back
-    assert sorted((NOW - alert.period_at).days for alert in load_alerts(database, client_id)) == [2, 9, 30]
+    assert look(database, NOW + timedelta(minutes=1)) == 4
+    alerts = sorted(load_alerts(database, client_id), key=lambda alert: alert.period_at)
+    assert [(NOW - alert.period_at).days for alert in alerts] == [45, 30, 9, 2]
+    assert alerts[0].lines == [
+        "spent $110.00 on Sun 1 Feb, which is over",
+        "driver: model gpt-4, more calls",
+    ]
+    assert alerts[0].link == "/calls?client=Acme&days=2026-02-01..2026-02-01"
     assert look(database, NOW + timedelta(minutes=2)) == 0
 
     with database.transaction() as connection:
@@ -245,6 +252,22 @@ def test_another_time_zone_of_the_client_is_no_other_crossing(database: Database
 
     [alert] = load_alerts(database, acme)
     assert alert.is_open
+
+
+def test_crossings_of_before_038_are_known_by_their_first_day(database: Database) -> None:
+    client_id = factories.client(database, timezone="America/Sao_Paulo")
+    factories.budget(database, client_id, thresholds=thresholds(50, 80))
+    spend(database, client_id, 90)
+    assert look(database) == 2
+    migration = (SQL_DIRECTORY / "migrations/038_crossings_by_first_day.sql").read_text()
+    for _ in range(2):
+        with database.transaction() as connection:
+            # As it was before: the moment in which that day begins.
+            connection.execute("update alert_events set period_at = '2026-03-01 03:00Z' where threshold = 80")
+            connection.execute(migration)
+            periods = connection.execute("select distinct period_at from alert_events").fetchall()
+        assert periods == [(datetime(2026, 3, 1, tzinfo=UTC),)]
+    assert look(database, NOW + timedelta(minutes=1)) == 0
 
 
 def test_what_another_found_meanwhile_is_not_resolved(database: Database, acme: UUID) -> None:

@@ -18,7 +18,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from analytics.api.service import Service
-from analytics.budgets import BudgetPlan, BudgetStatus, change_budget, create_budget, load_budgets
+from analytics.budgets import (
+    BudgetPlan,
+    BudgetStatus,
+    change_budget,
+    create_budget,
+    load_budgets,
+    load_periods_over,
+)
 from analytics.budgets.judging import judge
 from analytics.budgets.status import read_rules
 from analytics.calls.validation import scope_names, typed_tags
@@ -49,6 +56,7 @@ def test_one_figure_for_all(kept: Database, seed: int) -> None:
         for _ in range(STEPS):
             what = history.step()
             history.check(f"seed {seed}, after {what}")
+        history.check_periods_over()
     finally:
         history.forget()
 
@@ -207,6 +215,38 @@ class History:
         )
         for client_id in self.zones:
             self.check_enforced(client_id, expected, when)
+
+    def check_periods_over(self) -> None:
+        """Each period that is over is as it is at its last moment, and none of them is left out."""
+        for client_id in (*self.zones, None):
+            found: dict[tuple[UUID, datetime], dict[str | None, BudgetStatus]] = {}
+            for status in load_periods_over(self.database, client_id, self.now):
+                found.setdefault((status.budget_id, status.resets_at), {})[status.subject] = status
+            for _ in range(4):
+                seconds = int((self.now - FIRST).total_seconds())
+                at = FIRST + timedelta(seconds=self.draw.randrange(seconds)) if seconds > 0 else FIRST
+                for status in load_budgets(self.database, client_id, at):
+                    if status.resets_at > self.now:
+                        continue
+                    last_moment = load_budgets(
+                        self.database, client_id, status.resets_at - timedelta(microseconds=1)
+                    )
+                    expected = {
+                        each.subject: each
+                        for each in last_moment
+                        if (each.budget_id, each.resets_at) == (status.budget_id, status.resets_at)
+                    }
+                    over = found.get((status.budget_id, status.resets_at), {})
+                    for subject, each in expected.items():
+                        if subject in over:
+                            assert figures(over[subject]) == figures(each)
+                            assert over[subject].version_id == each.version_id
+                            assert over[subject].first_date == each.first_date
+                        else:
+                            # A value that reached nothing that is told.
+                            assert each.split_by is not None
+                            assert each.spent < each.limit_amount / 2
+                    assert set(over) <= set(expected)
 
     def check_enforced(
         self, client_id: UUID, expected: dict[tuple[UUID, str | None], tuple[Any, ...]], when: str

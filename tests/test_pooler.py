@@ -20,7 +20,7 @@ from psycopg.types.json import Jsonb
 
 from analytics import queries
 from analytics.api.answers import AnalyticsRequest, analytics_json
-from analytics.budgets import load_budgets
+from analytics.budgets import load_budgets, load_periods_over
 from analytics.clients import has_calls, read_client
 from analytics.database import Database, Query
 from analytics.days import Days
@@ -105,6 +105,7 @@ READERS = {
     "has_calls": has_calls,
     "read_client": read_client,
     "load_budgets": load_budgets,
+    "load_periods_over": load_periods_over,
     "analytics_json": analytics_json,
 }
 QUERIES = {

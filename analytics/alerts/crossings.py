@@ -9,16 +9,20 @@ from uuid import UUID
 
 from analytics.alerts.events import Event, Key
 from analytics.alerts.rules import day_text, link_of
-from analytics.budgets import BudgetStatus, Outlook, Threshold, drivers, load_budgets, outlook
+from analytics.budgets import (
+    BudgetStatus,
+    Outlook,
+    Threshold,
+    drivers,
+    load_budgets,
+    load_periods_over,
+    outlook,
+)
 from analytics.clients import Client
 from analytics.database import Database
 from analytics.formatting import NO_BREAK_SPACE, cost, plural, usd
 
-_BACK, _BACK_OF_ALL = timedelta(days=35), timedelta(days=7)
-"""Periods that ended in so long are looked at again, of which late calls may be; the one before always.
-
-Those of all clients together take as long as they are many.
-"""
+_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +44,14 @@ def crossings(
 ) -> Crossed:
     """The thresholds of a client's budgets, or of those of all together (None), that are reached.
 
-    In the periods that run, and in those before them, of which a late call may be: by the version that held
-    at their end. Of what is `known` already no more is worked out than that it still is so.
+    In the periods that run, and in those that are over, of which a late call may be: by the version that held
+    at their end. All of them where `is_slow_due`, else the last one of each. Of what is `known` already no
+    more is worked out than that it still is so.
     """
     client_id = client.id if client else None
     statuses = load_budgets(database, client_id, now)
-    back = (_BACK if client else _BACK_OF_ALL) if is_slow_due else timedelta(0)
-    looked_at = [*statuses, *_periods_before(database, client_id, statuses, now - back)]
+    over = load_periods_over(database, client_id, now, None if is_slow_due else 1)
+    looked_at = [*statuses, *over]
     events: list[Event] = []
     for status in looked_at:
         is_over = status.resets_at <= now
@@ -59,30 +64,6 @@ def crossings(
         events=events,
         looked_at=frozenset((status.budget_id, _period_at(status)) for status in looked_at),
     )
-
-
-def _periods_before(
-    database: Database, client_id: UUID | None, statuses: Sequence[BudgetStatus], since: datetime
-) -> Iterator[BudgetStatus]:
-    """The budgets in each period before those that run that ended after a moment; in one at the least.
-
-    None from before a budget was made, nor one that another version cut short.
-    """
-    begins = {status.budget_id: status.starts_at for status in statuses}
-    while begins:
-        ends_at = max(begins.values())
-        before = [
-            status
-            for status in load_budgets(database, client_id, ends_at - timedelta(microseconds=1))
-            if begins.get(status.budget_id) == ends_at
-        ]
-        yield from (status for status in before if status.resets_at == ends_at)
-        found = {status.budget_id: status.starts_at for status in before}
-        begins = {
-            budget_id: found.get(budget_id, begin)
-            for budget_id, begin in begins.items()
-            if begin < ends_at or (budget_id in found and found[budget_id] > since)
-        }
 
 
 class _Seen:
@@ -117,8 +98,12 @@ class _Seen:
         status = self.status
         if self.is_over:
             last = status.end_date - timedelta(days=1)
-            span = f"from {day_text(status.first_date)} to {day_text(last)}, which is over"
-            return [f"spent {status.spent_text} {span}".replace(NO_BREAK_SPACE, " ")]
+            begin = f"from {day_text(status.first_date)} to " if last != status.first_date else "on "
+            span = f"{begin}{day_text(last)}, which is over"
+            return [
+                line.replace(NO_BREAK_SPACE, " ")
+                for line in (f"spent {status.spent_text} {span}", *self._driver(status.resets_at - _MOMENT))
+            ]
         lines = [f"spent {status.spent_text}, {status.resets_text}"]
         if status.pace is not None:
             lines.append(f"pace: {status.pace:.2f} times an even course")
@@ -130,11 +115,15 @@ class _Seen:
             if run_out is not None and run_out.likely is not None and not status.is_exceeded:
                 days = [day for day in (run_out.earliest, run_out.latest) if day is not None]
                 lines.append(f"runs out {' to '.join(dict.fromkeys(day_text(day) for day in days))}")
-            found = drivers(self.database, status, self.now)
-            if found.leading is not None:
-                why = f", {found.reason}" if found.reason else ""
-                lines.append(f"driver: {found.leading.label}{why}")
+            lines += self._driver(self.now)
         return [line.replace(NO_BREAK_SPACE, " ") for line in lines]
+
+    def _driver(self, until: datetime) -> Iterator[str]:
+        """What drives the budget up to a moment of its period."""
+        found = drivers(self.database, self.status, until)
+        if found.leading is not None:
+            why = f", {found.reason}" if found.reason else ""
+            yield f"driver: {found.leading.label}{why}"
 
 
 def _crossing(client: Client | None, status: BudgetStatus, threshold: Threshold) -> Event:
@@ -145,7 +134,6 @@ def _crossing(client: Client | None, status: BudgetStatus, threshold: Threshold)
     said = f"reached {reached} of" if is_actual else f"will likely reach {reached} of"
     limit = _amount(status, status.limit_amount)
     whose = client.name if client else "All clients"
-    value = {} if status.split_by is None else {"value": status.subject or ""}
     return Event(
         kind="actual" if is_actual else "forecast",
         client_id=status.client_id,
@@ -155,7 +143,7 @@ def _crossing(client: Client | None, status: BudgetStatus, threshold: Threshold)
         threshold=Decimal(threshold.percent),
         repeats=status.repeats,
         title=f"{whose}: {status.title} {said} {limit}, {_spent(status)} spent".replace(NO_BREAK_SPACE, " "),
-        link=link_of("budgets", client, budget=str(status.budget_id), **value),
+        link=_link(client, status),
         facts={
             "budget": status.name,
             "spent": status.spent,
@@ -168,6 +156,15 @@ def _crossing(client: Client | None, status: BudgetStatus, threshold: Threshold)
             "unpriced_count": status.unpriced_count,
         },
     )
+
+
+def _link(client: Client | None, status: BudgetStatus) -> str:
+    """The budget while its period runs; of one that is over its calls, of all clients together by client."""
+    if status.resets_at > status.asked_at:
+        value = {} if status.split_by is None else {"value": status.subject or ""}
+        return link_of("budgets", client, budget=str(status.budget_id), **value)
+    days = f"{status.first_date}..{status.end_date - timedelta(days=1)}"
+    return link_of("calls" if client else "clients", client, days=days, **status.calls.query())
 
 
 def _period_at(status: BudgetStatus) -> datetime:

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from analytics.budgets.history import PastPeriod, Version, budget_days, past_periods, versions_of
     from analytics.budgets.plans import DEFAULT_THRESHOLDS, PERIODS, BudgetPlan, Threshold
     from analytics.budgets.previews import preview_budget
-    from analytics.budgets.status import BudgetStatus, budgets_of, budgets_query, load_budgets
+    from analytics.budgets.status import (
+        BudgetStatus,
+        budgets_of,
+        budgets_query,
+        load_budgets,
+        load_periods_over,
+    )
 
 __all__ = [
     "DEFAULT_THRESHOLDS",
@@ -37,6 +43,7 @@ __all__ = [
     "create_budget",
     "drivers",
     "load_budgets",
+    "load_periods_over",
     "outlook",
     "past_periods",
     "preview_budget",
@@ -50,7 +57,9 @@ _HOMES = {
     **dict.fromkeys(("PastPeriod", "Version", "budget_days", "past_periods", "versions_of"), "history"),
     **dict.fromkeys(("DEFAULT_THRESHOLDS", "PERIODS", "BudgetPlan", "Threshold"), "plans"),
     "preview_budget": "previews",
-    **dict.fromkeys(("BudgetStatus", "budgets_of", "budgets_query", "load_budgets"), "status"),
+    **dict.fromkeys(
+        ("BudgetStatus", "budgets_of", "budgets_query", "load_budgets", "load_periods_over"), "status"
+    ),
 }
 
 

@@ -1,7 +1,7 @@
 """What drives a budget: who and what uses it, what is new since the days before, and why."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from analytics.database import Database
 from analytics.days import Days
 from analytics.formatting import NO_MODEL
 from analytics.queries import (
+    CONVERSATIONS,
     TAG,
     TAG_KEYS,
     ComparedDays,
@@ -52,6 +53,9 @@ REASONS: Mapping[str, str] = {
 
 _TAG_KEYS = 3
 _VALUES = 50
+_CONVERSATIONS = 10
+_EXPLAINS = Decimal("0.8")
+"""Who made so much of the greatest growth explains it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,21 +63,25 @@ class Driver:
     """A value of a dimension, in the period until today and in as many days before."""
 
     dimension: str
-    """client, provider, model, operation, or `tag.` and a key."""
+    """client, provider, model, operation, conversation, or `tag.` and a key."""
     value: str | None
-    """None: calls that do not tell it."""
+    """None: calls that do not tell it. Of a conversation its id."""
     now: Sums
     before: Sums
     amount: Decimal
     """Of the period until today, in the budget's unit."""
     change: Decimal
     """Against the days before, in the budget's unit."""
+    name: str | None = None
+    """What a conversation is called, where that is known; phones are masked."""
 
     @property
     def label(self) -> str:
-        """`model gpt-4`, or `user ada` of a tag."""
+        """`model gpt-4`, `conversation Ada`, or `user ada` of a tag."""
         told = NO_MODEL if self.dimension == "model" else "(none)"
-        return f"{self.dimension.removeprefix(TAG)} {told if self.value is None else self.value}"
+        return (
+            f"{self.dimension.removeprefix(TAG)} {self.name or (told if self.value is None else self.value)}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +101,17 @@ class Drivers:
 
     @property
     def leading(self) -> Driver | None:
-        """The one value that grew most beside the days before; of equals the one that tells most.
+        """The value that grew beside the days before: of those that explain most of the growth the one that
+        tells most, as a conversation tells more than the model that it uses.
 
-        Where nothing grew, the value that is used most. None without use.
+        Where nothing grew, the same of what is used. None without use.
         """
         grown = [part for part in self.parts if part.change > 0 and part.value is not None]
         among = grown or [part for part in self.parts if part.value is not None]
         by: Callable[[Driver], Decimal] = (lambda part: part.change) if grown else (lambda part: part.amount)
-        return max(among, key=lambda part: (by(part), _told(part)), default=None)
+        most = max((by(part) for part in among), default=Decimal(0))
+        telling = (part for part in among if by(part) >= most * _EXPLAINS)
+        return max(telling, key=lambda part: (_told(part), by(part)), default=None)
 
     @property
     def reason(self) -> str | None:
@@ -161,6 +172,7 @@ def drivers(database: Database, status: BudgetStatus, now: datetime) -> Drivers:
     for keys in of_tags:
         named = [record["key"] for record in TAG_KEYS.records(keys)][:_TAG_KEYS]
         parts += _of_tags(database, status, named, days, before)
+    parts += _of_conversations(database, status, days, before)
     return Drivers(
         days=days,
         before=before,
@@ -173,7 +185,7 @@ def _of_tags(
     database: Database, status: BudgetStatus, keys: Sequence[str], days: Days, before: Days
 ) -> list[Driver]:
     """The values of these keys; of a budget that is split, within its value."""
-    client_id, filters = status.client_id, _filters_of(status)
+    client_id, filters = status.client_id, status.calls
     spans = [Span(days=span, bucket="all", top=_VALUES) for span in (days, before)]
     order: Order = "cost" if status.unit == "usd" else "tokens"
     assert client_id is not None
@@ -191,6 +203,53 @@ def _of_tags(
         )
         found += _drivers(status, f"{TAG}{key}", merged)
     return found
+
+
+def _of_conversations(database: Database, status: BudgetStatus, days: Days, before: Days) -> Iterable[Driver]:
+    """The conversations that used most; of all clients together there are too many."""
+    if status.client_id is None:
+        return []
+    parameters: dict[str, Any] = {
+        "client_id": status.client_id,
+        "search": "",
+        "sort": "cost" if status.unit == "usd" else "tokens",
+        "descending": True,
+        "limit": _CONVERSATIONS,
+        "offset": 0,
+    }
+    [rows] = database.read(
+        CONVERSATIONS.query(
+            **parameters, first_date=days.first, last_date=days.last, filters=status.calls.json()
+        ),
+        client_id=status.client_id,
+    )
+    found = {
+        str(each["conversation_id"]): each for each in CONVERSATIONS.records(rows) if each["conversation_id"]
+    }
+    if not found:
+        return []
+    these = status.calls.narrowed(Filters().with_condition("conversation", list(found)))
+    [rows] = database.read(
+        CONVERSATIONS.query(
+            **parameters, first_date=before.first, last_date=before.last, filters=these.json()
+        ),
+        client_id=status.client_id,
+    )
+    past = {str(each["conversation_id"]): each for each in CONVERSATIONS.records(rows)}
+    merged = (
+        (
+            key,
+            {
+                **{name: each[name] for name in _NOTHING},
+                **_previous({name: past.get(key, _NOTHING)[name] for name in _NOTHING}),
+            },
+        )
+        for key, each in found.items()
+    )
+    return [
+        replace(driver, name=found[driver.value or ""]["conversation_name"])
+        for driver in _drivers(status, "conversation", merged)
+    ]
 
 
 _NOTHING: Mapping[str, Any] = {
@@ -212,14 +271,6 @@ def _by_value(frame: "pd.DataFrame") -> dict[str | None, Mapping[str, Any]]:
         for record in frame.to_dict("records")
         if not record["is_rest"]
     }
-
-
-def _filters_of(status: BudgetStatus) -> Filters:
-    """The calls of the budget, or of its value."""
-    if status.split_by is None:
-        return status.filters
-    name = f"{TAG}{status.split_by}"
-    return status.filters.narrowed(Filters().with_condition(name, [status.subject or ""]))
 
 
 def _drivers(
@@ -260,6 +311,6 @@ def _models(records: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
 
 
 def _told(driver: Driver) -> int:
-    """How much a dimension tells: a tag is closer to a cause than a model, and a model than its provider."""
-    order = ("provider", "operation", "model", "client")
-    return order.index(driver.dimension) if driver.dimension in order else len(order)
+    """How much a dimension tells: a conversation is closer to a cause than a tag, and that than a model."""
+    order = ("provider", "operation", "model", "client", TAG, "conversation")
+    return order.index(TAG if driver.dimension.startswith(TAG) else driver.dimension)

@@ -12,7 +12,7 @@ from analytics.budgets.history import spent_text
 from analytics.budgets.judging import Rule, mean_rate, rules_of
 from analytics.budgets.plans import Period, Threshold, Unit, thresholds_of
 from analytics.database import Database, Query, Rows
-from analytics.queries import Filters, SqlFunction
+from analytics.queries import TAG, Filters, SqlFunction
 
 BUDGETS = SqlFunction(
     function="get_budgets",
@@ -44,6 +44,13 @@ BUDGETS = SqlFunction(
         "unpriced_count": "int64",
     },
 )
+
+PERIODS_OVER = SqlFunction(
+    function="get_budget_periods_over",
+    arguments=(*BUDGETS.arguments, "count"),
+    columns=BUDGETS.columns,
+)
+"""The periods of all these budgets that are over."""
 
 BUDGETS_TOLD = SqlFunction(
     function=BUDGETS.function,
@@ -100,6 +107,13 @@ class BudgetStatus:
     def key(self) -> tuple[UUID, str | None]:
         """What tells it from all others."""
         return self.budget_id, self.subject
+
+    @property
+    def calls(self) -> Filters:
+        """What leaves the calls that count: of a value of a split budget only its own."""
+        if self.split_by is None or self.subject == "":
+            return self.filters
+        return self.filters.narrowed(Filters().with_condition(f"{TAG}{self.split_by}", [self.subject or ""]))
 
     @property
     def title(self) -> str:
@@ -182,6 +196,22 @@ def load_budgets(database: Database, client_id: UUID | None, now: datetime) -> l
     """
     [rows] = database.read(budgets_query(client_id, now), client_id=client_id)
     return budgets_of(rows, client_id, now)
+
+
+def load_periods_over(
+    database: Database, client_id: UUID | None, now: datetime, count: int | None = None
+) -> list[BudgetStatus]:
+    """The last `count` periods of each budget that are over, or all (None), the oldest first.
+
+    As load_budgets(), by the version that held at the end, and as long as there has been the budget. One that
+    is split has a row per value that reached a threshold, and one without a value.
+
+    Raises:
+        DatabaseUnavailable, SchemaMissing, DatabaseError
+    """
+    query = PERIODS_OVER.query(client_id=client_id, now=now, count=count)
+    [rows] = database.read(query, client_id=client_id)
+    return [_status(record, client_id, now) for record in PERIODS_OVER.records(rows)]
 
 
 def budgets_json(database: Database, client_id: UUID | None, now: datetime) -> str:

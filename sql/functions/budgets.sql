@@ -341,6 +341,241 @@ begin
 end
 $$;
 
+-- What was used on each day of a time zone, per value of a tag's key, or in one row where there is none. No
+-- row without calls. Where these are the client's own days they come from its sums; else from the hours of
+-- its clock, and one that is not within a single day, or that the clock has twice, is divided call by call.
+create or replace function usage_by_day(
+    p_client_id uuid, p_filters jsonb, p_time_zone text, p_first_date date, p_last_date date,
+    p_key text default null
+)
+    returns table (
+        usage_date date, value text, total_tokens bigint, cost_usd numeric, request_count bigint,
+        unpriced_count bigint
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    zone constant text := (select timezone from clients where id = p_client_id);
+begin
+    if zone = p_time_zone then
+        return query
+        select
+            usage.usage_date, usage.value, usage.total_tokens, usage.cost_usd, usage.request_count,
+            usage.unpriced_count
+        from usage_rows(
+            p_client_id, p_filters, p_first_date, p_last_date, '{usage_date}',
+            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], p_key
+        ) as usage;
+        return;
+    end if;
+
+    return query
+    with hours as materialized (
+        select
+            clock.clock_at,
+            clock.begins_at,
+            (clock.begins_at at time zone p_time_zone)::date as usage_date,
+            (clock.begins_at at time zone p_time_zone)::date
+            <> ((clock.begins_at + interval '1 hour' - interval '1 microsecond')
+                at time zone p_time_zone)::date
+            or clock.is_odd as is_divided,
+            clock.is_odd,
+            usage.value, usage.cost_usd, usage.total_tokens, usage.request_count, usage.unpriced_count
+        from usage_rows(
+            p_client_id, p_filters, p_first_date - 1, p_last_date + 1, '{usage_date,hour}',
+            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], p_key
+        ) as usage
+        cross join lateral (
+            select
+                clock_at,
+                begins_at,
+                begins_at at time zone zone <> clock_at
+                or exists (
+                    select from unnest(array[-4, -3, -2, -1, 4, 5, 6, 7]) as quarters
+                    where
+                        date_trunc(
+                            'hour', (begins_at + quarters * interval '15 minutes') at time zone zone
+                        ) = clock_at
+                ) as is_odd
+            from (
+                select
+                    usage.usage_date + usage.hour * interval '1 hour' as clock_at,
+                    (usage.usage_date + usage.hour * interval '1 hour') at time zone zone as begins_at
+            ) as known
+        ) as clock
+        where usage.hour is not null
+    ),
+
+    used as (
+        select
+            hours.usage_date, hours.value, hours.cost_usd, hours.total_tokens, hours.request_count,
+            hours.unpriced_count
+        from hours
+        where not hours.is_divided
+        union all
+        select
+            (log.created_at at time zone p_time_zone)::date,
+            case
+                when p_key is null then null
+                when log.tag_set_id = 0 then '(other)'
+                else shown_tag(tag_sets.tags, p_key)
+            end,
+            log.cost_usd,
+            log.total_tokens,
+            1,
+            (log.cost_basis = 'unpriced')::integer
+        from (
+            select distinct clock_at, begins_at, is_odd from hours where is_divided
+        ) as hours
+        cross join lateral wanted_calls(
+            p_client_id,
+            usage_filter_of(p_client_id, p_filters, hours.clock_at::date, hours.clock_at::date),
+            hours.begins_at - case when hours.is_odd then interval '2 hours' else interval '0 hours' end,
+            hours.begins_at + case when hours.is_odd then interval '3 hours' else interval '1 hour' end
+        ) as log
+        left join tag_sets
+            on p_key is not null and tag_sets.client_id = p_client_id and tag_sets.id = log.tag_set_id
+        where date_trunc('hour', log.created_at at time zone zone) = hours.clock_at
+    )
+
+    select
+        used.usage_date, used.value, sum(used.total_tokens)::bigint, coalesce(sum(used.cost_usd), 0),
+        sum(used.request_count)::bigint, sum(used.unpriced_count)::bigint
+    from used
+    where used.usage_date between p_first_date and p_last_date
+    group by used.usage_date, used.value
+    having sum(used.request_count) <> 0;
+end
+$$;
+
+-- The periods of budgets that are over and ended while the budget was there, the oldest first: each by the
+-- version that held at its end, none that another version cut short. One row per period; of a budget that is
+-- split that of the calls without a value, and one more per value that reached a threshold. Columns are those
+-- of get_budgets().
+--   p_count  how many periods of each budget, the last ones; null for all
+create or replace function get_budget_periods_over(
+    p_client_id uuid, p_now timestamptz, p_count integer default null
+)
+    returns table (
+        budget_id uuid, name text, version_id uuid, valid_from timestamptz, changed_by text,
+        limit_amount numeric, unit text, period text, start_day integer, time_zone text, filters jsonb,
+        split_by text, thresholds jsonb, repeats boolean, first_date date, end_date date,
+        starts_at timestamptz, resets_at timestamptz, subject text, spent numeric, cost_usd numeric,
+        total_tokens bigint, request_count bigint, unpriced_count bigint
+    )
+    language sql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+    with recursive held as materialized (
+        select
+            budget.client_id, budget.id as budget_id, budget.name, version.id as version_id,
+            version.valid_from, version.changed_by, version.limit_amount, version.unit, version.period,
+            version.start_day::integer as start_day, coalesce(version.time_zone, own.timezone) as time_zone,
+            version.filters, version.split_by, version.thresholds, version.repeats,
+            least(
+                p_now,
+                lead(version.valid_from) over (partition by budget.id order by version.valid_from)
+            ) as until_at,
+            (
+                select min((threshold ->> 'percent')::numeric)
+                from jsonb_array_elements(version.thresholds) as threshold
+                where threshold ->> 'on' = 'actual'
+            ) * version.limit_amount / 100 as told_from
+        from budgets as budget
+        inner join budget_versions as version on version.budget_id = budget.id
+        left join clients as own on own.id = budget.client_id
+        where
+            budget.client_id is not distinct from p_client_id
+            and (budget.archived_at is null or budget.archived_at > p_now)
+    ),
+
+    spans as (
+        select held.version_id, span.*
+        from held
+        cross join lateral budget_period(
+            held.period, held.start_day, held.time_zone, held.valid_from
+        ) as span
+        union all
+        select held.version_id, span.*
+        from spans
+        inner join held on held.version_id = spans.version_id and spans.resets_at < held.until_at
+        cross join lateral budget_period(
+            held.period, held.start_day, held.time_zone, spans.resets_at
+        ) as span
+    ),
+
+    periods as materialized (
+        select ended.*
+        from (
+            select
+                spans.*,
+                row_number() over (partition by held.budget_id order by spans.first_date desc) as place
+            from spans
+            inner join held on held.version_id = spans.version_id and spans.resets_at <= held.until_at
+        ) as ended
+        where p_count is null or ended.place <= p_count
+    ),
+
+    ranges as (
+        select version_id, min(first_date) as first_date, max(end_date) - 1 as last_date
+        from periods
+        group by version_id
+    ),
+
+    used as materialized (
+        select
+            periods.version_id, periods.first_date, usage.value,
+            sum(usage.total_tokens)::bigint as total_tokens, sum(usage.cost_usd) as cost_usd,
+            sum(usage.request_count)::bigint as request_count,
+            sum(usage.unpriced_count)::bigint as unpriced_count
+        from ranges
+        inner join held on held.version_id = ranges.version_id
+        inner join clients on held.client_id is null or clients.id = held.client_id
+        cross join lateral usage_by_day(
+            clients.id, held.filters, held.time_zone, ranges.first_date, ranges.last_date, held.split_by
+        ) as usage
+        inner join periods
+            on periods.version_id = ranges.version_id
+            and usage.usage_date >= periods.first_date and usage.usage_date < periods.end_date
+        group by periods.version_id, periods.first_date, usage.value
+    ),
+
+    subjects as (
+        select periods.version_id, periods.first_date, null::text as value from periods
+        union
+        select used.version_id, used.first_date, used.value
+        from used
+        inner join held on held.version_id = used.version_id
+        where
+            case held.unit when 'usd' then used.cost_usd else used.total_tokens end >= held.told_from
+    )
+
+    select
+        held.budget_id, held.name, held.version_id, held.valid_from, held.changed_by,
+        case when held.split_by is null or subjects.value is not null then held.limit_amount end,
+        held.unit, held.period, held.start_day, held.time_zone, held.filters, held.split_by,
+        held.thresholds, held.repeats, periods.first_date, periods.end_date, periods.starts_at,
+        periods.resets_at,
+        case when held.split_by is null then '' else subjects.value end,
+        case held.unit when 'usd' then coalesce(used.cost_usd, 0) else coalesce(used.total_tokens, 0) end,
+        coalesce(used.cost_usd, 0),
+        coalesce(used.total_tokens, 0),
+        coalesce(used.request_count, 0),
+        coalesce(used.unpriced_count, 0)
+    from periods
+    inner join held on held.version_id = periods.version_id
+    inner join subjects
+        on subjects.version_id = periods.version_id and subjects.first_date = periods.first_date
+    left join used
+        on used.version_id = periods.version_id and used.first_date = periods.first_date
+        and used.value is not distinct from subjects.value
+    order by periods.starts_at, lower(held.name), held.budget_id, subjects.value nulls last
+$$;
+
 -- What counts for a budget, day by day of its own time zone, by its newest version: one row per day, days
 -- without use included.
 --   p_subject  as get_budget_periods() takes it
@@ -381,101 +616,14 @@ begin
         from generate_series(p_first_date::timestamp, p_last_date::timestamp, interval '1 day') as day
     ),
 
-    -- Clients with other days: by the hours of their clocks. One that is not within a single day of the
-    -- budget, or that the clock has twice, is divided call by call.
-    hours as materialized (
-        select
-            clients.id as client_id,
-            clients.timezone as clock_zone,
-            clock.clock_at,
-            clock.begins_at,
-            (clock.begins_at at time zone newest.time_zone)::date as first_date,
-            (clock.begins_at at time zone newest.time_zone)::date
-            <> ((clock.begins_at + interval '1 hour' - interval '1 microsecond')
-                at time zone newest.time_zone)::date
-            or clock.is_odd as is_divided,
-            clock.is_odd,
-            newest.time_zone,
-            newest.filters,
-            newest.split_by,
-            usage.value, usage.cost_usd, usage.total_tokens, usage.request_count, usage.unpriced_count
+    used as materialized (
+        select usage.*
         from newest
-        inner join clients
-            on (p_client_id is null or clients.id = p_client_id) and clients.timezone <> newest.time_zone
-        cross join lateral usage_rows(
-            clients.id, newest.filters, p_first_date - 1, p_last_date + 1, '{usage_date,hour}',
-            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], newest.split_by
+        inner join clients on p_client_id is null or clients.id = p_client_id
+        cross join lateral usage_by_day(
+            clients.id, newest.filters, newest.time_zone, p_first_date, p_last_date, newest.split_by
         ) as usage
-        cross join lateral (
-            select
-                clock_at,
-                begins_at,
-                begins_at at time zone clients.timezone <> clock_at
-                or exists (
-                    select from unnest(array[-4, -3, -2, -1, 4, 5, 6, 7]) as quarters
-                    where
-                        date_trunc(
-                            'hour',
-                            (begins_at + quarters * interval '15 minutes') at time zone clients.timezone
-                        ) = clock_at
-                ) as is_odd
-            from (
-                select
-                    usage.usage_date + usage.hour * interval '1 hour' as clock_at,
-                    (usage.usage_date + usage.hour * interval '1 hour') at time zone clients.timezone
-                        as begins_at
-            ) as known
-        ) as clock
-        where usage.hour is not null
-    ),
-
-    used as (
-        -- Clients whose days are the budget's: their sums are there.
-        select
-            usage.usage_date, usage.value, usage.cost_usd, usage.total_tokens, usage.request_count,
-            usage.unpriced_count
-        from newest
-        inner join clients
-            on (p_client_id is null or clients.id = p_client_id) and clients.timezone = newest.time_zone
-        cross join lateral usage_rows(
-            clients.id, newest.filters, p_first_date, p_last_date, '{usage_date}',
-            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], newest.split_by
-        ) as usage
-        union all
-        select
-            hours.first_date, hours.value, hours.cost_usd, hours.total_tokens, hours.request_count,
-            hours.unpriced_count
-        from hours
-        where not hours.is_divided
-        union all
-        select
-            (log.created_at at time zone hours.time_zone)::date,
-            case
-                when hours.split_by is null then null
-                when log.tag_set_id = 0 then '(other)'
-                else shown_tag(tag_sets.tags, hours.split_by)
-            end,
-            log.cost_usd,
-            log.total_tokens,
-            1,
-            (log.cost_basis = 'unpriced')::integer
-        from (
-            select distinct client_id, clock_zone, clock_at, begins_at, is_odd, time_zone, filters, split_by
-            from hours
-            where is_divided
-        ) as hours
-        cross join lateral wanted_calls(
-            hours.client_id,
-            usage_filter_of(
-                hours.client_id, hours.filters, hours.clock_at::date, hours.clock_at::date
-            ),
-            hours.begins_at - case when hours.is_odd then interval '2 hours' else interval '0 hours' end,
-            hours.begins_at + case when hours.is_odd then interval '3 hours' else interval '1 hour' end
-        ) as log
-        left join tag_sets
-            on hours.split_by is not null
-            and tag_sets.client_id = hours.client_id and tag_sets.id = log.tag_set_id
-        where date_trunc('hour', log.created_at at time zone hours.clock_zone) = hours.clock_at
+        where newest.split_by is null or p_subject = '' or usage.value is not distinct from p_subject
     )
 
     select
@@ -484,11 +632,9 @@ begin
         coalesce(sum(used.total_tokens), 0)::bigint,
         coalesce(sum(used.request_count), 0)::bigint,
         coalesce(sum(used.unpriced_count), 0)::bigint
-    from newest
-    cross join days
-    left join used
-        on used.usage_date = days.usage_date
-        and (newest.split_by is null or p_subject = '' or used.value is not distinct from p_subject)
+    from days
+    left join used on used.usage_date = days.usage_date
+    where exists (select from newest)
     group by days.usage_date
     order by days.usage_date;
 end

@@ -1,19 +1,17 @@
 """Ways from the numbers of a budget to the calls that they count."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 from analytics.budgets import BudgetStatus, Driver
 from analytics.queries import Filters
-from analytics.queries.filters import TAG, spelled
+from analytics.queries.filters import spelled
 from analytics.ui.frame.ways import Way
 
 
 def calls_of(status: BudgetStatus, filters: Filters | None = None) -> dict[str, str]:
     """The parameters of filters that leave a budget's calls; of another version its own filters."""
-    only = dict((status.filters if filters is None else filters).query())
-    if status.split_by is not None:
-        only[f"{TAG}{status.split_by}"] = spelled(status.subject or "")
-    return only
+    return (status if filters is None else replace(status, filters=filters)).calls.query()
 
 
 def days_of(status: BudgetStatus) -> str:
