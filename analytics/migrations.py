@@ -46,7 +46,7 @@ _ACCESS = "functions/access"
 """Closes to visitors what is new: the last file of each transaction."""
 _ADOPTION = "adopt_original"
 _ADOPTED_WITH = (
-    *("011_analytics_usage_tracking", "022_call_facts", "027_hours_by_outcome"),
+    *("011_analytics_usage_tracking", "022_call_facts", "027_hours_by_outcome", "041_conversation_weeks"),
     *("functions/sums", _ADOPTION),
 )
 """One transaction: what the adoption needs, and the adoption."""

@@ -90,6 +90,8 @@ function folded_conversation_days   -          -         Acme      Acme      -  
 function filtered_conversation_days  -          -         Acme      Acme      -         Acme      -         -         -        -
 function usage_of_conversations     -          -         Acme      Acme      -         Acme      -         -         -        raw
 function has_lone_calls              -          -         Acme      Acme      -         Acme      -         -         -        -
+function conversation_parts         -          -         Acme      Acme      -         Acme      -         -         -        raw
+function whole_conversation_weeks   -          -         Acme      Acme      -         Acme      -         -         -        -
 function conversation_totals        -          -         Acme      Acme      -         Acme      -         -         -        raw
 function conversations_by_name      -          -         Acme      Acme      -         Acme      -         -         -        -
 function leading_conversations      -          -         Acme      Acme      -         Acme      -         -         -        raw
@@ -152,6 +154,7 @@ function day_begins_at               same       same      same      same      sa
 function month_begins                same       same      same      same      same      same      same      same      same     -
 function budget_period               same       same      same      same      same      same      same      same      same     -
 function days_between               same       same      same      same      same      same      same      same      same     -
+function days_beside_weeks          same       same      same      same      same      same      same      same      same     -
 function other_filters              same       same      same      same      same      same      same      same      same     -
 function filters_within_conversations  same       same      same      same      same      same      same      same      same     -
 function pending_conversation_days  same       same      same      same      same      same      same      same      same     -
@@ -287,6 +290,12 @@ STATEMENTS = {
     "other_filters": "select other_filters('[]')",
     "has_lone_calls": ("select * from has_lone_calls(%(acme)s) as found where found"),
     "conversation_totals": "select * from conversation_totals(%(acme)s, %(first)s, %(last)s, true, '[]')",
+    "conversation_parts": "select * from conversation_parts(%(acme)s, %(first)s, %(last)s)",
+    # A week of which days with use are left out is not whole.
+    "whole_conversation_weeks": (
+        "select * from whole_conversation_weeks(%(acme)s, '2026-03-16', '2026-03-17') as found"
+        " where found = '{}'"
+    ),
     "conversations_by_name": (
         "select * from conversations_by_name(%(acme)s, %(first)s, %(last)s, true, 0, 0)"
         " where matched_count > 0"
@@ -310,6 +319,7 @@ STATEMENTS = {
     "budget_period": "select * from budget_period('month', 1, 'UTC', %(now)s)",
     "get_alerts": "select * from get_alerts(%(acme)s)",
     "days_between": "select days_between(%(first)s, %(last)s)",
+    "days_beside_weeks": "select days_beside_weeks('{}', %(first)s, %(last)s)",
     "whole_sum": "select whole_sum(1)",
     "id_from": "select id_from('a', '0')",
     "usage_window": "select * from usage_window(%(acme)s, 2, %(now)s)",

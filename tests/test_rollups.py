@@ -219,6 +219,7 @@ class RollupMachine(RuleBasedStateMachine):
                 "usage_daily_rollup",
                 "usage_conversation_daily_rollup",
                 "usage_conversation_rollup",
+                "usage_conversation_weekly_rollup",
                 "usage_hour_rollup",
                 "usage_tag_rollup",
                 "usage_latency_rollup",
@@ -258,6 +259,25 @@ class RollupMachine(RuleBasedStateMachine):
     @invariant()
     def views_equal_logs(self) -> None:
         assert wrong_sums(self.connection) == []
+
+    @invariant()
+    def weeks_of_conversations_equal_days(self) -> None:
+        days = """
+            select
+                client_id, date_trunc('week', usage_date::timestamp)::date as week_start,
+                conversation_id, phone, sum(total_tokens), sum(request_count), sum(cost_usd),
+                max(usage_date) filter (where request_count > 0)
+            from usage_conversation_daily_rollup
+            group by client_id, week_start, conversation_id, phone
+        """
+        weeks = """
+            select
+                client_id, week_start, conversation_id, phone, total_tokens, request_count, cost_usd,
+                case when request_count > 0 then last_date end
+            from usage_conversation_weekly_rollup
+        """
+        for left, right in ((days, weeks), (weeks, days)):
+            assert self.connection.execute(f"{left} except {right}").fetchall() == []
 
     @invariant()
     def functions_equal_logs(self) -> None:

@@ -22,6 +22,7 @@ TABLES = [
     "usage_daily_rollup",
     "usage_conversation_daily_rollup",
     "usage_conversation_rollup",
+    "usage_conversation_weekly_rollup",
     "usage_hour_rollup",
     "usage_tag_rollup",
     "usage_latency_rollup",

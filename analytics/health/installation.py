@@ -41,6 +41,7 @@ INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
     "usage_conversation_rollup": [
         *(("client_id", "conversation_id"), ("client_id", "total_tokens"), ("client_id", "cost_bound")),
     ],
+    "usage_conversation_weekly_rollup": [("week_start", "client_id", "conversation_id")],
     "usage_hour_rollup": [("client_id", "usage_date")],
     "usage_tag_rollup": [("client_id", "usage_date")],
     "usage_latency_rollup": [("client_id", "usage_date")],
@@ -51,8 +52,9 @@ TABLES = (
     *("alert_checks", "alert_deliveries", "alert_events", "alert_mutes", "budget_versions", "budgets"),
     *("api_keys", "clients", "conversations", "cost_correction_items", "cost_corrections", "members"),
     *("model_prices", "phone_secret", "price_list", "tag_sets", "usage_conversation_daily_rollup"),
-    *("usage_conversation_rollup", "usage_daily_rollup", "usage_days_to_sum", "usage_hour_rollup"),
-    *("usage_latency_rollup", "usage_logs", "usage_pending", "usage_tag_rollup"),
+    *("usage_conversation_rollup", "usage_conversation_weekly_rollup", "usage_daily_rollup"),
+    *("usage_days_to_sum", "usage_hour_rollup", "usage_latency_rollup", "usage_logs", "usage_pending"),
+    "usage_tag_rollup",
 )
 
 _MISSING_TABLES = """

@@ -49,7 +49,8 @@ begin
                     'budgets', 'cost_correction_items', 'cost_corrections', 'members', 'model_prices',
                     'phone_secret', 'price_list', 'tag_sets', 'usage_conversation',
                     'usage_conversation_daily', 'usage_conversation_daily_rollup',
-                    'usage_conversation_rollup', 'usage_daily', 'usage_daily_rollup', 'usage_days_to_sum',
+                    'usage_conversation_rollup', 'usage_conversation_weekly_rollup', 'usage_daily',
+                    'usage_daily_rollup', 'usage_days_to_sum',
                     'usage_facts_daily', 'usage_hour_rollup', 'usage_hourly', 'usage_latency_daily',
                     'usage_latency_rollup', 'usage_pending', 'usage_tag_rollup', 'usage_tagged_daily'
                 )

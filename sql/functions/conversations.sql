@@ -302,8 +302,82 @@ create or replace function has_lone_calls(p_client_id uuid) returns boolean
         where client_id = p_client_id and conversation_id is null
     );
 
--- One row per conversation with use in the period: what it is ordered by. Read from an index alone, in which
--- the client's conversations of a day lie together: hence the days one by one. What
+-- The weeks, by their Mondays, of which all days with use lie in the period: such a week is read in place of
+-- its days. All but the first and the last one lie in it anyway.
+create or replace function whole_conversation_weeks(p_client_id uuid, p_first_date date, p_last_date date)
+    returns date[]
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan  -- planning takes longer than running
+    set enable_seqscan = off  -- of a plan that was made when there was little
+as $$
+declare
+    v_first_monday constant date := date_trunc('week', p_first_date::timestamp)::date;
+begin
+    return array(
+        select monday
+        from (
+            select v_first_monday + 7 * place as monday
+            from generate_series(
+                0, (date_trunc('week', p_last_date::timestamp)::date - v_first_monday) / 7
+            ) as place
+        ) as weeks
+        where
+            (
+                monday >= p_first_date
+                or not exists (
+                    select
+                    from usage_conversation_daily_rollup
+                    where
+                        client_id = p_client_id
+                        and usage_date = any (days_between(monday, p_first_date - 1))
+                )
+            )
+            and (
+                monday + 6 <= p_last_date
+                or not exists (
+                    select
+                    from usage_conversation_daily_rollup
+                    where
+                        client_id = p_client_id
+                        and usage_date = any(days_between(p_last_date + 1, monday + 6))
+                )
+            )
+    );
+end
+$$;
+
+-- What conversations have in the period, in parts: of weeks, of the days beside them, and pending. last_date
+-- is the last day of the part.
+create or replace function conversation_parts(p_client_id uuid, p_first_date date, p_last_date date)
+    returns table (
+        conversation_id uuid, phone text, last_date date, total_tokens bigint, cost_usd numeric,
+        request_count bigint
+    )
+    language sql stable
+as $$
+    select conversation_id, phone, last_date, total_tokens, cost_usd, request_count
+    from usage_conversation_weekly_rollup
+    where
+        client_id = p_client_id
+        and week_start = any (whole_conversation_weeks(p_client_id, p_first_date, p_last_date))
+    union all
+    select conversation_id, phone, usage_date, total_tokens, cost_usd, request_count
+    from usage_conversation_daily_rollup
+    where
+        client_id = p_client_id
+        and usage_date = any (
+            days_beside_weeks(
+                whole_conversation_weeks(p_client_id, p_first_date, p_last_date), p_first_date, p_last_date
+            )
+        )
+    union all
+    select conversation_id, phone, usage_date, total_tokens, cost_usd, request_count
+    from usage_pending
+    where client_id = p_client_id and usage_date between p_first_date and p_last_date
+$$;
+
+-- One row per conversation with use in the period: what it is ordered by. What
 -- calls without a conversation cost is spared where the client has none (p_has_phones). Under filters the
 -- calls are read. last_date may be too late where calls were deleted that are not folded yet.
 create or replace function conversation_totals(
@@ -317,45 +391,21 @@ create or replace function conversation_totals(
 as $$
     select
         conversation_id, null::text, whole_sum(total_tokens), sum(cost_usd), whole_sum(request_count),
-        max(usage_date) filter (where request_count > 0)
-    from (
-        select conversation_id, usage_date, total_tokens, cost_usd, request_count
-        from usage_conversation_daily_rollup
-        where
-            client_id = p_client_id
-            and usage_date = any (days_between(p_first_date, p_last_date))
-        union all
-        select conversation_id, usage_date, total_tokens, cost_usd, request_count
-        from usage_pending
-        where
-            client_id = p_client_id
-            and usage_date between p_first_date and p_last_date
-    ) as parts
+        max(last_date) filter (where request_count > 0)
+    from conversation_parts(p_client_id, p_first_date, p_last_date)
     where not p_has_phones and p_filters = '[]'
     group by conversation_id
     having whole_sum(request_count) <> 0
     union all
     select
         id, lone_phone, whole_sum(total_tokens), sum(cost_usd), whole_sum(request_count),
-        max(usage_date) filter (where request_count > 0)
+        max(last_date) filter (where request_count > 0)
     from (
         select
             coalesce(logged.conversation_id, known.id) as id,
             case when coalesce(logged.conversation_id, known.id) is null then logged.phone end as lone_phone,
-            logged.usage_date, logged.total_tokens, logged.cost_usd, logged.request_count
-        from (
-            select conversation_id, phone, usage_date, total_tokens, cost_usd, request_count
-            from usage_conversation_daily_rollup
-            where
-                client_id = p_client_id
-                and usage_date = any (days_between(p_first_date, p_last_date))
-            union all
-            select conversation_id, phone, usage_date, total_tokens, cost_usd, request_count
-            from usage_pending
-            where
-                client_id = p_client_id
-                and usage_date between p_first_date and p_last_date
-        ) as logged
+            logged.last_date, logged.total_tokens, logged.cost_usd, logged.request_count
+        from conversation_parts(p_client_id, p_first_date, p_last_date) as logged
         left join conversations as known
             on logged.conversation_id is null
             and known.client_id = p_client_id and known.phone = logged.phone

@@ -67,3 +67,17 @@ create or replace function days_between(p_first_date date, p_last_date date) ret
         select p_first_date + place
         from generate_series(0, p_last_date - p_first_date) as place
     );
+
+-- The days of a period that lie in none of these weeks, which are told by their Mondays. Of the period's
+-- weeks only the first and the last one may be missing among them.
+create or replace function days_beside_weeks(p_weeks date[], p_first_date date, p_last_date date)
+    returns date[]
+    language sql immutable parallel safe
+    return array(
+        select day
+        from unnest(
+            days_between(p_first_date, least(p_last_date, p_first_date + 6))
+            || days_between(greatest(p_first_date + 7, p_last_date - 6), p_last_date)
+        ) as day
+        where date_trunc('week', day::timestamp)::date <> all(p_weeks)
+    );

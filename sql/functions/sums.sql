@@ -416,7 +416,7 @@ create or replace function fold_usage() returns bigint
     set search_path = public, pg_temp
 as $$
 declare
-    folded bigint;
+    touched record;  -- the days of conversations of which something was taken away
 begin
     if not pg_try_advisory_xact_lock(rollup_lock()) then
         return 0;
@@ -440,7 +440,8 @@ begin
             coalesce(sum(total_tokens) filter (where source = 'groq'), 0) as groq_tokens,
             sum(cost_usd) as cost_usd,
             sum(request_count) as request_count,
-            sum(unpriced_count) as unpriced_count
+            sum(unpriced_count) as unpriced_count,
+            bool_or(request_count < 0) as is_reduced
         from taken
         group by 1, 2, 3, 4
     ),
@@ -465,6 +466,23 @@ begin
             unpriced_count = kept.unpriced_count + excluded.unpriced_count
     ),
 
+    conversation_weekly as (
+        insert into usage_conversation_weekly_rollup as kept (
+            client_id, week_start, last_date, conversation_id, total_tokens, request_count, cost_usd, phone
+        )
+        select
+            client_id, date_trunc('week', usage_date::timestamp)::date as week_start, max(usage_date),
+            conversation_id, sum(total_tokens), sum(request_count), sum(cost_usd), phone
+        from conversation_days
+        group by client_id, week_start, conversation_id, phone
+        order by week_start, client_id, conversation_id, phone
+        on conflict on constraint usage_conversation_weekly_rollup_key do update set
+            last_date = greatest(kept.last_date, excluded.last_date),
+            total_tokens = kept.total_tokens + excluded.total_tokens,
+            request_count = kept.request_count + excluded.request_count,
+            cost_usd = kept.cost_usd + excluded.cost_usd
+    ),
+
     conversation as (
         insert into usage_conversation_rollup as kept (
             client_id, conversation_id, phone, first_date, last_date,
@@ -487,9 +505,44 @@ begin
             unpriced_count = kept.unpriced_count + excluded.unpriced_count
     )
 
-    select count(*) into folded from taken;
+    select
+        (select count(*) from taken) as folded,
+        array_agg(client_id) as client_ids,
+        array_agg(usage_date) as dates,
+        array_agg(conversation_id) as conversation_ids,
+        array_agg(phone) as phones
+    into touched
+    from conversation_days
+    where is_reduced;
 
-    return folded;
+    -- Their last day with use may be an earlier one now.
+    if touched.client_ids is not null then
+        insert into usage_conversation_weekly_rollup (
+            client_id, week_start, last_date, conversation_id, total_tokens, request_count, cost_usd, phone
+        )
+        select
+            reduced.client_id, reduced.week_start, days.last_date, reduced.conversation_id, 0, 0, 0, reduced.phone
+        from (
+            select distinct
+                client_id, date_trunc('week', usage_date::timestamp)::date as week_start, conversation_id, phone
+            from unnest(
+                touched.client_ids, touched.dates, touched.conversation_ids, touched.phones
+            ) as listed (client_id, usage_date, conversation_id, phone)
+        ) as reduced
+        cross join lateral (
+            select max(usage_date) as last_date
+            from folded_conversation_days(
+                reduced.client_id, reduced.conversation_id, reduced.phone, reduced.week_start,
+                reduced.week_start + 6
+            )
+            where request_count > 0
+        ) as days
+        where days.last_date is not null
+        on conflict on constraint usage_conversation_weekly_rollup_key do update set
+            last_date = excluded.last_date;
+    end if;
+
+    return touched.folded;
 end
 $$
         $function$,
@@ -522,6 +575,7 @@ begin
     delete from usage_tag_rollup where client_id = new.id;
     delete from usage_latency_rollup where client_id = new.id;
     delete from usage_conversation_daily_rollup where client_id = new.id;
+    delete from usage_conversation_weekly_rollup where client_id = new.id;
     delete from usage_conversation_rollup where client_id = new.id;
 
     insert into usage_pending (%1$s) %2$s;
@@ -661,6 +715,7 @@ begin
     delete from usage_tag_rollup where client_id in (select id from removed);
     delete from usage_latency_rollup where client_id in (select id from removed);
     delete from usage_conversation_daily_rollup where client_id in (select id from removed);
+    delete from usage_conversation_weekly_rollup where client_id in (select id from removed);
     delete from usage_conversation_rollup where client_id in (select id from removed);
     delete from usage_days_to_sum where client_id in (select id from removed);
     delete from tag_sets where client_id in (select id from removed);
@@ -677,7 +732,8 @@ begin
     perform pg_advisory_xact_lock(rollup_lock());
     truncate
         usage_pending, usage_daily_rollup, usage_hour_rollup, usage_tag_rollup, usage_latency_rollup,
-        usage_conversation_daily_rollup, usage_conversation_rollup, usage_days_to_sum;
+        usage_conversation_daily_rollup, usage_conversation_weekly_rollup, usage_conversation_rollup,
+        usage_days_to_sum;
     return null;
 end
 $$;
