@@ -11,7 +11,7 @@ page = ui.begin_page("Live", icon="📡", has_period=False)
 def live() -> None:
     """All that moves; it alone runs again while the page is in sight."""
     feed = ui.follow_calls(page)
-    ui.show_live_cards(feed)
+    ui.show_live_cards(page, feed)
     ui.show_live_minutes(page, feed)
     ui.show_live_calls(page, feed)
 

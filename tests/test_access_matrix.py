@@ -178,6 +178,9 @@ function sum_passes                  same       same      same      same      sa
 function weekday_names               same       same      same      same      same      same      same      same      same     -
 function day_passes                  same       same      same      same      same      same      same      same      same     -
 function hour_passes                 same       same      same      same      same      same      same      same      same     -
+function moments_of_text             same       same      same      same      same      same      same      same      same     -
+function milliseconds_of_text        same       same      same      same      same      same      same      same      same     -
+function milliseconds_pass           same       same      same      same      same      same      same      same      same     -
 function moment_passes               same       same      same      same      same      same      same      same      same     -
 function reads_by_span               same       same      same      same      same      same      same      same      same     -
 function wanted_spans                same       same      same      same      same      same      same      same      same     -
@@ -401,6 +404,9 @@ STATEMENTS = {
     "weekday_names": "select weekday_names()",
     "day_passes": "select day_passes(null, '2026-03-18')",
     "hour_passes": "select hour_passes(null, 9::smallint)",
+    "moments_of_text": "select moments_of_text('2026-03-18T10:00Z..2026-03-18T10:05Z')",
+    "milliseconds_of_text": "select milliseconds_of_text('500..')",
+    "milliseconds_pass": "select milliseconds_pass('[500,)', 700, 'ok')",
     "moment_passes": "select moment_passes(null, '2026-03-18')",
     "reads_by_span": "select reads_by_span(null)",
     "wanted_spans": (

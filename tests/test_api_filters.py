@@ -206,7 +206,7 @@ REFUSED: Sequence[tuple[str, str]] = [
     ("tag.=x", 'unknown parameter "tag."; allowed: '),
     (
         "tags=x",
-        "provider, model, operation, outcome, conversation, hour, weekday, basis, has.<fact>, tag.<key>",
+        "conversation, hour, weekday, basis, at, latency, first-token, has.<fact>, tag.<key>",
     ),
     ("=x", 'unknown parameter ""'),
     ("filters=[]", 'unknown parameter "filters"'),
@@ -220,6 +220,14 @@ REFUSED: Sequence[tuple[str, str]] = [
     ("hour=25", 'hour must be 0 to 23, not "25"'),
     ("hour=", 'hour must be 0 to 23, not ""'),
     ("weekday!=8", 'weekday must be mon, tue, wed, thu, fri, sat or sun, not "8"'),
+    ("at=2026-03-18T10:00Z..2026-03-18T09:00Z", "at must be two moments in UTC, the earlier one first"),
+    ("at=2026-03-18T10:00Z..2026-13-18T11:00Z", "such as 2026-11-27T10:00Z..2026-11-27T10:05Z, not"),
+    ("at!=2026-03-18T10:00Z..2026-03-18T11:00Z", "at takes one range, that of the calls that count"),
+    (
+        "latency=fast",
+        'latency must be a range of milliseconds such as 500..2000, 500.. or ..2000, not "fast"',
+    ),
+    ("first-token=..%D9%A3", "first-token must be a range of milliseconds"),
     ("model=a&model!=a", 'model cannot be and not be "a" at once'),
     ("grain=day", "grain goes with group_by: give both, or neither"),
     ("order=requests", 'order must be tokens or cost, not "requests", without group_by'),

@@ -5,6 +5,7 @@ import pytest
 from analytics.queries import Condition
 from analytics.ui.frame.filter_bar import text_of
 
+BLANK = "\N{NO-BREAK SPACE}"
 ADA = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 HANDLE = "p" + "0" * 32
 
@@ -32,9 +33,17 @@ HANDLE = "p" + "0" * 32
         ("conversation", [HANDLE], False, "Conversation: p0000000…"),
         ("conversation", [""], False, "without conversation"),
         ("conversation", [""], True, "with conversation"),
+        ("at", ["2026-11-27T10:00Z..2026-11-27T10:05:30Z"], False, "Made: 27 Nov 2026, 15:30 to 15:35:30"),
+        (
+            *("at", ["2026-11-27T10:00Z..2026-11-27T20:00Z"], False),
+            "Made: 27 Nov 2026, 15:30 to 28 Nov 2026, 01:30",
+        ),
+        ("latency", ["1500.."], False, f"Latency: from 1,500{BLANK}ms"),
+        ("latency", ["..20"], False, f"Latency: below 20{BLANK}ms"),
+        ("first-token", ["0..20"], False, f"First token: from 0{BLANK}ms to below 20{BLANK}ms"),
         ("conversation", ["", ADA], False, "Conversation: Ada, without conversation"),
     ],
 )
 def test_the_text_of_a_chip(name: str, values: list[str], is_excluded: bool, text: str) -> None:
     condition = Condition(name=name, values=tuple(values), is_excluded=is_excluded)
-    assert text_of(condition, {ADA: "Ada"}) == text
+    assert text_of(condition, {ADA: "Ada"}, "Asia/Kolkata") == text

@@ -26,6 +26,7 @@ from analytics.exports.calls import calls_csv, count_calls
 from analytics.exports.days import daily_usage_by_model
 from analytics.queries import OTHER_TAGS, Condition, Filters, Period
 from analytics.queries.filters import BASES, HAS, TAG, WEEKDAYS
+from analytics.queries.ranges import AT, RANGES, span_text
 from tests import factories, naive
 from tests.api import bearer, exact, open_api
 from tests.clones import Clones
@@ -99,8 +100,8 @@ def random_calls(client_id: UUID, now: datetime, chance: random.Random) -> Itera
             tag_set_id=chance.choice([*range(len(TAGS) + 1), None, None]),
             cached_tokens=chance.choice([None, 0, 7]),
             duration_seconds=chance.choice([None, Decimal("1.25")]),
-            latency_ms=chance.choice([None, 900]),
-            time_to_first_token_ms=chance.choice([None, 90]),
+            latency_ms=chance.choice([None, 0, 899, 900, 4000]),
+            time_to_first_token_ms=chance.choice([None, 90, 91]),
             attempt=chance.choice([None, 1, 2]),
             stated_cost_usd=chance.choice([None, None, Decimal(1)]),
             metadata=chance.choice([None, None, {"usage_not_understood": {"new_tokens": "kept"}}]),
@@ -175,6 +176,14 @@ class Calls(naive.Usage):
             is_one = str(conversation_id or phone or "") in condition.values or (
                 log["conversation_id"] is None and log["phone"] in handle
             )
+        elif condition.name == AT:
+            first, end = condition.values[0].split("..")
+            is_one = datetime.fromisoformat(first) <= log["created_at"] < datetime.fromisoformat(end)
+        elif condition.name in RANGES:
+            begin, end = condition.values[0].split("..")
+            took = log["latency_ms" if condition.name == "latency" else "time_to_first_token_ms"]
+            is_told = took is not None and log["outcome"] != "error"
+            is_one = is_told and int(begin or 0) <= took and (not end or took < int(end))
         else:
             is_one = (self.value(log, condition.name) or "") in condition.values
         return is_one != condition.is_excluded
@@ -281,6 +290,12 @@ def condition_values(name: str, calls: Calls) -> list[str]:
         return ["", str(ADA), str(BOB), str(GONE), str(UUID(int=9)), *handles, "p" + "0" * 32]
     if name == "weekday":
         return list(WEEKDAYS)
+    if name == AT:
+        # Each begins with a call, and ends before one.
+        moments = sorted({log["created_at"] for log in calls.logs})
+        return [span_text(moments[each], moments[-1 - each // 4]) for each in range(0, len(moments) - 30, 9)]
+    if name in RANGES:
+        return ["900..", "..900", "90..900", "..90", "0..", "1..5000", "901..", "..1", "91..", "0..91"]
     if name == "basis" or name.startswith(HAS):
         return [*BASES] if name == "basis" else ["yes", "no"]
     told = sorted({calls.value(log, name) or "" for log in calls.logs})
@@ -290,6 +305,7 @@ def condition_values(name: str, calls: Calls) -> list[str]:
 NAMES = (
     *VALUES,
     *("tag.feature", "tag.team", "tag.user", "tag.none", "conversation", "hour", "weekday", "basis"),
+    *RANGES,
     *(f"{HAS}{fact}" for fact in HAVING),
 )
 CONDITIONS = st.lists(
@@ -297,7 +313,7 @@ CONDITIONS = st.lists(
     max_size=3,
     unique_by=lambda condition: condition[0],
 )
-RANGES = st.tuples(st.integers(0, DAYS), st.integers(0, DAYS))
+AGO = st.tuples(st.integers(0, DAYS), st.integers(0, DAYS))
 
 
 @settings(
@@ -310,7 +326,7 @@ RANGES = st.tuples(st.integers(0, DAYS), st.integers(0, DAYS))
 @given(
     zone=st.integers(0, len(ZONES) - 1),
     conditions=CONDITIONS,
-    ago=RANGES,
+    ago=AGO,
     group=st.sampled_from(GROUPS),
     grain=st.sampled_from(["hour", "day", "week", "month", "all"]),
     order=st.sampled_from(["tokens", "cost", "requests"]),
@@ -361,6 +377,26 @@ RANGES = st.tuples(st.integers(0, DAYS), st.integers(0, DAYS))
 )
 @example(
     zone=0,
+    conditions=[("at", [1], False), ("hour", [0, 3], True), ("conversation", [1], True)],
+    ago=(0, DAYS),
+    group="hour",
+    grain="hour",
+    order="tokens",
+    top=7,
+    is_of_sums=False,
+)
+@example(
+    zone=1,
+    conditions=[("at", [5], False), ("tag.feature", [0], True), ("latency", [4], False)],
+    ago=(0, DAYS),
+    group="model",
+    grain="day",
+    order="cost",
+    top=7,
+    is_of_sums=True,
+)
+@example(
+    zone=0,
     conditions=[("conversation", [1], False)],
     ago=TWO,
     group="hour",
@@ -385,9 +421,10 @@ def test_all_ways_to_ask_agree(
         Condition(
             name=name,
             values=tuple(
-                (values := condition_values(name, asked.calls))[one % len(values)] for one in numbers
+                (values := condition_values(name, asked.calls))[one % len(values)]
+                for one in (numbers[:1] if name in RANGES else numbers)
             ),
-            is_excluded=is_excluded,
+            is_excluded=is_excluded and name not in RANGES,
         )
         for name, numbers, is_excluded in conditions
     )

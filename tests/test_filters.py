@@ -50,6 +50,12 @@ def _names(query: dict[str, str]) -> list[str]:
         ([("provider", " OpenAI ")], [("provider", ("openai",), False)]),
         ([("hour", "23, 9,09,0")], [("hour", ("00", "09", "23"), False)]),
         ([("weekday!", "Sun,mon,fri")], [("weekday", ("mon", "fri", "sun"), True)]),
+        (
+            [("at", "2026-11-27T11:00:00+01:00..2026-11-27T10:05:07.5Z")],
+            [("at", ("2026-11-27T10:00Z..2026-11-27T10:05:07.500000Z",), False)],
+        ),
+        ([("latency", " 007..")], [("latency", ("7..",), False)]),
+        ([("first-token", "..20"), ("first-token", "..20")], [("first-token", ("..20",), False)]),
     ],
 )
 def test_values_are_joined_and_sorted(
@@ -80,6 +86,23 @@ def test_values_are_joined_and_sorted(
         ([("hour!", "9:00")], 'hour must be 0 to 23, not "9:00"'),
         ([("weekday", "1")], 'weekday must be mon, tue, wed, thu, fri, sat or sun, not "1"'),
         ([("weekday", "")], 'weekday must be mon, tue, wed, thu, fri, sat or sun, not ""'),
+        (
+            [("at", "2026-11-27T10:00..2026-11-27T11:00")],
+            "at must be two moments in UTC, the earlier one first",
+        ),
+        ([("at", "2026-11-27T11:00Z..2026-11-27T11:00Z")], "such as 2026-11-27T10:00Z..2026-11-27T10:05Z"),
+        ([("at", "0001-01-01T00:00+14:00..9999-12-31T00:00Z")], 'not "0001-01-01T00:00+14:00..9999'),
+        ([("at", "now")], 'not "now"'),
+        ([("at", "")], 'not ""'),
+        (
+            [("at!", "2026-11-27T10:00Z..2026-11-27T11:00Z")],
+            "at takes one range, that of the calls that count",
+        ),
+        ([("latency", "5..,9..")], 'latency takes one range, that of the calls that count, not "5..,9.."'),
+        ([("latency", "..")], "latency must be a range of milliseconds such as 500..2000, 500.. or ..2000"),
+        ([("latency", "9..5")], 'not "9..5"'),
+        ([("first-token", "-1..5")], "first-token must be a range of milliseconds"),
+        ([("first-token", "9999999999..")], 'not "9999999999.."'),
         ([("model", "a"), ("model!", "a")], 'model cannot be and not be "a" at once'),
     ],
 )

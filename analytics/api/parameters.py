@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from analytics.errors import InvalidInput
 from analytics.queries import TAG, Filters, is_filter
 from analytics.queries.filters import BASES, DIMENSIONS, FACTS, HAS, WEEKDAYS
+from analytics.queries.ranges import RANGES, shape_of
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
 
@@ -60,14 +61,16 @@ def described(model: type[BaseModel]) -> list[dict[str, Any]]:
         }
         for filter in _FILTERS
         for name, description in (
-            (
-                filter,
-                "Only calls with one of these values, separated by commas; "
-                f"{_VALUES_OF.get(filter, _VALUES)}",
-            ),
-            (f"{filter}!", "Only calls with none of these values"),
+            (filter, _what(filter)),
+            *([] if filter in RANGES else [(f"{filter}!", "Only calls with none of these values")]),
         )
     ]
+
+
+def _what(filter: str) -> str:
+    if filter in RANGES:
+        return f"Only calls in this range, of which the end is not a part: {shape_of(filter)}"
+    return f"Only calls with one of these values, separated by commas; {_VALUES_OF.get(filter, _VALUES)}"
 
 
 def described_alone(model: type[BaseModel]) -> list[dict[str, Any]]:

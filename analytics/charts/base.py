@@ -162,7 +162,7 @@ def stacked_bars(
 
     Rows of `parts` are pale where `is_pale`. The amount `before` of an earlier period, if there is one, is a
     quiet line across the bar, and what is said of a bar that is `unusual` has a mark above it. Bars are there
-    to be clicked, which selects the columns `picked`, and drawn over; not where there are none.
+    to be clicked, which selects the columns `picked`, and drawn over.
     """
     bars = (
         alt.Chart(alt.NamedData("parts"))
@@ -190,7 +190,7 @@ def stacked_bars(
     # One tooltip for the whole column, whichever bar the pointer meets, and one thing to click.
     hovered = alt.selection_point(name="hovered", on="pointerover", empty=False, clear="pointerout")
     columns = (
-        base.mark_bar(binSpacing=0, color=QUIET, cursor="pointer" if picked else "default")
+        base.mark_bar(binSpacing=0, color=QUIET, cursor="pointer")
         .encode(
             x=moment,
             y=alt.value(0),
@@ -203,7 +203,7 @@ def stacked_bars(
                 *([alt.Tooltip("unusual:N", title="Unusual")] if has_unusual else []),
             ],
         )
-        .add_params(hovered, *([picking(*picked), brushing()] if picked else []))
+        .add_params(hovered, picking(*picked), brushing())
     )
     marks = (
         alt.Chart(alt.NamedData("columns"))

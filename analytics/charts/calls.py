@@ -124,7 +124,7 @@ def by_minute(
 ) -> Chart:
     """Stacked bars per minute by provider, minutes without calls included.
 
-    `minutes` is the second frame of queries.live_usage().
+    `minutes` is the second frame of queries.live_usage(). In `columns`, `minute` is when it begins, in UTC.
     """
     hour = pd.date_range(first_at, last_at, freq="min")
     grouped = by_source(minutes)
@@ -140,9 +140,11 @@ def by_minute(
     frame = pd.concat([grouped, empty], ignore_index=True)
     frame = frame[frame["minute_at"].isin(hour)]
     frame["bucket_at"] = on_clock(frame["minute_at"], timezone)
+    minutes_on_clock = dict(zip(frame["bucket_at"], frame["minute_at"], strict=True))
     frame["first_date"] = frame["last_date"] = frame["bucket_at"].dt.normalize()
     parts, columns = tabled(frame, series, measure, "hour")
     columns["heading"] = columns["at"].dt.strftime("%H:%M")
+    columns["minute"] = [minutes_on_clock[at].isoformat() for at in columns["at"].dt.tz_localize(None)]
     return Chart(
         specification=_minute_bars(len(series), measure),
         datasets={"parts": parts, "columns": columns},
@@ -157,4 +159,4 @@ def _minute_bars(count: int, measure: Measure) -> str:
         title=None,
         axis=alt.Axis(format="%H:%M", grid=False, labelOverlap=True, tickCount=12),
     )
-    return specified(stacked_bars(minute, count, measure, MINUTES_HEIGHT, picked=()))
+    return specified(stacked_bars(minute, count, measure, MINUTES_HEIGHT, picked=("minute",)))

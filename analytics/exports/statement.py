@@ -18,6 +18,7 @@ from analytics import charts, formatting
 from analytics.exports.drawing import chart_svg
 from analytics.exports.fonts import font_paths
 from analytics.queries import TAG, Condition, Overview
+from analytics.queries.ranges import RANGES, range_in_words
 
 TEMPLATE = Path(__file__).with_name("statement.typ")
 
@@ -54,7 +55,7 @@ def _data(overview: Overview, generated_at: datetime) -> dict[str, Any]:
         "is_demo": overview.client.is_demo,
         "period": formatting.window(overview.period.days, overview.last_day),
         "days": formatting.plural(overview.period.days, "day"),
-        "filters": [_filter(condition) for condition in overview.filters],
+        "filters": [_filter(condition, overview.client.timezone) for condition in overview.filters],
         "timezone": overview.client.timezone,
         "generated_at": f"{formatting.day(generated_at)}, {generated_at:%H:%M} UTC",
         "is_running": overview.client.today(generated_at) <= overview.last_day,
@@ -70,9 +71,9 @@ def _data(overview: Overview, generated_at: datetime) -> dict[str, Any]:
     }
 
 
-def _filter(condition: Condition) -> dict[str, str]:
+def _filter(condition: Condition, timezone: str) -> dict[str, str]:
     """The name of a filter, and its values in words."""
-    values = [_value(condition.name, value) for value in condition.values]
+    values = [_value(condition.name, value, timezone) for value in condition.values]
     listed = " or ".join(_short(value, 60) for value in values[:MAX_VALUES])
     if len(values) > MAX_VALUES:
         listed = f"{listed} or {len(values) - MAX_VALUES} more"
@@ -81,9 +82,11 @@ def _filter(condition: Condition) -> dict[str, str]:
     return {"name": _short(name, 60), "values": f"not {listed}" if condition.is_excluded else listed}
 
 
-def _value(name: str, value: str) -> str:
+def _value(name: str, value: str, timezone: str) -> str:
     if value == "":
         return NOT_TOLD
+    if name in RANGES:
+        return range_in_words(name, value, timezone)
     return charts.value_name(name, value) if name in ("provider", "hour", "weekday") else value
 
 

@@ -4,7 +4,8 @@
 that ends in `!` leaves its values out. A value that is empty stands for calls that do not tell it.
 A backslash stands before a comma or backslash that belongs to a value, and before a `!` of a tag's key.
 Hours (`hour=09,10`) and weekdays (`weekday=mon`) are those of the client's clock; each call has both.
-The basis of a cost (`basis=unpriced`) and what a call has (`has.latency=no`) are asked of calls themselves.
+The basis of a cost (`basis=unpriced`), what a call has (`has.latency=no`) and ranges (ranges.py) are asked of
+calls themselves.
 """
 
 import json
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analytics.errors import InvalidInput
+from analytics.queries.ranges import RANGES, overlap, range_text, shape_of
 
 BASES = ("priced", "estimated", "given", "unpriced")
 """How sure a cost is."""
@@ -26,6 +28,7 @@ GROUPED = ("provider", "model", "operation", "outcome", "hour", "weekday")
 """What usage is grouped by, besides tags."""
 DIMENSIONS = (
     *("provider", "model", "operation", "outcome", "conversation", "hour", "weekday", "basis"),
+    *RANGES,
     *(f"{HAS}{fact}" for fact in FACTS),
 )
 """What calls are filtered by, besides their tags."""
@@ -161,6 +164,9 @@ class Filters:
             before = found.get(condition.name)
             if before is None:
                 left = condition
+            elif condition.name in RANGES:
+                both = overlap(condition.name, before.values[0], condition.values[0])
+                left = replace(condition, values=(both,) if both else ())
             elif before.is_excluded or condition.is_excluded:
                 left = _left_of(before, condition)
             else:
@@ -231,12 +237,26 @@ def _condition(parameter: str, text: str) -> Condition:
         if allowed is not None and value not in allowed:
             told = "0 to 23" if name == "hour" else f"{', '.join(allowed[:-1])} or {allowed[-1]}"
             raise InvalidInput(f'{name} must be {told}, not "{readable(value)}"')
+    if name in RANGES:
+        values = [_range(name, value) for value in values]
     condition = Condition(name=name, values=tuple(values), is_excluded=is_excluded)
     _check_count(condition)
     return condition
 
 
+def _range(name: str, text: str) -> str:
+    try:
+        return range_text(name, text)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f'{name} must be {shape_of(name)}, not "{readable(text)}"') from None
+
+
 def _check_count(condition: Condition) -> None:
+    if condition.name in RANGES and (condition.is_excluded or len(condition.values) > 1):
+        raise InvalidInput(
+            f"{condition.name} takes one range, that of the calls that count, "
+            f'not "{readable(condition.text)}"'
+        )
     if len(condition.values) > MAX_VALUES:
         raise InvalidInput(
             f"{readable(condition.name)} takes at most {MAX_VALUES} values, not {len(condition.values)}"

@@ -272,6 +272,11 @@ begin
             ];
         end if;
     end if;
+    if filter.made_at is not null then
+        spans := array(
+            select span * filter.made_at from unnest(spans) as span where span && filter.made_at
+        );
+    end if;
 
     -- Each part is a range of an index that is read in the order of the page, and left when that is full.
     execute format(

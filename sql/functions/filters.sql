@@ -12,6 +12,41 @@ create or replace function weekday_names() returns text[]
     language sql immutable parallel safe
     return array['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 
+-- The moments of "2026-11-27T10:00Z..2026-11-27T10:05Z", without the last one.
+create or replace function moments_of_text(p_text text) returns tstzrange
+    language plpgsql stable
+    set search_path = public, pg_temp
+as $$
+declare
+    moment constant text :=
+        '[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?Z';
+begin
+    if coalesce(p_text !~ format('^%1$s\.\.%1$s$', moment), true) then
+        raise exception 'at must be two moments such as 2026-11-27T10:00Z..2026-11-27T10:05Z, not %',
+            left(coalesce(p_text, 'null'), 60)
+            using errcode = 'invalid_parameter_value';
+    end if;
+    return tstzrange(split_part(p_text, '..', 1)::timestamptz, split_part(p_text, '..', 2)::timestamptz);
+end
+$$;
+
+-- The milliseconds of "500..2000", "500.." or "..2000", without the last one.
+create or replace function milliseconds_of_text(p_text text) returns int4range
+    language plpgsql stable
+    set search_path = public, pg_temp
+as $$
+begin
+    if coalesce(p_text !~ '^([0-9]{1,9}\.\.[0-9]{0,9}|\.\.[0-9]{1,9})$', true) then
+        raise exception 'milliseconds must be a range such as 500..2000, 500.. or ..2000, not %',
+            left(coalesce(p_text, 'null'), 60)
+            using errcode = 'invalid_parameter_value';
+    end if;
+    return int4range(
+        nullif(split_part(p_text, '..', 1), '')::integer, nullif(split_part(p_text, '..', 2), '')::integer
+    );
+end
+$$;
+
 -- What the conditions say, in the form that call_passes() takes. Tags and conversations are looked for as
 -- they are shown: who may not see a phone cannot find out by a filter that it is there.
 create or replace function usage_filter_of(
@@ -100,6 +135,16 @@ begin
                 if coalesce('no' = any (wanted), false) = is_excluded then
                     made.facts := made.facts || substr(condition ->> 'name', 5);
                 end if;
+            when condition ->> 'name' in ('at', 'latency', 'first-token') then
+                if cardinality(wanted) <> 1 or is_excluded then
+                    raise exception '% takes one range, which is wanted', condition ->> 'name'
+                        using errcode = 'invalid_parameter_value';
+                end if;
+                case condition ->> 'name'
+                    when 'at' then made.made_at := moments_of_text(wanted[1]);
+                    when 'latency' then made.latency := milliseconds_of_text(wanted[1]);
+                    else made.first_token := milliseconds_of_text(wanted[1]);
+                end case;
             when condition ->> 'name' like 'tag.%' then
                 -- Conditions on several tags hold together.
                 made.tag_set_ids := array(
@@ -152,7 +197,7 @@ begin
             else
                 raise exception
                     'a filter is of provider, model, operation, outcome, conversation, hour, weekday, basis, '
-                    'has.<fact> or tag.<key>, not of %',
+                    'at, latency, first-token, has.<fact> or tag.<key>, not of %',
                     left(coalesce(condition ->> 'name', 'null'), 60)
                     using errcode = 'invalid_parameter_value';
         end case;
@@ -193,12 +238,16 @@ create or replace function hour_passes(p_filter usage_filter, p_hour smallint) r
     language sql immutable parallel safe
     return (p_filter).hours is null or p_hour = any((p_filter).hours);
 
--- Whether a moment is in a wanted hour of a wanted day. An hour that a day has twice is one hour.
+-- Whether a moment is in the wanted span of time, and in a wanted hour of a wanted day. An hour that a day
+-- has twice is one hour.
 create or replace function moment_passes(p_filter usage_filter, p_at timestamptz) returns boolean
     language sql immutable parallel safe
-    return (p_filter).timezone is null
-        or day_passes(p_filter, (p_at at time zone (p_filter).timezone)::date)
-        and hour_passes(p_filter, extract(hour from p_at at time zone (p_filter).timezone)::smallint);
+    return ((p_filter).made_at is null or p_at <@ (p_filter).made_at)
+        and (
+            (p_filter).timezone is null
+            or day_passes(p_filter, (p_at at time zone (p_filter).timezone)::date)
+            and hour_passes(p_filter, extract(hour from p_at at time zone (p_filter).timezone)::smallint)
+        );
 
 -- The parts of a span of time in which calls may be in wanted hours of wanted days: few, one after the other.
 -- Of a day on which the clock is set it is all of it.
@@ -235,7 +284,10 @@ as $$
         where (p_filter).hours is null or end_at - first_at <> interval '24 hours'
     )
 
-    select unnest(range_agg(tstzrange(first_at, end_at)) * tstzmultirange(tstzrange(p_first_at, p_end_at)))
+    select unnest(
+        range_agg(tstzrange(first_at, end_at))
+        * tstzmultirange(tstzrange(p_first_at, p_end_at) * coalesce((p_filter).made_at, '(,)'))
+    )
     from hours
 $$;
 
@@ -310,12 +362,24 @@ create or replace function facts_of_call(p_call usage_logs) returns text[]
 -- Whether anything is asked that rows of sums are not parted by.
 create or replace function asks_for_facts(p_filter usage_filter) returns boolean
     language sql immutable parallel safe
-    return num_nonnulls((p_filter).bases, (p_filter).facts, (p_filter).lacking) > 0;
+    return num_nonnulls(
+        (p_filter).bases, (p_filter).facts, (p_filter).lacking, (p_filter).made_at, (p_filter).latency,
+        (p_filter).first_token
+    ) > 0;
 
--- Whether a call has the basis and the facts that are wanted, and none that are not.
+-- Whether an answer, or its first token, took the wanted milliseconds; a call that failed has neither.
+create or replace function milliseconds_pass(p_wanted int4range, p_milliseconds integer, p_outcome text)
+    returns boolean
+    language sql immutable parallel safe
+    return p_wanted is null
+        or p_outcome is distinct from 'error' and coalesce(p_milliseconds <@ p_wanted, false);
+
+-- Whether a call has the basis, the times and the facts that are wanted, and none that are not.
 create or replace function facts_pass(p_filter usage_filter, p_call usage_logs) returns boolean
     language sql immutable parallel safe
     return is_among((p_call).cost_basis, (p_filter).bases, (p_filter).excludes_bases)
+        and milliseconds_pass((p_filter).latency, (p_call).latency_ms, (p_call).outcome)
+        and milliseconds_pass((p_filter).first_token, (p_call).time_to_first_token_ms, (p_call).outcome)
         and ((p_filter).facts is null or (p_filter).facts <@ facts_of_call(p_call))
         and ((p_filter).lacking is null or not (p_filter).lacking && facts_of_call(p_call));
 
@@ -327,6 +391,7 @@ create or replace function count_of_fact(p_filter usage_filter) returns text
             num_nonnulls((p_filter).bases)
             + coalesce(cardinality((p_filter).facts), 0)
             + coalesce(cardinality((p_filter).lacking), 0) = 1
+            and num_nonnulls((p_filter).made_at, (p_filter).latency, (p_filter).first_token) = 0
             then (
                 select format(
                     case
@@ -383,8 +448,8 @@ as $$
         ((p_filter).conversation_ids is null or (p_filter).excludes_conversations)
         and (p_filter).timezone is null
         and log.client_id = p_client_id
-        and log.created_at >= p_first_at
-        and log.created_at < p_end_at
+        and log.created_at >= greatest(p_first_at, lower((p_filter).made_at))
+        and log.created_at < least(p_end_at, upper((p_filter).made_at))
         and call_passes(p_filter, log)
     union all
     select log.*

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -10,8 +11,8 @@ from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 from analytics import queries
 from analytics.days import Days
 from analytics.queries import Filters
-from tests.browser.demo import CLIENT, Demo
-from tests.browser.visits import PLACES, await_rest, metrics, open_place, table, until, visitor
+from tests.browser.demo import CLIENT, LIVE, LIVE_CALLS, Demo
+from tests.browser.visits import PLACES, await_place, await_rest, metrics, open_place, table, until, visitor
 
 FIRST_CLICK_MS = 5_000
 FRESH = {"client": CLIENT}
@@ -239,6 +240,42 @@ def test_the_month_so_far_is_beside_the_last_one(browser: Browser, shown: Demo) 
         assert _query(page)["course"] == "added-up"
         page.go_back()
         expect(page.get_by_role("heading", name=re.compile("Daily usage"))).to_be_visible()
+
+
+def test_minutes_of_live_are_their_calls(browser: Browser, shown: Demo) -> None:
+    count = re.compile(rf"^{LIVE_CALLS}\s+calls, ")
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Live"], client=LIVE, show="Cost")
+        for line, told in (
+            ("in the last hour", count),
+            ("of 6", count),
+            ("without tokens", re.compile("No calls match these filters")),
+        ):
+            page.get_by_role("link", name=line).first.click()
+            await_place(page, PLACES["Calls"])
+            expect(page.get_by_text(told)).to_be_visible()
+            expect(page.get_by_role("button", name=re.compile("Made: .* to "))).to_be_visible()
+            page.go_back()
+            await_place(page, PLACES["Live"])
+
+        _draw_over(page, _chart(page, "minutes-chart"), 0.1, 0.97)
+        await_place(page, PLACES["Calls"])
+        expect(page.get_by_text(count)).to_be_visible()
+        page.go_back()
+        await_place(page, PLACES["Live"])
+
+        _click(page, _chart(page, "minutes-chart"), 0.3)
+        await_place(page, PLACES["Calls"])
+        first, end = map(datetime.fromisoformat, _query(page)["at"].split(".."))
+        assert end - first == timedelta(minutes=1)
+        expect(page.get_by_text("No calls match these filters")).to_be_visible()
+        page.go_back()
+        await_place(page, PLACES["Live"])
+
+        page.locator("[class*='st-key-legend-of-minutes-chart-']").get_by_role("button").first.click()
+        expect(page.get_by_role("button", name="Provider: OpenAI")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("button", name="Provider: OpenAI")).to_have_count(0)
 
 
 def _click_row(page: Page, grid: Locator, number: int, address: str) -> None:

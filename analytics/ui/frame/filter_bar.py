@@ -9,6 +9,7 @@ from analytics import charts, formatting, queries
 from analytics.errors import InvalidInput
 from analytics.queries import NO_FILTERS, OTHER_TAGS, TAG, Condition, Filters
 from analytics.queries.filters import HAS, MAX_CONDITIONS, MAX_VALUES, YES, in_order
+from analytics.queries.ranges import RANGES, range_in_words
 from analytics.ui.frame import address, filters
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.state import value_of
@@ -25,6 +26,9 @@ LABELS = {
     "hour": "Hour",
     "weekday": "Weekday",
     "basis": "Basis of the cost",
+    "at": "Made",
+    "latency": "Latency",
+    "first-token": "First token",
 }
 _FACTS = {
     "latency": "a latency",
@@ -54,7 +58,7 @@ def show_chips(page: "Page") -> None:
         st.markdown(":small[Only calls with]", width="content")
         for condition in page.filters:
             st.button(
-                escaped(text_of(condition, names)),
+                escaped(text_of(condition, names, page.client.timezone)),
                 icon=":material/close:",
                 icon_position="right",
                 key=f"filter {condition.parameter}",
@@ -64,12 +68,14 @@ def show_chips(page: "Page") -> None:
         st.button("Clear all", type="tertiary", key="clear filters", on_click=filters.put, args=[NO_FILTERS])
 
 
-def text_of(condition: Condition, names: Mapping[str, str]) -> str:
+def text_of(condition: Condition, names: Mapping[str, str], timezone: str) -> str:
     """`Model: gpt-4o, o1`, `Provider: not Groq`, `without feature`; `names` are those of conversations."""
     label = LABELS.get(condition.name, condition.name.removeprefix(TAG))
     if condition.name.startswith(HAS):
         is_with = (YES in condition.values) != condition.is_excluded
         return f"{'with' if is_with else 'without'} {_FACTS[condition.name.removeprefix(HAS)]}"
+    if condition.name in RANGES:
+        return f"{label}: {range_in_words(condition.name, condition.values[0], timezone)}"
     if condition.values == ("",) and (condition.name.startswith(TAG) or condition.name == "conversation"):
         what = _short(label) if condition.name.startswith(TAG) else "conversation"
         return f"{'with' if condition.is_excluded else 'without'} {what}"

@@ -2,17 +2,22 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from analytics.days import Days
 from analytics.queries import NO_FILTERS, Filters
 from analytics.queries.filters import spelled
+from analytics.queries.ranges import AT, span_text
 from analytics.ui.frame import address
 from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import PAGES, path_of
 
 OPENS = ":material/chevron_right:"
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,17 @@ def of_conversation(row: Any) -> dict[str, str]:
 def calls_with(text: str, **only: str) -> Way:
     """The way to the calls with this, besides the filters of the page."""
     return Way(page="calls", text=text, only=only)
+
+
+def calls_made(span: tuple[datetime, datetime], timezone: str, text: str, **only: str) -> Way:
+    """The way to the calls with this that were made in a span of time, besides the filters of the page.
+
+    The second moment of `span` is not in it; `timezone` is the client's.
+    """
+    first, end = span
+    dates = (moment.astimezone(ZoneInfo(timezone)).date() for moment in (first, end - MICROSECOND))
+    parts = {"days": str(Days(*dates))}
+    return Way(page="calls", text=text, only={AT: span_text(first, end), **only}, parts=parts)
 
 
 def show_ways(ways: Iterable[Way], key: str) -> None:

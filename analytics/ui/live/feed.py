@@ -55,11 +55,20 @@ class Feed:
         """The beginning of the hour: this minute and the 59 before it."""
         return self.this_minute - HOUR + MINUTE
 
+    def span_of_minutes(self, count: int) -> tuple[datetime, datetime]:
+        """When the last `count` minutes that are over begin and end."""
+        return self.this_minute - count * MINUTE, self.this_minute
+
+    @property
+    def span_of_hour(self) -> tuple[datetime, datetime]:
+        """When the hour begins and ends, the running minute included."""
+        return self.first_minute, self.this_minute + MINUTE
+
     def last_minutes(self, count: int) -> dict[str, Any]:
         """Sums over the last `count` minutes that are over."""
-        begin = self.this_minute - count * MINUTE
+        begin, end = self.span_of_minutes(count)
         minutes = self.minutes
-        return _sums(minutes[(minutes["minute_at"] >= begin) & (minutes["minute_at"] < self.this_minute)])
+        return _sums(minutes[(minutes["minute_at"] >= begin) & (minutes["minute_at"] < end)])
 
     def hour(self) -> dict[str, Any]:
         """Sums over the hour, the running minute included."""

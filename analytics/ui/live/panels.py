@@ -1,6 +1,7 @@
 """The page Live: the feed as cards, a chart and a table, renewed every few seconds."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -11,17 +12,19 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.database import Database
 from analytics.errors import DatabaseError
+from analytics.queries.filters import NO
 from analytics.ui.frame.links import open_call
 from analytics.ui.frame.messages import escaped, explained, warn_of_last_numbers
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.state import recall, remember, take
-from analytics.ui.frame.ways import Way
+from analytics.ui.frame.ways import Way, calls_made
 from analytics.ui.live.feed import HOUR, MINUTE, Feed, read_feed, renew_feed
 from analytics.ui.parts import tables
 from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.parts.empty import show_empty
+from analytics.ui.parts.grouping import opener
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.vega import draw_amounts
+from analytics.ui.parts.vega import draw_amounts, selected_minutes
 
 LIVE_SECONDS = 3
 RECHECK_ACCESS_EVERY = MINUTE
@@ -96,54 +99,61 @@ def _renewed_or_kept(feed: Feed, database: Database, now: datetime) -> Feed:
         return replace(feed, failure=str(error))
 
 
-def show_live_cards(feed: Feed) -> None:
-    """Requests and tokens per minute, the cost per hour at this rate, and calls without price or usage."""
+def show_live_cards(page: Page, feed: Feed) -> None:
+    """Requests and tokens per minute, the cost per hour at this rate, and calls without price or usage.
+
+    Each leads to the calls of its minutes.
+    """
     last, mean, hour = feed.last_minutes(1), feed.last_minutes(MEAN_MINUTES), feed.hour()
     counted = (mean["unpriced_count"], mean["request_count"])
     per_hour = mean["total_cost"] * (HOUR // MINUTE) / MEAN_MINUTES
     unpriced, without_usage = hour["unpriced_count"], hour["zero_token_count"]
-    today = {"days": "today"}
-    opens = Way(page="calls", text="the calls of today, newest first", parts=today)
+    in_hour = formatting.cost(hour["total_cost"], unpriced, hour["request_count"])
+    mean_tokens = formatting.compact(mean["total_tokens"] / MEAN_MINUTES)
+
+    def made(text: str, span: tuple[datetime, datetime], **only: str) -> Way:
+        return calls_made(span, page.client.timezone, text, **only)
+
+    last_minute, last_minutes = feed.span_of_minutes(1), feed.span_of_minutes(MEAN_MINUTES)
+    requests_line = f"{MEAN_MINUTES}-minute mean {mean['request_count'] / MEAN_MINUTES:,.1f}"
     show_cards(
         [
             Card(
                 label="Requests / min",
-                opens=opens,
+                opens=made("the calls of that minute", last_minute),
                 value=formatting.count(last["request_count"]),
-                lines=[f"{MEAN_MINUTES}-minute mean {mean['request_count'] / MEAN_MINUTES:,.1f}"],
+                lines=[made(requests_line, last_minutes)],
                 explanation="In the last full minute.",
             ),
             Card(
                 label="Tokens / min",
-                opens=opens,
+                opens=made("the calls of that minute", last_minute),
                 value=formatting.compact(last["total_tokens"]),
-                lines=[
-                    f"{MEAN_MINUTES}-minute mean {formatting.compact(mean['total_tokens'] / MEAN_MINUTES)}"
-                ],
+                lines=[made(f"{MEAN_MINUTES}-minute mean {mean_tokens}", last_minutes)],
                 explanation=f"In the last full minute: {formatting.plural(last['total_tokens'], 'token')}.",
             ),
             Card(
                 label="Cost / hour",
-                opens=opens,
+                opens=made(f"the calls of these {MEAN_MINUTES} minutes", last_minutes),
                 value=formatting.cost(per_hour, *counted, formatting.compact_usd),
-                lines=[
-                    f"{formatting.cost(hour['total_cost'], unpriced, hour['request_count'])} in the last hour"
-                ],
+                lines=[made(f"{in_hour} in the last hour", feed.span_of_hour)],
                 explanation=f"{formatting.exact_usd(per_hour)}, at the rate of the last {MEAN_MINUTES} "
                 "full minutes.",
             ),
             Card(
                 label="Without price",
-                opens=Way(
-                    page="calls",
-                    text="those of today, newest first",
-                    only={"basis": "unpriced"},
-                    parts=today,
-                ),
+                opens=made("those of the last hour", feed.span_of_hour, basis="unpriced"),
                 value=formatting.count(unpriced),
                 lines=[
-                    f"of {formatting.plural(hour['request_count'], 'call')} in the last hour, "
-                    f"{formatting.count(without_usage)} without tokens"
+                    made(
+                        f"of {formatting.plural(hour['request_count'], 'call')} in the last hour",
+                        feed.span_of_hour,
+                    ),
+                    made(
+                        f"{formatting.count(without_usage)} without tokens",
+                        feed.span_of_hour,
+                        **{"has.usage": NO},
+                    ),
                 ],
                 explanation="Calls with unknown cost, and calls without usage.",
             ),
@@ -152,23 +162,40 @@ def show_live_cards(feed: Feed) -> None:
 
 
 def show_live_minutes(page: Page, feed: Feed) -> None:
-    """The last hour per minute, stacked by provider."""
+    """The last hour per minute, stacked by provider; a click on a minute opens its calls."""
     with st.container(border=True):
         show_heading("Last hour, per minute", f"{page.measure.title}")
+        chart = charts.by_minute(
+            feed.minutes,
+            page.measure,
+            first_at=feed.first_minute,
+            last_at=feed.this_minute,
+            timezone=page.client.timezone,
+        )
         draw_amounts(
             feed.minutes,
             page.measure,
-            lambda: charts.by_minute(
-                feed.minutes,
-                page.measure,
-                first_at=feed.first_minute,
-                last_at=feed.this_minute,
-                timezone=page.client.timezone,
-            ),
+            lambda: chart,
             alt=f"Stacked bars: {page.measure.title} per minute of the last hour, by provider",
             key="minutes chart",
+            on_select=lambda selection: _open_minutes(page, selected_minutes(selection, chart)),
+            on_series=lambda series: _open_series(opener("provider", chart), series),
         )
-        st.caption(f"Times are in {page.client.timezone}. The last minute is not over.")
+        st.caption(
+            "Click a minute to see its calls, or draw over several. Times are in "
+            f"{page.client.timezone}. The last minute is not over."
+        )
+
+
+def _open_minutes(page: Page, span: tuple[datetime, datetime] | None) -> None:
+    if span is not None:
+        calls_made(span, page.client.timezone, "").go()
+        remember(_Leaving())
+
+
+def _open_series(open_it: Callable[[charts.Series], None], series: charts.Series) -> None:
+    open_it(series)
+    remember(_Leaving())
 
 
 def show_live_calls(page: Page, feed: Feed) -> None:

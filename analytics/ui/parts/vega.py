@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from html import escape
 from typing import Any, Literal
 
@@ -84,20 +85,31 @@ def _take(key: str, current: str, on_select: Callable[[Selection], None]) -> Non
 
 def selected_days(selection: Selection, chart: Chart) -> Days | None:
     """The days of the buckets that are clicked or drawn over; `chart` is one over time."""
-    if brushed := selection.get(BRUSHED):
-        first_ms, last_ms = sorted(float(moment) for moment in next(iter(brushed.values())))
-        columns = chart.datasets["columns"]
-        begins = [at.timestamp() * 1000 for at in columns["at"]]
-        ends = [*begins[1:], float("inf")]
-        touched = [
-            Days.parse(days)
-            for days, begin, end in zip(columns["days"], begins, ends, strict=True)
-            if begin <= last_ms and first_ms < end
-        ]
-        found = [days for days in touched if days is not None]
-        return Days(found[0].first, found[-1].last) if found else None
-    picked = selection.get(PICKED)
-    return Days.parse(str(picked[0].get("days"))) if picked else None
+    touched = [Days.parse(days) for days in _selected(selection, chart, "days")]
+    found = [days for days in touched if days is not None]
+    return Days(found[0].first, found[-1].last) if found else None
+
+
+def selected_minutes(selection: Selection, chart: Chart) -> tuple[datetime, datetime] | None:
+    """When the minutes begin and end that are clicked or drawn over in a chart of minutes."""
+    found = [datetime.fromisoformat(minute) for minute in _selected(selection, chart, "minute")]
+    return (min(found), max(found) + timedelta(minutes=1)) if found else None
+
+
+def _selected(selection: Selection, chart: Chart, column: str) -> list[str]:
+    """The values of a column of the bars that are clicked or drawn over, in order."""
+    brushed, picked = selection.get(BRUSHED), selection.get(PICKED)
+    if not brushed:
+        return [str(picked[0].get(column))] if picked else []
+    first_ms, last_ms = sorted(float(moment) for moment in next(iter(brushed.values())))
+    columns = chart.datasets["columns"]
+    begins = [at.timestamp() * 1000 for at in columns["at"]]
+    ends = [*begins[1:], float("inf")]
+    return [
+        value
+        for value, begin, end in zip(columns[column], begins, ends, strict=True)
+        if begin <= last_ms and first_ms < end
+    ]
 
 
 def selected_hour(selection: Selection) -> int | None:
