@@ -102,7 +102,8 @@ begin
         response_id text,
         account text,
         stated_cost_usd numeric,
-        tag_set_id integer
+        tag_set_id integer,
+        bucket_request_count bigint
     );
 
     -- And what functions/triggers.sql puts on it.
@@ -114,6 +115,7 @@ begin
             or new.source <> lower(btrim(new.source, E' \t\n\r\f\v\u00a0'))
             or new.prompt_tokens is null or new.completion_tokens is null or new.total_tokens is null
             or new.cost_usd is null or new.cost_basis is null or new.created_at is null
+            or new.metadata ? 'bucket'
             -- Writers from before 022.
             or new.operation is null and new.cached_tokens is null and new.duration_seconds is null
             and new.metadata ?| array[
@@ -337,7 +339,9 @@ begin
             and duration_seconds between 0 and 1000000000
             and stated_cost_usd >= 0 and stated_cost_usd < 'Infinity'
             and attempt >= 1
-        ) not valid;
+        ) not valid,
+        add constraint usage_logs_buckets_have_requests
+            check (bucket_request_count between 1 and 1000000000000) not valid;
 
     -- Nothing of the old table goes before all of it is shown to be in the new one.
     select

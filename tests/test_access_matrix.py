@@ -169,6 +169,7 @@ function usage_meters               same       same      same      same      sam
 function hour_meters                 same       same      same      same      same      same      same      same      same     -
 function is_numeric_meter            same       same      same      same      same      same      same      same      same     -
 function sum_of_calls                same       same      same      same      same      same      same      same      same     -
+function count_of_calls              same       same      same      same      same      same      same      same      same     -
 function buckets_together            same       same      same      same      same      same      same      same      same     -
 function percentiles_of              same       same      same      same      same      same      same      same      same     -
 function get_percentiles            same       same      same      same      same      same      same      same      same     -
@@ -396,6 +397,7 @@ STATEMENTS = {
     "hour_meters": "select hour_meters()",
     "is_numeric_meter": "select is_numeric_meter('cost_usd')",
     "sum_of_calls": "select sum_of_calls('cost_usd')",
+    "count_of_calls": "select count_of_calls()",
     "buckets_together": "select * from buckets_together('{1}', '{2}', '{3}', '{4}')",
     "percentiles_of": "select * from percentiles_of('{1}', '{2}')",
     "usage_filter_of": "select usage_filter_of(%(acme)s, '[]', %(first)s, %(last)s)",

@@ -20,6 +20,7 @@ from analytics.calls.row import (
     Facts,
     copy_line,
     guessed,
+    requests_in,
     with_facts_in,
 )
 from analytics.calls.usage_objects import read_usage
@@ -36,7 +37,7 @@ from analytics.calls.validation import (
     response_call_id,
 )
 from analytics.errors import InvalidInput
-from analytics.pricing.price_list import Cost, PriceList, unpriced
+from analytics.pricing.price_list import ONE_REQUEST, Cost, PriceList, unpriced
 
 # The price of a cost that the application gave: no list is behind it.
 _NO_PRICE: Mapping[str, str] = {}
@@ -140,6 +141,7 @@ def make_call(
                 client_id=client,
                 tokens_estimated=tokens_estimated,
                 service_tier=facts.service_tier,
+                requests=ONE_REQUEST if metadata is None else requests_in(metadata, amounts),
             )
             if NOT_UNDERSTOOD in extra:
                 cost = guessed(cost)

@@ -10,7 +10,7 @@ writes nothing.
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
 from uuid import UUID
 
-from analytics.calls.row import COST_NOTHING, LINE_COLUMNS, NOT_UNDERSTOOD, USAGE_MISSING, Facts
+from analytics.calls.row import BUCKET, COST_NOTHING, LINE_COLUMNS, NOT_UNDERSTOOD, USAGE_MISSING, Facts
 from analytics.calls.twins import SEEN_BY
 from analytics.pricing.price_list import DETAILS
 
@@ -22,7 +22,8 @@ FACTS: LiteralString = ", ".join(name for name in LINE_COLUMNS if name not in ("
 
 # Of the usage and its price: what another one says of them does not go with these.
 _OWN_KEYS: LiteralString = ", ".join(
-    f"'{key}'" for key in ("price", "usage", "tokens_estimated", USAGE_MISSING, NOT_UNDERSTOOD, SEEN_BY)
+    f"'{key}'"
+    for key in ("price", "usage", "tokens_estimated", USAGE_MISSING, NOT_UNDERSTOOD, SEEN_BY, BUCKET)
 )
 _OWN = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "cost_basis", "source")
 _PARTS = (*DETAILS, "duration_seconds")
@@ -174,6 +175,8 @@ _MERGE: LiteralString = f"""
                     coalesce(character_count, 0) desc,
                     coalesce(image_count, 0) desc,
                     is_corrected desc,
+                    -- Of a bucket that only costs are told of: the later report has more of the day.
+                    case when known ? '{BUCKET}' then cost_usd else 0 end desc,
                     cost_basis = 'given' and known #>> '{{price,list}}' is distinct from 'stated' desc,
                     num_nonnulls({", ".join(_PARTS)}) desc,
                     case cost_basis when 'unpriced' then 0 when 'given' then 1 else 2 end desc,

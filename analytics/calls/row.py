@@ -14,7 +14,15 @@ from uuid import UUID, uuid5
 
 from analytics.calls.operations import operation_name
 from analytics.days import MAX_YEAR, MIN_YEAR
-from analytics.pricing.price_list import DETAILS, Cost, PriceList, Usage, unpriced
+from analytics.pricing.price_list import (
+    DETAILS,
+    ONE_REQUEST,
+    Cost,
+    PriceList,
+    Requests,
+    Usage,
+    unpriced,
+)
 
 MAX_TOKENS = 1_000_000_000_000  # usage_logs_tokens_are_not_negative
 MAX_COST_USD = Decimal(1_000_000_000_000)
@@ -33,6 +41,11 @@ USAGE_MISSING = "usage_missing"
 NOT_UNDERSTOOD = "usage_not_understood"
 """Key of the metadata: the fields of the usage object that no meter is known for, or that cannot be, each
 with what was done about it. The object itself is then kept under "usage", and the cost is an estimate."""
+
+BUCKET = "bucket"
+"""Key of the metadata of a row that is the sum of several requests: {"requests": how many, "from_at",
+"until_at", "prompt_tokens_each": how long prompts are}, each where it is told. The database keeps the number,
+or 1, as bucket_request_count, and sums count as many."""
 
 COST_NOTHING = ("error", "refused")
 """Outcomes of calls that cost nothing where no usage is told."""
@@ -331,8 +344,22 @@ def price_of_row(
         client_id=client_id,
         tokens_estimated=metadata.get("tokens_estimated") is True,
         service_tier=service_tier,
+        requests=requests_in(metadata, usage),
     )
     return guessed(cost) if NOT_UNDERSTOOD in metadata else cost
+
+
+def requests_in(metadata: Mapping[str, Any], usage: Usage) -> Requests:
+    """What the usage is the sum of: of one request, unless the metadata say that it is of a bucket."""
+    bucket = metadata.get(BUCKET)
+    if not isinstance(bucket, Mapping):
+        return ONE_REQUEST
+    told, length = bucket.get("requests"), bucket.get("prompt_tokens_each")
+    count = told if _is_count(told) and told else 1
+    if _is_count(length):
+        return Requests(count, length)
+    average = usage.prompt_tokens // count if count == told else 0
+    return Requests(count, average, is_average=count != 1 or count != told)
 
 
 def guessed(cost: Cost) -> Cost:

@@ -39,6 +39,7 @@ CALL_COLUMNS = (
     "account",
     "stated_cost_usd",
     "tags",
+    "bucket_request_count",
 )
 """The columns of the CSV, and their order; tags and metadata are JSON."""
 _TEXTS = frozenset(
@@ -103,7 +104,8 @@ _CALLS = f"""
         log.stated_cost_usd::text,
         shown_metadata(
             case when log.tag_set_id = 0 then log.metadata -> 'tags' else tag_sets.tags end, log.phone
-        )::text
+        )::text,
+        log.bucket_request_count::text
     from calls as log
     left join conversations as by_id on by_id.client_id = log.client_id and by_id.id = log.conversation_id
     left join conversations as by_phone on by_phone.client_id = log.client_id and by_phone.phone = log.phone

@@ -51,8 +51,9 @@ _SUMS_OF_CALLS = f"""
             coalesce(image_count, 0) as image_count,
             coalesce(duration_seconds, 0) as duration_seconds,
             cost_usd,
-            1 as request_count,
-            (cost_basis = 'unpriced')::integer as unpriced_count
+            coalesce(bucket_request_count, 1) as request_count,
+            case when cost_basis = 'unpriced' then coalesce(bucket_request_count, 1) else 0 end
+                as unpriced_count
         from calls
     )
 """  # noqa: S608 - names of this project

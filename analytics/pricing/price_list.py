@@ -27,9 +27,11 @@ from analytics.pricing.usage import (
     COUNTS,
     DETAILS,
     NO_DETAILS,
+    ONE_REQUEST,
     TOKEN_PARTS,
     Basis,
     Cost,
+    Requests,
     Usage,
     rounded,
     unpriced,
@@ -42,12 +44,14 @@ __all__ = [
     "DEFAULT_PRICES",
     "DETAILS",
     "GUIDE_PRICES",
+    "ONE_REQUEST",
     "TOKEN_PARTS",
     "UNDIVIDED",
     "Basis",
     "Cost",
     "ListedPrice",
     "PriceList",
+    "Requests",
     "Unit",
     "Usage",
     "calculate_cost",
@@ -91,10 +95,14 @@ class PriceList:
         client_id: UUID | str | None = None,
         tokens_estimated: bool = False,
         service_tier: str | None = None,
+        requests: Requests = ONE_REQUEST,
     ) -> Cost:
-        """What one call at `at` (with a time zone) costs. An unknown model is no error but `unpriced`."""
+        """What one call at `at` (with a time zone) costs, or several of which `usage` is the sum.
+
+        An unknown model is no error but `unpriced`.
+        """
         quote = self._quote(client_id, source, model, service_tier)
-        return quote.cost(at, usage, "estimated" if tokens_estimated else "priced")
+        return quote.cost(at, usage, "estimated" if tokens_estimated else "priced", requests)
 
     def deciding(
         self, source: str, model: str | None, at: datetime, client_id: UUID | str | None = None

@@ -8,7 +8,7 @@ from analytics.pricing.listed import ListedPrice
 from analytics.pricing.model_names import Named
 from analytics.pricing.public_list import PublicModel, PublicPrice, public_model
 from analytics.pricing.sheet import UNDIVIDED, Sheet, is_plain
-from analytics.pricing.usage import Basis, Cost, Usage, rounded, unpriced
+from analytics.pricing.usage import ONE_REQUEST, Basis, Cost, Requests, Usage, rounded, unpriced
 
 _HUNDRED = Decimal(100)
 
@@ -48,18 +48,19 @@ class Quote:
         public = self._public or self._find()
         return None if public is None else public.price(at, self._tier)
 
-    def cost(self, at: datetime, usage: Usage, basis: Basis) -> Cost:
+    def cost(self, at: datetime, usage: Usage, basis: Basis, requests: Requests = ONE_REQUEST) -> Cost:
         if self._own:
-            own = self.own_price(at, usage.prompt_tokens)
+            length = requests.prompt_tokens
+            own = self.own_price(at, usage.prompt_tokens if length is None else length)
             if own is not None:
-                return self._own_cost(own, at, usage, basis)
+                return self._own_cost(own, at, usage, basis, requests)
         public = self._public
         if public is None:
             public = self._find()
             if public is None:
                 return unpriced(self._no_price)
         sheet, _, note, price = public.price(at, self._tier)
-        cost = _cost(sheet, usage, basis, note, price)
+        cost = _cost(sheet, usage, basis, note, price, requests)
         return _guessed(cost, self._guess) if self._guess else cost
 
     @property
@@ -87,17 +88,19 @@ class Quote:
         public = self.public_price(at)
         return None if public is None else (public.sheet, public.price["list"])
 
-    def _own_cost(self, own: ListedPrice, at: datetime, usage: Usage, basis: Basis) -> Cost:
+    def _own_cost(
+        self, own: ListedPrice, at: datetime, usage: Usage, basis: Basis, requests: Requests
+    ) -> Cost:
         sheet = self._own_sheet(own, at)
         if own.discount_percent is None or sheet is None:
             if sheet is None:
                 return unpriced(f"the {own.note} is a discount, and {self._no_price}")
-            return _cost(sheet, usage, basis, own.note, own.facts)
+            return _cost(sheet, usage, basis, own.note, own.facts, requests)
         public = self.public_price(at)
         assert public is not None  # its sheet is
         note = f"{own.note}, {own.facts['discount_percent']} percent off the {public.note}"
         facts = {**own.facts, "of": " ".join((public.price["list"], public.price["model"]))}
-        return _cost(sheet, usage, basis, note, facts)
+        return _cost(sheet, usage, basis, note, facts, requests)
 
     def _own_sheet(self, own: ListedPrice, at: datetime) -> Sheet | None:
         """The rates of a price of one's own; None for a discount on a price that is not known."""
@@ -116,7 +119,9 @@ class Quote:
         return self._sheets[key]
 
 
-def _cost(sheet: Sheet, usage: Usage, basis: Basis, note: str, price: Mapping[str, str]) -> Cost:
+def _cost(
+    sheet: Sheet, usage: Usage, basis: Basis, note: str, price: Mapping[str, str], requests: Requests
+) -> Cost:
     plain = sheet.plain
     prompt, completion, total, _, details = usage
     if plain is not None and (prompt or completion) and total <= prompt + completion and is_plain(details):
@@ -130,7 +135,7 @@ def _cost(sheet: Sheet, usage: Usage, basis: Basis, note: str, price: Mapping[st
             if completion and output_usd is not None:
                 amount += completion * output_usd
             return Cost(amount, basis, note, price)
-    usd, guesses, reason, by_tokens = sheet.amount(usage)
+    usd, guesses, reason, by_tokens = sheet.amount(usage, requests)
     if usd is None:
         return unpriced(reason if reason == UNDIVIDED else f"the {note} {reason}")
     if not guesses:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from analytics.pricing.tokens import UNDIVIDED, Amount, Rates, token_amount
-from analytics.pricing.usage import COST_DECIMALS, Usage
+from analytics.pricing.usage import COST_DECIMALS, ONE_REQUEST, Requests, Usage
 
 __all__ = ["UNDIVIDED", "Amount", "Rates", "Sheet", "is_plain"]
 
@@ -118,30 +118,33 @@ class Sheet:
             counts_both=self.counts_both,
         )
 
-    def amount(self, usage: Usage) -> Amount:
-        """US dollars of one call, not rounded."""
+    def amount(self, usage: Usage, requests: Requests = ONE_REQUEST) -> Amount:
+        """US dollars of one call, or of several together, not rounded."""
         if self.is_free:
             return Amount(_ZERO)
-        rates = self.rates_for(usage.prompt_tokens)
-        found = self._amount(usage, rates)
+        length = usage.prompt_tokens if requests.prompt_tokens is None else requests.prompt_tokens
+        rates = self.rates_for(length)
+        found = self._amount(usage, rates, requests.number)
         if found.usd is None:
             return found
         guesses = list(found.guesses)
+        if requests.is_average and usage.prompt_tokens > self.short_prompt:
+            guesses.append("how long each prompt was is not told: the price is that of their average length")
         if self.guess:
             guesses.insert(0, self.guess)
         usd = found.usd
         if rates.request is not None:
-            usd += rates.request
+            usd += rates.request * requests.number
             guesses += self._guesses_of("request")
         details = usage.details
         for name, rate_name, words in _FEES:
             count = details.get(name)
             if count is None:
-                count = 1 if name == "web_search_count" and self.always_searches else 0
+                count = requests.number if name == "web_search_count" and self.always_searches else 0
             if not count:
                 continue
             if name == "web_search_count" and self.searches_once:
-                count = 1
+                count = min(count, requests.number)
             rate = getattr(rates, rate_name)
             if rate is None:
                 guesses.append(f"{words} have no price here and are not counted")
@@ -158,7 +161,7 @@ class Sheet:
                 found = rates
         return found
 
-    def _amount(self, usage: Usage, rates: Rates) -> Amount:
+    def _amount(self, usage: Usage, rates: Rates, requests: int) -> Amount:
         """Without fees: by tokens where they are known and sold, else by the length of audio, and so on."""
         if self.counts_both and usage.duration_seconds is not None and rates.hour is not None:
             usage = _without_audio(usage)
@@ -178,7 +181,7 @@ class Sheet:
                     return by_tokens
                 return by_tokens._replace(usd=by_tokens.usd + seconds * rates.hour / 3600)
         if seconds is not None and rates.hour is not None:
-            charged = max(seconds, Decimal(self.second_minimum)) if seconds else _ZERO
+            charged = max(seconds, Decimal(self.second_minimum * requests)) if seconds else _ZERO
             return Amount(charged * rates.hour / 3600, self._guesses_of("hour"), by_tokens=False)
         if rates.character is not None and "character_count" in details:
             return Amount(

@@ -50,6 +50,19 @@ class Usage(NamedTuple):
     """Parts of the tokens, and counts, by the names of DETAILS. What is unknown is left out; 0 is known."""
 
 
+class Requests(NamedTuple):
+    """Of what a usage is the sum."""
+
+    number: int = 1
+    prompt_tokens: int | None = None
+    """How long a prompt was, where not all of it together was one; 0: of ordinary length."""
+    is_average: bool = False
+    """Whether that length is an average, or unknown."""
+
+
+ONE_REQUEST = Requests()
+
+
 class Cost(NamedTuple):
     """What one call costs, and how far to trust it."""
 

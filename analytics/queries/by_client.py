@@ -143,8 +143,16 @@ _PART_OF_ALL = """
                 -- Client by client, by the index: all calls at once would be all that there are.
                 cross join lateral (
                     select
-                        sum(log.total_tokens)::bigint, sum(log.cost_usd), count(*),
-                        count(*) filter (where log.cost_basis = 'unpriced')
+                        sum(log.total_tokens)::bigint, sum(log.cost_usd),
+                        (count(*) + coalesce(sum(log.bucket_request_count - 1), 0))::bigint,
+                        (
+                            count(*) filter (where log.cost_basis = 'unpriced')
+                            + coalesce(
+                                sum(log.bucket_request_count - 1)
+                                filter (where log.cost_basis = 'unpriced'),
+                                0
+                            )
+                        )::bigint
                     from usage_logs as log
                     where
                         log.client_id = moments.id

@@ -45,6 +45,7 @@ _FACTS = {
     "account": "object",
     "stated_cost_usd": "object",
     "tags": "object",
+    "bucket_request_count": "Int64",
 }
 CALLS = SqlFunction(
     function="get_calls",
@@ -70,7 +71,8 @@ where it names none) · phone, phone_handle, conversation_name, model str or Non
 prompt_tokens, completion_tokens, total_tokens int64 · cost_usd Decimal (USD) · what is known of it, missing
 where it is not: DETAILS, latency_ms, time_to_first_token_ms, attempt Int64 · duration_seconds,
 stated_cost_usd Decimal or None · operation, outcome, service_tier, operation_id, response_id, account str or
-None · tags dict or None · matched_count int64 (calls of the period that pass) ·
+None · tags dict or None · bucket_request_count Int64 (of a row that is the sum of a bucket; missing for one
+call) · matched_count int64 (calls of the period that pass) ·
 matched_tokens, matched_prompt_tokens, matched_completion_tokens, matched_unpriced_count Int64, matched_cost
 Decimal or None (USD): what they come to, missing where that takes reading them all ·
 has_newer, has_older bool (whether there are further ones). Where too few are newer to fill a page, it is the

@@ -82,6 +82,7 @@ CONVERSATION_CALLS = SqlFunction(
         "running_tokens": "int64",
         "running_cost": "object",
         "call_count": "int64",
+        "bucket_request_count": "Int64",
     },
 )
 """The calls of one conversation (by id, by the handle of a phone, or neither), oldest first.
@@ -89,7 +90,8 @@ CONVERSATION_CALLS = SqlFunction(
 One row per call: created_at datetime64 (UTC) · id UUID · source str · model str or None · prompt_tokens,
 completion_tokens, total_tokens int64 · cost_usd Decimal (USD) · cost_basis str · outcome str or None ·
 latency_ms Int64 · running_tokens int64 and running_cost Decimal (up to this call) · call_count int64 (in
-all). known_call() has all that is known of one.
+all) · bucket_request_count Int64 (of a row that is the sum of a bucket; missing for one call).
+known_call() has all that is known of one.
 """
 
 

@@ -29,6 +29,7 @@ CALLS_SINCE = SqlFunction(
         "cost_usd": "object",
         "cost_basis": "object",
         "outcome": "object",
+        "bucket_request_count": "Int64",
         "phone_handle": "object",
         "conversation_name": "object",
     },
@@ -38,7 +39,8 @@ CALLS_SINCE = SqlFunction(
 
 One row per call: created_at datetime64 (UTC) · id UUID · conversation_id UUID or None (that of its phone
 where it names none) · phone, phone_handle, conversation_name, model and outcome str or None · source,
-cost_basis str · prompt_tokens, completion_tokens, total_tokens int64 · cost_usd Decimal.
+cost_basis str · prompt_tokens, completion_tokens, total_tokens int64 · cost_usd Decimal ·
+bucket_request_count Int64 (of a row that is the sum of a bucket; missing for one call).
 """
 USAGE_BY_MINUTE = SqlFunction(
     function="get_usage_by_minute",

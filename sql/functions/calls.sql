@@ -18,7 +18,7 @@ create or replace function calls_with_ids(p_client_id uuid, p_ids uuid[])
         file_search_count bigint, code_run_count bigint, duration_seconds numeric, operation text,
         outcome text, service_tier text, latency_ms integer, time_to_first_token_ms integer,
         operation_id text, attempt integer, response_id text, account text, stated_cost_usd numeric,
-        tags jsonb
+        tags jsonb, bucket_request_count bigint
     )
     language sql stable
 as $$
@@ -41,7 +41,8 @@ as $$
         shown_id(call.response_id, own.phone) as response_id,
         shown_id(call.account, own.phone) as account,
         call.stated_cost_usd,
-        shown_metadata(tags_of_call(p_client_id, call.tag_set_id, call.metadata), own.phone) as tags
+        shown_metadata(tags_of_call(p_client_id, call.tag_set_id, call.metadata), own.phone) as tags,
+        call.bucket_request_count
     from usage_logs as call
     left join conversations as by_id on by_id.client_id = p_client_id and by_id.id = call.conversation_id
     left join conversations as by_phone
@@ -397,9 +398,9 @@ create or replace function get_calls(
         file_search_count bigint, code_run_count bigint, duration_seconds numeric, operation text,
         outcome text, service_tier text, latency_ms integer, time_to_first_token_ms integer,
         operation_id text, attempt integer, response_id text, account text, stated_cost_usd numeric,
-        tags jsonb, matched_count bigint, matched_tokens bigint, matched_prompt_tokens bigint,
-        matched_completion_tokens bigint, matched_cost numeric, matched_unpriced_count bigint,
-        has_newer boolean, has_older boolean
+        tags jsonb, bucket_request_count bigint, matched_count bigint, matched_tokens bigint,
+        matched_prompt_tokens bigint, matched_completion_tokens bigint, matched_cost numeric,
+        matched_unpriced_count bigint, has_newer boolean, has_older boolean
     )
     language sql stable
     set search_path = public, pg_temp
@@ -423,7 +424,7 @@ as $$
         call.completion_image_tokens, call.character_count, call.image_count, call.web_search_count,
         call.file_search_count, call.code_run_count, call.duration_seconds, call.operation, call.outcome,
         call.service_tier, call.latency_ms, call.time_to_first_token_ms, call.operation_id, call.attempt,
-        call.response_id, call.account, call.stated_cost_usd, call.tags,
+        call.response_id, call.account, call.stated_cost_usd, call.tags, call.bucket_request_count,
         found.matched_count,
         found.matched_tokens,
         found.matched_prompt_tokens,

@@ -187,8 +187,11 @@ begin
         sum(log.completion_tokens)::bigint,
         sum(log.total_tokens)::bigint,
         sum(log.cost_usd),
-        count(*),
-        count(*) filter (where log.cost_basis = 'unpriced')
+        (count(*) + coalesce(sum(log.bucket_request_count - 1), 0))::bigint,
+        (
+            count(*) filter (where log.cost_basis = 'unpriced')
+            + coalesce(sum(log.bucket_request_count - 1) filter (where log.cost_basis = 'unpriced'), 0)
+        )::bigint
     from wanted_calls(p_client_id, filter, v_from_at, v_end_at) as log
     -- Now belongs to the period that it is compared with, too.
     where log.created_at <= p_until_at

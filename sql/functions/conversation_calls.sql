@@ -25,7 +25,8 @@ create or replace function get_conversation_calls(
     returns table (
         created_at timestamptz, id uuid, source text, model text, prompt_tokens bigint,
         completion_tokens bigint, total_tokens bigint, cost_usd numeric, cost_basis text, outcome text,
-        latency_ms integer, running_tokens bigint, running_cost numeric, call_count bigint
+        latency_ms integer, running_tokens bigint, running_cost numeric, call_count bigint,
+        bucket_request_count bigint
     )
     language sql stable
     set search_path = public, pg_temp
@@ -46,7 +47,8 @@ as $$
         (
             select
                 log.created_at, log.id, log.source, log.model, log.prompt_tokens, log.completion_tokens,
-                log.total_tokens, log.cost_usd, log.cost_basis, log.outcome, log.latency_ms
+                log.total_tokens, log.cost_usd, log.cost_basis, log.outcome, log.latency_ms,
+                log.bucket_request_count
             from usage_logs as log
             where
                 log.client_id = p_client_id and log.conversation_id = p_conversation_id
@@ -63,7 +65,8 @@ as $$
         (
             select
                 log.created_at, log.id, log.source, log.model, log.prompt_tokens, log.completion_tokens,
-                log.total_tokens, log.cost_usd, log.cost_basis, log.outcome, log.latency_ms
+                log.total_tokens, log.cost_usd, log.cost_basis, log.outcome, log.latency_ms,
+                log.bucket_request_count
             from usage_logs as log
             where
                 log.client_id = p_client_id and log.conversation_id is null
@@ -81,7 +84,8 @@ as $$
         (
             select
                 log.created_at, log.id, log.source, log.model, log.prompt_tokens, log.completion_tokens,
-                log.total_tokens, log.cost_usd, log.cost_basis, log.outcome, log.latency_ms
+                log.total_tokens, log.cost_usd, log.cost_basis, log.outcome, log.latency_ms,
+                log.bucket_request_count
             from usage_logs as log
             where
                 p_conversation_id is null and p_phone is null
@@ -102,12 +106,15 @@ as $$
         outcome, latency_ms,
         (sum(total_tokens) over so_far)::bigint as running_tokens,
         sum(cost_usd) over so_far as running_cost,
-        counted.call_count
+        counted.call_count,
+        bucket_request_count
     from calls
     cross join (
         -- Where these are not all, the sums know how many there are.
         select
-            case when count(all_of_them.id) < p_limit then count(all_of_them.id) else (
+            case when count(all_of_them.id) < p_limit then (
+                count(all_of_them.id) + coalesce(sum(all_of_them.bucket_request_count - 1), 0)
+            )::bigint else (
                 select request_count::bigint
                 from usage_of_conversations(
                     p_client_id, array[p_conversation_id],

@@ -148,8 +148,10 @@ begin
             coalesce(sum(total_tokens) filter (where source = 'openai'), 0) as openai_tokens,
             coalesce(sum(total_tokens) filter (where source = 'groq'), 0) as groq_tokens,
             sum(cost_usd) as cost_usd,
-            count(*)::numeric as request_count,
-            (count(*) filter (where cost_basis = 'unpriced'))::numeric as unpriced_count
+            sum(coalesce(bucket_request_count, 1)) as request_count,
+            coalesce(
+                sum(coalesce(bucket_request_count, 1)) filter (where cost_basis = 'unpriced'), 0
+            ) as unpriced_count
         from wanted_calls(p_client_id, v_filter, v_first_at, v_end_at)
         group by 1, 2, 3
     ) as logged

@@ -794,7 +794,7 @@ begin
 
     if filter.conversation_ids is not null or filter.hours is not null or asks_for_facts(filter) then
         return query
-        select tag_set_id, count(*)
+        select tag_set_id, (count(*) + coalesce(sum(bucket_request_count - 1), 0))::bigint
         from wanted_calls(p_client_id, filter, first_at, end_at)
         where tag_set_id is not null
         group by tag_set_id;

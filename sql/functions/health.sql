@@ -19,7 +19,7 @@ as $$
             log.model,
             sum(log.total_tokens)::bigint as total_tokens,
             sum(log.cost_usd) as cost_usd,
-            count(*) as request_count
+            (count(*) + coalesce(sum(log.bucket_request_count - 1), 0))::bigint as request_count
         from moments_of_days(p_client_id, p_first_date, p_last_date) as period
         inner join usage_logs as log
             on log.client_id = p_client_id

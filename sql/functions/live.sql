@@ -9,7 +9,7 @@ create or replace function get_calls_since(
     returns table (
         created_at timestamptz, id uuid, conversation_id uuid, phone text, source text, model text,
         prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric,
-        cost_basis text, outcome text
+        cost_basis text, outcome text, bucket_request_count bigint
     )
     language plpgsql stable
     set search_path = public, pg_temp
@@ -21,7 +21,7 @@ begin
     return query
     select
         created_at, id, conversation_id, phone, source, model, prompt_tokens, completion_tokens, total_tokens,
-        cost_usd, cost_basis, outcome
+        cost_usd, cost_basis, outcome, bucket_request_count
     from usage_logs
     where
         client_id = p_client_id
@@ -43,7 +43,7 @@ create or replace function get_named_calls_since(
         created_at timestamptz, id uuid, conversation_id uuid, phone text, conversation_name text,
         source text,
         model text, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_usd numeric,
-        cost_basis text, outcome text
+        cost_basis text, outcome text, bucket_request_count bigint
     )
     language sql stable
     set search_path = public, pg_temp
@@ -61,7 +61,8 @@ as $$
         call.total_tokens,
         call.cost_usd,
         call.cost_basis,
-        call.outcome
+        call.outcome,
+        call.bucket_request_count
     from get_calls_since(p_client_id, p_since, p_limit, p_filters) as call
     -- One by one, as they are few: a join would read all conversations.
     left join lateral (
@@ -97,14 +98,17 @@ begin
         source,
         sum(total_tokens)::bigint as total_tokens,
         sum(cost_usd) as total_cost,
-        count(*) as request_count,
-        count(*) filter (where cost_basis = 'unpriced') as unpriced_count,
-        count(*) filter (
+        (count(*) + coalesce(sum(bucket_request_count - 1), 0))::bigint as request_count,
+        (
+            count(*) filter (where cost_basis = 'unpriced')
+            + coalesce(sum(bucket_request_count - 1) filter (where cost_basis = 'unpriced'), 0)
+        )::bigint as unpriced_count,
+        coalesce(sum(coalesce(bucket_request_count, 1)) filter (
             where total_tokens = 0
             and coalesce(duration_seconds, 0) = 0 and coalesce(character_count, 0) = 0
             and coalesce(image_count, 0) = 0
             and (outcome is null or outcome not in ('error', 'refused'))
-        ) as zero_token_count
+        ), 0)::bigint as zero_token_count
     from usage_logs
     where
         client_id = p_client_id

@@ -78,6 +78,10 @@ begin
     new.total_tokens := coalesce(new.total_tokens, new.prompt_tokens + new.completion_tokens);
     new.cost_basis := coalesce(new.cost_basis, 'given');
     new.created_at := coalesce(new.created_at, now());
+    -- The sum of a bucket; one that does not tell of how many requests counts as one.
+    if jsonb_typeof(new.metadata -> 'bucket') = 'object' then
+        new.bucket_request_count := greatest(coalesce(count_in(new.metadata -> 'bucket', 'requests'), 1), 1);
+    end if;
     -- Writers from before 022 tell the facts in the metadata, by the names of the columns.
     if
         jsonb_typeof(new.metadata) = 'object'
@@ -164,24 +168,34 @@ create or replace function is_numeric_meter(p_meter text) returns boolean
     language sql immutable parallel safe
     return p_meter like '%\_usd' or p_meter = 'duration_seconds';
 
+-- How many requests the calls are, which are called log, as SQL: those that pass a condition, or all. The
+-- sum of a bucket is as many as it says.
+create or replace function count_of_calls(p_condition text default null) returns text
+    language sql immutable parallel safe
+    return replace(
+        '(count(*) @ + coalesce(sum(log.bucket_request_count - 1) @, 0))::bigint',
+        ' @',
+        coalesce(' filter (where ' || p_condition || ')', '')
+    );
+
 -- The sum of a meter over calls, which are called log, as SQL.
 create or replace function sum_of_calls(p_meter text) returns text
     language sql immutable parallel safe
     return case p_meter
-        when 'request_count' then 'count(*)'
-        when 'unpriced_count' then $$count(*) filter (where log.cost_basis = 'unpriced')$$
-        when 'estimated_count' then $$count(*) filter (where log.cost_basis = 'estimated')$$
+        when 'request_count' then count_of_calls()
+        when 'unpriced_count' then count_of_calls($$log.cost_basis = 'unpriced'$$)
+        when 'estimated_count' then count_of_calls($$log.cost_basis = 'estimated'$$)
         -- Calls that do not tell what they used. One that failed used nothing.
         when 'zero_token_count' then
-            $$count(*) filter (
-                where log.total_tokens = 0
+            count_of_calls(
+                $$log.total_tokens = 0
                 and coalesce(log.duration_seconds, 0) = 0 and coalesce(log.character_count, 0) = 0
                 and coalesce(log.image_count, 0) = 0
-                and (log.outcome is null or log.outcome not in ('error', 'refused'))
-            )$$
+                and (log.outcome is null or log.outcome not in ('error', 'refused'))$$
+            )
         when 'without_conversation_count'
-            then 'count(*) filter (where log.conversation_id is null and log.phone is null)'
-        when 'stated_count' then 'count(log.stated_cost_usd)'
+            then count_of_calls('log.conversation_id is null and log.phone is null')
+        when 'stated_count' then count_of_calls('log.stated_cost_usd is not null')
         when 'cost_of_stated_usd' then 'sum(log.cost_usd) filter (where log.stated_cost_usd is not null)'
         -- Of the calls that were answered.
         when 'latency_ms' then $$sum(log.latency_ms) filter (where log.outcome is distinct from 'error')$$
@@ -194,7 +208,7 @@ create or replace function sum_of_calls(p_meter text) returns text
             then $$sum(log.time_to_first_token_ms) filter (where log.outcome is distinct from 'error')$$
         when 'first_token_count'
             then $$count(log.time_to_first_token_ms) filter (where log.outcome is distinct from 'error')$$
-        when 'retry_count' then 'count(*) filter (where log.attempt > 1)'
+        when 'retry_count' then count_of_calls('log.attempt > 1')
         when 'retry_cost_usd' then 'sum(log.cost_usd) filter (where log.attempt > 1)'
         -- What cached_tokens is a share of.
         when 'reported_cache_prompt_tokens'

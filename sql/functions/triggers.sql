@@ -29,6 +29,7 @@ create or replace trigger complete_usage_log
         or new.source <> lower(btrim(new.source, E' \t\n\r\f\v\u00a0'))
         or new.prompt_tokens is null or new.completion_tokens is null or new.total_tokens is null
         or new.cost_usd is null or new.cost_basis is null or new.created_at is null
+        or new.metadata ? 'bucket'
         -- Writers from before 022.
         or new.operation is null and new.cached_tokens is null and new.duration_seconds is null
         and new.metadata ?| array[

@@ -16,6 +16,8 @@ from analytics.ui.parts.call import PIECES
 
 MADE = "created_at"
 """Always there, and first."""
+BUCKET = "bucket_request_count"
+"""There wherever a call of the page is the sum of a bucket."""
 CONVERSATION_WIDTH = MODEL_WIDTH = 170  # pixels
 _NONE = "none"
 _MAX_QUOTED = 100  # characters
@@ -100,6 +102,7 @@ COLUMNS: Mapping[str, Column] = {
     "operation_id": _as_it_is("operation_id", "Operation id"),
     "response_id": _as_it_is("response_id", "Response id"),
     "account": _as_it_is("account", "Account"),
+    BUCKET: _as_it_is(BUCKET, "Sum of"),
     "stated_cost_usd": Column(
         heading="Stated cost",
         values=lambda calls: calls["stated_cost_usd"].astype("float64"),
@@ -134,6 +137,8 @@ def choose_columns() -> None:
 def table_of(calls: pd.DataFrame, names: tuple[str, ...], timezone: str) -> pd.DataFrame:
     """The table of these columns, by their headings."""
     made = {"Made": charts.on_clock(calls[MADE], timezone)}
+    if BUCKET not in names and calls[BUCKET].notna().any():
+        names = (BUCKET, *names)
     return pd.DataFrame(made | {COLUMNS[name].heading: COLUMNS[name].values(calls) for name in names})
 
 

@@ -152,6 +152,7 @@ def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Time
     table = pd.DataFrame(
         {
             "Made": charts.on_clock(calls["created_at"], page.client.timezone),
+            "Sum of": calls["bucket_request_count"],
             "Cost": calls["cost_usd"].astype("float64").mask(unpriced),
             "Tokens": calls["total_tokens"],
             "Running cost": known_costs(so_far),

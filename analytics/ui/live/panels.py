@@ -222,8 +222,11 @@ def show_live_calls(page: Page, feed: Feed) -> None:
                 "Completion": calls["completion_tokens"],
                 "Outcome": calls["outcome"],
                 "Phone": tables.phones(calls),
+                "Sum of": calls["bucket_request_count"],
             }
         )
+        if not calls["bucket_request_count"].notna().any():
+            table = table.drop(columns="Sum of")
         if not calls["outcome"].notna().any():
             table = table.drop(columns="Outcome")
         if not by_cost:

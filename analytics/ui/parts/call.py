@@ -107,6 +107,16 @@ def _metadata(row: Mapping[Any, Any]) -> Mapping[str, Any]:
     return {"metadata": metadata}
 
 
+def _bucket(requests: int, bucket: Any) -> str:
+    """`270 requests, 2026-10-01T00:00:00+00:00 to ...`: what a sum is of, as far as its report tells."""
+    told = bucket if isinstance(bucket, dict) else {}
+    number = formatting.plural(requests, "request")
+    if "requests" not in told and told:
+        number = "requests whose number is not told: it counts as 1"
+    span = [str(told[name]) for name in ("from_at", "until_at") if name in told]
+    return f"{number}, {' to '.join(span)}" if span else number
+
+
 def _price(row: Mapping[Any, Any]) -> Any:
     price = _metadata(row).get("price")
     return price if isinstance(price, dict) else None
@@ -121,6 +131,8 @@ def _facts(row: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
     yield "Price from", escaped(words)
     if row["stated_cost_usd"] is not None:
         yield "Stated cost", escaped(f"{formatting.exact_usd(row['stated_cost_usd'])}, as the provider says")
+    if (requests := row["bucket_request_count"]) is not None and not pd.isna(requests):
+        yield "Sum of", escaped(_bucket(int(requests), _metadata(row).get("bucket")))
     prompt, completion = (formatting.count(row[name]) for name in ("prompt_tokens", "completion_tokens"))
     total = formatting.plural(row["total_tokens"], "token")
     yield "Tokens", escaped(f"{total}: {prompt} prompt, {completion} completion")

@@ -40,6 +40,10 @@ CALL_COLUMNS = {
     "Latency": st.column_config.NumberColumn(
         "ms", help="Milliseconds from the request to the end of the answer."
     ),
+    "Sum of": st.column_config.NumberColumn(
+        "Sum of requests",
+        help="The row is the sum of so many requests: its report has no single ones. Empty: it is one call.",
+    ),
 }
 """Columns of tables that have a call in each row."""
 MODEL_WIDTH = {"Model": st.column_config.TextColumn(width=170)}
