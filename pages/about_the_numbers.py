@@ -69,6 +69,7 @@ it with ≥, and a row without any price shows a dash. How sure a cost is, its *
 | priced | exact: usage and price are known |
 | estimated | a guess in part, such as the number of tokens or the price of a tier; the call says in what |
 | given | what was logged with the call, or stated by the provider where no list has a price |
+| plan | nothing by itself, as a subscription pays; what was stated is kept beside it, and in no sum |
 | unpriced | not known; the call says why |
 
 What the provider or a gateway states is kept beside our cost, and does not change it where a list has a

@@ -1,6 +1,5 @@
 """POST /v1/traces: what OpenTelemetry's own exporters send becomes the rows of the in-process exporter."""
 
-import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +10,6 @@ import pytest
 from fastapi.testclient import TestClient
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -21,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
 from analytics import tracking
-from analytics.api import spans
+from analytics.api import otlp
 from analytics.database import Database
 from analytics.tracking.opentelemetry import UsageSpanExporter
 from tests import factories
@@ -36,8 +33,8 @@ CALL = {
     "gen_ai.usage.output_tokens": 80,
 }
 ENDED_NS = int(factories.NOW.timestamp()) * 1_000_000_000
-PROTOBUF = {"Content-Type": spans.PROTOBUF}
-JSON = {"Content-Type": spans.JSON}
+PROTOBUF = {"Content-Type": otlp.PROTOBUF}
+JSON = {"Content-Type": otlp.JSON}
 
 
 @pytest.fixture
@@ -214,7 +211,7 @@ def test_the_client_is_that_of_the_key(
         rejected, reason = partial.rejected_spans, partial.error_message
 
     assert answer.status_code == 200
-    assert answer.headers["content-type"] == ("application/json" if as_json else spans.PROTOBUF)
+    assert answer.headers["content-type"] == ("application/json" if as_json else otlp.PROTOBUF)
     assert rejected == 2
     assert reason == f"client_id must be that of the key, {acme}, or be left out"
     assert [(row["client_id"], row["phone"]) for row in logged(database)] == [(acme, "552")]
@@ -324,27 +321,6 @@ def test_operations_of_strangers_do_not_fill_the_metrics(writer: dict[str, str],
     assert message.endswith(", and 91 more")
     lines = [line for line in api.get("/metrics").text.splitlines() if "passed_over_total{" in line]
     assert len(lines) == 101
-
-
-@pytest.mark.parametrize("signal", ["metrics", "logs"])
-def test_metrics_and_logs_are_taken_and_not_read(
-    writer: dict[str, str], api: TestClient, signal: str
-) -> None:
-    told = f"{signal} are not read: calls of models come from spans, which POST /v1/traces takes"
-    answer = api.post(f"/v1/{signal}", content="{}", headers=writer | JSON)
-    assert (answer.status_code, answer.json()) == (200, {"partialSuccess": {"errorMessage": told}})
-
-    zipped = gzip.compress(b"\x0a\x00")
-    answer = api.post(
-        f"/v1/{signal}", content=zipped, headers=writer | PROTOBUF | {"Content-Encoding": "gzip"}
-    )
-    kind = ExportMetricsServiceResponse if signal == "metrics" else ExportLogsServiceResponse
-    assert (answer.status_code, answer.headers["content-type"]) == (200, spans.PROTOBUF)
-    partial = kind.FromString(answer.content).partial_success  # type: ignore[attr-defined]
-    assert partial.error_message == told
-
-    assert api.post(f"/v1/{signal}", content="{}", headers=JSON).status_code == 401
-    assert api.post(f"/v1/{signal}", content="x", headers=writer).status_code == 415
 
 
 def test_a_provider_is_one_source_through_all_doors(

@@ -138,6 +138,15 @@ OUTER = {"scope": LANGCHAIN, "ms": (0, 100)}
             id="a gateway has its own name of the model",
         ),
         pytest.param(
+            [{**INNER, "response_id": "msg_1"}, {**OUTER, "response_id": "req_1", "trace": "t2"}],
+            [30],
+            id="the id of the response, and that of the request",
+        ),
+        pytest.param(
+            [INNER, {**OUTER, "ms": (1500, 1500), "trace": "t2"}], [30], id="a log, a second after the end"
+        ),
+        pytest.param([INNER, {**OUTER, "ms": (3000, 3000), "trace": "t2"}], [30, 30], id="a log of another"),
+        pytest.param(
             [INNER, OUTER, {"scope": GATEWAY, "ms": (20, 80), "trace": "t3"}], [30], id="three views"
         ),
         pytest.param([INNER, {**OUTER, "tokens": None}], [30], id="a wrapper that does not know the tokens"),

@@ -167,6 +167,7 @@ def test_a_record_is_all_that_log_usage_takes() -> None:
         "response_id": "chatcmpl-1",
         "account": None,
         "stated_cost_usd": None,
+        "plan": None,
         "tags": None,
         "metadata": {
             "trace_id": TRACE,

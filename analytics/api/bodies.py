@@ -86,6 +86,18 @@ class Bodies:
             raise HTTPException(400, "the body ended too early") from None
 
 
+def content_type(request: Request, *allowed: str) -> str:
+    """The request's content type, without its parameters.
+
+    Raises:
+        HTTPException: 415 for one that is not allowed.
+    """
+    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found not in allowed:
+        raise HTTPException(415, f'content-type must be {" or ".join(allowed)}, not "{found[:80]}"')
+    return found
+
+
 def _too_large() -> HTTPException:
     limit = f"{MAX_BODY_BYTES:,} bytes, decompressed"
     return HTTPException(413, f"a body may have at most {limit}: send less at once")

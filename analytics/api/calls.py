@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from analytics.api.models import UsageRecord
 from analytics.calls.row import is_uuid
-from analytics.tracking import passed_over
+from analytics.calls.usage_objects import read_usage
+from analytics.tracking import metered, passed_over
+from analytics.tracking.logs import LogRecord, span_of_log
 from analytics.tracking.spans import FinishedSpan, PassedOver, read_span
 
 Described = Mapping[str, Any] | str
@@ -41,19 +43,42 @@ def described_record(record: Any, client_id: UUID) -> Described:
 
 
 def described_spans(
-    spans: Iterable[FinishedSpan], client_id: UUID
+    spans: Iterable[FinishedSpan | PassedOver | None], client_id: UUID
 ) -> tuple[list[Described], Counter[PassedOver]]:
     """The calls among spans that came with a key of this client, and what was passed over."""
     described: list[Described] = []
     over: Counter[PassedOver] = Counter()
     for span in spans:
-        record = read_span(span)
+        record = read_span(span) if isinstance(span, FinishedSpan) else span
         if isinstance(record, PassedOver):
             over[passed_over.count(str(client_id), record)] += 1
         elif record is not None:
             refusal = _of_another(record.pop("client_id"), client_id)
             described.append(record if refusal is None else refusal)
     return described, over
+
+
+def described_logs(logs: Iterable[LogRecord], client_id: UUID) -> tuple[list[Described], Counter[PassedOver]]:
+    """The calls among log records that came with a key of this client, and what was passed over."""
+    described, over = described_spans(map(span_of_log, logs), client_id)
+    for call in described:
+        if not isinstance(call, str) and call["usage"] is not None:
+            tokens = read_usage(call["usage"], call["source"], call["model"]).usage.total_tokens
+            metered.count_call(str(client_id), call["metadata"]["scope"], tokens)
+    return described, over
+
+
+def metrics_message(points: Iterable[metered.Metered], client_id: UUID) -> str | None:
+    """What to tell who sent metrics: that they make no calls, unless their calls come, too."""
+    agents = metered.count_metrics(str(client_id), points)
+    told = metered.told(str(client_id))
+    silent = [agent for agent in agents if not told[agent].by_logs]
+    if silent:
+        return (
+            f"metrics of {' and '.join(silent)} make no calls, and no log of a call has come: "
+            "send logs, too (OTEL_LOGS_EXPORTER=otlp)"
+        )
+    return None if agents else "metrics are not read: calls of models come from spans and logs"
 
 
 def _of_another(named: str | None, client_id: UUID) -> str | None:

@@ -1,6 +1,7 @@
 """Metrics for Prometheus: load and errors of the server, without anything about a client."""
 
-from collections.abc import Mapping
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -43,7 +44,7 @@ class Metrics:
 
         self._passed_over = Counter(
             "usage_api_spans_passed_over",
-            "Spans that look like calls of models and are none, by operation and reason",
+            "Spans and log records that look like calls of models and are none, by operation and reason",
             ["operation", "reason"],
             registry=self._registry,
         )
@@ -67,6 +68,10 @@ class Metrics:
         self._alerts.set(state.open_count)
         self._messages.labels("waiting").set(state.waiting_count)
         self._messages.labels("failed").set(state.failed_count)
+
+    def count_calls(self, statuses: Iterable[str]) -> None:
+        for status, number in Counts(statuses).items():
+            self.calls.labels(status).inc(number)
 
     def count_passed_over(self, spans: Mapping[PassedOver, int]) -> None:
         for span, number in spans.items():

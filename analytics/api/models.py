@@ -163,6 +163,11 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     503: {"model": Unavailable, "description": "The database is away"},
 }
 """Errors of every route that needs a key."""
+REFUSED_BODIES: dict[int | str, dict[str, Any]] = REFUSALS | {
+    413: {"model": Error, "description": "The body is too large"},
+    415: {"model": Error, "description": "The body has another content type"},
+}
+"""The same of routes that take a body."""
 
 
 class DailyUsage(BaseModel):
@@ -444,6 +449,9 @@ class UsageRecord(BaseModel):
     account: str | None = Field(None, description="The provider's account or project that pays")
     stated_cost_usd: float | str | None = Field(
         None, description="What the provider or a gateway says; kept beside the cost by the price lists"
+    )
+    plan: str | None = Field(
+        None, description="The subscription that pays, so that the call costs nothing by itself"
     )
     tags: dict[str, str | float | bool | None] | None = Field(
         None, description="What your team groups by, such as feature: search; one value per key"

@@ -1,27 +1,27 @@
 """The routes: parameters, status codes and headers. The work is done by Service."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from analytics import bounded_json
 from analytics.access.keys import Key
-from analytics.api import models, spans
+from analytics.api import models
 from analytics.api.auth import Guard
-from analytics.api.bodies import Bodies
+from analytics.api.bodies import Bodies, content_type
 from analytics.api.budgets import make_budgets_router
 from analytics.api.cache import SingleFlightCache
-from analytics.api.calls import described_record, described_spans
+from analytics.api.calls import described_record
 from analytics.api.compression import accepts_gzip
 from analytics.api.exports import make_export_router
 from analytics.api.metrics import CONTENT_TYPE, Metrics
 from analytics.api.parameters import described, parameters
 from analytics.api.service import CachedAnswer, RecordResult, Service
+from analytics.api.telemetry import make_telemetry_router
 from analytics.api.work import Work
 from analytics.queries.alerts import AlertState
 
@@ -29,11 +29,6 @@ ANSWER_SECONDS = 60
 ALERT_STATE_SECONDS = 15
 MAX_BYTES_OF_ANSWERS = 32_000_000
 _JSON = "application/json"
-
-_REFUSED_BODIES: dict[int | str, dict[str, Any]] = models.REFUSALS | {
-    413: {"model": models.Error, "description": "The body is too large"},
-    415: {"model": models.Error, "description": "The body has another content type"},
-}
 
 
 def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) -> APIRouter:
@@ -93,6 +88,7 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
 
     router.include_router(make_export_router(service, guard, work))
     router.include_router(make_budgets_router(service, guard, work))
+    router.include_router(make_telemetry_router(service, guard, work, metrics, bodies))
 
     @router.get(
         "/api/alerts",
@@ -110,7 +106,7 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         "/api/usage",
         summary="Logs one call or a list of them",
         response_model=models.UsageAnswer,
-        responses=_REFUSED_BODIES
+        responses=models.REFUSED_BODIES
         | {
             207: {
                 "model": models.UsageAnswer,
@@ -122,68 +118,19 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
     )
     async def usage(request: Request, key: writer) -> Response:
         """Stores every valid record. The results are in the order of the records."""
-        _content_type(request, _JSON)
+        content_type(request, _JSON)
         async with work.place(key.id), bodies.received(request) as body:
             calls = await work.read_body(
                 key.id, lambda: [described_record(each, key.client_id) for each in _records(body.unpacked())]
             )
             results = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
-        _count(metrics, results)
+        metrics.count_calls(result.status for result in results)
         rejected = [result for result in results if result.status == "rejected"]
         content: dict[str, Any] = {"results": [_result_json(result) for result in results]}
         status = 207 if rejected else 200
         if results and len(rejected) == len(results):
             status, content["error"] = 400, f"no record was stored: {rejected[0].reason}"
         return Response(json.dumps(content), status_code=status, media_type=_JSON)
-
-    @router.post(
-        "/v1/traces",
-        summary="Logs the calls among OpenTelemetry spans (OTLP over HTTP)",
-        response_class=Response,
-        responses=_REFUSED_BODIES
-        | {200: {"description": "How many calls were rejected", "content": {_JSON: {}, spans.PROTOBUF: {}}}},
-        openapi_extra=_otlp_body(),
-    )
-    async def traces(request: Request, key: writer) -> Response:
-        """Spans with a model and usage of their own, by whatever instruments the application.
-
-        What looks like a call and is none is told in `partial_success`.
-        """
-        content_type = _content_type(request, *spans.CONTENT_TYPES)
-        async with work.place(key.id), bodies.received(request) as body:
-            calls, passed_over = await work.read_body(
-                key.id,
-                lambda: described_spans(spans.read_spans(body.unpacked(), content_type), key.client_id),
-            )
-            results = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
-        _count(metrics, results)
-        metrics.count_passed_over(passed_over)
-        rejected = [result.reason for result in results if result.status == "rejected"]
-        reason = rejected[0] if rejected else None
-        surprising = {span: number for span, number in passed_over.items() if not span.is_expected}
-        return Response(
-            spans.export_answer(content_type, len(rejected), reason, surprising), media_type=content_type
-        )
-
-    def ignore(signal: Literal["metrics", "logs"]) -> None:
-        @router.post(
-            f"/v1/{signal}",
-            summary=f"Takes {signal} of OpenTelemetry (OTLP over HTTP), and does nothing with them",
-            response_class=Response,
-            responses=_REFUSED_BODIES
-            | {200: {"description": "That they are not read", "content": {_JSON: {}, spans.PROTOBUF: {}}}},
-            openapi_extra={"requestBody": {"content": {spans.PROTOBUF: {}, _JSON: {}}}},
-            name=signal,
-        )
-        async def ignored(request: Request, key: writer) -> Response:
-            """So that an exporter of all signals reports no errors. The answer says that they are not
-            read."""
-            content_type = _content_type(request, *spans.CONTENT_TYPES)
-            async with work.place(key.id), bodies.received(request):
-                return Response(spans.ignored_answer(content_type, signal), media_type=content_type)
-
-    ignore("metrics")
-    ignore("logs")
 
     @router.get("/healthz", summary="Whether the server runs", response_model=models.Health)
     async def healthz() -> Response:
@@ -210,13 +157,6 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
     return router
 
 
-def _content_type(request: Request, *allowed: str) -> str:
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type not in allowed:
-        raise HTTPException(415, f'content-type must be {" or ".join(allowed)}, not "{content_type[:80]}"')
-    return content_type
-
-
 def _records(body: bytes) -> Sequence[Any]:
     try:
         content = bounded_json.loads(body)
@@ -237,15 +177,6 @@ def _result_json(result: RecordResult) -> dict[str, str]:
     if result.reason is not None:
         content["reason"] = result.reason
     return content
-
-
-def _count(metrics: Metrics, results: Sequence[RecordResult]) -> None:
-    for status, number in Counter(result.status for result in results).items():
-        metrics.calls.labels(status).inc(number)
-
-
-def _otlp_body() -> dict[str, Any]:
-    return {"requestBody": {"content": {spans.PROTOBUF: {}, _JSON: {"schema": {"type": "object"}}}}}
 
 
 def _usage_body() -> dict[str, Any]:

@@ -33,6 +33,7 @@ from analytics.calls.validation import (
     checked_metadata,
     checked_names,
     checked_tags,
+    checked_text,
     new_id,
     response_call_id,
 )
@@ -76,6 +77,7 @@ def make_call(
     response_id: str | None = None,
     account: str | None = None,
     stated_cost_usd: Decimal | float | None = None,
+    plan: str | None = None,
     tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
     must_be_known: bool = False,
@@ -127,6 +129,11 @@ def make_call(
         extra = {name: value for name, value in extra.items() if name != USAGE_MISSING}
     if cost_usd is not None:
         amount, basis, price = checked_amount("cost_usd", cost_usd, MAX_COST_USD), "given", _NO_PRICE
+    elif (paid_by := checked_text("plan", plan)) and not (missing and facts.outcome in COST_NOTHING):
+        # What its tokens would cost, and what was stated, is not money.
+        amount, basis, price = Decimal(0), "plan", {"list": "plan", "plan": paid_by}
+        if missing is not None:
+            extra = {**extra, USAGE_MISSING: missing}
     else:
         cost: Cost
         if missing is not None:

@@ -177,7 +177,8 @@ _MERGE: LiteralString = f"""
                     is_corrected desc,
                     -- Of a bucket that only costs are told of: the later report has more of the day.
                     case when known ? '{BUCKET}' then cost_usd else 0 end desc,
-                    cost_basis = 'given' and known #>> '{{price,list}}' is distinct from 'stated' desc,
+                    cost_basis in ('given', 'plan')
+                    and known #>> '{{price,list}}' is distinct from 'stated' desc,
                     num_nonnulls({", ".join(_PARTS)}) desc,
                     case cost_basis when 'unpriced' then 0 when 'given' then 1 else 2 end desc,
                     num_nonnulls(service_tier, model) desc,

@@ -51,6 +51,9 @@ COST_NOTHING = ("error", "refused")
 """Outcomes of calls that cost nothing where no usage is told."""
 FAILED = Cost(Decimal(0), "priced", "it failed, and no usage is told", {"reason": "failed: nothing to pay"})
 
+KEPT_BASES = ("given", "plan")
+"""Bases of costs that no price list changes."""
+
 UNASSIGNED_CLIENT = UUID(int=0)
 """The client of calls that name none: unassigned_client_id() of the database."""
 
@@ -291,13 +294,14 @@ def moved_line(line: str, created_at: datetime) -> str:
 def repriced_line(line: str, prices: PriceList) -> str:
     """The line with cost and basis by this list.
 
-    A call whose writer gave the cost keeps it; so does one whose provider stated it, where no list has one.
+    A call whose writer gave the cost keeps it, and so does one that a subscription pays; so does one whose
+    provider stated it, where no list has one.
     """
     row = row_of(line)
     metadata = row.metadata or {}
     price = metadata.get("price")
     is_stated = isinstance(price, dict) and price.get("list") == "stated"
-    if row.cost_basis == "given" and not is_stated:
+    if row.cost_basis in KEPT_BASES and not is_stated:
         return line
     cost = price_of_row(
         prices,

@@ -5,6 +5,7 @@ by client, tokens, instrumentor and time. Pure; store.py brings the calls that a
 """
 
 import json
+import re
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ from analytics.pricing.model_names import names
 
 TOLERANCE = timedelta(milliseconds=5)
 """Clocks and rounding: a span may begin or end this much outside of the one that it is within."""
+LATENESS = timedelta(seconds=2)
+"""How long after the end of a call somebody may log it who does not tell how long it took."""
 REACH = timedelta(minutes=1)
 """How long after a call a span around it may end, to be found."""
 LONGEST = timedelta(hours=1)
@@ -25,6 +28,7 @@ SEEN_BY = "seen_by"
 """Key of the metadata: further instrumentors that told of the call, each with its span."""
 _MOST_LOOKED_AT = 200  # calls that one span is compared with, however many there are at once
 
+_ID_KIND = re.compile(r"[a-z]+(?=[_-])")
 _NOBODY = str(UNASSIGNED_CLIENT)
 _MARK = '"scope":'
 _METADATA, _LATENCY, _RESPONSE_ID, _OUTCOME, _CLIENT, _SOURCE, _MODEL, _OPERATION, *_OTHER_AMOUNTS = map(
@@ -160,7 +164,7 @@ def looked_for(spans: Iterable[Span]) -> list[tuple[str, datetime, datetime]]:
     """Client, first and last end of the calls that may be the same as one of these; no time comes twice."""
     windows: list[tuple[str, datetime, datetime]] = []
     for client_id, first, last in sorted(
-        (span.client_id, max(span.started_at - TOLERANCE, span.ended_at - LONGEST), span.ended_at + REACH)
+        (span.client_id, max(_first_end(span), span.ended_at - LONGEST), span.ended_at + REACH)
         for span in spans
     ):
         if windows and windows[-1][0] == client_id and first <= windows[-1][2]:
@@ -264,7 +268,7 @@ class _Calls:
         for key in _looked_up(span):
             for scope, calls in self._by_key.get(key, {}).items():
                 if scope != span.scope:
-                    first = bisect_left(calls, span.started_at - TOLERANCE, key=_ENDED_AT)
+                    first = bisect_left(calls, _first_end(span), key=_ENDED_AT)
                     last = bisect_right(calls, span.ended_at + REACH, key=_ENDED_AT)
                     yield from calls[first : min(last, first + _MOST_LOOKED_AT)]
 
@@ -306,7 +310,7 @@ def _is_same(span: Span, call: _Call) -> bool:
         return True  # a wrapper that does not know the tokens
     is_another_view = (
         span.scope not in call.views
-        and not (call.response_id and span.response_id and call.response_id != span.response_id)
+        and not _are_of_two_responses(span.response_id, call.response_id)
         and (is_one_trace or _may_name_one_model(span, fullest))
     )
     if not is_another_view or not (is_within or is_around):
@@ -317,6 +321,14 @@ def _is_same(span: Span, call: _Call) -> bool:
         # The inner one does not know the tokens: of a stream, say. A failure within is an attempt of its own.
         return is_one_trace and not (fullest if span.has_usage else span).has_failed
     return span.has_failed == fullest.has_failed and (span.has_failed or is_one_trace)
+
+
+def _are_of_two_responses(one: str | None, other: str | None) -> bool:
+    """False where one is the id of the request, say, or a gateway's own (req_1 and msg_1)."""
+    if one is None or other is None or one == other:
+        return False
+    mine, theirs = _ID_KIND.match(one), _ID_KIND.match(other)
+    return mine is None or theirs is None or mine[0] == theirs[0]
 
 
 def _are_of_two_kinds(one: Span, other: Span) -> bool:
@@ -345,9 +357,13 @@ def _may_name_one_model(one: Span, other: Span) -> bool:
 
 
 def _contains(around: Span, within: Span) -> bool:
-    return (
-        around.started_at - TOLERANCE <= within.started_at and within.ended_at <= around.ended_at + TOLERANCE
-    )
+    late = LATENESS if within.started_at == within.ended_at else TOLERANCE
+    return around.started_at - TOLERANCE <= within.started_at and within.ended_at <= around.ended_at + late
+
+
+def _first_end(span: Span) -> datetime:
+    """The earliest end of a call that it may be a view of."""
+    return span.started_at - (LATENESS if span.started_at == span.ended_at else TOLERANCE)
 
 
 def _distance(span: Span, call: _Call) -> tuple[Any, ...]:

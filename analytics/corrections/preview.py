@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from analytics import formatting
-from analytics.calls.row import price_of_row
+from analytics.calls.row import KEPT_BASES, price_of_row
 from analytics.corrections.selection import Selection, no_calls
 from analytics.database import Database
 from analytics.pricing.price_list import COST_DECIMALS, DETAILS, Cost, PriceList, Usage, unpriced
@@ -24,7 +24,7 @@ _CALLS: LiteralString = f"""
         id, xmin::text, source, model, prompt_tokens, completion_tokens, total_tokens, cost_usd, cost_basis,
         -- A cost that only the provider stated gives way to a price list that learns the model's price.
         case
-            when cost_basis <> 'given' or metadata #>> '{{price,list}}' = 'stated' then metadata
+            when cost_basis not in ('given', 'plan') or metadata #>> '{{price,list}}' = 'stated' then metadata
         end,
         created_at, duration_seconds,
         service_tier, outcome, {", ".join(DETAILS)}
@@ -58,7 +58,7 @@ class ModelCosts:
     unpriced_before: int = 0
     unpriced_after: int = 0
     given_count: int = 0
-    """Calls whose writer gave the cost, which stays."""
+    """Calls whose writer gave the cost, or that a subscription pays: it stays."""
     kept_count: int = 0
     """Calls that keep the cost they have because no price is known for them now."""
 
@@ -168,7 +168,7 @@ class RepricingPass:
                 costs = self._by_model.get((source, model))
                 if costs is None:
                     costs = self._by_model[source, model] = ModelCosts()
-                if basis == "given" and metadata is None:
+                if basis in KEPT_BASES and metadata is None:
                     costs.given_count += 1
                     costs.count(booked_usd, booked_usd)
                     continue

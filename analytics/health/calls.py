@@ -15,6 +15,7 @@ from analytics.health.facts import (
     NEWEST_CALLS,
     OTHER_TAGS,
     fields_not_understood,
+    metered_tokens,
     other_tags,
     spans_passed_over,
 )
@@ -24,7 +25,7 @@ from analytics.pricing.book import PriceBook, load_price_book
 from analytics.pricing.switch import list_in_use
 from analytics.queries import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS, Period, overview_queries
 from analytics.queries.filters import NO, spelled
-from analytics.tracking import passed_over
+from analytics.tracking import metered, passed_over
 
 RHYTHM_DAYS = 28
 RHYTHM_DAYS_IN_LINK = 30
@@ -95,6 +96,7 @@ def client_checks(database: Database, client_id: UUID, days: Days, now: datetime
         fields_not_understood(fields),
         other_tags(tags, request_count),
         *spans_passed_over(passed_over.counted(str(client_id))),
+        *metered_tokens(metered.told(str(client_id))),
         _speed(database, client_id, now),
     ]
 

@@ -8,6 +8,7 @@ from analytics.health.checks import Check
 from analytics.queries import FIELDS_NOT_UNDERSTOOD, TAG
 from analytics.queries import OTHER_TAGS as OTHER
 from analytics.queries.filters import YES
+from analytics.tracking.metered import Told
 from analytics.tracking.spans import PassedOver
 
 NEWEST_CALLS = 10_000
@@ -78,6 +79,29 @@ def days_to_sum(rows: Rows) -> Check:
         finding=f"{counted(day_count, 'day')} of {counted(client_count, 'client')} wait: what their calls "
         "tell of cached tokens, audio and operations is not in the sums yet. Tokens, costs and calls are",
         remedy='run "python -m analytics migrate"',
+    )
+
+
+def metered_tokens(told: Mapping[str, Told]) -> Iterator[Check]:
+    """Whether coding agents' metrics tell of more than their logs do; none where no metrics came."""
+    name = "Metrics of coding agents"
+    metered = {agent: tokens for agent, tokens in told.items() if tokens.by_metrics}
+    if not metered:
+        return
+    short = {agent: tokens for agent, tokens in metered.items() if tokens.is_short}
+    listed = "; ".join(
+        f"{agent}: {tokens.by_metrics:,} tokens by metrics, {tokens.by_logs:,} by its calls"
+        for agent, tokens in (short or metered).items()
+    )
+    if not short:
+        yield Check(name=name, state="ok", finding=f"since this server began, {listed}")
+        return
+    yield Check(
+        name=name,
+        state="warn",
+        finding=f"calls are missing. Since this server began, {listed}",
+        remedy="metrics only check the calls, and never count: have the agent send its logs, too "
+        "(OTEL_LOGS_EXPORTER=otlp)",
     )
 
 

@@ -20,7 +20,7 @@ OBJECTS = ("usage", "tags", "metadata")
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 FACTS = (
     *("operation", "outcome", "service_tier", "latency_ms", "time_to_first_token_ms", "operation_id"),
-    *("attempt", "response_id", "account", "stated_cost_usd"),
+    *("attempt", "response_id", "account", "stated_cost_usd", "plan"),
 )
 TARGETS = (
     *("id", "created_at", "source", "model", *COUNTS, "cost_usd", "conversation_id", "phone"),
@@ -165,12 +165,17 @@ def _usage(counts: Mapping[str, int], details: Mapping[str, int]) -> Usage:
 
 def _take_back(basis: str, metadata: dict[str, Any], arguments: dict[str, Any]) -> None:
     """Makes of an exported call the arguments that it was made of: a cost by the lists is calculated anew."""
-    if basis not in ("given", "priced", "estimated", "unpriced"):
-        raise InvalidInput(f"cost_basis must be given, priced, estimated or unpriced, not {quoted(basis)}")
+    if basis not in ("given", "priced", "estimated", "unpriced", "plan"):
+        raise InvalidInput(
+            f"cost_basis must be given, priced, estimated, unpriced or plan, not {quoted(basis)}"
+        )
     price = metadata.get("price")
     is_stated = isinstance(price, Mapping) and price.get("list") == "stated"
     if basis != "given" or is_stated:
         arguments["cost_usd"] = None
+    if basis == "plan":
+        named = price.get("plan") if isinstance(price, Mapping) else None
+        arguments["plan"] = named if isinstance(named, str) else "subscription"
     if USAGE_MISSING in metadata:
         arguments["usage"] = None
     if metadata.get("tokens_estimated") is True:

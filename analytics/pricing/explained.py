@@ -6,7 +6,7 @@ from typing import Any
 from analytics.pricing.price_list import ALL_MODELS
 
 _OWNERS = {"client": "this client's own price", "installation": "the installation's price"}
-_SAID = ("list", "model", "reason", "discount_percent", "of")
+_SAID = ("list", "model", "reason", "discount_percent", "of", "plan")
 _GUESSES = {
     "tokens_estimated": "the tokens are an estimate",
     "usage_not_understood": "something in the usage object was not understood",
@@ -32,6 +32,8 @@ def _list_in_words(cost_basis: str, price: Mapping[str, Any], source: str) -> st
     listed, model = price.get("list"), price.get("model")
     if listed == "stated":
         return "what the provider said that it cost, as no list has a price"
+    if listed == "plan":
+        return f'nothing by itself: the subscription "{price.get("plan")}" pays'
     if listed in _OWNERS:
         of_what = f"all models of {source}" if model == ALL_MODELS else model
         if percent := price.get("discount_percent"):

@@ -17,7 +17,7 @@ from typing import Any
 from analytics.errors import InvalidInput
 from analytics.queries.ranges import RANGES, overlap, range_text, shape_of
 
-BASES = ("priced", "estimated", "given", "unpriced")
+BASES = ("priced", "estimated", "given", "plan", "unpriced")
 """How sure a cost is."""
 HAS = "has."
 """What the name of a condition on a fact begins with; yes and no are its values."""

@@ -49,6 +49,7 @@ class CallFacts(TypedDict, total=False):
     response_id: str | None
     account: str | None
     stated_cost_usd: Decimal | float | None
+    plan: str | None
     tags: Mapping[str, Any] | None
 
 
@@ -174,6 +175,7 @@ def log_usage(
     response_id: str | None = None,
     account: str | None = None,
     stated_cost_usd: Decimal | float | None = None,
+    plan: str | None = None,
     tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> UUID | None:
@@ -202,6 +204,7 @@ def log_usage(
         account: the provider's account or project that pays.
         stated_cost_usd: what the provider or a gateway says that the call cost. It is kept beside the cost by
             the price lists, and is the cost where they have none.
+        plan: the subscription that pays, such as "max": the call costs nothing by itself, whatever is stated.
         tags: what your team groups by: {"feature": "search"}; at most 20 keys, one value each. They add to
             those of usage_context(), and go before them.
         metadata: whatever else to keep with the call, as JSON.
@@ -244,6 +247,7 @@ def log_usage(
             response_id=response_id,
             account=account,
             stated_cost_usd=stated_cost_usd,
+            plan=plan,
             tags=tags,
             metadata=metadata,
         )

@@ -195,8 +195,12 @@ create or replace function sum_of_calls(p_meter text) returns text
             )
         when 'without_conversation_count'
             then count_of_calls('log.conversation_id is null and log.phone is null')
-        when 'stated_count' then count_of_calls('log.stated_cost_usd is not null')
-        when 'cost_of_stated_usd' then 'sum(log.cost_usd) filter (where log.stated_cost_usd is not null)'
+        -- What is stated of a call that a subscription pays is no money.
+        when 'stated_count' then
+            count_of_calls($$log.stated_cost_usd is not null and log.cost_basis <> 'plan'$$)
+        when 'stated_cost_usd' then $$sum(log.stated_cost_usd) filter (where log.cost_basis <> 'plan')$$
+        when 'cost_of_stated_usd' then
+            $$sum(log.cost_usd) filter (where log.stated_cost_usd is not null and log.cost_basis <> 'plan')$$
         -- Of the calls that were answered.
         when 'latency_ms' then $$sum(log.latency_ms) filter (where log.outcome is distinct from 'error')$$
         when 'timed_count' then $$count(log.latency_ms) filter (where log.outcome is distinct from 'error')$$

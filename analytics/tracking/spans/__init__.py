@@ -6,10 +6,12 @@ kinds        which spans are calls, and which are sums of calls
 usage        the usage that a span tells
 answers      what the answer itself tells, where it is kept as JSON
 tags         the tags that fit
+plans        the subscription that pays
 identity     ids
 reading      all of it: read_span()
 """
 
+from analytics.tracking.spans.attributes import looks_like_genai
 from analytics.tracking.spans.finished import (
     CLIENT_ATTRIBUTE,
     CONVERSATION_ATTRIBUTE,
@@ -19,9 +21,11 @@ from analytics.tracking.spans.finished import (
     FinishedSpan,
     PassedOver,
 )
+from analytics.tracking.spans.plans import CLAUDE_CODE
 from analytics.tracking.spans.reading import read_span
 
 __all__ = [
+    "CLAUDE_CODE",
     "CLIENT_ATTRIBUTE",
     "CONVERSATION_ATTRIBUTE",
     "FIRST_TOKEN_EVENTS",
@@ -29,5 +33,6 @@ __all__ = [
     "TAG_PREFIX",
     "FinishedSpan",
     "PassedOver",
+    "looks_like_genai",
     "read_span",
 ]

@@ -15,6 +15,7 @@ from analytics.tracking.spans.finished import (
     CLIENT_ATTRIBUTE,
     CONVERSATION_ATTRIBUTE,
     PHONE_ATTRIBUTE,
+    PLAN_ATTRIBUTE,
     SOURCE_ATTRIBUTE,
     TAG_PREFIX,
 )
@@ -24,6 +25,7 @@ _TEXTS = {
     "own_conversation": (CONVERSATION_ATTRIBUTE,),
     "phone": (PHONE_ATTRIBUTE,),
     "own_source": (SOURCE_ATTRIBUTE,),
+    "plan": (PLAN_ATTRIBUTE,),
     "operation_id": ("usage.operation_id",),
     # Which of an instrumentor's kinds of spans it is: sums have kinds of their own.
     "kind": (
@@ -99,6 +101,7 @@ _TEXTS = {
         "gen_ai.openai.response.organization",
         "anthropic.workspace.id",
         "anthropic.organization.id",
+        "organization.id",  # Claude Code
     ),
     "conversation": (
         "gen_ai.conversation.id",
@@ -148,12 +151,17 @@ _TEXTS = {
         "langsmith.metadata.user_id",
         "metadata.user_api_key_end_user_id",
     ),
-    "#team": ("metadata.user_api_key_team_alias",),
+    "#team": ("metadata.user_api_key_team_alias", "team.id"),
+    # Of coding agents, which have an attribute for who spends what.
+    "#department": ("department",),
+    "#cost_center": ("cost_center",),
+    "#agent": ("agent.name",),
+    "#skill": ("skill.name",),
     "#prompt": ("gen_ai.prompt.name", "langfuse.observation.prompt.name"),
     "#prompt_version": ("gen_ai.prompt.version", "langfuse.observation.prompt.version"),
 }
 _COUNTS = {
-    "attempt": ("usage.attempt",),
+    "attempt": ("usage.attempt", "attempt"),
     "resend_count": ("http.request.resend_count",),
     "status_code": ("http.response.status_code", "error.code"),
     "prompt": (
@@ -277,6 +285,7 @@ _AS_THEY_ARE = {
     "hidden_params": ("hidden_params",),
     "cost_details": ("langfuse.observation.cost_details",),
     "began": ("langfuse.observation.completion_start_time",),
+    "bare_speed": ("speed",),
     "ai_metadata": ("ai.response.providerMetadata",),
     # Whole usage objects, which know more than the counts beside them.
     "usage_object": (
@@ -378,7 +387,7 @@ _RULES: dict[str, _Rule] = {
     for rank, name in enumerate(names, start=1)
 }
 _OF_USAGE = frozenset(_COUNTS) - {"attempt", "resend_count", "status_code"}
-_OF_RESOURCE = ("client", "own_conversation", "phone", "own_source", "account")
+_OF_RESOURCE = ("client", "own_conversation", "phone", "own_source", "plan", "account")
 
 
 class Told(NamedTuple):

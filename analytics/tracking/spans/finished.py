@@ -9,6 +9,7 @@ CLIENT_ATTRIBUTE = "usage.client_id"
 CONVERSATION_ATTRIBUTE = "usage.conversation_id"
 PHONE_ATTRIBUTE = "usage.phone"
 SOURCE_ATTRIBUTE = "usage.source"
+PLAN_ATTRIBUTE = "usage.plan"
 TAG_PREFIX = "usage.tag."
 
 FIRST_TOKEN_EVENTS = frozenset(

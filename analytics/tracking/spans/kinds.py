@@ -36,11 +36,15 @@ _CALL_KINDS = frozenset(
 # Of an instrumentor whose other spans are the calls: https://docs.litellm.ai, "raw_gen_ai_request".
 _PARTS = frozenset({"raw_gen_ai_request"})
 
+# Of coding agents, which tell the model or the usage of a call in their logs alone.
+_TOLD_IN_LOGS = {"gemini-cli": ("llm_call",), "codex": ("handle_responses",)}
+
 IS_SUM = "it sums up the calls within it"
 IS_PART = "it repeats the call around it"
 NO_MODEL = "it names no model"
 NO_USAGE = "it tells no usage"
 FREE = "it costs nothing"
+IN_LOGS = "the agent's logs tell of the call: send them to /v1/logs"
 STREAM_TOLD_APART = "the log about its stream is the call"
 
 
@@ -72,6 +76,10 @@ def kind_of(kind: str | None, operation: str | None, model: str | None) -> Kind:
 
 def is_part(span_name: str) -> bool:
     return span_name in _PARTS
+
+
+def is_told_in_logs(span_name: str, scope: str) -> bool:
+    return any(scope.startswith(agent) and span_name in names for agent, names in _TOLD_IN_LOGS.items())
 
 
 def _operation_of_model(model: str) -> str:

@@ -18,12 +18,16 @@ from analytics.tracking.spans.answers import facts_of, json_object, object_in, r
 from analytics.tracking.spans.attributes import Told, looks_like_genai, text_of, told_by
 from analytics.tracking.spans.finished import FinishedSpan, PassedOver
 from analytics.tracking.spans.identity import span_call_id
+from analytics.tracking.spans.plans import plan_of
 from analytics.tracking.spans.tags import fitting, is_phone
 from analytics.tracking.spans.usage import usage_in
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _MAX_NAME = 100
+_CLAUDE_REQUEST = "claude_code.llm_request"  # which names no operation
+_REQUEST_ID = "req_"
+"""Begin of Anthropic's ids of requests, which one that failed has, too."""
 _PHONE = re.compile(r"\d{6,11}(?P<end>\d{4})")
 
 _CONVERSATIONS = ("thread_id", "session_id", "conversation_id", "sessionId", "threadId", "conversationId")
@@ -49,11 +53,15 @@ def read_span(span: FinishedSpan) -> dict[str, Any] | PassedOver | None:
     fields = told.by_field
     if kinds.is_part(span.name):
         return _passed_over(span, fields, kinds.IS_PART, is_expected=True)
+    if kinds.is_told_in_logs(span.name, span.scope):
+        return _passed_over(span, fields, kinds.IN_LOGS, is_expected=True)
     if not fields:
         return _passed_over(span, fields, kinds.NO_MODEL)
     get = fields.get
     model = get("model")
     kind = kinds.kind_of(get("kind"), get("operation"), model)
+    if span.name == _CLAUDE_REQUEST:
+        kind = kinds.Kind(False, True, "chat")
     if kind.is_sum:
         return _passed_over(span, fields, kinds.IS_SUM, is_expected=True)
     output: Mapping[str, Any] = _output(fields) if "output" in fields else _NOTHING
@@ -143,6 +151,7 @@ def _record(
         "response_id": response_id,
         "account": get("account"),
         "stated_cost_usd": _stated_cost(fields),
+        "plan": plan_of(get("plan"), span.attributes, span.scope),
         "tags": tags or None,
         "metadata": metadata or None,
     }
@@ -183,7 +192,8 @@ def _output(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 def _source_and_model(
     own: str | None, provider: str | None, told: str | None, host: str | None, model: str, scope: str
 ) -> tuple[str, str]:
-    model = model.removeprefix("models/")  # Gemini's resource names
+    # Gemini's resource names, and Claude Code's name of the long context.
+    model = model.removeprefix("models/").removesuffix("[1m]")
     if own is not None:
         return source_name(own, model), model
     source = source_of(provider, told=told, model=model, host=host, scope=scope)
@@ -242,7 +252,8 @@ def _outcome(
     words = _finish_words(fields.get("finish")) if "finish" in fields else ()
     if is_error:
         # A stream that broke off was paid for, as far as it came.
-        has_begun = response_id is not None or words or answer.get("has_answer")
+        is_answered = response_id is not None and not response_id.startswith(_REQUEST_ID)
+        has_begun = is_answered or words or answer.get("has_answer")
         return "cut" if usage is None and has_begun else "error"
     for outcome, of_outcome in (("refused", _REFUSED), ("cut", _CUT), ("error", _FAILED)):
         if words and all(word in of_outcome for word in words):

@@ -62,7 +62,10 @@ def _of_claude_code(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
         "bare_cache_write": "cache_creation_input_tokens",
     }
     usage = {name: fields[field] for field, name in names.items() if field in fields}
-    return usage if any(usage.values()) else None
+    if not any(usage.values()):
+        return None
+    # Its fast mode has a price of its own.
+    return usage | {"speed": fields["bare_speed"]} if fields.get("bare_speed") == "fast" else usage
 
 
 def _of_ai_sdk(told: Told) -> Mapping[str, Any]:

@@ -130,7 +130,8 @@ def _facts(row: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
     yield "Cost", escaped(f"{cost}, {row['cost_basis']}")
     yield "Price from", escaped(words)
     if row["stated_cost_usd"] is not None:
-        yield "Stated cost", escaped(f"{formatting.exact_usd(row['stated_cost_usd'])}, as the provider says")
+        stated = f"{formatting.exact_usd(row['stated_cost_usd'])}, as the provider says"
+        yield "Stated cost", escaped(f"{stated}; no money" if row["cost_basis"] == "plan" else stated)
     if (requests := row["bucket_request_count"]) is not None and not pd.isna(requests):
         yield "Sum of", escaped(_bucket(int(requests), _metadata(row).get("bucket")))
     prompt, completion = (formatting.count(row[name]) for name in ("prompt_tokens", "completion_tokens"))

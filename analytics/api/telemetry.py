@@ -1,0 +1,103 @@
+"""The routes of telemetry: OTLP's three signals, whoever sends them."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from analytics.access.keys import Key
+from analytics.api import models, otlp
+from analytics.api.auth import Guard
+from analytics.api.bodies import Bodies, content_type
+from analytics.api.calls import Described, described_logs, described_spans, metrics_message
+from analytics.api.logs import logs_answer, metrics_answer, read_logs, read_metrics
+from analytics.api.metrics import Metrics
+from analytics.api.service import Service
+from analytics.api.spans import export_answer, read_spans
+from analytics.api.work import Work
+from analytics.tracking.spans import PassedOver
+
+_Calls = tuple[list[Described], Counter[PassedOver]]
+
+
+def make_telemetry_router(
+    service: Service, guard: Guard, work: Work, metrics: Metrics, bodies: Bodies
+) -> APIRouter:
+    """All routes that take what others' instrumentation sends."""
+    router = APIRouter()
+    writer = Annotated[Key, Depends(guard.key("write"))]
+
+    async def stored(
+        request: Request,
+        key: Key,
+        describe: Callable[[bytes, str], _Calls],
+        answer: Callable[..., bytes],
+    ) -> Response:
+        kind = content_type(request, *otlp.CONTENT_TYPES)
+        async with work.place(key.id), bodies.received(request) as body:
+            calls, passed_over = await work.read_body(key.id, lambda: describe(body.unpacked(), kind))
+            results = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
+        metrics.count_calls(result.status for result in results)
+        metrics.count_passed_over(passed_over)
+        rejected = [result.reason for result in results if result.status == "rejected"]
+        surprising = {each: number for each, number in passed_over.items() if not each.is_expected}
+        reason = rejected[0] if rejected else None
+        return Response(answer(kind, len(rejected), reason, surprising), media_type=kind)
+
+    @router.post(
+        "/v1/traces",
+        summary="Logs the calls among OpenTelemetry spans (OTLP over HTTP)",
+        **_otlp("How many calls were rejected"),
+    )
+    async def traces(request: Request, key: writer) -> Response:
+        """Spans with a model and usage of their own, by whatever instruments the application.
+
+        What looks like a call and is none is told in `partial_success`.
+        """
+        return await stored(
+            request,
+            key,
+            lambda body, kind: described_spans(read_spans(body, kind), key.client_id),
+            export_answer,
+        )
+
+    @router.post(
+        "/v1/logs",
+        summary="Logs the calls that coding agents tell in OpenTelemetry logs (OTLP over HTTP)",
+        **_otlp("How many calls were rejected"),
+    )
+    async def logs(request: Request, key: writer) -> Response:
+        """Of Claude Code, Codex CLI, Gemini CLI, and the GenAI conventions' event about one call.
+
+        What looks like a call and is none is told in `partial_success`.
+        """
+        return await stored(
+            request, key, lambda body, kind: described_logs(read_logs(body, kind), key.client_id), logs_answer
+        )
+
+    @router.post(
+        "/v1/metrics",
+        summary="Takes OpenTelemetry metrics (OTLP over HTTP), which make no calls",
+        **_otlp("Whether the calls that they sum up come"),
+    )
+    async def metric(request: Request, key: writer) -> Response:
+        """Tokens that coding agents' metrics tell are compared with those of their calls: see Data health."""
+        kind = content_type(request, *otlp.CONTENT_TYPES)
+        async with work.place(key.id), bodies.received(request) as body:
+            message = await work.read_body(
+                key.id, lambda: metrics_message(read_metrics(body.unpacked(), kind), key.client_id)
+            )
+        return Response(metrics_answer(kind, message), media_type=kind)
+
+    return router
+
+
+def _otlp(description: str) -> dict[str, Any]:
+    answer = {"description": description, "content": {otlp.JSON: {}, otlp.PROTOBUF: {}}}
+    body = {"content": {otlp.PROTOBUF: {}, otlp.JSON: {"schema": {"type": "object"}}}}
+    return {
+        "response_class": Response,
+        "responses": {**models.REFUSED_BODIES, 200: answer},
+        "openapi_extra": {"requestBody": body},
+    }

@@ -1,0 +1,26 @@
+"""The subscription that pays for a call, in which case what it would cost is not money."""
+
+from collections.abc import Mapping
+from typing import Any
+
+CLAUDE_CODE = "com.anthropic.claude_code"
+"""Begin of its scopes' names."""
+
+_NOBODY = frozenset({"", "none", "no", "false", "api", "0"})
+"""Values of usage.plan: the tokens are paid for."""
+
+
+def plan_of(said: str | None, attributes: Mapping[str, Any], scope: str) -> str | None:
+    """Its name; None where the tokens are paid for, by an API key say.
+
+    `said` is usage.plan, which goes before what coding agents tell of how they are signed in.
+    """
+    if said is not None:
+        return None if said.strip().lower() in _NOBODY else said
+    if scope.startswith(CLAUDE_CODE):
+        # Those of an account, which it writes only where no API key is used.
+        return "Claude" if attributes.keys() & {"user.account_uuid", "organization.id"} else None
+    if str(attributes.get("auth_mode")).lower() in ("chatgpt", "chatgptauthtokens"):
+        return "ChatGPT"
+    # Gemini CLI, signed in with Google: free, or Code Assist.
+    return "Gemini" if attributes.get("auth_type") in ("oauth-personal", "cloud-shell") else None

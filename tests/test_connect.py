@@ -1,0 +1,79 @@
+"""The lines of docs/connect.md bring calls: what a tool really sends, sent as the lines say."""
+
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+
+from analytics.access.keys import create_key
+from analytics.database import Database
+from tests.api import logged, serving
+from tests.documents import blocks, document
+
+DOCUMENT = document("connect")
+RECORDED = Path(__file__).parent / "recorded_logs"
+OUR_ADDRESS = "http://localhost:8501"
+
+
+def filled_in(text: str, server: str, key: str) -> str:
+    assert OUR_ADDRESS in text
+    return text.replace(OUR_ADDRESS, server).replace("$WRITE_KEY", key)
+
+
+def environment(language: str, word: str, server: str, key: str) -> dict[str, str]:
+    """The variables of the one block of the document with this word."""
+    [block] = [block for block in blocks(DOCUMENT, language) if word in block]
+    words = shlex.split(filled_in(block, server, key).replace("export ", ""))
+    return dict(word.split("=", 1) for word in words)
+
+
+def claude_code(server: str, key: str) -> tuple[str, dict[str, str]]:
+    told = environment("bash", "CLAUDE_CODE_ENABLE_TELEMETRY", server, key)
+    assert told["OTEL_LOGS_EXPORTER"] == "otlp"
+    assert told["OTEL_EXPORTER_OTLP_PROTOCOL"].startswith("http/")
+    return f"{told['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/logs", headers(told)
+
+
+def codex(server: str, key: str) -> tuple[str, dict[str, str]]:
+    [block] = blocks(DOCUMENT, "toml")
+    exporter = tomllib.loads(filled_in(block, server, key))["otel"]["exporter"]["otlp-http"]
+    return exporter["endpoint"], exporter["headers"]
+
+
+def gemini_cli(server: str, key: str) -> tuple[str, dict[str, str]]:
+    told = environment("bash", "GEMINI_TELEMETRY_ENABLED", server, key)
+    assert told["GEMINI_TELEMETRY_OTLP_PROTOCOL"] == "http"
+    return f"{told['GEMINI_TELEMETRY_OTLP_ENDPOINT']}/v1/logs", headers(told)
+
+
+def headers(told: dict[str, str]) -> dict[str, str]:
+    name, _, value = told["OTEL_EXPORTER_OTLP_HEADERS"].partition("=")
+    return {name: value}
+
+
+@pytest.mark.parametrize(
+    ("tool", "lines"), [("claude-code", claude_code), ("codex", codex), ("gemini-cli", gemini_cli)]
+)
+def test_the_lines_of_a_coding_agent_bring_its_calls(
+    database: Database, acme: UUID, tool: str, lines: object
+) -> None:
+    sent = json.loads((RECORDED / f"{tool}.json").read_text(encoding="utf-8"))["logs"]
+    with serving(database) as server:
+        assert callable(lines)
+        url, key = lines(server, create_key(database, str(acme), "write", "laptops"))
+        assert httpx.post(url, json=sent, headers=key).json() == {}
+
+    assert len(logged(database)) == 2
+
+
+def test_the_table_names_what_the_document_tells_of() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    linked = re.findall(r"^\| \[([^\]]+)\]\(#", text, re.MULTILINE)
+
+    assert linked
+    assert [name for name in linked if f"### {name}\n" not in text] == []
