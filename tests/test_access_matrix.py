@@ -90,6 +90,9 @@ function folded_conversation_days   -          -         Acme      Acme      -  
 function filtered_conversation_days  -          -         Acme      Acme      -         Acme      -         -         -        -
 function usage_of_conversations     -          -         Acme      Acme      -         Acme      -         -         -        raw
 function has_lone_calls              -          -         Acme      Acme      -         Acme      -         -         -        -
+function filtered_conversation_sums  -          -         Acme      Acme      -         Acme      -         -         -        -
+function leading_filtered_conversations  -      -         Acme      Acme      -         Acme      -         -         -        -
+function filter_of_conversations    -          -         Acme      Acme      -         Acme      -         -         -        raw
 function conversation_parts         -          -         Acme      Acme      -         Acme      -         -         -        raw
 function whole_conversation_weeks   -          -         Acme      Acme      -         Acme      -         -         -        -
 function conversation_totals        -          -         Acme      Acme      -         Acme      -         -         -        raw
@@ -294,6 +297,17 @@ STATEMENTS = {
     "other_filters": "select other_filters('[]')",
     "has_lone_calls": ("select * from has_lone_calls(%(acme)s) as found where found"),
     "conversation_totals": "select * from conversation_totals(%(acme)s, %(first)s, %(last)s, true, '[]')",
+    "filtered_conversation_sums": (
+        "select * from filtered_conversation_sums(%(acme)s, null, '2026-03-01', '2026-04-01')"
+    ),
+    "leading_filtered_conversations": (
+        "select * from leading_filtered_conversations(%(acme)s, '[]', %(first)s, %(last)s, 1, false, 1)"
+    ),
+    "filter_of_conversations": (
+        "select phone"
+        " from filter_of_conversations(%(acme)s, null, array[%(thread)s]::uuid[], '{}', true) as found"
+        " cross join unnest(found.phones) as phone"
+    ),
     "conversation_parts": "select * from conversation_parts(%(acme)s, %(first)s, %(last)s)",
     # A week of which days with use are left out is not whole.
     "whole_conversation_weeks": (

@@ -639,7 +639,14 @@ declare
     v_ids uuid[];
     v_lone_phones text[];
     v_likely_days bigint;
+    v_all_tokens numeric;
     v_by_cost constant boolean := p_order = 'cost';
+    -- Then the calls are read but once.
+    v_reads_calls constant boolean := p_filters <> '[]' and not exists (
+        select
+        from jsonb_array_elements(p_filters) as condition
+        where condition ->> 'name' in ('conversation', 'hour', 'weekday')
+    );
     -- Rows of an adopted table may be negative; then a lifetime bounds nothing and all are added up.
     v_can_bound constant boolean := coalesce((
         select convalidated
@@ -673,7 +680,7 @@ begin
             p_client_id, v_first, v_last, p_limit, case when v_by_cost then 'cost_usd' else 'total_tokens' end
         );
     end if;
-    if v_ids is null then
+    if v_ids is null and not v_reads_calls then
         with amounts as materialized (
             select id, lone_phone, case when v_by_cost then cost_usd else total_tokens end as amount
             from conversation_totals(
@@ -690,12 +697,10 @@ begin
             );
     end if;
 
+    v_all_tokens := (
+        select sum(total_tokens) from filtered_usage(p_client_id, p_filters, v_first, v_last)
+    );
     return query
-    with everything as (
-        select sum(total_tokens) as total_tokens
-        from filtered_usage(p_client_id, p_filters, v_first, v_last)
-    )
-
     select
         usage.phone,
         usage.name,
@@ -707,10 +712,28 @@ begin
         (usage.total_tokens - usage.openai_tokens - usage.groq_tokens)::bigint,
         usage.unpriced_count::bigint,
         usage.id,
-        coalesce(round(usage.total_tokens / nullif((select total_tokens from everything), 0), 6), 0)
-    from usage_of_conversations(
-        p_client_id, v_ids, v_lone_phones, v_first, v_last,
-        filters_within_conversations(p_client_id, p_filters, v_first, v_last)
+        coalesce(round(usage.total_tokens / nullif(v_all_tokens, 0), 6), 0)
+    from (
+        select
+            id, phone, name, total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        from usage_of_conversations(
+            p_client_id, v_ids, v_lone_phones, v_first, v_last,
+            filters_within_conversations(p_client_id, p_filters, v_first, v_last)
+        )
+        where not v_reads_calls
+        union all
+        select
+            found.id, coalesce(known.phone, found.lone_phone), known.name, found.total_tokens,
+            found.openai_tokens, found.groq_tokens, found.cost_usd, found.request_count, found.unpriced_count
+        from leading_filtered_conversations(
+            p_client_id, p_filters, v_first, v_last, p_limit, v_by_cost,
+            case when v_can_bound then v_all_tokens / nullif(
+                (select sum(total_tokens) from filtered_usage(p_client_id, '[]', v_first, v_last)), 0
+            ) end
+        ) as found
+        left join conversations as known
+            on known.client_id = p_client_id and known.id = found.id
+        where v_reads_calls
     ) as usage
     order by
         case when v_by_cost then usage.cost_usd else usage.total_tokens end desc,
