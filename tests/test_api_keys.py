@@ -223,6 +223,7 @@ def test_the_document_of_the_api(api: TestClient) -> None:
     assert set(document["paths"]) == {
         "/api/alerts", "/api/analytics", "/api/budgets", "/api/budgets/check", "/api/export", "/api/usage",
         "/v1/traces", "/v1/metrics", "/v1/logs", "/healthz", "/readyz", "/metrics",
+        "/api/public/ingestion", "/api/public/projects", "/api/public/health", "/api/public/otel/v1/traces",
     }  # fmt: skip
     for path in ("/api/alerts", "/api/analytics", "/api/budgets", "/api/export", "/api/usage", "/v1/traces"):
         for operation in document["paths"][path].values():

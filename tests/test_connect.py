@@ -1,7 +1,6 @@
 """The lines of docs/connect.md bring calls: what a tool really sends, sent as the lines say."""
 
 import json
-import re
 import shlex
 import tomllib
 from pathlib import Path
@@ -28,7 +27,7 @@ def filled_in(text: str, server: str, key: str) -> str:
 def environment(language: str, word: str, server: str, key: str) -> dict[str, str]:
     """The variables of the one block of the document with this word."""
     [block] = [block for block in blocks(DOCUMENT, language) if word in block]
-    words = shlex.split(filled_in(block, server, key).replace("export ", ""))
+    words = shlex.split(filled_in(block, server, key).replace("export ", ""), comments=True)
     return dict(word.split("=", 1) for word in words)
 
 
@@ -71,9 +70,22 @@ def test_the_lines_of_a_coding_agent_bring_its_calls(
     assert len(logged(database)) == 2
 
 
-def test_the_table_names_what_the_document_tells_of() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
-    linked = re.findall(r"^\| \[([^\]]+)\]\(#", text, re.MULTILINE)
+def test_the_lines_of_langfuse_are_those_of_its_sdk(
+    database: Database, acme: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from langfuse import Langfuse
+    from opentelemetry.sdk.trace import TracerProvider
 
-    assert linked
-    assert [name for name in linked if f"### {name}\n" not in text] == []
+    with serving(database) as server:
+        key = create_key(database, str(acme), "write", "langfuse")
+        told = environment("bash", "LANGFUSE_SECRET_KEY", server, key)
+        assert told["LANGFUSE_HOST"] == told["LANGFUSE_BASEURL"] == server
+        for name, value in told.items():
+            monkeypatch.setenv(name, value)
+        client = Langfuse(tracer_provider=TracerProvider(shutdown_on_exit=False))
+        assert client.auth_check()
+        with client.start_as_current_observation(as_type="generation", name="a", model="gpt-4o") as answer:
+            answer.update(usage_details={"input": 7, "output": 3})
+        client.shutdown()
+
+    assert [row["total_tokens"] for row in logged(database)] == [10]

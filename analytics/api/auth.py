@@ -10,7 +10,7 @@ from uuid import UUID
 import anyio
 from cachetools import LRUCache
 from fastapi import HTTPException, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 
 from analytics.access.keys import Key, Scope, is_like_a_key
 from analytics.api.cache import SingleFlightCache
@@ -30,7 +30,11 @@ _NO_KEY: tuple[()] = ()
 _EVERYBODY = UUID(int=0)
 
 _bearer = HTTPBearer(auto_error=False, description='A key of "python -m analytics keys create"')
+_basic = HTTPBasic(
+    auto_error=False, description="Any name, and as password a key: Langfuse's public and secret key"
+)
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+BasicCredentials = Annotated[HTTPBasicCredentials | None, Security(_basic)]
 
 
 class Guard:
@@ -54,22 +58,34 @@ class Guard:
         """
 
         async def check(credentials: Credentials) -> Key:
-            key = await self._find(credentials.credentials) if credentials else None
-            if key is None:
-                raise HTTPException(
-                    401,
-                    "a valid API key is required, as Authorization: Bearer usage_...: "
-                    'make one with "python -m analytics keys create"',
-                    headers={"WWW-Authenticate": "Bearer"},
-                )
-            if wait := self._rate.wait(key.id):
-                limit = self._rate.requests_per_minute
-                raise _too_many(f"this key is limited to {limit} requests a minute", wait)
-            if key.scope != scope:
-                raise HTTPException(403, f'this key has scope "{key.scope}"; scope "{scope}" is required')
-            return key
+            return await self._checked(credentials.credentials if credentials else None, scope)
 
         return check
+
+    def basic_key(self, scope: Scope) -> Callable[[HTTPBasicCredentials | None], Awaitable[Key]]:
+        """The same for clients that know Basic authentication alone: the key is the password."""
+
+        async def check(credentials: BasicCredentials) -> Key:
+            return await self._checked(credentials.password if credentials else None, scope, "Basic")
+
+        return check
+
+    async def _checked(self, text: str | None, scope: Scope, scheme: str = "Bearer") -> Key:
+        key = await self._find(text) if text else None
+        if key is None:
+            how = "Bearer usage_..." if scheme == "Bearer" else "Basic, with the key as password"
+            raise HTTPException(
+                401,
+                f"a valid API key is required, as Authorization: {how}: "
+                'make one with "python -m analytics keys create"',
+                headers={"WWW-Authenticate": scheme},
+            )
+        if wait := self._rate.wait(key.id):
+            limit = self._rate.requests_per_minute
+            raise _too_many(f"this key is limited to {limit} requests a minute", wait)
+        if key.scope != scope:
+            raise HTTPException(403, f'this key has scope "{key.scope}"; scope "{scope}" is required')
+        return key
 
     async def _find(self, text: str) -> Key | None:
         if len(text) > _MAX_KEY_CHARACTERS or not is_like_a_key(text):

@@ -53,8 +53,7 @@ def described_spans(
         if isinstance(record, PassedOver):
             over[passed_over.count(str(client_id), record)] += 1
         elif record is not None:
-            refusal = _of_another(record.pop("client_id"), client_id)
-            described.append(record if refusal is None else refusal)
+            described.append(owned(record, client_id))
     return described, over
 
 
@@ -79,6 +78,12 @@ def metrics_message(points: Iterable[metered.Metered], client_id: UUID) -> str |
             "send logs, too (OTEL_LOGS_EXPORTER=otlp)"
         )
     return None if agents else "metrics are not read: calls of models come from spans and logs"
+
+
+def owned(record: dict[str, Any], client_id: UUID) -> Described:
+    """The call without the client that it names, or why it is refused: another one than this."""
+    refusal = _of_another(record.pop("client_id"), client_id)
+    return record if refusal is None else refusal
 
 
 def _of_another(named: str | None, client_id: UUID) -> str | None:

@@ -487,6 +487,27 @@ class Health(BaseModel):
     status: str
 
 
+class LangfuseHealth(BaseModel):
+    status: str
+    version: str
+
+
+class LangfuseOrganization(BaseModel):
+    id: str
+    name: str
+
+
+class LangfuseProject(BaseModel):
+    id: str
+    name: str
+    organization: LangfuseOrganization
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class LangfuseProjects(BaseModel):
+    data: list[LangfuseProject] = Field(description="The client of the key")
+
+
 def _named(text: str) -> Period:
     if text in NAMES:
         return Period.parse(text)

@@ -128,6 +128,15 @@ class Service:
             found = period_at(self.database, client, period, now)
         return client, found.range(client.today(now))
 
+    def client(self, client_id: UUID) -> Client:
+        """The client of a key.
+
+        Raises:
+            UnknownClient, DatabaseAway, SchemaMissing, DatabaseError
+        """
+        with self._reading(client_id):
+            return read_client(self.database, client_id)
+
     def calls(self, client_id: UUID, days: Days, filters: Filters = NO_FILTERS) -> Generator[bytes]:
         """Pieces of a CSV of all calls, one batch in memory. Phones are masked, here as in statement().
 

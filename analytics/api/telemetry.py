@@ -1,4 +1,4 @@
-"""The routes of telemetry: OTLP's three signals, whoever sends them."""
+"""The routes of telemetry: OTLP's three signals, and what Langfuse's SDKs send."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,12 +11,17 @@ from analytics.api import models, otlp
 from analytics.api.auth import Guard
 from analytics.api.bodies import Bodies, content_type
 from analytics.api.calls import Described, described_logs, described_spans, metrics_message
+from analytics.api.langfuse import ingestion_answer, read_events
 from analytics.api.logs import logs_answer, metrics_answer, read_logs, read_metrics
 from analytics.api.metrics import Metrics
 from analytics.api.service import Service
 from analytics.api.spans import export_answer, read_spans
 from analytics.api.work import Work
+from analytics.tracking.langfuse import Generations, with_facts_of_traces
 from analytics.tracking.spans import PassedOver
+
+_LANGFUSE_VERSION = "3.0.0"
+"""The oldest that the SDKs of today speak to."""
 
 _Calls = tuple[list[Described], Counter[PassedOver]]
 
@@ -58,7 +63,7 @@ def make_telemetry_router(
         return await stored(
             request,
             key,
-            lambda body, kind: described_spans(read_spans(body, kind), key.client_id),
+            lambda body, kind: described_spans(with_facts_of_traces(read_spans(body, kind)), key.client_id),
             export_answer,
         )
 
@@ -89,6 +94,60 @@ def make_telemetry_router(
                 key.id, lambda: metrics_message(read_metrics(body.unpacked(), kind), key.client_id)
             )
         return Response(metrics_answer(kind, message), media_type=kind)
+
+    speaks_langfuse = Annotated[Key, Depends(guard.basic_key("write"))]
+    generations = Generations()
+
+    @router.post(
+        "/api/public/otel/v1/traces",
+        summary="The same as /v1/traces, for Langfuse's SDKs (Python 3 and later, JavaScript 4 and later)",
+        **_otlp("How many calls were rejected"),
+    )
+    async def langfuse_traces(request: Request, key: speaks_langfuse) -> Response:
+        """With Basic authentication: any public key, and a key that may write as secret key."""
+        return await stored(
+            request,
+            key,
+            lambda body, kind: described_spans(with_facts_of_traces(read_spans(body, kind)), key.client_id),
+            export_answer,
+        )
+
+    @router.post(
+        "/api/public/ingestion",
+        summary="Logs the generations among the events of Langfuse's SDKs",
+        response_class=Response,
+        status_code=207,
+        responses={**models.REFUSED_BODIES, 207: {"description": "What became of each event"}},
+        openapi_extra={"requestBody": {"content": {otlp.JSON: {"schema": {"type": "object"}}}}},
+    )
+    async def langfuse_events(request: Request, key: speaks_langfuse) -> Response:
+        """Generations and embeddings become calls; all else is acknowledged, and not kept."""
+        content_type(request, otlp.JSON)
+        async with work.place(key.id), bodies.received(request) as body:
+            events = await work.read_body(
+                key.id, lambda: read_events(body.unpacked(), generations, key.client_id)
+            )
+            results = await work.ask_database(key.id, lambda: service.store(key.client_id, events.calls))
+        metrics.count_calls(result.status for result in results)
+        metrics.count_passed_over(events.passed_over)
+        return Response(ingestion_answer(events, results), status_code=207, media_type=otlp.JSON)
+
+    @router.get("/api/public/health", summary="As Langfuse answers it", response_model=models.LangfuseHealth)
+    async def langfuse_health() -> models.LangfuseHealth:
+        return models.LangfuseHealth(status="OK", version=_LANGFUSE_VERSION)
+
+    @router.get(
+        "/api/public/projects",
+        summary="The client of the key, as Langfuse's auth_check() asks for it",
+        response_model=models.LangfuseProjects,
+        responses=models.REFUSALS,
+    )
+    async def langfuse_projects(key: speaks_langfuse) -> models.LangfuseProjects:
+        async with work.place(key.id):
+            client = await work.ask_database(key.id, lambda: service.client(key.client_id))
+        owner = models.LangfuseOrganization(id=str(client.id), name=client.name)
+        project = models.LangfuseProject(id=str(client.id), name=client.name, organization=owner)
+        return models.LangfuseProjects(data=[project])
 
     return router
 

@@ -69,6 +69,8 @@ PATHS = {
         "num_cached_tokens",  # Mistral
         "cached_prompt_text_tokens",  # xAI's SDK
         "cached_prompt_tokens",  # CrewAI
+        "input_cached_tokens",  # Langfuse: beside its input, unless the total says otherwise
+        "input_cache_read",  # Langfuse's handler of LangChain
         "meta.anthropic.cache_read_input_tokens",  # AI SDK 4: beside promptTokens
         "meta.openai.cached_prompt_tokens",  # AI SDK 4
     ),
@@ -82,6 +84,7 @@ PATHS = {
         "cache_write_input_tokens",  # Bedrock: beside inputTokens
         "cache_write_input_token_count",
         "cache_write_tokens",  # pydantic-ai
+        "input_cache_creation",  # Langfuse's handler of LangChain
         "meta.anthropic.cache_creation_input_tokens",
     ),
     "cache_write_1h_tokens": (
@@ -105,7 +108,8 @@ PATHS = {
         "out.flex_reasoning",
         "thoughts_token_count",  # Gemini: beside the candidates
         "reasoning_tokens",  # AI SDK 5; Perplexity; xAI's SDK
-        "output_reasoning_tokens",  # pydantic-ai
+        "output_reasoning_tokens",  # pydantic-ai; Langfuse
+        "output_reasoning",  # Langfuse's handler of LangChain
         "meta.openai.reasoning_tokens",
         "details.reasoning_tokens",  # pydantic-ai
         "details.thoughts_tokens",
@@ -160,6 +164,8 @@ TIMES = (
         "end_time",
     ),  # SambaNova
 )
+BESIDE_ITS_INPUT = frozenset({"input_cached_tokens", "input_cache_read", "input_cache_creation"})
+"""Langfuse's own names: each is counted apart from the input, unless the total says otherwise."""
 SPEEDS = ("_per_sec", "_per_second", "_per_sec_after_first_ten", "_rate")
 """Ends of names: kept with the times, as no meter."""
 

@@ -7,7 +7,7 @@ out of all but the total), and told. A total alone stays alone.
 """
 
 from analytics.calls.row import MAX_TOKENS
-from analytics.calls.usage.meters import BESIDE_INPUT
+from analytics.calls.usage.meters import BESIDE_INPUT, BESIDE_ITS_INPUT
 from analytics.calls.usage.reading import Found
 from analytics.pricing.price_list import DETAILS, Usage
 
@@ -102,6 +102,9 @@ def _with_what_is_beside(found: Found, source: str | None) -> tuple[int | None, 
 
 def _is_beside(found: Found, meter: str, source: str | None) -> bool:
     path = found.paths.get(meter, "")
+    if path in BESIDE_ITS_INPUT:
+        counts = found.counts
+        return counts.get("total") != counts.get("prompt", 0) + counts.get("completion", 0)
     if path == "cached_input_tokens":  # AI SDK 5: as the provider has it
         by_source = isinstance(source, str) and source.strip().lower() in _COUNTS_BESIDE
         return by_source or found.counts[meter] > found.counts.get("prompt", 0)
@@ -120,7 +123,10 @@ def _filled_up(found: Found, prompt: int, completion: int, base: int) -> tuple[i
             # xAI: total_tokens is prompt, completion and reasoning.
             completion += reasoning
             surplus -= reasoning
-        elif surplus == cached:
+        elif surplus == cached or (
+            surplus == counts.get("prompt_audio_tokens")
+            and found.paths.get("prompt_audio_tokens") == "input_audio_tokens"
+        ):
             prompt += surplus
             surplus = 0
         elif found.seconds and "prompt_audio_tokens" not in counts:

@@ -284,6 +284,7 @@ _AS_THEY_ARE = {
     "metadata": ("metadata",),
     "hidden_params": ("hidden_params",),
     "cost_details": ("langfuse.observation.cost_details",),
+    "labels": ("langfuse.trace.tags",),
     "began": ("langfuse.observation.completion_start_time",),
     "bare_speed": ("speed",),
     "ai_metadata": ("ai.response.providerMetadata",),

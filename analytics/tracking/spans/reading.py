@@ -19,7 +19,7 @@ from analytics.tracking.spans.attributes import Told, looks_like_genai, text_of,
 from analytics.tracking.spans.finished import FinishedSpan, PassedOver
 from analytics.tracking.spans.identity import span_call_id
 from analytics.tracking.spans.plans import plan_of
-from analytics.tracking.spans.tags import fitting, is_phone
+from analytics.tracking.spans.tags import fitting, is_phone, labelled
 from analytics.tracking.spans.usage import usage_in
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,6 +122,8 @@ def _record(
             name: f"{quoted(value)} is no count: left out" for name, value in told.odd.items()
         }
     phone, tags = get("phone"), told.tags
+    if "labels" in fields:
+        tags = {**labelled(fields["labels"]), **tags}
     if tags:
         tags, left_out = fitting(tags)
         if left_out:

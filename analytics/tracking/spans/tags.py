@@ -1,5 +1,6 @@
 """The tags of a span's call: what fits, and how many did not."""
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -12,6 +13,24 @@ _PHONE = re.compile(r"(?:tel:|whatsapp:|sms:)?\+?(?:[\s().-]*\d){10,15}[\s().-]*
 def is_phone(text: str) -> bool:
     """Whether the text is a phone number with its country, however it is written."""
     return _PHONE.fullmatch(text) is not None
+
+
+def labelled(labels: object) -> dict[str, str]:
+    """Tags of a list of words, as Langfuse has them: "feature:search" is one of feature, "beta" is true."""
+    if isinstance(labels, str):
+        try:
+            labels = json.loads(labels)
+        except ValueError:
+            labels = str(labels).split(",")
+    if not isinstance(labels, (list, tuple)):
+        return {}
+    tags: dict[str, str] = {}
+    for label in labels:
+        if isinstance(label, str):
+            key, _, value = label.partition("=" if "=" in label and ":" not in label else ":")
+            if key.strip():
+                tags[key.strip()] = value.strip() or "true"
+    return tags
 
 
 def fitting(tags: Mapping[str, str]) -> tuple[dict[str, str], int]:

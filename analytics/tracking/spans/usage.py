@@ -25,7 +25,9 @@ def usage_in(told: Told, response: Mapping[str, Any] | None) -> Usage | Mapping[
         for found in (response, object_in(fields.get("usage_object")), _of_ai_sdk(told)):
             if found:
                 reading = read_usage(found)
-                if reading.missing is None and (any(reading.usage[:3]) or reading.usage.duration_seconds):
+                read = reading.usage
+                is_counted = read.duration_seconds or any(read.details.get(name) for name in COUNTS)
+                if reading.missing is None and (any(read[:3]) or is_counted):
                     return found
     prompt, completion, total = fields.get("prompt"), fields.get("completion"), fields.get("total")
     if not prompt and not completion and not total:  # some say 0 where they do not know
