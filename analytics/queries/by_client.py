@@ -91,20 +91,25 @@ _CLIENTS = """
 _ALL_CALLS = """
         select spans.id as client_id, days.*
         from spans
-        -- Client by client, so that nothing is sorted.
+        -- Client by client and period by period, so that nothing is sorted.
         cross join lateral (
             select
-                usage_date >= spans.first_date as is_current,
+                true as is_current,
                 whole_sum(total_tokens) as total_tokens,
                 sum(cost_usd) as cost_usd,
                 whole_sum(request_count) as request_count,
                 whole_sum(unpriced_count) as unpriced_count
             from usage_daily_rollup
+            where client_id = spans.id and usage_date between spans.first_date and spans.last_date
+            union all
+            select
+                false, whole_sum(total_tokens), sum(cost_usd), whole_sum(request_count),
+                whole_sum(unpriced_count)
+            from usage_daily_rollup
             where
                 client_id = spans.id
-                and usage_date between spans.previous_first_date and spans.last_date
-                and (usage_date <= spans.whole_date or usage_date >= spans.first_date)
-            group by usage_date >= spans.first_date
+                and usage_date between spans.previous_first_date and spans.whole_date
+                and usage_date < spans.first_date
         ) as days
         union all
         select

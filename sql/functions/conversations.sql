@@ -304,8 +304,9 @@ create or replace function has_lone_calls(p_client_id uuid) returns boolean
         where client_id = p_client_id and conversation_id is null
     );
 
--- The weeks, by their Mondays, of which all days with use lie in the period: such a week is read in place of
--- its days. All but the first and the last one lie in it anyway.
+-- The weeks, by their Mondays, that are read in place of their days. Their days with use all lie in the
+-- period, but for the first week: up to two of its days are taken away. Only the first and the last week of
+-- the period may be missing.
 create or replace function whole_conversation_weeks(p_client_id uuid, p_first_date date, p_last_date date)
     returns date[]
     language plpgsql stable
@@ -326,7 +327,7 @@ begin
         ) as weeks
         where
             (
-                monday >= p_first_date
+                p_first_date - monday <= 2
                 or not exists (
                     select
                     from usage_conversation_daily_rollup
@@ -349,8 +350,8 @@ begin
 end
 $$;
 
--- What conversations have in the period, in parts: of weeks, of the days beside them, and pending. last_date
--- is the last day of the part.
+-- What conversations have in the period, in parts: of weeks, less the days before it, of the days beside, and
+-- pending. last_date is the last day of the part.
 create or replace function conversation_parts(p_client_id uuid, p_first_date date, p_last_date date)
     returns table (
         conversation_id uuid, phone text, last_date date, total_tokens bigint, cost_usd numeric,
@@ -363,6 +364,16 @@ as $$
     where
         client_id = p_client_id
         and week_start = any (whole_conversation_weeks(p_client_id, p_first_date, p_last_date))
+    union all
+    select conversation_id, phone, usage_date, -total_tokens, -cost_usd, -request_count
+    from usage_conversation_daily_rollup
+    where
+        client_id = p_client_id
+        and usage_date = any (
+            days_between(
+                (whole_conversation_weeks(p_client_id, p_first_date, p_last_date))[1], p_first_date - 1
+            )
+        )
     union all
     select conversation_id, phone, usage_date, total_tokens, cost_usd, request_count
     from usage_conversation_daily_rollup
@@ -638,8 +649,8 @@ declare
     v_last date;
     v_ids uuid[];
     v_lone_phones text[];
-    v_likely_days bigint;
     v_all_tokens numeric;
+    v_has_phones boolean;
     v_by_cost constant boolean := p_order = 'cost';
     -- Then the calls are read but once.
     v_reads_calls constant boolean := p_filters <> '[]' and not exists (
@@ -668,33 +679,35 @@ begin
     end if;
     select first_date, last_date into v_first, v_last from usage_window(p_client_id, p_days, p_now);
 
-    -- Some 50,000 days of conversations are added up as fast as the first of them are found.
-    select greatest(count(*) filter (where usage_date = v_last), count(*) filter (where usage_date <> v_last))
-        * (v_last - v_first + 1)
-    into v_likely_days
-    from usage_conversation_daily_rollup
-    where client_id = p_client_id and usage_date in (v_last, v_first + (v_last - v_first) / 2);
-    if v_can_bound and p_filters = '[]' and v_likely_days > 50000 then
+    -- Some 50,000 days of conversations are added up as fast as the first of them are found: a day is looked at
+    -- until it has its part of them.
+    if
+        v_can_bound and p_filters = '[]' and exists (
+            select
+            from unnest(array[v_last, v_first + (v_last - v_first) / 2]) as likely (usage_date)
+            cross join lateral (
+                select
+                from usage_conversation_daily_rollup as daily
+                where daily.client_id = p_client_id and daily.usage_date = likely.usage_date
+                limit 1
+                offset 50000 / (v_last - v_first + 1)
+            ) as many
+        )
+    then
         select array_agg(id), array_agg(lone_phone) into v_ids, v_lone_phones
         from leading_conversations(
             p_client_id, v_first, v_last, p_limit, case when v_by_cost then 'cost_usd' else 'total_tokens' end
         );
     end if;
     if v_ids is null and not v_reads_calls then
-        with amounts as materialized (
-            select id, lone_phone, case when v_by_cost then cost_usd else total_tokens end as amount
-            from conversation_totals(
-                p_client_id, v_first, v_last, has_lone_calls(p_client_id), p_filters
-            )
-        )
-
+        v_has_phones := has_lone_calls(p_client_id);
         select array_agg(id), array_agg(lone_phone) into v_ids, v_lone_phones
-        from amounts
-        where
-            amount >= (
-                select min(amount)
-                from (select amount from amounts order by amount desc limit p_limit) as first_ones
-            );
+        from (
+            select id, lone_phone
+            from conversation_totals(p_client_id, v_first, v_last, v_has_phones, p_filters)
+            order by case when v_by_cost then cost_usd else total_tokens end desc
+            fetch first (p_limit) rows with ties
+        ) as first_ones;
     end if;
 
     v_all_tokens := (

@@ -150,7 +150,13 @@ as $$
         character_count, image_count, web_search_count, file_search_count, code_run_count
     from usage_rows(
         p_client_id, p_filters, p_first_date, p_last_date, array['usage_date', 'source', 'model'],
-        usage_meters()
+        array[
+            'request_count', 'unpriced_count', 'prompt_tokens', 'completion_tokens', 'total_tokens',
+            'cost_usd', 'cached_tokens', 'duration_seconds', 'reasoning_tokens', 'cache_write_tokens',
+            'cache_write_1h_tokens', 'prompt_audio_tokens', 'cached_audio_tokens', 'completion_audio_tokens',
+            'prompt_image_tokens', 'cached_image_tokens', 'completion_image_tokens', 'character_count',
+            'image_count', 'web_search_count', 'file_search_count', 'code_run_count'
+        ]
     ) as daily
     where exists (
         select
