@@ -15,6 +15,7 @@ from analytics.database import Database, Query
 from tests import factories
 from tests.test_migrations import MIGRATIONS
 
+FILES = Path(__file__).parent / "import_files"
 LOG = "when,tokens\n2025-03-18T12:00:00Z,150\n2025-03-18T13:00:00Z,many\n"
 IMPORT = ("--column", "created_at=when", "--column", "prompt_tokens=tokens", "--source", "openai")
 
@@ -26,9 +27,10 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def run(database: Database, *arguments: object) -> Result:
+def run(database: Database, *arguments: object, stdin: str | None = None) -> Result:
     url = database.url.render_as_string(hide_password=False)
-    return CliRunner().invoke(main, [str(each) for each in arguments], env={"DATABASE_URL": url})
+    words = [str(each) for each in arguments]
+    return CliRunner().invoke(main, words, env={"DATABASE_URL": url}, input=stdin)
 
 
 def count(database: Database, table: str) -> int:
@@ -71,8 +73,57 @@ def test_import(database: Database, log: Path) -> None:
     assert "calls from 2025-03-18 12:00 to 2025-03-18 12:00 UTC\n" in first.output
     assert "1 call stored without a cost" in first.output
     assert f"see {log}.rejects.csv for what was rejected and why\n" in first.output
-    assert "created" not in again.output
+    assert "created client" not in again.output
     assert "2 rows read: 0 stored, 1 updated, 0 already there, 1 rejected\n" in again.output
+
+
+def test_a_dry_run_says_what_it_would_be(database: Database) -> None:
+    result = run(database, "import", FILES / "openai_usage.csv", "--client", "New", "--dry-run")
+
+    assert result.exit_code == 0
+    for said in (
+        "openai_usage.csv: OpenAI usage (export, or /v1/organization/usage/*), CSV\n",
+        "  num_model_requests         bucket_request_count\n",
+        "  not used: input_uncached_tokens, input_cached_text_tokens (keep one with",
+        "2025-10-05  openai    gpt-4o-2024-08-06       300  1,260,000  ",
+        "3 rows: 300 requests, 1,260,000 tokens, ",
+        "1 row is no call: buckets without use (1)\n",
+    ):
+        assert said in result.stdout
+    assert (count(database, "clients"), count(database, "usage_logs")) == (0, 0)
+
+
+def test_a_report_of_what_is_there_already_is_refused(database: Database) -> None:
+    at = datetime(2025, 10, 5, 9, tzinfo=UTC)
+    factories.insert_usage(database, factories.usage_log(factories.client(database), created_at=at))
+    report = FILES / "openai_usage.csv"
+
+    tried = run(database, "import", report, "--client", "Acme", "--dry-run")
+    refused = run(database, "import", report, "--client", "Acme")
+    without = run(database, "import", report, "--client", "Acme", "--from", "2025-10-06")
+    beside = run(database, "import", report, "--client", "Acme, reported")
+
+    told = "openai has other calls on 1 of the 1 days of this report, from 2025-10-05 to 2025-10-05 (UTC)"
+    assert f"would count twice: {told}\n" in tried.stdout
+    assert (refused.exit_code, told in refused.stderr) == (1, True)
+    assert "3 rows read: 0 stored, 0 already there, 0 rejected\n2 rows left out" in without.stdout
+    assert "3 rows read: 2 stored" in beside.stdout
+
+
+def test_a_folder_and_standard_input(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("created_at,source,cost_usd\n2025-10-05,x,1\n")
+    (tmp_path / "two.json").write_text('[{"created_at": "2025-10-05", "source": "x", "cost_usd": 2}]')
+    (tmp_path / "notes.txt").write_text("remember the milk\n")
+
+    folder = run(database, "import", tmp_path, "--client", "New")
+    log = "created_at,source,cost_usd\n2025-10-06,x,4\n"
+    piped = run(database, "import", "-", "--client", "New", stdin=log)
+
+    assert "2 rows read: 2 stored" in folder.stdout
+    assert f"not read: {tmp_path / 'notes.txt'}: no column fills created_at" in folder.stdout
+    assert "standard input: columns by their names, CSV\n" in piped.stdout
+    (rows,) = database.read(Query(statement="select sum(cost_usd) from usage_logs"))
+    assert rows.records[0][0] == 7
 
 
 def test_import_shifted_to_now(database: Database, log: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -41,6 +42,7 @@ assert flush(60)
 print(json.dumps([stats().stored, stats().rejected, stats().set_aside, stats().lost]))
 """
 
+FILES = Path(__file__).parent / "import_files"
 # Only their words are looked at: they need a network, root, or a program that is not ours.
 FROM_ELSEWHERE = {
     *("apt-get", "cd", "certbot", "cp", "curl", "docker", "editor", "export", "git", "install", "nginx"),
@@ -95,7 +97,10 @@ def test_the_commands_of_the_documents_run(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", dsn(database.url))
     monkeypatch.setenv("USAGE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(FILES, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(FILES / "claude_projects", tmp_path / ".claude" / "projects")
     (tmp_path / ".streamlit").mkdir()
     (tmp_path / "model_prices_and_context_window.json").write_text(
         '{"gpt-4o": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 2.5e-06,'

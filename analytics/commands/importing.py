@@ -1,97 +1,220 @@
-"""`import`: a log of calls from a file."""
+"""`import`: calls and reports from files."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import click
 
-from analytics.clients import find_or_create_client
-from analytics.errors import InvalidInput
-from analytics.formatting import counted
-from analytics.importing import TARGETS, ImportReport, import_file, plan_import
+from analytics.clients import find_client, find_or_create_client
+from analytics.commands.importing_words import became_lines, report_lines, summary_lines
+from analytics.commands.terminal import day_of
+from analytics.database import Database
+from analytics.errors import InvalidInput, UnknownClient
+from analytics.importing import (
+    COLUMNS,
+    FORMATS,
+    TARGETS,
+    CallReader,
+    ImportPlan,
+    ImportReport,
+    Summary,
+    doubled,
+    import_files,
+    is_report,
+    plan_import,
+    price_list,
+    rejects_of,
+    sources_of,
+)
 from analytics.migrations import open_ready_database
+
+_FORMATS = [*(each.name for each in FORMATS), COLUMNS]
+_NOBODY = UUID(int=0)
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("inputs", metavar="FILE...", nargs=-1, required=True)
 @click.option("--client", required=True, help="Name or id; a name that no client has creates one.")
 @click.option("--client-timezone", default="UTC", show_default=True, help="Of a client that is created.")
+@click.option("--dry-run", is_flag=True, help="Shows sums per day and model, and stores nothing.")
+@click.option(
+    "--format",
+    "kind",
+    metavar="FORMAT",
+    help=f"Instead of what the columns show: {', '.join(_FORMATS)} (columns by their names).",
+)
 @click.option(
     "--column",
     "columns",
     multiple=True,
     metavar="TARGET=COLUMN",
-    help=f"Which column of the file fills what, again and again: {', '.join(TARGETS)}, tag.<key>. In JSON, "
-    "usage.prompt_tokens is the prompt_tokens of the object usage.",
+    help=f"Which column of the file fills what, again and again: {', '.join(TARGETS)}, tag.<key>, "
+    "metadata.<key>. In JSON, usage.prompt_tokens is the prompt_tokens of the object usage.",
 )
+@click.option(
+    "--set",
+    "forced",
+    multiple=True,
+    metavar="TARGET=VALUE",
+    help="What all calls have, such as tag.team=support.",
+)
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="COLUMN=VALUES",
+    help="Only rows like status=success, or status!=failure,cancelled; all of several hold.",
+)
+@click.option("--from", "first_date", metavar="DATE", help="Leaves out what was before that day.")
+@click.option("--to", "last_date", metavar="DATE", help="Leaves out what was after that day.")
+@click.option("--decimal", metavar="MARK", help="What stands before decimals, . or ,")
+@click.option("--date-format", help="Of times, such as %d/%m/%Y %H:%M.")
+@click.option("--encoding", help="Such as utf-16 or latin-1, where it is not seen.")
 @click.option("--source", help="Of calls for which the file names none, such as openai.")
 @click.option("--model", help="Of calls for which the file names none, such as gpt-4.")
 @click.option("--phone", help="Of calls for which the file names none.")
 @click.option("--timezone", default="UTC", show_default=True, help="Of timestamps that name none.")
-@click.option("--shift-to", type=click.Choice(["now"]), help="Moves the file's last call to the present.")
+@click.option("--shift-to", type=click.Choice(["now"]), help="Moves the last call to the present.")
 @click.option("--rejects", type=click.Path(path_type=Path), help="Instead of FILE.rejects.csv.")
 def import_log(
-    file: Path,
+    inputs: tuple[str, ...],
     client: str,
     client_timezone: str,
+    dry_run: bool,
     columns: tuple[str, ...],
-    source: str | None,
-    model: str | None,
-    phone: str | None,
-    timezone: str,
+    forced: tuple[str, ...],
+    conditions: tuple[str, ...],
+    first_date: str | None,
+    last_date: str | None,
     shift_to: str | None,
     rejects: Path | None,
+    encoding: str | None,
+    timezone: str,
+    **options: str | None,
 ) -> None:
-    """Loads a CSV or JSON Lines log of calls; the same file again adds nothing.
+    """Loads calls from files of whatever you have; the same files again add nothing.
 
-    A column that is called like what it fills needs no --column.
+    FILE may be a folder, a pattern such as 'logs/*.csv', a .zip or .gz, or - for standard input. It is CSV,
+    JSON or JSON Lines, of any of the formats below or with columns that say what they are.
     """
-    constants = {"source": source, "model": model, "phone": phone}
-    plan = plan_import(
-        file,
-        columns=_mapping(columns),
-        constants={target: value for target, value in constants.items() if value is not None},
+    constants = {name: options[name] for name in ("source", "model", "phone") if options[name] is not None}
+    plans, unread = _plans(
+        inputs,
+        encoding,
+        columns=_mapping("--column", "created_at=TIMESTAMP", columns),
+        forced=_mapping("--set", "tag.team=support", forced),
+        constants=constants,
+        where=conditions,
+        format=options["kind"],
         timezone=timezone,
+        decimal=options["decimal"],
+        date_format=options["date_format"],
+        first_date=None if first_date is None else day_of("--from", first_date),
+        last_date=None if last_date is None else day_of("--to", last_date),
     )
-    passes = 2 if shift_to else 1
+    for line in became_lines(plans, unread):
+        click.echo(line)
     with closing(open_ready_database(report=click.echo)) as database:
+        if dry_run:
+            _show(database, plans, client, ZoneInfo(timezone))
+            return
         client_id, is_new = find_or_create_client(database, client, timezone=client_timezone)
         if is_new:
             click.echo(f'created client "{client}" ({client_id}) with the time zone {client_timezone}')
-        with click.progressbar(length=plan.file.size_bytes * passes, label=file.name) as bar:
-            report = import_file(
-                database,
-                plan,
-                client_id=client_id,
-                shift_to=datetime.now(UTC) if shift_to else None,
-                rejects_path=rejects,
-                progress=bar.update,
-            )
-    for line in _import_lines(report):
+        reports = [plan for plan in plans if is_report(plan)]
+        if reports and not is_new:
+            _refuse_doubles(database, reports, client_id, client)
+        report = _load(database, plans, client_id, shift_to, rejects or _rejects_of(inputs, plans))
+    for line in report_lines(report, plans):
         click.echo(line)
 
 
-def _mapping(columns: tuple[str, ...]) -> dict[str, str]:
+def _plans(
+    inputs: Sequence[str], encoding: str | None, **options: Any
+) -> tuple[list[ImportPlan], dict[str, str]]:
+    """The plans of the files; why others in folders and archives are not read, by name."""
+    sources = sources_of(inputs, encoding=encoding)
+    plans, unread = [], {}
+    for source in sources:
+        try:
+            plans.append(plan_import(source, **options))
+        except InvalidInput as error:
+            if len(sources) == 1 or str(source.path) in inputs:
+                raise
+            unread[source.name] = str(error)
+    if not plans:
+        name, why = next(iter(unread.items()))
+        raise InvalidInput(f"none of {len(unread)} files can be read; {name}: {why}")
+    return plans, unread
+
+
+def _show(database: Database, plans: Sequence[ImportPlan], client: str, zone: ZoneInfo) -> None:
+    try:
+        client_id = find_client(database, client).id
+    except UnknownClient:
+        client_id = _NOBODY
+    rows = CallReader(price_list(database), client_id).read(plans)
+    summary = Summary(timezone=zone).add(rows)
+    twice = list(doubled(database, client_id, summary))
+    for line in summary_lines(summary, plans, twice):
+        click.echo(line)
+
+
+def _refuse_doubles(database: Database, reports: Sequence[ImportPlan], client_id: UUID, client: str) -> None:
+    rows = CallReader(price_list(database), client_id).read(reports)
+    twice = list(doubled(database, client_id, Summary(timezone=ZoneInfo("UTC")).add(rows)))
+    if twice:
+        raise InvalidInput(
+            f'"{client}": {"; ".join(twice)}: they would count twice. Leave those days out with --from or '
+            f'--to, or keep the report apart with another client, such as --client "{client}, reported"'
+        )
+
+
+def _load(
+    database: Database,
+    plans: Sequence[ImportPlan],
+    client_id: UUID,
+    shift_to: str | None,
+    rejects_path: Path,
+) -> ImportReport:
+    length = sum(plan.file.size_bytes for plan in plans) * (2 if shift_to else 1)
+    label = plans[0].file.path.name if len(plans) == 1 else f"{len(plans):,} files"
+    report, began = ImportReport(), time.monotonic()
+
+    def speed(_: object) -> str:
+        return f"{report.read / max(time.monotonic() - began, 0.001):,.0f} rows/s"
+
+    with click.progressbar(length=length, label=label, item_show_func=speed) as bar:
+        return import_files(
+            database,
+            plans,
+            client_id=client_id,
+            shift_to=datetime.now(UTC) if shift_to else None,
+            rejects_path=rejects_path,
+            progress=bar.update,
+            report=report,
+        )
+
+
+def _rejects_of(inputs: Sequence[str], plans: Sequence[ImportPlan]) -> Path:
+    """Beside a file; where there are several sources, in the directory in which the command runs."""
+    only = plans[0].file.source
+    if len(plans) == 1 and not only.is_standard_input and not only.member:
+        return rejects_of(only.path)
+    return Path("import.rejects.csv")
+
+
+def _mapping(option: str, example: str, pairs: Sequence[str]) -> dict[str, str]:
     mapping = {}
-    for text in columns:
-        target, equals, column = text.partition("=")
-        if not equals or not column:
-            raise InvalidInput(f'--column must be like created_at=TIMESTAMP, not "{text}"')
-        mapping[target.strip()] = column.strip()
+    for text in pairs:
+        target, equals, value = text.partition("=")
+        if not equals or not value:
+            raise InvalidInput(f'{option} must be like {example}, not "{text}"')
+        mapping[target.strip()] = value.strip()
     return mapping
-
-
-def _import_lines(report: ImportReport) -> Iterator[str]:
-    updated = f"{report.updated:,} updated, " if report.updated else ""
-    yield (
-        f"{counted(report.read, 'row')} read: {report.stored:,} stored, {updated}"
-        f"{report.already_there:,} already there, {report.rejected:,} rejected"
-    )
-    if report.first_at and report.last_at:
-        yield f"calls from {report.first_at:%Y-%m-%d %H:%M} to {report.last_at:%Y-%m-%d %H:%M} UTC"
-    if report.unpriced:
-        yield f"{counted(report.unpriced, 'call')} stored without a cost: no price is known for the model"
-    if report.rejects_path:
-        yield f"see {report.rejects_path} for what was rejected and why"

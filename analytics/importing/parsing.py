@@ -1,18 +1,20 @@
 """The values of a record as arguments of make_call(), which checks them like those of any other call.
 
 Only the notations of files are read here: CSV has nothing but text, a phone may be a number in JSON, and
-times are written in many ways.
+numbers and times are written in many ways.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from analytics import bounded_json
-from analytics.calls.row import USAGE_MISSING
+from analytics.calls.row import BUCKET, USAGE_MISSING
 from analytics.calls.validation import checked_count, number_in, quoted
 from analytics.errors import InvalidInput
+from analytics.importing.formats import Format, Row
+from analytics.importing.notation import Notation
 from analytics.pricing.usage import DETAILS, Usage
 
 OBJECTS = ("usage", "tags", "metadata")
@@ -22,134 +24,185 @@ FACTS = (
     *("operation", "outcome", "service_tier", "latency_ms", "time_to_first_token_ms", "operation_id"),
     *("attempt", "response_id", "account", "stated_cost_usd", "plan"),
 )
+REQUESTS = "bucket_request_count"
+"""Of a row that is the sum of several requests: how many."""
 TARGETS = (
     *("id", "created_at", "source", "model", *COUNTS, "cost_usd", "conversation_id", "phone"),
-    *("duration_seconds", *DETAILS, *FACTS, *OBJECTS, "cost_basis", "conversation_name"),
+    *("duration_seconds", *DETAILS, *FACTS, *OBJECTS, "cost_basis", "conversation_name", REQUESTS),
 )
-"""What a column or a constant may fill, beside tag.<key>."""
-TAG = "tag."
-"""Before the key of a tag that has a column of its own."""
+"""What a column or a constant may fill, beside tag.<key> and metadata.<key>."""
+TAG, METADATA = "tag.", "metadata."
+"""Before the key of a tag, or of a part of the metadata, that has a column of its own."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_NANOSECONDS = 10**20
 # Of a priced call in an export of our own: they are made anew.
 _MADE_ANEW = ("price", "tokens_estimated")
-_NUMBERS = ("latency_ms", "time_to_first_token_ms", "stated_cost_usd")
+_AMOUNTS = ("latency_ms", "time_to_first_token_ms", "stated_cost_usd")
+AMOUNTS = ("cost_usd", "duration_seconds", *_AMOUNTS)
+"""Targets that are numbers, and no counts."""
+
+
+def is_target(name: str) -> bool:
+    """Whether a column or a constant may fill it."""
+    return name in TARGETS or any(name.startswith(begin) and name != begin for begin in (TAG, METADATA))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the values of a record become targets."""
+
+    columns: Mapping[str, str]
+    """Target -> column, of those that are taken as they are."""
+    constants: Mapping[str, str] = field(default_factory=dict)
+    """Target -> value where the record has none."""
+    forced: Mapping[str, str] = field(default_factory=dict)
+    """Target -> value, whatever the format says."""
+    format: Format | None = None
+    """Without one the columns are all there is."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """simple() name of a column -> the column, for the format."""
+    is_own_export: bool = False
 
 
 class CallParser:
-    """Makes the arguments of make_call() from values in the order of `targets`."""
+    """Makes the arguments of make_call() from the values of a record.
 
-    def __init__(
-        self,
-        targets: Sequence[str],
-        constants: Mapping[str, str],
-        timezone: tzinfo,
-        *,
-        is_own_export: bool = False,
-    ) -> None:
-        self._targets = targets
-        self._constants = constants
-        self._timezone = timezone
-        self._is_own_export = is_own_export
-        self._details = [name for name in DETAILS if name in targets or name in constants]
-        self._facts = [name for name in (*targets, *constants) if name in FACTS]
-        self._tags = [name for name in (*targets, *constants) if name.startswith(TAG)]
-        self._has_more = bool(
-            self._details or self._facts or self._tags or {*OBJECTS, "cost_basis"} & {*targets, *constants}
-        )
+    Without a format these are the values of the columns in their order; with one all values by their names.
+    """
 
-    def parse(self, values: Sequence[Any]) -> dict[str, Any]:
+    def __init__(self, reading: Reading, notation: Notation) -> None:
+        self._reading, self._notation = reading, notation
+        self._targets = list(reading.columns)
+        self._given_up = {
+            target
+            for column in reading.columns.values()
+            if reading.format is not None
+            and (target := reading.format.becomes.get(column, "")) in TARGETS
+            and target not in reading.columns
+        }
+        given = (*self._targets, *reading.constants, *reading.forced)
+        self._details = [name for name in DETAILS if name in given]
+        self._facts = [name for name in given if name in FACTS]
+        self._keys = [name for name in given if name.startswith((TAG, METADATA))]
+        more = {*OBJECTS, "cost_basis", REQUESTS}
+        self._has_more = bool(self._details or self._facts or self._keys or more & {*given})
+
+    def parse(self, values: Any) -> dict[str, Any]:
         """The arguments that the record has, `created_at` in UTC; empty values count as left out.
 
         `conversation_name` comes beside the id of the conversation, where the file has it.
 
         Raises:
+            PassedOver: the row is no call.
             InvalidInput: a time or an object cannot be read, a count is none, a name is no text or number.
         """
-        fields: dict[str, Any] = dict(self._constants)
+        if self._reading.format is not None:
+            return self._of_format(self._reading.format, values)
+        fields: dict[str, Any] = dict(self._reading.constants)
+        is_own_export = self._reading.is_own_export
         for target, value in zip(self._targets, values, strict=True):
             if type(value) is str:
                 value = value.strip()
-                if self._is_own_export and value.startswith("'"):
+                if is_own_export and value.startswith("'"):
                     value = value[1:]  # from before what a spreadsheet would take for a formula
             if value is not None and value != "":
                 fields[target] = value
-        given = fields.get
+        return self._arguments(fields, self._details, self._facts, self._keys, self._has_more)
+
+    def _of_format(self, found: Format, values: Mapping[str, Any]) -> dict[str, Any]:
+        row = Row(values, self._reading.names, self._notation)
+        fields: dict[str, Any] = dict(found.call(row))
+        for target in self._given_up:
+            fields.pop(target, None)
+        for target, column in self._reading.columns.items():
+            if (value := row.get(column)) is not None:
+                fields[target] = value
+        fields |= self._reading.forced
+        for target, value in self._reading.constants.items():
+            fields.setdefault(target, value)
+        details = [name for name in DETAILS if name in fields]
+        facts = [name for name in FACTS if name in fields]
+        keys = [name for name in fields if name.startswith((TAG, METADATA))]
+        return self._arguments(fields, details, facts, keys, True)
+
+    def _arguments(
+        self,
+        fields: Mapping[str, Any],
+        details: Sequence[str],
+        facts: Sequence[str],
+        keys: Sequence[str],
+        has_more: bool,
+    ) -> dict[str, Any]:
+        given, number = fields.get, self._notation.number
         # Strict, other than with a provider's usage: an odd count is a column that was taken for another.
-        counts = {name: checked_count(name, _count(fields[name])) for name in COUNTS if name in fields}
-        arguments = {
-            "created_at": self._instant(given("created_at")),
+        counts = {name: self._count(name, fields[name]) for name in COUNTS if name in fields}
+        at = given("created_at")
+        if at is None:
+            raise InvalidInput("created_at is missing")
+        arguments: dict[str, Any] = {
+            "created_at": self._notation.instant(at),
             "source": _text("source", given("source")),
             "model": _text("model", given("model")),
             "conversation_id": _text("conversation_id", given("conversation_id")),
             "phone": _text("phone", given("phone")),
             "id": _text("id", given("id")),
             "usage": counts,
-            "cost_usd": given("cost_usd"),
-            "duration_seconds": given("duration_seconds"),
+            "cost_usd": self._amount("cost_usd", given("cost_usd")),
+            "duration_seconds": self._amount("duration_seconds", given("duration_seconds")),
         }
-        if self._has_more:
-            self._parse_more(fields, counts, arguments)
-        if (name := given("conversation_name")) is not None:
-            arguments["conversation_name"] = _text("conversation_name", name)
+        if has_more:
+            told = {name: self._count(name, fields[name]) for name in details if name in fields}
+            if told:
+                arguments["usage"] = _usage(counts, told)
+            if "usage" in fields:
+                arguments["usage"] = _object("usage", fields["usage"])
+            for name in facts:
+                if name in fields:
+                    value = fields[name]
+                    arguments[name] = (
+                        self._amount(name, value)
+                        if name in _AMOUNTS
+                        else number(value, is_count=True)
+                        if name == "attempt"
+                        else _text(name, value)
+                    )
+            self._parse_objects(fields, keys, arguments)
+        if (name_given := given("conversation_name")) is not None:
+            arguments["conversation_name"] = _text("conversation_name", name_given)
         return arguments
 
-    def _parse_more(
-        self, fields: Mapping[str, Any], counts: Mapping[str, int], arguments: dict[str, Any]
+    def _parse_objects(
+        self, fields: Mapping[str, Any], keys: Sequence[str], arguments: dict[str, Any]
     ) -> None:
-        given = fields.get
-        details = {
-            name: checked_count(name, _count(fields[name])) for name in self._details if name in fields
-        }
-        if details:
-            arguments["usage"] = _usage(counts, details)
-        if "usage" in fields:
-            arguments["usage"] = _object("usage", fields["usage"])
-        for name in self._facts:
-            if name in fields:
-                value = fields[name]
-                arguments[name] = (
-                    value if name in _NUMBERS else _count(value) if name == "attempt" else _text(name, value)
-                )
         tags = dict(_object("tags", fields["tags"])) if "tags" in fields else {}
-        tags |= {name[len(TAG) :]: fields[name] for name in self._tags if name in fields}
+        tags |= {name[len(TAG) :]: fields[name] for name in keys if name.startswith(TAG) and name in fields}
         if tags:
             arguments["tags"] = tags
         metadata = dict(_object("metadata", fields["metadata"])) if "metadata" in fields else {}
-        if (basis := given("cost_basis")) is not None:
+        for name in keys:
+            if name.startswith(METADATA) and name in fields:
+                metadata[name[len(METADATA) :]] = _plain(fields[name])
+        if (requests := fields.get(REQUESTS)) is not None:
+            held = metadata.get(BUCKET)
+            told = {"requests": self._count(REQUESTS, requests)}
+            metadata[BUCKET] = {**held, **told} if isinstance(held, Mapping) else told
+        if (basis := fields.get("cost_basis")) is not None:
             _take_back(str(basis), metadata, arguments)
         if metadata:
             arguments["metadata"] = metadata
 
-    def _instant(self, value: Any) -> datetime:
-        if value is None:
-            raise InvalidInput("created_at is missing")
+    def _count(self, name: str, value: Any) -> int:
         try:
-            instant = _parsed_instant(value)
-            if instant.tzinfo is None:
-                instant = instant.replace(tzinfo=self._timezone)
-            return instant.astimezone(UTC)
-        except (ValueError, OverflowError, TypeError):
-            raise InvalidInput(
-                f"created_at must be a time such as 2026-03-18T12:00:00Z, not {quoted(value)}"
-            ) from None
+            return checked_count(name, self._notation.number(value, is_count=True))
+        except InvalidInput as error:
+            raise error if str(error).startswith(name) else error.named(name) from None
 
-
-def _parsed_instant(value: Any) -> datetime:
-    """A time in ISO 8601, or in seconds, milli-, micro- or nanoseconds since 1970, as its size tells."""
-    number = None
-    # A text of eight digits is a date.
-    if type(value) is not str or (value[4:5] != "-" and len(value) != len("20240131")):
-        number = number_in(value)
-    if number is None:
-        return datetime.fromisoformat(value)
-    if not number.is_finite() or abs(number) > _LATEST_NANOSECONDS:
-        raise ValueError
-    for _finer_unit in range(3):
-        if abs(number) >= 100_000_000_000:  # as seconds: the year 5138
-            number /= 1000
-    return _EPOCH + timedelta(microseconds=int(number * 1_000_000))
+    def _amount(self, name: str, value: Any) -> Any:
+        if type(value) is not str or (self._notation.decimal != "," and number_in(value) is not None):
+            return value  # as it is written, so that a message can say it
+        try:
+            return self._notation.number(value)
+        except InvalidInput as error:
+            raise error.named(name) from None
 
 
 def _usage(counts: Mapping[str, int], details: Mapping[str, int]) -> Usage:
@@ -204,16 +257,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def _count(value: Any) -> Any:
-    """The number that a text says; else the value itself."""
-    if type(value) is not str:
-        return value
-    if len(value) <= 12 and value.isascii() and value.isdecimal():
-        return int(value)
-    number = number_in(value)
-    return value if number is None else number
 
 
 def _text(target: str, value: Any) -> str | None:

@@ -1,71 +1,204 @@
-"""Decides which column fills which argument of a call, before anything is read or created."""
+"""Decides what a file is and what its columns become, before anything is read or created."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from analytics.errors import InvalidInput
-from analytics.importing.parsing import COUNTS, OBJECTS, TAG, TARGETS, CallParser
+from analytics.importing.formats import FORMATS, Format, format_of, simple
+from analytics.importing.notation import Notation, decimal_of
+from analytics.importing.opening import Source
+from analytics.importing.parsing import (
+    AMOUNTS,
+    COUNTS,
+    METADATA,
+    OBJECTS,
+    TAG,
+    TARGETS,
+    CallParser,
+    Reading,
+    is_target,
+)
 from analytics.importing.reader import LogFile
 from analytics.pricing.price_list import DETAILS
 
+COLUMNS = "columns"
+"""The format of files whose columns are taken by their names."""
 QUANTITIES = (*COUNTS, "cost_usd", "duration_seconds", "usage", *DETAILS)
 _OWN_EXPORT = frozenset({"usage_date", "cost_basis", "metadata"})
 """Columns by which an export of our own is known."""
+_ALIASES: Mapping[str, Sequence[str]] = {
+    "created_at": ("timestamp", "time", "datetime", "created", "date", "started_at", "start_time", "ts"),
+    "source": ("provider",),
+    "model": ("model_name", "model_id"),
+    "prompt_tokens": ("input_tokens", "tokens_in", "tokens_prompt", "input"),
+    "completion_tokens": ("output_tokens", "tokens_out", "tokens_completion", "output"),
+    "total_tokens": ("tokens",),
+    "cost_usd": ("cost", "total_cost", "spend", "price_usd"),
+    "latency_ms": ("duration_ms", "response_time_ms"),
+    "conversation_id": ("session_id", "thread_id", "conversation"),
+}
+"""Other names of columns, where none is called like the target."""
+_COUNT_NAME = re.compile(r"token|requests|_count$|^count$|images|characters", re.IGNORECASE)
+_AMOUNT_NAME = re.compile(r"cost|spend|amount|usd|price|usage$|quantity|seconds|latency|_ms$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Rows that are wanted: those whose column has one of these values, or none of them."""
+
+    column: str
+    values: frozenset[str]
+    is_excluded: bool = False
+
+    def takes(self, value: Any) -> bool:
+        text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value).strip()
+        return (text in self.values) != self.is_excluded
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportPlan:
-    """Which column of the file, or which constant, fills what."""
+    """What a file is, and which of its columns, or which constant, fills what."""
 
     file: LogFile
-    columns: Mapping[str, str]
-    """Target -> column of the file."""
-    constants: Mapping[str, str]
-    timezone: ZoneInfo
-    """Of timestamps that name none."""
+    reading: Reading
+    notation: Notation
+    where: Sequence[Where] = field(default=())
+    first_date: date | None = None
+    last_date: date | None = None
+    """Days of the time zone outside of which rows are left out."""
+
+    def takes(self, created_at: datetime) -> bool:
+        """Whether the call was made on the days that are wanted."""
+        if self.first_date is None and self.last_date is None:
+            return True
+        day = created_at.astimezone(self.notation.timezone).date()
+        return (self.first_date or day) <= day <= (self.last_date or day)
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Target -> column of the file, of those that are taken as they are."""
+        return self.reading.columns
+
+    @property
+    def format(self) -> Format | None:
+        return self.reading.format
 
     def parser(self) -> CallParser:
-        return CallParser(
-            list(self.columns),
-            self.constants,
-            self.timezone,
-            is_own_export=_OWN_EXPORT.issubset(self.file.columns),
-        )
+        return CallParser(self.reading, self.notation)
+
+    def became(self) -> Iterator[tuple[str, str]]:
+        """Each column that is used, and what it became."""
+        mapped: dict[str, list[str]] = {}
+        for target, column in self.columns.items():
+            mapped.setdefault(column, []).append(target)
+        yield from ((column, ", ".join(targets)) for column, targets in mapped.items())
+        if self.format is not None:
+            words = {simple(name): word for name, word in self.format.becomes.items()}
+            for column in self._columns_of_format():
+                if column not in mapped and simple(column) in words:
+                    yield column, words[simple(column)]
+
+    def unused(self) -> list[str]:
+        """Columns that nothing is taken from."""
+        used = {column for column, _ in self.became()} | {condition.column for condition in self.where}
+        of_objects = tuple(f"{name}." for name in used)
+        return [name for name in self.file.columns if name not in used and not name.startswith(of_objects)]
+
+    def _columns_of_format(self) -> list[str]:
+        return list(dict.fromkeys(_with_heads(self.file.columns)))
 
 
 def plan_import(
-    path: Path,
+    source: Source | Path,
     *,
     columns: Mapping[str, str] | None = None,
     constants: Mapping[str, str] | None = None,
+    forced: Mapping[str, str] | None = None,
+    where: Sequence[str] = (),
+    format: str | None = None,
     timezone: str = "UTC",
+    decimal: str | None = None,
+    date_format: str | None = None,
+    first_date: date | None = None,
+    last_date: date | None = None,
 ) -> ImportPlan:
-    """Looks at the file's columns and maps them to the arguments of a call.
+    """Sees what the file is, and maps its columns to the arguments of a call.
 
-    `columns` maps a target to a column of the file; a column that is called like a target fills it by itself,
-    unless there is a constant for it. A constant fills what has no column, and the empty values of one.
+    `columns` maps a target to a column of the file; without a format a column that is called like a target
+    fills it by itself, unless there is a constant for it. A constant fills what has no column, and the empty
+    values of one; one of `forced` also what a format says. `where` are conditions such as `status=success`.
 
     Raises:
-        InvalidInput: no such file, target, column or time zone; nothing for created_at, source or
-            how much was used.
+        InvalidInput: no such file, format, target, column or time zone; nothing for created_at, source or
+            how much was used; numbers or days that may mean two things.
     """
-    columns, constants = dict(columns or {}), dict(constants or {})
-    for target in (*columns, *constants):
-        if target not in TARGETS and not target.startswith(TAG):
-            raise InvalidInput(f'unknown field "{target}"; allowed: {", ".join((*TARGETS, "tag.<key>"))}')
+    columns, constants, forced = dict(columns or {}), dict(constants or {}), dict(forced or {})
+    for target in (*columns, *constants, *forced):
+        if not is_target(target):
+            allowed = ", ".join((*TARGETS, "tag.<key>", "metadata.<key>"))
+            raise InvalidInput(f'unknown field "{target}"; allowed: {allowed}')
     try:
         zone = ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):  # what zoneinfo raises for "Mars/Base", "../etc" and "America"
         raise InvalidInput(
             f'unknown time zone "{timezone}": give an IANA name such as "America/Sao_Paulo"'
         ) from None
-    file = LogFile(path)
-    listed = ", ".join(f'"{name}"' for name in file.columns)
+    if decimal not in (None, ".", ","):
+        raise InvalidInput(f'--decimal must be . or , and not "{decimal}"')
+    file = LogFile(source)
+    found = _format(format, file)
     for target, name in columns.items():
-        if name not in file.columns and not (target in OBJECTS and _is_object(file, name)):
-            raise InvalidInput(f'{path} has no column "{name}" for {target}: it has {listed}')
+        if name not in file.columns and not _is_object(file, name):
+            raise InvalidInput(
+                f'{file.source.name} has no column "{name}" for {target}: it has {_listed(file)}'
+            )
+    if found is None:
+        constants |= forced
+        _map_by_name(file, columns, constants)
+    for name in columns.values():
+        if file.columns.count(name) > 1:
+            raise InvalidInput(f'{file.source.name} has more than one column "{name}": rename all but one')
+    if found is None:
+        _require_all(file, columns, constants)
+    names = {simple(name): name for name in reversed(_with_heads(file.columns))}
+    return ImportPlan(
+        file=file,
+        reading=Reading(
+            columns=columns,
+            constants=constants,
+            forced=forced if found is not None else {},
+            format=found,
+            names=names,
+            is_own_export=_OWN_EXPORT.issubset(file.columns),
+        ),
+        notation=Notation(
+            timezone=zone,
+            decimal=decimal or _decimal(file, columns, found),
+            date_format=date_format or (found.date_format if found else None),
+        ),
+        where=[_where(file, condition) for condition in where],
+        first_date=first_date,
+        last_date=last_date,
+    )
+
+
+def _format(name: str | None, file: LogFile) -> Format | None:
+    if name is None:
+        return format_of(_with_heads(file.columns))
+    if name == COLUMNS:
+        return None
+    by_name = {each.name: each for each in FORMATS}
+    if name not in by_name:
+        raise InvalidInput(f'unknown format "{name}"; allowed: {", ".join((*by_name, COLUMNS))}')
+    return by_name[name]
+
+
+def _map_by_name(file: LogFile, columns: dict[str, str], constants: Mapping[str, str]) -> None:
     for target in TARGETS:
         if target in file.columns and target not in constants:
             columns.setdefault(target, target)
@@ -76,23 +209,80 @@ def plan_import(
             columns.setdefault(target, target)
     for name in file.columns:
         # In JSON the tags are one object, and taken as a whole.
-        if name.startswith(TAG) and name not in constants and not file.is_json:
+        if name.startswith((TAG, METADATA)) and name not in constants and not file.is_json:
             columns.setdefault(name, name)
-    for name in columns.values():
-        if file.columns.count(name) > 1:
-            raise InvalidInput(f'{path} has more than one column "{name}": rename all but one')
+    taken, by_name = {*columns.values()}, {simple(name): name for name in file.columns}
+    for target, aliases in _ALIASES.items():
+        if target in columns or target in constants or (target in COUNTS and "usage" in columns):
+            continue
+        alias = next((by_name[simple(each)] for each in aliases if simple(each) in by_name), None)
+        if alias is not None and alias not in taken:
+            columns[target] = alias
+
+
+def _require_all(file: LogFile, columns: Mapping[str, str], constants: Mapping[str, str]) -> None:
+    name = file.source.name
     for target in ("created_at", "source"):
         if target not in columns and target not in constants:
-            raise InvalidInput(f"no column fills {target}: map one of {path}'s columns to it, {listed}")
+            raise InvalidInput(
+                f"no column fills {target}: map one of {name}'s columns to it, "
+                f"{_listed(file)}, with --column; or name its format with --format: "
+                f"{', '.join(each.name for each in FORMATS)}"
+            )
     # Left out by mistake it could not be mended by importing again: the rows would be there already.
     if not any(target in columns or target in constants for target in QUANTITIES):
         raise InvalidInput(
-            f"nothing says how much was used: map one of {path}'s columns to {' or '.join(QUANTITIES[:6])}: "
-            f"it has {listed}"
+            f"nothing says how much was used: map one of {name}'s columns to {' or '.join(QUANTITIES[:6])}: "
+            f"it has {_listed(file)}"
         )
-    return ImportPlan(file=file, columns=columns, constants=constants, timezone=zone)
+
+
+def _decimal(file: LogFile, columns: Mapping[str, str], found: Format | None) -> str | None:
+    """What stands before decimals, by the first records."""
+    if file.is_json:
+        return None
+    targets = {column: target for target, column in columns.items()}
+    counts, amounts = set(), set()
+    for name in file.columns:
+        target = targets.get(name)
+        if target in COUNTS or target in DETAILS or (found and _COUNT_NAME.search(name)):
+            counts.add(name)
+        elif target in AMOUNTS or (found and _AMOUNT_NAME.search(name)):
+            amounts.add(name)
+    counts_told, amounts_told = [], []
+    for values in file.sample():
+        counts_told += [values[name] for name in counts if values[name]]
+        amounts_told += [values[name] for name in amounts if values[name]]
+    return decimal_of(counts_told, amounts_told)
+
+
+def _where(file: LogFile, text: str) -> Where:
+    name, equals, values = text.partition("=")
+    is_excluded = name.endswith("!")
+    name = name.removesuffix("!").strip()
+    if not equals:
+        raise InvalidInput(f'--where must be like status=success or status!=failure, not "{text}"')
+    if name not in file.columns:
+        raise InvalidInput(f'{file.source.name} has no column "{name}" for --where: it has {_listed(file)}')
+    return Where(
+        column=name,
+        values=frozenset(value.strip() for value in values.split(",")),
+        is_excluded=is_excluded,
+    )
 
 
 def _is_object(file: LogFile, name: str) -> bool:
     """Whether what JSON has under this name is an object, of which the columns are the fields."""
     return file.is_json and any(column.startswith(f"{name}.") for column in file.columns)
+
+
+def _with_heads(columns: Sequence[str]) -> list[str]:
+    """The columns, and before its fields each object that holds some."""
+    heads = [
+        ".".join(name.split(".")[:length]) for name in columns for length in range(1, name.count(".") + 1)
+    ]
+    return [*heads, *columns]
+
+
+def _listed(file: LogFile) -> str:
+    return ", ".join(f'"{name}"' for name in file.columns)

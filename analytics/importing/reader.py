@@ -1,34 +1,39 @@
-"""Records of a CSV or JSON Lines file, one at a time, each with its line number and a digest.
+"""Records of a CSV or JSON file, one at a time, each with its line number and a digest.
 
 A record's digest is that of everything in the file up to and including its last line. It does not change
 when the file grows, and two equal lines of one file have different ones: so it names the record. Line ends
-are hashed as "\\n", because the last line of a growing log may not have its own yet.
+are hashed as "\\n", because the last line of a growing log may not have its own yet. Of an element of an
+array it is that of all elements so far.
 """
 
 import csv
-import gzip
 import hashlib
 import json
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from analytics.errors import InvalidInput
-
-MAX_LINE_BYTES = 1_048_576
-"""Memory is bounded: a longer line, or a longer quoted field, cannot be read."""
-MAX_RECORD_LINES = 10_000
+from analytics.importing.documents import (
+    MAX_VALUE_CHARACTERS,
+    Found,
+    has_further_pages,
+    records_in,
+    values_of,
+)
+from analytics.importing.lines import MAX_LINE_BYTES, Lines
+from analytics.importing.opening import Source, sources_of
 
 DELIMITERS = ",;\t|"
-_SAMPLE_RECORDS = 1_000  # the keys of so many JSON objects count as the file's columns
+SAMPLE_RECORDS = 1_000
+"""The keys of so many JSON objects count as the file's columns."""
 _PROGRESS_RECORDS = 1_000
-_TOO_LONG = b"\0too long: "
+_MAX_JSON_LINE_BYTES = 16 * MAX_LINE_BYTES
 
-# Python's own limit is an eighth of this, and prompts are logged too.
-csv.field_size_limit(MAX_LINE_BYTES)
+Kind = Literal["csv", "json lines", "json"]
 
 
 class Record(NamedTuple):
@@ -36,48 +41,68 @@ class Record(NamedTuple):
 
     line_number: int
     digest: bytes
-    values: Sequence[Any] | None
+    values: Any
+    """Those of the columns that were asked for, or by name where all are wanted."""
     reason: str
     original: bytes
 
 
 class LogFile:
-    """A file of calls, `.gz` or not. CSV or JSON Lines and the delimiter are seen from its first line.
+    """A file of calls. CSV, JSON Lines or JSON, and the delimiter, are seen from its beginning.
 
     Raises:
         InvalidInput: the file cannot be opened, is empty, or has no header.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with self._lines() as lines:
+    def __init__(self, source: Source | Path) -> None:
+        self.source = source if isinstance(source, Source) else sources_of([source])[0]
+        self.path = self.source.path
+        self.has_further_pages = False
+        """Whether the last page of an API that was read says that there are others."""
+        with Lines(self.source, longest=MAX_VALUE_CHARACTERS) as lines:
             first = next((line for line in lines if line.strip()), None)
         if first is None:
-            raise InvalidInput(f"{path} is empty")
-        self.is_json = first.lstrip().startswith("{")
+            raise InvalidInput(f"{self.source.name} is empty")
+        self.kind: Kind = _kind_of(first)
         self._delimiter = max(DELIMITERS, key=first.count)
-        self.columns: Sequence[str] = self._json_columns() if self.is_json else self._header()
+        self.columns: Sequence[str] = self._header() if self.kind == "csv" else self._json_columns()
+
+    @property
+    def is_json(self) -> bool:
+        return self.kind != "csv"
 
     @property
     def size_bytes(self) -> int:
-        return self.path.stat().st_size
+        return self.source.size_bytes
+
+    def sample(self) -> list[Mapping[str, Any]]:
+        """The first records, by column."""
+        return [
+            record.values
+            for record in islice(self.records(None), SAMPLE_RECORDS)
+            if record.values is not None
+        ]
 
     def records(
         self,
-        columns: Sequence[str],
+        columns: Sequence[str] | None,
         *,
         salt: bytes = b"",
         progress: Callable[[int], object] = lambda read_bytes: None,
     ) -> Iterator[Record]:
-        """The records, each with the values of these columns; `salt` goes into each digest.
+        """The records, each with the values of these columns, or of all by name.
 
+        `salt` goes into each digest.
         `progress` receives how many bytes (compressed ones of a `.gz`) were read since the last time.
 
         Raises:
             InvalidInput: the file went away, or its compression is broken.
         """
+        if self.kind == "json":
+            yield from self._elements(columns, salt, progress)
+            return
         with self._lines() as lines:
-            parsed = self._json_values(lines, columns) if self.is_json else self._csv_values(lines, columns)
+            parsed = self._csv_values(lines, columns) if self.kind == "csv" else _json_lines(lines)
             running = hashlib.sha256(salt)
             reported = 0
             for count, (values, reason) in enumerate(parsed, start=1):
@@ -91,28 +116,69 @@ class LogFile:
                     continue
                 if lines.is_damaged:
                     values, reason = None, lines.damage()
-                yield Record(lines.number - len(taken) + 1, running.digest(), values, reason, b"".join(taken))
+                number, original = lines.number - len(taken) + 1, b"".join(taken)
+                if values is None or self.kind == "csv":
+                    yield Record(number, running.digest(), values, reason, original)
+                else:
+                    yield from self._within(values, columns, number, running.digest(), original)
             progress(lines.position - reported)
 
-    def _lines(self) -> "_Lines":
-        return _Lines(self.path)
+    def _within(
+        self, value: Mapping[str, Any], columns: Sequence[str] | None, number: int, digest: bytes, line: bytes
+    ) -> Iterator[Record]:
+        """The record of a line, or those of the page that the line is."""
+        for place, record in enumerate(records_in(value)):
+            if record is value:
+                yield Record(number, digest, _picked(value, columns), "", line)
+                return
+            own = hashlib.sha256(digest + str(place).encode()).digest()
+            yield Record(number, own, _picked(record, columns), "", _written(record))
+        self.has_further_pages = has_further_pages(value)
+
+    def _elements(
+        self, columns: Sequence[str] | None, salt: bytes, progress: Callable[[int], object]
+    ) -> Iterator[Record]:
+        opened = self.source.open()
+        running, reported = hashlib.sha256(salt), 0
+        try:
+            for number, value, reason in values_of(opened):
+                progress(opened.position - reported)
+                reported = opened.position
+                for record, why in _records_of(Found(number, value, reason)):
+                    original = _written(record)
+                    running.update(original + b"\n")
+                    values = None if why else _picked(record, columns)
+                    yield Record(number, running.digest(), values, why, original)
+                if isinstance(value, dict):
+                    self.has_further_pages = has_further_pages(value)
+            progress(opened.position - reported)
+        finally:
+            opened.close()
+
+    def _lines(self) -> Lines:
+        return Lines(self.source, longest=MAX_LINE_BYTES if self.kind == "csv" else _MAX_JSON_LINE_BYTES)
 
     def _header(self) -> Sequence[str]:
         with self._lines() as lines:
             for fields, reason in self._csv_records(lines):
                 if lines.is_damaged or reason:
                     raise InvalidInput(
-                        f"the header of {self.path} cannot be read: {reason or lines.damage()}"
+                        f"the header of {self.source.name} cannot be read: {reason or lines.damage()}"
                     )
                 if fields:
                     return [name.strip() for name in fields]
-        raise InvalidInput(f"{self.path} has no header")
+        raise InvalidInput(f"{self.source.name} has no header")
 
-    def _csv_values(
-        self, lines: "_Lines", columns: Sequence[str]
-    ) -> Iterator[tuple[Sequence[str] | None, str]]:
+    def _csv_values(self, lines: Lines, columns: Sequence[str] | None) -> Iterator[tuple[Any, str]]:
         width = len(self.columns)
-        pick = _picker([self.columns.index(name) for name in columns])
+        pick: Callable[[Sequence[str]], Any]
+        if columns is None:
+            names = self.columns
+
+            def pick(fields: Sequence[str]) -> Any:
+                return dict(zip(names, fields, strict=True))
+        else:
+            pick = _picker([self.columns.index(name) for name in columns])
         header_is_ahead = True
         for fields, reason in self._csv_records(lines):
             if header_is_ahead and fields:
@@ -123,7 +189,7 @@ class LogFile:
             else:
                 yield (pick(fields) if fields else None), reason
 
-    def _csv_records(self, lines: "_Lines") -> Iterator[tuple[list[str], str]]:
+    def _csv_records(self, lines: Lines) -> Iterator[tuple[list[str], str]]:
         # strict: a quote that is never closed is an error, and does not silently take the rest of the file.
         reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
         while True:
@@ -138,103 +204,36 @@ class LogFile:
 
     def _json_columns(self) -> Sequence[str]:
         names: dict[str, None] = {}
-        with self._lines() as lines:
-            for count, (value, _) in enumerate(_json_records(lines)):
-                if count == _SAMPLE_RECORDS:
-                    break
-                if value is not None:
-                    names.update(dict.fromkeys(_paths(value)))
+        reason = ""
+        for record in islice(self.records(None), SAMPLE_RECORDS):
+            if record.values is not None:
+                names.update(dict.fromkeys(_paths(record.values)))
+            reason = reason or record.reason
         if not names:
-            raise InvalidInput(f"no line at the beginning of {self.path} is a JSON object")
+            raise InvalidInput(
+                f"no record at the beginning of {self.source.name} is a JSON object"
+                f"{f': {reason}' if reason else ''}"
+            )
         return list(names)
 
-    def _json_values(
-        self, lines: "_Lines", columns: Sequence[str]
-    ) -> Iterator[tuple[Sequence[Any] | None, str]]:
-        for value, reason in _json_records(lines):
-            yield ([_at_path(value, name) for name in columns] if value is not None else None), reason
+
+def _kind_of(first: str) -> Kind:
+    """By the first line that is not empty."""
+    begin = first.lstrip("\ufeff \t")
+    if begin.startswith("["):
+        return "json"
+    if not begin.startswith("{"):
+        return "csv"
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        # An object over several lines; a line that is damaged ends as one.
+        return "json lines" if begin.rstrip().endswith("}") else "json"
+    # A page of an API may be one line, and long.
+    return "json lines" if len(first) < MAX_LINE_BYTES else "json"
 
 
-class _Lines:
-    """The lines of a file as text, and the raw ones of the record that is being read."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._raw: BinaryIO = path.open("rb")
-        except OSError as error:
-            raise InvalidInput(f"cannot read {path}: {error.strerror}") from None
-        self._file: Any = gzip.GzipFile(fileobj=self._raw) if path.suffix == ".gz" else self._raw
-        self._path = path
-        self._given_back: deque[bytes] = deque()
-        self.number = 0
-        self.taken: list[bytes] = []
-        self.is_damaged = False
-
-    def __enter__(self) -> "_Lines":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._raw.close()
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._given_back.popleft() if self._given_back else self._read()
-        if not line:
-            raise StopIteration
-        self.number += 1
-        self.taken.append(line)
-        if len(self.taken) > MAX_RECORD_LINES:
-            raise csv.Error(f"a quote is not closed within {MAX_RECORD_LINES:,} lines")
-        try:
-            text = line.decode()
-        except UnicodeDecodeError:
-            self.is_damaged = True
-            return line.decode(errors="replace")
-        if line.startswith(_TOO_LONG):
-            self.is_damaged = True
-        return text
-
-    def begin(self) -> None:
-        """Forgets the record before: the next one begins here."""
-        self.taken = []
-        self.is_damaged = False
-
-    def give_back_all_but_first(self) -> None:
-        """Ends the record after its first line; the others are read again, on their own."""
-        self._given_back.extendleft(reversed(self.taken[1:]))
-        self.number -= len(self.taken) - 1
-        del self.taken[1:]
-
-    def damage(self) -> str:
-        too_long = any(line.startswith(_TOO_LONG) for line in self.taken)
-        return f"a line of more than {MAX_LINE_BYTES:,} bytes" if too_long else "not UTF-8"
-
-    @property
-    def position(self) -> int:
-        return self._raw.tell()
-
-    def _read(self) -> bytes:
-        try:
-            line: bytes = self._file.readline(MAX_LINE_BYTES)
-            if self.number == 0 and line.startswith(b"\xef\xbb\xbf"):
-                line = line[3:]
-            return line if len(line) < MAX_LINE_BYTES or line.endswith(b"\n") else self._skip_line(line)
-        except (OSError, EOFError) as error:
-            raise InvalidInput(f"cannot read {self._path}: {error}") from None
-
-    def _skip_line(self, start: bytes) -> bytes:
-        """Reads over the rest of a line that is too long; what stands for it is as unique as the line was."""
-        content = hashlib.sha256(start)
-        while part := self._file.readline(MAX_LINE_BYTES):
-            content.update(part)
-            if part.endswith(b"\n"):
-                break
-        return _TOO_LONG + content.hexdigest().encode() + b"\n"
-
-
-def _json_records(lines: _Lines) -> Iterator[tuple[Mapping[str, Any] | None, str]]:
+def _json_lines(lines: Lines) -> Iterator[tuple[Mapping[str, Any] | None, str]]:
     while True:
         lines.begin()
         text = next(lines, None)
@@ -252,6 +251,24 @@ def _json_records(lines: _Lines) -> Iterator[tuple[Mapping[str, Any] | None, str
         yield (value, "") if isinstance(value, dict) else (None, "not a JSON object")
 
 
+def _records_of(found: Found) -> Iterator[tuple[Any, str]]:
+    if found.reason:
+        yield found.value, found.reason
+    elif isinstance(found.value, dict):
+        for record in records_in(found.value):
+            yield record, ""
+    else:
+        yield found.value, "not a JSON object"
+
+
+def _written(value: Any) -> bytes:
+    return json.dumps(value, default=str).encode("utf-8", "surrogatepass")
+
+
+def _picked(value: Mapping[str, Any], columns: Sequence[str] | None) -> Any:
+    return value if columns is None else [at_path(value, name) for name in columns]
+
+
 def _paths(value: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Names of what an object holds; `usage.prompt_tokens` for what an object within it holds."""
     for key, inner in value.items():
@@ -261,12 +278,12 @@ def _paths(value: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield prefix + key
 
 
-def _at_path(value: Mapping[str, Any], path: str) -> Any:
+def at_path(value: Mapping[str, Any], path: str) -> Any:
     if path in value:
         return value[path]
     head, is_nested, rest = path.partition(".")
     inner = value.get(head) if is_nested else None
-    return _at_path(inner, rest) if isinstance(inner, dict) else None
+    return at_path(inner, rest) if isinstance(inner, dict) else None
 
 
 def _picker(indices: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:

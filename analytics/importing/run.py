@@ -5,23 +5,23 @@ adds nothing, a log that has grown adds its new rows, and an import that broke o
 """
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 from uuid import UUID
 
 from analytics import locks
-from analytics.calls.make import Call, make_call
-from analytics.calls.row import conversation_uuid, moved_line
+from analytics.calls.make import Call
+from analytics.calls.row import moved_line
 from analytics.calls.store import store_lines
-from analytics.calls.usage_objects import read_usage
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
 from analytics.importing.plan import ImportPlan
-from analytics.importing.reader import Record
+from analytics.importing.rows import CallReader, ReadRow
 from analytics.pricing.price_list import PriceList
 from analytics.pricing.stored import load_price_list
 
@@ -32,7 +32,11 @@ _MAX_ORIGINAL_BYTES = 10_000
 
 @dataclass(kw_only=True)
 class ImportReport:
-    """What an import did. read = stored + updated + already_there + rejected; unpriced is part of stored."""
+    """What an import did.
+
+    read = stored + updated + already_there + rejected + left_out + those passed over; unpriced is part of
+    stored.
+    """
 
     read: int = 0
     stored: int = 0
@@ -40,6 +44,10 @@ class ImportReport:
     """Calls that were there, or stood in the file before, with less."""
     already_there: int = 0
     rejected: int = 0
+    left_out: int = 0
+    """By a condition of the plan."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """What rows are that are no calls -> how many."""
     unpriced: int = 0
     rejects_path: Path | None = None
     first_at: datetime | None = None
@@ -56,96 +64,95 @@ def import_file(
     rejects_path: Path | None = None,
     progress: Callable[[int], object] = lambda read_bytes: None,
 ) -> ImportReport:
-    """Stores the file's calls for the client; rows that cannot be read go to `<file>.rejects.csv`.
+    """Stores the calls of one file: see import_files()."""
+    return import_files(
+        database,
+        [plan],
+        client_id=client_id,
+        shift_to=shift_to,
+        rejects_path=rejects_path or rejects_of(plan.file.path),
+        progress=progress,
+    )
+
+
+def import_files(
+    database: Database,
+    plans: Sequence[ImportPlan],
+    *,
+    client_id: UUID,
+    rejects_path: Path,
+    shift_to: datetime | None = None,
+    progress: Callable[[int], object] = lambda read_bytes: None,
+    report: ImportReport | None = None,
+) -> ImportReport:
+    """Stores the files' calls for the client; rows that cannot be read go to `rejects_path`.
 
     Costs are calculated by the prices at the time of each call, unless the file has them (in US dollars).
     With `shift_to` all calls move by as much as brings the last one to that moment, after they were priced;
-    the file is then read twice. Memory is bounded by a batch of 10,000 rows, which is one transaction.
-    `progress` receives how many bytes were read since the last time.
+    the files are then read twice. Memory is bounded by a batch of 10,000 rows, which is one transaction.
+    `progress` receives how many bytes were read since the last time; `report` is the one that is filled.
 
     Raises:
         UnknownClient: there is no such client.
-        InvalidInput: the file went away, or the rejects cannot be written.
+        InvalidInput: a file went away, or the rejects cannot be written.
         DatabaseError: what was stored before stays, so just run it again.
     """
     _require_client(database, client_id)
-    run = _Import(database, plan, client_id, rejects_path, progress)
+    run = _Import(database, client_id, rejects_path, progress, report or ImportReport(), len(plans) > 1)
+    calls = CallReader(price_list(database), client_id)
     with run.rejects:
-        run.store(shift_by=_shift(run.calls(report=False), shift_to))
+        shift_by = _shift(calls.read(plans, progress=progress), shift_to)
+        run.store(calls.read(plans, progress=progress), shift_by=shift_by)
     database.fold()
     return run.report
 
 
 class _Import:
-    """One run over a file, and its report."""
+    """One run over files, and its report."""
 
     def __init__(
         self,
         database: Database,
-        plan: ImportPlan,
         client_id: UUID,
-        rejects_path: Path | None,
+        rejects_path: Path,
         progress: Callable[[int], object],
+        report: ImportReport,
+        is_of_several: bool,
     ) -> None:
         self._database = database
-        self._plan = plan
         self._client_id = client_id
         self._progress = progress
-        self._parser = plan.parser()
-        self._prices = _prices(database)
-        self.report = ImportReport()
-        self.rejects = _Rejects(
-            rejects_path or plan.file.path.with_name(f"{plan.file.path.name}.rejects.csv")
-        )
+        self.report = report
+        self.rejects = _Rejects(rejects_path, is_of_several)
 
-    def calls(self, *, report: bool) -> Iterator[tuple[datetime, Call]]:
-        """Times and calls in the file's order. With `report` it counts rows and writes the rejected ones."""
-        wanted = list(self._plan.columns.values())
-        for record in self._plan.file.records(wanted, salt=self._client_id.bytes, progress=self._progress):
-            self.report.read += report
-            call = self._call(record)
-            if not isinstance(call, str):
-                yield call
-            elif report:
+    def _calls(self, rows: Iterable[ReadRow]) -> Iterator[tuple[datetime, Call]]:
+        """Times and calls in the files' order. Counts rows and writes the rejected ones."""
+        for row in rows:
+            self.report.read += 1
+            if row.call is not None and row.created_at is not None:
+                yield row.created_at, row.call
+            elif row.reason:
                 self.report.rejected += 1
-                self.report.rejects_path = self.rejects.write(record, call)
+                self.report.rejects_path = self.rejects.write(row)
+            elif row.passed_over:
+                self.report.passed_over[row.passed_over] += 1
+            else:
+                self.report.left_out += 1
 
-    def _call(self, record: Record) -> tuple[datetime, Call] | str:
-        """The call of a record, or why it is none."""
-        if record.values is None:
-            return record.reason
-        try:
-            arguments = self._parser.parse(record.values)
-            # One that its response names is known by that, as whoever else tells of it knows it.
-            if arguments["id"] is None and self._response_id(arguments) is None:
-                arguments["id"] = _record_id(record.digest)
-            name, conversation = arguments.pop("conversation_name", None), arguments["conversation_id"]
-            if name is not None and conversation == str(conversation_uuid(self._client_id, name)):
-                arguments["conversation_id"] = name  # makes the same id, and is shown
-            return arguments["created_at"], make_call(self._prices, self._client_id, **arguments)
-        except InvalidInput as error:
-            return str(error)
-
-    def _response_id(self, arguments: Mapping[str, Any]) -> str | None:
-        told: str | None = arguments.get("response_id")
-        if told is None and "usage" in self._plan.columns:
-            told = read_usage(arguments["usage"]).facts.response_id
-        return told
-
-    def store(self, *, shift_by: timedelta) -> None:
+    def store(self, rows: Iterable[ReadRow], *, shift_by: timedelta) -> None:
         # The next batch is read while PostgreSQL stores one: both take as long as the slower one.
         with ThreadPoolExecutor(max_workers=1) as storing:
             under_way: Future[None] | None = None
-            for batch in self._batches(shift_by):
+            for batch in self._batches(rows, shift_by):
                 if under_way is not None:
                     under_way.result()
                 under_way = storing.submit(self._store_batch, batch)
             if under_way is not None:
                 under_way.result()
 
-    def _batches(self, shift_by: timedelta) -> Iterator[list[str]]:
+    def _batches(self, rows: Iterable[ReadRow], shift_by: timedelta) -> Iterator[list[str]]:
         batch: list[str] = []
-        for created_at, call in self.calls(report=True):
+        for created_at, call in self._calls(rows):
             self._saw(created_at + shift_by)
             batch.append(moved_line(call.line, created_at + shift_by) if shift_by else call.line)
             if len(batch) == BATCH_ROWS:
@@ -180,8 +187,9 @@ class _Import:
 class _Rejects:
     """The file of rejected rows of the last run; there is none without rejects."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, is_of_several: bool) -> None:
         self._path = path
+        self._is_of_several = is_of_several
         self._file: TextIO | None = None
 
     def __enter__(self) -> "_Rejects":
@@ -192,13 +200,16 @@ class _Rejects:
         if self._file is not None:
             self._file.close()
 
-    def write(self, record: Record, reason: str) -> Path:
+    def write(self, row: ReadRow) -> Path:
+        record = row.record
+        names = [row.plan.file.source.name] if self._is_of_several else []
         try:
             if self._file is None:
                 self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-                csv.writer(self._file).writerow(("line_number", "reason", "original"))
+                header = ["file"] if self._is_of_several else []
+                csv.writer(self._file).writerow([*header, "line_number", "reason", "original"])
             original = record.original[:_MAX_ORIGINAL_BYTES].rstrip(b"\r\n").decode(errors="backslashreplace")
-            csv.writer(self._file).writerow((record.line_number, reason, original))
+            csv.writer(self._file).writerow([*names, record.line_number, row.reason, original])
         except OSError as error:
             raise InvalidInput(
                 f"cannot write the rejected rows to {self._path}: {error.strerror}: "
@@ -207,25 +218,24 @@ class _Rejects:
         return self._path
 
 
+def rejects_of(path: Path) -> Path:
+    """Where the rejected rows of a file go."""
+    return path.with_name(f"{path.name}.rejects.csv")
+
+
 def _require_client(database: Database, client_id: UUID) -> None:
     with database.transaction() as connection:
         if connection.execute("select from clients where id = %s", [client_id]).fetchone() is None:
             raise UnknownClient(f"no client has the id {client_id} in {database.place}")
 
 
-def _prices(database: Database) -> PriceList:
+def price_list(database: Database) -> PriceList:
     with database.transaction() as connection:
         return load_price_list(connection)
 
 
-def _shift(calls: Iterator[tuple[datetime, Call]], shift_to: datetime | None) -> timedelta:
+def _shift(rows: Iterator[ReadRow], shift_to: datetime | None) -> timedelta:
     if shift_to is None:
         return timedelta()
-    last_at = max((created_at for created_at, _ in calls), default=shift_to)
+    last_at = max((row.created_at for row in rows if row.created_at is not None), default=shift_to)
     return shift_to - last_at
-
-
-def _record_id(digest: bytes) -> UUID:
-    """A UUID of version 8 (RFC 9562: bits of one's own making) from the first half of a SHA-256."""
-    bits = digest[:16].hex()
-    return UUID(f"{bits[:12]}8{bits[13:16]}{'89ab'[digest[8] & 3]}{bits[17:]}")
