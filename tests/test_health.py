@@ -589,7 +589,7 @@ def test_the_worst_decides() -> None:
 
 
 def test_spans_of_which_no_call_came(database: Database, acme: UUID) -> None:
-    name = "Spans that are no calls"
+    name = "Spans and logs that are no calls"
     assert name not in of_client(database, acme)
     for span, number in (
         (PassedOver("invoke_agent", "it sums up the calls within it", is_expected=True), 3),
@@ -601,7 +601,7 @@ def test_spans_of_which_no_call_came(database: Database, acme: UUID) -> None:
 
     assert (check.state, check.finding) == (
         "warn",
-        "2 spans since this server began look like calls of models and were passed over: "
+        "2 records since this server began look like calls of models and were passed over: "
         "2 of guess (it names no model)",
     )
     assert name not in of_client(database, factories.client(database, "Globex"))

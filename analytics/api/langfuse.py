@@ -37,7 +37,7 @@ def read_events(body: bytes, generations: Generations, client_id: UUID) -> Inges
     """
     found = Ingested([], {}, [], [], Counter())
     events = []
-    for number, event in enumerate(_batch(body)):
+    for number, event in enumerate(map(_storable, _batch(body))):
         name = event.get("id") if isinstance(event, Mapping) else None
         found.event_ids.append(name if isinstance(name, str) else f"event {number}")
         if isinstance(event, Mapping) and isinstance(event.get("body"), Mapping):
@@ -54,7 +54,8 @@ def read_events(body: bytes, generations: Generations, client_id: UUID) -> Inges
             found.calls.append(owned(call.described, client_id))
             found.of_call.append(call.event_ids)
     for kind in others:
-        found.passed_over[passed_over.count(str(client_id), PassedOver(kind, NO_CALL, is_expected=True))] += 1
+        over = PassedOver.named(kind, NO_CALL, is_expected=True)
+        found.passed_over[passed_over.count(str(client_id), over)] += 1
     return found
 
 
@@ -69,6 +70,17 @@ def ingestion_answer(ingested: Ingested, results: Sequence[RecordResult]) -> byt
     ]
     successes = [{"id": name, "status": 201} for name in ingested.event_ids if name not in wrong]
     return json.dumps({"successes": successes, "errors": errors}).encode()
+
+
+def _storable(value: Any) -> Any:
+    """The value without what no text in PostgreSQL has: half characters, where JavaScript cut, and NUL."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "")
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return value
 
 
 def _batch(body: bytes) -> list[Any]:

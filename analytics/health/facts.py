@@ -109,7 +109,7 @@ def spans_passed_over(counts: Mapping[PassedOver, int]) -> Iterator[Check]:
     """Spans of which no call came, as this server has counted them; none where it has had none."""
     if not counts:
         return
-    name = "Spans that are no calls"
+    name = "Spans and logs that are no calls"
     surprising = {span: number for span, number in counts.items() if not span.is_expected}
     named = [
         f"{number:,} of {span.operation} ({span.reason})"
@@ -119,14 +119,14 @@ def spans_passed_over(counts: Mapping[PassedOver, int]) -> Iterator[Check]:
         yield Check(
             name=name,
             state="ok",
-            finding=f"{counted(sum(counts.values()), 'span')} since this server began, as it should be: "
+            finding=f"{counted(sum(counts.values()), 'record')} since this server began, as it should be: "
             f"{', '.join(named)}",
         )
         return
     yield Check(
         name=name,
         state="warn",
-        finding=f"{counted(sum(surprising.values()), 'span')} since this server began look like calls of "
+        finding=f"{counted(sum(surprising.values()), 'record')} since this server began look like calls of "
         f"models and were passed over: {', '.join(named)}{', ...' if len(surprising) > len(named) else ''}",
         remedy="if they are calls, have their instrumentor write the model and the usage "
         "(gen_ai.response.model, gen_ai.usage.input_tokens), or log them with log_usage()",

@@ -4,14 +4,17 @@ An SDK tells of a generation, and of the trace around it, in several events, whi
 several requests: what is known so far is kept in memory for a while.
 """
 
+import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cachetools import LRUCache
 
 from analytics.calls.usage.fields import kept
+from analytics.calls.validation import number_in
 from analytics.tracking.spans import FinishedSpan, PassedOver, read_span
 from analytics.tracking.spans.attributes import text_of
 
@@ -19,7 +22,9 @@ SCOPE = "langfuse-sdk"
 """As Langfuse's SDKs name theirs in OpenTelemetry, too."""
 NO_CALL = "no call: acknowledged, and not kept"
 WAITS = "it waits for the event that begins it"
-_MOST = 20_000  # generations and traces that are kept in memory, of all clients
+_MOST_BYTES = 32_000_000  # of generations and traces in memory, of all clients
+_MOST_OF_TRACE = 5_000  # generations that are told of it when more is known of their trace
+_LONGEST = 500  # characters of a text
 
 _CALLS = ("generation", "embedding")
 _KEPT = (
@@ -40,22 +45,25 @@ class Call(NamedTuple):
     """The arguments of make_call(), or why there are none."""
 
 
-class _Generation:
-    """What is known of one so far."""
+class _Known(NamedTuple):
+    """What is known of a generation or a trace so far."""
 
-    def __init__(self) -> None:
-        self.kind = "generation"
-        self.is_created = False
-        self.body: dict[str, Any] = {}
+    kind: str = "trace"
+    is_created: bool = False
+    body: Mapping[str, Any] = MappingProxyType({})
+    names: frozenset[str] = frozenset()
+    """Of a trace: its generations."""
+
+    def size(self) -> int:
+        """About its bytes."""
+        return 500 + len(json.dumps(dict(self.body))) + 100 * len(self.names)
 
 
 class Generations:
     """The generations and traces of all clients, the newest. Any thread may use it."""
 
     def __init__(self) -> None:
-        self._generations: LRUCache[tuple[str, str], _Generation] = LRUCache(_MOST)
-        self._traces: LRUCache[tuple[str, str], dict[str, Any]] = LRUCache(_MOST)
-        self._of_trace: LRUCache[tuple[str, str], set[str]] = LRUCache(_MOST)
+        self._known: LRUCache[tuple[str, str, str], _Known] = LRUCache(_MOST_BYTES, getsizeof=_Known.size)
         self._lock = threading.Lock()
 
     def take(self, client_id: str, events: Iterable[Mapping[str, Any]]) -> tuple[list[Call], list[str]]:
@@ -65,53 +73,72 @@ class Generations:
         with self._lock:
             for event in events:
                 kind, body = _kind(event), event["body"]
-                if kind == "trace":
-                    self._add_trace(client_id, body, told)
-                elif kind in _CALLS and (name := text_of(body.get("id"))) is not None:
-                    generation = self._add_generation(client_id, name, kind, body)
-                    generation.is_created |= str(event.get("type")).endswith("-create")
+                name = text_of(body.get("id"))
+                if kind == "trace" and name is not None:
+                    for generation in self._add_trace(client_id, name, body):
+                        told.setdefault(generation, [])
+                elif kind in _CALLS and name is not None:
+                    is_created = str(event.get("type")).endswith("-create")
+                    self._add_generation(client_id, name, _Known(kind, is_created, _small(body, _KEPT)))
                     told.setdefault(name, []).append(str(event["id"]))
                 else:
-                    others.append(str(event.get("type"))[:100])
+                    others.append(str(event.get("type")))
             return list(self._calls(client_id, told)), others
 
-    def _add_trace(self, client_id: str, body: Mapping[str, Any], told: dict[str, list[str]]) -> None:
-        trace_id = text_of(body.get("id"))
-        if trace_id is None:
-            return
-        known = self._traces.setdefault((client_id, trace_id), {})
-        further = {name: body[name] for name in _OF_TRACE if body.get(name) is not None}
-        if further.items() <= known.items():
-            return
-        known.update(further)
-        for name in self._of_trace.get((client_id, trace_id), ()):
-            told.setdefault(name, [])
+    def _add_trace(self, client_id: str, trace_id: str, body: Mapping[str, Any]) -> frozenset[str]:
+        """The generations of which more is known now."""
+        known = self._of("trace", client_id, trace_id)
+        further = _small(body, _OF_TRACE)
+        if further.items() <= known.body.items():
+            return frozenset()
+        self._known["trace", client_id, trace_id] = known._replace(body={**known.body, **further})
+        return known.names
 
-    def _add_generation(self, client_id: str, name: str, kind: str, body: Mapping[str, Any]) -> _Generation:
-        known = self._generations.setdefault((client_id, name), _Generation())
-        known.kind = kind
-        known.body.update({each: body[each] for each in _KEPT if body.get(each) is not None})
+    def _add_generation(self, client_id: str, name: str, further: _Known) -> None:
+        known = self._of("generation", client_id, name)
+        known = _Known(further.kind, known.is_created or further.is_created, {**known.body, **further.body})
+        self._known["generation", client_id, name] = known
         if (trace_id := text_of(known.body.get("traceId"))) is not None:
-            self._of_trace.setdefault((client_id, trace_id), set()).add(name)
-        return known
+            trace = self._of("trace", client_id, trace_id)
+            if len(trace.names) < _MOST_OF_TRACE:
+                self._known["trace", client_id, trace_id] = trace._replace(names=trace.names | {name})
+
+    def _of(self, kind: str, client_id: str, name: object) -> _Known:
+        return self._known.get((kind, client_id, str(name)), _NOTHING_KNOWN)
 
     def _calls(self, client_id: str, told: Mapping[str, list[str]]) -> Iterator[Call]:
         for name, event_ids in told.items():
-            known = self._generations.get((client_id, name))
-            if known is None or not _has_ended(known.body):
+            known = self._of("generation", client_id, name)
+            if not _has_ended(known.body):
                 continue  # a further event will end it
-            trace = self._traces.get((client_id, str(known.body.get("traceId"))), {})
+            trace = self._of("trace", client_id, known.body.get("traceId")).body
             described = read_span(_span(name, known, trace))
             if described is None:
                 continue
-            if isinstance(described, PassedOver) and not known.is_created:
-                described = PassedOver(f"{known.kind}-update", WAITS, is_expected=True)
-            if not isinstance(described, PassedOver):
+            if isinstance(described, PassedOver):
+                if not known.is_created:
+                    described = PassedOver(f"{known.kind}-update", WAITS, is_expected=True)
+            else:
                 metadata = {**_object(trace.get("metadata")), **_object(known.body.get("metadata"))}
-                described["metadata"] |= {"langfuse": kept(metadata)} if metadata else {}
+                described["metadata"] |= {"langfuse": metadata} if metadata else {}
                 if described["response_id"] is None:
                     described["id"] = f"langfuse {name}"
             yield Call(tuple(event_ids), described)
+
+
+_NOTHING_KNOWN = _Known()
+
+
+def _small(body: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """What the body tells of these, as far as it is kept in memory."""
+    found: dict[str, Any] = {}
+    for name in names:
+        value = body.get(name)
+        if isinstance(value, str):
+            found[name] = value[:_LONGEST]
+        elif value is not None:
+            found[name] = kept(value)
+    return found
 
 
 _SAID_OF_TRACE = ("session.id", "user.id", "langfuse.session.id", "langfuse.user.id", "langfuse.trace.tags")
@@ -150,7 +177,7 @@ def _has_ended(body: Mapping[str, Any]) -> bool:
     )
 
 
-def _span(name: str, generation: _Generation, trace: Mapping[str, Any]) -> FinishedSpan:
+def _span(name: str, generation: _Known, trace: Mapping[str, Any]) -> FinishedSpan:
     body = generation.body
     started = _nanoseconds(body.get("startTime"))
     attributes = {
@@ -184,12 +211,11 @@ def _usage(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     details, usage = _object(body.get("usageDetails")), _object(body.get("usage"))
     if details or not usage:
         return details or None
-    unit = _UNITS.get(str(usage.get("unit")))
-    if unit is not None:
-        amount = usage.get("total") or (usage.get("input") or 0) + (usage.get("output") or 0)
-        return {unit: amount}
-    if usage.get("unit") == "MILLISECONDS":
-        return {"seconds": float(usage.get("total") or usage.get("input") or 0) / 1000}
+    unit = str(usage.get("unit"))
+    if unit in _UNITS or unit == "MILLISECONDS":
+        whole, one, other = (number_in(usage.get(name)) or 0 for name in ("total", "input", "output"))
+        amount = whole or one + other
+        return {"seconds": amount / 1000} if unit == "MILLISECONDS" else {_UNITS[unit]: amount}
     return {name: value for name, value in usage.items() if not name.endswith(("Cost", "unit"))}
 
 

@@ -60,7 +60,7 @@ def span_of_log(log: LogRecord) -> FinishedSpan | PassedOver | None:
         return _span(log, {**kept, **told}, _span_id(log))
     # A tool's own sums, or an event that a later version calls differently.
     if looks_like_genai(log.attributes) and any("token" in name for name in log.attributes):
-        return PassedOver(event[:100] or "a record without a name", NOT_ONE_CALL)
+        return PassedOver.named(event or "a record without a name", NOT_ONE_CALL)
     return None
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -24,11 +23,9 @@ from analytics.tracking.spans.usage import usage_in
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_MAX_NAME = 100
 _CLAUDE_REQUEST = "claude_code.llm_request"  # which names no operation
 _REQUEST_ID = "req_"
 """Begin of Anthropic's ids of requests, which one that failed has, too."""
-_PHONE = re.compile(r"\d{6,11}(?P<end>\d{4})")
 
 _CONVERSATIONS = ("thread_id", "session_id", "conversation_id", "sessionId", "threadId", "conversationId")
 """LangGraph's and others' names, in the metadata of a run."""
@@ -165,8 +162,7 @@ def _passed_over(
     if not looks_like_genai(span.attributes):
         return None
     operation = fields.get("operation") or fields.get("kind") or span.name or "a span without a name"
-    # A name may hold anything, and whoever sees the client reads it.
-    return PassedOver(_PHONE.sub(r"***\g<end>", operation[:_MAX_NAME]), reason, is_expected)
+    return PassedOver.named(operation, reason, is_expected=is_expected)
 
 
 def _behind_alias(model: str, asked: str) -> str:
