@@ -469,6 +469,7 @@ def test_an_export_of_our_own_comes_back_equal(database: Database, tmp_path: Pat
         {"usage": None, "outcome": "cut"},
         {"usage": {"id": "resp_1", "object": "response", "usage": usage, "usage_breakdown": {"models": [1]}}},
         {"usage": {"total_tokens": 75}, "tokens_estimated": True, "duration_seconds": 30.5},
+        {"usage": usage, "plan": "max", "stated_cost_usd": "0.02"},
         {"usage": usage, "source": "ours", "model": "'x'", "stated_cost_usd": "0.02", "account": "proj_1"},
         {
             "usage": {

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from analytics.calls.make import make_call
-from analytics.calls.store import store_new_lines
+from analytics.calls.row import repriced_line
+from analytics.calls.store import store_lines, store_new_lines
 from analytics.corrections import ModelCosts, list_corrections, preview_costs
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
@@ -135,6 +136,27 @@ def test_a_cost_that_only_the_provider_stated_gives_way_to_a_price(
     add_price(connection, "new-model", "1000")
     apply(database, acme)
     assert connection.execute(kept).fetchall() == [(1000, "priced", 3)]
+
+
+def test_what_a_subscription_pays_is_corrected_by_no_price(
+    database: Database, acme: UUID, connection: "psycopg.Connection[Any]"
+) -> None:
+    prices = load_price_list(connection)
+    told = {"usage": Usage(1_000_000, 0), "stated_cost_usd": 3, "created_at": NOW, "response_id": "r1"}
+    made = make_call(prices, acme, "openai", "new-model", plan="max", **told)  # type: ignore[arg-type]
+    with database.transaction() as other:
+        store_new_lines(other, [made.line])
+    add_price(connection, "new-model", "1000")
+    kept = "select cost_usd, cost_basis, stated_cost_usd from usage_logs"
+    assert preview_costs(database, calls(database, acme)).total.given_count == 1
+
+    assert apply(database, acme).correction is None
+    # Who tells of the same call, and knows of no subscription, does not change that.
+    again = make_call(prices, acme, "openai", "new-model", **told, attempt=2)  # type: ignore[arg-type]
+    assert repriced_line(made.line, load_price_list(connection)) == made.line
+    with database.transaction() as other:
+        assert store_lines(other, [again.line]).updated
+    assert connection.execute(kept).fetchall() == [(0, "plan", 3)]
 
 
 def test_an_effective_date_divides_the_calls_of_a_model(
