@@ -343,10 +343,11 @@ $$;
 
 -- What was used on each day of a time zone, per value of a tag's key, or in one row where there is none. No
 -- row without calls. Where these are the client's own days they come from its sums; else from the hours of
--- its clock, and one that is not within a single day, or that the clock has twice, is divided call by call.
+-- its clock, and one that is not within a single day is divided call by call.
+--   p_begins  the days that must begin exactly; null for all. At others an hour is of the day it begins in.
 create or replace function usage_by_day(
     p_client_id uuid, p_filters jsonb, p_time_zone text, p_first_date date, p_last_date date,
-    p_key text default null
+    p_key text default null, p_begins date[] default null
 )
     returns table (
         usage_date date, value text, total_tokens bigint, cost_usd numeric, request_count bigint,
@@ -375,14 +376,10 @@ begin
     return query
     with hours as materialized (
         select
-            clock.clock_at,
-            clock.begins_at,
-            (clock.begins_at at time zone p_time_zone)::date as usage_date,
-            (clock.begins_at at time zone p_time_zone)::date
-            <> ((clock.begins_at + interval '1 hour' - interval '1 microsecond')
-                at time zone p_time_zone)::date
-            or clock.is_odd as is_divided,
-            clock.is_odd,
+            clock.*,
+            clock.first_date as usage_date,
+            clock.first_date <> clock.last_date
+            and (p_begins is null or clock.last_date = any(p_begins)) as is_divided,
             usage.value, usage.cost_usd, usage.total_tokens, usage.request_count, usage.unpriced_count
         from usage_rows(
             p_client_id, p_filters, p_first_date - 1, p_last_date + 1, '{usage_date,hour}',
@@ -390,21 +387,35 @@ begin
         ) as usage
         cross join lateral (
             select
-                clock_at,
-                begins_at,
-                begins_at at time zone zone <> clock_at
-                or exists (
-                    select from unnest(array[-4, -3, -2, -1, 4, 5, 6, 7]) as quarters
-                    where
-                        date_trunc(
-                            'hour', (begins_at + quarters * interval '15 minutes') at time zone zone
-                        ) = clock_at
-                ) as is_odd
+                clock_at, from_at, until_at,
+                (from_at at time zone p_time_zone)::date as first_date,
+                ((until_at - interval '1 microsecond') at time zone p_time_zone)::date as last_date
             from (
                 select
-                    usage.usage_date + usage.hour * interval '1 hour' as clock_at,
-                    (usage.usage_date + usage.hour * interval '1 hour') at time zone zone as begins_at
-            ) as known
+                    clock_at,
+                    begins_at - case when is_odd then interval '2 hours' else interval '0 hours' end
+                        as from_at,
+                    begins_at + case when is_odd then interval '3 hours' else interval '1 hour' end
+                        as until_at
+                from (
+                    select
+                        clock_at,
+                        begins_at,
+                        begins_at at time zone zone <> clock_at
+                        or exists (
+                            select from unnest(array[-4, -3, -2, -1, 4, 5, 6, 7]) as quarters
+                            where
+                                date_trunc(
+                                    'hour', (begins_at + quarters * interval '15 minutes') at time zone zone
+                                ) = clock_at
+                        ) as is_odd
+                    from (
+                        select
+                            usage.usage_date + usage.hour * interval '1 hour' as clock_at,
+                            (usage.usage_date + usage.hour * interval '1 hour') at time zone zone as begins_at
+                    ) as known
+                ) as judged
+            ) as bounds
         ) as clock
         where usage.hour is not null
     ),
@@ -427,14 +438,12 @@ begin
             log.total_tokens,
             1,
             (log.cost_basis = 'unpriced')::integer
-        from (
-            select distinct clock_at, begins_at, is_odd from hours where is_divided
-        ) as hours
+        from (select distinct clock_at, from_at, until_at from hours where is_divided) as hours
         cross join lateral wanted_calls(
             p_client_id,
             usage_filter_of(p_client_id, p_filters, hours.clock_at::date, hours.clock_at::date),
-            hours.begins_at - case when hours.is_odd then interval '2 hours' else interval '0 hours' end,
-            hours.begins_at + case when hours.is_odd then interval '3 hours' else interval '1 hour' end
+            hours.from_at,
+            hours.until_at
         ) as log
         left join tag_sets
             on p_key is not null and tag_sets.client_id = p_client_id and tag_sets.id = log.tag_set_id
@@ -469,6 +478,8 @@ create or replace function get_budget_periods_over(
     language sql stable
     set search_path = public, pg_temp
     set jit = off
+    -- Periods are many, and are taken for few.
+    set enable_nestloop = off
 as $$
     with recursive held as materialized (
         select
@@ -521,27 +532,36 @@ as $$
     ),
 
     ranges as (
-        select version_id, min(first_date) as first_date, max(end_date) - 1 as last_date
+        select
+            version_id, min(first_date) as first_date, max(end_date) - 1 as last_date,
+            array_agg(first_date) || max(end_date) as begins
         from periods
         group by version_id
     ),
 
-    used as materialized (
-        select
-            periods.version_id, periods.first_date, usage.value,
-            sum(usage.total_tokens)::bigint as total_tokens, sum(usage.cost_usd) as cost_usd,
-            sum(usage.request_count)::bigint as request_count,
-            sum(usage.unpriced_count)::bigint as unpriced_count
+    -- Read once per version, not once per period.
+    used_days as materialized (
+        select held.version_id, usage.*
         from ranges
         inner join held on held.version_id = ranges.version_id
         inner join clients on held.client_id is null or clients.id = held.client_id
         cross join lateral usage_by_day(
-            clients.id, held.filters, held.time_zone, ranges.first_date, ranges.last_date, held.split_by
+            clients.id, held.filters, held.time_zone, ranges.first_date, ranges.last_date, held.split_by,
+            ranges.begins
         ) as usage
+    ),
+
+    used as materialized (
+        select
+            periods.version_id, periods.first_date, used_days.value,
+            sum(used_days.total_tokens)::bigint as total_tokens, sum(used_days.cost_usd) as cost_usd,
+            sum(used_days.request_count)::bigint as request_count,
+            sum(used_days.unpriced_count)::bigint as unpriced_count
+        from used_days
         inner join periods
-            on periods.version_id = ranges.version_id
-            and usage.usage_date >= periods.first_date and usage.usage_date < periods.end_date
-        group by periods.version_id, periods.first_date, usage.value
+            on periods.version_id = used_days.version_id
+            and used_days.usage_date >= periods.first_date and used_days.usage_date < periods.end_date
+        group by periods.version_id, periods.first_date, used_days.value
     ),
 
     subjects as (
