@@ -14,6 +14,7 @@ from analytics.days import Days
 from analytics.pricing.cache_savings import cache_savings
 from analytics.pricing.price_list import ListedPrice, PriceList
 from analytics.queries import Filters, call_times, load_answers
+from analytics.queries.ranges import slowest_from
 from tests import factories
 from tests.factories import NOW
 
@@ -236,3 +237,20 @@ def test_the_price_of_each_day_counts() -> None:
     row = usage(prompt_tokens=1000, total_tokens=1000, cached_tokens=1000)
     [line] = cache_savings([row, row | {"usage_date": NOW.date()}], prices)
     assert line.saved_usd == Decimal(1000 * 5 + 1000 * 10) / 1_000_000
+
+
+def test_a_percentile_opens_its_whole_step(database: Database) -> None:
+    """The range of its way begins with the first millisecond of its bucket, whatever was rounded."""
+    with database.transaction() as connection:
+        steps = connection.execute(
+            """
+            select latency_of_bucket(bucket), min(ms)
+            from (
+                select ms, latency_bucket(ms) as bucket
+                from generate_series(0, 200000) as ms
+            ) as milliseconds
+            group by bucket
+            """
+        ).fetchall()
+    assert len(steps) > 200
+    assert [step for step in steps if slowest_from(step[0]) != f"{step[1]}.."] == []

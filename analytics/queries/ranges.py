@@ -7,6 +7,7 @@ the same of the answer's first token. A call that failed has no such time.
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ RANGES = (AT, "latency", "first-token")
 _TO = ".."
 _MILLISECONDS = re.compile(r"([0-9]{0,9})\.\.([0-9]{0,9})")
 _SMALLEST, _LARGEST = -1, 10**9  # milliseconds: where a range has no end
+_STEP, _MIDDLE_OF_STEP = Decimal("1.04"), Decimal("1.02")
 _OF_MOMENTS = "two moments in UTC, the earlier one first, such as 2026-11-27T10:00Z..2026-11-27T10:05Z"
 _OF_MILLISECONDS = "a range of milliseconds such as 500..2000, 500.. or ..2000"
 
@@ -34,6 +36,16 @@ def range_text(name: str, text: str) -> str:
         ValueError, OverflowError: it is none; shape_of() says what one looks like.
     """
     return _spelled(name, *_ends(name, text))
+
+
+def slowest_from(percentile_ms: Decimal) -> str:
+    """The range of milliseconds from a percentile on, as a link has it.
+
+    A percentile is the middle of a step of 4 percent, see latency_bucket() in SQL: the range begins with the
+    step, so that it has the call that is the percentile.
+    """
+    below = int(percentile_ms * _MIDDLE_OF_STEP / _STEP)
+    return f"{below + 1 if below else 0}{_TO}"
 
 
 def shape_of(name: str) -> str:

@@ -10,6 +10,7 @@ from analytics.queries.filters import NO, YES
 from analytics.ui.frame.ways import calls_with
 from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.speed.models import LED_TO_NOTHING, RETRIED, Measured, measured
+from analytics.ui.speed.ways import slowest
 
 
 def show_answer_cards(answers: Answers) -> None:
@@ -35,7 +36,7 @@ def _time_card(everything: Measured, label: str, fact: str, count: int) -> Card:
         value=formatting.MISSING if found is None else formatting.duration(found),
         explanation="Half of the calls that tell it took no longer, within 2 percent. Not of failed ones.",
         lines=[
-            "" if p95 is None else f"p95 {formatting.duration(p95)}",
+            "" if p95 is None else slowest(f"p95 {formatting.duration(p95)}", fact, p95),
             calls_with(
                 f"measured on {formatting.share(count, everything.answered_count)} of calls, not on "
                 f"{formatting.count(everything.answered_count - count)}",
@@ -44,7 +45,9 @@ def _time_card(everything: Measured, label: str, fact: str, count: int) -> Card:
             if count < everything.answered_count
             else "measured on all calls",
         ],
-        opens=calls_with("the calls that tell it", **{f"has.{fact}": YES}),
+        opens=calls_with("the calls that tell it", **{f"has.{fact}": YES})
+        if found is None
+        else slowest("the half that took longest", fact, found),
     )
 
 
@@ -56,7 +59,7 @@ def _failures_card(everything: Measured) -> Card:
         explanation="Calls that failed, were refused or cut off, of those that say how they ended.",
         opens=calls_with("its calls", **LED_TO_NOTHING),
         lines=[
-            f"{formatting.count(everything.failed_count)} of {calls}",
+            calls_with(f"{formatting.count(everything.failed_count)} of {calls}", **LED_TO_NOTHING),
             calls_with(
                 f"told by {formatting.share(everything.told_count, everything.request_count)} of calls, "
                 f"not by {formatting.count(everything.request_count - everything.told_count)}",
@@ -92,5 +95,7 @@ def _cache_card(everything: Measured, cached: Sequence[CacheSavings]) -> Card:
         value=formatting.share(everything.cached_tokens, everything.reported_cache_prompt_tokens),
         explanation="Cached tokens of the prompts of calls that tell them, and what they saved.",
         opens=calls_with("the calls with cached tokens", **{"has.cached": YES}),
-        lines=[f"saved {formatting.compact_usd(total)}"] if everything.cached_tokens else [],
+        lines=[calls_with(f"saved {formatting.compact_usd(total)}", **{"has.cached": YES})]
+        if everything.cached_tokens
+        else [],
     )

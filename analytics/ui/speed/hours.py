@@ -1,8 +1,9 @@
 """Failures and latency by the hour of the day; latency, and what was replaced, by reading every call."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -11,18 +12,21 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.errors import AnalyticsError
 from analytics.queries import Answers, CallTimes, Filters, call_times
-from analytics.queries.filters import HOURS
+from analytics.queries.filters import HOURS, YES
+from analytics.queries.ranges import slowest_from
 from analytics.ui.frame import address, filters
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import show_refusal, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.state import Scope, forget, recall, remember
+from analytics.ui.frame.ways import calls_with, of_model, show_ways
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.grouping import open_selected_hour
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import MODEL_WIDTH, harmless, opening, show_table
 from analytics.ui.parts.vega import draw
 from analytics.ui.speed.models import FAILURES
+from analytics.ui.speed.ways import PERCENTILES
 
 MAX_ROWS = 24  # in sight
 _HOW_TO_OPEN = "Click an hour to see only its calls; *Filter* has hours, too."
@@ -108,10 +112,9 @@ def _show_latency(page: Page, times: CallTimes) -> None:
         key="latency by hour chart",
         on_select=open_selected_hour,
     )
-    st.caption(
-        f"{_HOW_TO_OPEN} Hours are in {page.client.timezone}. Measured on "
-        f"{formatting.plural(int(times.by_hour['request_count'].sum()), 'call')}."
-    )
+    count = formatting.plural(int(times.by_hour["request_count"].sum()), "call")
+    show_ways([calls_with(f"Measured on {count}", **{"has.latency": YES})], key="latency by hour")
+    st.caption(f"{_HOW_TO_OPEN} Hours are in {page.client.timezone}.")
     show_heading("By model and hour", "Most calls first")
     of_models = times.by_model.sort_values(
         ["request_count", "source", "model", "hour"], ascending=[False, True, True, True]
@@ -139,7 +142,11 @@ def _show_latency(page: Page, times: CallTimes) -> None:
         ),
         of_models,
         key="model hours table",
-        times=("p50", "p95", "p99", "First token p50", "First token p95", "First token p99"),
+        times=tuple(PERCENTILES),
+        cells={
+            **dict.fromkeys(("Measured calls", "Tokens/s"), _open_measured),
+            **{name: partial(_open_slowest, name) for name in PERCENTILES},
+        },
     )
 
 
@@ -185,6 +192,7 @@ def _draw(
     key: str,
     times: tuple[str, ...] = (),
     money: tuple[str, ...] = (),
+    cells: Mapping[str, Callable[["pd.Series[Any]"], None]] | None = None,
 ) -> None:
     """A table of the rows of `frame`, each of which opens its provider and model, and its hour."""
     table = table.reset_index(drop=True).astype(dict.fromkeys((*times, *money), "float64"))
@@ -199,7 +207,28 @@ def _draw(
     )
     if "Tokens/s" in shown:
         styler = styler.format("{:,.1f}", subset=["Tokens/s"], na_rep="")
-    show_table(styler, len(shown), max_rows=MAX_ROWS, columns=MODEL_WIDTH, **opening(key, frame, _open_row))
+    show_table(
+        styler, len(shown), max_rows=MAX_ROWS, columns=MODEL_WIDTH, **opening(key, frame, _open_row, cells)
+    )
+
+
+def _open_measured(row: "pd.Series[Any]") -> None:
+    """The calls of a row that say how long they took."""
+    calls_with("", **_of(row), **{"has.latency": YES}).go()
+
+
+def _open_slowest(column: str, row: "pd.Series[Any]") -> None:
+    """The calls of a row that took as long as a percentile, or longer."""
+    fact, name = PERCENTILES[column]
+    if pd.isna(row[name]):
+        _open_row(row)
+    else:
+        calls_with("", **_of(row), **{fact: slowest_from(row[name])}).go()
+
+
+def _of(row: "pd.Series[Any]") -> dict[str, str]:
+    """The parameters of filters that leave the calls of a row: of a model in an hour of the day."""
+    return of_model(row["source"], row["model"]) | {"hour": HOURS[row["hour"]]}
 
 
 def _open_row(row: "pd.Series[Any]") -> None:

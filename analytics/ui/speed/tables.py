@@ -1,6 +1,6 @@
 """How fast models answer, how often calls fail and are tried again, and what came from a cache, in tables."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -11,7 +11,8 @@ import streamlit as st
 from analytics import charts, formatting
 from analytics.pricing.cache_savings import CacheSavings
 from analytics.queries import Answers, load_answers
-from analytics.queries.filters import NO, spelled
+from analytics.queries.filters import NO, YES, spelled
+from analytics.queries.ranges import slowest_from
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import Page
@@ -21,13 +22,13 @@ from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import MODEL_WIDTH, harmless, opening, show_table, styled, without_zeros
 from analytics.ui.speed.models import LED_TO_NOTHING, OUTCOMES, RETRIED, Measured, measured
+from analytics.ui.speed.ways import PERCENTILES
 
 MAX_ROWS = 22  # in sight
 HOW_TO_MEASURE = (
     "OpenTelemetry spans say how calls ended and how long they took. For other calls pass `outcome`, "
     "`latency_ms` and `time_to_first_token_ms` to `log_*()`; for retries `operation_id` and `attempt`."
 )
-_MILLISECONDS = ("p50", "p95", "p99", "First token p50", "First token p95", "First token p99")
 _MONEY = ("Cost of these", "Cost of retries", "Saved", "Writing cost more")
 _PERCENTS = ("Measured", "Led to nothing", "Cached")
 _ALL = "All"
@@ -52,17 +53,19 @@ def show_speed(page: Page, answers: Answers) -> None:
             table,
             lines,
             key="speed table",
-            milliseconds=_MILLISECONDS,
+            milliseconds=tuple(PERCENTILES),
             cells={
                 "Requests": {},
-                "Measured": {"has.latency": "no", "outcome!": "error"},
-                **{name: {"has.latency": "yes"} for name in ("p50", "p95", "p99", "Tokens/s")},
-                **{name: {"has.first-token": "yes"} for name in _MILLISECONDS[3:]},
+                "Measured": {"has.latency": YES},
+                "Tokens/s": {"has.latency": YES},
+                **{name: partial(_slowest, name) for name in PERCENTILES},
             },
         )
         first = formatting.share(everything.first_token_count, everything.answered_count)
         show_ways(
             [
+                *_measured(everything.timed_count, "latency", "a time to the answer"),
+                *_measured(everything.first_token_count, "first-token", "a time to the first token"),
                 *_not_measured(everything, "latency", everything.timed_count, "no time to the answer"),
                 *_not_measured(
                     everything, "first-token", everything.first_token_count, "no time to the first token"
@@ -93,7 +96,7 @@ def show_failures(page: Page, answers: Answers) -> None:
         cells |= dict.fromkeys(("Led to nothing", "Cost of these"), LED_TO_NOTHING)
         cells |= {"Requests": {}} | dict.fromkeys(("Retries", "Cost of retries"), RETRIED)
         _draw(table, lines, key="outcomes table", cells=cells)
-        show_ways(_not_told(everything), key="outcomes")
+        show_ways(_told(everything), key="outcomes")
         st.caption(
             f"{_coverage(everything.told_count, everything.request_count)} Led to nothing: the cost of calls "
             "that failed, were refused or cut off. Retries are attempts after the first, whatever became of "
@@ -126,11 +129,18 @@ def show_cache(page: Page, answers: Answers) -> None:
             lines,
             key="cache table",
             cells={
-                "Told by prompts with": {"has.cache": "yes"},
-                **{name: {"has.cached": "yes"} for name in ("Cached tokens", "Cached", "Saved")},
+                "Told by prompts with": {"has.cache": YES},
+                **{name: {"has.cached": YES} for name in ("Cached tokens", "Cached", "Saved")},
             },
         )
         prompts = sum(line.reported_cache_prompt_tokens for line in told)
+        show_ways(
+            [
+                calls_with("Calls with tokens from a cache", **{"has.cached": YES}),
+                calls_with("Calls that tell their cached tokens", **{"has.cache": YES}),
+            ],
+            key="cache",
+        )
         st.caption(with_dollars(_saved(everything, prompts, answers.cached)))
 
 
@@ -205,12 +215,13 @@ def _draw(
     lines: Sequence[Measured],
     *,
     key: str,
-    cells: Mapping[str, Mapping[str, str]],
+    cells: Mapping[str, Mapping[str, str] | Callable[[Measured], Mapping[str, str]]],
     milliseconds: Sequence[str] = (),
 ) -> None:
     """Shows a table with its numbers in words; a click on a row filters by its provider and model.
 
-    A click on a cell of the columns `cells` opens the calls of the row with these parameters of filters.
+    A click on a cell of the columns `cells` opens the calls of the row with these parameters of filters, or
+    with those that it says for the row.
     """
     percents: list[Hashable] = [name for name in table if name in _PERCENTS]
     money: list[Hashable] = [name for name in table if name in _MONEY]
@@ -246,12 +257,30 @@ def _of(line: Measured) -> Mapping[str, str]:
     return of_model(line.source, line.model) if line.kind == "model" else {"provider": spelled(line.source)}
 
 
-def _open_calls(lines: Sequence[Measured], only: Mapping[str, str], row: "pd.Series[Any]") -> None:
-    calls_with("", **_of(lines[row["place"]]), **only).go()
+def _open_calls(
+    lines: Sequence[Measured],
+    only: Mapping[str, str] | Callable[[Measured], Mapping[str, str]],
+    row: "pd.Series[Any]",
+) -> None:
+    line = lines[row["place"]]
+    calls_with("", **_of(line), **(only(line) if callable(only) else only)).go()
+
+
+def _slowest(column: str, line: Measured) -> Mapping[str, str]:
+    """The parameter of the filter that leaves the calls that took as long as a percentile of a line."""
+    fact, name = PERCENTILES[column]
+    found = line.percentiles.get(name)
+    return {f"has.{fact}": YES} if found is None else {fact: slowest_from(found)}
 
 
 def _show_only(line: Measured) -> None:
     Way(page="speed_and_errors", text="", only=_of(line)).go()
+
+
+def _measured(count: int, fact: str, what: str) -> Sequence[Way]:
+    """The way to the calls with it, where there are some."""
+    text = f"{formatting.plural(count, 'call')} with {what}"
+    return [calls_with(text, **{f"has.{fact}": YES})] if count else []
 
 
 def _not_measured(everything: Measured, fact: str, count: int, what: str) -> Sequence[Way]:
@@ -261,10 +290,17 @@ def _not_measured(everything: Measured, fact: str, count: int, what: str) -> Seq
     return [calls_with(text, **{f"has.{fact}": NO, "outcome!": "error"})] if left else []
 
 
-def _not_told(everything: Measured) -> Sequence[Way]:
+def _told(everything: Measured) -> Sequence[Way]:
+    """The ways to the calls that say how they ended, and to those that do not."""
     left = everything.request_count - everything.told_count
-    text = f"{formatting.plural(left, 'call')} without an outcome"
-    return [calls_with(text, outcome="")] if left else []
+    return [
+        calls_with(f"{formatting.plural(count, 'call')} {what} an outcome", **only)
+        for count, what, only in (
+            (everything.told_count, "with", {"outcome!": ""}),
+            (left, "without", {"outcome": ""}),
+        )
+        if count
+    ]
 
 
 def _coverage(count: int, whole: int) -> str:
