@@ -193,11 +193,15 @@ def copy_names(
     conversation_name: str | None,
 ) -> str:
     """The fields of a line that name things, from the operation on; `tags` is JSON."""
-    texts = (
+    return copy_texts(
         *(operation, outcome, service_tier, account, source, model, tags),
         *(client_id, conversation_id, phone, conversation_name),
     )
-    return "\t".join(NULL if text is None else text.translate(_ESCAPES) for text in texts)
+
+
+def copy_texts(*texts: str | None) -> str:
+    """Fields of a line that are texts."""
+    return "\t".join([NULL if text is None else text.translate(_ESCAPES) for text in texts])
 
 
 def row_of(line: str) -> Row:

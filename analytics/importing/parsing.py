@@ -15,6 +15,7 @@ from analytics.calls.validation import checked_count, number_in, quoted
 from analytics.errors import InvalidInput
 from analytics.importing.formats import Format, Row
 from analytics.importing.notation import Notation
+from analytics.importing.reader import at_path
 from analytics.pricing.usage import DETAILS, Usage
 
 OBJECTS = ("usage", "tags", "metadata")
@@ -114,7 +115,8 @@ class CallParser:
         for target in self._given_up:
             fields.pop(target, None)
         for target, column in self._reading.columns.items():
-            if (value := row.get(column)) is not None:
+            value = at_path(values, column)
+            if value is not None and value != "":
                 fields[target] = value
         fields |= self._reading.forced
         for target, value in self._reading.constants.items():

@@ -43,6 +43,7 @@ _ALIASES: Mapping[str, Sequence[str]] = {
     "conversation_id": ("session_id", "thread_id", "conversation"),
 }
 """Other names of columns, where none is called like the target."""
+_RESPONSE_ID = re.compile(r"(?:chatcmpl|cmpl|resp|msg|gen|embd)[-_]\w")
 _COUNT_NAME = re.compile(r"token|requests|_count$|^count$|images|characters", re.IGNORECASE)
 _AMOUNT_NAME = re.compile(r"cost|spend|amount|usd|price|usage$|quantity|seconds|latency|_ms$", re.IGNORECASE)
 
@@ -199,8 +200,14 @@ def _format(name: str | None, file: LogFile) -> Format | None:
 
 
 def _map_by_name(file: LogFile, columns: dict[str, str], constants: Mapping[str, str]) -> None:
+    named = {*columns, *constants}
+    if "id" in file.columns and "response_id" not in file.columns and not named & {"id", "response_id"}:
+        told = [values["id"] for values in file.sample() if values.get("id")]
+        # Whoever else tells of the call knows it by the id of its response.
+        if told and all(isinstance(each, str) and _RESPONSE_ID.match(each) for each in told):
+            columns["response_id"] = "id"
     for target in TARGETS:
-        if target in file.columns and target not in constants:
+        if target in file.columns and target not in constants and target not in columns.values():
             columns.setdefault(target, target)
     for target in OBJECTS:
         # Taken as a whole, unless its fields are mapped.

@@ -34,7 +34,7 @@ def _call(row: Row) -> Call:
             source=source_of(model=model, told=told if isinstance(told, str) else None),
             model=model,
             created_at=started,
-            id=row.text("id"),
+            id=None if (name := row.text("id")) is None else f"langfuse {name}",  # as its own events have it
             conversation_id=row.text("sessionId", "session_id"),
             operation="embeddings" if kind == "EMBEDDING" else "chat",
             outcome=None if level is None else "error" if level.upper() == "ERROR" else "ok",
