@@ -3,11 +3,14 @@
 import base64
 import gzip
 import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from google.protobuf import json_format
@@ -502,3 +505,97 @@ def sums(database: Database) -> tuple[Any, ...]:
         ).fetchone()
     assert row is not None
     return row
+
+
+def test_the_conventions_event_and_the_span_around_it_are_one_call(
+    database: Database, api: TestClient, writer: dict[str, str]
+) -> None:
+    told = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.usage.input_tokens": 20,
+        "gen_ai.usage.output_tokens": 4,
+    }
+    ids = {"traceId": "ab" * 16, "spanId": "cd" * 8}
+    logs = log_export(
+        told | {"event.name": "gen_ai.client.inference.operation.details"}, scope="copilot-chat"
+    )
+    logs["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0] |= ids
+    span = {"startTimeUnixNano": str(NOW_NS - 10**9), "endTimeUnixNano": str(NOW_NS + 10**6)}
+    spans = [{**ids, **span, "name": "chat gpt-4o", "attributes": otlp_attributes(told)}]
+    traces = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "copilot-chat"}, "spans": spans}]}]}
+    for signal, content in (("logs", logs), ("traces", traces), ("logs", logs)):
+        assert send(api, signal, content, writer) == {}
+
+    [row] = logged(database)
+    assert (row["total_tokens"], row["latency_ms"]) == (24, 1001)
+
+
+def of_langfuse(number: int, at: datetime) -> dict[str, Any]:
+    body = {
+        "id": f"g{number}",
+        "traceId": f"t{number}",
+        "model": MODEL,
+        "startTime": (at - timedelta(seconds=1)).isoformat(),
+        "endTime": at.isoformat(),
+        "usage": {"input": 1_000 + number, "output": 100, "unit": "TOKENS"},
+    }
+    return {"id": f"e{number}", "type": "generation-create", "body": body}
+
+
+def test_a_hundred_calls_through_a_client_and_the_gateway_behind_it_at_once(
+    database: Database, writer: dict[str, str]
+) -> None:
+    """The gateway knows the provider's responses, Claude Code the requests, Langfuse neither."""
+    started = [factories.NOW + timedelta(milliseconds=20 * number) for number in range(100)]
+    requests = [
+        claude_request(input_tokens=1_000 + number, request_id=f"req_{number}", duration_ms=1_000)
+        for number in range(100)
+    ]
+    logs = log_export(*requests, scope="com.anthropic.claude_code.events")
+    for record, at in zip(logs["resourceLogs"][0]["scopeLogs"][0]["logRecords"], started, strict=True):
+        record["timeUnixNano"] = str(nanoseconds(at))
+    gateway = [
+        {
+            "traceId": f"{number + 1:032x}",
+            "spanId": f"{number + 1:016x}",
+            "name": "litellm_request",
+            "startTimeUnixNano": str(nanoseconds(at - timedelta(milliseconds=980))),
+            "endTimeUnixNano": str(nanoseconds(at - timedelta(milliseconds=20))),
+            "attributes": otlp_attributes(
+                {
+                    "gen_ai.operation.name": "chat",
+                    "gen_ai.provider.name": "anthropic",
+                    "gen_ai.request.model": MODEL,
+                    "gen_ai.response.id": f"msg_{number}",
+                    "gen_ai.usage.input_tokens": 1_000 + number,
+                    "gen_ai.usage.output_tokens": 100,
+                }
+            ),
+        }
+        for number, at in enumerate(started)
+    ]
+    traces = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "litellm"}, "spans": gateway}]}]}
+    events = {"batch": [of_langfuse(number, at) for number, at in enumerate(started)]}
+    key = writer["Authorization"].removeprefix("Bearer ")
+    with serving(database) as server, httpx.Client(base_url=server, timeout=60) as client:
+
+        def ask(door: tuple[str, Any, Any]) -> int:
+            path, content, auth = door
+            return client.post(path, json=content, auth=auth, headers=None if auth else writer).status_code
+
+        doors = [
+            ("/v1/logs", logs, None),
+            ("/v1/traces", traces, None),
+            ("/api/public/ingestion", events, ("public", key)),
+        ]
+        with ThreadPoolExecutor(3) as threads:
+            for _ in range(2):
+                assert list(threads.map(ask, doors)) == [200, 200, 207]
+
+    assert sums(database)[:4] == (100, 104_950, 10_000, Decimal(104_950 * 3 + 10_000 * 15) / 1_000_000)
+
+
+def nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000) * 1_000_000
