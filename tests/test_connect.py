@@ -11,7 +11,8 @@ import pytest
 
 from analytics.access.keys import create_key
 from analytics.database import Database
-from tests.api import logged, serving
+from analytics.importing import import_file, plan_import
+from tests.api import bearer, logged, open_api, serving
 from tests.documents import blocks, document
 
 DOCUMENT = document("connect")
@@ -89,3 +90,51 @@ def test_the_lines_of_langfuse_are_those_of_its_sdk(
         client.shutdown()
 
     assert [row["total_tokens"] for row in logged(database)] == [10]
+
+
+def test_history_of_the_same_calls_adds_none(database: Database, acme: UUID, tmp_path: Path) -> None:
+    logs = json.loads((RECORDED / "claude-code.json").read_text(encoding="utf-8"))["logs"]
+    session = tmp_path / "session.jsonl"
+    usage = {
+        "input_tokens": 11, "output_tokens": 42, "cache_read_input_tokens": 5000,
+        "cache_creation_input_tokens": 2000,
+        "cache_creation": {"ephemeral_5m_input_tokens": 500, "ephemeral_1h_input_tokens": 1500},
+    }  # fmt: skip
+    line = {
+        "type": "assistant", "sessionId": "s1", "uuid": "u1", "timestamp": "2026-11-27T17:15:34.753Z",
+        "requestId": "req_0000000000000000000002",
+        "message": {"id": "msg_1", "role": "assistant", "model": "claude-opus-4-8", "usage": usage},
+    }  # fmt: skip
+    session.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    observation = {
+        "id": "00f067aa0ba902b7", "traceId": "ab" * 16, "type": "GENERATION", "model": "gpt-4o",
+        "startTime": "2026-03-18T12:00:00Z", "endTime": "2026-03-18T12:00:01Z",
+        "usageDetails": {"input": 7, "output": 3, "total": 10},
+    }  # fmt: skip
+    export = tmp_path / "langfuse.json"
+    export.write_text(json.dumps([observation]), encoding="utf-8")
+    attributes = [
+        {"key": name, "value": {"stringValue": value}}
+        for name, value in (
+            ("langfuse.observation.type", "generation"),
+            ("langfuse.observation.model.name", "gpt-4o"),
+            ("langfuse.observation.usage_details", '{"input": 7, "output": 3, "total": 10}'),
+        )
+    ]
+    span = {"traceId": "ab" * 16, "spanId": "00f067aa0ba902b7", "name": "answer", "attributes": attributes}
+    traces = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "langfuse-sdk"}, "spans": [span]}]}]}
+    api, key = open_api(database), bearer(database, acme, "write")
+
+    for _ in range(2):
+        assert api.post("/v1/logs", json=logs, headers=key).json() == {}
+        assert api.post("/v1/traces", json=traces, headers=key).json() == {}
+        for path in (session, export):
+            import_file(database, plan_import(path), client_id=acme)
+
+    answered = [row for row in logged(database) if row["outcome"] != "error"]
+    assert [(row["model"], row["total_tokens"]) for row in answered] == [
+        ("claude-opus-4-8", 7053),
+        ("gpt-4o", 10),
+    ]
+    # What Claude Code's logs do not tell its sessions do: the cost is the one that it states.
+    assert answered[0]["cost_usd"] == answered[0]["stated_cost_usd"]

@@ -17,9 +17,8 @@ from analytics.calls.usage.fields import kept
 from analytics.calls.validation import number_in
 from analytics.tracking.spans import FinishedSpan, PassedOver, read_span
 from analytics.tracking.spans.attributes import text_of
+from analytics.tracking.spans.identity import LANGFUSE
 
-SCOPE = "langfuse-sdk"
-"""As Langfuse's SDKs name theirs in OpenTelemetry, too."""
 NO_CALL = "no call: acknowledged, and not kept"
 WAITS = "it waits for the event that begins it"
 _MOST_BYTES = 32_000_000  # of generations and traces in memory, of all clients
@@ -121,8 +120,6 @@ class Generations:
             else:
                 metadata = {**_object(trace.get("metadata")), **_object(known.body.get("metadata"))}
                 described["metadata"] |= {"langfuse": metadata} if metadata else {}
-                if described["response_id"] is None:
-                    described["id"] = f"langfuse {name}"
             yield Call(tuple(event_ids), described)
 
 
@@ -152,13 +149,13 @@ def with_facts_of_traces(spans: Iterable[FinishedSpan]) -> list[FinishedSpan]:
     listed = list(spans)
     of_trace: dict[str, dict[str, Any]] = {}
     for span in listed:
-        if span.scope == SCOPE:
+        if span.scope == LANGFUSE:
             said = {name: span.attributes[name] for name in _SAID_OF_TRACE if name in span.attributes}
             if said:
                 of_trace.setdefault(span.trace_id, {}).update(said)
     return [
         span._replace(attributes={**of_trace[span.trace_id], **span.attributes})
-        if span.scope == SCOPE and span.trace_id in of_trace
+        if span.scope == LANGFUSE and span.trace_id in of_trace
         else span
         for span in listed
     ]
@@ -200,7 +197,7 @@ def _span(name: str, generation: _Known, trace: Mapping[str, Any]) -> FinishedSp
         name=name,
         trace_id=str(body.get("traceId") or name),
         span_id=name,
-        scope=SCOPE,
+        scope=LANGFUSE,
         started_ns=started,
         ended_ns=_nanoseconds(body.get("endTime")) or started,
         is_error=body.get("level") == "ERROR",
