@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from bench import alerting, api, dashboard, exports, forecasts, report, switching, visitors
+from bench import alerting, api, dashboard, exports, forecasts, importing, report, switching, visitors
 from bench.calls import measure_calls
 from bench.place import Place, load, load_until_today
 from bench.reading import measure_reading
@@ -132,6 +132,12 @@ PARTS = {
             place.database, place.directory, effort.of(switching.ROUNDS, 3)
         ),
         table=lambda results: report.switching_table(*results),
+    ),
+    "importing": Part(
+        measure=lambda place, effort, _: importing.measure_importing(
+            place.database, place.connection, place.directory, effort.of(importing.ROWS, 50_000)
+        ),
+        table=lambda results: importing.importing_table(*results),
     ),
     "exports": Part(
         measure=lambda place, effort, _: exports.measure_exports(

@@ -13,8 +13,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from analytics.calls.row import Row, row_of
+from analytics.clients import read_client
 from analytics.database import Database, Query
+from analytics.days import Days
 from analytics.errors import InvalidInput
+from analytics.exports.calls import calls_csv
+from analytics.exports.days import daily_usage_by_model
+from analytics.exports.focus import focus_csv
 from analytics.importing import (
     FORMATS,
     CallReader,
@@ -343,6 +348,26 @@ def test_lines_of_a_report_that_look_alike_are_two(tmp_path: Path) -> None:
     assert [row.id for row in rows_of(path)] == [first.id, second.id]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Timestamp,Provider,Model,Prompt Tokens,Completion Tokens\n2025-10-05,openai,gpt-4,150,80\n",
+        "sep=;\ncreatedAt;source;model;promptTokens;completionTokens\n2025-10-05;openai;gpt-4;150;80\n",
+        '{"ts": 1759622400, "provider": "openai", "model": "gpt-4", "inputTokens": 150, "output_tokens": 80}',
+        '[{"date": "2025-10-05", "source": "openai", "model": "gpt-4", '
+        '"token_usage": {"prompt_tokens": 150, "completion_tokens": 80}}]',
+        'time,source,model,usage\n2025-10-05,openai,gpt-4,"{""input_tokens"": 150, ""output_tokens"": 80}"\n',
+    ],
+)
+def test_columns_are_known_however_they_are_written(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "file"
+    path.write_text(text, "utf-8")
+
+    assert [told(row) for row in rows_of(path)] == [
+        Told("2025-10-05", "openai", "gpt-4", 150, 80, "0.0093", "priced")
+    ]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig", "latin-1"])
 @pytest.mark.parametrize("name", ["file.csv", "file.csv.gz"])
 def test_encodings_are_seen(tmp_path: Path, encoding: str, name: str) -> None:
@@ -393,6 +418,9 @@ def test_rows_are_chosen_and_columns_refined(tmp_path: Path) -> None:
         ("created_at,source,cost_usd\n2025-10-05,x,1", {"where": ["status"]}, "--where must be like"),
         ("when,what\n1,2", {}, "or name its format with --format: openai-usage,"),
         ("[1, 2]", {}, "no record at the beginning of"),
+        ("PK\x03\x04...", {}, "is an Excel workbook or another archive: save its sheet as CSV"),
+        ("<!doctype html>", {}, "is HTML or XML, and no data"),
+        ('{"error": {"message": "Incorrect API key"}}', {}, 'answered with: "Incorrect API key"'),
         ('{"a": [\n', {}, "no JSON from line 2 on"),
         ('{"object": "page", "data": [], "has_more": false}', {}, "no record at the beginning of"),
     ],
@@ -500,3 +528,30 @@ def test_an_array_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> N
 def read(database: Database, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
     [rows] = database.read(Query(statement=statement, parameters=parameters))
     return [tuple(row) for row in rows.records]
+
+
+def test_our_own_exports_come_back(database: Database, tmp_path: Path) -> None:
+    acme, other = factories.client(database), factories.client(database, "Other")
+    factories.insert_usage(
+        database,
+        factories.usage_log(acme, metadata={"bucket": {"requests": 7}}),
+        factories.usage_log(acme, model="gpt-4o", cost_usd=Decimal("0.5"), cost_basis="given"),
+    )
+    days = Days(factories.NOW.date(), factories.NOW.date())
+    costs, calls = tmp_path / "focus.csv", tmp_path / "calls.csv"
+    frame = daily_usage_by_model(database, acme, days)
+    costs.write_bytes(focus_csv(frame, read_client(database, acme)))
+    calls.write_bytes(b"".join(calls_csv(database, acme, days, is_unmasked=True)))
+
+    billed = rows_of(costs)
+    import_files(database, plans_of(calls), client_id=other, rejects_path=tmp_path / "rejects")
+
+    assert sum(row.cost_usd for row in billed) == Decimal("0.5093")
+    assert {(row.source, row.model, row.total_tokens) for row in billed} == {
+        ("openai", "gpt-4", 230),
+        ("openai", "gpt-4o", 230),
+    }
+    sums = """
+        select sum(request_count), sum(total_tokens), sum(cost_usd) from usage_daily where client_id = %(id)s
+    """
+    assert read(database, sums, id=other) == read(database, sums, id=acme) == [(8, 460, Decimal("0.5093"))]

@@ -6,6 +6,7 @@ documents   values in JSON, one at a time, and pages that hold them
 reader      records of a file, their positions, and the hash from which ids come
 notation    numbers and times as people write them
 formats     what people have: one small reader for each
+naming      columns that say by their names what they are
 plan        what a file is, and which column or constant is what, checked before anything is written
 parsing     the values of a row as the arguments of a call, checked where those of all calls are
 rows        the rows of files as calls

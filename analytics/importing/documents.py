@@ -20,7 +20,10 @@ _HELD_IN = (
 _OF_CALLS = frozenset({"usage", "model", "message", "prompt_tokens", "input_tokens", "response", "choices"})
 """What has one of these is a record, whatever lists it holds."""
 _OF_PAGES = frozenset(
-    {"object", "has_more", "next_page", "first_id", "last_id", "meta", "count", "total", "page"}
+    {
+        *("object", "has_more", "next_page", "first_id", "last_id", "meta", "count", "total", "page"),
+        *("page_size", "total_pages", "total_count", "limit", "offset", "next", "previous"),
+    }
 )
 _WHITE = " \t\r\n"
 

@@ -10,14 +10,12 @@ from zoneinfo import ZoneInfo
 
 from analytics.errors import InvalidInput
 from analytics.importing.formats import FORMATS, Format, format_of, simple
+from analytics.importing.naming import is_object, map_by_name, with_heads
 from analytics.importing.notation import Notation, decimal_of
 from analytics.importing.opening import Source
 from analytics.importing.parsing import (
     AMOUNTS,
     COUNTS,
-    METADATA,
-    OBJECTS,
-    TAG,
     TARGETS,
     CallParser,
     Reading,
@@ -31,19 +29,6 @@ COLUMNS = "columns"
 QUANTITIES = (*COUNTS, "cost_usd", "duration_seconds", "usage", *DETAILS)
 _OWN_EXPORT = frozenset({"usage_date", "cost_basis", "metadata"})
 """Columns by which an export of our own is known."""
-_ALIASES: Mapping[str, Sequence[str]] = {
-    "created_at": ("timestamp", "time", "datetime", "created", "date", "started_at", "start_time", "ts"),
-    "source": ("provider",),
-    "model": ("model_name", "model_id"),
-    "prompt_tokens": ("input_tokens", "tokens_in", "tokens_prompt", "input"),
-    "completion_tokens": ("output_tokens", "tokens_out", "tokens_completion", "output"),
-    "total_tokens": ("tokens",),
-    "cost_usd": ("cost", "total_cost", "spend", "price_usd"),
-    "latency_ms": ("duration_ms", "response_time_ms"),
-    "conversation_id": ("session_id", "thread_id", "conversation"),
-}
-"""Other names of columns, where none is called like the target."""
-_RESPONSE_ID = re.compile(r"(?:chatcmpl|cmpl|resp|msg|gen|embd)[-_]\w")
 _COUNT_NAME = re.compile(r"token|requests|_count$|^count$|images|characters", re.IGNORECASE)
 _AMOUNT_NAME = re.compile(r"cost|spend|amount|usd|price|usage$|quantity|seconds|latency|_ms$", re.IGNORECASE)
 
@@ -111,7 +96,7 @@ class ImportPlan:
         return [name for name in self.file.columns if name not in used and not name.startswith(of_objects)]
 
     def _columns_of_format(self) -> list[str]:
-        return list(dict.fromkeys(_with_heads(self.file.columns)))
+        return list(dict.fromkeys(with_heads(self.file.columns)))
 
 
 def plan_import(
@@ -154,19 +139,19 @@ def plan_import(
     file = LogFile(source)
     found = _format(format, file)
     for target, name in columns.items():
-        if name not in file.columns and not _is_object(file, name):
+        if name not in file.columns and not is_object(file, name):
             raise InvalidInput(
                 f'{file.source.name} has no column "{name}" for {target}: it has {_listed(file)}'
             )
     if found is None:
         constants |= forced
-        _map_by_name(file, columns, constants)
+        map_by_name(file, columns, constants)
     for name in columns.values():
         if file.columns.count(name) > 1:
             raise InvalidInput(f'{file.source.name} has more than one column "{name}": rename all but one')
     if found is None:
         _require_all(file, columns, constants)
-    names = {simple(name): name for name in reversed(_with_heads(file.columns))}
+    names = {simple(name): name for name in reversed(with_heads(file.columns))}
     return ImportPlan(
         file=file,
         reading=Reading(
@@ -190,41 +175,13 @@ def plan_import(
 
 def _format(name: str | None, file: LogFile) -> Format | None:
     if name is None:
-        return format_of(_with_heads(file.columns))
+        return format_of(with_heads(file.columns))
     if name == COLUMNS:
         return None
     by_name = {each.name: each for each in FORMATS}
     if name not in by_name:
         raise InvalidInput(f'unknown format "{name}"; allowed: {", ".join((*by_name, COLUMNS))}')
     return by_name[name]
-
-
-def _map_by_name(file: LogFile, columns: dict[str, str], constants: Mapping[str, str]) -> None:
-    named = {*columns, *constants}
-    if "id" in file.columns and "response_id" not in file.columns and not named & {"id", "response_id"}:
-        told = [values["id"] for values in file.sample() if values.get("id")]
-        # Whoever else tells of the call knows it by the id of its response.
-        if told and all(isinstance(each, str) and _RESPONSE_ID.match(each) for each in told):
-            columns["response_id"] = "id"
-    for target in TARGETS:
-        if target in file.columns and target not in constants and target not in columns.values():
-            columns.setdefault(target, target)
-    for target in OBJECTS:
-        # Taken as a whole, unless its fields are mapped.
-        is_mapped = any(name.startswith(f"{target}.") for name in columns.values())
-        if target not in constants and not is_mapped and _is_object(file, target):
-            columns.setdefault(target, target)
-    for name in file.columns:
-        # In JSON the tags are one object, and taken as a whole.
-        if name.startswith((TAG, METADATA)) and name not in constants and not file.is_json:
-            columns.setdefault(name, name)
-    taken, by_name = {*columns.values()}, {simple(name): name for name in file.columns}
-    for target, aliases in _ALIASES.items():
-        if target in columns or target in constants or (target in COUNTS and "usage" in columns):
-            continue
-        alias = next((by_name[simple(each)] for each in aliases if simple(each) in by_name), None)
-        if alias is not None and alias not in taken:
-            columns[target] = alias
 
 
 def _require_all(file: LogFile, columns: Mapping[str, str], constants: Mapping[str, str]) -> None:
@@ -276,19 +233,6 @@ def _where(file: LogFile, text: str) -> Where:
         values=frozenset(value.strip() for value in values.split(",")),
         is_excluded=is_excluded,
     )
-
-
-def _is_object(file: LogFile, name: str) -> bool:
-    """Whether what JSON has under this name is an object, of which the columns are the fields."""
-    return file.is_json and any(column.startswith(f"{name}.") for column in file.columns)
-
-
-def _with_heads(columns: Sequence[str]) -> list[str]:
-    """The columns, and before its fields each object that holds some."""
-    heads = [
-        ".".join(name.split(".")[:length]) for name in columns for length in range(1, name.count(".") + 1)
-    ]
-    return [*heads, *columns]
 
 
 def _listed(file: LogFile) -> str:

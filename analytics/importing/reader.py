@@ -9,6 +9,7 @@ array it is that of all elements so far.
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -34,6 +35,16 @@ _PROGRESS_RECORDS = 1_000
 _MAX_JSON_LINE_BYTES = 16 * MAX_LINE_BYTES
 
 Kind = Literal["csv", "json lines", "json"]
+
+_NO_TEXT = {
+    "PK\x03\x04": "an Excel workbook or another archive: save its sheet as CSV",
+    "PAR1": "a Parquet file: save it as CSV or JSON Lines, with DuckDB for example",
+    "%PDF": "a PDF: export it as CSV or JSON",
+    "SQLite format 3": "a SQLite database: export its table as CSV",
+    "<": "HTML or XML, and no data: it may be a page that asked you to sign in",
+}
+"""How files begin that are none of ours -> what they are, and what to do."""
+_EXCELS_HINT = re.compile(r"sep=(.)\s*$")
 
 
 class Record(NamedTuple):
@@ -63,8 +74,13 @@ class LogFile:
             first = next((line for line in lines if line.strip()), None)
         if first is None:
             raise InvalidInput(f"{self.source.name} is empty")
+        for begin, what in _NO_TEXT.items():
+            if first.lstrip().startswith(begin):
+                raise InvalidInput(f"{self.source.name} is {what}")
         self.kind: Kind = _kind_of(first)
-        self._delimiter = max(DELIMITERS, key=first.count)
+        told = _EXCELS_HINT.match(first)
+        self._delimiter = told[1] if told else max(DELIMITERS, key=first.count)
+        self._has_hint = told is not None
         self.columns: Sequence[str] = self._header() if self.kind == "csv" else self._json_columns()
 
     @property
@@ -190,6 +206,8 @@ class LogFile:
                 yield (pick(fields) if fields else None), reason
 
     def _csv_records(self, lines: Lines) -> Iterator[tuple[list[str], str]]:
+        if self._has_hint:
+            next(lines, None)
         # strict: a quote that is never closed is an error, and does not silently take the rest of the file.
         reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
         while True:
@@ -206,6 +224,8 @@ class LogFile:
         names: dict[str, None] = {}
         reason = ""
         for record in islice(self.records(None), SAMPLE_RECORDS):
+            if not names and record.values is not None and "error" in record.values:
+                _refuse_error(self.source.name, record.values)
             if record.values is not None:
                 names.update(dict.fromkeys(_paths(record.values)))
             reason = reason or record.reason
@@ -215,6 +235,14 @@ class LogFile:
                 f"{f': {reason}' if reason else ''}"
             )
         return list(names)
+
+
+def _refuse_error(name: str, value: Mapping[str, Any]) -> None:
+    """What an API answers in place of data."""
+    error = value["error"]
+    message = error.get("message") if isinstance(error, dict) else error
+    if isinstance(message, str) and value.keys() <= {"error", "type", "request_id", "status", "code"}:
+        raise InvalidInput(f'{name} has no data, but the error that an API answered with: "{message[:200]}"')
 
 
 def _kind_of(first: str) -> Kind:
