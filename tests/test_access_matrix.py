@@ -141,6 +141,10 @@ function filtered_usage              -          -         Acme      Acme      - 
 function tag_sets_in_use             -          -         Acme      Acme      -         Acme      -         -         -        -
 function wanted_calls                -          -         Acme      Acme      -         Acme      -         -         -        raw
 function get_alerts                   -          -         Acme      Acme      -         Acme      -         -         -        -
+function clients_by_zone             -          -         Acme      Acme      -         Acme      -         -         -        -
+function are_of_all_clients          same       same      same      same      same      same      same      same      same     -
+function usage_of_clients            -          -         Acme      Acme      -         Acme      -         -         -        -
+function calls_of_clients            -          -         Acme      Acme      -         Acme      -         -         -        -
 function usage_between               -          -         Acme      Acme      -         Acme      -         -         -        -
 function usage_by_day                -          -         Acme      Acme      -         Acme      -         -         -        -
 function get_budgets                 -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -322,8 +326,19 @@ STATEMENTS = {
         "select * from leading_conversations(%(acme)s, %(first)s, %(last)s, 1, 'total_tokens')"
     ),
     "matching_conversations": "select * from matching_conversations(%(acme)s, '0001', null)",
-    "usage_between": "select * from usage_between(%(acme)s, '[]', '2026-03-01', '2026-04-01')",
-    "usage_by_day": "select * from usage_by_day(%(acme)s, '[]', 'Asia/Kolkata', '2026-03-01', '2026-04-01')",
+    "clients_by_zone": "select * from clients_by_zone(%(acme)s)",
+    "are_of_all_clients": "select are_of_all_clients('[]')",
+    "usage_of_clients": (
+        "select * from usage_of_clients(array[%(acme)s]::uuid[], '[]', '2026-03-01', '2026-04-01', '{}')"
+    ),
+    "calls_of_clients": (
+        "select * from calls_of_clients(array[%(acme)s]::uuid[], '[]', '2026-03-01', '2026-04-01')"
+    ),
+    "usage_between": "select * from usage_between(array[%(acme)s]::uuid[], '[]', '2026-03-01', '2026-04-01')",
+    "usage_by_day": (
+        "select * from usage_by_day(array[%(acme)s]::uuid[],"
+        " '[]', 'Asia/Kolkata', '2026-03-01', '2026-04-01')"
+    ),
     "get_budget_periods_over": "select * from get_budget_periods_over(%(acme)s, '2027-04-02')",
     "get_budgets": "select * from get_budgets(%(acme)s, %(now)s)",
     "get_budget_versions": "select * from get_budget_versions(%(acme)s, %(budget)s)",

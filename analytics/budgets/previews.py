@@ -42,11 +42,10 @@ _PREVIEW = """
             sum(part.total_tokens)::bigint as total_tokens,
             sum(part.request_count)::bigint as request_count,
             sum(part.unpriced_count)::bigint as unpriced_count
-        from clients
+        from clients_by_zone(%(client_id)s::uuid) as whose
         cross join lateral usage_between(
-            clients.id, %(filters)s::jsonb, held.starts_at, held.until_at, %(split_by)s
+            whose.client_ids, %(filters)s::jsonb, held.starts_at, held.until_at, %(split_by)s
         ) as part
-        where %(client_id)s::uuid is null or clients.id = %(client_id)s
         group by part.value
     ) as used on true
 """

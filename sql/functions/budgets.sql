@@ -66,11 +66,153 @@ as $$
     from both_ends
 $$;
 
--- What was used from one moment on until before another, per value of a tag's key, or in one row where there
--- is none: whole days of the client from its sums, parts of days from their calls. No row without calls.
--- total_tokens, request_count, unpriced_count; cost_usd is US dollars, of what is known.
+-- The clients whose usage counts for a budget, by time zone: of all clients (null) each zone has a row.
+create or replace function clients_by_zone(p_client_id uuid)
+    returns table (time_zone text, client_ids uuid[])
+    language sql stable
+    rows 1
+as $$
+    select timezone, array_agg(id)
+    from clients
+    where p_client_id is null or id = p_client_id
+    group by timezone
+$$;
+
+-- Whether filters ask for nothing that each client has of its own, as tags and conversations are.
+create or replace function are_of_all_clients(p_conditions jsonb) returns boolean
+    language sql immutable parallel safe
+    return not exists (
+        select from jsonb_array_elements(p_conditions) as condition
+        where condition ->> 'name' not in ('provider', 'model', 'operation')
+    );
+
+-- What clients used in days of theirs, by any of client_id, usage_date, hour (of their clocks), source, model
+-- and operation, and by value of a tag's key: as usage_rows() tells it of one of them. Of many clients at
+-- once where what is asked for is in the sums of all.
+create or replace function usage_of_clients(
+    p_client_ids uuid[], p_filters jsonb, p_first_date date, p_last_date date, p_by text[],
+    p_key text default null
+)
+    returns table (
+        client_id uuid, usage_date date, hour smallint, source text, model text, operation text, value text,
+        total_tokens bigint, cost_usd numeric, request_count bigint, unpriced_count bigint
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    keys constant text := (
+        select string_agg(
+            case when name = any (p_by) then name else format('null::%s as %s', type, name) end,
+            ', ' order by place
+        )
+        from
+            unnest(
+                array['client_id', 'usage_date', 'hour', 'source', 'model', 'operation'],
+                array['uuid', 'date', 'smallint', 'text', 'text', 'text']
+            ) with ordinality as listed (name, type, place)
+    );
+begin
+    if cardinality(p_client_ids) = 1 or p_key is not null or not are_of_all_clients(p_filters) then
+        return query
+        select
+            case when 'client_id' = any (p_by) then client.id end, rows.usage_date, rows.hour, rows.source,
+            rows.model, rows.operation, rows.value, rows.total_tokens, rows.cost_usd, rows.request_count,
+            rows.unpriced_count
+        from unnest(p_client_ids) as client (id)
+        cross join lateral usage_rows(
+            client.id, p_filters, p_first_date, p_last_date, p_by,
+            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], p_key
+        ) as rows;
+        return;
+    end if;
+
+    return query execute format(
+        'select
+            %1$s, null::text, whole_sum(total_tokens)::bigint, coalesce(sum(cost_usd), 0),
+            whole_sum(request_count)::bigint, whole_sum(unpriced_count)::bigint
+        from (
+            select %1$s, total_tokens, cost_usd, request_count, unpriced_count from %2$s where %3$s
+            union all
+            select %1$s, total_tokens, cost_usd, request_count, unpriced_count
+            from usage_pending where %3$s %4$s
+        ) as parts
+        group by 1, 2, 3, 4, 5, 6
+        having sum(request_count) <> 0',
+        keys,
+        case when 'hour' = any (p_by) then 'usage_hour_rollup' else 'usage_daily_rollup' end,
+        'client_id = any ($1) and usage_date between $2 and $3'
+        || case when p_filters = '[]' then ''
+            else ' and sum_passes($4, source, model, operation, outcome)' end,
+        case when 'hour' = any (p_by) then 'and hour is not null' else '' end
+    )
+    using p_client_ids, p_first_date, p_last_date, usage_filter_of(
+        p_client_ids[1], p_filters, p_first_date, p_last_date
+    );
+end
+$$;
+
+-- The calls of clients from one moment on until before another, with the value of a tag's key.
+create or replace function calls_of_clients(
+    p_client_ids uuid[], p_filters jsonb, p_first_at timestamptz, p_end_at timestamptz,
+    p_key text default null
+)
+    returns table (
+        created_at timestamptz, value text, total_tokens bigint, cost_usd numeric, request_count bigint,
+        unpriced_count bigint
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    first_date constant date := (p_first_at at time zone 'UTC')::date - 1;
+    last_date constant date := (p_end_at at time zone 'UTC')::date + 1;
+    filter usage_filter;
+begin
+    if p_key is null and are_of_all_clients(p_filters) then
+        filter := usage_filter_of(p_client_ids[1], p_filters, first_date, last_date);
+        return query
+        select
+            log.created_at, null::text, log.total_tokens::bigint, log.cost_usd,
+            coalesce(log.bucket_request_count, 1),
+            case when log.cost_basis = 'unpriced' then coalesce(log.bucket_request_count, 1) else 0 end
+        from usage_logs as log
+        where
+            log.client_id = any(p_client_ids)
+            and log.created_at >= p_first_at and log.created_at < p_end_at
+            and sum_passes(filter, log.source, log.model, log.operation, log.outcome);
+        return;
+    end if;
+
+    return query
+    select
+        log.created_at,
+        case
+            when p_key is null then null
+            when log.tag_set_id = 0 then '(other)'
+            else shown_tag(tag_sets.tags, p_key)
+        end,
+        log.total_tokens::bigint, log.cost_usd, coalesce(log.bucket_request_count, 1),
+        case when log.cost_basis = 'unpriced' then coalesce(log.bucket_request_count, 1) else 0 end
+    from unnest(p_client_ids) as client (id)
+    cross join lateral wanted_calls(
+        client.id, usage_filter_of(client.id, p_filters, first_date, last_date), p_first_at, p_end_at
+    ) as log
+    left join tag_sets
+        on p_key is not null and tag_sets.client_id = log.client_id and tag_sets.id = log.tag_set_id;
+end
+$$;
+
+-- What clients of one time zone used from one moment on until before another, per value of a tag's key, or in
+-- one row where there is none: whole days of theirs from the sums, parts of days from the calls. No row
+-- without calls. total_tokens, request_count, unpriced_count; cost_usd is US dollars, of what is known.
 create or replace function usage_between(
-    p_client_id uuid, p_filters jsonb, p_first_at timestamptz, p_end_at timestamptz, p_key text default null
+    p_client_ids uuid[], p_filters jsonb, p_first_at timestamptz, p_end_at timestamptz,
+    p_key text default null
 )
     returns table (
         value text, total_tokens bigint, cost_usd numeric, request_count bigint, unpriced_count bigint
@@ -81,10 +223,9 @@ create or replace function usage_between(
 as $$
 #variable_conflict use_column
 declare
-    zone constant text := (select timezone from clients where id = p_client_id);
+    zone constant text := (select timezone from clients where id = p_client_ids[1]);
     first_date date := (p_first_at at time zone zone)::date;
     end_date date := (p_end_at at time zone zone)::date;  -- the day after the last whole one
-    filter usage_filter;
     first_part tstzrange;
     last_part tstzrange;
 begin
@@ -100,9 +241,6 @@ begin
         first_part := tstzrange(p_first_at, day_begins_at(first_date, zone));
         last_part := tstzrange(day_begins_at(end_date, zone), p_end_at);
     end if;
-    if not isempty(first_part) or not isempty(coalesce(last_part, 'empty')) then
-        filter := usage_filter_of(p_client_id, p_filters, least(first_date - 1, end_date), end_date);
-    end if;
 
     return query
     select
@@ -110,26 +248,14 @@ begin
         sum(unpriced_count)::bigint
     from (
         select value, total_tokens, cost_usd, request_count, unpriced_count
-        from usage_rows(
-            p_client_id, p_filters, first_date, end_date - 1, '{}',
-            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], p_key
-        )
+        from usage_of_clients(p_client_ids, p_filters, first_date, end_date - 1, '{}', p_key)
         where first_date < end_date
         union all
-        select
-            case
-                when p_key is null then null
-                when log.tag_set_id = 0 then '(other)'
-                else shown_tag(tag_sets.tags, p_key)
-            end,
-            log.total_tokens,
-            log.cost_usd,
-            1,
-            (log.cost_basis = 'unpriced')::integer
+        select log.value, log.total_tokens, log.cost_usd, log.request_count, log.unpriced_count
         from unnest(array[first_part, last_part]) as part
-        cross join lateral wanted_calls(p_client_id, filter, lower(part), upper(part)) as log
-        left join tag_sets
-            on p_key is not null and tag_sets.client_id = p_client_id and tag_sets.id = log.tag_set_id
+        cross join lateral calls_of_clients(
+            p_client_ids, p_filters, lower(part), upper(part), p_key
+        ) as log
         where not isempty(part)
     ) as parts
     group by value
@@ -198,9 +324,9 @@ as $$
             sum(part.request_count)::bigint as request_count,
             sum(part.unpriced_count)::bigint as unpriced_count
         from held
-        inner join clients on held.client_id is null or clients.id = held.client_id
+        cross join lateral clients_by_zone(held.client_id) as whose
         cross join lateral usage_between(
-            clients.id, held.filters, held.starts_at, held.until_at, held.split_by
+            whose.client_ids, held.filters, held.starts_at, held.until_at, held.split_by
         ) as part
         group by held.budget_id, part.value
     ),
@@ -326,13 +452,12 @@ begin
                 coalesce(sum(used.total_tokens), 0)::bigint,
                 coalesce(sum(used.request_count), 0)::bigint,
                 coalesce(sum(used.unpriced_count), 0)::bigint
-            from clients
+            from clients_by_zone(p_client_id) as whose
             cross join lateral usage_between(
-                clients.id, version.filters, span.starts_at, end_at, version.split_by
+                whose.client_ids, version.filters, span.starts_at, end_at, version.split_by
             ) as used
             where
-                (p_client_id is null or clients.id = p_client_id)
-                and (version.split_by is null or p_subject = '' or used.value is not distinct from p_subject);
+                (version.split_by is null or p_subject = '' or used.value is not distinct from p_subject);
         end if;
         end_at := span.starts_at;
         exit when first_used_at is null or end_at <= first_used_at;
@@ -341,12 +466,12 @@ begin
 end
 $$;
 
--- What was used on each day of a time zone, per value of a tag's key, or in one row where there is none. No
--- row without calls. Where these are the client's own days they come from its sums; else from the hours of
--- its clock, and one that is not within a single day is divided call by call.
+-- What clients of one time zone used on each day of another one, per value of a tag's key, or in one row
+-- where there is none. No row without calls. Where these are the clients' own days they come from the sums;
+-- else from the hours of their clocks, and one that is not within a single day is divided call by call.
 --   p_begins  the days that must begin exactly; null for all. At others an hour is of the day it begins in.
 create or replace function usage_by_day(
-    p_client_id uuid, p_filters jsonb, p_time_zone text, p_first_date date, p_last_date date,
+    p_client_ids uuid[], p_filters jsonb, p_time_zone text, p_first_date date, p_last_date date,
     p_key text default null, p_begins date[] default null
 )
     returns table (
@@ -359,16 +484,15 @@ create or replace function usage_by_day(
 as $$
 #variable_conflict use_column
 declare
-    zone constant text := (select timezone from clients where id = p_client_id);
+    zone constant text := (select timezone from clients where id = p_client_ids[1]);
 begin
     if zone = p_time_zone then
         return query
         select
             usage.usage_date, usage.value, usage.total_tokens, usage.cost_usd, usage.request_count,
             usage.unpriced_count
-        from usage_rows(
-            p_client_id, p_filters, p_first_date, p_last_date, '{usage_date}',
-            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], p_key
+        from usage_of_clients(
+            p_client_ids, p_filters, p_first_date, p_last_date, '{usage_date}', p_key
         ) as usage;
         return;
     end if;
@@ -381,9 +505,8 @@ begin
             clock.first_date <> clock.last_date
             and (p_begins is null or clock.last_date = any(p_begins)) as is_divided,
             usage.value, usage.cost_usd, usage.total_tokens, usage.request_count, usage.unpriced_count
-        from usage_rows(
-            p_client_id, p_filters, p_first_date - 1, p_last_date + 1, '{usage_date,hour}',
-            array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], p_key
+        from usage_of_clients(
+            p_client_ids, p_filters, p_first_date - 1, p_last_date + 1, '{usage_date,hour}', p_key
         ) as usage
         cross join lateral (
             select
@@ -428,25 +551,12 @@ begin
         where not hours.is_divided
         union all
         select
-            (log.created_at at time zone p_time_zone)::date,
-            case
-                when p_key is null then null
-                when log.tag_set_id = 0 then '(other)'
-                else shown_tag(tag_sets.tags, p_key)
-            end,
-            log.cost_usd,
-            log.total_tokens,
-            1,
-            (log.cost_basis = 'unpriced')::integer
+            (log.created_at at time zone p_time_zone)::date, log.value, log.cost_usd, log.total_tokens,
+            log.request_count, log.unpriced_count
         from (select distinct clock_at, from_at, until_at from hours where is_divided) as hours
-        cross join lateral wanted_calls(
-            p_client_id,
-            usage_filter_of(p_client_id, p_filters, hours.clock_at::date, hours.clock_at::date),
-            hours.from_at,
-            hours.until_at
+        cross join lateral calls_of_clients(
+            p_client_ids, p_filters, hours.from_at, hours.until_at, p_key
         ) as log
-        left join tag_sets
-            on p_key is not null and tag_sets.client_id = p_client_id and tag_sets.id = log.tag_set_id
         where date_trunc('hour', log.created_at at time zone zone) = hours.clock_at
     )
 
@@ -544,10 +654,10 @@ as $$
         select held.version_id, usage.*
         from ranges
         inner join held on held.version_id = ranges.version_id
-        inner join clients on held.client_id is null or clients.id = held.client_id
+        cross join lateral clients_by_zone(held.client_id) as whose
         cross join lateral usage_by_day(
-            clients.id, held.filters, held.time_zone, ranges.first_date, ranges.last_date, held.split_by,
-            ranges.begins
+            whose.client_ids, held.filters, held.time_zone, ranges.first_date, ranges.last_date,
+            held.split_by, ranges.begins
         ) as usage
     ),
 
@@ -639,9 +749,9 @@ begin
     used as materialized (
         select usage.*
         from newest
-        inner join clients on p_client_id is null or clients.id = p_client_id
+        cross join lateral clients_by_zone(p_client_id) as whose
         cross join lateral usage_by_day(
-            clients.id, newest.filters, newest.time_zone, p_first_date, p_last_date, newest.split_by
+            whose.client_ids, newest.filters, newest.time_zone, p_first_date, p_last_date, newest.split_by
         ) as usage
         where newest.split_by is null or p_subject = '' or usage.value is not distinct from p_subject
     )
@@ -689,15 +799,14 @@ as $$
         select
             extract(
                 hour from (usage.usage_date + usage.hour * interval '1 hour')
-                at time zone clients.timezone at time zone newest.time_zone
+                at time zone whose.time_zone at time zone newest.time_zone
             )::integer as hour,
             usage.cost_usd,
             usage.total_tokens
         from newest
-        inner join clients on p_client_id is null or clients.id = p_client_id
-        cross join lateral usage_rows(
-            clients.id, newest.filters, p_first_date, p_last_date, '{usage_date,hour}',
-            '{cost_usd,total_tokens}', newest.split_by
+        cross join lateral clients_by_zone(p_client_id) as whose
+        cross join lateral usage_of_clients(
+            whose.client_ids, newest.filters, p_first_date, p_last_date, '{usage_date,hour}', newest.split_by
         ) as usage
         where
             usage.hour is not null
@@ -760,11 +869,12 @@ as $$
         coalesce(sum(usage.unpriced_count) filter (where not spans.is_now), 0)::bigint
     from newest
     cross join spans
-    inner join clients on p_client_id is null or clients.id = p_client_id
-    cross join lateral usage_rows(
-        clients.id, newest.filters, spans.first_date, spans.last_date, '{source,model,operation}',
-        array['total_tokens', 'cost_usd', 'request_count', 'unpriced_count'], newest.split_by
+    cross join lateral clients_by_zone(p_client_id) as whose
+    cross join lateral usage_of_clients(
+        whose.client_ids, newest.filters, spans.first_date, spans.last_date,
+        '{client_id,source,model,operation}', newest.split_by
     ) as usage
+    inner join clients on clients.id = usage.client_id
     where newest.split_by is null or p_subject = '' or usage.value is not distinct from p_subject
     group by clients.id, clients.name, usage.source, usage.model, usage.operation
     having sum(usage.request_count) <> 0
