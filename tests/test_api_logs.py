@@ -43,7 +43,7 @@ from tests.api import bearer, logged, open_api, serving
 from tests.naive import wrong_sums
 
 RECORDED = Path(__file__).parent / "recorded_logs"
-AGENTS = ("claude-code", "codex", "gemini-cli")
+AGENTS = ("claude-code", "codex", "gemini-cli", "qwen-code")
 JSON = {"Content-Type": otlp.JSON}
 PROTOBUF = {"Content-Type": otlp.PROTOBUF}
 NOW_NS = int(factories.NOW.timestamp()) * 1_000_000_000
@@ -138,10 +138,15 @@ CALLS = {
         ("google", "gemini-3.5-flash-lite", 0, 0, "error", 8, None, None),
     ],
 }
+CALLS["qwen-code"] = [
+    ("unknown", "qwen3-coder-plus", 900, 40, "ok", 92, None, None),
+    ("unknown", "qwen3-coder-plus", 900, 40, "ok", 64, None, None),
+]
 DETAILS = {
     "claude-code": {"cached_tokens": 5000, "cache_write_tokens": 2000, "time_to_first_token_ms": 7},
     "codex": {"cached_tokens": 1000, "reasoning_tokens": 30},
     "gemini-cli": {"cached_tokens": 700, "reasoning_tokens": 30},
+    "qwen-code": {"cached_tokens": 300, "response_id": "chatcmpl-1"},
 }
 
 
@@ -179,7 +184,8 @@ def test_what_agents_send_is_a_row_for_each_call_through_whatever_doors_it_comes
     assert all(row["conversation_id"] is not None for row in rows)
     answered = next(row for row in rows if row["outcome"] == "ok")
     assert {name: answered[name] for name in DETAILS[agent]} == DETAILS[agent]
-    assert answered["cost_usd"] > 0
+    # Who asks whatever speaks OpenAI's protocol does not tell whom.
+    assert (answered["cost_usd"] > 0) == (answered["source"] != "unknown")
     assert sum(row["cost_usd"] for row in rows) == answered["cost_usd"]
 
 
@@ -306,8 +312,18 @@ def test_a_fork_of_an_agent_and_the_conventions_own_event(
         "model": "qwen3-coder-plus",
         "input_token_count": 10,
         "output_token_count": 5,
+        "thoughts_token_count": 2,  # in the answer, as the total tells
         "total_token_count": 15,
     }
+    like_claude_code = {
+        "event.name": "api_request",
+        "provider": "openai",
+        "model": "gpt-5",
+        "input_tokens": 6,
+        "output_tokens": 1,
+        "cache_read_tokens": 3,
+    }
+    not_asked = {"event.name": "codex.api_request", "endpoint": "/models", "error.message": "http 404"}
     event = {
         "event.name": "gen_ai.client.inference.operation.details",
         "gen_ai.operation.name": "chat",
@@ -317,11 +333,12 @@ def test_a_fork_of_an_agent_and_the_conventions_own_event(
         "gen_ai.usage.output_tokens": 4,
         "gen_ai.response.id": "chatcmpl-1",
     }
-    assert send(api, "logs", log_export(fork, event), writer) == {}
+    assert send(api, "logs", log_export(fork, event, like_claude_code, not_asked), writer) == {}
 
-    assert [(row["model"], row["total_tokens"]) for row in logged(database)] == [
-        ("qwen3-coder-plus", 15),
-        ("gpt-4o", 24),
+    assert [(row["model"], row["total_tokens"], row["reasoning_tokens"]) for row in logged(database)] == [
+        ("qwen3-coder-plus", 15, 2),
+        ("gpt-4o", 24, None),
+        ("gpt-5", 10, None),
     ]
 
 

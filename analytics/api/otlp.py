@@ -14,6 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from analytics import bounded_json
 from analytics.api import wire
+from analytics.calls.usage.fields import snake
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -35,7 +36,7 @@ class Signal(NamedTuple):
     items: str
     """As people call them."""
     field: str
-    """Of OTLP's JSON."""
+    """Of OTLP's JSON, which may be written in snake case, too."""
     descriptors: Collection[Descriptor]
     most: int
 
@@ -54,7 +55,7 @@ def parsed(body: bytes, content_type: str, request: Request, signal: Signal) -> 
             content = bounded_json.loads(body)
             if not isinstance(content, dict):
                 raise ValueError("not a JSON object")
-            _check_number(_items_in(content, signal.field), signal)
+            _check_number(_items_in(content, {signal.field, snake(signal.field)}), signal)
             json_format.ParseDict(
                 _with_base64_ids(content),
                 request,
@@ -121,15 +122,14 @@ def _check_number(items: int, signal: Signal) -> None:
         raise HTTPException(413, f"at most {signal.most:,} {signal.items} at once: send fewer")
 
 
-def _items_in(value: Any, field: str) -> int:
+def _items_in(value: Any, fields: Collection[str]) -> int:
     """The number of items in OTLP's JSON, also under unknown fields."""
     if isinstance(value, list):
-        return sum(_items_in(item, field) for item in value)
+        return sum(_items_in(item, fields) for item in value)
     if not isinstance(value, dict):
         return 0
-    items = value.get(field)
-    own = len(items) if isinstance(items, list) else 0
-    return own + sum(_items_in(item, field) for name, item in value.items() if name != field)
+    own = sum(len(items) for name in fields if isinstance(items := value.get(name), list))
+    return own + sum(_items_in(item, fields) for name, item in value.items() if name not in fields)
 
 
 def _with_base64_ids(value: Any) -> Any:

@@ -20,6 +20,8 @@ TOLD_APART = "another record tells of its call"
 _DETAILS = "gen_ai.client.inference.operation.details"
 """OpenTelemetry's own event about one call, within its span."""
 _OF_CLAUDE_CODE = "claude_code."
+_OF_OTHERS = "agent."
+_OF_GEMINIS_KIND = (".api_response", ".api_error")
 _OF_GEMINI_CLI = frozenset({"installation.id", "auth_type"})
 """Attributes of all its records, and of those of its forks."""
 _UNTIMED = "codex.sse_event"
@@ -69,8 +71,10 @@ def _event(log: LogRecord) -> str:
     for name in (text_of(log.body), text_of(log.attributes.get("event.name")), log.event):
         if name and "." in name and " " not in name:
             return name
-    named = text_of(log.attributes.get("event.name"))
-    return _OF_CLAUDE_CODE + named if named and log.scope.startswith(CLAUDE_CODE) else ""
+    named = text_of(log.attributes.get("event.name")) or text_of(log.body)
+    if named and log.scope.startswith(CLAUDE_CODE):
+        return _OF_CLAUDE_CODE + named
+    return _OF_OTHERS + named if named is not None and named in _READERS else ""
 
 
 def _span(log: LogRecord, attributes: Attributes, span_id: str) -> FinishedSpan:
@@ -84,7 +88,8 @@ def _span(log: LogRecord, attributes: Attributes, span_id: str) -> FinishedSpan:
         # Where the agent writes no spans its records have no trace, but an id all the same.
         trace_id=log.trace_id or span_id * 2,
         span_id=span_id,
-        scope=log.scope or "logs",
+        # Another view than the agent's spans, which may have its name.
+        scope=f"{log.scope or 'agent'}.logs" if event.endswith(_OF_GEMINIS_KIND) else log.scope or "logs",
         started_ns=ended - milliseconds * 1_000_000 if ended else None,
         ended_ns=ended,
         is_error="error.type" in attributes,
@@ -108,6 +113,14 @@ def _claude_request(log: Attributes) -> Attributes | None:
         **{name: log[name] for name in _CLAUDE_USAGE if name in log},
         "gen_ai.usage.cost": log.get("cost_usd"),
     }
+
+
+def _agent_request(log: Attributes) -> Attributes | None:
+    """Of agents that do as Claude Code does, such as OpenCode by its plugins."""
+    if "output_tokens" not in log:
+        return None  # Gemini CLI's is about the question: the answer is told apart
+    provider = text_of(log.get("provider")) or ("anthropic" if "claude" in str(log.get("model")) else None)
+    return {**(_claude_request(log) or {}), "gen_ai.provider.name": provider}
 
 
 def _claude_error(log: Attributes) -> Attributes | None:
@@ -159,7 +172,9 @@ def _codex_event(log: Attributes) -> Attributes | None:
 
 
 def _codex_request(log: Attributes) -> Attributes | None:
-    if text_of(log.get("error.message")) is None and (_status(log) or 0) < 400:
+    endpoint = text_of(log.get("endpoint"))
+    asks_a_model = endpoint is None or "responses" in endpoint or "completions" in endpoint
+    if not asks_a_model or (text_of(log.get("error.message")) is None and (_status(log) or 0) < 400):
         return None  # its answer is told apart
     attempt = count_of(log.get("attempt"))
     return {
@@ -190,18 +205,24 @@ def _gemini_response(log: Attributes) -> Attributes | None:
         "tool_token_count": "toolUsePromptTokenCount",
         "total_token_count": "totalTokenCount",
     }
-    counts = {names[name]: count_of(value) for name, value in log.items() if name in names}
+    counts: dict[str, Any] = {names[name]: count_of(value) for name, value in log.items() if name in names}
+    if counts.get("thoughtsTokenCount") and counts.get("totalTokenCount") == sum(
+        counts.get(name) or 0 for name in ("promptTokenCount", "candidatesTokenCount")
+    ):
+        # A fork asked somebody who has the thoughts in the answer.
+        counts["outputTokenDetails"] = {"reasoningTokens": counts.pop("thoughtsTokenCount")}
     failed = _failure(log) if text_of(log.get("error")) is not None else {}
     return {
         **_of_gemini(log),
         **failed,
         "gen_ai.usage.raw": counts,
         "gen_ai.response.finish_reasons": log.get("finish_reasons"),
+        "gen_ai.response.id": log.get("response_id"),
     }
 
 
 def _gemini_error(log: Attributes) -> Attributes | None:
-    return {**_of_gemini(log), **_failure(log)}
+    return {**_of_gemini(log), **_failure(log), "usage.attempt": log.get("attempt")}
 
 
 def _of_gemini(log: Attributes) -> dict[str, Any]:
@@ -213,6 +234,7 @@ def _of_gemini(log: Attributes) -> dict[str, Any]:
         # Its forks speak to others.
         **(google if model.startswith(("gemini", "gemma", "models/gem")) else {}),
         "gen_ai.request.model": log.get("model"),
+        "agent.name": log.get("subagent_name"),
     }
 
 
@@ -244,6 +266,7 @@ _READERS: Mapping[str, Callable[[Attributes], Attributes | None]] = {
     "claude_code.api_refusal": _claude_refusal,
     "codex.sse_event": _codex_event,
     "codex.api_request": _codex_request,
+    "api_request": _agent_request,
     "api_response": _gemini_response,
     "api_error": _gemini_error,
 }

@@ -19,11 +19,17 @@ TOKEN_METRICS: Mapping[str, tuple[str, str, frozenset[str]]] = {
         frozenset({"input", "output", "cacheRead", "cacheCreation"}),
     ),
     "gemini_cli.token.usage": ("Gemini CLI", "type", frozenset({"input", "output", "thought", "tool"})),
+    "qwen-code.token.usage": ("Qwen Code", "type", frozenset({"input", "output"})),
     "codex.turn.token_usage": ("Codex", "token_type", frozenset({"total"})),
 }
 """Metric -> agent, the attribute with the kind of tokens, and the kinds that are added up."""
 
-_AGENTS = {"com.anthropic.claude_code": "Claude Code", "gemini-cli": "Gemini CLI", "codex": "Codex"}
+_AGENTS = {
+    "com.anthropic.claude_code": "Claude Code",
+    "gemini-cli": "Gemini CLI",
+    "qwen-code": "Qwen Code",
+    "codex": "Codex",
+}
 _MAX_CLIENTS = 1_000
 _MAX_SERIES = 10_000
 

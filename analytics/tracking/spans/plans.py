@@ -6,6 +6,7 @@ from typing import Any
 CLAUDE_CODE = "com.anthropic.claude_code"
 """Begin of its scopes' names."""
 
+_SIGNED_IN = {"oauth-personal": "Gemini", "cloud-shell": "Gemini", "qwen-oauth": "Qwen"}
 _NOBODY = frozenset({"", "none", "no", "false", "api", "0"})
 """Values of usage.plan: the tokens are paid for."""
 
@@ -22,5 +23,5 @@ def plan_of(said: str | None, attributes: Mapping[str, Any], scope: str) -> str 
         return "Claude" if attributes.keys() & {"user.account_uuid", "organization.id"} else None
     if str(attributes.get("auth_mode")).lower() in ("chatgpt", "chatgptauthtokens"):
         return "ChatGPT"
-    # Gemini CLI, signed in with Google: free, or Code Assist.
-    return "Gemini" if attributes.get("auth_type") in ("oauth-personal", "cloud-shell") else None
+    # Gemini CLI, signed in with Google: free, or Code Assist. Its fork, with Qwen.
+    return _SIGNED_IN.get(str(attributes.get("auth_type")))
