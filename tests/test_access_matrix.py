@@ -161,6 +161,7 @@ function day_begins_at               same       same      same      same      sa
 function month_begins                same       same      same      same      same      same      same      same      same     -
 function budget_period               same       same      same      same      same      same      same      same      same     -
 function days_between               same       same      same      same      same      same      same      same      same     -
+function meters_of_parts            same       same      same      same      same      same      same      same      same     -
 function days_beside_weeks          same       same      same      same      same      same      same      same      same     -
 function other_filters              same       same      same      same      same      same      same      same      same     -
 function filters_within_conversations  same       same      same      same      same      same      same      same      same     -
@@ -352,6 +353,7 @@ STATEMENTS = {
     "budget_period": "select * from budget_period('month', 1, 'UTC', %(now)s)",
     "get_alerts": "select * from get_alerts(%(acme)s)",
     "days_between": "select days_between(%(first)s, %(last)s)",
+    "meters_of_parts": "select meters_of_parts()",
     "days_beside_weeks": "select days_beside_weeks('{}', %(first)s, %(last)s)",
     "whole_sum": "select whole_sum(1)",
     "id_from": "select id_from('a', '0')",

@@ -89,6 +89,7 @@ create or replace function leading_filtered_conversations(
     set jit = off
     set plan_cache_mode = force_custom_plan
     set work_mem = '32MB'
+    set enable_seqscan = off  -- calls of some days of one client are guessed to be most of all
 as $$
 #variable_conflict use_column
 declare

@@ -150,13 +150,7 @@ as $$
         character_count, image_count, web_search_count, file_search_count, code_run_count
     from usage_rows(
         p_client_id, p_filters, p_first_date, p_last_date, array['usage_date', 'source', 'model'],
-        array[
-            'request_count', 'unpriced_count', 'prompt_tokens', 'completion_tokens', 'total_tokens',
-            'cost_usd', 'cached_tokens', 'duration_seconds', 'reasoning_tokens', 'cache_write_tokens',
-            'cache_write_1h_tokens', 'prompt_audio_tokens', 'cached_audio_tokens', 'completion_audio_tokens',
-            'prompt_image_tokens', 'cached_image_tokens', 'completion_image_tokens', 'character_count',
-            'image_count', 'web_search_count', 'file_search_count', 'code_run_count'
-        ]
+        meters_of_parts()
     ) as daily
     where exists (
         select
@@ -173,6 +167,17 @@ as $$
     )
     order by usage_date, source, model
 $$;
+
+-- The meters that a cost is made of.
+create or replace function meters_of_parts() returns text[]
+    language sql immutable parallel safe
+    return array[
+        'prompt_tokens', 'completion_tokens', 'total_tokens', 'cost_usd', 'request_count', 'unpriced_count',
+        'cached_tokens', 'cache_write_tokens', 'cache_write_1h_tokens', 'reasoning_tokens',
+        'prompt_audio_tokens', 'cached_audio_tokens', 'completion_audio_tokens', 'prompt_image_tokens',
+        'cached_image_tokens', 'completion_image_tokens', 'character_count', 'image_count',
+        'web_search_count', 'file_search_count', 'code_run_count', 'duration_seconds'
+    ];
 
 -- Sums of the period, by what `kind` says:
 --   'parts'      per source, model and operation, the tokens in their parts, the seconds of audio, and all
@@ -199,7 +204,7 @@ as $$
         select *
         from usage_rows(
             p_client_id, p_filters, p_first_date, p_last_date, array['source', 'model', 'operation'],
-            usage_meters()
+            meters_of_parts()
         )
     ),
 
