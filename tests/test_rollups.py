@@ -347,3 +347,21 @@ def test_a_lifetime_grows_in_both_directions(
         assert connection.execute("select first_date, last_date from usage_conversation").fetchall() == [
             (date(2026, 3, 9), date(2026, 3, 15))
         ]
+
+
+@pytest.mark.parametrize("is_folded_between", [True, False])
+def test_the_last_day_of_a_week_goes_back(database: Database, acme: UUID, is_folded_between: bool) -> None:
+    """Calls of Tuesday go, and one of Monday comes later."""
+    insert_usage(database, usage_log(acme, created_at=NOW - timedelta(days=1)))
+    if is_folded_between:
+        database.fold()
+    with database.transaction() as connection:
+        connection.execute("delete from usage_logs")
+    database.fold()
+    insert_usage(database, usage_log(acme, created_at=NOW - timedelta(days=2)))
+    database.fold()
+
+    with database.transaction() as connection:
+        assert connection.execute(
+            "select last_date, request_count from usage_conversation_weekly_rollup"
+        ).fetchall() == [(date(2026, 3, 16), 1)]

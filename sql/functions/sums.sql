@@ -434,7 +434,7 @@ create or replace function fold_usage() returns bigint
     set search_path = public, pg_temp
 as $$
 declare
-    touched record;  -- the days of conversations of which something was taken away
+    touched record;  -- the days of conversations that have fewer calls than before
 begin
     if not pg_try_advisory_xact_lock(rollup_lock()) then
         return 0;
@@ -459,7 +459,7 @@ begin
             sum(cost_usd) as cost_usd,
             sum(request_count) as request_count,
             sum(unpriced_count) as unpriced_count,
-            bool_or(request_count < 0) as is_reduced
+            sum(request_count) < 0 as is_reduced
         from taken
         group by 1, 2, 3, 4
     ),
@@ -489,7 +489,8 @@ begin
             client_id, week_start, last_date, conversation_id, total_tokens, request_count, cost_usd, phone
         )
         select
-            client_id, date_trunc('week', usage_date::timestamp)::date as week_start, max(usage_date),
+            client_id, date_trunc('week', usage_date::timestamp)::date as week_start,
+            coalesce(max(usage_date) filter (where request_count > 0), '-infinity'),
             conversation_id, sum(total_tokens), sum(request_count), sum(cost_usd), phone
         from conversation_days
         group by client_id, week_start, conversation_id, phone
@@ -548,14 +549,13 @@ begin
             ) as listed (client_id, usage_date, conversation_id, phone)
         ) as reduced
         cross join lateral (
-            select max(usage_date) as last_date
+            select coalesce(max(usage_date), '-infinity') as last_date
             from folded_conversation_days(
                 reduced.client_id, reduced.conversation_id, reduced.phone, reduced.week_start,
                 reduced.week_start + 6
             )
             where request_count > 0
         ) as days
-        where days.last_date is not null
         on conflict on constraint usage_conversation_weekly_rollup_key do update set
             last_date = excluded.last_date;
     end if;

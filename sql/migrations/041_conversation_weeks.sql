@@ -1,7 +1,7 @@
 -- A long period is read from the weeks of conversations, of which there are a fifth as many as of their days.
 
 -- One row per client, conversation as logged, and week from Monday: what lists are ordered by. last_date is
--- the last day of the week with use.
+-- the last day of the week with use; -infinity where there is none left.
 create table if not exists usage_conversation_weekly_rollup (
     client_id uuid not null,
     week_start date not null,
@@ -21,7 +21,7 @@ insert into usage_conversation_weekly_rollup (
 select
     client_id,
     date_trunc('week', usage_date::timestamp)::date as week_start,
-    coalesce(max(usage_date) filter (where request_count > 0), max(usage_date)) as last_date,
+    coalesce(max(usage_date) filter (where request_count > 0), '-infinity') as last_date,
     conversation_id,
     sum(total_tokens) as total_tokens,
     sum(request_count) as request_count,
