@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -124,6 +124,22 @@ def test_columns_are_chosen_in_the_link(configured: Database, client_id: UUID) -
         *("Made", "Operation", "Id", "Response id", "Stated cost"),
     ]
     assert open_page(PATH, columns="none").dataframe[0].value.columns.tolist() == ["Made"]
+
+
+def test_what_a_subscription_pays_is_said_to_be_no_money(configured: Database, client_id: UUID) -> None:
+    call_id = uuid4()
+    _use(
+        configured, client_id, id=call_id, cost_usd=Decimal(0), cost_basis="plan",
+        stated_cost_usd=Decimal("0.5"), metadata={"price": {"list": "plan", "plan": "max"}},
+    )  # fmt: skip
+    _use(configured, client_id)
+    assert len(open_page(PATH, basis="plan").dataframe[0].value) == 1
+    facts = facts_of(open_page(PATH, call=str(call_id)))
+    assert (facts["Cost"], facts["Price from"], facts["Stated cost"]) == (
+        "0 USD, plan",
+        'nothing by itself: the subscription "max" pays',
+        "0.5 USD, as the provider says: not money, and in no sum",
+    )
 
 
 @pytest.mark.parametrize(
