@@ -103,11 +103,15 @@ def test_a_report_of_what_is_there_already_is_refused(database: Database) -> Non
     without = run(database, "import", report, "--client", "Acme", "--from", "2025-10-06")
     beside = run(database, "import", report, "--client", "Acme, reported")
 
-    told = "openai has other calls on 1 of the 1 days of this report, from 2025-10-05 to 2025-10-05 (UTC)"
+    both = run(database, "import", report, FILES / "openai_costs.tsv", "--client", "Both")
+
+    told = "openai has other calls on 1 day of openai-usage, from 2025-10-05 to 2025-10-05 (UTC)"
     assert f"would count twice: {told}\n" in tried.stdout
     assert (refused.exit_code, told in refused.stderr) == (1, True)
     assert "3 rows read: 0 stored, 0 already there, 0 rejected\n2 rows left out" in without.stdout
     assert "3 rows read: 2 stored" in beside.stdout
+    assert "openai is in openai-costs and in openai-usage on 1 day, from 2025-10-05 to" in both.stderr
+    assert count(database, "clients") == 2  # one was refused
 
 
 def test_a_folder_and_standard_input(database: Database, tmp_path: Path) -> None:

@@ -277,6 +277,9 @@ def test_what_else_a_row_tells() -> None:
         {"project": "shop", "tool": "claude-code"},
     )
 
+    paid = rows_of(FILES / "claude_projects", forced={"plan": "max"})
+    assert {(row.cost_usd, row.cost_basis) for row in paid} == {(Decimal(0), "plan")}
+
     usage = rows_of(FILES / "openai_usage.csv")
     assert [row.facts.service_tier for row in usage] == ["default", "batch"]
     assert (usage[0].facts.account, usage[0].tags) == ("proj_shop", {"api_key": "key_1"})

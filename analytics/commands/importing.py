@@ -124,12 +124,11 @@ def import_log(
         if dry_run:
             _show(database, plans, client, ZoneInfo(timezone))
             return
+        if any(map(is_report, plans)):
+            _refuse_doubles(database, plans, _known_client(database, client), client)
         client_id, is_new = find_or_create_client(database, client, timezone=client_timezone)
         if is_new:
             click.echo(f'created client "{client}" ({client_id}) with the time zone {client_timezone}')
-        reports = [plan for plan in plans if is_report(plan)]
-        if reports and not is_new:
-            _refuse_doubles(database, reports, client_id, client)
         report = _load(database, plans, client_id, shift_to, rejects or _rejects_of(inputs, plans))
     for line in report_lines(report, plans):
         click.echo(line)
@@ -155,10 +154,7 @@ def _plans(
 
 
 def _show(database: Database, plans: Sequence[ImportPlan], client: str, zone: ZoneInfo) -> None:
-    try:
-        client_id = find_client(database, client).id
-    except UnknownClient:
-        client_id = _NOBODY
+    client_id = _known_client(database, client)
     rows = CallReader(price_list(database), client_id).read(plans)
     summary = Summary(timezone=zone).add(rows)
     twice = list(doubled(database, client_id, summary))
@@ -166,8 +162,16 @@ def _show(database: Database, plans: Sequence[ImportPlan], client: str, zone: Zo
         click.echo(line)
 
 
-def _refuse_doubles(database: Database, reports: Sequence[ImportPlan], client_id: UUID, client: str) -> None:
-    rows = CallReader(price_list(database), client_id).read(reports)
+def _known_client(database: Database, client: str) -> UUID:
+    """Its id; that of nobody where there is none yet."""
+    try:
+        return find_client(database, client).id
+    except UnknownClient:
+        return _NOBODY
+
+
+def _refuse_doubles(database: Database, plans: Sequence[ImportPlan], client_id: UUID, client: str) -> None:
+    rows = CallReader(price_list(database), client_id).read(plans)
     twice = list(doubled(database, client_id, Summary(timezone=ZoneInfo("UTC")).add(rows)))
     if twice:
         raise InvalidInput(

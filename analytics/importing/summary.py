@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from analytics.calls.row import requests_in, row_of, usage_of
 from analytics.database import Database, Query
-from analytics.importing.formats.format import REPORT
+from analytics.formatting import counted
 from analytics.importing.plan import ImportPlan
 from analytics.importing.rows import ReadRow
 
@@ -56,8 +56,8 @@ class Summary:
     """The first ones."""
     rejected_count: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
-    reports: dict[tuple[str, str], set[date]] = field(default_factory=dict)
-    """Format of a report and source -> its days of UTC."""
+    days: dict[tuple[str | None, str], set[date]] = field(default_factory=dict)
+    """Format of a report, or None of single calls, and source -> days of UTC."""
     _seen: dict[UUID, tuple[DayAndModel, Sums]] = field(default_factory=dict)
 
     @property
@@ -100,10 +100,8 @@ class Summary:
             _add(self.by_day_and_model[known[0]], known[1], sign=-1)
         self._seen[call_id] = (key, sums)
         _add(self.by_day_and_model.setdefault(key, Sums()), sums)
-        report = (row.metadata or {}).get(REPORT)
-        if read.plan.format is not None and report == read.plan.format.name:
-            days = self.reports.setdefault((str(report), row.source), set())
-            days.add(row.created_at.astimezone(UTC).date())
+        report = read.plan.format.name if is_report(read.plan) and read.plan.format else None
+        self.days.setdefault((report, row.source), set()).add(row.created_at.astimezone(UTC).date())
 
 
 _SHOWN_REJECTS = 5
@@ -115,8 +113,15 @@ def is_report(plan: ImportPlan) -> bool:
 
 
 def doubled(database: Database, client_id: UUID, summary: Summary) -> Iterator[str]:
-    """What would count twice, as the client has other calls of the source on days of a report."""
-    for (report, source), days in summary.reports.items():
+    """What would count twice: other calls of the source on days of a report, there already or to come."""
+    for (report, source), days in summary.days.items():
+        if report is None:
+            continue
+        for (other, of), others in summary.days.items():
+            both = days & others
+            # Of two reports it is told once.
+            if of == source and both and (other is None or other > report):
+                yield f"{source} is in {report} and in {other or 'single calls'} on {_days(both)}"
         parameters = {
             "client_id": client_id,
             "source": source,
@@ -128,10 +133,12 @@ def doubled(database: Database, client_id: UUID, summary: Summary) -> Iterator[s
         [rows] = database.read(Query(statement=_BESIDE, parameters=parameters))
         number, first_at, last_at = rows.records[0]
         if number:
-            yield (
-                f"{source} has other calls on {number} of the {len(days)} days of this report, from "
-                f"{first_at.astimezone(UTC):%Y-%m-%d} to {last_at.astimezone(UTC):%Y-%m-%d} (UTC)"
-            )
+            span = f"{first_at.astimezone(UTC):%Y-%m-%d} to {last_at.astimezone(UTC):%Y-%m-%d}"
+            yield f"{source} has other calls on {counted(number, 'day')} of {report}, from {span} (UTC)"
+
+
+def _days(days: set[date]) -> str:
+    return f"{counted(len(days), 'day')}, from {min(days)} to {max(days)} (UTC)"
 
 
 def _add(to: Sums, sums: Sums, *, sign: int = 1) -> None:

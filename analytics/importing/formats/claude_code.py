@@ -22,11 +22,10 @@ def _call(row: Row) -> Call:
     if not isinstance(message.get("usage"), dict):
         raise PassedOver("messages without usage")
     model = message.get("model")
-    bedrock = isinstance(model, str) and "anthropic." in model
     folder = row.text("cwd")
     return {
         **known(
-            source="bedrock" if bedrock else "anthropic",
+            source=_source(str(model)),
             model=model,
             created_at=row.get("timestamp"),
             conversation_id=row.text("sessionId"),
@@ -49,6 +48,11 @@ def _call(row: Row) -> Call:
             is_subagent=True if row.flag("isSidechain") else None,
         ),
     }
+
+
+def _source(model: str) -> str:
+    """Who sold it: clouds have their own names for the models."""
+    return "bedrock" if "anthropic." in model else "google" if "@" in model else "anthropic"
 
 
 SESSIONS = Format(
