@@ -37,6 +37,7 @@ FILTERS = (
     '[{"name": "hour", "values": ["12"], "excluded": false}]',
     '[{"name": "basis", "values": ["unpriced"], "excluded": true}]',
     '[{"name": "conversation", "values": ["00000000-0000-0000-0000-000000000007"], "excluded": false}]',
+    '[{"name": "has.usage", "values": ["yes"], "excluded": false}]',
     '[{"name": "tag.team", "values": ["a"], "excluded": false}]',
 )
 
@@ -114,6 +115,9 @@ def test_whoever_writes_can_say_so(database: Database) -> None:
         day=DAY,
     )
     assert listed == (7, 8)
+    filters = '[{"name": "has.bucket", "values": ["no"], "excluded": false}]'
+    single = "select model, matched_count from get_calls(%(id)s, %(day)s, %(day)s, %(filters)s::jsonb)"
+    assert fetch(database, single, id=client_id, day=DAY, filters=filters) == [("something else", 1)]
 
 
 def test_a_later_report_replaces_an_earlier_one_of_the_same_bucket(database: Database) -> None:

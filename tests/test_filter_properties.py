@@ -73,6 +73,7 @@ HAVING: dict[str, Callable[[Row], bool]] = {
     "cache": lambda log: log["cached_tokens"] is not None,
     "cached": lambda log: bool(log["cached_tokens"]),
     "unread": lambda log: bool(log["is_unread"]),
+    "bucket": lambda log: log["bucket_request_count"] is not None,
 }
 GROUPS = (*queries.GROUPS, "tag.feature", "tag.user", "tag.none")
 

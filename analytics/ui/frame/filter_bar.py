@@ -39,6 +39,7 @@ _FACTS = {
     "cache": "a number of cached tokens",
     "cached": "tokens from a cache",
     "unread": "fields that were not understood",
+    "bucket": "the sum of several requests",
 }
 """What a call is with or without, by the facts that it may have."""
 NOT_APPLIED = "Filters do not apply to this page: it is about all calls."
