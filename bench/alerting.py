@@ -1,9 +1,9 @@
 """What writers wait for while alerts are looked at and a channel hangs: nothing, is the claim.
 
-Arms take turns, block by block, with the same writers: alone; beside a process that does nothing but look
-at all budgets (servers do once a minute) and tell a webhook that never answers; and, to tell waiting from
-sharing the processor, beside one that adds up numbers of no table. The client has budgets that the writes
-cross.
+Arms take turns, block by block, with the same writers: alone; beside a process that looks at all budgets once
+a second, sixty times as often as servers do, and tells a webhook that never answers; beside one that does so
+without a pause; and, to tell waiting from sharing the processor, beside one that adds up numbers of no table.
+The client has budgets that the writes cross.
 """
 
 import socket
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from bench.writing import CHOICE, HOT_CLIENT, INSERT
 BLOCKS = 9
 _BUDGETS = 10
 _WRITERS = 2
-_TRANSACTIONS = 4_000
+_TRANSACTIONS = 8_000
 
 _LOOKING = """
 import sys, threading, time
@@ -42,8 +42,10 @@ def tell():
         time.sleep(1)
 threading.Thread(target=tell, daemon=True).start()
 while True:
+    began = time.monotonic()
     check(database, datetime.now(UTC), secrets=secrets)
     print("looked", flush=True)
+    time.sleep(max(0, began + float(sys.argv[3]) - time.monotonic()))
 """
 
 _ADDING = """
@@ -55,11 +57,13 @@ while True:
     database.read(Query(statement="select sum(n) from generate_series(1, 20000) as n"))
     print("added", flush=True)
 """
-_ARMS = {
-    "alone": "",
-    "beside looks without a pause, and a webhook that hangs": _LOOKING,
-    "beside sums of no table, without a pause": _ADDING,
+_ARMS: Mapping[str, tuple[str, int]] = {
+    "alone": ("", 0),
+    "beside a look a second, and a webhook that hangs": (_LOOKING, 1),
+    "beside looks without a pause, and a webhook that hangs": (_LOOKING, 0),
+    "beside sums of no table, without a pause": (_ADDING, 0),
 }
+"""What else is at work: code, and how many seconds lie between the begins of its rounds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +91,7 @@ def measure_alerting(database: Database, connection: psycopg.Connection, blocks:
     for name in tuple(_ARMS) * (blocks + 1):  # the first of each only warms up
         database.fold()
         connection.execute("checkpoint")
-        with _beside(database, _ARMS[name]):
+        with _beside(database, *_ARMS[name]):
             waits[name].append(_commits(database))
     return [
         Waits(
@@ -138,7 +142,7 @@ def _commits(database: Database) -> list[float]:
 
 
 @contextmanager
-def _beside(database: Database, code: str) -> Iterator[None]:
+def _beside(database: Database, code: str, seconds: int) -> Iterator[None]:
     """Another process that is at work already, and is so at the end."""
     if not code:
         yield
@@ -146,7 +150,9 @@ def _beside(database: Database, code: str) -> Iterator[None]:
     with socket.create_server(("127.0.0.1", 0)) as hanging:  # takes connections, and never answers
         url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
         webhook = f"http://127.0.0.1:{hanging.getsockname()[1]}/"
-        process = subprocess.Popen([sys.executable, "-c", code, url, webhook], stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, url, webhook, str(seconds)], stdout=subprocess.PIPE
+        )
         assert process.stdout is not None
         reading = threading.Thread(target=process.stdout.read)
         try:
