@@ -233,7 +233,8 @@ def call_times(
     return CallTimes(
         by_hour=_table(of_hours, hour_sums).drop(columns=["source", "model"]),
         by_model=_table(of_models, sums),
-        attempts=_attempts(pd.DataFrame(_attempt_rows(sums))),
+        # As objects: a model that is not told stays None.
+        attempts=pd.DataFrame(_attempt_rows(sums), columns=["source", "model", *_ATTEMPTS], dtype=object),
     )
 
 
@@ -315,7 +316,3 @@ def _attempt_rows(sums: "dict[_HistogramKey, Counter[str]]") -> list[dict[str, A
         if kind == "attempts":
             found[source, model].update({name: counts[name] for name in _ATTEMPTS})
     return [{"source": source, "model": model, **counts} for (source, model), counts in found.items()]
-
-
-def _attempts(frame: "pd.DataFrame") -> "pd.DataFrame":
-    return frame.reindex(columns=["source", "model", *_ATTEMPTS])

@@ -10,12 +10,12 @@ from analytics.ui.budgets.listing import chosen_budget, chosen_value
 from analytics.ui.budgets.people import named
 from analytics.ui.budgets.reading import BUDGET, BudgetDetail, Budgets, read_detail
 from analytics.ui.budgets.tables import crossed, show_past, show_values
-from analytics.ui.budgets.ways import of_period, to_calls, to_driver
+from analytics.ui.budgets.ways import of_period, to_calls, to_driver, to_unpriced
 from analytics.ui.frame import address
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.ways import OPENS, show_way, show_ways
+from analytics.ui.frame.ways import OPENS, explained, show_way, show_ways
 from analytics.ui.parts.budget_line import amount, spent
 from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.parts.headings import show_heading
@@ -69,7 +69,7 @@ def _cards(status: BudgetStatus, detail: BudgetDetail) -> list[Card]:
                 f"{round((status.share or 0) * 100):,} % of the limit" if status.share is not None else ""
             ],
             opens=to_calls(status, "The calls of this budget"),
-            warning=f"{status.unpriced_count:,} calls unpriced" if status.is_lower_bound else "",
+            warning=to_unpriced(status) if status.is_lower_bound else "",
         ),
     ]
     if status.limit_amount is not None and status.left is not None:
@@ -79,6 +79,7 @@ def _cards(status: BudgetStatus, detail: BudgetDetail) -> list[Card]:
                 label="Over the limit" if over else "Left",
                 value=amount(status.unit, abs(status.left)),
                 explanation=f"of {amount(status.unit, status.limit_amount)}",
+                opens=to_calls(status, "what was spent"),
                 lines=[f"of {amount(status.unit, status.limit_amount)}", words.pace(status)],
             )
         )
@@ -88,6 +89,7 @@ def _cards(status: BudgetStatus, detail: BudgetDetail) -> list[Card]:
                 label="At its end, likely",
                 value=amount(status.unit, outlook.at_end.median),
                 explanation="Half of all ways to go on end above, half below.",
+                opens=explained("how this is foreseen"),
                 lines=[words.at_end(outlook), words.run_out(outlook)],
             )
         )
@@ -96,6 +98,7 @@ def _cards(status: BudgetStatus, detail: BudgetDetail) -> list[Card]:
             label="Resets",
             value=words.day(status.end_date),
             explanation=status.resets_text,
+            opens=to_calls(status, "the calls of the period that ends then"),
             lines=[status.resets_text],
         )
     )

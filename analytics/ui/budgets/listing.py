@@ -8,11 +8,11 @@ from analytics.budgets import BudgetStatus
 from analytics.formatting import spaced
 from analytics.ui.budgets import words
 from analytics.ui.budgets.reading import BUDGET, VALUE, Budgets
-from analytics.ui.budgets.ways import to_calls
+from analytics.ui.budgets.ways import to_calls, to_unpriced
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.ways import Way, show_way
+from analytics.ui.frame.ways import Way, show_way, show_ways
 from analytics.ui.parts.budget_line import spent_of
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
@@ -42,7 +42,8 @@ def _show_line(status: BudgetStatus, budgets: Budgets) -> None:
         if status.client_id is None:
             title += " :gray[all clients]"
         parts = {"budget": str(status.budget_id), "value": None}
-        show_way(Way(page="budgets", text=status.name, parts=parts), title)
+        whole = Way(page="budgets", text=status.name, parts=parts)
+        show_way(whole, title)
         st.caption(escaped(words.scope(status.filters, status.split_by)))
     with share:
         used = float(status.share or 0)
@@ -50,11 +51,15 @@ def _show_line(status: BudgetStatus, budgets: Budgets) -> None:
         # A bar has no more than all of it.
         st.progress(min(used, 1.0))
         if status.is_lower_bound:
-            st.caption(f"{status.unpriced_count:,} calls have no price: more may be spent")
+            show_ways([to_unpriced(status)], key=f"unpriced {status.budget_id}")
     with going:
         outlook = budgets.outlooks.get(status.key)
         told = [words.pace(status), words.run_out(outlook) if outlook else ""]
-        st.markdown(with_dollars(escaped(spaced(" · ".join(filter(None, told))))))
+        text = with_dollars(escaped(spaced(" · ".join(filter(None, told)))))
+        if text and whole.leads_on:
+            show_way(whole, text)
+        else:
+            st.markdown(text)
         st.caption(escaped(spaced(status.resets_text)))
 
 

@@ -34,7 +34,7 @@ def show_values(values: Sequence[BudgetStatus], shown: BudgetStatus) -> None:
     told = [each.subject if each.subject is not None else f"no {key}" for each in values]
     table = pd.DataFrame({"Value": told, **_amounts(values)})
     columns = {"Value": st.column_config.TextColumn(escaped(key), pinned=True)}
-    _show(table, values, shown.unit, columns, **opening("budget values", frame, _open_value))
+    _show(table, values, shown.unit, columns, opening("budget values", frame, _open_value))
     st.caption("Click a row to see its course.")
 
 
@@ -61,7 +61,7 @@ def show_past(detail: BudgetDetail) -> None:
         told = filters.get(period.version_id, status.filters)
         to_past(status, period.first_date, period.end_date, told).go()
 
-    _show(table, detail.past, status.unit, {}, **opening("past periods", frame, open_calls))
+    _show(table, detail.past, status.unit, {}, opening("past periods", frame, open_calls))
     st.caption("Click a row to see its calls.")
 
 
@@ -107,7 +107,7 @@ def _show(
     rows: Sequence[BudgetStatus] | Sequence[PastPeriod],
     unit: str,
     columns: Mapping[str, Any],
-    **options: Any,
+    opens: Mapping[str, Any],
 ) -> None:
     partly: Mapping[str, pd.Series[bool]] = {"Spent": partly_known(_sums(rows))} if unit == "usd" else {}
 
@@ -119,7 +119,7 @@ def _show(
         len(table),
         max_rows=_MAX_ROWS,
         columns={"Of the limit": _SHARE, **columns},
-        **options,
+        opens=opens,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from analytics.budgets import BudgetStatus, Driver
+from analytics.formatting import plural
 from analytics.queries import Filters
 from analytics.queries.filters import spelled
 from analytics.ui.frame.ways import Way
@@ -22,6 +23,12 @@ def days_of(status: BudgetStatus) -> str:
 def to_calls(status: BudgetStatus, text: str) -> Way:
     """The way to the calls of the period; of all clients together to the page that adds all of them up."""
     return _to(status, text, calls_of(status), days_of(status))
+
+
+def to_unpriced(status: BudgetStatus) -> Way:
+    """The way to those of the period that have no price."""
+    text = f"{plural(status.unpriced_count, 'call')} without a price: more may be spent"
+    return _to(status, text, {**calls_of(status), "basis": "unpriced"}, days_of(status))
 
 
 def to_past(status: BudgetStatus, first: date, end: date, filters: Filters) -> Way:

@@ -8,7 +8,7 @@ from analytics.errors import InvalidInput
 from analytics.queries import KnownCall
 from analytics.ui.frame import address, unlinked
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.links import CALL, open_conversation
+from analytics.ui.frame.links import CALL, open_conversation, open_here
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
 from analytics.ui.parts import tables
@@ -85,16 +85,8 @@ def _show_attempts(page: Page, attempts: pd.DataFrame) -> None:
             len(table),
             max_rows=MAX_ATTEMPTS,
             columns=tables.CALL_COLUMNS,
-            key=key,
-            selection_mode=["single-row", "single-cell"],
-            on_select=lambda: _open_selected(key, attempts),
+            opens=tables.opening(key, attempts, open_here),
         )
-
-
-def _open_selected(key: str, attempts: pd.DataFrame) -> None:
-    row = tables.selected(key, attempts)
-    if row is not None:
-        address.put(**CALL.changes(str(row["id"])), find=None)
 
 
 def _close() -> None:

@@ -13,7 +13,7 @@ from analytics.queries import CALLS_PER_PAGE, CallPlace, calls_page
 from analytics.ui.calls.columns import choose_columns, columns_in_link, looks, table_of
 from analytics.ui.frame import address
 from analytics.ui.frame.address import Part
-from analytics.ui.frame.links import CALL
+from analytics.ui.frame.links import open_here
 from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
@@ -64,17 +64,9 @@ def show_call_list(page: Page, calls: pd.DataFrame) -> None:
             len(table),
             max_rows=MAX_ROWS,
             columns=looks(columns),
-            key=key,
-            selection_mode=["single-row", "single-cell"],
-            on_select=lambda: _open_selected(key, calls),
+            opens=tables.opening(key, calls, open_here),
         )
         st.caption(f"Times are in {page.client.timezone}.")
-
-
-def _open_selected(key: str, calls: pd.DataFrame) -> None:
-    row = tables.selected(key, calls)
-    if row is not None:
-        address.put(**CALL.changes(str(row["id"])))
 
 
 def _paging(calls: pd.DataFrame) -> None:

@@ -135,7 +135,7 @@ def show_clients(page: Page, reading: Reading[pd.DataFrame]) -> None:
             len(frame),
             max_rows=MAX_ROWS,
             columns=_COLUMNS,
-            **opening(
+            opens=opening(
                 key,
                 frame,
                 lambda row: open_overview(page, row["client_id"]),

@@ -12,7 +12,7 @@ from analytics import charts, formatting, queries
 from analytics.charts import PICKED
 from analytics.queries import Timeline, known_costs, partly_known
 from analytics.ui.frame import address
-from analytics.ui.frame.filters import show_only
+from analytics.ui.frame.filters import show_only_model
 from analytics.ui.frame.links import CALL, LinkedConversation, close_conversation, open_calls_of
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
@@ -172,8 +172,7 @@ def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Time
         all_calls = partial(_link_to_all_calls, page, link, timeline) if _is_truncated(timeline) else None
         show_heading(f"{title}, {page.period}", "Oldest first", beside=all_calls)
         call = CALL.select_in(
-            partial(
-                tables.show_table,
+            lambda **selecting: tables.show_table(
                 tables.readable(table, **{"Running cost": partly_known(so_far)}),
                 len(table),
                 max_rows=MAX_ROWS,
@@ -187,7 +186,7 @@ def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Time
                     ),
                     "Model": st.column_config.TextColumn(width=MODEL_WIDTH),
                 },
-                selection_mode="single-cell",
+                opens={**selecting, "selection_mode": "single-cell"},
             ),
             lambda key: _selected(key, calls),
         )
@@ -267,16 +266,10 @@ def _models(calls: pd.DataFrame) -> None:
         len(table),
         max_rows=MAX_MODELS,
         columns={"Cost": tables.COST_COLUMN},
-        key="models used table",
-        selection_mode=["single-row", "single-cell"],
-        on_select=lambda: _show_only_model(by_model),
+        opens=tables.opening(
+            "models used table", by_model, lambda row: show_only_model(row["source"], row["model"])
+        ),
     )
-
-
-def _show_only_model(by_model: pd.DataFrame) -> None:
-    row = tables.selected("models used table", by_model)
-    if row is not None:
-        show_only("model", None if pd.isna(row["model"]) else row["model"])
 
 
 def _total(timeline: Timeline) -> dict[str, Any]:

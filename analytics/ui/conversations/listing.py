@@ -129,7 +129,7 @@ def _table(page: Page, search: ConversationSearch, listed: pd.DataFrame) -> None
             "First used": st.column_config.DateColumn(format="D MMM YYYY", help="In the period."),
             "Last used": st.column_config.DateColumn(format="D MMM YYYY", help="In the period."),
         },
-        **tables.opening(key, listed, show_calls_of, tables.conversation_cells()),
+        opens=tables.opening(key, listed, show_calls_of, tables.conversation_cells()),
     )
 
 

@@ -22,7 +22,7 @@ from analytics.ui.frame.state import session, value_of
 
 SHARED = ("client", "days", "show", "by", "grain")
 """Parts that all pages share, besides filters; they stand first."""
-PLACE_IN_LIST = ("page", "call", "find")
+PLACE_IN_LIST = ("page", "call", "find", "values")
 """Parts that say where in a list one is: it is another list with other days, filters or another client."""
 OF_ONE_CLIENT = ("timeline", "conversation", "conversation!", "budget", "value")
 """Parts that end with a client: no other one has this conversation, or this budget."""

@@ -33,6 +33,15 @@ def show_only(name: str, value: str | None, **changes: str | None) -> None:
     put(address.filters().with_condition(name, [value or ""]), **changes)
 
 
+def show_only_model(source: str, model: str | None, **further: str) -> None:
+    """Counts only the calls of a provider's model, in a callback; `further` are values of other names."""
+    chosen = address.filters()
+    name = "" if model is None or model != model else model  # as frames tell that there is none
+    for condition, value in {"provider": source, "model": name, **further}.items():
+        chosen = chosen.with_condition(condition, [value])
+    put(chosen)
+
+
 def put(chosen: Filters, **changes: str | None) -> None:
     """Changes which calls count, in a callback: one entry of the history. Lists begin anew."""
     address.put_filters(chosen, **{**dict.fromkeys(PLACE_IN_LIST), **changes})

@@ -45,6 +45,11 @@ def open_call(call: "pd.Series[Any]") -> None:
     address.leave_for("calls", call=str(call["id"]))
 
 
+def open_here(call: "pd.Series[Any]") -> None:
+    """Shows all that is known of a call of the page of calls itself; in a callback."""
+    address.put(**CALL.changes(str(call["id"])), find=None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinkedConversation:
     """The conversation that a link opens: its id or its phone's handle; neither for calls without one."""

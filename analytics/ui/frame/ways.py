@@ -77,6 +77,11 @@ def calls_made(span: tuple[datetime, datetime], timezone: str, text: str, **only
     return Way(page="calls", text=text, only={AT: span_text(first, end), **only}, parts=parts)
 
 
+def explained(text: str) -> Way:
+    """The way to what a number means that is made of nothing that a page shows."""
+    return Way(page="about_the_numbers", text=text)
+
+
 def show_ways(ways: Iterable[Way], key: str) -> None:
     """A line of small links below a panel's text; nothing where none leads on."""
     leading = [way for way in ways if way.leads_on]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -32,7 +33,6 @@ MEAN_MINUTES = 5
 MAX_ROWS = 15  # in sight
 CONVERSATION_WIDTH = 170  # pixels
 
-_TABLE = "live calls table"
 log = logging.getLogger(__name__)
 
 
@@ -240,17 +240,11 @@ def show_live_calls(page: Page, feed: Feed) -> None:
                 "Made": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss", pinned=True),
                 "Conversation": st.column_config.TextColumn(width=CONVERSATION_WIDTH),
             },
-            key=_TABLE,
-            selection_mode=["single-row", "single-cell"],
-            on_select=_open_selected,
+            opens=tables.opening("live calls table", calls, _open_call),
         )
         st.caption("Click a call to see all that is known of it.")
 
 
-def _open_selected() -> None:
-    """The click was on a row of the feed that was drawn last."""
-    feed = recall(Feed)
-    row = None if feed is None else tables.selected(_TABLE, feed.calls)
-    if row is not None:
-        open_call(row)
-        remember(_Leaving())
+def _open_call(call: "pd.Series[Any]") -> None:
+    open_call(call)
+    remember(_Leaving())

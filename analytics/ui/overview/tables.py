@@ -7,7 +7,7 @@ import streamlit as st
 
 from analytics import charts, formatting
 from analytics.queries import Overview, known_costs, partly_known
-from analytics.ui.frame import address, filters
+from analytics.ui.frame import filters
 from analytics.ui.frame.links import open_timeline
 from analytics.ui.frame.ways import calls_with, of_model
 from analytics.ui.parts.tables import (
@@ -27,8 +27,7 @@ MAX_MODELS = 12  # in sight
 
 def open_model(row: "pd.Series[Any]") -> None:
     """Counts only the calls of a provider's model, in a callback."""
-    chosen = address.filters().with_condition("provider", [row["source"]])
-    filters.put(chosen.with_condition("model", [row["model"] or ""]))
+    filters.show_only_model(row["source"], row["model"])
 
 
 def show_models(overview: Overview) -> None:
@@ -66,7 +65,7 @@ def show_models(overview: Overview) -> None:
                 "USD per 1K", help="Cost per 1,000 tokens; a dash where some of the cost is unknown."
             ),
         },
-        **opening(
+        opens=opening(
             "models table",
             frame,
             open_model,
@@ -124,7 +123,7 @@ def show_conversations(overview: Overview) -> None:
             "Cost": COST_COLUMN,
             "No price": NO_PRICE_COLUMN,
         },
-        **opening("conversations table", frame, open_timeline, conversation_cells()),
+        opens=opening("conversations table", frame, open_timeline, conversation_cells()),
     )
     st.caption("Click a row to see its calls.")
 

@@ -44,8 +44,8 @@ class Card:
     """formatting.change(); None where no change is shown."""
     beside_change: str = ""
     """The value before, or why no change is shown."""
-    opens: Way | None = None
-    """What its number is made of: the whole card is a link to it."""
+    opens: Way
+    """What its number is made of: the whole card is a link to it, and so are its plain lines."""
     lines: Sequence[str | Way] = ()
     """Further numbers; a way is a link that says its text."""
     warning: str | Way = ""
@@ -103,7 +103,7 @@ def _show_card(card: Card) -> None:
             delta_description=card.beside_change or None,
             help=card.explanation,
         )
-        if card.opens and card.opens.leads_on:
+        if card.opens.leads_on:
             with st.container(key=f"open {card.label}"):
                 show_way(card.opens, f"{card.label}: {card.opens.text}", icon=OPENS)
         if card.trend:

@@ -55,13 +55,13 @@ def show_table(
     table: Styler,
     rows: int,
     *,
+    opens: Mapping[str, Any],
     max_rows: int | None = None,
     columns: Mapping[str, Any] | None = None,
-    **options: Any,
 ) -> None:
     """Shows a table as high as its rows, or as `max_rows`; then it scrolls.
 
-    `columns` are st.column_config, `options` further arguments of st.dataframe().
+    `opens` is opening(), as all numbers lead to what they are made of; `columns` are st.column_config.
     """
     in_sight = max(1, rows if max_rows is None else min(rows, max_rows))
     st.dataframe(
@@ -70,7 +70,7 @@ def show_table(
         placeholder=formatting.MISSING,
         height=_ROW_HEIGHT * (in_sight + 1) + _BORDERS,
         column_config=columns,
-        **options,
+        **opens,
     )
 
 

@@ -82,6 +82,7 @@ def show_used_models(page: Page, reading: Reading[PriceBook]) -> None:
             ("Input", "Output", "Public input", "Public output"),
             key="used models table",
             ways=[calls_with("", **of_model(each.source, each.model)) for each in used],
+            cells={"No price": {"basis": "unpriced"}},
         )
         st.caption("Click a model to see its calls.")
         if any(each.differs for each in used):

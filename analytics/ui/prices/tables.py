@@ -1,7 +1,9 @@
 """Tables of prices and costs with exact amounts."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -39,13 +41,15 @@ def price_table(
     is_cost: bool = False,
     at_least: Mapping[str, Sequence[bool]] | None = None,
     texts: Sequence[str] = (),
-    key: str = "",
-    ways: Sequence[Way] = (),
+    key: str,
+    ways: Sequence[Way],
+    cells: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """A table with exact prices, or rounded costs, in the columns `money`; empty columns are hidden.
 
     `at_least` has, per column of costs, the rows that are lower bounds. The columns `texts` have amounts with
-    words. A click on a row goes the way of its place in `ways`, in the table of this key.
+    words. A click on a row goes the way of its place in `ways`, in the table of this key; one on a cell of
+    the columns `cells` to those of its calls with these parameters of filters.
     """
     table = harmless(pd.DataFrame(rows))
     table = table.drop(
@@ -64,12 +68,18 @@ def price_table(
         len(table),
         max_rows=MAX_ROWS,
         columns={name: st.column_config.TextColumn(name, alignment="right") for name in texts},
-        **(
-            opening(key, pd.DataFrame({"place": range(len(ways))}), lambda row: ways[row["place"]].go())
-            if ways
-            else {}
+        opens=opening(
+            key,
+            pd.DataFrame({"place": range(len(ways))}),
+            lambda row: ways[row["place"]].go(),
+            {name: partial(_go, ways, only) for name, only in (cells or {}).items()},
         ),
     )
+
+
+def _go(ways: Sequence[Way], only: Mapping[str, str], row: "pd.Series[Any]") -> None:
+    way = ways[row["place"]]
+    replace(way, only={**way.only, **only}).go()
 
 
 def _has_values(column: "pd.Series[Any]") -> bool:

@@ -275,7 +275,7 @@ def _draw(found: Movers, table: pd.DataFrame, lines: Sequence[Moved], how_to_ope
             "Cost": COST_COLUMN,
             **MODEL_WIDTH,
         },
-        **how_to_open,
+        opens=how_to_open,
     )
 
 

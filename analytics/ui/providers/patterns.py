@@ -8,13 +8,12 @@ import streamlit as st
 from analytics import charts, formatting, queries
 from analytics.days import Days
 from analytics.queries import CallFacts, CallSums, Grain, Unit, known_costs, partly_known
-from analytics.queries.filters import spelled
+from analytics.queries.filters import HOURS, WEEKDAYS, spelled
 from analytics.ui.frame import filters
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
-from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import Page
-from analytics.ui.frame.ways import calls_with
+from analytics.ui.frame.ways import calls_with, show_ways
 from analytics.ui.parts import tables
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.grain import HOW_TO_OPEN, choose_grain, grain_part, incomplete
@@ -99,8 +98,9 @@ def show_usage_by_hour(page: Page, frame: pd.DataFrame) -> None:
             key="hours chart",
             on_select=open_selected_hour,
         )
+        _show_busiest(page, frame)
         st.caption(
-            f"{_busiest(frame, page)} Hours are in {page.client.timezone}.{_uneven(page.days)} "
+            f"Hours are in {page.client.timezone}.{_uneven(page.days)} "
             "Click one to see only its calls; *Filter* has hours and weekdays, too."
         )
 
@@ -125,20 +125,24 @@ def _choose(part: Part[Grain], days: Days, tag_keys: Sequence[str]) -> None:
         choose_grain(part, days, st.segmented_control, required=True)
 
 
-def _busiest(frame: pd.DataFrame, page: Page) -> str:
+def _show_busiest(page: Page, frame: pd.DataFrame) -> None:
+    """The way to the calls of the busiest hour of the week."""
     column = page.measure.total_column
     top = max(frame.to_dict("records"), key=lambda row: row[column])
     if is_unknown(frame, page.measure):
-        return ""
+        return
     if not top[column]:
-        return f"No {page.measure.unit} in these days."
+        st.caption(f"No {page.measure.unit} in these days.")
+        return
     amount = (
-        with_dollars(formatting.usd(top[column]))
+        formatting.usd(top[column])
         if page.measure.unit == "cost"
         else formatting.plural(top[column], "token")
     )
     day = charts.WEEKDAYS[top["weekday"] - 1]
-    return f"Busiest: {day} {top['hour']:02}:00 with {amount}."
+    text = f"Busiest: {day} {top['hour']:02}:00 with {amount}"
+    only = {"hour": HOURS[top["hour"]], "weekday": WEEKDAYS[top["weekday"] - 1]}
+    show_ways([calls_with(text, **only)], key="busiest")
 
 
 def _uneven(days: Days) -> str:
@@ -177,7 +181,7 @@ def _show_operations(frame: pd.DataFrame, unit: Unit) -> None:
             "Cost": tables.COST_COLUMN,
             "Share": st.column_config.NumberColumn(help="Of all requests.", format="%.1f%%"),
         },
-        **tables.opening(
+        opens=tables.opening(
             "operations table",
             frame,
             lambda row: filters.show_only("operation", row["operation"]),

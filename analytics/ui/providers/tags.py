@@ -1,5 +1,6 @@
 """Usage by the values of a tag that a team chose: feature, team, environment, ..."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -10,18 +11,19 @@ from analytics import charts, formatting, queries
 from analytics.calls.row import MAX_TEXT, refused_text
 from analytics.errors import InvalidInput
 from analytics.queries import OTHER_TAGS, TAG, CallFacts, Condition, Filters, known_costs, partly_known
-from analytics.ui.frame import filters
+from analytics.ui.frame import address, filters
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
-from analytics.ui.frame.messages import escaped, with_dollars
+from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
-from analytics.ui.frame.ways import calls_with
+from analytics.ui.frame.ways import calls_with, show_ways
 from analytics.ui.parts import tables
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import measured, show_heading
 
 MAX_ROWS = 10  # in sight
 MOST_VALUES = 1_000
+_MAX_DIGITS = 8  # of the number of values before those that are shown
 _VALUE_WIDTH = 180  # pixels: on a phone there is room for a number beside it
 
 
@@ -53,11 +55,13 @@ def show_usage_by_tag(page: Page, facts: CallFacts) -> None:
             ),
         )
         _table(page, chosen, frame)
-        st.caption(_total(page, chosen, frame, is_used=chosen in keys))
+        show_ways([calls_with(_total(frame))], key="tags")
+        st.caption(_how_to_open(chosen, is_used=chosen in keys))
 
 
 def _part(keys: list[str]) -> Part[str]:
-    return Part(name="tag", parse=_parse, default=keys[0] if keys else "", is_always_written=True)
+    default = keys[0] if keys else ""
+    return Part(name="tag", parse=_parse, default=default, is_always_written=True, resets=("values",))
 
 
 def _parse(value: str) -> str:
@@ -66,8 +70,39 @@ def _parse(value: str) -> str:
     return value
 
 
-def _show_only(key: str, row: "pd.Series[Any]") -> None:
-    filters.show_only(f"{TAG}{key}", OTHER_TAGS if row["is_other"] else row["value"])
+def _open_row(key: str, row: "pd.Series[Any]", only: Mapping[str, str] | None = None) -> None:
+    """Filters by a value, or opens its calls with `only` this; of many values together shows each."""
+    if row["value_count"]:
+        address.put(**_FROM.changes(int(row["place"])))
+    elif only is None:
+        filters.show_only(f"{TAG}{key}", OTHER_TAGS if row["is_other"] else row["value"])
+    else:
+        calls_with("", **_of(key, row), **only).go()
+
+
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """The values from the chosen one on, and those before and behind them in a row each.
+
+    Such a row has the number of its values, `which` they are, and the `place` of the first that it opens.
+    """
+    first = min(_FROM.value(), max(len(frame) - 1, 0) // MOST_VALUES * MOST_VALUES)
+    end = first + MOST_VALUES
+    named = frame.iloc[first:end].assign(value_count=0, which="", place=0)
+    parts = [
+        _together(frame.iloc[:first], "earlier", max(first - MOST_VALUES, 0)),
+        named,
+        _together(frame.iloc[end:], "more", end),
+    ]
+    return pd.concat([part for part in parts if not part.empty], ignore_index=True)
+
+
+def _together(frame: pd.DataFrame, which: str, place: int) -> pd.DataFrame:
+    """One row with the sums of these, or none."""
+    if frame.empty:
+        return frame
+    sums = frame.drop(columns=["value", "is_other"]).sum().to_frame().T
+    sums = sums.astype(frame[sums.columns].dtypes)
+    return sums.assign(value=None, is_other=False, value_count=len(frame), which=which, place=place)
 
 
 def _of(key: str, row: "pd.Series[Any]") -> dict[str, str]:
@@ -78,17 +113,14 @@ def _of(key: str, row: "pd.Series[Any]") -> dict[str, str]:
 
 def _table(page: Page, key: str, frame: pd.DataFrame) -> None:
     unit = page.measure.unit
-    frame = queries.by_amount(frame, unit)
-    frame, more = frame.head(MOST_VALUES), frame.tail(-MOST_VALUES)
-    named = frame
-    names = [
-        _name(value, is_other=other) for value, other in zip(frame["value"], frame["is_other"], strict=True)
-    ]
-    if len(more):
-        names.append(f"({formatting.plural(len(more), 'more value')})")
-        rest = more.drop(columns=["value", "is_other"]).sum().to_frame().T
-        frame = pd.concat([frame, rest.astype(frame[rest.columns].dtypes)], ignore_index=True)
     total = float(frame[page.measure.total_column].sum())
+    frame = _shown(queries.by_amount(frame, unit))
+    names = [
+        _name(value, is_other=other) if not count else f"({formatting.plural(count, f'{which} value')})"
+        for value, other, count, which in zip(
+            frame["value"], frame["is_other"], frame["value_count"], frame["which"], strict=True
+        )
+    ]
     shares = 100 * (known_costs(frame) if unit == "cost" else frame["total_tokens"]) / (total or 1.0)
     largest = float(shares.max()) if shares.notna().any() else 0.0
     columns = {
@@ -122,13 +154,13 @@ def _table(page: Page, key: str, frame: pd.DataFrame) -> None:
             "Cost": tables.COST_COLUMN,
             "No price": tables.NO_PRICE_COLUMN,
         },
-        **tables.opening(
+        opens=tables.opening(
             "tags table",
-            named,
-            lambda row: _show_only(key, row),
+            frame,
+            lambda row: _open_row(key, row),
             {
-                "Requests": lambda row: calls_with("", **_of(key, row)).go(),
-                "No price": lambda row: calls_with("", **_of(key, row), basis="unpriced").go(),
+                "Requests": lambda row: _open_row(key, row, {}),
+                "No price": lambda row: _open_row(key, row, {"basis": "unpriced"}),
             },
         ),
     )
@@ -138,14 +170,26 @@ def _name(value: str | None, *, is_other: bool) -> str:
     return charts.value_name(TAG, OTHER_TAGS if is_other else value)
 
 
-def _total(page: Page, key: str, frame: pd.DataFrame, *, is_used: bool) -> str:
+def _total(frame: pd.DataFrame) -> str:
     requests, tokens, unpriced = (
         int(frame[name].sum()) for name in ("request_count", "total_tokens", "unpriced_count")
     )
-    cost = with_dollars(formatting.cost(sum(frame["total_cost"], Decimal(0)), unpriced, requests))
-    sums = (
-        "Click a row to see only its calls. Each call is in one row: together "
-        f"{formatting.plural(requests, 'call')}, {formatting.plural(tokens, 'token')} and {cost}, "
-        "which is all usage of these days."
-    )
-    return sums if is_used else f"No call of these days has the tag {escaped(key)}. {sums}"
+    cost = formatting.cost(sum(frame["total_cost"], Decimal(0)), unpriced, requests)
+    calls, tokens_text = formatting.plural(requests, "call"), formatting.plural(tokens, "token")
+    return f"Together {calls}, {tokens_text} and {cost}"
+
+
+def _how_to_open(key: str, *, is_used: bool) -> str:
+    text = "Click a row to see only its calls. Each call is in one row; all rows are all usage of these days."
+    return text if is_used else f"No call of these days has the tag {escaped(key)}. {text}"
+
+
+def _parse_from(value: str) -> int:
+    number = int(value) if value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS else -1
+    if number < 0 or number % MOST_VALUES:
+        raise InvalidInput(f'values must be a multiple of {MOST_VALUES:,}, not "{value[:40]}"')
+    return number
+
+
+_FROM = Part(name="values", parse=_parse_from, default=0)
+"""How many values with more use are left out before those that are shown."""

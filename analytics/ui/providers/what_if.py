@@ -11,12 +11,12 @@ from analytics.errors import InvalidInput
 from analytics.pricing.model_kinds import kind_of_model
 from analytics.pricing.stored import ListedPrices, listed_prices
 from analytics.pricing.what_if import Compared, NotComparable, Target, WhatIf, targets, what_if
-from analytics.queries.filters import spelled
+from analytics.queries.filters import MAX_VALUES, spelled
 from analytics.ui.frame.address import Part
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped
 from analytics.ui.frame.page import Page
-from analytics.ui.frame.ways import calls_with, of_model, show_ways
+from analytics.ui.frame.ways import Way, calls_with, of_model, show_ways
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import harmless, model_name, opening, show_table
@@ -36,21 +36,14 @@ def show_what_if(page: Page, parts: pd.DataFrame) -> None:
         answer = what_if(parts, target, listed.prices, page.now, page.client.id)
         if answer.compared:
             st.markdown(_verdict(answer, target))
+            if _can_be_told_apart(answer):
+                show_ways([calls_with("The calls that are compared", **_of(answer, None))], key="compared")
             _show_rows(answer, target)
         else:
             show_empty(f"Nothing used in these days has a price at {escaped(label)}", icon=":material/block:")
         if answer.not_comparable:
             st.markdown(_not_comparable(answer))
-            show_ways(
-                [
-                    calls_with(
-                        f"{_name(line.source, line.model)}: {formatting.plural(line.request_count, 'call')}",
-                        **of_model(line.source, line.model),
-                    )
-                    for line in answer.not_comparable
-                ],
-                key="left out",
-            )
+            show_ways(_to_left_out(answer), key="left out")
         st.caption(
             "Compares only calls of a kind that the model handles. Assumes the same tokens and seconds at "
             "today's prices, without batch or tier discounts. Another model splits text into other tokens "
@@ -130,7 +123,7 @@ def _show_rows(answer: WhatIf, target: Target) -> None:
                 for name in map(str, table)
                 if name != "Now"
             },
-            **opening(
+            opens=opening(
                 "what if rows",
                 pd.DataFrame({"place": range(len(lines))}),
                 lambda row: calls_with("", **_of(answer, lines[row["place"]])).go(),
@@ -142,8 +135,30 @@ def _of(answer: WhatIf, line: Compared | None) -> dict[str, str]:
     """The parameters of filters that leave the calls of a line, or of all that is compared."""
     if line is not None:
         return of_model(line.source, line.model)
-    left_out = [spelled(each.model or "") for each in answer.not_comparable]
-    return {"model!": ",".join(left_out)} if left_out else {}
+    left_out = _left_out_models(answer).get("model")
+    return {"model!": left_out} if left_out and _can_be_told_apart(answer) else {}
+
+
+def _left_out_models(answer: WhatIf) -> dict[str, str]:
+    """The parameter of a filter that leaves the calls of all that is left out."""
+    names = dict.fromkeys(spelled(each.model or "") for each in answer.not_comparable)
+    return {"model": ",".join(names)} if names else {}
+
+
+def _to_left_out(answer: WhatIf) -> Iterator[Way]:
+    """The ways to the calls of all that is left out, and of each model."""
+    if len(answer.not_comparable) > 1 and _can_be_told_apart(answer):
+        yield calls_with("All that are left out", **_left_out_models(answer))
+    for line in answer.not_comparable:
+        calls = formatting.plural(line.request_count, "call")
+        yield calls_with(f"{_name(line.source, line.model)}: {calls}", **of_model(line.source, line.model))
+
+
+def _can_be_told_apart(answer: WhatIf) -> bool:
+    """Whether a filter by models tells what is compared from what is left out."""
+    compared = {each.model for each in answer.compared}
+    left_out = {each.model for each in answer.not_comparable}
+    return not compared & left_out and len(left_out) <= MAX_VALUES
 
 
 def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, str]]:

@@ -14,7 +14,7 @@ from analytics.errors import AnalyticsError
 from analytics.queries import Answers, CallTimes, Filters, call_times
 from analytics.queries.filters import HOURS, YES
 from analytics.queries.ranges import slowest_from
-from analytics.ui.frame import address, filters
+from analytics.ui.frame import filters
 from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import show_refusal, with_dollars
 from analytics.ui.frame.page import Page
@@ -208,7 +208,11 @@ def _draw(
     if "Tokens/s" in shown:
         styler = styler.format("{:,.1f}", subset=["Tokens/s"], na_rep="")
     show_table(
-        styler, len(shown), max_rows=MAX_ROWS, columns=MODEL_WIDTH, **opening(key, frame, _open_row, cells)
+        styler,
+        len(shown),
+        max_rows=MAX_ROWS,
+        columns=MODEL_WIDTH,
+        opens=opening(key, frame, _open_row, cells),
     )
 
 
@@ -232,9 +236,5 @@ def _of(row: "pd.Series[Any]") -> dict[str, str]:
 
 
 def _open_row(row: "pd.Series[Any]") -> None:
-    model = None if pd.isna(row["model"]) else row["model"]
-    chosen = address.filters().with_condition("provider", [row["source"]])
-    chosen = chosen.with_condition("model", [model or ""])
-    if "hour" in row:
-        chosen = chosen.with_condition("hour", [HOURS[row["hour"]]])
-    filters.put(chosen)
+    hour = {"hour": HOURS[row["hour"]]} if "hour" in row else {}
+    filters.show_only_model(row["source"], row["model"], **hour)

@@ -241,7 +241,7 @@ def _draw(
         len(shown),
         max_rows=MAX_ROWS,
         columns=MODEL_WIDTH,
-        **opening(
+        opens=opening(
             key,
             pd.DataFrame({"place": range(len(lines))}),
             lambda row: _show_only(lines[row["place"]]),
