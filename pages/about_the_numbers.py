@@ -96,6 +96,22 @@ prices**. Administrators switch to the public list on the page Prices; booked ca
 Calls belong to the conversation that they name, or else to the one with their phone number. Calls with
 neither share one line, *(calls without a conversation)*, so that nothing is missing.
 
+## Budgets and what is foreseen
+What is *spent* of a budget are its calls since its period began; a call without a price adds nothing to it,
+and `≥` says so. What is *likely* is learned from the days before: how much each weekday uses, and where the
+last weeks are heading. The range of 80 % holds eight of ten ways to go on, and below it stands how often
+such ranges were right. Such numbers are made of no calls: they have not happened. *Without a forecast* are
+those with too few days before.
+
+## Data health
+- *Rows to be folded*: each write adds a row of sums, and folding puts them together. Pages add both up.
+- *Facts of earlier calls*: days whose hours and parts an update has still to bring over.
+- *Database*, *tables*, *indexes*: what `migrate` has made, compared with what this version needs.
+- *Slowest queries*: what PostgreSQL itself recorded of its queries, where it was told to.
+- *Calls waiting*: kept on the disk of this machine until the database takes them.
+- *Duplicates refused*: calls that were sent again, after an answer got lost, and are stored once.
+- *Spans that are no calls*: parts of a trace without a model's use, which this server saw since it began.
+
 ## How fresh
 Numbers are read at most once a minute, all of a page at one moment, so that its parts agree with each
 other. If the database does not answer, the last good numbers stay, with their time and a warning.

@@ -119,6 +119,8 @@ def sums_check(database: Database, client_id: UUID, days: Days) -> Check:
         remedy="if old calls were dropped on purpose, all is well; else somebody changed the sums by hand. "
         "Another time zone, and then the client's own again, adds all calls up anew: "
         f"timezone of client {client_id} in the table clients",
+        calls={"provider": spelled(first["source"]), "model": spelled(first["model"] or "")},
+        days=str(Days(first["usage_date"], first["usage_date"])),
     )
 
 
@@ -234,6 +236,7 @@ def _beside_public_list(book: PriceBook, now: datetime) -> Check:
         if is_by_guide
         else "",
         calls=of_models(book.own_priced),
+        page="prices",
     )
 
 
@@ -269,4 +272,5 @@ def _speed(database: Database, client_id: UUID, now: datetime) -> Check:
         "choose fewer days"
         if is_slow
         else "",
+        page="",
     )

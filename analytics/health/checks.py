@@ -23,6 +23,8 @@ class Check:
     remedy: str = ""
     calls: Mapping[str, str] | None = None
     """Filters, as a link has them, that leave the calls that it tells of; None where it tells of none."""
+    page: str | None = None
+    """The path of the page that shows what it tells of, where that is no calls; the Overview has none."""
     days: str = ""
     """The days of these calls, as a link has them, where they are not those that were asked for."""
 

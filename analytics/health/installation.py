@@ -224,6 +224,7 @@ def _unassigned(database: Database, days: Days) -> Check:
         "client shows",
         remedy="find the application that logs them and give it a client_id; they are listed under the "
         "client that keeps the calls without one",
+        page="clients",
     )
 
 
@@ -291,6 +292,7 @@ def _alerts(database: Database, now: datetime) -> Check:
             state="warn",
             finding="there are budgets, and they were never checked",
             remedy="a server checks every minute; elsewhere let cron run python -m analytics alerts check",
+            page="budgets",
         )
     finding = f"last checked {ago(state.checked_at, now)}"
     if now - state.checked_at > _ALERTS_LATE and state.has_budgets:
@@ -299,18 +301,26 @@ def _alerts(database: Database, now: datetime) -> Check:
             state="fail",
             finding=f"{finding}: nobody is told of anything",
             remedy="a server checks every minute; elsewhere let cron run python -m analytics alerts check",
+            page="budgets",
         )
     if state.error is not None:
-        return Check(name=name, state="warn", finding=f"{finding}; not all: {state.error}", remedy="see it")
+        return Check(
+            name=name,
+            state="warn",
+            finding=f"{finding}; not all: {state.error}",
+            remedy="see it",
+            page="budgets",
+        )
     if state.failed_count:
         return Check(
             name=name,
             state="warn",
             finding=f"{finding}; {counted(state.failed_count, 'message')} could not be delivered",
             remedy="python -m analytics alerts test says what is wrong with a channel",
+            page="budgets",
         )
     waiting = f", {counted(state.waiting_count, 'message')} waiting" if state.waiting_count else ""
-    return Check(name=name, state="ok", finding=f"{finding}{waiting}")
+    return Check(name=name, state="ok", finding=f"{finding}{waiting}", page="budgets")
 
 
 def _spool(now: datetime) -> Check:
@@ -379,6 +389,7 @@ def _public_list(now: datetime) -> Check:
         state="warn" if is_old else "ok",
         finding=f"{finding}; its last price change is of {day(changed)}, {span(age_of)} ago",
         remedy="models that are newer have no price: pip install --upgrade genai-prices" if is_old else "",
+        page="prices",
     )
 
 

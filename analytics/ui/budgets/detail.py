@@ -15,7 +15,7 @@ from analytics.ui.frame import address
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.ways import OPENS, explained, show_way, show_ways
+from analytics.ui.frame.ways import OPENS, show_way, show_ways, to_meaning
 from analytics.ui.parts.budget_line import amount, spent
 from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.parts.headings import show_heading
@@ -89,7 +89,7 @@ def _cards(status: BudgetStatus, detail: BudgetDetail) -> list[Card]:
                 label="At its end, likely",
                 value=amount(status.unit, outlook.at_end.median),
                 explanation="Half of all ways to go on end above, half below.",
-                opens=explained("how this is foreseen"),
+                opens=to_meaning("how this is foreseen"),
                 lines=[words.at_end(outlook), words.run_out(outlook)],
             )
         )

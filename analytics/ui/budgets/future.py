@@ -17,7 +17,7 @@ from analytics.queries.future import DAYS_ON, Expected, Future, expected_usage
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
-from analytics.ui.frame.ways import Way, explained, show_ways
+from analytics.ui.frame.ways import Way, show_ways, to_meaning
 from analytics.ui.parts.budget_line import amount
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import harmless, opening, show_table, styled
@@ -41,7 +41,7 @@ def show_future(page: Page) -> None:
     with st.container(border=True, key="future"):
         show_heading("Where it is going", "US dollars: likely, and the range of 80 %")
         _show_rows(future)
-        show_ways([*_ways(future), explained("How this is foreseen")], key="future")
+        show_ways([*_ways(future), to_meaning("How this is foreseen")], key="future")
         reasons = dict.fromkeys(row.why_not for row in future.rows if row.why_not)
         notes = [*(f"Without a forecast: {reason}." for reason in reasons), _worth(future)]
         if future.unpriced_count:
@@ -75,7 +75,7 @@ def _show_rows(future: Future) -> None:
             "future table",
             pd.DataFrame({"place": range(len(ways))}),
             lambda row: ways[row["place"]].go(),
-            {name: lambda _: explained("").go() for name in _EXPECTED},
+            {name: lambda _: to_meaning("").go() for name in _EXPECTED},
         ),
     )
 

@@ -77,7 +77,7 @@ def calls_made(span: tuple[datetime, datetime], timezone: str, text: str, **only
     return Way(page="calls", text=text, only={AT: span_text(first, end), **only}, parts=parts)
 
 
-def explained(text: str) -> Way:
+def to_meaning(text: str) -> Way:
     """The way to what a number means that is made of nothing that a page shows."""
     return Way(page="about_the_numbers", text=text)
 

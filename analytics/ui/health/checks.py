@@ -1,6 +1,6 @@
 """Data health: checks with their remedies, the worst first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,10 +10,10 @@ from analytics import formatting
 from analytics.health import Check, State, client_checks, installation_checks, sums_check
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, explained
-from analytics.ui.frame.page import Page
+from analytics.ui.frame.page import PAGES, Page, path_of
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import Scope, recall, remember
-from analytics.ui.frame.ways import Way, show_ways
+from analytics.ui.frame.ways import Way, show_ways, to_meaning
 from analytics.ui.parts.headings import show_heading
 
 _ICONS: dict[State, str] = {
@@ -111,16 +111,25 @@ def _check(check: Check) -> None:
         f"  \n:gray[:material/subdirectory_arrow_right: {_sentence(check.remedy)}]" if check.remedy else ""
     )
     finding.markdown(f"{_sentence(check.finding)}{remedy}")
+    with finding:
+        show_ways(_ways(check), key=check.name)
+
+
+def _ways(check: Check) -> Iterator[Way]:
+    """The way to what a check tells of; where it counts what no page shows, to what that is."""
     if check.calls is not None:
-        way = Way(
+        yield Way(
             page="calls",
             text="Show these calls",
             only=check.calls,
             keeps_filters=False,
             parts={"days": check.days} if check.days else {},
         )
-        with finding:
-            show_ways([way], key=check.name)
+    elif check.page is not None:
+        [title] = [title for file, title, _ in PAGES if path_of(file) == check.page]
+        yield Way(page=check.page, text=f"See {title}", keeps_filters=False)
+    elif any(map(str.isdigit, check.finding)):
+        yield to_meaning("What this counts")
 
 
 def _sentence(text: str) -> str:

@@ -176,13 +176,14 @@ def _explanation(overview: Overview, exact: str) -> str:
     )
 
 
-def _per_request(row: dict[str, Any]) -> str:
-    """The mean cost of requests with a price."""
+def _per_request(row: dict[str, Any]) -> str | Way:
+    """The mean cost of requests with a price: the way to these."""
     priced_count = row["request_count"] - row["unpriced_count"]
     if not priced_count:
         return "no request with a price"
     requests = "priced request" if row["unpriced_count"] else "request"
-    return f"{formatting.compact_usd(row['total_cost'] / Decimal(priced_count))} per {requests}"
+    mean = formatting.compact_usd(row["total_cost"] / Decimal(priced_count))
+    return calls_with(f"{mean} per {requests}", **{"basis!": "unpriced"})
 
 
 def _at_list(overview: Overview, row: dict[str, Any], provider: str | None = None) -> str | Way:

@@ -28,7 +28,7 @@ from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, show_refusal, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.state import Scope, forget, recall, remember, take
-from analytics.ui.frame.ways import Way, calls_with, of_model
+from analytics.ui.frame.ways import Way, calls_with, of_model, show_ways
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.prices.tables import price_table
@@ -117,6 +117,7 @@ def show_repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
             for (source, model), costs in repricing.by_model.items()
             if costs.changed_count or not only_changed
         ],
+        cells={"No price": {"basis": "unpriced"}},
     )
     calls = formatting.plural(total.changed_count, "call")
     difference = f": a difference of **{formatting.usd(total.difference_usd)}** in {calls}."
@@ -126,6 +127,13 @@ def show_repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
     if total.unpriced_after:
         line += f" {formatting.plural(total.unpriced_after, 'call')} would still have no price."
     st.markdown(with_dollars(line))
+    of = {"provider": repricing.selection.source, "model": repricing.selection.model}
+    only = {name: spelled(value) for name, value in of.items() if value}
+    ways = [("All these calls", only), ("Those without a price", {**only, "basis": "unpriced"})]
+    show_ways(
+        [Way(page="calls", text=text, only=each, keeps_filters=False) for text, each in ways],
+        key=f"repriced {only_changed}",
+    )
 
 
 def _limits(page: Page) -> _Limits:

@@ -12,6 +12,7 @@ from analytics import charts, formatting
 from analytics.corrections import Repricing
 from analytics.corrections.price_changes import preview_switch
 from analytics.errors import AnalyticsError
+from analytics.health.prices import of_models
 from analytics.pricing.at_list_prices import OwnPriced, at_list_prices
 from analytics.pricing.book import PriceBook
 from analytics.pricing.price_list import ALL_MODELS, ListedPrice
@@ -22,7 +23,7 @@ from analytics.ui.frame.messages import escaped, explained, show_refusal
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import Scope, forget, recall, remember, take
-from analytics.ui.frame.ways import calls_with, of_model
+from analytics.ui.frame.ways import calls_with, of_model, show_ways
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.prices.repricing import forget_repriced, show_repriced
 from analytics.ui.prices.tables import price_table
@@ -77,6 +78,9 @@ def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
         key="own priced table",
         ways=[calls_with("", **of_model(line.source, line.model)) for line in lines],
     )
+    if only := of_models(lines):
+        calls = formatting.plural(sum(line.request_count for line in lines), "call")
+        show_ways([calls_with(f"All these {calls}", **only)], key="own priced")
     st.caption(
         "Each day is priced at the public price of that day, for the average call and without tier "
         "discounts. *About*: some parts are unknown, such as what was cached today."
