@@ -1,7 +1,9 @@
 """The dashboard under AppTest: in this process, without a browser."""
 
+import threading
 from typing import Any
 
+import streamlit as st
 from streamlit import config as streamlit_config
 from streamlit.testing.v1 import AppTest
 
@@ -37,6 +39,14 @@ def open_page(
     if path is not None:
         page.switch_page(path)
     return page.run()
+
+
+def cool_caches() -> None:
+    """Ends what pages leave to the background, which uses the database that is closed with the caches."""
+    for thread in threading.enumerate():
+        if thread.name in ("keep sums", "keep hours"):
+            thread.join()
+    st.cache_resource.clear()
 
 
 def text_of(page: AppTest) -> str:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -111,13 +110,9 @@ def cold_caches() -> Iterator[None]:
     """The dashboard begins as on a server that has just started."""
     yield
     # Only tests of pages pay for its import.
-    import streamlit as st
+    from tests.app import cool_caches
 
-    for thread in threading.enumerate():
-        # What pages leave to the background uses the database that is closed with the caches.
-        if thread.name in ("keep sums", "keep hours"):
-            thread.join()
-    st.cache_resource.clear()
+    cool_caches()
 
 
 @pytest.fixture

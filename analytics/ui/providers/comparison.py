@@ -91,7 +91,7 @@ def _show_sentences(found: Movers) -> None:
     if found.no_comparison is not None:
         return
     if sentence := in_words.change_of_all(found):
-        st.markdown(with_dollars(sentence))
+        show_way(calls_with("all of them"), with_dollars(sentence), icon=OPENS)
     told = [moved for moved in found.models if moved.change][:TOLD_MODELS]
     with st.container(gap=None, key="movers"):
         for moved in told:
