@@ -102,6 +102,25 @@ def test_pages_are_found_by_the_call_that_they_begin_at(configured: Database, cl
     assert _listed(page)[0] == 120
 
 
+def test_sums_of_buckets_are_marked_wherever_calls_are_listed(configured: Database, client_id: UUID) -> None:
+    id, bucket = uuid4(), {"requests": 270, "from_at": "2026-03-01", "until_at": "2026-03-02"}
+    factories.conversation(configured, client_id, id=ADA, name="Ada")
+    _use(configured, client_id, timedelta(minutes=1), id=id, conversation_id=ADA, metadata={"bucket": bucket})
+    _use(configured, client_id, conversation_id=ADA)
+
+    calls = open_page(PATH, client="Acme")
+    call = open_page(PATH, client="Acme", call=str(id))
+    conversation = open_page("pages/conversations.py", client="Acme", conversation=str(ADA))
+    live = open_page("pages/live.py", client="Acme")
+
+    assert "271\N{NO-BREAK SPACE}calls" in text_of(calls)
+    assert facts_of(call)["Sum of"] == "270 requests, 2026-03-01 to 2026-03-02"
+    for page in (calls, conversation, live):
+        assert not page.exception
+        [marked] = [each.value for each in page.dataframe if "Sum of" in each.value]
+        assert sorted(marked["Sum of"].fillna(0).tolist()) == [0, 270]
+
+
 def test_columns_are_chosen_in_the_link(configured: Database, client_id: UUID) -> None:
     _use(
         configured, client_id, cached_tokens=7, tag_set_id=0, stated_cost_usd=Decimal("0.5"),

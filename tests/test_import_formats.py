@@ -352,6 +352,31 @@ def test_lines_of_a_report_that_look_alike_are_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ({"input": 100, "output": 20, "input_cached_tokens": 900, "total": 1_020}, (1_000, 20)),
+        ({"input": 1_000, "output": 20, "input_cached_tokens": 900, "total": 1_020}, (1_000, 20)),
+        ({"input": 10, "output": 20, "output_reasoning": 7, "input_modality_1": 10, "total": 37}, (10, 27)),
+        ({"input": 10, "output": 20, "output_reasoning": 7, "input_modality_1": 10, "total": 47}, (20, 27)),
+        (
+            {"input": 10, "cache_read_input_tokens": 900, "cache_creation_input_tokens": 50, "output": 5},
+            (960, 5),
+        ),
+    ],
+)
+def test_parts_of_langfuses_usage_count_once(
+    tmp_path: Path, details: dict[str, int], expected: tuple[int, int]
+) -> None:
+    path = tmp_path / "observations.json"
+    observation = {"id": "o", "traceId": "t", "type": "GENERATION", "startTime": "2025-10-05T10:00:00Z"}
+    path.write_text(json.dumps([{**observation, "model": "gpt-4o", "usageDetails": details}]), "utf-8")
+
+    [row] = rows_of(path)
+
+    assert (row.prompt_tokens, row.completion_tokens, row.cost_basis) == (*expected, "priced")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Timestamp,Provider,Model,Prompt Tokens,Completion Tokens\n2025-10-05,openai,gpt-4,150,80\n",

@@ -71,7 +71,7 @@ def _usage(row: Row) -> dict[str, Any]:
     for name, value in details.items():
         if "cost" in name.lower():
             continue
-        found[_USAGE_NAMES.get(name, name)] = int(value) if not isinstance(value, int) else value
+        found[_USAGE_NAMES.get(name, name)] = int(value)
     if found:
         return _together(found)
     counts = known(
@@ -82,25 +82,32 @@ def _usage(row: Row) -> dict[str, Any]:
     return counts if any(counts.values()) else {}
 
 
+_CACHED = ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read", "cached_tokens")
+_WRITTEN = ("cache_creation_input_tokens", "input_cache_creation", "cache_write_tokens")
+_REASONING = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens")
+
+
 def _together(found: dict[str, Any]) -> dict[str, Any]:
     """Langfuse tells parts beside the rest of the input: `input` and `input_cached_tokens` are the prompt.
 
-    Where the total shows that the parts are within, they are.
+    Where the total shows that the parts are within, they are. Further parts, such as `input_modality_1`,
+    count where the total has them.
     """
-    read = found.pop("input_cached_tokens", None) or found.pop("cache_read_input_tokens", None) or 0
-    read = read or found.pop("input_cache_read", None) or 0
-    written = found.pop("cache_creation_input_tokens", None) or found.pop("input_cache_creation", None) or 0
-    audio_in, audio_out = found.pop("input_audio_tokens", 0) or 0, found.pop("output_audio_tokens", 0) or 0
-    reasoning = found.pop("output_reasoning_tokens", None) or found.pop("output_reasoning", None) or 0
     total = found.pop("total_tokens", None)
-    prompt, completion = found.pop("prompt_tokens", 0) or 0, found.pop("completion_tokens", 0) or 0
+    everything = sum(found.values())
+    prompt, completion = found.pop("prompt_tokens", 0), found.pop("completion_tokens", 0)
+    read, written = (sum(found.pop(name, 0) for name in names) for names in (_CACHED, _WRITTEN))
+    reasoning = sum(found.pop(name, 0) for name in _REASONING)
+    audio_in, audio_out = found.pop("input_audio_tokens", 0), found.pop("output_audio_tokens", 0)
     if total is None or total != prompt + completion:
         prompt += read + written + audio_in
         completion += reasoning + audio_out
+    if total == everything:
+        prompt += sum(value for name, value in found.items() if name.startswith("input"))
+        completion += sum(value for name, value in found.items() if name.startswith("output"))
     details = {"cached_tokens": read, "cache_write_tokens": written, "audio_tokens": audio_in}
     parts = {"reasoning_tokens": reasoning, "audio_tokens": audio_out}
     return {
-        **{name: value for name, value in found.items() if value},
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
