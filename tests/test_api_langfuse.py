@@ -243,7 +243,8 @@ def test_a_hundred_generations_of_the_sdk_once_twice_and_through_two_doors_at_on
     assert found == (100, 104_950, 10_000, cost, 4, 100)
 
 
-def test_a_trace_tells_of_all_its_spans(database: Database, server: str, key: str) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_trace_tells_of_all_its_spans(database: Database, server: str, key: str, at_once: bool) -> None:
     """As `update_current_trace()` of Langfuse's SDK 3 wrote it: on the span that was current."""
     provider = TracerProvider(shutdown_on_exit=False)
     exporter = OTLPSpanExporter(f"{server}/api/public/otel/v1/traces", headers=basic(key), timeout=30)
@@ -257,6 +258,9 @@ def test_a_trace_tells_of_all_its_spans(database: Database, server: str, key: st
     told = {"session.id": "invoice 17", "user.id": "ada", "langfuse.trace.tags": ["beta"]}
     with tracer.start_as_current_span("request", attributes=told):
         tracer.start_span("answer", attributes=of_call).end()
+        if not at_once:
+            provider.force_flush()
+            assert [row[-2:] for row in rows(database)] == [(None, None)]
     provider.shutdown()
 
     [row] = rows(database)

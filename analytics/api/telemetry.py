@@ -17,8 +17,9 @@ from analytics.api.metrics import Metrics
 from analytics.api.service import Service
 from analytics.api.spans import export_answer, read_spans
 from analytics.api.work import Work
-from analytics.tracking.langfuse import Generations, with_facts_of_traces
+from analytics.tracking.langfuse import Generations
 from analytics.tracking.spans import PassedOver
+from analytics.tracking.traces import Traces
 
 _LANGFUSE_VERSION = "3.0.0"
 """The oldest that the SDKs of today speak to."""
@@ -32,6 +33,7 @@ def make_telemetry_router(
     """All routes that take what others' instrumentation sends."""
     router = APIRouter()
     writer = Annotated[Key, Depends(guard.key("write"))]
+    traces_of_langfuse = Traces()
 
     async def stored(
         request: Request,
@@ -63,7 +65,9 @@ def make_telemetry_router(
         return await stored(
             request,
             key,
-            lambda body, kind: described_spans(with_facts_of_traces(read_spans(body, kind)), key.client_id),
+            lambda body, kind: described_spans(
+                traces_of_langfuse.complete(str(key.client_id), read_spans(body, kind)), key.client_id
+            ),
             export_answer,
         )
 
@@ -108,7 +112,9 @@ def make_telemetry_router(
         return await stored(
             request,
             key,
-            lambda body, kind: described_spans(with_facts_of_traces(read_spans(body, kind)), key.client_id),
+            lambda body, kind: described_spans(
+                traces_of_langfuse.complete(str(key.client_id), read_spans(body, kind)), key.client_id
+            ),
             export_answer,
         )
 

@@ -85,11 +85,10 @@ class Generations:
             return list(self._calls(client_id, told)), others
 
     def _add_trace(self, client_id: str, trace_id: str, body: Mapping[str, Any]) -> frozenset[str]:
-        """The generations of which more is known now."""
+        """The generations of which this may tell more."""
         known = self._of("trace", client_id, trace_id)
+        # Also where nothing is new: the request before may have failed, and come again.
         further = _small(body, _OF_TRACE)
-        if further.items() <= known.body.items():
-            return frozenset()
         self._known["trace", client_id, trace_id] = known._replace(body={**known.body, **further})
         return known.names
 
@@ -136,29 +135,6 @@ def _small(body: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
         elif value is not None:
             found[name] = kept(value)
     return found
-
-
-_SAID_OF_TRACE = ("session.id", "user.id", "langfuse.session.id", "langfuse.user.id", "langfuse.trace.tags")
-
-
-def with_facts_of_traces(spans: Iterable[FinishedSpan]) -> list[FinishedSpan]:
-    """The spans; those of Langfuse with what another span of their trace says of all of it.
-
-    Its SDK 3 writes session, user and tags to the span that is current when they are told.
-    """
-    listed = list(spans)
-    of_trace: dict[str, dict[str, Any]] = {}
-    for span in listed:
-        if span.scope == LANGFUSE:
-            said = {name: span.attributes[name] for name in _SAID_OF_TRACE if name in span.attributes}
-            if said:
-                of_trace.setdefault(span.trace_id, {}).update(said)
-    return [
-        span._replace(attributes={**of_trace[span.trace_id], **span.attributes})
-        if span.scope == LANGFUSE and span.trace_id in of_trace
-        else span
-        for span in listed
-    ]
 
 
 def _kind(event: Mapping[str, Any]) -> str:
