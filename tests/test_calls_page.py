@@ -110,7 +110,7 @@ def test_sums_of_buckets_are_marked_wherever_calls_are_listed(configured: Databa
 
     calls = open_page(PATH, client="Acme")
     call = open_page(PATH, client="Acme", call=str(id))
-    conversation = open_page("pages/conversations.py", client="Acme", conversation=str(ADA))
+    conversation = open_page("pages/conversations.py", client="Acme", timeline=str(ADA))
     live = open_page("pages/live.py", client="Acme")
 
     assert "271\N{NO-BREAK SPACE}calls" in text_of(calls)
