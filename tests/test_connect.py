@@ -56,19 +56,15 @@ def headers(told: dict[str, str]) -> dict[str, str]:
     return {name: value}
 
 
-@pytest.mark.parametrize(
-    ("tool", "lines"), [("claude-code", claude_code), ("codex", codex), ("gemini-cli", gemini_cli)]
-)
-def test_the_lines_of_a_coding_agent_bring_its_calls(
-    database: Database, acme: UUID, tool: str, lines: object
-) -> None:
-    sent = json.loads((RECORDED / f"{tool}.json").read_text(encoding="utf-8"))["logs"]
+def test_the_lines_of_each_coding_agent_bring_its_calls(database: Database, acme: UUID) -> None:
     with serving(database) as server:
-        assert callable(lines)
-        url, key = lines(server, create_key(database, str(acme), "write", "laptops"))
-        assert httpx.post(url, json=sent, headers=key).json() == {}
+        key = create_key(database, str(acme), "write", "laptops")
+        for tool, lines in (("claude-code", claude_code), ("codex", codex), ("gemini-cli", gemini_cli)):
+            sent = json.loads((RECORDED / f"{tool}.json").read_text(encoding="utf-8"))["logs"]
+            url, headers_of_tool = lines(server, key)
+            assert httpx.post(url, json=sent, headers=headers_of_tool).json() == {}
 
-    assert len(logged(database)) == 2
+    assert len(logged(database)) == 6
 
 
 def test_the_lines_of_langfuse_are_those_of_its_sdk(
