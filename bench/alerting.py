@@ -26,7 +26,7 @@ from bench.writing import CHOICE, HOT_CLIENT, INSERT
 BLOCKS = 9
 _BUDGETS = 10
 _WRITERS = 2
-_TRANSACTIONS = 8_000
+_TRANSACTIONS = 4_000
 
 _LOOKING = """
 import sys, threading, time
