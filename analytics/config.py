@@ -303,6 +303,7 @@ ALERT_CHANNEL = "ALERT_CHANNEL_"
 ALERT_KINDS = (
     *("actual", "forecast", "anomaly", "burst", "unpriced", "silence", "prices", "channel", "check"),
 )
+ALERT_SENSITIVITIES = ("low", "normal", "high")
 ALERT_SETTINGS = (*("url", "webhook", "secret", "clients", "kinds", "quiet_hours", "digest_at", "timezone"),)
 
 
@@ -335,6 +336,22 @@ def dashboard_url(secrets: Mapping[str, Any] | None = None) -> str:
     section = (_secrets_files() if secrets is None else secrets).get("alerts", {})
     stated = section.get("dashboard_url", "") if isinstance(section, Mapping) else ""
     return os.environ.get("DASHBOARD_URL", str(stated)).rstrip("/")
+
+
+def anomaly_sensitivity(secrets: Mapping[str, Any] | None = None) -> str:
+    """How little stands out as unusual, one of ALERT_SENSITIVITIES; normal where nobody says.
+
+    Raises:
+        ConfigurationError: it is none of them.
+    """
+    section = (_secrets_files() if secrets is None else secrets).get("alerts", {})
+    stated = section.get("sensitivity", "") if isinstance(section, Mapping) else ""
+    sensitivity = os.environ.get("ALERT_SENSITIVITY", str(stated)) or "normal"
+    if sensitivity not in ALERT_SENSITIVITIES:
+        raise ConfigurationError(
+            f'the sensitivity of alerts must be {", ".join(ALERT_SENSITIVITIES)}, not "{sensitivity}"'
+        )
+    return sensitivity
 
 
 def _alert_channel(name: str, settings: Any) -> AlertChannel:

@@ -747,6 +747,25 @@ def test_a_day_with_far_more_than_usual_is_told_of_with_its_driver(database: Dat
     assert len([alert for alert in load_alerts(database, client_id) if alert.kind == "anomaly"]) == 1
 
 
+def test_how_little_stands_out_is_a_setting(database: Database) -> None:
+    client_id = factories.client(database)
+    varied = (40, 80, 100, 30, 170)
+    days = [
+        factories.usage_log(client_id, created_at=NOW - timedelta(days=day), cost_usd=varied[day % 5])
+        for day in range(60)
+    ]
+    days.append(factories.usage_log(client_id, created_at=NOW - timedelta(days=1), cost_usd=145))
+    factories.insert_usage(database, *days)
+
+    found = {}
+    for sensitivity in ("low", "normal"):
+        check(database, NOW, secrets={"alerts": {"sensitivity": sensitivity}})
+        found[sensitivity] = [alert.kind for alert in load_alerts(database, client_id)]
+    assert found == {"low": [], "normal": ["anomaly"]}
+    with pytest.raises(ConfigurationError, match='must be low, normal, high, not "loud"'):
+        check(database, NOW, secrets={"alerts": {"sensitivity": "loud"}})
+
+
 def test_an_hour_of_today_with_far_more_than_usual_is_told_of_with_its_driver(database: Database) -> None:
     client_id = factories.client(database)
     usual = [

@@ -135,7 +135,7 @@ def test_all_secrets_are_documented() -> None:
     found = code_spans(first_cells(section(document("settings"), "Secrets")))
     access = {f"[access] {name}" for name in _access_names()}
 
-    alerts = {"[alerts] dashboard_url", "[alerts.channels]"}
+    alerts = {"[alerts] dashboard_url", "[alerts] sensitivity", "[alerts.channels]"}
     assert sorted(found) == sorted({"[connections.usage] url", "[auth]", *access, *alerts})
     named = section(document("settings"), "Secrets")
     assert set(ALERT_SETTINGS) <= set(code_spans(named))

@@ -14,6 +14,7 @@ from analytics.alerts.crossings import crossings
 from analytics.alerts.events import Event, Kind, keep, open_events, resolve
 from analytics.alerts.rules import health_findings, link_of, unpriced_models, unusual_times
 from analytics.clients import Client, list_clients
+from analytics.config import anomaly_sensitivity
 from analytics.database import Database, Query
 from analytics.errors import AnalyticsError
 from analytics.formatting import counted
@@ -67,12 +68,13 @@ def check(
     neither a budget nor a channel, so that nobody wants to know.
 
     Raises:
-        ConfigurationError: a channel is not valid.
+        ConfigurationError: a channel or the sensitivity is not valid.
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
     clients = list_clients(database)
     names = {name: client.id for client in clients for name in (client.name.lower(), str(client.id))}
     channels = read_channels(secrets, names)
+    sensitivity = anomaly_sensitivity(secrets)
     begun = _begin(database, now, has_channels=bool(channels), is_forced=is_forced)
     if begun is None:
         return None
@@ -84,7 +86,9 @@ def check(
         if only is not None and (whose and whose.id) not in only:
             continue
         try:
-            count += _check_one(database, whose, channels, now, is_slow_due=is_slow_due)
+            count += _check_one(
+                database, whose, channels, now, is_slow_due=is_slow_due, sensitivity=sensitivity
+            )
         except AnalyticsError as error:
             # One client's trouble is no reason to be silent about the others.
             log.warning(
@@ -126,6 +130,7 @@ def _check_one(
     now: datetime,
     *,
     is_slow_due: bool,
+    sensitivity: str,
 ) -> int:
     """A client's budgets and calls, or those of all clients together, in one transaction."""
     client_id = client.id if client else None
@@ -135,7 +140,7 @@ def _check_one(
     slow: list[Event] = []
     if client is not None and is_slow_due:
         slow = [*unpriced_models(database, client, now), *health_findings(database, client, now)]
-        slow += unusual_times(database, client, now)
+        slow += unusual_times(database, client, now, sensitivity)
     if client is None:
         slow = _failing_channels(database, now)
     # What was not worked out this time is as it was.

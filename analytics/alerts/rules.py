@@ -91,7 +91,9 @@ def health_findings(database: Database, client: Client, now: datetime) -> Iterat
         )
 
 
-def unusual_times(database: Database, client: Client, now: datetime) -> Iterator[Event]:
+def unusual_times(
+    database: Database, client: Client, now: datetime, sensitivity: str = "normal"
+) -> Iterator[Event]:
     """The last days and hours on which a client spent far more than usual, with what drove them."""
     import numpy as np
 
@@ -101,7 +103,7 @@ def unusual_times(database: Database, client: Client, now: datetime) -> Iterator
     hours_first = today - timedelta(days=_BURST_DAYS)
     parameters = {"client_id": client.id, "first": hours_first, "last": today}
     [hourly] = database.read(Query(statement=_HOURLY, parameters=parameters), client_id=client.id)
-    for told in unusual_days(database, client.id, today):
+    for told in unusual_days(database, client.id, today, sensitivity):
         if (today - told.date).days > _TOLD_DAYS:
             continue
         days = Days(told.date, told.date)

@@ -21,8 +21,13 @@ _DAILY = """
 """
 
 
-def unusual_days(database: Database, client_id: UUID, today: date) -> "list[Anomaly]":
-    """The days before today whose cost stands out against the days before them, oldest first."""
+def unusual_days(
+    database: Database, client_id: UUID, today: date, sensitivity: str = "normal"
+) -> "list[Anomaly]":
+    """The days before today whose cost stands out against the days before them, oldest first.
+
+    `sensitivity` is one of forecasting.SENSITIVITIES.
+    """
     import numpy as np
 
     from analytics.forecasting import find_anomalies
@@ -37,4 +42,4 @@ def unusual_days(database: Database, client_id: UUID, today: date) -> "list[Anom
     # Of who calls on few days, any day is unusual.
     if np.count_nonzero(used) < len(used) * _MOST_DAYS:
         return []
-    return find_anomalies(values, first)
+    return find_anomalies(values, first, sensitivity=sensitivity)

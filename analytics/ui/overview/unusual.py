@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import streamlit as st
 
+from analytics import config
 from analytics.database import Database
 from analytics.days import Days
 from analytics.errors import AnalyticsError
@@ -26,12 +27,13 @@ def unusual_in(page: Page) -> dict[date, str]:
     if page.filters:
         return {}
     today = page.client.today(page.now)
+    sensitivity = config.anomaly_sensitivity(reads.secrets())
     return reads.read(
         page.database,
-        ("unusual days", page.client.id, today),
+        ("unusual days", page.client.id, today, sensitivity),
         lambda _: {
             day.date: f"{_text(day)}{_driver(page.database, page, day)}"
-            for day in unusual_days(page.database, page.client.id, today)
+            for day in unusual_days(page.database, page.client.id, today, sensitivity)
         },
         page.now,
     ).value
