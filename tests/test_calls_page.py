@@ -115,6 +115,9 @@ def test_sums_of_buckets_are_marked_wherever_calls_are_listed(configured: Databa
 
     assert "271\N{NO-BREAK SPACE}calls" in text_of(calls)
     assert facts_of(call)["Sum of"] == "270 requests, 2026-03-01 to 2026-03-02"
+    assert [
+        each.label for each in conversation.button if "page by page" in each.label
+    ] == []  # none is left out
     for page in (calls, conversation, live):
         assert not page.exception
         [marked] = [each.value for each in page.dataframe if "Sum of" in each.value]

@@ -12,7 +12,7 @@ from analytics.charts.base import (
     Measure,
 )
 from analytics.charts.budgets import budget_course
-from analytics.charts.calls import MINUTES_HEIGHT, TIMELINE_HEIGHT, by_minute, on_clock, timeline
+from analytics.charts.calls import MINUTES_HEIGHT, TIMELINE_HEIGHT, by_minute, on_clock, requests_of, timeline
 from analytics.charts.hours import WEEKDAYS, usage_by_hour
 from analytics.charts.on_cards import daily_on_cards, weekly_on_cards
 from analytics.charts.over_time import Earlier, bars, cumulative, lines
@@ -66,6 +66,7 @@ __all__ = [
     "models",
     "on_clock",
     "provider_name",
+    "requests_of",
     "series_of",
     "share",
     "source_name",

@@ -39,13 +39,20 @@ def on_clock(moments: "pd.Series[pd.Timestamp]", timezone: str) -> "pd.Series[pd
     return clock
 
 
+def requests_of(calls: pd.DataFrame) -> "pd.Series[int]":
+    """How many requests each call stands for: 1, unless it is the sum of a bucket."""
+    requests: pd.Series[int] = calls["bucket_request_count"].fillna(1).astype("int64")
+    return requests
+
+
 def timeline(calls: pd.DataFrame, timezone: str) -> Chart:
     """Tokens of each call as points that can be clicked, and the cost so far as a line with its own axis.
 
     `calls` is queries.Timeline.calls.
     """
     made_at = on_clock(calls["created_at"], timezone)
-    grouped = by_source(calls.assign(request_count=1))
+    requests = requests_of(calls)
+    grouped = by_source(calls.assign(request_count=requests))
     series = series_of(grouped, "provider")
     names = {(each.value, each.is_rest): each.name for each in series}
     values = pd.DataFrame(
@@ -59,13 +66,15 @@ def timeline(calls: pd.DataFrame, timezone: str) -> Chart:
             "tokens": calls["total_tokens"].astype(float),
         }
     )
-    unpriced = (calls["cost_basis"] == "unpriced").astype("int64")
-    alone = pd.DataFrame({"total_cost": calls["cost_usd"], "unpriced_count": unpriced, "request_count": 1})
+    unpriced = requests * (calls["cost_basis"] == "unpriced")
+    alone = pd.DataFrame(
+        {"total_cost": calls["cost_usd"], "unpriced_count": unpriced, "request_count": requests}
+    )
     so_far = pd.DataFrame(
         {
             "total_cost": calls["running_cost"],
             "unpriced_count": unpriced.cumsum(),
-            "request_count": range(1, len(calls) + 1),
+            "request_count": requests.cumsum(),
         }
     )
     for name, sums in (("cost", alone), ("running_cost", so_far)):

@@ -141,12 +141,12 @@ def _open_point(selection: Selection) -> None:
 def show_conversation_calls(page: Page, link: LinkedConversation, timeline: Timeline) -> None:
     """Every call, oldest first, and below all that is known of the one that is selected."""
     calls = timeline.calls
-    unpriced = calls["cost_basis"] == "unpriced"
+    unpriced, requests = calls["cost_basis"] == "unpriced", charts.requests_of(calls)
     so_far = pd.DataFrame(
         {
             "total_cost": calls["running_cost"],
-            "unpriced_count": unpriced.cumsum(),
-            "request_count": range(1, len(calls) + 1),
+            "unpriced_count": (requests * unpriced).cumsum(),
+            "request_count": requests.cumsum(),
         }
     )
     table = pd.DataFrame(
@@ -233,19 +233,21 @@ def _selected(key: str, calls: pd.DataFrame) -> str:
 def _failures(calls: pd.DataFrame) -> str:
     """`2 failed, 1 cut`; empty where all went well, as far as the calls say."""
     words = {"error": "failed", "refused": "refused", "cut": "cut"}
-    counts = {word: int((calls["outcome"] == outcome).sum()) for outcome, word in words.items()}
+    requests = charts.requests_of(calls)
+    counts = {word: int(requests[calls["outcome"] == outcome].sum()) for outcome, word in words.items()}
     return ", ".join(f"{formatting.count(count)} {word}" for word, count in counts.items() if count)
 
 
 def _models(calls: pd.DataFrame) -> None:
+    requests = charts.requests_of(calls)
     by_model = (
-        calls.assign(is_unpriced=calls["cost_basis"] == "unpriced")
+        calls.assign(requests=requests, unpriced=requests * (calls["cost_basis"] == "unpriced"))
         .groupby(["source", "model"], dropna=False)
         .agg(
             total_tokens=("total_tokens", "sum"),
             total_cost=("cost_usd", "sum"),
-            request_count=("id", "size"),
-            unpriced_count=("is_unpriced", "sum"),
+            request_count=("requests", "sum"),
+            unpriced_count=("unpriced", "sum"),
         )
         .reset_index()
         .sort_values(["total_tokens", "source"], ascending=[False, True])
@@ -276,12 +278,12 @@ def _total(timeline: Timeline) -> dict[str, Any]:
     """The sums of the conversation, or of the calls on the page where it has no row."""
     if not timeline.conversation.empty:
         return dict(timeline.conversation.iloc[0])
-    calls = timeline.calls
+    calls, requests = timeline.calls, charts.requests_of(timeline.calls)
     return {
         "total_tokens": int(calls["running_tokens"].iloc[-1]),
         "total_cost": calls["running_cost"].iloc[-1],
-        "request_count": len(calls),
-        "unpriced_count": int((calls["cost_basis"] == "unpriced").sum()),
+        "request_count": int(requests.sum()),
+        "unpriced_count": int(requests[calls["cost_basis"] == "unpriced"].sum()),
     }
 
 
@@ -290,7 +292,7 @@ def _count(timeline: Timeline) -> int:
 
 
 def _is_truncated(timeline: Timeline) -> bool:
-    return _count(timeline) > len(timeline.calls)
+    return _count(timeline) > charts.requests_of(timeline.calls).sum()
 
 
 def _first_of(timeline: Timeline) -> str:
