@@ -287,7 +287,8 @@ def test_a_resource_says_whose_calls_they_are_and_what_pays(
     send(api, "logs", records, writer)
 
     [row] = logged(database, "*, (select tags from tag_sets where id = tag_set_id) as tags")
-    assert row["metadata"]["price"] == {"list": "plan", "plan": "team"}
+    # 3 US dollars for a million tokens of the prompt, 15 of the answer.
+    assert row["metadata"]["price"] == {"list": "plan", "plan": "team", "at_list_prices_usd": "0.0045"}
     assert row["tags"] == {"service": "claude-code", "team": "platform", "user": "ada@example.com"}
 
 

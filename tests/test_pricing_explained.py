@@ -20,6 +20,8 @@ PUBLIC = {"list": "genai-prices 0.2.3", "model": "gpt-4o"}
         ("unpriced", {"price": {"reason": "no price is known for x"}}, "no price is known for x"),
         ("given", {"price": {"list": "stated", "reason": "none"}},
          "what the provider said that it cost, as no list has a price"),
+        ("plan", {"price": {"list": "plan", "plan": "max", "at_list_prices_usd": "0.0123"}},
+         'nothing by itself: the subscription "max" pays; 0.0123 USD at list prices'),
         ("plan", {"price": {"list": "plan", "plan": "max"}},
          'nothing by itself: the subscription "max" pays'),
         ("given", None, "the cost that was logged with the call"),

@@ -129,11 +129,6 @@ def make_call(
         extra = {name: value for name, value in extra.items() if name != USAGE_MISSING}
     if cost_usd is not None:
         amount, basis, price = checked_amount("cost_usd", cost_usd, MAX_COST_USD), "given", _NO_PRICE
-    elif (paid_by := checked_text("plan", plan)) and not (missing and facts.outcome in COST_NOTHING):
-        # What its tokens would cost, and what was stated, is not money.
-        amount, basis, price = Decimal(0), "plan", {"list": "plan", "plan": paid_by}
-        if missing is not None:
-            extra = {**extra, USAGE_MISSING: missing}
     else:
         cost: Cost
         if missing is not None:
@@ -153,7 +148,17 @@ def make_call(
             if NOT_UNDERSTOOD in extra:
                 cost = guessed(cost)
         amount, basis, price = cost.amount_usd, str(cost.basis), cost.price
-        if basis == "unpriced" and facts.stated_cost_usd is not None:
+        if (paid_by := checked_text("plan", plan)) and cost is not FAILED:
+            amount, basis, price = Decimal(0), "plan", _of_plan(paid_by, cost)
+        elif basis == "unpriced" and facts.stated_cost_usd is not None:
             amount, basis, price = facts.stated_cost_usd, "given", {"list": "stated", **price}
     line = copy_line(call_id.hex, at, amounts, amount, basis, checked_json(extra, price), facts, names)
     return Call(call_id, line, basis == "unpriced")
+
+
+def _of_plan(plan: str, cost: Cost) -> dict[str, str]:
+    """What is noted of a call that a subscription pays. What its tokens would cost is not money."""
+    price = {"list": "plan", "plan": plan}
+    if cost.basis != "unpriced":
+        price["at_list_prices_usd"] = f"{cost.amount_usd.normalize():f}"
+    return price

@@ -6,7 +6,7 @@ from typing import Any
 from analytics.pricing.price_list import ALL_MODELS
 
 _OWNERS = {"client": "this client's own price", "installation": "the installation's price"}
-_SAID = ("list", "model", "reason", "discount_percent", "of", "plan")
+_SAID = ("list", "model", "reason", "discount_percent", "of", "plan", "at_list_prices_usd")
 _GUESSES = {
     "tokens_estimated": "the tokens are an estimate",
     "usage_not_understood": "something in the usage object was not understood",
@@ -33,7 +33,9 @@ def _list_in_words(cost_basis: str, price: Mapping[str, Any], source: str) -> st
     if listed == "stated":
         return "what the provider said that it cost, as no list has a price"
     if listed == "plan":
-        return f'nothing by itself: the subscription "{price.get("plan")}" pays'
+        pays = f'nothing by itself: the subscription "{price.get("plan")}" pays'
+        worth = price.get("at_list_prices_usd")
+        return pays if worth is None else f"{pays}; {worth} USD at list prices"
     if listed in _OWNERS:
         of_what = f"all models of {source}" if model == ALL_MODELS else model
         if percent := price.get("discount_percent"):
