@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.demo import CLIENT, Demo
-from tests.browser.visits import PLACES, await_rest, metrics, open_place, visitor
+from tests.browser.visits import PLACES, await_place, await_rest, metrics, open_place, visitor
 
 CALLS = PLACES["Calls"]
 CARDS = "[data-testid=stMain] [class*=st-key-card-]"
@@ -47,7 +47,9 @@ def test_each_card_is_a_link_and_what_it_counts_is_there(browser: Browser, shown
                 (each.inner_text().replace("\xa0", " "), each.get_attribute("href")) for each in lines.all()
             ]
             counted = [
-                (text, href) for text, href in links if re.search(r"request|further|unknown|not on", text)
+                (text, href)
+                for text, href in links
+                if re.search(r"\d+ requests?$|further|unknown|not on", text)
             ]
             assert len(counted) >= 2
             for text, href in counted[:4]:
@@ -97,3 +99,30 @@ def test_a_check_opens_its_calls(browser: Browser, shown: Demo) -> None:
         assert _come_to_calls(page).startswith((f"{count} call", f"50 of {count} call"))
         page.go_back()
         expect(page.get_by_role("heading", name="Data health", level=1)).to_be_visible()
+
+
+def test_a_percentile_opens_the_calls_that_took_as_long(browser: Browser, shown: Demo) -> None:
+    with visitor(browser) as page:
+        open_place(page, shown.address, PLACES["Speed and errors"], client=CLIENT, days=shown.days)
+        page.locator(".st-key-card-Answer--median").get_by_role("link", name=re.compile("^p95")).click()
+        told = _come_to_calls(page)
+        [least] = re.findall(r"latency=(\d+)\.\.", page.url)
+        with shown.database.transaction() as connection:
+            [(count, most)] = connection.execute(
+                """
+                select
+                    count(*) filter (where latency_ms >= %s),
+                    0.05 * count(*)
+                from usage_logs
+                join clients on clients.id = usage_logs.client_id
+                where
+                    clients.name = %s and latency_ms is not null and outcome is distinct from 'error'
+                    and (usage_logs.created_at at time zone clients.timezone)::date between %s and %s
+                """,
+                [int(least), CLIENT, shown.first, shown.last],
+            )
+        assert count >= most > 0
+        assert re.search(rf"(of |^){count:,} calls?,", told), (told, count)
+        expect(page.get_by_role("button", name=re.compile("Latency: from"))).to_be_visible()
+        page.go_back()
+        await_place(page, PLACES["Speed and errors"])
