@@ -129,7 +129,7 @@ def _ways(check: Check) -> Iterator[Way]:
         [title] = [title for file, title, _ in PAGES if path_of(file) == check.page]
         yield Way(page=check.page, text=f"See {title}", keeps_filters=False)
     elif any(map(str.isdigit, check.finding)):
-        yield to_meaning("What this counts")
+        yield to_meaning("What this means")
 
 
 def _sentence(text: str) -> str:
