@@ -193,12 +193,16 @@ class CallParser:
             arguments["metadata"] = metadata
 
     def _count(self, name: str, value: Any) -> int:
+        if type(value) is str and len(value) <= 12 and value.isascii() and value.isdecimal():
+            return int(value)  # the way of nearly all
         try:
             return checked_count(name, self._notation.number(value, is_count=True))
         except InvalidInput as error:
             raise error if str(error).startswith(name) else error.named(name) from None
 
     def _amount(self, name: str, value: Any) -> Any:
+        if type(value) is str and len(value) <= 9 and value.isascii() and value.isdecimal():
+            return int(value)
         if type(value) is not str or (self._notation.decimal != "," and number_in(value) is not None):
             return value  # as it is written, so that a message can say it
         try:
