@@ -166,6 +166,7 @@ function days_beside_weeks          same       same      same      same      sam
 function other_filters              same       same      same      same      same      same      same      same      same     -
 function filters_within_conversations  same       same      same      same      same      same      same      same      same     -
 function pending_conversation_days  same       same      same      same      same      same      same      same      same     -
+function small_sum                  same       same      same      same      same      same      same      same      same     -
 function whole_sum                  same       same      same      same      same      same      same      same      same     -
 function id_from                    same       same      same      same      same      same      same      same      same     -
 function usage_provider             same       same      same      same      same      same      same      same      same     -
@@ -355,6 +356,7 @@ STATEMENTS = {
     "days_between": "select days_between(%(first)s, %(last)s)",
     "meters_of_parts": "select meters_of_parts()",
     "days_beside_weeks": "select days_beside_weeks('{}', %(first)s, %(last)s)",
+    "small_sum": "select small_sum(1)",
     "whole_sum": "select whole_sum(1)",
     "id_from": "select id_from('a', '0')",
     "usage_window": "select * from usage_window(%(acme)s, 2, %(now)s)",

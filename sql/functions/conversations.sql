@@ -14,6 +14,15 @@ create or replace aggregate whole_sum (bigint)(
     parallel = safe
 );
 
+-- sum() of numerics where groups are many and have few rows: sum() makes a large state for each group, to be
+-- fast for one that has many.
+create or replace aggregate small_sum (numeric)(
+    sfunc = numeric_add,
+    stype = numeric,
+    combinefunc = numeric_add,
+    parallel = safe
+);
+
 -- The days of what is not folded yet, each row of usage_pending once. A day may have two rows: of calls with
 -- the id, and of calls with the phone. With p_ids only those of these conversations, and of calls that name
 -- none.
@@ -199,7 +208,7 @@ as $$
             whole_sum(total_tokens) as total_tokens,
             whole_sum(openai_tokens) as openai_tokens,
             whole_sum(groq_tokens) as groq_tokens,
-            sum(cost_usd) as cost_usd,
+            small_sum(cost_usd) as cost_usd,
             whole_sum(request_count) as request_count,
             whole_sum(unpriced_count) as unpriced_count
         from (
@@ -404,7 +413,7 @@ create or replace function conversation_totals(
     language sql stable
 as $$
     select
-        conversation_id, null::text, whole_sum(total_tokens), sum(cost_usd), whole_sum(request_count),
+        conversation_id, null::text, whole_sum(total_tokens), small_sum(cost_usd), whole_sum(request_count),
         max(last_date) filter (where request_count > 0)
     from conversation_parts(p_client_id, p_first_date, p_last_date)
     where not p_has_phones and p_filters = '[]'
@@ -412,7 +421,7 @@ as $$
     having whole_sum(request_count) <> 0
     union all
     select
-        id, lone_phone, whole_sum(total_tokens), sum(cost_usd), whole_sum(request_count),
+        id, lone_phone, whole_sum(total_tokens), small_sum(cost_usd), whole_sum(request_count),
         max(last_date) filter (where request_count > 0)
     from (
         select
