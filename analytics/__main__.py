@@ -1,4 +1,4 @@
-"""The command line: `python -m analytics`. It names the commands; each is loaded when it is asked for."""
+"""The command line: `usage-analytics`, or `python -m analytics`. A command is loaded when it is asked for."""
 
 import signal
 import sys
@@ -14,6 +14,7 @@ COMMANDS = {
     "budgets": "analytics.commands.budgets:budgets",
     "client": "analytics.commands.setup:client",
     "corrections": "analytics.commands.corrections:corrections",
+    "dashboard": "analytics.commands.dashboard:dashboard",
     "demo": "analytics.commands.setup:fill_demo",
     "doctor": "analytics.commands.doctor:doctor",
     "export": "analytics.commands.export:export",
@@ -59,7 +60,12 @@ def main() -> None:
     """
 
 
-if __name__ == "__main__":
+def run(prog_name: str = "usage-analytics") -> None:
+    """The console script."""
     # Whoever is told to end closes what is open: the embedded database ends with its last user.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    main(prog_name="python -m analytics")
+    main(prog_name=prog_name)
+
+
+if __name__ == "__main__":
+    run("python -m analytics")

@@ -61,6 +61,18 @@ class AccessSettings:
     """Providers whose email addresses are trusted without a verification."""
 
 
+def dashboard_script() -> Path:
+    """The script that Streamlit runs: in a clone beside the package, in an installed package inside it.
+
+    Raises:
+        ConfigurationError: it is not there.
+    """
+    for directory in (PROJECT_DIRECTORY, PROJECT_DIRECTORY / "analytics"):
+        if (script := directory / "streamlit_app.py").is_file():
+            return script
+    raise ConfigurationError(f"the dashboard is not where it should be: no streamlit_app.py in {directory}")
+
+
 def data_directory() -> Path:
     """The directory for files that outlive a process.
 

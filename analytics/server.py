@@ -24,7 +24,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 from analytics import news, serving
 from analytics.alerts import EveryMinute
 from analytics.api import PATHS, Service, create_api
-from analytics.config import PROJECT_DIRECTORY
+from analytics.config import dashboard_script
 from analytics.database import Database
 from analytics.migrations import open_ready_database
 
@@ -69,7 +69,7 @@ async def _fold_again_and_again() -> None:
 
 
 app = st.App(
-    PROJECT_DIRECTORY / "streamlit_app.py",
+    dashboard_script(),
     middleware=[
         Middleware(serving.Walls, writable=tuple(path.partition("{")[0] for path in PATHS)),
         Middleware(serving.Ours, routes=[news.ROUTE, *(Route(path, endpoint=_api) for path in PATHS)]),

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from analytics.__main__ import main
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database, Query
 from tests import factories
+from tests.processes import answers, await_start, free_port
 from tests.test_migrations import MIGRATIONS
 
 FILES = Path(__file__).parent / "import_files"
@@ -214,3 +216,51 @@ def test_help() -> None:
 
     assert result.exit_code == 0
     assert [word in result.output for word in ("migrate", "demo", "import", "fold")] == [True] * 4
+
+
+def test_an_installed_package_opens_its_dashboard(tmp_path: Path) -> None:
+    """From another directory, with nothing of the clone: pages, settings and SQL are in the wheel."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=PROJECT_DIRECTORY, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    installed, elsewhere = tmp_path / "installed", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+    port = free_port()
+    environment = {**os.environ, "PYTHONPATH": str(installed), "USAGE_DATA_DIR": str(tmp_path / "data")}
+    options = [f"--server.port={port}", "--server.headless=true"]
+    command = [sys.executable, "-m", "analytics", "dashboard", "--api", *options]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=elsewhere, env=environment, stdout=log, stderr=log)
+    try:
+        address = f"http://localhost:{port}"
+        await_start(process, tmp_path / "log", lambda: answers(f"{address}/_stcore/health"))
+        assert answers(f"{address}/api/docs")
+        asked = (
+            "from analytics.config import dashboard_script; from analytics.migrations import SQL_DIRECTORY;"
+        )
+        asked += "print(dashboard_script().parent); print(SQL_DIRECTORY)"
+        told = subprocess.run(
+            [sys.executable, "-c", asked], cwd=elsewhere, env=environment, capture_output=True, text=True
+        )
+        assert told.stdout.split() == [str(installed / "analytics"), str(installed / "analytics" / "sql")]
+        assert (installed / "analytics" / ".streamlit" / "config.toml").is_file()
+        assert {path.name for path in (installed / "analytics" / "pages").glob("*.py")} == {
+            path.name for path in (PROJECT_DIRECTORY / "pages").glob("*.py")
+        }
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_the_shell_completes_commands() -> None:
+    completing = {"_USAGE_ANALYTICS_COMPLETE": "bash_complete", "COMP_WORDS": "usage-analytics bud"}
+    run = "from analytics.__main__ import run; run()"
+    told = subprocess.run(
+        [sys.executable, "-c", run],
+        env={**os.environ, **completing, "COMP_CWORD": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout == "plain,budgets\n"
