@@ -344,6 +344,27 @@ def test_a_fork_of_an_agent_and_the_conventions_own_event(
     ]
 
 
+def test_numbers_may_be_texts_and_a_session_that_of_the_resource(
+    database: Database, api: TestClient, writer: dict[str, str]
+) -> None:
+    claude = {
+        "event.name": "claude_code.api_request", "model": MODEL, "input_tokens": "1000",
+        "output_tokens": "100", "cost_usd": "0.25", "duration_ms": "900",
+    }  # fmt: skip
+    codex = {
+        "event.name": "codex.sse_event", "kind": "response.completed", "model": "gpt-5-codex",
+        "input_token_count": "7", "output_token_count": "3", "conversation_id": "c1",
+    }  # fmt: skip
+    send(api, "logs", log_export(claude, codex, resource={"session.id": "s1"}), writer)
+
+    name = "(select name from conversations where id = conversation_id)"
+    rows = logged(database, f"total_tokens, stated_cost_usd, latency_ms, {name}")
+    assert [tuple(row.values()) for row in rows] == [
+        (1_100, Decimal("0.25"), 900, "s1"),
+        (10, None, None, "c1"),
+    ]
+
+
 def test_a_stream_of_codex_that_broke_off_is_unpriced_and_one_that_failed_is_an_attempt(
     database: Database, api: TestClient, writer: dict[str, str]
 ) -> None:

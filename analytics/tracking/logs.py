@@ -26,6 +26,7 @@ _OF_GEMINI_CLI = frozenset({"installation.id", "auth_type"})
 """Attributes of all its records, and of those of its forks."""
 _UNTIMED = "codex.sse_event"
 """Its duration is the time since the event before."""
+_SESSION = "session.id"
 _OF_ALL = ("usage.", "session.", "user.", "auth_", "organization.", "agent.", "skill.")
 """Begins of names: whose call it is, and who pays. They are read as those of a span are."""
 
@@ -59,7 +60,8 @@ def span_of_log(log: LogRecord) -> FinishedSpan | PassedOver | None:
     reader = _READERS.get(event) or _READERS.get(event.partition(".")[2])
     if reader is not None and (told := reader(log.attributes)) is not None:
         kept = {name: value for name, value in log.attributes.items() if name.startswith(_OF_ALL)}
-        return _span(log, {**kept, **told}, _span_id(log))
+        session = {_SESSION: log.resource[_SESSION]} if _SESSION in log.resource else {}
+        return _span(log, {**session, **kept, **told}, _span_id(log))
     # A tool's own sums, or an event that a later version calls differently.
     if looks_like_genai(log.attributes) and any("token" in name for name in log.attributes):
         return PassedOver.named(event or "a record without a name", NOT_ONE_CALL)
@@ -147,14 +149,15 @@ def _of_claude(log: Attributes) -> dict[str, Any]:
 
 
 def _codex_event(log: Attributes) -> Attributes | None:
+    kind = log.get("event.kind") or log.get("kind")
     if text_of(log.get("error.message")) is not None:
         # A stream that broke off has used something that nobody told.
-        failed = log.get("event.kind") == "response.failed"
+        failed = kind == "response.failed"
         return {
             **_of_codex(log),
             **(_failure(log) if failed else {"gen_ai.response.finish_reasons": ["incomplete"]}),
         }
-    if log.get("event.kind") != "response.completed" or "input_token_count" not in log:
+    if kind not in (None, "response.completed") or "input_token_count" not in log:
         return None  # a part of the stream; each call has one record that tells its tokens
     return {
         **_of_codex(log),
@@ -191,7 +194,7 @@ def _of_codex(log: Attributes) -> dict[str, Any]:
         **_CHAT,
         **({"gen_ai.provider.name": "openai"} if is_openais else {}),
         "gen_ai.request.model": log.get("model"),
-        "session.id": log.get("conversation.id"),
+        "session.id": log.get("conversation.id") or log.get("conversation_id"),
         "user.id": log.get("user.email") or log.get("user.account_id"),
     }
 
