@@ -444,6 +444,12 @@ def test_rows_are_chosen_and_columns_refined(tmp_path: Path) -> None:
             'no column "status" for --where',
         ),
         ("created_at,source,cost_usd\n2025-10-05,x,1", {"where": ["status"]}, "--where must be like"),
+        (
+            "created_at,source,cost_usd\n2025-10-05,x,1",
+            {"format": "litellm"},
+            "has no column of LiteLLM spend",
+        ),
+        ("when\n1", {"columns": {"When": "created_at"}}, "; it may be created_at=When that is meant"),
         ("when,what\n1,2", {}, "or name its format with --format: openai-usage,"),
         ("[1, 2]", {}, "no record at the beginning of"),
         ("PK\x03\x04...", {}, "is an Excel workbook or another archive: save its sheet as CSV"),

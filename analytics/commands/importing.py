@@ -1,12 +1,12 @@
 """`import`: calls and reports from files."""
 
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import click
@@ -35,7 +35,6 @@ from analytics.importing import (
 from analytics.migrations import open_ready_database
 
 _FORMATS = [*(each.name for each in FORMATS), COLUMNS]
-_NOBODY = UUID(int=0)
 
 
 @click.command("import")
@@ -155,29 +154,34 @@ def _plans(
 
 def _show(database: Database, plans: Sequence[ImportPlan], client: str, zone: ZoneInfo) -> None:
     client_id = _known_client(database, client)
-    rows = CallReader(price_list(database), client_id).read(plans)
-    summary = Summary(timezone=zone).add(rows)
+    summary = _summary(database, plans, client_id, zone)
     twice = list(doubled(database, client_id, summary))
     for line in summary_lines(summary, plans, twice):
         click.echo(line)
 
 
 def _known_client(database: Database, client: str) -> UUID:
-    """Its id; that of nobody where there is none yet."""
+    """Its id; where there is none yet one that nobody has."""
     try:
         return find_client(database, client).id
     except UnknownClient:
-        return _NOBODY
+        return uuid4()
 
 
 def _refuse_doubles(database: Database, plans: Sequence[ImportPlan], client_id: UUID, client: str) -> None:
-    rows = CallReader(price_list(database), client_id).read(plans)
-    twice = list(doubled(database, client_id, Summary(timezone=ZoneInfo("UTC")).add(rows)))
+    summary = _summary(database, plans, client_id, ZoneInfo("UTC"))
+    twice = list(doubled(database, client_id, summary))
     if twice:
         raise InvalidInput(
             f'"{client}": {"; ".join(twice)}: they would count twice. Leave those days out with --from or '
             f'--to, or keep the report apart with another client, such as --client "{client}, reported"'
         )
+
+
+def _summary(database: Database, plans: Sequence[ImportPlan], client_id: UUID, zone: ZoneInfo) -> Summary:
+    summary = Summary(timezone=zone)
+    with _bar(plans, "looking at", lambda: summary.read) as bar:
+        return summary.add(CallReader(price_list(database), client_id).read(plans, progress=bar.update))
 
 
 def _load(
@@ -187,14 +191,8 @@ def _load(
     shift_to: str | None,
     rejects_path: Path,
 ) -> ImportReport:
-    length = sum(plan.file.size_bytes for plan in plans) * (2 if shift_to else 1)
-    label = plans[0].file.path.name if len(plans) == 1 else f"{len(plans):,} files"
-    report, began = ImportReport(), time.monotonic()
-
-    def speed(_: object) -> str:
-        return f"{report.read / max(time.monotonic() - began, 0.001):,.0f} rows/s"
-
-    with click.progressbar(length=length, label=label, item_show_func=speed) as bar:
+    report = ImportReport()
+    with _bar(plans, "loading", lambda: report.read, passes=2 if shift_to else 1) as bar:
         return import_files(
             database,
             plans,
@@ -204,6 +202,19 @@ def _load(
             progress=bar.update,
             report=report,
         )
+
+
+def _bar(
+    plans: Sequence[ImportPlan], doing: str, rows: Callable[[], int], *, passes: int = 1
+) -> AbstractContextManager[Any]:
+    """A bar of the bytes that were read, with the rows per second."""
+    name = plans[0].file.path.name if len(plans) == 1 else f"{len(plans):,} files"
+    began = time.monotonic()
+    return click.progressbar(
+        length=sum(plan.file.size_bytes for plan in plans) * passes,
+        label=f"{doing} {name}",
+        item_show_func=lambda _: f"{rows() / max(time.monotonic() - began, 0.001):,.0f} rows/s",
+    )
 
 
 def _rejects_of(inputs: Sequence[str], plans: Sequence[ImportPlan]) -> Path:

@@ -124,10 +124,11 @@ def plan_import(
             how much was used; numbers or days that may mean two things.
     """
     columns, constants, forced = dict(columns or {}), dict(constants or {}), dict(forced or {})
-    for target in (*columns, *constants, *forced):
+    for target, value in (*columns.items(), *constants.items(), *forced.items()):
         if not is_target(target):
             allowed = ", ".join((*TARGETS, "tag.<key>", "metadata.<key>"))
-            raise InvalidInput(f'unknown field "{target}"; allowed: {allowed}')
+            turned = f"; it may be {value}={target} that is meant" if is_target(value) else ""
+            raise InvalidInput(f'unknown field "{target}"; allowed: {allowed}{turned}')
     try:
         zone = ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):  # what zoneinfo raises for "Mars/Base", "../etc" and "America"
@@ -181,7 +182,11 @@ def _format(name: str | None, file: LogFile) -> Format | None:
     by_name = {each.name: each for each in FORMATS}
     if name not in by_name:
         raise InvalidInput(f'unknown format "{name}"; allowed: {", ".join((*by_name, COLUMNS))}')
-    return by_name[name]
+    found = by_name[name]
+    known = {simple(column) for column in found.becomes}
+    if known.isdisjoint(map(simple, with_heads(file.columns))):
+        raise InvalidInput(f"{file.source.name} has no column of {found.title}: it has {_listed(file)}")
+    return found
 
 
 def _require_all(file: LogFile, columns: Mapping[str, str], constants: Mapping[str, str]) -> None:

@@ -66,7 +66,7 @@ class LogFile:
     """
 
     def __init__(self, source: Source | Path) -> None:
-        self.source = source if isinstance(source, Source) else sources_of([source])[0]
+        self.source = source if isinstance(source, Source) else _only(source)
         self.path = self.source.path
         self.has_further_pages = False
         """Whether the last page of an API that was read says that there are others."""
@@ -235,6 +235,13 @@ class LogFile:
                 f"{f': {reason}' if reason else ''}"
             )
         return list(names)
+
+
+def _only(path: Path) -> Source:
+    sources = sources_of([path])
+    if len(sources) > 1:
+        raise InvalidInput(f"{path} holds {len(sources):,} files: read each of sources_of()")
+    return sources[0]
 
 
 def _refuse_error(name: str, value: Mapping[str, Any]) -> None:
