@@ -408,6 +408,25 @@ def test_encodings_are_seen(tmp_path: Path, encoding: str, name: str) -> None:
     assert (row.prompt_tokens, row.tags) == (1_000, {"team": "Günther"})
 
 
+def test_patterns_and_folders_take_what_is_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("logs/a/1.csv", "logs/b/2.csv.gz", "logs/b/1.csv.rejects.csv", "logs/b/notes.md"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(b"x") if name.endswith(".gz") else b"x")
+
+    def names(given: str) -> list[str]:
+        return [source.name for source in sources_of([given])]
+
+    assert names("logs") == ["logs/a/1.csv", "logs/b/2.csv.gz"]
+    assert names("logs/**/*.csv.gz") == ["logs/b/2.csv.gz"]
+    assert names(str(tmp_path / "logs" / "a" / "*")) == [str(tmp_path / "logs/a/1.csv")]
+    with pytest.raises(InvalidInput, match="no file is named"):
+        sources_of(["none*"])
+    with pytest.raises(InvalidInput, match="No such file"):
+        sources_of(["nowhere.csv"])
+
+
 def test_rows_are_chosen_and_columns_refined(tmp_path: Path) -> None:
     path = tmp_path / "litellm.csv"
     path.write_bytes((FILES / "litellm.csv").read_bytes())

@@ -660,6 +660,26 @@ def test_several_batches_and_a_bad_row_in_each(
     assert sum(read_bytes) == log.stat().st_size
 
 
+def test_an_import_that_broke_off_goes_on(
+    database: Database, log: Path, client_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "BATCH_ROWS", 3)
+    write(log, *[CALL] * 20)
+    plan = plan_import(log)
+
+    def break_off(read_bytes: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # when all is read, and the last batches wait
+        import_file(database, plan, client_id=client_id, progress=break_off)
+    [(before,)] = stored(database, "count(*)")
+    report = import_file(database, plan, client_id=client_id)
+
+    assert 0 < before < 20
+    assert (report.stored, report.already_there) == (20 - before, before)
+    assert stored(database, "count(*)") == [(20,)]
+
+
 def test_shift_to_moves_the_last_readable_call_and_prices_it_at_its_own_time(
     database: Database, log: Path, client_id: UUID
 ) -> None:
