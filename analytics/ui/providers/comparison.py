@@ -292,16 +292,12 @@ def _styled(found: Movers, table: pd.DataFrame, bounds: dict[str, list[bool]]) -
         elif name in signed:
             formats[name] = lambda value: in_words.amount(_decimal(value), found.unit)
         elif name == "%":
-            formats[name] = _percent
+            formats[name] = in_words.percent
     return styled(table, formats, {name: pd.Series(rows) for name, rows in bounds.items()})
 
 
 def _decimal(value: object) -> Decimal:
     return Decimal(repr(value))
-
-
-def _percent(ratio: object) -> str:
-    return (formatting.change(_decimal(ratio), 1) or "").replace("-", formatting.MINUS)
 
 
 def _notes(page: Page, compared: Comparison, found: Movers, other: Days) -> list[str]:

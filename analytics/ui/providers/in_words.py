@@ -24,6 +24,11 @@ def amount(number: Decimal, unit: Unit) -> str:
     return f"{'+' if number > 0 else formatting.MINUS if number < 0 else ''}{text}"
 
 
+def percent(ratio: object) -> str:
+    """`+12.3%` of 1.123, a float of a table."""
+    return (formatting.change(Decimal(repr(ratio)), 1) or "").replace("-", formatting.MINUS)
+
+
 def change_of_all(movers: Movers) -> str:
     """`**+$512.00 (+70.1%)**: more calls +$300.00, ...`; empty where no change may be told."""
     moved = movers.known

@@ -1,7 +1,8 @@
 """What the period's usage would have cost on another model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -19,7 +20,8 @@ from analytics.ui.frame.page import Page
 from analytics.ui.frame.ways import Way, calls_with, of_model, show_ways
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import harmless, model_name, opening, show_table
+from analytics.ui.parts.tables import harmless, model_name, opening, show_table, styled, without_zeros
+from analytics.ui.providers import in_words
 
 MAX_ROWS = 20  # in sight
 ROUNDING_USD = Decimal("1e-9")
@@ -111,18 +113,21 @@ def _left_out(lines: Sequence[NotComparable]) -> str:
 def _show_rows(answer: WhatIf, target: Target) -> None:
     """A table with a row for all that is compared, and for each model, whose calls a click opens."""
     rows = list(_what_if_rows(answer, target))
-    table = harmless(pd.DataFrame(rows))
+    money = ("As booked", f"At {target.label}")
+    table = pd.DataFrame(rows).astype(dict.fromkeys((*money, "Difference", "%", "Minutes"), "float64"))
+    table = without_zeros(table, "Tokens", "Minutes")
+    formats: dict[Hashable, Any] = {
+        **dict.fromkeys(money, _usd),
+        "Difference": lambda value: in_words.amount(Decimal(repr(value)), "cost"),
+        "%": in_words.percent,
+        **{name: text for name, text in (("Tokens", "{:,}"), ("Minutes", "{:,.1f}")) if name in table},
+    }
     lines = [None, *answer.compared]
     with st.container(key="what if table"):
         show_table(
-            table.style,
+            styled(harmless(table), formats),
             len(rows),
             max_rows=MAX_ROWS,
-            columns={
-                name: st.column_config.TextColumn(name, alignment="right")
-                for name in map(str, table)
-                if name != "Now"
-            },
             opens=opening(
                 "what if rows",
                 pd.DataFrame({"place": range(len(lines))}),
@@ -161,27 +166,28 @@ def _can_be_told_apart(answer: WhatIf) -> bool:
     return not compared & left_out and len(left_out) <= MAX_VALUES
 
 
-def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, str]]:
-    yield _what_if_row("Total of these", "", answer.booked_usd, answer.there_usd, target)
+def _what_if_rows(answer: WhatIf, target: Target) -> Iterator[dict[str, Any]]:
+    yield _what_if_row("Total of these", answer.compared, target)
     for line in answer.compared:
         name = f"{charts.source_name(line.source)} {line.model or formatting.NO_MODEL}"
-        yield _what_if_row(name, _quantity(line), line.booked_usd, line.there_usd, target)
+        yield _what_if_row(name, [line], target)
 
 
-def _what_if_row(name: str, used: str, booked: Decimal, there: Decimal, target: Target) -> dict[str, str]:
+def _what_if_row(name: str, lines: Sequence[Compared], target: Target) -> dict[str, Any]:
+    booked, there, seconds = (
+        sum((getattr(line, what) for line in lines), Decimal(0))
+        for what in ("booked_usd", "there_usd", "duration_seconds")
+    )
+    difference = there - booked
     return {
         "Now": name,
-        "As booked": formatting.usd(booked),
-        f"At {target.label}": formatting.usd(there),
-        "Difference": _difference(booked, there),
-        "Used": used,
+        "As booked": booked,
+        f"At {target.label}": there,
+        "Difference": Decimal(0) if abs(difference) < ROUNDING_USD else difference,
+        "%": there / booked if booked else None,
+        "Tokens": sum(line.total_tokens for line in lines),
+        "Minutes": seconds / 60,
     }
-
-
-def _quantity(line: Compared) -> str:
-    if line.duration_seconds:
-        return f"{line.duration_seconds / 60:,.1f}{formatting.NO_BREAK_SPACE}minutes"
-    return formatting.plural(line.total_tokens, "token")
 
 
 def _difference(booked: Decimal, there: Decimal) -> str:
@@ -192,6 +198,10 @@ def _difference(booked: Decimal, there: Decimal) -> str:
     amount = f"{'+' if difference > 0 else ''}{formatting.usd(difference)}"
     percent = formatting.change(there, booked)
     return f"{amount} ({percent.replace('-', formatting.MINUS)})" if percent else amount
+
+
+def _usd(amount: object) -> str:
+    return formatting.usd(Decimal(repr(amount)))
 
 
 def _name(source: str, model: str | None) -> str:
