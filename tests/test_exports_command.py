@@ -2,10 +2,12 @@
 
 import csv
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
+import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
@@ -173,3 +175,53 @@ def test_a_failure_leaves_what_was_there(database: Database, acme: UUID, tmp_pat
     assert 'run "python -m analytics migrate"' in result.stderr
     assert path.read_text(encoding="utf-8") == "of yesterday"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_parquet_has_what_the_csv_has(database: Database, acme: UUID, tmp_path: Path) -> None:
+    factories.insert_usage(
+        database,
+        factories.usage_log(
+            acme, cost_usd=Decimal("0.1234567890123"), metadata={"a": [1]}, latency_ms=12, created_at=NOW
+        ),
+        factories.usage_log(acme, cost_usd=0, cost_basis="unpriced", model=None),
+        factories.usage_log(acme, source="whisper", duration_seconds=Decimal("61.5"), prompt_tokens=0),
+    )
+    path = tmp_path / "calls.parquet"
+
+    result = run(database, "--client", "Acme", *DAYS, "--format", "parquet", "--output", path)
+    assert result.stderr == f'5 calls of "Acme" from 2026-03-01 to 2026-03-18 written to {path}\n'
+    text = run(database, "--client", "Acme", *DAYS).stdout_bytes.decode("utf-8-sig")
+    lines = list(csv.DictReader(io.StringIO(text, newline="")))
+
+    with duckdb.connect() as reader:
+        rows = reader.execute("select * from read_parquet($1)", [str(path)])
+        names = [column[0] for column in rows.description]
+        records = [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+    assert names == list(lines[0])
+    for record, line in zip(records, lines, strict=True):
+        assert {name: line[name] or None for name in names} == {
+            name: None if value is None else as_csv(name, value) for name, value in record.items()
+        }
+    assert sum(record["cost_usd"] or 0 for record in records) == sum(
+        Decimal(line["cost_usd"] or 0) for line in lines
+    )
+
+
+def as_csv(name: str, value: object) -> str:
+    """A value of the Parquet file as the CSV writes it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    if name == "duration_seconds":
+        return f"{value:g}"
+    return str(value)
+
+
+def test_parquet_and_pdf_go_to_files(database: Database, acme: UUID) -> None:
+    for kind, what in (("parquet", "Parquet"), ("pdf", "a PDF")):
+        result = run(database, "--client", "Acme", *DAYS, "--format", kind)
+        assert (result.exit_code, result.stderr) == (
+            1,
+            f"error: {what} needs a file: give --output FILE.{kind}\n",
+        )

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
@@ -19,7 +20,7 @@ def dashboard(has_api: bool, options: Sequence[str]) -> None:
     Other machines reach it with --server.address 0.0.0.0, once docs/access.md says who may look.
     """
     with dashboard_packages():
-        import streamlit  # noqa: F401
+        import_module("streamlit")
     script = PROJECT_DIRECTORY / "analytics" / "server.py" if has_api else dashboard_script()
     given = {option.partition("=")[0] for option in options}
     address = () if "--server.address" in given else ("--server.address=localhost",)

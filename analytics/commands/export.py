@@ -22,6 +22,8 @@ from analytics.formatting import counted
 from analytics.migrations import open_ready_database
 from analytics.queries import Filters, Period, load_overview
 
+_FILES = {"pdf": "a PDF", "parquet": "Parquet"}
+"""What standard output does not take."""
 LONG = 20_000
 """From so many calls on there is a bar to see how far it is."""
 
@@ -33,10 +35,10 @@ LONG = 20_000
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(list(CONTENT_TYPES)),
+    type=click.Choice([*CONTENT_TYPES, "parquet"]),
     default="csv",
     show_default=True,
-    help="csv: each call. focus: sums per day and model, by the FOCUS specification. pdf: a statement.",
+    help="csv, parquet: each call. focus: sums per day and model, by that specification. pdf: a statement.",
 )
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Instead of standard output.")
 @click.option("--unmasked", is_flag=True, help="With whole phones.")
@@ -59,13 +61,16 @@ def export(
     """Writes a client's calls, sums or statement of the days from --from to --to."""
     days = days_of(first_date, last_date)
     filters = filters_of(conditions)
-    if kind == "pdf" and output is None:
-        raise InvalidInput("a PDF needs a file: give --output FILE.pdf")
+    if kind in ("pdf", "parquet") and output is None:
+        raise InvalidInput(f"{_FILES[kind]} needs a file: give --output FILE.{kind}")
     with closing(open_ready_database()) as database:
         found = find_client(database, client)
         with _opened(output) as file:
-            if kind == "csv":
-                written = _write_calls(database, found, days, filters, file, is_unmasked=unmasked)
+            if kind in ("csv", "parquet"):
+                is_parquet = kind == "parquet"
+                written = _write_calls(
+                    database, found, days, filters, file, is_unmasked=unmasked, is_parquet=is_parquet
+                )
             elif kind == "focus":
                 written = _write_focus(database, found, days, filters, file)
             else:
@@ -76,7 +81,14 @@ def export(
 
 
 def _write_calls(
-    database: Database, client: Client, days: Days, filters: Filters, file: BinaryIO, *, is_unmasked: bool
+    database: Database,
+    client: Client,
+    days: Days,
+    filters: Filters,
+    file: BinaryIO,
+    *,
+    is_unmasked: bool,
+    is_parquet: bool,
 ) -> str:
     length = count_calls(database, client.id, days, filters=filters, is_unmasked=is_unmasked)
     calls = 0
@@ -87,6 +99,13 @@ def _write_calls(
             calls += rows
             bar.update(rows)
 
+        if is_parquet:
+            with dashboard_packages():
+                from analytics.exports.parquet import write_parquet
+            write_parquet(
+                database, client.id, days, file, is_unmasked=is_unmasked, filters=filters, progress=progress
+            )
+            return counted(calls, "call")
         pieces: Iterable[bytes] = calls_csv(
             database, client.id, days, is_unmasked=is_unmasked, filters=filters, progress=progress
         )

@@ -42,7 +42,7 @@ CALL_COLUMNS = (
     "bucket_request_count",
 )
 """The columns of the CSV, and their order; tags and metadata are JSON."""
-_TEXTS = frozenset(
+TEXTS = frozenset(
     {
         *("source", "model", "conversation_name", "phone", "cost_basis", "metadata", "operation", "outcome"),
         *("service_tier", "operation_id", "response_id", "account", "tags"),
@@ -140,8 +140,25 @@ def calls_csv(
     Raises:
         DatabaseUnavailable, SchemaMissing, DatabaseError: while it is read.
     """
+    batches = call_records(database, client_id, days, is_unmasked=is_unmasked, filters=filters)
+    return _pieces(batches, columns, progress)
+
+
+def call_records(
+    database: Database,
+    client_id: UUID,
+    days: Days,
+    *,
+    is_unmasked: bool,
+    filters: Filters = NO_FILTERS,
+) -> Generator[Sequence[tuple[str | None, ...]]]:
+    """The calls that calls_csv() writes, in batches: CALL_COLUMNS as PostgreSQL's texts, None where unknown.
+
+    Raises:
+        DatabaseUnavailable, SchemaMissing, DatabaseError: while it is read.
+    """
     query = Query(statement=_CALLS, parameters=_parameters(client_id, days, filters))
-    return _pieces(database.stream(query, client_id=client_id, sees_phones=is_unmasked), columns, progress)
+    return database.stream(query, client_id=client_id, sees_phones=is_unmasked)
 
 
 def count_calls(
@@ -174,4 +191,4 @@ def _pieces(
 
 
 def _cell(place: int, value: str | None) -> str:
-    return text_cell(value or "") if CALL_COLUMNS[place] in _TEXTS else value or ""
+    return text_cell(value or "") if CALL_COLUMNS[place] in TEXTS else value or ""
