@@ -42,7 +42,8 @@ DOCKERFILE = PROJECT_DIRECTORY / "Dockerfile"
 INDEX = document("README")
 COMMANDS = dict(commands(main))
 PYTHON = sorted((PROJECT_DIRECTORY / "analytics").rglob("*.py"))
-CODE = "".join(path.read_text(encoding="utf-8") for path in PYTHON)
+JAVASCRIPT = PROJECT_DIRECTORY / "typescript" / "index.js"
+CODE = "".join(path.read_text(encoding="utf-8") for path in (*PYTHON, JAVASCRIPT))
 STREAMLITS_OWN = {"redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url"}
 OVERVIEW = "Overview"
 

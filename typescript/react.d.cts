@@ -1,0 +1,3 @@
+import type { AnalyticsOptions, AnalyticsSnapshot } from "./index.cjs";
+
+export declare function useAnalytics(options?: AnalyticsOptions): AnalyticsSnapshot;
