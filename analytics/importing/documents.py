@@ -43,9 +43,12 @@ class _Readable(Protocol):
 def records_in(value: Any, around: Mapping[str, Any] | None = None) -> Iterator[Mapping[str, Any]]:
     """The records that a page holds, each with the plain values around it, such as the time of its bucket;
     what is no page is a record itself."""
-    held = None if _OF_CALLS & value.keys() else next(filter(value.get, _HELD_IN), None)
-    listed = value.get(held) if held is not None else None
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+    lists = (
+        []
+        if _OF_CALLS & value.keys()
+        else [value[name] for name in _HELD_IN if _are_objects(value.get(name))]
+    )
+    if not lists:
         if not _is_empty_page(value):
             yield {**around, **value} if around else value
         return
@@ -54,8 +57,13 @@ def records_in(value: Any, around: Mapping[str, Any] | None = None) -> Iterator[
         for name, inner in value.items()
         if name not in _OF_PAGES and not isinstance(inner, (list, dict))
     }
-    for each in listed:
-        yield from records_in(each, {**(around or {}), **plain})
+    for listed in lists:
+        for each in listed:
+            yield from records_in(each, {**(around or {}), **plain})
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
 
 
 def has_further_pages(value: Any) -> bool:
