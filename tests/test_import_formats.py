@@ -237,6 +237,25 @@ def test_a_file_of_a_format_comes_to_the_right_sums(name: str) -> None:
         assert {column for column, _ in plan.became()}.isdisjoint(plan.unused())
 
 
+ODD: Sequence[Any] = (
+    *(None, "", "x", -1, 1e400, float("nan"), [], {}, True, "NaN", "1e999", 10**30, ["b"], "\0", "\ud800"),
+    *("9" * 400, {"total": "x", "input": "y"}, {"total": None, "input": [1]}, {"value": "x", "currency": 5}),
+    *([{"a": 1}], {"model": 5, "usage": []}, {"usage": {"input_tokens": "x"}}),
+)
+
+
+@pytest.mark.parametrize("name", [name for name in EXPECTED if name != "array.json"])
+def test_odd_values_end_no_import(name: str) -> None:
+    reader = CallReader(DEFAULT_PRICES, CLIENT)
+    for plan in plans_of(FILES / name):
+        [first, *_] = plan.file.records(None)
+        for column in (*first.values, "usage", "metadata", "amount", "message"):
+            for odd in ODD:
+                values = {**first.values, column: odd}
+                row = reader.read_row(plan, plan.parser(), first._replace(values=values), values)
+                assert row.call or row.reason or row.passed_over
+
+
 def test_every_format_has_a_file() -> None:
     assert {each.name for each in FORMATS} == {name for name, _ in EXPECTED.values()} - {"columns"}
 

@@ -60,18 +60,24 @@ class CallReader:
                         yield ReadRow(plan, record)
                         continue
                     values = values if by_name else values[:count]
-                yield self._row(plan, parser, record, values, repeats)
+                yield self.read_row(plan, parser, record, values, repeats)
 
-    def _row(
-        self, plan: ImportPlan, parser: CallParser, record: Record, values: Any, repeats: Counter[str]
+    def read_row(
+        self,
+        plan: ImportPlan,
+        parser: CallParser,
+        record: Record,
+        values: Any,
+        repeats: Counter[str] | None = None,
     ) -> ReadRow:
+        """One row. `repeats` are the ids that the file had so far, where it is a report."""
         if values is None:
             return ReadRow(plan, record, reason=record.reason)
         try:
             arguments = parser.parse(values)
             if not plan.takes(arguments["created_at"]):
                 return ReadRow(plan, record)
-            if plan.format is not None and plan.format.is_report:
+            if repeats is not None and plan.format is not None and plan.format.is_report:
                 # Two lines that say the same of what they are of are two, in the order of the file.
                 repeats[arguments["id"]] += 1
                 if repeats[arguments["id"]] > 1:

@@ -152,7 +152,7 @@ def bucket(
 def natural_id(report: str, *parts: object) -> str:
     """An id by what a bucket is of: a later report of the same bucket is the same row, and replaces it."""
     told = [part.isoformat() if isinstance(part, datetime) else str(part or "") for part in parts]
-    return f"{report} {hashlib.sha256('|'.join(told).encode()).hexdigest()}"
+    return f"{report} {hashlib.sha256('|'.join(told).encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def known(**values: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ are calls; spans and events are none.
 from decimal import Decimal
 from typing import Any
 
+from analytics.calls.validation import checked_count, number_in
 from analytics.errors import InvalidInput
 from analytics.importing.formats.format import Call, Format, PassedOver, Row, known, milliseconds, tags, texts
 from analytics.pricing.providers import source_of
@@ -71,7 +72,7 @@ def _usage(row: Row) -> dict[str, Any]:
     for name, value in details.items():
         if "cost" in name.lower():
             continue
-        found[_USAGE_NAMES.get(name, name)] = int(value)
+        found[_USAGE_NAMES.get(name, name)] = checked_count(name, number_in(value) or value)
     if found:
         return _together(found)
     counts = known(
@@ -119,8 +120,7 @@ def _together(found: dict[str, Any]) -> dict[str, Any]:
 def _cost(row: Row, has_usage: bool) -> Decimal | None:
     cost = row.amount("totalCost", "calculatedTotalCost", "total_cost")
     if cost is None:
-        total = row.object("costDetails", "cost_details").get("total")
-        cost = None if total is None else Decimal(str(total))
+        cost = row.within("costDetails").within("cost_details").amount("total")
     # Of a model without a price it is 0, too.
     return None if has_usage and not cost else cost
 
