@@ -391,5 +391,6 @@ def test_about_the_numbers(browser: Browser, shown: Demo) -> None:
         open_place(page, shown.address, PLACES["About the numbers"])
         assert page.get_by_role("heading", level=2).all_inner_texts() == [
             *("Days and weeks", "Tokens", "Other meters", "Outcomes and attempts", "Latency", "Tags"),
-            *("OpenAI, Groq, Other", "Change", "Filters", "Cost", "Prices", "Conversations", "How fresh"),
+            *("OpenAI, Groq, Other", "Change", "Filters", "Cost", "Prices", "Conversations"),
+            *("Budgets and what is foreseen", "Data health", "How fresh"),
         ]
