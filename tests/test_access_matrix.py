@@ -71,7 +71,11 @@ route GET /api/alerts             401        401       401       401       401  
 route POST /api/usage             401        401       401       401       401       403       Acme      403       Umbra      -
 route POST /v1/traces             401        401       401       401       401       403       Acme      403       Umbra      -
 route POST /v1/metrics            401        401       401       401       401       403       any       403       any        -
-route POST /v1/logs               401        401       401       401       401       403       any       403       any        -
+route POST /v1/logs               401        401       401       401       401       403       Acme      403       Umbra      -
+route POST /api/public/ingestion  401        401       401       401       401       403       Acme      403       Umbra      -
+route POST /api/public/otel/v1/traces  401   401       401       401       401       403       Acme      403       Umbra      -
+route GET /api/public/projects    401        401       401       401       401       403       Acme      403       Umbra      -
+route GET /api/public/health      any        any       any       any       any       any       any       any       any        -
 route GET /healthz                any        any       any       any       any       any       any       any       any        -
 route GET /readyz                 any        any       any       any       any       any       any       any       any        -
 route GET /metrics                any        any       any       any       any       any       any       any       any        -
@@ -495,6 +499,24 @@ SPAN = {
 }  # fmt: skip
 
 
+LOG = {
+    "resourceLogs": [{"scopeLogs": [{"logRecords": [{"attributes": [
+        {"key": "event.name", "value": {"stringValue": "claude_code.api_request"}},
+        {"key": "model", "value": {"stringValue": "claude-sonnet-4-5"}},
+        {"key": "output_tokens", "value": {"intValue": "150"}},
+    ]}]}]}]
+}  # fmt: skip
+GENERATION = {"id": "g1", "model": "gpt-4", "usage": {"input": 150, "output": 80}}
+CONTENTS: dict[str, Any] = {
+    "/api/usage": CALL,
+    "/v1/traces": SPAN,
+    "/v1/metrics": {},
+    "/v1/logs": LOG,
+    "/api/public/otel/v1/traces": SPAN,
+    "/api/public/ingestion": {"batch": [{"id": "e1", "type": "generation-create", "body": GENERATION}]},
+}
+
+
 def cells(kind: str) -> dict[str, tuple[str, ...]]:
     """The rows of this kind: the name, and a cell for each of WHO."""
     found = {}
@@ -687,16 +709,21 @@ def ask(api: TestClient, database: Database, name: str, headers: Mapping[str, st
     """What comes of a request, as a cell has it."""
     method, path = name.split()
     before = len(logged(database))
-    content = {"/api/usage": CALL, "/v1/traces": SPAN, "/v1/metrics": {}, "/v1/logs": {}}.get(path)
+    content = CONTENTS.get(path)
     parameters = (
         {"from": "2026-03-18", "to": "2026-03-18"} if path in ("/api/analytics", "/api/export") else None
     )
-    response = api.request(method, path, json=content, params=parameters, headers=dict(headers))
+    key = headers.get("Authorization", "").removeprefix("Bearer ")
+    # Langfuse's clients know Basic authentication alone.
+    as_langfuse = ("public key", key) if path.startswith("/api/public/") and key else None
+    response = api.request(
+        method, path, json=content, params=parameters, headers=dict(headers), auth=as_langfuse
+    )
     text = words_of(response.text) if path == "/metrics" else response.text
     assert PHONE[:-4] not in text
     assert whole_phones("route", name) == "-"
     new = logged(database)[before:]
-    if response.status_code != 200:
+    if response.status_code not in (200, 207):
         assert not new
         assert list(response.json()) == ["error"]
         return str(response.status_code)
@@ -713,6 +740,9 @@ def ask(api: TestClient, database: Database, name: str, headers: Mapping[str, st
     if path == "/api/budgets":
         [budget] = response.json()["budgets"]
         return str(budget["name"]).removesuffix("'s budget")
+    if path == "/api/public/projects":
+        [project] = response.json()["data"]
+        return str(project["name"])
     if path == "/api/budgets/check":
         return str(response.json()["budget"]).removesuffix("'s budget")
     if content:

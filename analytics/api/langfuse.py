@@ -12,6 +12,7 @@ from analytics import bounded_json
 from analytics.api.calls import Described, owned
 from analytics.api.models import MAX_RECORDS
 from analytics.api.service import RecordResult
+from analytics.calls.row import MAX_TEXT
 from analytics.tracking import passed_over
 from analytics.tracking.langfuse import NO_CALL, Generations
 from analytics.tracking.spans import PassedOver
@@ -40,10 +41,12 @@ def read_events(body: bytes, generations: Generations, client_id: UUID) -> Inges
     for number, event in enumerate(map(_storable, _batch(body))):
         name = event.get("id") if isinstance(event, Mapping) else None
         found.event_ids.append(name if isinstance(name, str) else f"event {number}")
-        if isinstance(event, Mapping) and isinstance(event.get("body"), Mapping):
-            events.append({**event, "id": found.event_ids[-1]})
-        else:
+        if not isinstance(event, Mapping) or not isinstance(event.get("body"), Mapping):
             found.malformed[found.event_ids[-1]] = "an event must have an id, a type and a body"
+        elif len(str(event["body"].get("id"))) > MAX_TEXT:
+            found.malformed[found.event_ids[-1]] = f"the id of a body is longer than {MAX_TEXT} characters"
+        else:
+            events.append({**event, "id": found.event_ids[-1]})
     calls, others = generations.take(str(client_id), events)
     for call in calls:
         if isinstance(call.described, PassedOver):
