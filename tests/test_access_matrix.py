@@ -68,6 +68,7 @@ route GET /api/export             401        401       401       401       401  
 route GET /api/budgets            401        401       401       401       401       Acme      403       Umbra     403        -
 route GET /api/budgets/check      401        401       401       401       401       Acme      403       Umbra     403        -
 route GET /api/alerts             401        401       401       401       401       Acme      403       Umbra     403        -
+route GET /api/metrics            401        401       401       401       401       Acme      403       Umbra     403        -
 route POST /api/usage             401        401       401       401       401       403       Acme      403       Umbra      -
 route POST /v1/traces             401        401       401       401       401       403       Acme      403       Umbra      -
 route POST /v1/metrics            401        401       401       401       401       403       any       403       any        -
@@ -737,6 +738,9 @@ def ask(api: TestClient, database: Database, name: str, headers: Mapping[str, st
     if path == "/api/export":
         phones = {row["phone"] for row in csv.DictReader(io.StringIO(response.text, newline=""))}
         return {"•••• 0001": "Acme", "•••• 0002": "Umbra"}[phones.pop()] if len(phones) == 1 else "both"
+    if path == "/api/metrics":
+        [client] = {part.partition('"')[0] for part in text.split('client="')[1:]}
+        return client
     if path == "/api/budgets":
         [budget] = response.json()["budgets"]
         return str(budget["name"]).removesuffix("'s budget")

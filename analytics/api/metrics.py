@@ -1,10 +1,16 @@
-"""Metrics for Prometheus: load and errors of the server, without anything about a client."""
+"""Metrics for Prometheus: load and errors of the server, without anything about a client.
+
+And what a client has used, for whoever has a key of it: in a registry of its own, made for one answer.
+"""
 
 from collections import Counter as Counts
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from analytics.queries.alerts import AlertState
 from analytics.tracking.passed_over import OTHER
@@ -86,3 +92,44 @@ class Metrics:
     def text(self) -> bytes:
         """The metrics as text for Prometheus."""
         return generate_latest(self._registry)
+
+
+class _UsageSoFar(Collector):
+    """Counters of one client, by provider and model."""
+
+    def __init__(self, client_name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        self._client_name, self._rows = client_name, list(rows)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        labels = ("client", "provider", "model")
+        for name, told, column in (
+            ("usage_requests", "Requests", "request_count"),
+            ("usage_requests_unpriced", "Requests whose cost is not known and not counted", "unpriced_count"),
+            ("usage_cost_usd", "US dollars, of the requests whose cost is known", "cost_usd"),
+        ):
+            counter = CounterMetricFamily(name, told, labels=labels)
+            for row in self._rows:
+                counter.add_metric(self._labels(row), float(row[column]))
+            yield counter
+        tokens = CounterMetricFamily("usage_tokens", "Tokens", labels=(*labels, "type"))
+        for row in self._rows:
+            rest = row["total_tokens"] - row["prompt_tokens"] - row["completion_tokens"]
+            for kind, amount in (
+                ("prompt", row["prompt_tokens"]),
+                ("completion", row["completion_tokens"]),
+                ("other", rest),
+            ):
+                if amount or kind != "other":
+                    tokens.add_metric([*self._labels(row), kind], float(amount))
+        yield tokens
+
+    def _labels(self, row: Mapping[str, Any]) -> list[str]:
+        return [self._client_name, row["source"], row["model"] or ""]
+
+
+def usage_metrics(client_name: str, rows: Iterable[Mapping[str, Any]], accept: str) -> tuple[bytes, str]:
+    """Rows of usage_so_far() as text, and its content type: OpenMetrics where that is asked for."""
+    registry = CollectorRegistry()
+    registry.register(_UsageSoFar(client_name, rows))
+    encoder, content_type = choose_encoder(accept)
+    return encoder(registry), content_type

@@ -18,7 +18,7 @@ from analytics.api.cache import SingleFlightCache
 from analytics.api.calls import described_record
 from analytics.api.compression import accepts_gzip
 from analytics.api.exports import make_export_router
-from analytics.api.metrics import CONTENT_TYPE, Metrics
+from analytics.api.metrics import CONTENT_TYPE, Metrics, usage_metrics
 from analytics.api.parameters import described, parameters
 from analytics.api.service import CachedAnswer, RecordResult, Service
 from analytics.api.telemetry import make_telemetry_router
@@ -101,6 +101,20 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         async with work.place(key.id):
             body = await work.ask_database(key.id, lambda: service.alerts(key.client_id))
         return Response(body, media_type=_JSON, headers={"Cache-Control": "no-store"})
+
+    @router.get(
+        "/api/metrics",
+        summary="What the key's client has used so far, for Prometheus",
+        response_class=Response,
+        responses=models.REFUSALS,
+    )
+    async def used(request: Request, key: reader) -> Response:
+        """Counters by provider and model, as OpenMetrics where that is asked for."""
+        async with work.place(key.id):
+            client, rows = await work.ask_database(key.id, lambda: service.usage_so_far(key.client_id))
+        body, media_type = usage_metrics(client.name, rows, request.headers.get("accept", ""))
+        headers = {"Content-Type": media_type, "Cache-Control": "private, no-store"}
+        return Response(body, headers=headers)
 
     @router.post(
         "/api/usage",

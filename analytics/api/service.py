@@ -32,6 +32,7 @@ from analytics.pricing.price_list import DEFAULT_PRICES, PriceList
 from analytics.pricing.stored import load_price_list
 from analytics.queries import NO_FILTERS, Filters, Period
 from analytics.queries.alerts import AlertState, alert_state, load_alerts
+from analytics.queries.so_far import usage_so_far
 
 Status = Literal["stored", "updated", "duplicate", "rejected"]
 
@@ -199,6 +200,15 @@ class Service:
             yield
         except DatabaseUnavailable as error:
             raise DatabaseAway(str(error), self.last_good_at(client_id)) from error
+
+    def usage_so_far(self, client_id: UUID) -> tuple[Client, list[Mapping[str, Any]]]:
+        """The client, and all that it has used.
+
+        Raises:
+            UnknownClient, DatabaseAway, SchemaMissing, DatabaseError
+        """
+        with self._reading(client_id):
+            return read_client(self.database, client_id), usage_so_far(self.database, client_id)
 
     def alerts(self, client_id: UUID) -> bytes:
         """The newest alerts of a client, as JSON.
