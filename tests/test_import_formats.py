@@ -20,6 +20,7 @@ from analytics.errors import InvalidInput
 from analytics.exports.calls import calls_csv
 from analytics.exports.days import daily_usage_by_model
 from analytics.exports.focus import focus_csv
+from analytics.exports.parquet import write_parquet
 from analytics.importing import (
     FORMATS,
     CallReader,
@@ -614,10 +615,15 @@ def test_our_own_exports_come_back(database: Database, tmp_path: Path) -> None:
     frame = daily_usage_by_model(database, acme, days)
     costs.write_bytes(focus_csv(frame, read_client(database, acme)))
     calls.write_bytes(b"".join(calls_csv(database, acme, days, is_unmasked=True)))
+    typed = tmp_path / "calls.parquet"
+    with typed.open("wb") as file:
+        write_parquet(database, acme, days, file, is_unmasked=True)
 
     billed = rows_of(costs)
     import_files(database, plans_of(calls), client_id=other, rejects_path=tmp_path / "rejects")
+    again = import_files(database, plans_of(typed), client_id=other, rejects_path=tmp_path / "rejects")
 
+    assert (again.already_there, again.rejected) == (2, 0)
     assert sum(row.cost_usd for row in billed) == Decimal("0.5093")
     assert {(row.source, row.model, row.total_tokens) for row in billed} == {
         ("openai", "gpt-4", 230),

@@ -47,8 +47,8 @@ def became_lines(plans: Sequence[ImportPlan], unread: Mapping[str, str]) -> Iter
 def _kind(plans: Sequence[ImportPlan]) -> str:
     first = plans[0]
     title = "columns by their names" if first.format is None else first.format.title
-    kind = {"csv": "CSV", "json": "JSON", "json lines": "JSON Lines"}[first.file.kind]
-    if first.file.source.encoding != "utf-8":
+    kind = {"csv": "CSV", "json": "JSON", "json lines": "JSON Lines", "parquet": "Parquet"}[first.file.kind]
+    if first.file.kind != "parquet" and first.file.source.encoding != "utf-8":
         kind = f"{kind} in {first.file.source.encoding.upper()}"
     names = printable(first.file.source.name) if len(plans) == 1 else f"{len(plans):,} files"
     return f"{names}: {title}, {kind}"

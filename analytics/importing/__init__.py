@@ -3,6 +3,8 @@
 opening     what is to be read: files, folders, globs, archives, standard input, in any encoding
 lines       the lines of a source, and those of the record that is being read
 documents   values in JSON, one at a time, and pages that hold them
+parquet     rows of a Parquet file
+kinds       what a file is by its beginning
 reader      records of a file, their positions, and the hash from which ids come
 notation    numbers and times as people write them
 formats     what people have: one small reader for each

@@ -20,7 +20,7 @@ from typing import IO, Any, BinaryIO
 from analytics.errors import InvalidInput
 
 STANDARD_INPUT = "-"
-SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".log")
+SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".log", ".parquet")
 """Of files that are read in folders and archives; `.gz` may follow, and `.zip` is one."""
 
 _SAMPLE_BYTES = 65_536

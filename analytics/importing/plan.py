@@ -161,7 +161,7 @@ def plan_import(
             forced=forced if found is not None else {},
             format=found,
             names=names,
-            is_own_export=_OWN_EXPORT.issubset(file.columns),
+            is_own_export=file.kind == "csv" and _OWN_EXPORT.issubset(file.columns),
         ),
         notation=Notation(
             timezone=zone,
@@ -208,7 +208,7 @@ def _require_all(file: LogFile, columns: Mapping[str, str], constants: Mapping[s
 
 def _decimal(file: LogFile, columns: Mapping[str, str], found: Format | None) -> str | None:
     """What stands before decimals, by the first records."""
-    if file.is_json:
+    if file.kind != "csv":
         return None
     targets = {column: target for target, column in columns.items()}
     counts, amounts = set(), set()

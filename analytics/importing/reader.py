@@ -9,13 +9,12 @@ array it is that of all elements so far.
 import csv
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from analytics.errors import InvalidInput
 from analytics.importing.documents import (
@@ -25,26 +24,16 @@ from analytics.importing.documents import (
     records_in,
     values_of,
 )
+from analytics.importing.kinds import EXCELS_HINT, Kind, kind_of, refuse_error
 from analytics.importing.lines import MAX_LINE_BYTES, Lines
 from analytics.importing.opening import Source, sources_of
+from analytics.importing.parquet import parquet_columns, parquet_rows
 
 DELIMITERS = ",;\t|"
 SAMPLE_RECORDS = 1_000
 """The keys of so many JSON objects count as the file's columns."""
 _PROGRESS_RECORDS = 1_000
 _MAX_JSON_LINE_BYTES = 16 * MAX_LINE_BYTES
-
-Kind = Literal["csv", "json lines", "json"]
-
-_NO_TEXT = {
-    "PK\x03\x04": "an Excel workbook or another archive: save its sheet as CSV",
-    "PAR1": "a Parquet file: save it as CSV or JSON Lines, with DuckDB for example",
-    "%PDF": "a PDF: export it as CSV or JSON",
-    "SQLite format 3": "a SQLite database: export its table as CSV",
-    "<": "HTML or XML, and no data: it may be a page that asked you to sign in",
-}
-"""How files begin that are none of ours -> what they are, and what to do."""
-_EXCELS_HINT = re.compile(r"sep=(.)\s*$")
 
 
 class Record(NamedTuple):
@@ -74,18 +63,18 @@ class LogFile:
             first = next((line for line in lines if line.strip()), None)
         if first is None:
             raise InvalidInput(f"{self.source.name} is empty")
-        for begin, what in _NO_TEXT.items():
-            if first.lstrip().startswith(begin):
-                raise InvalidInput(f"{self.source.name} is {what}")
-        self.kind: Kind = _kind_of(first)
-        told = _EXCELS_HINT.match(first)
+        self.kind: Kind = kind_of(first, self.source.name)
+        if self.kind == "parquet":
+            self.columns: Sequence[str] = parquet_columns(self.source)
+            return
+        told = EXCELS_HINT.match(first)
         self._delimiter = told[1] if told else max(DELIMITERS, key=first.count)
         self._has_hint = told is not None
-        self.columns: Sequence[str] = self._header() if self.kind == "csv" else self._json_columns()
+        self.columns = self._header() if self.kind == "csv" else self._json_columns()
 
     @property
     def is_json(self) -> bool:
-        return self.kind != "csv"
+        return self.kind.startswith("json")
 
     @property
     def size_bytes(self) -> int:
@@ -114,8 +103,9 @@ class LogFile:
         Raises:
             InvalidInput: the file went away, or its compression is broken.
         """
-        if self.kind == "json":
-            yield from self._elements(columns, salt, progress)
+        if self.kind in ("json", "parquet"):
+            elements = self._elements if self.kind == "json" else self._rows
+            yield from elements(columns, salt, progress)
             return
         with self._lines() as lines:
             parsed = self._csv_values(lines, columns) if self.kind == "csv" else _json_lines(lines)
@@ -171,6 +161,18 @@ class LogFile:
         finally:
             opened.close()
 
+    def _rows(
+        self, columns: Sequence[str] | None, salt: bytes, progress: Callable[[int], object]
+    ) -> Iterator[Record]:
+        running, reported = hashlib.sha256(salt), 0
+        for number, (row, part) in enumerate(parquet_rows(self.source), start=1):
+            original = _written(row)
+            running.update(original + b"\n")
+            yield Record(number, running.digest(), _picked(row, columns), "", original)
+            if not number % _PROGRESS_RECORDS or part == 1:
+                progress(round(part * self.size_bytes) - reported)
+                reported = round(part * self.size_bytes)
+
     def _lines(self) -> Lines:
         return Lines(self.source, longest=MAX_LINE_BYTES if self.kind == "csv" else _MAX_JSON_LINE_BYTES)
 
@@ -225,7 +227,7 @@ class LogFile:
         reason = ""
         for record in islice(self.records(None), SAMPLE_RECORDS):
             if not names and record.values is not None and "error" in record.values:
-                _refuse_error(self.source.name, record.values)
+                refuse_error(self.source.name, record.values)
             if record.values is not None:
                 names.update(dict.fromkeys(_paths(record.values)))
             reason = reason or record.reason
@@ -242,30 +244,6 @@ def _only(path: Path) -> Source:
     if len(sources) > 1:
         raise InvalidInput(f"{path} holds {len(sources):,} files: read each of sources_of()")
     return sources[0]
-
-
-def _refuse_error(name: str, value: Mapping[str, Any]) -> None:
-    """What an API answers in place of data."""
-    error = value["error"]
-    message = error.get("message") if isinstance(error, dict) else error
-    if isinstance(message, str) and value.keys() <= {"error", "type", "request_id", "status", "code"}:
-        raise InvalidInput(f'{name} has no data, but the error that an API answered with: "{message[:200]}"')
-
-
-def _kind_of(first: str) -> Kind:
-    """By the first line that is not empty."""
-    begin = first.lstrip("\ufeff \t")
-    if begin.startswith("["):
-        return "json"
-    if not begin.startswith("{"):
-        return "csv"
-    try:
-        json.loads(first)
-    except (ValueError, RecursionError):
-        # An object over several lines; a line that is damaged ends as one.
-        return "json lines" if begin.rstrip().endswith("}") else "json"
-    # A page of an API may be one line, and long.
-    return "json lines" if len(first) < MAX_LINE_BYTES else "json"
 
 
 def _json_lines(lines: Lines) -> Iterator[tuple[Mapping[str, Any] | None, str]]:
