@@ -72,6 +72,7 @@ HAVING: dict[str, Callable[[Row], bool]] = {
     "stated-cost": lambda log: log["stated_cost_usd"] is not None,
     "cache": lambda log: log["cached_tokens"] is not None,
     "cached": lambda log: bool(log["cached_tokens"]),
+    "cache-write": lambda log: bool(log["cache_write_tokens"]),
     "unread": lambda log: bool(log["is_unread"]),
     "bucket": lambda log: log["bucket_request_count"] is not None,
 }
@@ -100,6 +101,7 @@ def random_calls(client_id: UUID, now: datetime, chance: random.Random) -> Itera
             else chance.choice(["priced", "priced", "estimated", "given"]),
             tag_set_id=chance.choice([*range(len(TAGS) + 1), None, None]),
             cached_tokens=chance.choice([None, 0, 7]),
+            cache_write_tokens=chance.choice([None, None, 0, 3]),
             duration_seconds=chance.choice([None, Decimal("1.25")]),
             latency_ms=chance.choice([None, 0, 899, 900, 4000]),
             time_to_first_token_ms=chance.choice([None, 90, 91]),

@@ -21,7 +21,10 @@ BASES = ("priced", "estimated", "given", "plan", "unpriced")
 """How sure a cost is."""
 HAS = "has."
 """What the name of a condition on a fact begins with; yes and no are its values."""
-FACTS = ("latency", "first-token", "retry", "usage", "stated-cost", "cache", "cached", "unread", "bucket")
+FACTS = (
+    *("latency", "first-token", "retry", "usage", "stated-cost", "cache", "cached", "cache-write", "unread"),
+    "bucket",
+)
 """What a call may have: the known_facts() of SQL."""
 YES, NO = "yes", "no"
 GROUPED = ("provider", "model", "operation", "outcome", "hour", "weekday")

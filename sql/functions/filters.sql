@@ -324,12 +324,13 @@ create or replace function is_of_conversations(p_filter usage_filter, p_conversa
 
 -- What a call may have beside what it is summed by: latency and first-token (of calls that did not fail),
 -- retry (an attempt after the first), usage (tokens or another meter, unless it failed), stated-cost, cache
--- (it tells its cached tokens), cached (some were), unread (fields that were not understood), and bucket (it
--- is the sum of one).
+-- (it tells its cached tokens), cached (some were), cache-write (some were written into one), unread (fields
+-- that were not understood), and bucket (it is the sum of one).
 create or replace function known_facts() returns text[]
     language sql immutable parallel safe
     return array[
-        'latency', 'first-token', 'retry', 'usage', 'stated-cost', 'cache', 'cached', 'unread', 'bucket'
+        'latency', 'first-token', 'retry', 'usage', 'stated-cost', 'cache', 'cached', 'cache-write', 'unread',
+        'bucket'
     ];
 
 -- Those that a call has, by the same rules as sums count them: see sum_of_calls().
@@ -357,6 +358,7 @@ create or replace function facts_of_call(p_call usage_logs) returns text[]
             case when (p_call).stated_cost_usd is not null then 'stated-cost' end,
             case when (p_call).cached_tokens is not null then 'cache' end,
             case when (p_call).cached_tokens > 0 then 'cached' end,
+            case when (p_call).cache_write_tokens > 0 then 'cache-write' end,
             case when (p_call).metadata ? 'usage_not_understood' then 'unread' end,
             case when (p_call).bucket_request_count is not null then 'bucket' end
         ],

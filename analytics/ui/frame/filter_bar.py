@@ -38,6 +38,7 @@ _FACTS = {
     "stated-cost": "a stated cost",
     "cache": "a number of cached tokens",
     "cached": "tokens from a cache",
+    "cache-write": "tokens written into a cache",
     "unread": "fields that were not understood",
     "bucket": "the sum of several requests",
 }

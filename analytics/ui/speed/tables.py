@@ -131,6 +131,7 @@ def show_cache(page: Page, answers: Answers) -> None:
             cells={
                 "Told by prompts with": {"has.cache": YES},
                 **{name: {"has.cached": YES} for name in ("Cached tokens", "Cached", "Saved")},
+                **{name: {"has.cache-write": YES} for name in ("Written tokens", "Writing cost more")},
             },
         )
         prompts = sum(line.reported_cache_prompt_tokens for line in told)
