@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from analytics.api_client import RemoteAnalytics, use_analytics
     from analytics.budgets.checking import check_budget
     from analytics.budgets.judging import BudgetAnswer
+    from analytics.integrations.clients import wrap
     from analytics.pricing.price_list import Cost, Usage, calculate_cost
     from analytics.tracking import (
         TrackerStats,
@@ -44,11 +45,13 @@ __all__ = [
     "stats",
     "usage_context",
     "use_analytics",
+    "wrap",
 ]
 
 _HOMES = {
     "BudgetAnswer": "analytics.budgets.judging",
     "check_budget": "analytics.budgets.checking",
+    "wrap": "analytics.integrations.clients",
     **dict.fromkeys(("Cost", "Usage", "calculate_cost"), "analytics.pricing.price_list"),
     **dict.fromkeys(("RemoteAnalytics", "use_analytics"), "analytics.api_client"),
 }

@@ -1,4 +1,4 @@
-"""A local server that speaks the wire format of OpenAI and Groq, for the real `openai` and `groq` packages.
+"""A local server that speaks the wire format of OpenAI, Groq and Anthropic, for their real packages.
 
 Chat completions, responses, embeddings and transcriptions, whole or streamed, with the usage that the test
 asks for, or none, or an error, or a connection that is cut in the middle:
@@ -51,6 +51,11 @@ class LLMServer:
     @property
     def openai_url(self) -> str:
         return f"{self._url}/v1"
+
+    @property
+    def anthropic_url(self) -> str:
+        """For Anthropic's package, which adds /v1."""
+        return self._url
 
     @property
     def groq_url(self) -> str:

@@ -1,4 +1,4 @@
-"""What OpenAI and Groq answer, as it goes over the wire."""
+"""What OpenAI, Groq and Anthropic answer, as it goes over the wire."""
 
 import base64
 import itertools
@@ -41,6 +41,12 @@ RESPONSE_USAGE = {
     "total_tokens": 230,
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 0},
+}
+MESSAGE_USAGE = {
+    "input_tokens": 50,
+    "cache_read_input_tokens": 100,
+    "cache_creation_input_tokens": 0,
+    "output_tokens": 80,
 }
 EMBEDDINGS_USAGE = {"prompt_tokens": 8, "total_tokens": 8}
 DURATION_USAGE = {"type": "duration", "seconds": 30.0}
@@ -185,6 +191,33 @@ def _transcription_stream(request: Request, usage: Usage) -> Iterator[dict[str, 
     yield {"type": "transcript.text.done"} | _transcription(request, usage)
 
 
+def _message(request: Request, usage: Usage) -> dict[str, Any]:
+    content = {
+        "id": f"msg_{next(_ids)}",
+        "type": "message",
+        "role": "assistant",
+        "model": request.body["model"],
+        "content": [{"type": "text", "text": "".join(TEXT)}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+    }
+    return _with_usage(content, usage, MESSAGE_USAGE)
+
+
+def _message_stream(request: Request, usage: Usage) -> Iterator[dict[str, Any]]:
+    whole = _message(request, usage)
+    counted = whole["usage"]
+    begun = {"content": [], "stop_reason": None, "usage": counted | {"output_tokens": 1}}
+    yield {"type": "message_start", "message": whole | begun}
+    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    for text in TEXT:
+        yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+    yield {"type": "content_block_stop", "index": 0}
+    end = {"stop_reason": "end_turn", "stop_sequence": None}
+    yield {"type": "message_delta", "delta": end, "usage": {"output_tokens": counted["output_tokens"]}}
+    yield {"type": "message_stop"}
+
+
 def _no_stream(request: Request, usage: Usage) -> Iterator[dict[str, Any]]:
     raise NotImplementedError(f"{request.path} does not stream")
 
@@ -192,6 +225,7 @@ def _no_stream(request: Request, usage: Usage) -> Iterator[dict[str, Any]]:
 ROUTES = {
     "/v1/chat/completions": (_chat, _chat_stream),
     "/v1/responses": (_response, _response_stream),
+    "/v1/messages": (_message, _message_stream),
     "/v1/embeddings": (_embeddings, _no_stream),
     "/v1/audio/transcriptions": (_transcription, _transcription_stream),
 }

@@ -25,7 +25,7 @@ LAYERS = (
     {"calls"},
     {"clients"},
     {"queries", "corrections", "demo", "forecasting", "importing", "tracking"},
-    {"budgets"},
+    {"budgets", "integrations"},
     {"charts"},
     {"exports"},
     {"health", "access"},
