@@ -46,7 +46,7 @@ FILES = Path(__file__).parent / "import_files"
 # Only their words are looked at: they need a network, root, or a program that is not ours.
 FROM_ELSEWHERE = {
     *("apt-get", "cd", "certbot", "cp", "curl", "docker", "editor", "export", "git", "install", "nginx"),
-    *("sed", "set", "source", "systemctl"),
+    *("npm", "sed", "set", "source", "systemctl"),
 }
 
 
@@ -212,6 +212,8 @@ def _run(words: list[str], database: Database) -> None:
         assert (PROJECT_DIRECTORY / arguments[1]).exists()
     elif program == "uvicorn":
         _parse(uvicorn, arguments)
+    elif program == "usage-analytics":  # the same as a script: see test_cli.py
+        assert main.get_command(click.Context(main), arguments[0]) is not None
     elif program == "pip":
         _check_pip(arguments)
     elif program in ("python", "python3"):
@@ -252,7 +254,10 @@ def _check_pip(arguments: list[str]) -> None:
     for word in words:
         if word.endswith(".txt"):
             assert (PROJECT_DIRECTORY / word).exists()
-        elif extra := re.fullmatch(r"(?:/path/to/this/clone|\.)\[(\w+)\]", word):
+        elif extra := re.fullmatch(
+            r"(?:/path/to/this/clone|\.|(?=.*@ git\+https://)usage-analytics)\[(\w+)\](?: @ git\+https://\S+)?",
+            word,
+        ):
             assert extra[1] in project["optional-dependencies"]
         else:
             assert word in (
