@@ -31,7 +31,7 @@ _RAW = "X-Stainless-Raw-Response"
 """What `with_raw_response` sends along: its answer tells how often the client asked again."""
 _RETRIES = "x-stainless-retry-count"
 _WRAPPED = "_usage_is_logged"
-_SCOPE = "analytics.wrap"
+_SCOPE = "usage-analytics"
 
 log = logging.getLogger("analytics.tracking")
 
