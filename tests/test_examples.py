@@ -216,6 +216,12 @@ def _run(words: list[str], database: Database) -> None:
         assert main.get_command(click.Context(main), arguments[0]) is not None
     elif program == "pip":
         _check_pip(arguments)
+    elif program == "npm":
+        [command, package] = arguments
+        assert command == "install"
+        assert (PROJECT_DIRECTORY / package.removeprefix("/path/to/this/clone/") / "package.json").exists()
+    elif program == "usage-analytics":
+        _parse(main, arguments)
     elif program in ("python", "python3"):
         assert arguments[0] == "-m"
         assert find_spec(arguments[1]) is not None
