@@ -17,9 +17,11 @@ from analytics.charts.base import (
     Chart,
     Measure,
     amount_axis,
+    picking,
     specified,
 )
 from analytics.charts.series import BLUE
+from analytics.days import Days
 from analytics.forecasting import Forecast
 
 RED = "#d03b3b"
@@ -27,12 +29,20 @@ LIMIT, LAST, SPENT, EXPECTED = "Limit", "Period before", "Spent", "Forecast, 80 
 
 
 def budget_course(outlook: Outlook) -> Chart:
-    """Lines of what had been spent at the end of each day of the period, with bands of what will be."""
+    """Lines of what had been spent at the end of each day of the period, with bands of what will be.
+
+    A click selects the `days` until the nearest point of what is spent.
+    """
     status = outlook.status
     measure = MEASURES["Cost" if status.unit == "usd" else "Tokens"]
     days = (status.end_date - status.first_date).days
     spent = pd.DataFrame(
-        {"at": [_moment(day) for day, _ in outlook.course], "value": _floats(outlook.course)}
+        {
+            "at": [_moment(day) for day, _ in outlook.course],
+            "value": _floats(outlook.course),
+            # What is spent until the end of a day.
+            "days": [str(Days(status.first_date, max(day, status.first_date))) for day, _ in outlook.course],
+        }
     )
     # The period before, day by day beside this one.
     before = pd.DataFrame(
@@ -104,6 +114,10 @@ def _course(measure: Measure, *, has_limit: bool) -> str:
         alt.Chart(alt.NamedData("spent"))
         .mark_line(color=BLUE, strokeWidth=2.5, point=alt.OverlayMarkDef(color=BLUE, size=30))
         .encode(x=moment, y=amount, tooltip=[day, told]),
+        alt.Chart(alt.NamedData("spent"))
+        .mark_point(size=200, opacity=0, cursor="pointer")
+        .encode(x=moment, y=amount, tooltip=[day, told])
+        .add_params(picking("days", nearest=True)),
     ]
     if has_limit:
         layers.append(

@@ -77,6 +77,17 @@ def test_a_budget_is_made_tells_and_is_opened(
         expect(page.locator(".st-key-paging")).to_contain_text("1 call")
         page.go_back()
         expect(cards).to_contain_text("$1.00")
+        # So does the point of its course, and what is foreseen says how.
+        await_rest(page)
+        page.locator("[class*=st-key-budget-course]").get_by_test_id("stVegaLiteChart").click()
+        await_place(page, PLACES["Calls"])
+        expect(page.locator(".st-key-paging")).to_contain_text("1 call")
+        page.go_back()
+        expect(cards).to_contain_text("$1.00")
+        page.get_by_role("link", name="How this is foreseen", exact=True).click()
+        await_place(page, PLACES["About the numbers"])
+        page.go_back()
+        expect(cards).to_contain_text("$1.00")
         page.go_back()
         expect(cards).to_have_count(0)
 

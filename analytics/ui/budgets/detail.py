@@ -1,5 +1,7 @@
 """One budget: its course, what drives it, its past periods, and what held when."""
 
+from functools import partial
+
 import streamlit as st
 
 from analytics import charts, formatting
@@ -10,7 +12,7 @@ from analytics.ui.budgets.listing import chosen_budget, chosen_value
 from analytics.ui.budgets.people import named
 from analytics.ui.budgets.reading import BUDGET, BudgetDetail, Budgets, read_detail
 from analytics.ui.budgets.tables import crossed, show_past, show_values
-from analytics.ui.budgets.ways import of_period, to_calls, to_driver, to_unpriced
+from analytics.ui.budgets.ways import of_period, to_calls, to_days, to_driver, to_unpriced
 from analytics.ui.frame import address
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
@@ -19,7 +21,7 @@ from analytics.ui.frame.ways import OPENS, show_way, show_ways, to_meaning
 from analytics.ui.parts.budget_line import amount, spent
 from analytics.ui.parts.cards import Card, show_cards
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.vega import Entry, draw
+from analytics.ui.parts.vega import Entry, Selection, draw
 
 _TOLD_DRIVERS = 5
 
@@ -115,13 +117,19 @@ def _show_course(status: BudgetStatus, detail: BudgetDetail) -> None:
     if status.limit_amount is not None:
         entries.append(Entry(name=LIMIT, color=RED))
     told = f"{status.title}: {status.spent_text} spent, {words.at_end(detail.outlook) or 'no forecast'}"
-    draw(chart, alt=told, key="budget course", more=entries)
+    draw(chart, alt=told, key="budget course", more=entries, on_select=partial(_open_days, status))
     if told := crossed(detail.crossings, status.first_date, status.time_zone):
         st.caption(f"Crossed: {escaped(told)}.")
     if detail.outlook.at_end is None:
         st.caption(escaped(str(detail.outlook.forecast)))
     if worth := words.worth(status, detail.worth):
         st.caption(with_dollars(escaped(worth)))
+
+
+def _open_days(status: BudgetStatus, selection: Selection) -> None:
+    """The calls of the days until the point that is clicked."""
+    if picked := selection.get(charts.PICKED):
+        to_days(status, str(picked[0]["days"])).go()
 
 
 def _show_ways(page: Page, status: BudgetStatus) -> None:

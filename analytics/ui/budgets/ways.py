@@ -25,6 +25,11 @@ def to_calls(status: BudgetStatus, text: str) -> Way:
     return _to(status, text, calls_of(status), days_of(status))
 
 
+def to_days(status: BudgetStatus, days: str) -> Way:
+    """The way to its calls on some days of the period, as a link has them."""
+    return _to(status, "", calls_of(status), days)
+
+
 def to_unpriced(status: BudgetStatus) -> Way:
     """The way to those of the period that have no price."""
     text = f"{plural(status.unpriced_count, 'call')} without a price: more may be spent"
