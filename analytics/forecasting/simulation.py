@@ -15,6 +15,7 @@ from analytics.errors import InvalidInput
 from analytics.forecasting import models
 from analytics.forecasting.known import KnownChange, PartOfDay, brought_to_today, with_changes
 from analytics.forecasting.paths import Forecast, TooShort, forecast_of
+from analytics.forecasting.weeks import drawn_to_usual_week
 
 NEEDED_DAYS = 14
 ENOUGH_DAYS = 42
@@ -113,7 +114,10 @@ def _paths(days: NDArray[np.float64], horizon: int, *, is_rough: bool) -> NDArra
     if is_rough:
         return np.minimum(models.widened(paths, _ROUGH), _TOP)
     by = models.widening(days, rhythm, level, logs, drifts, paths, models.WEEK * 4)
-    return np.minimum(models.widened(paths, by), _TOP)
+    paths = models.widened(paths, by)
+    if logs is not None and drifts is not None:
+        paths = drawn_to_usual_week(paths, days, level, logs, drifts)
+    return np.minimum(paths, _TOP)
 
 
 @lru_cache(maxsize=16)
