@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.errors import InvalidInput
-from analytics.forecasting.models import NOTHING, WEEK, rhythm_of
+from analytics.forecasting.models import NOTHING, WEEK, Rhythm, rhythm_of
 from analytics.forecasting.simulation import NEEDED_DAYS, whole_days
 
-SENSITIVITIES = {"low": (4.0, 1.0), "normal": (3.0, 0.5), "high": (2.5, 0.3)}
+SENSITIVITIES = {"low": (5.0, 1.0), "normal": (3.75, 0.5), "high": (3.0, 0.3)}
 """How many standard deviations, and how much more than expected (0.5: half more)."""
-MIN_SHARE = 0.05
-"""Of what a usual month spends, a day and a half's worth: less is not worth a mail."""
+MIN_SHARE = 0.04
+"""Of what a usual month spends, a little more than a day: less is not worth a mail."""
 _MONTH_DAYS = 30
 _ALPHA = 0.1
 _SPREAD_DAYS = 56
 _MIN_SPREAD = 0.1  # No day is like another.
+_SD_OF_TENTH = 1.2816  # One in ten normal days is farther above the median.
 _MEMORY_DAYS = 84
-_BURST_SD, _BURST_TIMES = 4.0, 3.0
+_BURST_SD, _BURST_TIMES, _BURST_SHARE = 4.0, 3.0, 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +50,9 @@ class Burst:
 def find_anomalies(values: NDArray[np.float64], first: date, *, sensitivity: str = "normal") -> list[Anomaly]:
     """Days of `values` (as in forecast()) that stand out against the days before them, oldest first.
 
-    A day stands out if all hold: it is more than 3 standard deviations and more than 50 percent above what
-    weekday and level say, and the excess is at least 5 percent of what a usual month spends. The first
-    14 days cannot stand out.
+    A day stands out if all hold: it is more than 3.75 standard deviations (see _spread()) and more than 50
+    percent above what weekday and level say, and the excess is at least 4 percent of what a usual month
+    spends. The first 14 days cannot stand out.
 
     Raises:
         InvalidInput: the sensitivity is unknown, or values are not finite.
@@ -89,21 +90,31 @@ def _standing_out(
         # The day after a quiet week is no burst: the last four weeks count as well.
         level = max(float((known * weights).sum() / weights.sum()), float(np.median(known[-28:])))
         usual = float(past[-_MONTH_DAYS:].mean()) * _MONTH_DAYS
-        expected = level * float(rhythm.factors[len(past) % WEEK])
-        low, high = _usual_range(known, level, deviations)
-        factor = expected / level if level > 0 else 1.0
-        low, high = low * factor, max(high * factor, expected * (1 + more), expected + MIN_SHARE * usual)
+        of_day = float(rhythm.factors[len(past) % WEEK])
+        expected = level * of_day
+        spread = _spread(rhythm, of_day)
+        low = expected * max(1 - deviations * spread, 0.0)
+        high = max(expected * (1 + max(deviations * spread, more)), expected + MIN_SHARE * usual)
         if days[day] > high:
             yield day, float(days[day]), expected, low, high
             clean[day] = high
 
 
-def _usual_range(known: NDArray[np.float64], level: float, deviations: float) -> tuple[float, float]:
-    """Around a level, as far as the last weeks' days (without their weekdays) were from their mean."""
-    recent = known[-_SPREAD_DAYS:]
-    mean = float(recent.mean())
-    spread = max(float(recent.std()) / mean, _MIN_SPREAD) if mean > 0 else _MIN_SPREAD
-    return level * max(1 - deviations * spread, 0.0), level * (1 + deviations * spread)
+def _spread(rhythm: Rhythm, of_day: float) -> float:
+    """One standard deviation of a weekday with the factor `of_day`, as a share of what is expected.
+
+    From how far above the median the highest tenth of days begins (1.28 deviations, if days were normal):
+    bursts of the past do not widen it as they widen a standard deviation, and days below say nothing about
+    days above. A weekday with a quarter of the calls varies twice as much: sums of n calls by 1 / sqrt(n).
+    """
+    is_known = ~np.isnan(rhythm.even)
+    known = rhythm.even[is_known][-_SPREAD_DAYS:]
+    factors = rhythm.factors[rhythm.weekday[is_known]][-_SPREAD_DAYS:]
+    middle = float(np.median(known))
+    if middle <= 0 or of_day <= 0:
+        return _MIN_SPREAD
+    above = np.maximum(known / middle - 1, 0) * np.sqrt(factors)
+    return max(float(np.quantile(above, 0.9)) / _SD_OF_TENTH, _MIN_SPREAD) / float(np.sqrt(of_day))
 
 
 def find_bursts(hourly: NDArray[np.float64], first: date) -> list[Burst]:
@@ -131,7 +142,7 @@ def find_bursts(hourly: NDArray[np.float64], first: date) -> list[Burst]:
         expected = past.mean(axis=0)
         high = np.maximum(
             np.maximum(expected + _BURST_SD * past.std(axis=0), expected * _BURST_TIMES),
-            expected + MIN_SHARE * usual,
+            expected + _BURST_SHARE * usual,
         )
         for hour in np.flatnonzero((hours[day] > high) & (usual > 0)):
             found.append(

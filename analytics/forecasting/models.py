@@ -21,12 +21,12 @@ _CHANGING_WEEKS = 7  # Fewer do not tell whether a rhythm changes.
 _OUTLIER = 1.5
 _TREND_DAYS = 140
 _ERROR_DAYS = 84
-ALPHAS = np.array((0.08, 0.16))  # measured: a slower level misses growth, a faster one follows chance
+ALPHAS = np.array((0.05, 0.1))  # measured: a slower level misses growth, a faster one follows chance
 FLOOR = 0.1  # of the median day: a day without any use has no log
 _MAX_DAILY_DRIFT = 0.01  # doubles in ten weeks
 _TRUSTED_WINDOWS = 2.0  # how many past totals the model's own spread counts for
 _FAR = 20.0
-_MIN_WIDENING, _MAX_WIDENING = 1.0, 2.5  # never narrower: half a year has few totals to miss
+_MIN_WIDENING, _MAX_WIDENING = 1.25, 2.5  # slow levels move less than totals; half a year has few to miss
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
 """The last usual week repeated, and how much it weighs beside the smoothing models.
 
-A timetable repeats last week; habits do not. Which one a series is, its own past tells: both are asked at past
-days for what came then, and weigh by the inverse of their mean absolute errors, raised to a power (Bates and
-Granger 1969, "The Combination of Forecasts", weigh by inverse squared errors; the power follows Diebold and
-Pauly 1987: the higher, the nearer to the better one alone).
+A timetable repeats last week; habits do not. Which one a series is, its own past tells: both are asked at
+past days for what came then, and weigh by the inverse of their mean absolute errors, raised to a power. (Bates
+and Granger 1969, "The Combination of Forecasts", weigh by inverse squared errors. The power here
+is higher, nearer to the better one alone; measured: a lower one mixes much of the worse one in.)
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ import numpy as np
 from analytics.forecasting.models import WEEK, Floats, Smoothed, rhythm_of
 
 _POWER = 16
-_ORIGINS, _APART = 6, 2 * WEEK  # a quarter of a year; each costs as much as a rhythm
+_ORIGINS = 13  # a quarter of a year
 _FIRST_ORIGIN = 28
 _ODD_TIMES, _ODD_SHARE = 3.0, 0.15
 _FARTHEST = 3.0
 
 
 def usual_week(values: Floats) -> Floats:
-    """The seven days after `values` as those of last week, but the week before where only last week is odd."""
+    """The next seven days: last week's, but the week before's where only last week is odd (a holiday)."""
     last, before, earlier = values[-WEEK:], values[-2 * WEEK : -WEEK], values[-3 * WEEK : -2 * WEEK]
     middle = (before + earlier) / 2
     is_odd = np.abs(last - middle) > _ODD_TIMES * np.abs(before - earlier) + _ODD_SHARE * middle
@@ -42,11 +42,11 @@ def drawn_to_usual_week(
 
 
 def _weight_of_week(values: Floats, horizon: int, level: Smoothed, logs: Smoothed, drifts: Floats) -> float:
-    """0 to 1: by what both would have said every other week, of up to `horizon` days, as far as these are over."""
+    """0 to 1: by what both would have said once a week, of up to `horizon` days, as far as these are over."""
     count = len(values)
     usual_error = float(np.median(level.errors)) if len(level.errors) else 1.0
     by_models, by_week = [], []
-    for origin in range(count - _APART, max(_FIRST_ORIGIN, count - (_ORIGINS + 1) * _APART), -_APART):
+    for origin in range(count - WEEK, max(_FIRST_ORIGIN, count - (_ORIGINS + 1) * WEEK), -WEEK):
         was = values[origin : origin + horizon]
         ahead = np.arange(len(was))
         factors = rhythm_of(values[:origin]).factors[(origin + ahead) % WEEK]
