@@ -133,6 +133,19 @@ def test_a_rhythm_of_weekdays_goes_on() -> None:
     np.testing.assert_allclose(middle, 100 * np.resize(np.roll(OFFICE, -(94 % 7)), 14), rtol=0.15)
 
 
+@pytest.mark.parametrize("has_holiday", [False, True])
+def test_a_timetable_repeats_last_week_but_no_holiday(has_holiday: bool) -> None:
+    # It changes at once; a level alone would still be a tenth to a fifth too high after three weeks.
+    week = np.array([9.0, 9, 8, 9, 9, 4, 6])
+    days = np.concatenate([np.resize(week * level, count) for level, count in ((1, 56), (4, 84), (2, 21))])
+    if has_holiday:
+        days[-3] = 0
+
+    middle = np.median(said(days, 28).paths, axis=0)
+
+    np.testing.assert_allclose(middle, np.resize(week * 2, 28), rtol=0.02)
+
+
 def test_days_that_never_have_use_have_none() -> None:
     closed = np.resize([100.0, 110, 90, 100, 105, 0, 0], 91)
 
@@ -299,6 +312,16 @@ def test_a_tripled_day_stands_out_alone() -> None:
     assert anomaly.value == days[80]
     assert 0 <= anomaly.low <= anomaly.expected < anomaly.high < anomaly.value
     assert anomaly.expected == pytest.approx(100 * OFFICE[80 % 7], rel=0.2)
+
+
+def test_a_burst_does_not_hide_the_next_one() -> None:
+    days = office(90)
+    for day in (60, 66, 72, 80):
+        days[day] *= 3
+
+    assert [found.date for found in find_anomalies(days, FIRST)] == [
+        FIRST + timedelta(days=day) for day in (60, 66, 72, 80)
+    ]
 
 
 def test_usual_days_do_not_stand_out() -> None:

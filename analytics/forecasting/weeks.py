@@ -1,9 +1,9 @@
 """The last usual week repeated, and how much it weighs beside the smoothing models.
 
 A timetable repeats last week; habits do not. Which one a series is, its own past tells: both are asked at
-past days for what came then, and weigh by the inverse of their mean absolute errors, raised to a power. (Bates
-and Granger 1969, "The Combination of Forecasts", weigh by inverse squared errors. The power here
-is higher, nearer to the better one alone; measured: a lower one mixes much of the worse one in.)
+past days for what came then, and weigh by the inverse of their mean absolute errors, raised to a power.
+Bates and Granger 1969, "The Combination of Forecasts", weigh by inverse squared errors; the power here is
+higher, nearer to the better one alone. Measured: a lower one mixes too much of the worse one in.
 """
 
 import numpy as np
