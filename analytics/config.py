@@ -73,6 +73,12 @@ def dashboard_script() -> Path:
     raise ConfigurationError(f"the dashboard is not where it should be: no streamlit_app.py in {directory}")
 
 
+def connect_document() -> Path:
+    """docs/connect.md, whose lines the page Connect shows: in a clone, or in an installed package."""
+    in_clone = PROJECT_DIRECTORY / "docs" / "connect.md"
+    return in_clone if in_clone.is_file() else PROJECT_DIRECTORY / "analytics" / "docs" / "connect.md"
+
+
 def data_directory() -> Path:
     """The directory for files that outlive a process.
 

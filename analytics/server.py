@@ -53,6 +53,7 @@ async def _lifespan(_: st.App) -> AsyncIterator[dict[str, Any] | None]:
     folding = asyncio.create_task(_fold_again_and_again())
     alerts = EveryMinute(lambda: _service.database, _secrets)
     alerts.start()
+    serving.API_IS_HERE.set()
     async with serving.prepared():
         yield None
     alerts.stop()

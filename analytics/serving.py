@@ -60,6 +60,9 @@ seconds, and opens the dashboard when one of the others was closed.</p>
 </html>
 """
 
+API_IS_HERE = threading.Event()
+"""Set where this process serves the API beside the dashboard."""
+
 log = logging.getLogger(__name__)
 
 

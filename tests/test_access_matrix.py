@@ -59,6 +59,7 @@ page live                         sign in    Umbra     Acme      both      sign 
 page speed_and_errors             sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page budgets                 sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page prices                       sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
+page connect                      sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page data_health                  sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page clients                      sign in    Umbra     Acme      both      sign in   sign in   sign in   sign in   sign in    -
 page about_the_numbers            text       text      text      text      text      text      text      text      text       -

@@ -1,7 +1,10 @@
 """The lines of docs/connect.md bring calls: what a tool really sends, sent as the lines say."""
 
 import json
+import os
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from uuid import UUID
@@ -14,6 +17,7 @@ from analytics.database import Database
 from analytics.importing import import_file, plan_import
 from tests.api import bearer, logged, open_api, serving
 from tests.documents import blocks, document
+from tests.llm_server import LLMServer
 
 DOCUMENT = document("connect")
 RECORDED = Path(__file__).parent / "recorded_logs"
@@ -86,6 +90,47 @@ def test_the_lines_of_langfuse_are_those_of_its_sdk(
         client.shutdown()
 
     assert [row["total_tokens"] for row in logged(database)] == [10]
+
+
+def test_the_lines_of_python_and_of_any_instrumentor_bring_its_calls(
+    database: Database, acme: UUID, tmp_path: Path
+) -> None:
+    [code] = [block for block in blocks(DOCUMENT, "python") if "OTLPSpanExporter" in block]
+
+    with serving(database) as server, LLMServer() as provider:
+        key = create_key(database, str(acme), "write", "python")
+        for word in ("openinference-instrumentation-openai", "OTEL_TRACES_EXPORTER"):
+            [lines] = [block for block in blocks(DOCUMENT, "bash") if word in block]
+            lines = "\n".join(line for line in lines.splitlines() if not line.startswith("pip "))
+            program = f"{filled_in(lines, server, key)}\n{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+            ran = subprocess.run(
+                ["bash", "-eu", "-c", program],
+                env={**os.environ, "OPENAI_API_KEY": "test", "OPENAI_BASE_URL": provider.openai_url},
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+            )
+            assert ran.stderr == ""
+
+    assert [(row["model"], row["total_tokens"]) for row in logged(database)] == [("gpt-4o-mini", 230)] * 2
+
+
+def test_the_lines_of_any_program_bring_a_call(database: Database, acme: UUID) -> None:
+    [lines] = [block for block in blocks(DOCUMENT, "bash") if "/api/usage" in block]
+    with serving(database) as server:
+        key = create_key(database, str(acme), "write", "any")
+        said = subprocess.run(
+            ["bash", "-c", filled_in(lines, server, key)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+
+    assert json.loads(said.stdout)["results"][0]["status"] == "stored"
+    assert [row["total_tokens"] for row in logged(database)] == [230]
 
 
 def test_history_of_the_same_calls_adds_none(database: Database, acme: UUID, tmp_path: Path) -> None:

@@ -272,7 +272,9 @@ def _check_pip(arguments: list[str]) -> None:
                 ".",
                 "--no-deps",
                 "/path/to/this/clone",
+                "openai",
                 "openinference-instrumentation-openai",
+                "opentelemetry-exporter-otlp-proto-http",
             )
 
 

@@ -3,6 +3,7 @@
 import hmac
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Literal, NamedTuple, cast
 from uuid import UUID, uuid4
@@ -89,7 +90,7 @@ def find_key(database: Database, text: str) -> Key | None:
     Raises:
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
-    key_id = _id_in(text)
+    key_id = key_id_in(text)
     if key_id is None:
         return None
     with database.transaction() as connection:
@@ -103,7 +104,15 @@ def find_key(database: Database, text: str) -> Key | None:
 
 def is_like_a_key(text: str) -> bool:
     """Whether the text has the form of a key. Reads nothing."""
-    return _id_in(text) is not None
+    return key_id_in(text) is not None
+
+
+def key_id_in(text: str) -> UUID | None:
+    """The id that the text of a key has in it, which is no secret; None where it is no key."""
+    before, prefix, rest = text.partition(_PREFIX)
+    hexadecimal, _, secret = rest.partition("_")
+    is_key = prefix and not before and secret and len(hexadecimal) == 32 and is_uuid(hexadecimal)
+    return UUID(hexadecimal) if is_key else None
 
 
 def revoke_key(database: Database, key_id: str) -> None:
@@ -122,17 +131,17 @@ def revoke_key(database: Database, key_id: str) -> None:
             raise InvalidInput(f'no valid key has the id "{text[:60]}": see python -m analytics keys list')
 
 
+def key_used_at(database: Database, key_id: UUID) -> datetime | None:
+    """When a server last asked for the key, which it does once a minute; None where nobody used it."""
+    with database.transaction() as connection:
+        row = connection.execute("select last_used_at from api_keys where id = %s", [key_id]).fetchone()
+    return row[0] if row else None
+
+
 def list_keys(database: Database) -> list[ListedKey]:
     """All keys, revoked ones included, by client and age."""
     with database.transaction() as connection:
         return [ListedKey(*row) for row in connection.execute(_LIST)]
-
-
-def _id_in(text: str) -> UUID | None:
-    before, prefix, rest = text.partition(_PREFIX)
-    hexadecimal, _, secret = rest.partition("_")
-    is_key = prefix and not before and secret and len(hexadecimal) == 32 and is_uuid(hexadecimal)
-    return UUID(hexadecimal) if is_key else None
 
 
 def _hash(text: str) -> bytes:

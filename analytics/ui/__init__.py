@@ -15,6 +15,9 @@ from analytics.ui.budgets.reading import read_budgets
 from analytics.ui.calls.detail import call_in_link, show_call
 from analytics.ui.calls.listing import read_calls, show_call_list
 from analytics.ui.clients.table import read_clients, show_clients, show_clients_total
+from analytics.ui.connect.arrival import show_arrival
+from analytics.ui.connect.keys import offer_key
+from analytics.ui.connect.lines import choose_tool, show_api_state, show_lines
 from analytics.ui.conversations.detail import (
     show_conversation_calls,
     show_conversation_cards,
@@ -90,8 +93,10 @@ __all__ = [
     "call_in_link",
     "choose_compared_days",
     "choose_conversations",
+    "choose_tool",
     "conversation_in_link",
     "follow_calls",
+    "offer_key",
     "offer_repricing",
     "read_answers",
     "read_budgets",
@@ -107,6 +112,8 @@ __all__ = [
     "read_prices",
     "show_alerts",
     "show_answer_cards",
+    "show_api_state",
+    "show_arrival",
     "show_budget",
     "show_budget_forms",
     "show_budget_line",
@@ -131,6 +138,7 @@ __all__ = [
     "show_freshness",
     "show_future",
     "show_health_summary",
+    "show_lines",
     "show_list_switch",
     "show_live_calls",
     "show_live_cards",

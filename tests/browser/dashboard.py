@@ -39,9 +39,10 @@ def running_dashboard(
     secrets: str = AT_THIS_MACHINE,
     server_address: str = "127.0.0.1",
     port: int | None = None,
+    script: str = "streamlit_app.py",
     **environment: str,
 ) -> Iterator[str]:
-    """`streamlit run streamlit_app.py` on this port or a free one; its address. `log` gets what it prints.
+    """`streamlit run` with this script on this port or a free one; its address. `log` gets what it prints.
 
     `secrets` is the text of a secrets.toml, in which ADDRESS stands for the dashboard's own. It is written
     beside the log.
@@ -51,7 +52,7 @@ def running_dashboard(
     secrets_file = log.with_name("secrets.toml")
     secrets_file.write_text(secrets.replace("ADDRESS", address), encoding="utf-8")
     command = [
-        *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--secrets.files", str(secrets_file)),
+        *(sys.executable, "-m", "streamlit", "run", script, "--secrets.files", str(secrets_file)),
         *("--server.headless", "true", "--server.address", server_address, "--server.port", str(port)),
     ]
     with log.open("wb") as output:

@@ -34,6 +34,7 @@ VIEWS: list[tuple[str, dict[str, str]]] = [
     ("Calls", {"client": LIVE, "call": str(CALL)}),
     ("Live", {"client": LIVE}),
     ("Budgets", {"client": LIVE}),
+    ("Connect", {"client": LIVE}),
     ("Prices", {"client": LIVE}),
     ("Data health", {"client": LIVE}),
     ("Data health", {"client": "nobody"}),

@@ -41,6 +41,7 @@ PLACES = {
         Place(label="Speed and errors", path="speed_and_errors", heading="Speed and errors"),
         Place(label="Budgets", path="budgets", heading="Budgets", has_days=False),
         Place(label="Prices", path="prices", heading="Prices"),
+        Place(label="Connect", path="connect", heading="Connect", has_days=False),
         Place(label="Data health", path="data_health", heading="Data health"),
         Place(label="Clients", path="clients", heading="Clients", has_client=False),
         Place(

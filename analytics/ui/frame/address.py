@@ -152,6 +152,8 @@ def begin(page: str, pages: Sequence[str]) -> None:
     if is_rewritten:
         st.query_params.from_dict(query)
     state = session().address
+    if page != state.page:
+        session().results_here.clear()
     if (page, query) != (state.page, state.query):
         state.come_to(page, query)
     # Each run is another, even with the same address: the browser's may have changed.

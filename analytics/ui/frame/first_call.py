@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from datetime import datetime
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -9,12 +10,17 @@ from uuid import UUID
 
 import streamlit as st
 
+from analytics import config
 from analytics.clients import Client, has_calls
 from analytics.database import Database
 from analytics.errors import DatabaseError
+from analytics.ui.frame import address as address_parts
+from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, look_again
 
 PHONE = "5511999999999"
+_LOCAL = "http://localhost:8501"
+_NETLOC = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +74,7 @@ def _show(database: Database, client: Client, now: datetime) -> NoReturn:
         "then shows it by itself, within seconds.",
         icon=":material/rocket_launch:",
     )
-    address = _address()
+    address = server_address()
     commands = snippets(client, now, address)
     where = "Run it in a shell in the dashboard's directory, with its `DATABASE_URL` and its `python`."
     served = (
@@ -80,6 +86,12 @@ def _show(database: Database, client: Client, now: datetime) -> NoReturn:
         with tab:
             st.code(text, language="bash", wrap_lines=True)
             st.caption(served if "USAGE_KEY" in text else where)
+    st.page_link(
+        "pages/connect.py",
+        label="Connect Claude Code, an SDK or another tool",
+        icon=":material/cable:",
+        query_params=address_parts.shared(),
+    )
     st.caption(f"The id of this client is `{client.id}`.")
     look_again(lambda: _has_calls(database, client))
     st.stop()
@@ -104,10 +116,13 @@ def _clients_with_calls() -> set[UUID]:
     return set()
 
 
-def _address() -> str:
-    """This server's address, as the browser knows it."""
-    parts = urlsplit(st.context.url or "http://localhost:8501")
-    return f"{parts.scheme}://{parts.netloc}"
+def server_address() -> str:
+    """This server's address: as it is configured for links in messages, or else as the browser knows it."""
+    if configured := config.dashboard_url(reads.secrets()):
+        return configured
+    parts = urlsplit(st.context.url or "")
+    # It goes into lines for a shell.
+    return f"{parts.scheme}://{parts.netloc}" if _NETLOC.fullmatch(parts.netloc) else _LOCAL
 
 
 def _spans(now: datetime) -> dict[str, object]:

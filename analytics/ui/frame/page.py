@@ -37,6 +37,7 @@ PAGES = (
     ("pages/speed_and_errors.py", "Speed and errors", ":material/speed:"),
     ("pages/budgets.py", "Budgets", ":material/savings:"),
     ("pages/prices.py", "Prices", ":material/sell:"),
+    ("pages/connect.py", "Connect", ":material/cable:"),
     ("pages/data_health.py", "Data health", ":material/health_and_safety:"),
     ("pages/clients.py", "Clients", ":material/apartment:"),
     ("pages/about_the_numbers.py", "About the numbers", ":material/calculate:"),

@@ -64,6 +64,8 @@ class Session:
     sees_several_clients: bool = False
     results: dict[type, Any] = field(default_factory=dict)
     """What pages keep, one value of each type; see remember()."""
+    results_here: dict[type, Any] = field(default_factory=dict)
+    """The same, until another page is opened; see remember_here()."""
 
 
 def session() -> Session:
@@ -91,6 +93,21 @@ def take(kind: type[Value]) -> Value | None:
 def forget(kind: type) -> None:
     """Drops the value of this type, if there is one."""
     session().results.pop(kind, None)
+
+
+def remember_here(value: object) -> None:
+    """Keeps a value until its visitor opens another page, such as a secret that is shown once."""
+    session().results_here[type(value)] = value
+
+
+def recall_here(kind: type[Value]) -> Value | None:
+    """The value of this type that this visit of the page keeps; None where there is none."""
+    return session().results_here.get(kind)
+
+
+def forget_here(kind: type) -> None:
+    """Drops the value of this type that this visit of the page keeps."""
+    session().results_here.pop(kind, None)
 
 
 def value_of(key: str) -> Any:
