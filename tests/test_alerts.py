@@ -754,7 +754,7 @@ def test_how_little_stands_out_is_a_setting(database: Database) -> None:
         factories.usage_log(client_id, created_at=NOW - timedelta(days=day), cost_usd=varied[day % 5])
         for day in range(60)
     ]
-    days.append(factories.usage_log(client_id, created_at=NOW - timedelta(days=1), cost_usd=145))
+    days.append(factories.usage_log(client_id, created_at=NOW - timedelta(days=1), cost_usd=320))
     factories.insert_usage(database, *days)
 
     found = {}
