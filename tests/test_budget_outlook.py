@@ -9,6 +9,7 @@ from analytics.budgets import create_budget, drivers, load_budgets, outlook
 from analytics.budgets.plans import BudgetPlan
 from analytics.database import Database
 from analytics.forecasting import TooShort
+from analytics.queries.future import expected_usage
 from tests import factories
 from tests.test_budgets import make
 
@@ -141,3 +142,35 @@ def test_nothing_drives_what_is_not_used(database: Database) -> None:
     found = drivers(database, status, NOW)
 
     assert (found.leading, found.reason, found.parts) == (None, None, [])
+
+
+def test_what_no_price_tells_is_not_expected_to_be_free(database: Database) -> None:
+    client_id = factories.client(database)
+    rows = []
+    for day in range(30):
+        at = NOW - timedelta(days=day)
+        rows.append(factories.usage_log(client_id, created_at=at, cost_usd=1))
+        rows.append(
+            factories.usage_log(
+                client_id, source="selfhosted", created_at=at, cost_usd=0, cost_basis="unpriced"
+            )
+        )
+        # Known until last month.
+        is_known = at.month < NOW.month
+        rows.append(
+            factories.usage_log(
+                client_id,
+                source="groq",
+                created_at=at,
+                cost_usd=2 if is_known else 0,
+                cost_basis="given" if is_known else "unpriced",
+            )
+        )
+    factories.insert_usage(database, *rows)
+
+    future = expected_usage(database, client_id, "UTC", NOW, "cost")
+    so_far = {row.source: row.so_far for row in future.rows}
+    assert so_far == {None: NOW.day, "openai": NOW.day, "groq": None, "selfhosted": None}
+    assert [row.source for row in future.rows if row.month is None] == ["selfhosted"]
+    tokens = expected_usage(database, client_id, "UTC", NOW, "tokens")
+    assert all(row.so_far for row in tokens.rows)

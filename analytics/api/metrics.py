@@ -109,7 +109,9 @@ class _UsageSoFar(Collector):
         ):
             counter = CounterMetricFamily(name, told, labels=labels)
             for row in self._rows:
-                counter.add_metric(self._labels(row), float(row[column]))
+                # A cost that is known of no call is none: 0 would say that they were free.
+                if column != "cost_usd" or row["unpriced_count"] < row["request_count"]:
+                    counter.add_metric(self._labels(row), float(row[column]))
             yield counter
         tokens = CounterMetricFamily("usage_tokens", "Tokens", labels=(*labels, "type"))
         for row in self._rows:

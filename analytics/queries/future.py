@@ -1,13 +1,13 @@
 """What a client will use: to the end of the month and 30 days on, in all and by provider."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from analytics.database import Database, Query
+from analytics.database import Database, Query, Rows
 from analytics.queries.sql_function import Unit
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _PROFILE_DAYS = 28
 
 _DAILY = """
     select usage_date, source, sum(cost_usd)::float8 as cost, sum(total_tokens)::float8 as tokens,
-        sum(unpriced_count)::bigint as unpriced_count
+        sum(unpriced_count)::bigint as unpriced_count, sum(request_count)::bigint as request_count
     from usage_daily
     where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
     group by usage_date, source
@@ -40,8 +40,8 @@ class Expected:
     """What is expected of a provider, or of all together (None), in tokens or US dollars."""
 
     source: str | None
-    so_far: float
-    """In the month that runs."""
+    so_far: float | None
+    """In the month that runs; None where it is a cost that is known of none of its calls."""
     month: "Band | None"
     """The whole of that month, what it has had included; None where too few days are known."""
     days_on: "Band | None"
@@ -94,7 +94,9 @@ def expected_usage(database: Database, client_id: UUID, time_zone: str, now: dat
         profile[0, row[0]] += max(row[place - 1], 0.0)
     share = share_of_day(profile, clock.hour * 60 + clock.minute)
     rows = [_expected(source, used, first, today, share) for source, used in series.items()]
-    rows.sort(key=lambda row: (row.source is not None, -row.so_far))
+    if unit == "cost":
+        rows = [_as_known(row, daily, today.replace(day=1)) for row in rows]
+    rows.sort(key=lambda row: (row.source is not None, row.so_far is None, -(row.so_far or 0)))
     return Future(
         unit=unit,
         month=today.replace(day=1),
@@ -102,6 +104,17 @@ def expected_usage(database: Database, client_id: UUID, time_zone: str, now: dat
         unpriced_count=sum(row[4] for row in daily.records if row[0] >= today.replace(day=1)),
         worth=past_worth(series[None][:-1], first),
     )
+
+
+def _as_known(row: Expected, daily: Rows, month: date) -> Expected:
+    """Without amounts that only say that no call has a price."""
+    of_source = [each for each in daily.records if row.source in (None, each[1])]
+    of_month = [each for each in of_source if each[0] >= month]
+    if of_source and all(each[4] == each[5] for each in of_source):
+        return replace(row, so_far=None, month=None, days_on=None, why_not="")
+    if of_month and all(each[4] == each[5] for each in of_month):
+        return replace(row, so_far=None)
+    return row
 
 
 def _expected(

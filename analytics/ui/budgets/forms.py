@@ -28,7 +28,7 @@ from analytics.ui.budgets.people import who
 from analytics.ui.budgets.reading import Budgets
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, explained, show_refusal, with_dollars
-from analytics.ui.frame.page import Page
+from analytics.ui.frame.page import Page, show_only_administrators
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import remember, take
 from analytics.ui.parts.headings import show_heading
@@ -50,7 +50,7 @@ def show_budget_forms(page: Page, reading: Reading[Budgets]) -> None:
         st.success(with_dollars(done.text), icon=":material/check_circle:")
     owners = _owners(page)
     if not owners:
-        st.caption("Only administrators of this client can make and change budgets.")
+        show_only_administrators(page, "make and change budgets")
         return
     open_values = chosen_budget(reading.value)
     if open_values and open_values[0].client_id in owners.values():

@@ -330,3 +330,14 @@ def _parse_measure(value: str) -> str:
 
 
 MEASURE = Part(name="show", parse=_parse_measure, default="Tokens")
+
+
+def show_only_administrators(page: Page, what: str) -> None:
+    """A note for others on who can do something; whoever tries the demo is told how to be one."""
+    told = f"Only administrators of this client can {what}."
+    if page.client.is_demo and page.viewer.email is None:
+        told += (
+            " On your own machine that is you: start with"
+            " `streamlit run streamlit_app.py --server.address localhost`."
+        )
+    st.caption(told)

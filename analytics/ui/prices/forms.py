@@ -20,7 +20,7 @@ from analytics.pricing.stored import Entry
 from analytics.pricing.words import UNIT_WORDS, in_words
 from analytics.ui.frame import reads
 from analytics.ui.frame.messages import escaped, explained, show_refusal
-from analytics.ui.frame.page import Page
+from analytics.ui.frame.page import Page, show_only_administrators
 from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.state import Scope, forget, recall, remember, take
 from analytics.ui.parts.headings import show_heading
@@ -57,7 +57,7 @@ def show_price_forms(page: Page, reading: Reading[PriceBook]) -> None:
             st.success(notice.text, icon=":material/check_circle:")
         owners = _owners(page)
         if not owners:
-            st.caption("Only administrators of this client can change prices.")
+            show_only_administrators(page, "change prices")
             return
         add, end = st.tabs(["Add a price", "End a price"])
         with add:
