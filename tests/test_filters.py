@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from analytics.errors import InvalidInput
 from analytics.queries import NO_FILTERS, Condition, Filters, is_filter
 from analytics.queries.filters import MAX_VALUES, TAG
+from analytics.queries.ranges import RANGES
 
 NAMES = st.sampled_from(["model", "operation", "outcome"]) | st.text(
     "a!\\,= %é\"'", min_size=1, max_size=5
@@ -28,8 +29,15 @@ def test_what_is_written_is_read_again(conditions: list[Condition]) -> None:
 
 
 @given(st.text("tag.!\\model,"))
+@example("at")
+@example("at!")
 def test_any_name_is_a_filter_or_not(name: str) -> None:
-    assert is_filter(name) == bool(_names({name: "x"}))
+    if name.removesuffix("!") in RANGES:
+        with pytest.raises(InvalidInput):
+            _names({name: "x"})
+        assert is_filter(name)
+    else:
+        assert is_filter(name) == bool(_names({name: "x"}))
 
 
 def _names(query: dict[str, str]) -> list[str]:
