@@ -31,6 +31,7 @@ _LABELS = {
         "/api/analytics",
         "/api/export",
         "/api/usage",
+        "/api/litellm",
         "/api/alerts",
         "/api/budgets",
         "/api/budgets/check",

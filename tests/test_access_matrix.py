@@ -71,6 +71,7 @@ route GET /api/budgets/check      401        401       401       401       401  
 route GET /api/alerts             401        401       401       401       401       Acme      403       Umbra     403        -
 route GET /api/metrics            401        401       401       401       401       Acme      403       Umbra     403        -
 route POST /api/usage             401        401       401       401       401       403       Acme      403       Umbra      -
+route POST /api/litellm           401        401       401       401       401       403       Acme      403       Umbra      -
 route POST /v1/traces             401        401       401       401       401       403       Acme      403       Umbra      -
 route POST /v1/metrics            401        401       401       401       401       403       any       403       any        -
 route POST /v1/logs               401        401       401       401       401       403       Acme      403       Umbra      -
@@ -492,6 +493,7 @@ STATEMENTS = {
     "read_one_client_only": "call read_one_client_only('usage_logs', 'client_id')",
 }
 CALL = {"source": "openai", "model": "gpt-4", "cost_usd": 1}
+LITELLM_LOG = {"call_type": "completion", "litellm_call_id": "c1", "model": "gpt-4", "total_tokens": 230}
 SPAN = {
     "resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": [
         {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
@@ -511,6 +513,7 @@ LOG = {
 GENERATION = {"id": "g1", "model": "gpt-4", "usage": {"input": 150, "output": 80}}
 CONTENTS: dict[str, Any] = {
     "/api/usage": CALL,
+    "/api/litellm": LITELLM_LOG,
     "/v1/traces": SPAN,
     "/v1/metrics": {},
     "/v1/logs": LOG,

@@ -12,6 +12,7 @@ from analytics.api.models import UsageRecord
 from analytics.calls.row import is_uuid
 from analytics.calls.usage_objects import read_usage
 from analytics.tracking import metered, passed_over
+from analytics.tracking.litellm import call_of_litellm
 from analytics.tracking.logs import LogRecord, span_of_log
 from analytics.tracking.spans import FinishedSpan, PassedOver, read_span
 
@@ -40,6 +41,15 @@ def described_record(record: Any, client_id: UUID) -> Described:
             shown = repr(arguments["created_at"][:60])
             return f"created_at must be a moment such as 2026-03-18T12:00:00Z, not {shown}"
     return {"model": None, **arguments}
+
+
+def described_litellm(payload: Any, client_id: UUID) -> Described:
+    """A log of LiteLLM, sent with a key of this client."""
+    if not isinstance(payload, dict) or payload.keys().isdisjoint(("call_type", "litellm_call_id")):
+        return (
+            "a log of LiteLLM must be an object with call_type and litellm_call_id (StandardLoggingPayload)"
+        )
+    return owned(call_of_litellm(payload), client_id)
 
 
 def described_spans(

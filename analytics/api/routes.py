@@ -1,7 +1,7 @@
 """The routes: parameters, status codes and headers. The work is done by Service."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from analytics.api.auth import Guard
 from analytics.api.bodies import Bodies, content_type
 from analytics.api.budgets import make_budgets_router
 from analytics.api.cache import SingleFlightCache
-from analytics.api.calls import described_record
+from analytics.api.calls import Described, described_litellm, described_record
 from analytics.api.compression import accepts_gzip
 from analytics.api.exports import make_export_router
 from analytics.api.metrics import CONTENT_TYPE, Metrics, usage_metrics
@@ -29,6 +29,7 @@ ANSWER_SECONDS = 60
 ALERT_STATE_SECONDS = 15
 MAX_BYTES_OF_ANSWERS = 32_000_000
 _JSON = "application/json"
+_LITELLM_LOGS = {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}
 
 
 def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) -> APIRouter:
@@ -116,6 +117,19 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         headers = {"Content-Type": media_type, "Cache-Control": "private, no-store"}
         return Response(body, headers=headers)
 
+    async def stored(request: Request, key: Key, describe: Callable[[bytes], list[Described]]) -> Response:
+        content_type(request, _JSON)
+        async with work.place(key.id), bodies.received(request) as body:
+            calls = await work.read_body(key.id, lambda: describe(body.unpacked()))
+            results = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
+        metrics.count_calls(result.status for result in results)
+        rejected = [result for result in results if result.status == "rejected"]
+        content: dict[str, Any] = {"results": [_result_json(result) for result in results]}
+        status = 207 if rejected else 200
+        if results and len(rejected) == len(results):
+            status, content["error"] = 400, f"no record was stored: {rejected[0].reason}"
+        return Response(json.dumps(content), status_code=status, media_type=_JSON)
+
     @router.post(
         "/api/usage",
         summary="Logs one call or a list of them",
@@ -132,19 +146,26 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
     )
     async def usage(request: Request, key: writer) -> Response:
         """Stores every valid record. The results are in the order of the records."""
-        content_type(request, _JSON)
-        async with work.place(key.id), bodies.received(request) as body:
-            calls = await work.read_body(
-                key.id, lambda: [described_record(each, key.client_id) for each in _records(body.unpacked())]
-            )
-            results = await work.ask_database(key.id, lambda: service.store(key.client_id, calls))
-        metrics.count_calls(result.status for result in results)
-        rejected = [result for result in results if result.status == "rejected"]
-        content: dict[str, Any] = {"results": [_result_json(result) for result in results]}
-        status = 207 if rejected else 200
-        if results and len(rejected) == len(results):
-            status, content["error"] = 400, f"no record was stored: {rejected[0].reason}"
-        return Response(json.dumps(content), status_code=status, media_type=_JSON)
+        return await stored(
+            request, key, lambda body: [described_record(each, key.client_id) for each in _records(body)]
+        )
+
+    @router.post(
+        "/api/litellm",
+        summary="Logs what LiteLLM's generic_api callback sends: a list of its logs, lines of them, or one",
+        response_model=models.UsageAnswer,
+        responses=models.REFUSED_BODIES
+        | {
+            207: {"model": models.UsageAnswer, "description": "Some were rejected, the others stored"},
+            400: {"model": models.UsageRefused, "description": "No log could be stored"},
+        },
+        openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": _LITELLM_LOGS}}}},
+    )
+    async def litellm(request: Request, key: writer) -> Response:
+        """A failure is an attempt that cost nothing; `response_cost` is kept beside the cost by the lists."""
+        return await stored(
+            request, key, lambda body: [described_litellm(each, key.client_id) for each in _logs(body)]
+        )
 
     @router.get("/healthz", summary="Whether the server runs", response_model=models.Health)
     async def healthz() -> Response:
@@ -169,6 +190,14 @@ def make_router(service: Service, guard: Guard, work: Work, metrics: Metrics) ->
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return router
+
+
+def _logs(body: bytes) -> Sequence[Any]:
+    lines = body.split(b"\n")
+    # Each line an object: JSON that is written over several lines has none that ends so.
+    if len(lines) > 1 and all(line.strip()[-1:] == b"}" for line in lines if line.strip()):
+        return _records(b"[%b]" % b",".join(line for line in lines if line.strip()))
+    return _records(body)
 
 
 def _records(body: bytes) -> Sequence[Any]:

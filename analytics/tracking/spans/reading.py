@@ -209,11 +209,11 @@ def _response_id(span: FinishedSpan, fields: Mapping[str, Any]) -> str | None:
     if response_id == fields.get("litellm_call_id") or response_id.startswith(("aitxt-", "aiobj-")):
         return None
     if span.scope.startswith("litellm"):
-        return _of_litellm(response_id)
+        return response_id_of_litellm(response_id)
     return response_id
 
 
-def _of_litellm(response_id: str) -> str | None:
+def response_id_of_litellm(response_id: str) -> str | None:
     if response_id.startswith("chatcmpl-") and response_id.count("-") == 5:
         return None  # its own, a UUID, for providers that have ids of another kind
     if response_id.startswith("resp_bGl0ZWxsb"):  # "litellm:...;response_id:resp_1"

@@ -1,0 +1,180 @@
+"""LiteLLM's doors: the callback in the process, and generic_api, which posts what a callback gets."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+import analytics
+from analytics.access.keys import create_key
+from analytics.database import Database
+from tests.api import bearer, logged, open_api, serving
+from tests.documents import blocks, document
+from tests.llm_server import LLMServer
+from tests.test_connect import environment
+
+QUESTION: Any = [{"role": "user", "content": "Is the invoice paid?"}]
+COLUMNS = "*, (select tags from tag_sets where id = tag_set_id) as tags"
+
+
+@pytest.fixture
+def litellm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
+
+    yield litellm
+    litellm.callbacks = []
+
+
+@pytest.fixture(autouse=True)
+def tracker(database: Database, tmp_path: Path) -> Iterator[None]:
+    url = database.url.render_as_string(hide_password=False)
+    analytics.configure(database_url=url, directory=tmp_path, strict=True)
+    yield
+    analytics.close()
+
+
+def test_calls_of_litellm_are_logged_once_through_both_doors(
+    database: Database, acme: UUID, litellm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from litellm.integrations.generic_api.generic_api_callback import GenericAPILogger
+
+    payloads: list[Any] = []
+    names: dict[str, Any] = {}
+    [lines] = [block for block in blocks(document("connect"), "python") if "UsageLogger" in block]
+    exec(lines, names)
+    [logger] = litellm.callbacks
+    key = create_key(database, str(acme), "write", "gateway")
+
+    async def calls(server: LLMServer, address: str) -> None:
+        for name, value in environment("bash", "GENERIC_LOGGER_ENDPOINT", address, key).items():
+            monkeypatch.setenv(name, value)
+        proxy = GenericAPILogger()
+        litellm.callbacks = [logger, proxy]
+        asked = {"api_base": server.openai_url, "api_key": "test", "messages": QUESTION, "num_retries": 0}
+        for number in range(97):
+            with analytics.usage_context(client_id=acme, conversation_id=f"chat {number % 5}"):
+                await litellm.acompletion(
+                    model="openai/gpt-4", metadata={"tags": ["feature:search"]}, **asked
+                )
+        with analytics.usage_context(client_id=acme, conversation_id="chat 0"):
+            stream = await litellm.acompletion(
+                model="openai/gpt-4", stream=True, stream_options={"include_usage": True}, **asked
+            )
+            async for _ in stream:
+                pass
+            server.answer_next(status=429)
+            with pytest.raises(litellm.RateLimitError):
+                await litellm.acompletion(model="openai/gpt-4", max_retries=0, **asked)
+            await litellm.aembedding(
+                model="openai/text-embedding-3-small",
+                input=["a"],
+                api_base=server.openai_url,
+                api_key="test",
+            )
+        for _ in range(500):
+            if len(proxy.log_queue) == 100:
+                break
+            await asyncio.sleep(0.01)
+        payloads.extend(proxy.log_queue)
+        await proxy.flush_queue()
+        assert not proxy.log_queue
+        await litellm.close_litellm_async_clients()
+
+    with LLMServer() as server, serving(database) as address:
+        asyncio.run(calls(server, address))
+        # The tracker's come after those of the proxy, and then the proxy's again, in its other formats.
+        assert analytics.flush()
+        texts = [json.dumps(payload, default=str) for payload in payloads]
+        for body in (
+            f"[{','.join(texts)}]",
+            "\n".join(texts),
+            texts[0],
+            json.dumps(json.loads(texts[0]), indent=1),
+        ):
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            answer = httpx.post(f"{address}/api/litellm", content=body, headers=headers)
+            assert answer.status_code == 200, answer.text
+            assert {each["status"] for each in answer.json()["results"]} == {"duplicate"}
+
+    rows = logged(database, COLUMNS)
+    assert len(rows) == 100
+    chats = [row for row in rows if row["operation"] == "chat" and row["outcome"] != "error"]
+    assert len(chats) == 98
+    assert sum(row["cost_usd"] for row in chats) == Decimal("0.9114")
+    # LiteLLM's own list has the same price.
+    assert round(sum(row["stated_cost_usd"] for row in chats), 12) == Decimal("0.9114")
+    assert [row["tags"] for row in chats].count({"feature": "search"}) == 97
+    assert len({row["conversation_id"] for row in chats}) == 5
+    [failed] = [row for row in rows if row["outcome"] == "error"]
+    assert (failed["total_tokens"], failed["cost_usd"], failed["metadata"]["error"]) == (
+        0,
+        0,
+        "RateLimitError",
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            {},
+            "a log of LiteLLM must be an object with call_type and litellm_call_id (StandardLoggingPayload)",
+        ),
+        ([7, "text"], "a log of LiteLLM must be an object"),
+        (
+            {
+                "call_type": "acompletion",
+                "startTime": 1e300,
+                "metadata": 7,
+                "request_tags": {},
+                "response": "x",
+            },
+            "usage",
+        ),
+    ],
+)
+def test_what_is_no_log_of_litellm_is_refused_in_words(
+    database: Database, acme: UUID, body: Any, reason: str
+) -> None:
+    answer = open_api(database).post("/api/litellm", json=body, headers=bearer(database, acme, "write"))
+
+    assert answer.status_code == 400
+    assert reason in answer.json()["error"]
+    assert logged(database) == []
+
+
+def test_hostile_values_of_a_log_break_nothing(database: Database, acme: UUID) -> None:
+    body = {
+        "call_type": "acompletion",
+        "litellm_call_id": "c1",
+        "id": "x" * 300,
+        "model": "openai/gpt-4",
+        "custom_llm_provider": "openai",
+        "prompt_tokens": 150,
+        "completion_tokens": 80,
+        "total_tokens": 230,
+        "startTime": 1e300,
+        "endTime": "noon",
+        "response_cost": -1,
+        "session_id": "\x00",
+        "end_user": "5511999999999",
+        "request_tags": ["feature:search", 7, None, "x" * 999],
+        "metadata": {"attempted_retries": -3},
+        "cache_hit": "maybe",
+    }
+    client, headers = open_api(database), bearer(database, acme, "write")
+
+    for status in ("stored", "duplicate"):
+        answer = client.post("/api/litellm", json=body, headers=headers)
+        assert answer.json()["results"][0]["status"] == status, answer.text
+
+    [row] = logged(database, COLUMNS)
+    assert (row["total_tokens"], row["cost_usd"], row["phone"]) == (230, Decimal("0.0093"), "5511999999999")
+    assert row["tags"] == {"feature": "search"}
