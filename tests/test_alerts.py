@@ -749,12 +749,12 @@ def test_a_day_with_far_more_than_usual_is_told_of_with_its_driver(database: Dat
 
 def test_how_little_stands_out_is_a_setting(database: Database) -> None:
     client_id = factories.client(database)
-    varied = (40, 80, 100, 30, 170)
+    varied = (70, 80, 100, 60, 110)
     days = [
         factories.usage_log(client_id, created_at=NOW - timedelta(days=day), cost_usd=varied[day % 5])
         for day in range(60)
     ]
-    days.append(factories.usage_log(client_id, created_at=NOW - timedelta(days=1), cost_usd=320))
+    days.append(factories.usage_log(client_id, created_at=NOW - timedelta(days=1), cost_usd=115))
     factories.insert_usage(database, *days)
 
     found = {}
