@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from analytics.integrations.calls import WatchedCall
 from analytics.integrations.streams import watched
+from analytics.pricing.providers import source_of
 
 Client = TypeVar("Client")
 
@@ -52,9 +53,9 @@ def wrap(client: Client) -> Client:
 
     Logged are whole answers, streams (one that is not read to its end is "cut"), and calls that failed, with
     latency, time to the first token, the number of the attempt that was answered, tier, and the response's
-    id, for whom usage_context() says when the call begins. A stream of OpenAI's chat completions is asked for
-    its usage; the application sees no more of that than it asked for. What `with_streaming_response` reads by
-    itself is kept as unpriced.
+    id, for whom usage_context() says when the call begins. A stream of OpenAI's own chat completions is asked
+    for its usage; the application sees no more of that than it asked for. What `with_streaming_response`
+    reads by itself is kept as unpriced.
 
     Raises:
         TypeError: it is no client of openai, groq or anthropic.
@@ -130,7 +131,9 @@ def _begin(client: Any, provider: str, path: str, arguments: dict[str, Any]) -> 
         if raw is None:
             options["headers"] = {**headers, _RAW: "raw"}
         hides_usage = False
-        if provider == "openai" and route.endswith("/chat/completions") and arguments.get("stream"):
+        # Others' servers may refuse what they do not know.
+        is_openais = provider == "openai" and source_of(provider, host=str(client.base_url)) == "openai"
+        if is_openais and route.endswith("/chat/completions") and arguments.get("stream"):
             asked = body.get("stream_options")
             asked = asked if isinstance(asked, dict) else {}
             hides_usage = not asked.get("include_usage")
