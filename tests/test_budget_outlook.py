@@ -134,6 +134,25 @@ def test_a_client_drives_a_budget_of_all(database: Database) -> None:
     assert outlook(database, None, status, NOW).at_end is not None
 
 
+def test_what_all_calls_have_drives_nothing(database: Database) -> None:
+    client_id = factories.client(database)
+    tags = {"metadata": {"tags": {"environment": "production"}}}
+    for month, cost, other in ((2, 1, 1), (3, 1, 40)):
+        for day in range(1, 18):
+            at = NOW.replace(month=month, day=day)
+            factories.insert_usage(
+                database,
+                factories.usage_log(client_id, created_at=at, model="gpt-4", cost_usd=cost, **tags),
+                factories.usage_log(client_id, created_at=at, model="gpt-4o", cost_usd=other, **tags),
+            )
+    factories.budget(database, client_id)
+    [status] = load_budgets(database, client_id, NOW)
+
+    found = drivers(database, status, NOW).leading
+    assert found is not None
+    assert found.label == "model gpt-4o"
+
+
 def test_nothing_drives_what_is_not_used(database: Database) -> None:
     client_id = factories.client(database)
     make(database, client_id)

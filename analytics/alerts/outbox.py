@@ -172,9 +172,11 @@ def _event(row: Sequence[Any], base_url: str) -> dict[str, Any]:
         "subject": subject,
         "threshold": float(threshold),
         **facts,
-        "link": f"{base_url}{facts.get('link', '')}" if base_url else "",
+        # Where nobody says where the dashboard is, its path and query.
+        "link": f"{base_url}{facts.get('link', '')}",
     }
 
 
 def _body(event: Mapping[str, Any]) -> str:
-    return "\n".join([*event.get("lines", ()), *([event["link"]] if event["link"] else [])])
+    is_whole = "://" in event["link"]
+    return "\n".join([*event.get("lines", ()), *([event["link"]] if is_whole else [])])

@@ -56,6 +56,7 @@ _VALUES = 50
 _CONVERSATIONS = 10
 _EXPLAINS = Decimal("0.8")
 """Who made so much of the greatest growth explains it."""
+_NEARLY_ALL = Decimal("0.9")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,12 +107,21 @@ class Drivers:
 
         Where nothing grew, the same of what is used. None without use.
         """
-        grown = [part for part in self.parts if part.change > 0 and part.value is not None]
-        among = grown or [part for part in self.parts if part.value is not None]
+        told = [part for part in self.parts if part.value is not None]
+        # What nearly all calls have, now and before, tells nothing.
+        told = [part for part in told if not self._is_of_all(part)] or told
+        grown = [part for part in told if part.change > 0]
+        among = grown or told
         by: Callable[[Driver], Decimal] = (lambda part: part.change) if grown else (lambda part: part.amount)
         most = max((by(part) for part in among), default=Decimal(0))
         telling = (part for part in among if by(part) >= most * _EXPLAINS)
         return max(telling, key=lambda part: (_told(part), by(part)), default=None)
+
+    def _is_of_all(self, part: Driver) -> bool:
+        providers = self.of("provider")
+        now = sum(each.amount for each in providers)
+        before = now - sum(each.change for each in providers)
+        return part.amount >= now * _NEARLY_ALL and 0 < before * _NEARLY_ALL <= part.amount - part.change
 
     @property
     def reason(self) -> str | None:
