@@ -246,6 +246,7 @@ def test_an_installed_package_opens_its_dashboard(tmp_path: Path) -> None:
         )
         assert told.stdout.split() == [str(installed / "analytics"), str(installed / "analytics" / "sql")]
         assert (installed / "analytics" / ".streamlit" / "config.toml").is_file()
+        assert (installed / "analytics" / "docs" / "connect.md").is_file()
         assert {path.name for path in (installed / "analytics" / "pages").glob("*.py")} == {
             path.name for path in (PROJECT_DIRECTORY / "pages").glob("*.py")
         }

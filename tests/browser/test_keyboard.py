@@ -45,7 +45,9 @@ STEP = """() => {
         (now.closest("[role=radiogroup]") ?? now).setAttribute("data-reached", "");
     }
     // What was drawn anew under the focus lets it go, and Tab goes on from its place.
-    return {unseen, isOver: now === document.body && (!before || before.isConnected)};
+    // So it does from lines of code, whose button to copy them hides as it gets the focus.
+    const isLetGo = before && (!before.isConnected || before.matches("[data-testid=stCode]"));
+    return {unseen, isOver: now === document.body && !isLetGo};
 }"""
 MISSED = """() => [...document.querySelectorAll("[data-wanted]:not([data-reached])")]
     .map(each => each.outerHTML.slice(0, 200))"""
