@@ -265,3 +265,84 @@ def test_the_shell_completes_commands() -> None:
         text=True,
     )
     assert told.stdout == "plain,budgets\n"
+
+
+SPEND_LOGS = """
+    create table "LiteLLM_SpendLogs" (
+        request_id text primary key, call_type text, spend float8, total_tokens int, prompt_tokens int,
+        completion_tokens int, "startTime" timestamp(3), "endTime" timestamp(3), model text,
+        custom_llm_provider text, session_id text, status text, metadata jsonb,
+        messages text default 'secret words'
+    );
+    insert into "LiteLLM_SpendLogs" (
+        request_id, call_type, spend, total_tokens, prompt_tokens, completion_tokens, "startTime", "endTime",
+        model, custom_llm_provider, session_id, status
+    )
+    select
+        'chatcmpl-' || n, 'acompletion', 0.0005, 120, 100, 20,
+        '2026-03-01'::timestamp + n * interval '1 hour',
+        '2026-03-01'::timestamp + n * interval '1 hour 2 s', 'gpt-4o', 'openai', null,
+        case when n % 10 = 0 then 'failure' else 'success' end
+    from generate_series({first}, {last}) as n
+"""
+
+
+def test_litellms_database_is_read_again_and_again(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USAGE_DATA_DIR", str(tmp_path))
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    command = ("import", "litellm", "--client", "Acme", "--url", url)
+    with database.transaction() as connection:
+        connection.execute(SPEND_LOGS.format(first=1, last=100))
+
+    assert run(database, *command, "--dry-run").exit_code == 0
+    assert count(database, "usage_logs") == 0
+    first = run(database, *command)
+    assert (first.exit_code, count(database, "usage_logs")) == (0, 100)
+    assert "secret words" not in first.output
+    with database.transaction() as connection:
+        # One that is told of late, and new ones.
+        connection.execute(SPEND_LOGS.split(";")[1].format(first=101, last=130))
+        late = """update "LiteLLM_SpendLogs" set "startTime" = '2026-03-05 03:30' where request_id = %s"""
+        connection.execute(late, ["chatcmpl-130"])
+    assert run(database, *command).exit_code == 0
+    (rows,) = database.read(
+        Query(
+            statement="select count(*), count(distinct response_id), sum(prompt_tokens),"
+            " count(*) filter (where outcome = 'error'), count(*) filter (where metadata::text ~ 'secret')"
+            " from usage_logs"
+        )
+    )
+    assert rows.records == [(130, 130, 13_000, 13, 0)]
+    # Another client has read nothing yet.
+    other = run(database, "import", "litellm", "--client", "Other", "--url", url, "--dry-run")
+    assert "130" in other.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (
+            ("log.csv", "--url", "postgresql://localhost/none"),
+            "error: --url is of LiteLLM's database: write \"import",
+        ),
+        (("litellm", "--url", "mysql://localhost/x"), "error: --url names 'mysql', but only PostgreSQL"),
+        (
+            ("litellm", "--url", "postgresql://me:s3cret@127.0.0.1:1/x"),
+            "error: the database of LiteLLM cannot be read",
+        ),
+    ],
+)
+def test_a_database_that_is_not_litellms(database: Database, words: tuple[str, ...], reason: str) -> None:
+    result = run(database, "import", *words, "--client", "Acme")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(reason)
+    assert "s3cret" not in result.output
+
+
+def test_a_database_without_spend_logs(database: Database) -> None:
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    result = run(database, "import", "litellm", "--client", "Acme", "--url", url)
+    assert result.exit_code == 1
+    assert 'has no table "LiteLLM_SpendLogs"' in result.stderr

@@ -1,10 +1,11 @@
 """`import`: calls and reports from files."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -24,6 +25,7 @@ from analytics.importing import (
     ImportPlan,
     ImportReport,
     Summary,
+    copy_spend_logs,
     doubled,
     import_files,
     is_report,
@@ -80,6 +82,7 @@ _FORMATS = [*(each.name for each in FORMATS), COLUMNS]
 @click.option("--phone", help="Of calls for which the file names none.")
 @click.option("--timezone", default="UTC", show_default=True, help="Of timestamps that name none.")
 @click.option("--shift-to", type=click.Choice(["now"]), help="Moves the last call to the present.")
+@click.option("--url", help="LiteLLM's own database: `import litellm --url postgresql://...`.")
 @click.option("--rejects", type=click.Path(path_type=Path), help="Instead of FILE.rejects.csv.")
 def import_log(
     inputs: tuple[str, ...],
@@ -92,6 +95,7 @@ def import_log(
     first_date: str | None,
     last_date: str | None,
     shift_to: str | None,
+    url: str | None,
     rejects: Path | None,
     encoding: str | None,
     timezone: str,
@@ -101,7 +105,21 @@ def import_log(
 
     FILE may be a folder, a pattern such as 'logs/*.csv', a .zip or .gz, or - for standard input. It is CSV,
     JSON or JSON Lines, of any of the formats below or with columns that say what they are.
+
+    `import litellm --url` reads the spend logs of LiteLLM's database, again and again: what is new.
     """
+    mark_as_read: Callable[[], None] | None = None
+    if url is not None:
+        if inputs != ("litellm",):
+            raise InvalidInput(
+                '--url is of LiteLLM\'s database: write "import litellm --url postgresql://..."'
+            )
+        path = click.get_current_context().with_resource(_directory()) / "litellm.jsonl"
+        count, mark_as_read = copy_spend_logs(url, path, client=client)
+        if not count:
+            click.echo("nothing to do: LiteLLM has logged nothing since the last time")
+            return
+        inputs, options["kind"], rejects = (str(path),), "litellm", rejects or Path("litellm.rejects.csv")
     constants = {name: options[name] for name in ("source", "model", "phone") if options[name] is not None}
     plans, unread = _plans(
         inputs,
@@ -131,6 +149,14 @@ def import_log(
         report = _load(database, plans, client_id, shift_to, rejects or _rejects_of(inputs, plans))
     for line in report_lines(report, plans):
         click.echo(line)
+    if mark_as_read is not None:
+        mark_as_read()
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="usage-import-") as name:
+        yield Path(name)
 
 
 def _plans(

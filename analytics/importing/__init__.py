@@ -13,6 +13,7 @@ plan        what a file is, and which column or constant is what, checked before
 parsing     the values of a row as the arguments of a call, checked where those of all calls are
 rows        the rows of files as calls
 summary     what they come to, before they are loaded
+spend_logs  LiteLLM's own database as such a file
 run         calls into usage_logs by COPY, rejects into a file
 """
 
@@ -22,6 +23,7 @@ from analytics.importing.parsing import TARGETS
 from analytics.importing.plan import COLUMNS, ImportPlan, plan_import
 from analytics.importing.rows import CallReader
 from analytics.importing.run import ImportReport, import_file, import_files, price_list, rejects_of
+from analytics.importing.spend_logs import copy_spend_logs
 from analytics.importing.summary import Summary, doubled, is_report
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "ImportReport",
     "Source",
     "Summary",
+    "copy_spend_logs",
     "doubled",
     "import_file",
     "import_files",

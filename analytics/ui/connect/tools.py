@@ -76,6 +76,13 @@ TOOLS = (
         note="Set these variables where the application runs. Nothing in its code changes.",
     ),
     Tool(
+        name="litellm",
+        heading="LiteLLM",
+        label="LiteLLM",
+        note="The variables are for the proxy, beside the callback in its `config.yaml`. The Python lines"
+        " log in a process of your own that reaches the database.",
+    ),
+    Tool(
         name="any",
         heading="Any program",
         label="Any program (curl)",
