@@ -73,7 +73,7 @@ class Deployed:
         server = f"ws://{THIS_MACHINE}:{self.port}" if is_direct else f"wss://{self.nginx.netloc}"
         with connect(
             f"{server}/_stcore/stream",
-            address=(THIS_MACHINE, self.port if is_direct else self.nginx.https_port),
+            sock=socket.create_connection((THIS_MACHINE, self.port if is_direct else self.nginx.https_port)),
             ssl=None if is_direct else self.nginx.trust,
             origin=Origin(origin),
             subprotocols=[Subprotocol("streamlit")],

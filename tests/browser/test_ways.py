@@ -29,7 +29,7 @@ def test_the_first_visit_to_a_new_server_is_by_a_link_to_a_page(
         expect(page.get_by_role("heading", name=f"Calls of {CLIENT}, last 7 days")).to_be_visible()
         assert page.url == f"{address}/data_health?client=Kaveri+Foods&days=7d"
 
-        page.get_by_role("link", name="Overview").click()
+        page.get_by_role("link", name="Overview", exact=True).click()
         await_place(page, PLACES["Overview"])
         expect_overview(page, shown.sums(CLIENT, *shown.seven_days()))
 
