@@ -12,7 +12,7 @@ from tests import factories
 from tests.api import bearer, serving
 
 SEED = 20_261_124
-EXAMPLES = 80
+EXAMPLES = 40
 """Of each operation, besides those that cover each keyword of the document; under a minute in all."""
 EXPORTS = 10
 """Of them, as every third is a statement."""

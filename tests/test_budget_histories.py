@@ -36,7 +36,7 @@ from tests import factories
 from tests.clones import Clones
 from tests.test_budgets_sql import MODELS, ZONES, period_of
 
-HISTORIES = 25
+HISTORIES = 15
 STEPS = 8
 FIRST = datetime(2024, 2, 1, tzinfo=UTC)
 USERS = (None, "a", "b")

@@ -75,7 +75,7 @@ def cost(model: tuple[str, str], tier: str | None, counts: dict[str, int]) -> Co
 
 
 @given(st.sampled_from(MODELS), st.sampled_from(TIERS), leaves, leaves)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_price_of_a_sum_is_the_sum_of_prices(
     model: tuple[str, str], tier: str | None, one: dict[str, int], other: dict[str, int]
 ) -> None:
@@ -90,7 +90,7 @@ def test_the_price_of_a_sum_is_the_sum_of_prices(
 @given(
     st.sampled_from(MODELS), st.sampled_from(TIERS), leaves, st.sampled_from(LEAVES), st.integers(1, 10_000)
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_more_of_a_meter_never_costs_less(
     model: tuple[str, str], tier: str | None, counts: dict[str, int], leaf: str, more: int
 ) -> None:
@@ -101,7 +101,7 @@ def test_more_of_a_meter_never_costs_less(
 
 
 @given(st.sampled_from(MODELS), leaves)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_parts_cost_what_they_say_and_no_more(model: tuple[str, str], counts: dict[str, int]) -> None:
     whole = cost(model, None, counts)
     assume(whole.basis != "unpriced")
@@ -111,7 +111,7 @@ def test_parts_cost_what_they_say_and_no_more(model: tuple[str, str], counts: di
 
 
 @given(leaves)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_meter_of_a_price_of_all_kinds_is_paid(counts: dict[str, int]) -> None:
     n, price = counts, ALL_KINDS
     millions = [
@@ -139,7 +139,7 @@ def test_every_meter_of_a_price_of_all_kinds_is_paid(counts: dict[str, int]) -> 
 @given(
     st.sampled_from(MODELS), leaves, st.sets(st.sampled_from(sorted(parts(dict.fromkeys(LEAVES, 0)).details)))
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_whatever_is_told_the_answer_says_how_sure_it_is(
     model: tuple[str, str], counts: dict[str, int], untold: set[str]
 ) -> None:
@@ -153,7 +153,7 @@ def test_whatever_is_told_the_answer_says_how_sure_it_is(
 
 
 @given(st.sampled_from(MODELS), leaves, st.decimals(-50, 100, places=2))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_discount_is_off_the_whole(
     model: tuple[str, str], counts: dict[str, int], percent: Decimal
 ) -> None:

@@ -68,7 +68,7 @@ OBJECTS = st.builds(
     st.dictionaries(st.sampled_from(NAMES), VALUE, max_size=8),
     st.dictionaries(st.sampled_from(sorted(SECTIONS)), st.one_of(DETAIL, DETAIL, MODALITY, ODD), max_size=3),
 )
-ALWAYS = settings(max_examples=150, deadline=None, derandomize=True)
+ALWAYS = settings(max_examples=80, deadline=None, derandomize=True)
 
 
 @ALWAYS
@@ -203,7 +203,7 @@ def test_the_quick_way_reads_the_same_as_the_long_one(usage: dict[str, Any]) -> 
     assert (quick.missing, quick.facts) == (long.missing, long.facts)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     value=st.recursive(
         st.one_of(
