@@ -1,6 +1,6 @@
 """What drives a budget: who and what uses it, what is new since the days before, and why."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -207,11 +207,7 @@ def _of_tags(
     found = []
     for key, rows in zip(keys, answers, strict=True):
         now, past = (_by_value(frame) for frame in spans_of(rows, len(spans)))
-        merged = (
-            (value, {**now.get(value, _NOTHING), **_previous(past.get(value, _NOTHING))})
-            for value in {**now, **past}
-        )
-        found += _drivers(status, f"{TAG}{key}", merged)
+        found += _drivers(status, f"{TAG}{key}", _side_by_side(now, past))
     return found
 
 
@@ -246,16 +242,7 @@ def _of_conversations(database: Database, status: BudgetStatus, days: Days, befo
         client_id=status.client_id,
     )
     past = {str(each["conversation_id"]): each for each in CONVERSATIONS.records(rows)}
-    merged = (
-        (
-            key,
-            {
-                **{name: each[name] for name in _NOTHING},
-                **_previous({name: past.get(key, _NOTHING)[name] for name in _NOTHING}),
-            },
-        )
-        for key, each in found.items()
-    )
+    merged = _side_by_side(_sums_in(found), _sums_in(past))
     return [
         replace(driver, name=found[driver.value or ""]["conversation_name"])
         for driver in _drivers(status, "conversation", merged)
@@ -268,6 +255,19 @@ _NOTHING: Mapping[str, Any] = {
     "request_count": 0,
     "unpriced_count": 0,
 }
+
+
+def _sums_in(records: Mapping[str, Mapping[str, Any]]) -> dict[str | None, Mapping[str, Any]]:
+    """Of each record the sums alone."""
+    return {value: {name: record[name] for name in _NOTHING} for value, record in records.items()}
+
+
+def _side_by_side(
+    now: Mapping[str | None, Mapping[str, Any]], past: Mapping[str | None, Mapping[str, Any]]
+) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+    """The sums of each value, and beside them those of before."""
+    for value in {**now, **past}:
+        yield value, {**now.get(value, _NOTHING), **_previous(past.get(value, _NOTHING))}
 
 
 def _previous(sums: Mapping[str, Any]) -> dict[str, Any]:
