@@ -27,13 +27,27 @@ from analytics.tracking.logs import LogRecord
 from analytics.tracking.metered import TOKEN_METRICS, Metered
 from analytics.tracking.spans import PassedOver
 
-_LOGS = otlp.Signal("log", "log records", "logRecords", (Record.DESCRIPTOR,), MAX_RECORDS)
+_LOGS = otlp.Signal(
+    "log",
+    "log records",
+    "logRecords",
+    ("resource_logs", "scope_logs", "log_records"),
+    (Record.DESCRIPTOR,),
+    MAX_RECORDS,
+)
 _POINTS = (
     *(NumberDataPoint.DESCRIPTOR, HistogramDataPoint.DESCRIPTOR),
     *(ExponentialHistogramDataPoint.DESCRIPTOR, SummaryDataPoint.DESCRIPTOR),
 )
 # An agent sends all its metrics again each minute.
-_METRICS = otlp.Signal("metric", "data points", "dataPoints", _POINTS, 10 * MAX_RECORDS)
+_METRICS = otlp.Signal(
+    "metric",
+    "data points",
+    "dataPoints",
+    ("resource_metrics", "scope_metrics", "metrics"),
+    _POINTS,
+    10 * MAX_RECORDS,
+)
 
 
 def read_logs(body: bytes, content_type: str) -> Iterator[LogRecord]:
@@ -42,22 +56,17 @@ def read_logs(body: bytes, content_type: str) -> Iterator[LogRecord]:
     Raises:
         HTTPException: 400 if it is malformed, 413 if it has too many records.
     """
-    request = otlp.parsed(body, content_type, ExportLogsServiceRequest(), _LOGS)
-    for resource in request.resource_logs:
-        of_all = otlp.attributes(resource.resource.attributes)
-        for scope in resource.scope_logs:
-            scope_name = scope.scope.name[: otlp.MAX_SCOPE_CHARACTERS]
-            for record in scope.log_records:
-                yield LogRecord(
-                    attributes=otlp.attributes(record.attributes),
-                    resource=of_all,
-                    event=record.event_name[: otlp.MAX_SCOPE_CHARACTERS],
-                    body=otlp.value_of(record.body),
-                    scope=scope_name,
-                    trace_id=otlp.checked_id("traceId", record.trace_id),
-                    span_id=otlp.checked_id("spanId", record.span_id),
-                    at_ns=record.time_unix_nano or record.observed_time_unix_nano or None,
-                )
+    for resource, scope, record in otlp.items_in(body, content_type, ExportLogsServiceRequest(), _LOGS):
+        yield LogRecord(
+            attributes=otlp.attributes(record.attributes),
+            resource=resource,
+            event=record.event_name[: otlp.MAX_NAME_CHARACTERS],
+            body=otlp.value_of(record.body),
+            scope=scope,
+            trace_id=otlp.checked_id("traceId", record.trace_id),
+            span_id=otlp.checked_id("spanId", record.span_id),
+            at_ns=record.time_unix_nano or record.observed_time_unix_nano or None,
+        )
 
 
 def logs_answer(
@@ -77,12 +86,9 @@ def read_metrics(body: bytes, content_type: str) -> Iterator[Metered]:
     Raises:
         HTTPException: 400 if it is malformed, 413 if it has too many data points.
     """
-    request = otlp.parsed(body, content_type, ExportMetricsServiceRequest(), _METRICS)
-    for resource in request.resource_metrics:
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                if metric.name in TOKEN_METRICS:
-                    yield from _metered(metric)
+    for item in otlp.items_in(body, content_type, ExportMetricsServiceRequest(), _METRICS):
+        if item.message.name in TOKEN_METRICS:
+            yield from _metered(item.message)
 
 
 def metrics_answer(content_type: str, message: str | None) -> bytes:

@@ -3,8 +3,8 @@
 import base64
 import binascii
 import json
-from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from fastapi import HTTPException
 from google.protobuf import json_format
@@ -19,13 +19,11 @@ from analytics.calls.usage.fields import snake
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 CONTENT_TYPES = (PROTOBUF, JSON)
-MAX_SCOPE_CHARACTERS = 200
-"""A name of a scope is kept for a while: see DescribedSpans."""
+MAX_NAME_CHARACTERS = 200
+"""Of a scope, a span or an event: names are kept for a while."""
 
 # Ids in OTLP's JSON are hexadecimal, and base64 in protobuf's.
 _ID_LENGTHS = {"traceId": 16, "spanId": 8, "parentSpanId": 8}
-
-Request = TypeVar("Request", bound=Message)
 
 
 class Signal(NamedTuple):
@@ -37,12 +35,25 @@ class Signal(NamedTuple):
     """As people call them."""
     field: str
     """Of OTLP's JSON, which may be written in snake case, too."""
+    path: tuple[str, str, str]
+    """Fields of an export request: of a resource, of a scope within it, of what that tells."""
     descriptors: Collection[Descriptor]
     most: int
 
 
-def parsed(body: bytes, content_type: str, request: Request, signal: Signal) -> Request:
-    """The export request in a body with one of CONTENT_TYPES.
+class Item(NamedTuple):
+    """One of what an export request tells."""
+
+    resource: Mapping[str, Any]
+    """Attributes of what made it."""
+    scope: str
+    """The instrumentation scope's name."""
+    message: Any
+    """OTLP's own, such as a Span."""
+
+
+def items_in(body: bytes, content_type: str, request: Message, signal: Signal) -> Iterator[Item]:
+    """What the export request in a body with one of CONTENT_TYPES tells.
 
     Raises:
         HTTPException: 400 if it is malformed, 413 if it has too much.
@@ -74,7 +85,13 @@ def parsed(body: bytes, content_type: str, request: Request, signal: Signal) -> 
     ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise HTTPException(400, f"the body is not an OTLP {signal.name} export: {reason}") from None
-    return request
+    of_resources, of_scopes, of_items = signal.path
+    for resource in getattr(request, of_resources):
+        of_all = attributes(resource.resource.attributes)
+        for scope in getattr(resource, of_scopes):
+            name = scope.scope.name[:MAX_NAME_CHARACTERS]
+            for message in getattr(scope, of_items):
+                yield Item(of_all, name, message)
 
 
 def answered(content_type: str, answer: Message) -> bytes:

@@ -12,7 +12,8 @@ from analytics.api import otlp
 from analytics.api.models import MAX_RECORDS
 from analytics.tracking.spans import FIRST_TOKEN_EVENTS, FinishedSpan, PassedOver
 
-_SIGNAL = otlp.Signal("trace", "spans", "spans", (Span.DESCRIPTOR,), MAX_RECORDS)
+_PATH = ("resource_spans", "scope_spans", "spans")
+_SIGNAL = otlp.Signal("trace", "spans", "spans", _PATH, (Span.DESCRIPTOR,), MAX_RECORDS)
 _MAX_NAMED = 10  # operations in a message
 
 
@@ -22,25 +23,20 @@ def read_spans(body: bytes, content_type: str) -> Iterator[FinishedSpan]:
     Raises:
         HTTPException: 400 if it is malformed, 413 if it has too many spans.
     """
-    request = otlp.parsed(body, content_type, ExportTraceServiceRequest(), _SIGNAL)
-    for resource in request.resource_spans:
-        of_all = otlp.attributes(resource.resource.attributes)
-        for scope in resource.scope_spans:
-            scope_name = scope.scope.name[: otlp.MAX_SCOPE_CHARACTERS]
-            for span in scope.spans:
-                yield FinishedSpan(
-                    attributes=otlp.attributes(span.attributes),
-                    resource=of_all,
-                    name=span.name[: otlp.MAX_SCOPE_CHARACTERS],
-                    trace_id=otlp.checked_id("traceId", span.trace_id),
-                    span_id=otlp.checked_id("spanId", span.span_id),
-                    parent_id=otlp.checked_id("parentSpanId", span.parent_span_id),
-                    scope=scope_name,
-                    started_ns=span.start_time_unix_nano or None,
-                    ended_ns=span.end_time_unix_nano or None,
-                    first_token_ns=_first_token_ns(span),
-                    is_error=span.status.code == Status.STATUS_CODE_ERROR,
-                )
+    for resource, scope, span in otlp.items_in(body, content_type, ExportTraceServiceRequest(), _SIGNAL):
+        yield FinishedSpan(
+            attributes=otlp.attributes(span.attributes),
+            resource=resource,
+            name=span.name[: otlp.MAX_NAME_CHARACTERS],
+            trace_id=otlp.checked_id("traceId", span.trace_id),
+            span_id=otlp.checked_id("spanId", span.span_id),
+            parent_id=otlp.checked_id("parentSpanId", span.parent_span_id),
+            scope=scope,
+            started_ns=span.start_time_unix_nano or None,
+            ended_ns=span.end_time_unix_nano or None,
+            first_token_ns=_first_token_ns(span),
+            is_error=span.status.code == Status.STATUS_CODE_ERROR,
+        )
 
 
 def export_answer(
