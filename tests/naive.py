@@ -26,7 +26,8 @@ _LOGS = """
         log.prompt_audio_tokens, log.cached_audio_tokens, log.completion_audio_tokens,
         log.prompt_image_tokens, log.cached_image_tokens, log.completion_image_tokens, log.character_count,
         log.image_count, log.web_search_count, log.file_search_count, log.code_run_count,
-        log.time_to_first_token_ms, log.attempt, log.metadata ? 'usage_not_understood' as is_unread,
+        log.time_to_first_token_ms, log.attempt, log.operation_id,
+        log.metadata ? 'usage_not_understood' as is_unread,
         log.bucket_request_count
     from usage_logs as log
     inner join clients as client on client.id = log.client_id

@@ -147,6 +147,7 @@ function filtered_facts              -          -         Acme      Acme      - 
 function filtered_usage              -          -         Acme      Acme      -         Acme      -         -         -        -
 function tag_sets_in_use             -          -         Acme      Acme      -         Acme      -         -         -        -
 function wanted_calls                -          -         Acme      Acme      -         Acme      -         -         -        raw
+function operations_tried_again      -          -         Acme      Acme      -         Acme      -         -         -        raw
 function get_alerts                   -          -         Acme      Acme      -         Acme      -         -         -        -
 function clients_by_zone             -          -         Acme      Acme      -         Acme      -         -         -        -
 function are_of_all_clients          same       same      same      same      same      same      same      same      same     -
@@ -205,6 +206,7 @@ function tags_pass                   same       same      same      same      sa
 function is_of_conversations         same       same      same      same      same      same      same      same      same     -
 function call_passes                 same       same      same      same      same      same      same      same      same     -
 function facts_pass                  same       same      same      same      same      same      same      same      same     -
+function is_replaced                 same       same      same      same      same      same      same      same      same     -
 function known_facts                 same       same      same      same      same      same      same      same      same     -
 function facts_of_call               same       same      same      same      same      same      same      same      same     -
 function asks_for_facts              same       same      same      same      same      same      same      same      same     -
@@ -463,7 +465,8 @@ STATEMENTS = {
     "call_passes": "select call_passes(null, null)",
     "facts_pass": "select facts_pass(null, null)",
     "known_facts": "select known_facts()",
-    "facts_of_call": "select facts_of_call(null)",
+    "is_replaced": "select is_replaced(1, 'ok', 2)",
+    "facts_of_call": "select facts_of_call(null, null)",
     "asks_for_facts": "select asks_for_facts(null)",
     "count_of_fact": "select count_of_fact(null)",
     "shown_tag": """select shown_tag('{"a": "b"}', 'a')""",
@@ -478,6 +481,7 @@ STATEMENTS = {
     "filtered_facts": "select * from filtered_facts(%(acme)s, '[]', %(first)s, %(last)s)",
     "filtered_usage": "select * from filtered_usage(%(acme)s, '[]', %(first)s, %(last)s)",
     "tag_sets_in_use": "select * from tag_sets_in_use(%(acme)s, %(first)s, %(last)s, '[]')",
+    "operations_tried_again": ("select * from operations_tried_again(%(acme)s, '2026-03-01', '2026-04-01')"),
     "wanted_calls": "select * from wanted_calls(%(acme)s, null, '2026-03-01', '2026-04-01')",
     "get_daily_usage_by_model": "select * from get_daily_usage_by_model(%(acme)s, %(first)s, %(last)s)",
     # Finds what differs, which is nothing.
@@ -571,6 +575,7 @@ def fill(database: Database) -> None:
                 phone=phone,
                 metadata={"wa": [{"from": phone}], phone: 1, "usage_not_understood": {phone: phone}},
                 operation_id=phone,
+                attempt=2,
                 created_at=moment,
                 tag_set_id=1,
                 latency_ms=900,

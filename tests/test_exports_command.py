@@ -126,7 +126,7 @@ def test_only_some_calls(
             '--where must be NAME=VALUES or NAME!=VALUES, not "modell=x"; names: provider, model, operation, '
             "outcome, conversation, hour, weekday, basis, at, latency, first-token, has.latency, "
             "has.first-token, has.retry, has.usage, has.stated-cost, has.cache, has.cached, has.cache-write, "
-            "has.unread, has.bucket, tag.<key>",
+            "has.unread, has.bucket, has.attempts, has.replaced, tag.<key>",
         ),
         (("--client", "Acme", *DAYS, "--where", "model"), 'NAME!=VALUES, not "model"'),
         (("--client", "Acme", *DAYS, "--where", "model!!=x"), 'NAME!=VALUES, not "model!!=x"'),

@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -75,6 +76,8 @@ HAVING: dict[str, Callable[[Row], bool]] = {
     "cache-write": lambda log: bool(log["cache_write_tokens"]),
     "unread": lambda log: bool(log["is_unread"]),
     "bucket": lambda log: log["bucket_request_count"] is not None,
+    "attempts": lambda log: log["last_attempt"] > 1,
+    "replaced": lambda log: (log["attempt"] or 99) < log["last_attempt"] and log["outcome"] in (None, "ok"),
 }
 GROUPS = (*queries.GROUPS, "tag.feature", "tag.user", "tag.none")
 
@@ -105,7 +108,8 @@ def random_calls(client_id: UUID, now: datetime, chance: random.Random) -> Itera
             duration_seconds=chance.choice([None, Decimal("1.25")]),
             latency_ms=chance.choice([None, 0, 899, 900, 4000]),
             time_to_first_token_ms=chance.choice([None, 90, 91]),
-            attempt=chance.choice([None, 1, 2]),
+            attempt=chance.choice([None, 1, 2, 3]),
+            operation_id=chance.choice([None, f"{moment:%m-%d} {moment.hour // 12}"]),
             stated_cost_usd=chance.choice([None, None, Decimal(1)]),
             metadata=chance.choice([None, None, {"usage_not_understood": {"new_tokens": "kept"}}]),
         )
@@ -117,6 +121,11 @@ class Calls(naive.Usage):
     def __init__(self, connection: "psycopg.Connection[Any]", client_id: UUID, now: datetime) -> None:
         super().__init__(connection, client_id, now)
         connection.execute("select set_config('app.phones', 'masked', true)")
+        last: defaultdict[str, int] = defaultdict(int)
+        for log in self.logs:
+            last[log["operation_id"]] = max(last[log["operation_id"]], log["attempt"] or 1)
+        for log in self.logs:
+            log["last_attempt"] = last[log["operation_id"]] if log["operation_id"] else 0
         self.tags: dict[int, dict[str, str]] = dict(
             connection.execute(
                 "select id, (select jsonb_object_agg(key, shown_name(value, null))"

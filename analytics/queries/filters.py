@@ -23,7 +23,7 @@ HAS = "has."
 """What the name of a condition on a fact begins with; yes and no are its values."""
 FACTS = (
     *("latency", "first-token", "retry", "usage", "stated-cost", "cache", "cached", "cache-write", "unread"),
-    "bucket",
+    *("bucket", "attempts", "replaced"),
 )
 """What a call may have: the known_facts() of SQL."""
 YES, NO = "yes", "no"

@@ -47,6 +47,26 @@ begin
 end
 $$;
 
+-- Operations that were tried more than once, with the number of the last attempt of each: of the calls of a
+-- span of time, and of a day before and after it.
+create or replace function operations_tried_again(
+    p_client_id uuid, p_first_at timestamptz, p_end_at timestamptz
+)
+    returns table (operation_id text, last_attempt integer)
+    language sql stable
+    set search_path = public, pg_temp
+as $$
+    select log.operation_id, max(log.attempt)
+    from usage_logs as log
+    where
+        log.client_id = p_client_id
+        and log.created_at >= p_first_at - interval '1 day'
+        and log.created_at < p_end_at + interval '1 day'
+        and log.attempt > 1
+        and log.operation_id is not null
+    group by log.operation_id
+$$;
+
 -- What the conditions say, in the form that call_passes() takes. Tags and conversations are looked for as
 -- they are shown: who may not see a phone cannot find out by a filter that it is there.
 create or replace function usage_filter_of(
@@ -205,6 +225,13 @@ begin
     if made.hours is not null or made.weekdays is not null then
         made.timezone := (select clients.timezone from clients where id = p_client_id);
     end if;
+    if (made.facts || made.lacking) && array['attempts', 'replaced'] then
+        made.last_attempts := (
+            select coalesce(jsonb_object_agg(tried.operation_id, tried.last_attempt), '{}')
+            from moments_of_days(p_client_id, p_first_date, p_last_date) as moment
+            cross join lateral operations_tried_again(p_client_id, moment.first_at, moment.end_at) as tried
+        );
+    end if;
     return made;
 end
 $$;
@@ -325,16 +352,24 @@ create or replace function is_of_conversations(p_filter usage_filter, p_conversa
 -- What a call may have beside what it is summed by: latency and first-token (of calls that did not fail),
 -- retry (an attempt after the first), usage (tokens or another meter, unless it failed), stated-cost, cache
 -- (it tells its cached tokens), cached (some were), cache-write (some were written into one), unread (fields
--- that were not understood), and bucket (it is the sum of one).
+-- that were not understood), bucket (it is the sum of one), attempts (its operation was tried more than once)
+-- and replaced (it was answered, and yet tried again).
 create or replace function known_facts() returns text[]
     language sql immutable parallel safe
     return array[
         'latency', 'first-token', 'retry', 'usage', 'stated-cost', 'cache', 'cached', 'cache-write', 'unread',
-        'bucket'
+        'bucket', 'attempts', 'replaced'
     ];
 
--- Those that a call has, by the same rules as sums count them: see sum_of_calls().
-create or replace function facts_of_call(p_call usage_logs) returns text[]
+-- Whether a call was answered, and tried again nevertheless.
+create or replace function is_replaced(p_attempt integer, p_outcome text, p_last_attempt integer)
+    returns boolean
+    language sql immutable parallel safe
+    return coalesce(p_attempt < p_last_attempt and (p_outcome is null or p_outcome = 'ok'), false);
+
+-- Those that a call has, by the same rules as sums count them: see sum_of_calls(). Of operations that were
+-- tried more than once p_last_attempts says the number of the last attempt.
+create or replace function facts_of_call(p_call usage_logs, p_last_attempts jsonb) returns text[]
     language sql immutable parallel safe
     return array_remove(
         array[
@@ -360,7 +395,14 @@ create or replace function facts_of_call(p_call usage_logs) returns text[]
             case when (p_call).cached_tokens > 0 then 'cached' end,
             case when (p_call).cache_write_tokens > 0 then 'cache-write' end,
             case when (p_call).metadata ? 'usage_not_understood' then 'unread' end,
-            case when (p_call).bucket_request_count is not null then 'bucket' end
+            case when (p_call).bucket_request_count is not null then 'bucket' end,
+            case when p_last_attempts ? (p_call).operation_id then 'attempts' end,
+            case
+                when is_replaced(
+                    (p_call).attempt, (p_call).outcome, (p_last_attempts ->> (p_call).operation_id)::integer
+                )
+                    then 'replaced'
+            end
         ],
         null
     );
@@ -386,8 +428,14 @@ create or replace function facts_pass(p_filter usage_filter, p_call usage_logs) 
     return is_among((p_call).cost_basis, (p_filter).bases, (p_filter).excludes_bases)
         and milliseconds_pass((p_filter).latency, (p_call).latency_ms, (p_call).outcome)
         and milliseconds_pass((p_filter).first_token, (p_call).time_to_first_token_ms, (p_call).outcome)
-        and ((p_filter).facts is null or (p_filter).facts <@ facts_of_call(p_call))
-        and ((p_filter).lacking is null or not (p_filter).lacking && facts_of_call(p_call));
+        and (
+            (p_filter).facts is null
+            or (p_filter).facts <@ facts_of_call(p_call, (p_filter).last_attempts)
+        )
+        and (
+            (p_filter).lacking is null
+            or not (p_filter).lacking && facts_of_call(p_call, (p_filter).last_attempts)
+        );
 
 -- How a row of sums counts the calls with the one fact that is asked for, as SQL; null where it does not.
 create or replace function count_of_fact(p_filter usage_filter) returns text

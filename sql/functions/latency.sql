@@ -247,18 +247,8 @@ begin
         group by told.kind, wanted.source, wanted.model, wanted.hour, latency_bucket(told.ms)
     ),
 
-    -- Operations of these days that were tried more than once.
     operations as (
-        select log.operation_id, max(log.attempt) as last_attempt
-        from usage_logs as log
-        where
-            log.client_id = p_client_id
-            and log.created_at >= first_at
-            and log.created_at < end_at + interval '1 day'
-            and log.operation_id is not null
-            and log.attempt is not null
-        group by log.operation_id
-        having max(log.attempt) > 1
+        select operation_id, last_attempt from operations_tried_again(p_client_id, first_at, end_at)
     )
 
     select
@@ -282,11 +272,9 @@ begin
         coalesce(sum(wanted.cost_usd) filter (where replaced.is_so), 0)
     from wanted
     inner join operations on operations.operation_id = wanted.operation_id
-    cross join lateral (
-        select
-            wanted.attempt < operations.last_attempt
-            and (wanted.outcome is null or wanted.outcome = 'ok') as is_so
-    ) as replaced
+    cross join lateral is_replaced(
+        wanted.attempt, wanted.outcome, operations.last_attempt
+    ) as replaced (is_so)
     group by wanted.source, wanted.model, wanted.hour;
 end
 $$;

@@ -16,7 +16,10 @@ create or replace function get_calls_since(
 as $$
 #variable_conflict use_column
 declare
-    filter constant usage_filter := usage_filter_of(p_client_id, p_filters, '-infinity', 'infinity');
+    -- From a day earlier than in any time zone, as what a filter names is looked for in these days.
+    filter constant usage_filter := usage_filter_of(
+        p_client_id, p_filters, p_since::date - 1, 'infinity'
+    );
 begin
     return query
     select
@@ -90,7 +93,10 @@ create or replace function get_usage_by_minute(
 as $$
 #variable_conflict use_column
 declare
-    filter constant usage_filter := usage_filter_of(p_client_id, p_filters, '-infinity', 'infinity');
+    -- From a day earlier than in any time zone, as what a filter names is looked for in these days.
+    filter constant usage_filter := usage_filter_of(
+        p_client_id, p_filters, p_since::date - 1, 'infinity'
+    );
 begin
     return query
     select

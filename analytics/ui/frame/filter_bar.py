@@ -41,6 +41,8 @@ _FACTS = {
     "cache-write": "tokens written into a cache",
     "unread": "fields that were not understood",
     "bucket": "the sum of several requests",
+    "attempts": "several attempts at its operation",
+    "replaced": "an answer that a later attempt replaced",
 }
 """What a call is with or without, by the facts that it may have."""
 NOT_APPLIED = "Filters do not apply to this page: it is about all calls."

@@ -170,6 +170,10 @@ def _show_attempts(times: CallTimes) -> None:
         attempts,
         key="attempts table",
         money=("Cost of replaced",),
+        cells={
+            **dict.fromkeys(("Operations", "Attempts"), _open_attempts),
+            **dict.fromkeys(("Replaced", "Cost of replaced"), _open_replaced),
+        },
     )
     replaced = formatting.plural(int(attempts["replaced_count"].sum()), "attempt")
     cost = formatting.cost(
@@ -182,6 +186,13 @@ def _show_attempts(times: CallTimes) -> None:
             f"{replaced} that had been answered were replaced by a later one, and cost {cost}: beside the "
             "cost of those that failed, above. An operation with attempts of several models counts for each."
         )
+    )
+    show_ways(
+        [
+            calls_with("All attempts at these", **{"has.attempts": YES}),
+            calls_with("The replaced ones", **{"has.replaced": YES}),
+        ],
+        key="attempts",
     )
 
 
@@ -219,6 +230,16 @@ def _draw(
 def _open_measured(row: "pd.Series[Any]") -> None:
     """The calls of a row that say how long they took."""
     calls_with("", **_of(row), **{"has.latency": YES}).go()
+
+
+def _open_attempts(row: "pd.Series[Any]") -> None:
+    """The attempts of a row at operations that were tried more than once."""
+    calls_with("", **_of(row), **{"has.attempts": YES}).go()
+
+
+def _open_replaced(row: "pd.Series[Any]") -> None:
+    """The answers of a row that a later attempt replaced."""
+    calls_with("", **_of(row), **{"has.replaced": YES}).go()
 
 
 def _open_slowest(column: str, row: "pd.Series[Any]") -> None:
