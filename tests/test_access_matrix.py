@@ -481,7 +481,7 @@ STATEMENTS = {
     "filtered_facts": "select * from filtered_facts(%(acme)s, '[]', %(first)s, %(last)s)",
     "filtered_usage": "select * from filtered_usage(%(acme)s, '[]', %(first)s, %(last)s)",
     "tag_sets_in_use": "select * from tag_sets_in_use(%(acme)s, %(first)s, %(last)s, '[]')",
-    "operations_tried_again": ("select * from operations_tried_again(%(acme)s, '2026-03-01', '2026-04-01')"),
+    "operations_tried_again": "select * from operations_tried_again(%(acme)s, '2026-03-01', 'infinity')",
     "wanted_calls": "select * from wanted_calls(%(acme)s, null, '2026-03-01', '2026-04-01')",
     "get_daily_usage_by_model": "select * from get_daily_usage_by_model(%(acme)s, %(first)s, %(last)s)",
     # Finds what differs, which is nothing.
@@ -575,7 +575,8 @@ def fill(database: Database) -> None:
                 phone=phone,
                 metadata={"wa": [{"from": phone}], phone: 1, "usage_not_understood": {phone: phone}},
                 operation_id=phone,
-                attempt=2,
+                # Filters of the first days find only another client's.
+                attempt=None if moment == factories.NOW else 2,
                 created_at=moment,
                 tag_set_id=1,
                 latency_ms=900,
