@@ -1,7 +1,8 @@
 """Every advisory lock of the project, those of the database's functions included.
 
-CORRECTIONS, IMPORTS, SPANS and TIMEZONE are a lock per client: the number is hashed with the client's id. All
-end with their transaction. Whoever takes several takes TIMEZONE before ROLLUPS, and IMPORTS before SPANS.
+ARCHIVES, CORRECTIONS, IMPORTS, SPANS and TIMEZONE are a lock per client: the number is hashed with the
+client's id. All end with their transaction, if nothing else is said. Whoever takes several takes CORRECTIONS
+before TIMEZONE, TIMEZONE before ROLLUPS, and IMPORTS before SPANS.
 """
 
 MIGRATIONS = 7500
@@ -22,3 +23,7 @@ SPANS = 7515
 """Whoever stores calls that came from spans: of two who tell of one call, the later one finds it."""
 ALERTS = 7516
 """Whoever begins to look at what there is to tell of: of several processes one each minute."""
+RETENTION = 7517
+"""Whoever drops calls or brings them back: one at a time, until its connection ends."""
+ARCHIVES = 7518
+"""Whoever writes to the archive of a client: a lock per client, until its connection ends."""
