@@ -1,4 +1,7 @@
-"""What every sum must be, made the slow and plain way from `usage_logs` alone."""
+"""What every sum must be, made the slow and plain way from `usage_logs` alone.
+
+And from `frozen_logs`, where a test keeps the calls that went while their sums stayed.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -12,7 +15,7 @@ from psycopg.rows import dict_row
 
 Row = dict[str, Any]
 
-_LOGS = """
+LOGS = """
     select
         log.id, log.client_id, log.created_at,
         (log.created_at at time zone client.timezone)::date as usage_date,
@@ -31,7 +34,18 @@ _LOGS = """
         log.bucket_request_count
     from usage_logs as log
     inner join clients as client on client.id = log.client_id
+    where log.created_at >= coalesce(client.raw_since_at, '-infinity')
 """
+FROZEN = f"create table frozen_logs as {LOGS} limit 0"
+"""Makes the table that with_frozen() reads."""
+FREEZE = f"insert into frozen_logs {LOGS} and log.client_id = %s and log.created_at < %s"
+"""Keeps the calls of a client before a moment, as they are summed now."""
+
+
+def with_frozen(logs: str = LOGS) -> str:
+    """The calls that there are, and those that went, each with the day by which it is summed."""
+    return f"{logs} union all select * from frozen_logs"  # noqa: S608 - constants of this file
+
 
 # Each meter in the order of usage_meters(): as the calls have it.
 _METERS = """
@@ -139,7 +153,7 @@ _DATES_TOO_NARROW = """
 """
 
 
-def wrong_sums(connection: "psycopg.Connection[Any]") -> list[Any]:
+def wrong_sums(connection: "psycopg.Connection[Any]", logs: str = LOGS) -> list[Any]:
     """Rows in which a view and `usage_logs` differ, all seen by one statement; empty is right."""
     parts = [
         f"select '{side} ' || row(difference.*)::text from ("  # noqa: S608 - constants of this file
@@ -151,18 +165,20 @@ def wrong_sums(connection: "psycopg.Connection[Any]") -> list[Any]:
         )
     ]
     parts.append(f"select 'dates ' || row(narrow.*)::text from ({_DATES_TOO_NARROW}) as narrow")  # noqa: S608
-    statement = f"with logs as materialized ({_LOGS}) " + " union all ".join(parts)
+    statement = f"with logs as materialized ({logs}) " + " union all ".join(parts)
     return [row[0] for row in connection.execute(statement).fetchall()]  # type: ignore[arg-type, call-overload]
 
 
 class Usage:
     """One client's logs, as the SQL functions should add them up at `now`."""
 
-    def __init__(self, connection: "psycopg.Connection[Any]", client_id: UUID, now: datetime) -> None:
+    def __init__(
+        self, connection: "psycopg.Connection[Any]", client_id: UUID, now: datetime, logs: str = LOGS
+    ) -> None:
         with connection.cursor(row_factory=dict_row) as cursor:
             self.logs = cursor.execute(
-                _LOGS + " where log.client_id = %s",
-                [client_id],  # type: ignore[arg-type]
+                f"select * from ({logs}) as log where log.client_id = %s",  # type: ignore[arg-type]  # noqa: S608
+                [client_id],
             ).fetchall()
             self.conversations = cursor.execute(
                 "select id, phone, name from conversations where client_id = %s", [client_id]
@@ -171,7 +187,8 @@ class Usage:
                 """
                 select
                     (moment at time zone timezone)::date as today,
-                    (moment at time zone timezone)::time as clock
+                    (moment at time zone timezone)::time as clock,
+                    raw_since
                 from clients, cast(%s as timestamptz) as moment
                 where id = %s
                 """,
@@ -180,6 +197,7 @@ class Usage:
         assert row is not None
         self.today: date = row["today"]
         self.clock: time = row["clock"]
+        self.raw_since: date = row["raw_since"] or date.min
 
     def between(self, first: date, last: date) -> list[Row]:
         return [log for log in self.logs if first <= log["usage_date"] <= last]
@@ -222,11 +240,13 @@ class Usage:
 
     def summary(self, days: int) -> list[tuple[Any, ...]]:
         first = self.today - timedelta(days=days - 1)
-        # Until the time of day that it is now.
+        # Until the time of day that it is now; of a day whose calls are gone its whole hours.
+        last = first - timedelta(days=1)
+        clock = self.clock if last >= self.raw_since else self.clock.replace(minute=0, second=0)
         before = [
             log
-            for log in self.between(first - timedelta(days=days), first - timedelta(days=1))
-            if log["usage_date"] < first - timedelta(days=1) or log["clock"] <= self.clock
+            for log in self.between(first - timedelta(days=days), last)
+            if log["usage_date"] < last or (log["clock"] <= clock)
         ]
         rows = []
         for provider in ("total", "openai", "groq", "other"):

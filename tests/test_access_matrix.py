@@ -213,6 +213,8 @@ function asks_for_facts              same       same      same      same      sa
 function count_of_fact               same       same      same      same      same      same      same      same      same     -
 function shown_tag                   same       same      same      same      same      same      same      same      same     -
 function check_usage_sums           same       same      same      same      same      same      same      same      same     -
+function raw_since_of               same       same      same      same      same      same      same      same      same     -
+function refusal_before_raw_since   same       same      same      same      same      same      same      same      same     -
 function rollup_lock                same       same      same      same      same      same      same      same      same     -
 function timezone_lock              same       same      same      same      same      same      same      same      same     -
 function keep_timezones             same       same      same      same      same      same      same      same      same     -
@@ -230,6 +232,12 @@ function forget_usage_of_clients    refused    refused   refused   refused   ref
 function keep_tags_of_moved_log     refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function intern_tags                refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function sum_days_anew              refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function begin_dropping_calls       refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function check_raw_since            refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function delete_dropped_calls       refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function end_restoring_calls        refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function move_sums_of_calls         refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function write_before_raw_since     refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function renew_price_list           refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function folded                     same       same      same      same      same      same      same      same      same     -
 function shows_phones               same       same      same      same      same      same      same      same      same     -
@@ -432,6 +440,14 @@ STATEMENTS = {
     "get_fields_not_understood": "select * from get_fields_not_understood(%(acme)s, %(first)s, %(last)s)",
     "intern_tags": """select intern_tags(%(acme)s, '{"a": "b"}')""",
     "sum_days_anew": "select sum_days_anew()",
+    "begin_dropping_calls": "select begin_dropping_calls(%(acme)s, '2026-03-01', null)",
+    "check_raw_since": "select check_raw_since()",
+    "delete_dropped_calls": "select delete_dropped_calls(%(acme)s, 1)",
+    "end_restoring_calls": "select end_restoring_calls(%(acme)s)",
+    "move_sums_of_calls": "select move_sums_of_calls(%(acme)s, '2026-03-01', '2026-03-02', 'UTC', 'UTC')",
+    "write_before_raw_since": "select write_before_raw_since('DELETE', %(acme)s, '2026-03-01')",
+    "raw_since_of": "select raw_since_of(%(acme)s)",
+    "refusal_before_raw_since": "select refusal_before_raw_since(%(acme)s, '2026-03-01')",
     "count_in": """select count_in('{"a": 1}', 'a')""",
     "latency_bucket": "select latency_bucket(1000)",
     "latency_of_bucket": "select latency_of_bucket(7)",

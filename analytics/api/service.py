@@ -284,7 +284,12 @@ class Service:
                 for number in lines:
                     results[number] = RecordResult(status="rejected", reason=reason)
             else:
-                self._mark_repeats(results, list(lines), stored)
+                reasons = {call_id: why for _, call_id, why in stored.of_summed_days}
+                for number in lines:
+                    if (call_id := results[number].id) and (why := reasons.get(call_id)):
+                        results[number] = RecordResult(status="rejected", reason=why)
+                taken = [number for number in lines if results[number].status != "rejected"]
+                self._mark_repeats(results, taken, stored)
             return stored
 
         for numbers, result in store_bisecting(range(len(described)), store):

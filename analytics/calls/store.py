@@ -67,6 +67,16 @@ _REMOVE_UNKNOWN_CLIENTS = """
     returning client_id, id
 """
 
+# Whether such a call was counted before it went is not known any more.
+_REMOVE_OF_SUMMED_DAYS = """
+    delete from incoming_usage as incoming
+    using clients as client
+    where
+        client.id = coalesce(incoming.client_id, unassigned_client_id())
+        and coalesce(incoming.created_at, now()) < client.raw_since_at
+    returning incoming.client_id, incoming.id, refusal_before_raw_since(client.id, client.raw_since)
+"""
+
 _STORE_CONVERSATIONS: tuple[LiteralString, ...] = (
     # One row per conversation that the calls name: its name, and its phone unless an earlier call of another
     # conversation has that, as a phone belongs to one conversation of a client.
@@ -188,6 +198,9 @@ class Stored:
     """Calls of which a later line said more: than the row that was there, or than the lines before."""
     unknown_clients: Sequence[tuple[UUID, UUID]] = ()
     """Client and id of calls that were not stored because there is no such client."""
+    of_summed_days: Sequence[tuple[UUID | None, UUID, str]] = ()
+    """Client and id of calls that were not stored as of their day only sums are kept, and why in a sentence.
+    A call that came twice is there twice."""
     row_ids: Mapping[UUID, UUID] = field(default_factory=dict)
     """Of lines whose call was stored under another id: the line's id -> the row's."""
 
@@ -227,6 +240,7 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
     of_spans = list(filter(may_be_of_span, lines))
     with connection.pipeline():
         unknown = connection.execute(_REMOVE_UNKNOWN_CLIENTS)
+        of_summed_days = connection.execute(_REMOVE_OF_SUMMED_DAYS)
         if of_spans:
             lock_spans(connection, of_spans)
         repeated = connection.execute(ARE_REPEATED)
@@ -263,6 +277,7 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
         known_before=known,
         updated=updated,
         unknown_clients=unknown.fetchall(),
+        of_summed_days=of_summed_days.fetchall(),
         row_ids={UUID(line_id): UUID(row_id) for (_, line_id), row_id in twins.items()},
     )
 

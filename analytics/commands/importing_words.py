@@ -112,6 +112,12 @@ def report_lines(report: ImportReport, plans: Sequence[ImportPlan]) -> Iterator[
         yield f"calls from {report.first_at:%Y-%m-%d %H:%M} to {report.last_at:%Y-%m-%d %H:%M} UTC"
     if report.unpriced:
         yield f"{counted(report.unpriced, 'call')} stored without a cost: no price is known for the model"
+    if report.of_summed_days:
+        were = "was" if report.of_summed_days == 1 else "were"
+        yield (
+            f"{counted(report.of_summed_days, 'call')} {were} rejected as of their days only sums are kept, "
+            "in which they may be counted already"
+        )
     if report.rejects_path:
         yield f"see {report.rejects_path} for what was rejected and why"
 

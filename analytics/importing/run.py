@@ -44,6 +44,8 @@ class ImportReport:
     """Calls that were there, or stood in the file before, with less."""
     already_there: int = 0
     rejected: int = 0
+    of_summed_days: int = 0
+    """Part of `rejected`: of their days only sums are kept."""
     left_out: int = 0
     """By a condition of the plan."""
     passed_over: Counter[str] = field(default_factory=Counter)
@@ -100,6 +102,7 @@ def import_files(
     _require_client(database, client_id)
     run = _Import(database, client_id, rejects_path, progress, report or ImportReport(), len(plans) > 1)
     calls = CallReader(price_list(database), client_id)
+    run.summed_until, run.why_summed = _summed_days(database, client_id)
     with run.rejects:
         shift_by = _shift(calls.read(plans, progress=progress), shift_to)
         run.store(calls.read(plans, progress=progress), shift_by=shift_by)
@@ -124,20 +127,31 @@ class _Import:
         self._progress = progress
         self.report = report
         self.rejects = _Rejects(rejects_path, is_of_several)
+        self.summed_until: datetime | None = None
+        """Calls before are not stored, as of their days only sums are kept; and why in a sentence."""
+        self.why_summed = ""
 
-    def _calls(self, rows: Iterable[ReadRow]) -> Iterator[tuple[datetime, Call]]:
-        """Times and calls in the files' order. Counts rows and writes the rejected ones."""
+    def _calls(self, rows: Iterable[ReadRow], shift_by: timedelta) -> Iterator[tuple[datetime, Call]]:
+        """Times, moved, and calls in the files' order. Counts rows and writes the rejected ones."""
         for row in rows:
             self.report.read += 1
             if row.call is not None and row.created_at is not None:
-                yield row.created_at, row.call
+                created_at = row.created_at + shift_by
+                if self.summed_until is not None and created_at < self.summed_until:
+                    self.report.of_summed_days += 1
+                    self._reject(row, self.why_summed)
+                else:
+                    yield created_at, row.call
             elif row.reason:
-                self.report.rejected += 1
-                self.report.rejects_path = self.rejects.write(row)
+                self._reject(row, row.reason)
             elif row.passed_over:
                 self.report.passed_over[row.passed_over] += 1
             else:
                 self.report.left_out += 1
+
+    def _reject(self, row: ReadRow, reason: str) -> None:
+        self.report.rejected += 1
+        self.report.rejects_path = self.rejects.write(row, reason)
 
     def store(self, rows: Iterable[ReadRow], *, shift_by: timedelta) -> None:
         # The next batch is read while PostgreSQL stores one: both take as long as the slower one.
@@ -152,9 +166,9 @@ class _Import:
 
     def _batches(self, rows: Iterable[ReadRow], shift_by: timedelta) -> Iterator[list[str]]:
         batch: list[str] = []
-        for created_at, call in self._calls(rows):
-            self._saw(created_at + shift_by)
-            batch.append(moved_line(call.line, created_at + shift_by) if shift_by else call.line)
+        for created_at, call in self._calls(rows, shift_by):
+            self._saw(created_at)
+            batch.append(moved_line(call.line, created_at) if shift_by else call.line)
             if len(batch) == BATCH_ROWS:
                 yield batch
                 batch = []
@@ -178,6 +192,9 @@ class _Import:
             result = store_lines(connection, batch)
         if result.unknown_clients:
             raise UnknownClient(f"the client {self._client_id} was deleted from {self._database.place}")
+        if result.of_summed_days:
+            # Since this import began.
+            raise InvalidInput(f"{result.of_summed_days[0][2]}; run the import again for the other calls")
         self.report.stored += result.stored
         self.report.updated += len(result.updated)
         self.report.already_there += len(batch) - result.stored - len(result.updated)
@@ -200,7 +217,7 @@ class _Rejects:
         if self._file is not None:
             self._file.close()
 
-    def write(self, row: ReadRow) -> Path:
+    def write(self, row: ReadRow, reason: str) -> Path:
         record = row.record
         names = [row.plan.file.source.name] if self._is_of_several else []
         try:
@@ -209,7 +226,7 @@ class _Rejects:
                 header = ["file"] if self._is_of_several else []
                 csv.writer(self._file).writerow([*header, "line_number", "reason", "original"])
             original = record.original[:_MAX_ORIGINAL_BYTES].rstrip(b"\r\n").decode(errors="backslashreplace")
-            csv.writer(self._file).writerow([*names, record.line_number, row.reason, original])
+            csv.writer(self._file).writerow([*names, record.line_number, reason, original])
         except OSError as error:
             raise InvalidInput(
                 f"cannot write the rejected rows to {self._path}: {error.strerror}: "
@@ -227,6 +244,16 @@ def _require_client(database: Database, client_id: UUID) -> None:
     with database.transaction() as connection:
         if connection.execute("select from clients where id = %s", [client_id]).fetchone() is None:
             raise UnknownClient(f"no client has the id {client_id} in {database.place}")
+
+
+def _summed_days(database: Database, client_id: UUID) -> tuple[datetime | None, str]:
+    """Until when only sums are kept of the client's calls, and why such a call is not stored."""
+    with database.transaction() as connection:
+        found = connection.execute(
+            "select raw_since_at, refusal_before_raw_since(id, raw_since) from clients where id = %s",
+            [client_id],
+        ).fetchone()
+    return found or (None, "")
 
 
 def price_list(database: Database) -> PriceList:

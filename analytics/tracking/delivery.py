@@ -51,8 +51,12 @@ class Delivery:
             yield Delivered(
                 stored=stored.stored,
                 updated=len(stored.updated),
-                already_there=len(part) - stored.stored - len(stored.updated) - len(stored.unknown_clients),
-                refused=self._without_client(part, set(stored.unknown_clients)),
+                already_there=len(part)
+                - stored.stored
+                - len(stored.updated)
+                - len(stored.unknown_clients)
+                - len(stored.of_summed_days),
+                refused=self._refused(part, stored),
             )
 
     def _store_batch(self, calls: Sequence[PlainCall]) -> Stored:
@@ -79,18 +83,21 @@ class Delivery:
                 ],
             )
 
-    def _without_client(
-        self, calls: Sequence[PlainCall], unknown: set[tuple[UUID, UUID]]
-    ) -> list[tuple[PlainCall, str]]:
+    def _refused(self, calls: Sequence[PlainCall], stored: Stored) -> list[tuple[PlainCall, str]]:
+        """Calls whose client is not there, or of whose day only sums are kept, and why."""
+        reasons: dict[tuple[UUID | None, UUID], str] = {
+            (
+                client_id,
+                call_id,
+            ): f"no client has the id {client_id} in {self.database.place}: create it, then "
+            'run "python -m analytics spool --replay"'
+            for client_id, call_id in stored.unknown_clients
+        }
+        reasons |= {(client_id, call_id): why for client_id, call_id, why in stored.of_summed_days}
         refused = []
-        for call in calls if unknown else ():
+        for call in calls if reasons else ():
             row = row_of(call[2])
-            if row.client_id and (UUID(row.client_id), UUID(row.id)) in unknown:
-                refused.append(
-                    (
-                        call,
-                        f"no client has the id {row.client_id} in {self.database.place}: create it, then "
-                        'run "python -m analytics spool --replay"',
-                    )
-                )
+            client_id = UUID(row.client_id) if row.client_id else None
+            if why := reasons.get((client_id, UUID(row.id))):
+                refused.append((call, why))
         return refused

@@ -254,9 +254,28 @@ begin
         select log.value, log.total_tokens, log.cost_usd, log.request_count, log.unpriced_count
         from unnest(array[first_part, last_part]) as part
         cross join lateral calls_of_clients(
-            p_client_ids, p_filters, lower(part), upper(part), p_key
+            array(
+                select id from clients
+                where
+                    id = any (p_client_ids)
+                    and coalesce((lower(part) at time zone zone)::date >= raw_since, true)
+            ),
+            p_filters, lower(part), upper(part), p_key
         ) as log
         where not isempty(part)
+        union all
+        -- Of days whose calls are gone the hours are known.
+        select hours.value, hours.total_tokens, hours.cost_usd, hours.request_count, hours.unpriced_count
+        from unnest(array[first_part, last_part]) as part
+        inner join clients on clients.id = any (p_client_ids)
+        cross join lateral usage_rows(
+            clients.id, p_filters, (lower(part) at time zone zone)::date,
+            (upper(part) at time zone zone)::date, array['usage_date', 'hour'], (usage_meters())[1:6], p_key
+        ) as hours
+        where
+            not isempty(part)
+            and (lower(part) at time zone zone)::date < clients.raw_since
+            and (hours.usage_date + hours.hour * interval '1 hour') at time zone zone <@ part
     ) as parts
     group by value
     having sum(request_count) <> 0;

@@ -48,6 +48,7 @@ as $$
             timezone,
             (p_now at time zone timezone)::date as today,
             (p_now at time zone timezone)::time as clock,
+            raw_since,
             first_usage_date(id) as data_date
         from clients
         where id = p_client_id
@@ -61,14 +62,26 @@ as $$
             -- Of the day that runs.
             extract(epoch from clock)::numeric / 86400 as part
         from client
+    ),
+
+    -- Of a day whose calls are gone whole hours are known.
+    clocks as (
+        select
+            *,
+            case
+                when counted_date < raw_since then date_trunc('hour', clock::interval)
+                else clock::interval
+            end as counted_clock
+        from spans
     )
 
     select
         counted_date,
-        case when is_running then (counted_date + clock) at time zone timezone end,
+        case when is_running then (counted_date + counted_clock) at time zone timezone end,
         case when is_running then counted_date - 1 else counted_date end,
         case when is_running then today - p_first_date + part else p_last_date - p_first_date + 1 end,
-        counted_date - p_previous_first_date + case when is_running then part else 1 end,
+        counted_date - p_previous_first_date
+        + case when is_running then extract(epoch from counted_clock)::numeric / 86400 else 1 end,
         case
             when data_date is null then 'there are no calls yet'
             when today < p_first_date then 'these days have not come yet'
@@ -80,13 +93,14 @@ as $$
                 or data_date = p_previous_first_date and p_previous_last_date - p_previous_first_date < 6
                 then 'data begin on ' || to_char(data_date, 'FMDD Mon YYYY')
         end
-    from spans
+    from clocks
 $$;
 
 -- How what was used on a day of the client until a moment of it is read: the sums of so many hours of it, and
 -- the calls from one moment until another. Where clocks change on that day, where its hours are not summed
 -- yet (see sum_days_anew()), and for tags and conversations (not p_is_summed), all of it is read from the
--- calls. No row where there is no such moment. It becomes part of the query that asks it.
+-- calls, unless these are gone. No row where there is no such moment. It becomes part of the query that asks
+-- it.
 create or replace function part_of_day(
     p_client_id uuid, p_timezone text, p_date date, p_until_at timestamptz, p_is_summed boolean
 )
@@ -108,10 +122,13 @@ as $$
         select
             day.first_at, day.end_at, least(p_until_at, day.end_at) as until_at,
             p_is_summed
-            and day.end_at - day.first_at = interval '24 hours'
-            and not exists (
-                select from usage_days_to_sum as waiting
-                where waiting.client_id = p_client_id and waiting.usage_date = p_date
+            and (
+                day.end_at - day.first_at = interval '24 hours'
+                and not exists (
+                    select from usage_days_to_sum as waiting
+                    where waiting.client_id = p_client_id and waiting.usage_date = p_date
+                )
+                or coalesce(p_date < raw_since_of(p_client_id), false)
             ) as has_hours
         from (
             select

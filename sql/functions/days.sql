@@ -27,8 +27,8 @@ create or replace function day_begins_at(p_date date, p_timezone text) returns t
     language sql stable parallel safe
     return (p_date - interval '1 second') at time zone p_timezone + interval '1 second';
 
--- The moments in which these days of the client begin and are over. No row for a client that is not there (or
--- that the reader may not see).
+-- The moments in which these days of the client begin and are over, as far as their calls are there: none
+-- before raw_since_at. No row for a client that is not there (or that the reader may not see).
 create or replace function moments_of_days(p_client_id uuid, p_first_date date, p_last_date date)
     returns table (first_at timestamptz, end_at timestamptz, timezone text)
     language sql stable
@@ -36,7 +36,7 @@ create or replace function moments_of_days(p_client_id uuid, p_first_date date, 
     set search_path = public, pg_temp
 as $$
     select
-        day_begins_at(p_first_date, timezone),
+        greatest(day_begins_at(p_first_date, timezone), raw_since_at),
         day_begins_at(p_last_date + 1, timezone),
         timezone
     from clients

@@ -3,7 +3,7 @@
 
 
 -- One row per day, source and model whose sums differ from the calls themselves; none, unless somebody
--- changed the sums by hand or dropped old calls. Reads all calls of the period.
+-- changed the sums by hand. Reads all calls of the period. Days before raw_since have none to compare with.
 create or replace function check_usage_sums(p_client_id uuid, p_first_date date, p_last_date date)
     returns table (
         usage_date date, source text, model text, summed_tokens bigint, logged_tokens bigint,
@@ -25,13 +25,18 @@ as $$
             on log.client_id = p_client_id
             and log.created_at >= period.first_at
             and log.created_at < period.end_at
+        where
+            (log.created_at at time zone period.timezone)::date
+            >= coalesce(raw_since_of(p_client_id), '-infinity')
         group by (log.created_at at time zone period.timezone)::date, log.source, log.model
     ),
 
     summed as (
         select usage_date, source, model, total_tokens, cost_usd, request_count
         from usage_daily
-        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+        where
+            client_id = p_client_id
+            and usage_date between greatest(p_first_date, raw_since_of(p_client_id)) and p_last_date
     )
 
     select
@@ -138,7 +143,8 @@ $$;
 
 -- One row per source with calls in the last p_days days before p_now: its last call, how many there were, and
 -- its longest pause; that is an hour where there was no hour without calls. Hours with calls are known by
--- their sums, and only at both ends of the longest pauses are calls looked at.
+-- their sums, and only at both ends of the longest pauses are calls looked at. Of calls that are gone the
+-- hour is known.
 create or replace function get_rhythm(p_client_id uuid, p_now timestamptz, p_days integer)
     returns table (
         source text, last_call_at timestamptz, request_count bigint, longest_pause interval
@@ -179,7 +185,12 @@ as $$
 
     -- Pauses that may be the longest: none but those whose hours are as far apart, but for one.
     pauses as (
-        select gaps.source, max(first_call.created_at - last_call.created_at) as pause
+        select
+            gaps.source,
+            max(
+                coalesce(first_call.created_at, gaps.begins_at)
+                - coalesce(last_call.created_at, gaps.before_at)
+            ) as pause
         from gaps
         inner join sources on sources.source = gaps.source
         cross join lateral (
@@ -213,7 +224,14 @@ as $$
     inner join gaps on gaps.source = sources.source and gaps.place = 1
     left join pauses on pauses.source = sources.source
     cross join lateral (
-        select max(log.created_at) as created_at
+        select
+            coalesce(
+                max(log.created_at),
+                (
+                    select gaps.begins_at from clients
+                    where id = p_client_id and raw_since_at > gaps.begins_at
+                )
+            ) as created_at
         from usage_logs as log
         where
             log.client_id = p_client_id and log.source = gaps.source

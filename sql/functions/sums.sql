@@ -231,6 +231,10 @@ declare
         'conversation_id, phone, ' || array_to_string(usage_meters(), ', ')
         || ', latency_buckets, first_token_buckets';
     hour_meters constant text := array_to_string(hour_meters(), ', ');
+    -- Sums stay as they are where calls before raw_since are deleted or brought back; all else is refused.
+    counted constant text :=
+        'clients as client on client.id = log.client_id and case when log.created_at < client.raw_since_at'
+        ' then write_before_raw_since(tg_op, client.id, log.created_at) else true end';
     sums text;  -- of calls, which are called log
     negative_sums text;
     sums_of_pending text;  -- of rows of usage_pending
@@ -416,11 +420,8 @@ end
 $$
         $function$,
         pending,
-        format(calls, sums, '', 'added as log inner join clients as client on client.id = log.client_id'),
-        format(
-            calls, negative_sums, '-',
-            'removed as log inner join clients as client on client.id = log.client_id'
-        )
+        format(calls, sums, '', 'added as log inner join ' || counted),
+        format(calls, negative_sums, '-', 'removed as log inner join ' || counted)
     );
 
     -- Moves all pending rows into the rollups; the number of rows moved. One folder at a time: while another
@@ -567,7 +568,41 @@ $$
         days
     );
 
+    -- Moves the sums of a client's calls of these moments from the days of one time zone to those of another.
+    -- Only while nobody else writes to the client.
+    execute format(
+        $function$
+create or replace function move_sums_of_calls(
+    p_client_id uuid, p_first_at timestamptz, p_end_at timestamptz, p_from_zone text, p_to_zone text
+)
+    returns void
+    language plpgsql
+    security definer
+    set search_path = public, pg_temp
+as $$
+begin
+    insert into usage_pending (%1$s) %2$s;
+    insert into usage_pending (%1$s) %3$s;
+end
+$$
+        $function$,
+        pending,
+        format(
+            calls, negative_sums, '-',
+            'usage_logs as log inner join (select p_client_id as id, p_from_zone as timezone) as client'
+            ' on client.id = log.client_id'
+            ' where log.client_id = p_client_id and log.created_at >= p_first_at and log.created_at < p_end_at'
+        ),
+        format(
+            calls, sums, '',
+            'usage_logs as log inner join (select p_client_id as id, p_to_zone as timezone) as client'
+            ' on client.id = log.client_id'
+            ' where log.client_id = p_client_id and log.created_at >= p_first_at and log.created_at < p_end_at'
+        )
+    );
+
     -- A client's days move with its time zone: its sums are made anew from its logs, in the same transaction.
+    -- Those of days before raw_since stay what they are, by the time zone of then, as their calls are gone.
     execute format(
         $function$
 create or replace function rebuild_client_usage() returns trigger
@@ -587,16 +622,20 @@ begin
     perform pg_advisory_xact_lock(timezone_lock(new.id));
     perform pg_advisory_xact_lock(rollup_lock());
 
-    delete from usage_pending where client_id = new.id;
-    delete from usage_daily_rollup where client_id = new.id;
-    delete from usage_hour_rollup where client_id = new.id;
-    delete from usage_tag_rollup where client_id = new.id;
-    delete from usage_latency_rollup where client_id = new.id;
-    delete from usage_conversation_daily_rollup where client_id = new.id;
-    delete from usage_conversation_weekly_rollup where client_id = new.id;
-    delete from usage_conversation_rollup where client_id = new.id;
+    if new.raw_since_at is null then
+        delete from usage_pending where client_id = new.id;
+        delete from usage_daily_rollup where client_id = new.id;
+        delete from usage_hour_rollup where client_id = new.id;
+        delete from usage_tag_rollup where client_id = new.id;
+        delete from usage_latency_rollup where client_id = new.id;
+        delete from usage_conversation_daily_rollup where client_id = new.id;
+        delete from usage_conversation_weekly_rollup where client_id = new.id;
+        delete from usage_conversation_rollup where client_id = new.id;
 
-    insert into usage_pending (%1$s) %2$s;
+        insert into usage_pending (%1$s) %2$s;
+    else
+        perform move_sums_of_calls(new.id, new.raw_since_at, 'infinity', old.timezone, new.timezone);
+    end if;
 
     perform fold_usage();
 
@@ -604,7 +643,9 @@ begin
     if exists (select from usage_days_to_sum where client_id = new.id) then
         delete from usage_days_to_sum where client_id = new.id;
         insert into usage_days_to_sum (client_id, usage_date)
-        select distinct client_id, usage_date from usage_daily_rollup where client_id = new.id;
+        select distinct client_id, usage_date
+        from usage_daily_rollup
+        where client_id = new.id and usage_date >= coalesce(new.raw_since, '-infinity');
     end if;
     return null;
 end
@@ -632,6 +673,8 @@ as $$
 declare
     who uuid;
     zone text;
+    since_date date;  -- calls before are gone, and their sums stay
+    since_at timestamptz;
     chosen date[];
     first_at timestamptz;
     end_at timestamptz;
@@ -649,7 +692,11 @@ begin
     perform pg_advisory_xact_lock(hashtextextended(who::text, 7514));
     perform pg_advisory_xact_lock(timezone_lock(who));
     perform pg_advisory_xact_lock(rollup_lock());
-    select timezone into zone from clients where id = who;
+    select timezone, coalesce(raw_since, '-infinity'), coalesce(raw_since_at, '-infinity')
+    into zone, since_date, since_at
+    from clients
+    where id = who;
+    delete from usage_days_to_sum where client_id = who and usage_date < since_date;
     perform fold_usage();
 
     select array_agg(usage_date) into chosen
@@ -672,7 +719,9 @@ begin
     ) as days
     where calls_before < p_most_calls;
     -- Adopted rows may have been made at infinity: no time zone moves that.
-    first_at := (select min(day) from unnest(chosen) as day)::timestamp at time zone zone - interval '2 hours';
+    first_at := greatest(
+        (select min(day) from unnest(chosen) as day)::timestamp at time zone zone - interval '2 hours', since_at
+    );
     end_at := (select max(day) + 1 from unnest(chosen) as day)::timestamp at time zone zone
         + interval '2 hours';
 
@@ -747,6 +796,13 @@ create or replace function forget_all_usage() returns trigger
     set search_path = public, pg_temp
 as $$
 begin
+    if exists (select from clients where raw_since is not null) then
+        raise exception
+            'truncate would throw away sums of client "%", of whose calls some are gone: delete the client, or '
+            'bring them back with "python -m analytics retention restore"',
+            (select min(name) from clients where raw_since is not null)
+            using errcode = 'object_not_in_prerequisite_state';
+    end if;
     perform pg_advisory_xact_lock(rollup_lock());
     truncate
         usage_pending, usage_daily_rollup, usage_hour_rollup, usage_tag_rollup, usage_latency_rollup,

@@ -11,6 +11,19 @@ create or replace trigger check_client_timezone_on_update
     for each row when (new.timezone is distinct from old.timezone)
     execute function check_client_timezone();
 
+create or replace trigger check_raw_since_on_insert
+    before insert on clients
+    for each row when (new.raw_since is not null or new.raw_since_at is not null)
+    execute function check_raw_since();
+
+create or replace trigger check_raw_since_on_update
+    before update of raw_since, raw_since_at on clients
+    for each row
+    when (
+        new.raw_since is distinct from old.raw_since or new.raw_since_at is distinct from old.raw_since_at
+    )
+    execute function check_raw_since();
+
 create or replace trigger rebuild_client_usage
     after update of timezone on clients
     for each row when (old.timezone is distinct from new.timezone)

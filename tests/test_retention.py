@@ -1,0 +1,268 @@
+"""Calls go, and their sums stay: after any history the sums are those of all calls that ever counted."""
+
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+
+import analytics
+from analytics.database import Database
+from analytics.errors import DataRefused
+from analytics.importing import import_file, plan_import, sources_of
+from tests.api import bearer, open_api
+from tests.connections import dsn
+from tests.factories import NOW, insert_usage, usage_log
+from tests.naive import FREEZE, FROZEN, with_frozen
+from tests.test_rollups import CLIENTS, LISTS, TIMEZONES, RollupMachine, usage_logs
+
+REFUSED = (psycopg.errors.CheckViolation, psycopg.errors.ObjectNotInPrerequisiteState)
+
+
+class RetentionMachine(RollupMachine):
+    """The same mix of statements, some of which are refused now, and calls that go and come back."""
+
+    logs = with_frozen()
+
+    @initialize()
+    def begin_with_nothing_dropped(self) -> None:
+        self.connection.execute("delete from frozen_logs; delete from kept_logs")
+
+    @rule(client_id=st.sampled_from(CLIENTS), days_ago=st.sampled_from([0, 1, 2, 6, 13, 40]))
+    def drop(self, client_id: UUID, days_ago: int) -> None:
+        end_date = NOW.date() - timedelta(days=days_ago)
+        with self.connection.transaction():
+            found = self.connection.execute(
+                "select day_begins_at(%s, timezone), coalesce(raw_since_at, '-infinity')::text"
+                " from clients where id = %s",
+                [end_date, client_id],
+            ).fetchone()
+            assert found is not None
+            self.connection.execute(FREEZE, [client_id, found[0]])
+            begun = self.connection.execute(
+                "select begin_dropping_calls(%s, %s, null)", [client_id, end_date]
+            ).fetchone()
+            if begun == (None,):
+                raise psycopg.Rollback
+            self.connection.execute(
+                "insert into kept_logs select * from usage_logs where client_id = %s"
+                " and created_at >= %s::timestamptz and created_at < %s",
+                [client_id, found[1], found[0]],
+            )
+
+    @rule(most=st.sampled_from([1, 3, 100]))
+    def delete_a_bite(self, most: int) -> None:
+        for (span,) in self.connection.execute(
+            "select id from dropped_calls where dropped_at is null and restored_at is null"
+        ).fetchall():
+            self.connection.execute("select delete_dropped_calls(%s, %s)", [span, most])
+
+    @rule(client_id=st.sampled_from(CLIENTS))
+    def restore_the_last(self, client_id: UUID) -> None:
+        found = self.connection.execute(
+            "update dropped_calls set restoring_at = now() where id = ("
+            " select id from dropped_calls where client_id = %s and restored_at is null"
+            " order by end_at desc limit 1) returning id, first_at::text, end_at",
+            [client_id],
+        ).fetchone()
+        if found is None:
+            return
+        span, first_at, end_at = found
+        of_span = "client_id = %s and created_at >= %s::timestamptz and created_at < %s"
+        with self.connection.transaction():
+            self.connection.execute("select set_config('app.restored_calls', %s, true)", [str(span)])
+            self.connection.execute(
+                f"insert into usage_logs select * from kept_logs where {of_span} on conflict do nothing",  # noqa: S608
+                [client_id, first_at, end_at],
+            )
+        with self.connection.transaction():
+            self.connection.execute("select end_restoring_calls(%s)", [span])
+            for table in ("frozen_logs", "kept_logs"):
+                self.connection.execute(
+                    f"delete from {table} where {of_span}",  # noqa: S608
+                    [client_id, first_at, end_at],
+                )
+
+    # What is refused changes nothing.
+
+    @rule(rows=st.lists(usage_logs(), min_size=1, max_size=6), is_folded=st.booleans())
+    def insert(self, rows: list[tuple[Any, ...]], is_folded: bool) -> None:
+        with suppress(*REFUSED):
+            super().insert(rows, is_folded)
+
+    @rule(rows=st.lists(usage_logs(), min_size=1, max_size=6), is_folded=st.booleans())
+    def copy_in(self, rows: list[tuple[Any, ...]], is_folded: bool) -> None:
+        with suppress(*REFUSED):
+            super().copy_in(rows, is_folded)
+
+    @rule(rows=st.lists(usage_logs(), min_size=2, max_size=4))
+    def roll_back(self, rows: list[tuple[Any, ...]]) -> None:
+        with suppress(*REFUSED):
+            super().roll_back(rows)
+
+    @rule(row=usage_logs(), twice=st.booleans())
+    def upsert(self, row: tuple[Any, ...], twice: bool) -> None:
+        with suppress(*REFUSED):
+            super().upsert(row, twice)
+
+    @rule(
+        change=st.sampled_from(
+            [
+                "total_tokens = total_tokens + 3, prompt_tokens = prompt_tokens + 3",
+                "created_at = created_at - interval '5 hours'",
+                "created_at = created_at + interval '30 hours'",
+                "cost_usd = cost_usd * 2",
+                "client_id = '00000000-0000-0000-0000-000000000002'",
+            ]
+        ),
+        which=st.sampled_from(["true", "source = 'openai'", "created_at > '2026-03-17'"]),
+    )
+    def update(self, change: str, which: str) -> None:
+        with suppress(*REFUSED):
+            super().update(change, which)
+
+    @rule(which=st.sampled_from(["source = 'groq'", "phone = '1'", "total_tokens > 5"]))
+    def delete(self, which: str) -> None:
+        # Calls before raw_since that are still there may go by any hand: nothing is archived here.
+        super().delete(which)
+
+    @rule(row=usage_logs())
+    def insert_and_delete_in_one_transaction(self, row: tuple[Any, ...]) -> None:
+        with suppress(*REFUSED):
+            super().insert_and_delete_in_one_transaction(row)
+
+    @rule(timezone=st.sampled_from(TIMEZONES), row=usage_logs())
+    def change_every_timezone_after_a_write(self, timezone: str, row: tuple[Any, ...]) -> None:
+        with suppress(*REFUSED):
+            super().change_every_timezone_after_a_write(timezone, row)
+
+    @rule(client_id=st.sampled_from(CLIENTS))
+    def delete_client_and_make_it_again(self, client_id: UUID) -> None:
+        for table in ("frozen_logs", "kept_logs"):
+            self.connection.execute(f"delete from {table} where client_id = %s", [client_id])  # noqa: S608
+        super().delete_client_and_make_it_again(client_id)
+
+    @rule(most_calls=st.sampled_from([1, 100]))
+    def sum_days_anew(self, most_calls: int) -> None:
+        super().sum_days_anew(most_calls, is_damaged=False)
+
+    @rule()
+    def truncate(self) -> None:
+        with suppress(*REFUSED):
+            super().truncate()
+
+    @invariant()
+    def days_from_raw_since_on_are_those_of_their_calls(self) -> None:
+        found = self.connection.execute(
+            "select clients.id, differing.* from clients"
+            " cross join lateral check_usage_sums(clients.id, '2025-12-01', '2026-03-31') as differing"
+        ).fetchall()
+        assert found == []
+
+
+def test_sums_stay_whatever_goes_and_comes_back(database: Database) -> None:
+    orders = cycle((days, limit, order) for days, limit in LISTS for order in ("tokens", "cost"))
+    with psycopg.connect(dsn(database.url), autocommit=True) as connection:
+        connection.execute(FROZEN)
+        connection.execute("create table kept_logs (like usage_logs)")
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            lambda: RetentionMachine(connection, orders),
+            settings=settings(
+                max_examples=12,
+                stateful_step_count=20,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                phases=[Phase.generate],
+            ),
+        )
+
+
+def drop(database: Database, client_id: UUID, end_date: date) -> None:
+    """Drops the calls before a day, without an archive."""
+    with database.transaction() as connection:
+        begun = connection.execute(
+            "select delete_dropped_calls(begin_dropping_calls(%s, %s, null), 100)", [client_id, end_date]
+        ).fetchall()
+        assert begun != []
+
+
+def test_each_door_refuses_calls_of_summed_days(
+    database: Database, acme: UUID, tracker: None, tmp_path: Path
+) -> None:
+    """The same call again, by the tracker, the API, a trace, an import and an insert: never counted twice."""
+    when = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    usage = {"prompt_tokens": 150, "completion_tokens": 80}
+    named: Any = {"source": "openai", "model": "gpt-4", "usage": usage, "id": "invoice 1"}
+    again = when.isoformat()
+
+    def log() -> None:
+        analytics.log_usage(client_id=acme, created_at=when, **named)
+        analytics.flush()
+
+    log()
+    drop(database, acme, date(2026, 3, 10))
+    refusal = f"the calls of client {acme} before 2026-03-10 are kept as sums only"
+
+    log()
+    stats = analytics.stats()
+    assert stats is not None
+    assert (stats.stored, stats.already_there, stats.set_aside) == (1, 0, 1)
+
+    api, headers = open_api(database), bearer(database, acme, "write")
+    answer = api.post(
+        "/api/usage",
+        json=[named | {"created_at": again}, named | {"id": "new", "created_at": NOW.isoformat()}],
+        headers=headers,
+    )
+    assert answer.status_code == 207
+    assert [result["status"] for result in answer.json()["results"]] == ["rejected", "stored"]
+    assert answer.json()["results"][0]["reason"].startswith(refusal)
+
+    at_ns = int(when.timestamp()) * 10**9
+    span = {
+        "traceId": "0" * 31 + "1",
+        "spanId": "0" * 15 + "1",
+        "name": "chat gpt-4",
+        "startTimeUnixNano": str(at_ns),
+        "endTimeUnixNano": str(at_ns + 10**9),
+        "attributes": [
+            {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+            {"key": "gen_ai.provider.name", "value": {"stringValue": "openai"}},
+            {"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4"}},
+            {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "150"}},
+        ],
+    }
+    trace = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    answered = api.post("/v1/traces", json=trace, headers=headers).json()["partialSuccess"]
+    assert int(answered["rejectedSpans"]) == 1
+    assert answered["errorMessage"].startswith(refusal)
+
+    file = tmp_path / "calls.csv"
+    file.write_text(
+        "created_at,source,model,prompt_tokens,completion_tokens\n"
+        f"{again},openai,gpt-4,150,80\n2026-03-18T12:00:00Z,openai,gpt-4,1,1\n"
+    )
+    [source] = sources_of([str(file)])
+    report = import_file(database, plan_import(source), client_id=acme)
+    assert (report.stored, report.rejected, report.of_summed_days) == (1, 1, 1)
+    assert report.rejects_path is not None
+    assert refusal in report.rejects_path.read_text()
+
+    with pytest.raises(DataRefused, match="kept as sums only"):
+        insert_usage(database, usage_log(acme, created_at=when))
+    with pytest.raises(DataRefused, match="set by"), database.transaction() as connection:
+        connection.execute("update clients set raw_since = null, raw_since_at = null")
+
+    with database.transaction() as connection:
+        counted = connection.execute(
+            "select sum(request_count) from usage_daily where usage_date = %s", [when.date()]
+        ).fetchone()
+    assert counted == (1,)
