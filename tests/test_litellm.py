@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +21,12 @@ from tests.llm_server import LLMServer
 from tests.test_connect import environment
 
 QUESTION: Any = [{"role": "user", "content": "Is the invoice paid?"}]
-COLUMNS = "*, (select tags from tag_sets where id = tag_set_id) as tags"
+COLUMNS = """
+    *,
+    (select tags from tag_sets where id = tag_set_id) as tags,
+    (select name from conversations where id = conversation_id) as chat
+"""
+RECORDED = Path(__file__).parent / "recorded_litellm" / "proxy.json"
 
 
 @pytest.fixture
@@ -55,10 +61,10 @@ def test_calls_of_litellm_are_logged_once_through_both_doors(
     async def calls(server: LLMServer, address: str) -> None:
         for name, value in environment("bash", "GENERIC_LOGGER_ENDPOINT", address, key).items():
             monkeypatch.setenv(name, value)
-        proxy = GenericAPILogger()
+        proxy = GenericAPILogger(flush_interval=3600)
         litellm.callbacks = [logger, proxy]
         asked = {"api_base": server.openai_url, "api_key": "test", "messages": QUESTION, "num_retries": 0}
-        for number in range(97):
+        for number in range(95):
             with analytics.usage_context(client_id=acme, conversation_id=f"chat {number % 5}"):
                 await litellm.acompletion(
                     model="openai/gpt-4", metadata={"tags": ["feature:search"]}, **asked
@@ -72,6 +78,12 @@ def test_calls_of_litellm_are_logged_once_through_both_doors(
             server.answer_next(status=429)
             with pytest.raises(litellm.RateLimitError):
                 await litellm.acompletion(model="openai/gpt-4", max_retries=0, **asked)
+            server.answer_next(status=429)
+            await litellm.acompletion(model="openai/gpt-4", **asked | {"num_retries": 1, "max_retries": 0})
+            server.answer_next(is_cut=True)
+            with pytest.raises(litellm.exceptions.MidStreamFallbackError):
+                async for _ in await litellm.acompletion(model="openai/gpt-4", stream=True, **asked):
+                    pass
             await litellm.aembedding(
                 model="openai/text-embedding-3-small",
                 input=["a"],
@@ -83,8 +95,10 @@ def test_calls_of_litellm_are_logged_once_through_both_doors(
                 break
             await asyncio.sleep(0.01)
         payloads.extend(proxy.log_queue)
-        await proxy.flush_queue()
-        assert not proxy.log_queue
+        for begin in (0, 50):  # aiohttp warns of bodies of a megabyte
+            proxy.log_queue = payloads[begin : begin + 50]
+            await proxy.flush_queue()
+            assert not proxy.log_queue
         await litellm.close_litellm_async_clients()
 
     with LLMServer() as server, serving(database) as address:
@@ -105,19 +119,49 @@ def test_calls_of_litellm_are_logged_once_through_both_doors(
 
     rows = logged(database, COLUMNS)
     assert len(rows) == 100
-    chats = [row for row in rows if row["operation"] == "chat" and row["outcome"] != "error"]
-    assert len(chats) == 98
-    assert sum(row["cost_usd"] for row in chats) == Decimal("0.9114")
+    assert Counter(row["outcome"] for row in rows) == {"ok": 98, "error": 1, "cut": 1}
+    chats = [row for row in rows if row["operation"] == "chat" and row["outcome"] == "ok"]
+    assert sum(row["cost_usd"] for row in chats) == 97 * Decimal("0.0093")
     # LiteLLM's own list has the same price.
-    assert round(sum(row["stated_cost_usd"] for row in chats), 12) == Decimal("0.9114")
-    assert [row["tags"] for row in chats].count({"feature": "search"}) == 97
-    assert len({row["conversation_id"] for row in chats}) == 5
+    assert round(sum(row["stated_cost_usd"] for row in chats), 12) == 97 * Decimal("0.0093")
+    assert [row["tags"] for row in chats].count({"feature": "search"}) == 95
+    assert len({row["conversation_id"] for row in rows if row["conversation_id"]}) == 5
+    # LiteLLM itself tells nothing of an attempt that it repeats in the process.
     [failed] = [row for row in rows if row["outcome"] == "error"]
     assert (failed["total_tokens"], failed["cost_usd"], failed["metadata"]["error"]) == (
-        0,
-        0,
+        *(0, 0),
         "RateLimitError",
     )
+    # What the stream had brought, counted by LiteLLM.
+    [cut] = [row for row in rows if row["outcome"] == "cut"]
+    assert (cut["cost_basis"], cut["metadata"]["tokens_estimated"]) == ("estimated", True)
+    assert 0 < cut["completion_tokens"] < 10
+
+
+def test_what_the_proxy_sends_is_what_it_was(database: Database, acme: UUID) -> None:
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))["logs"]
+    client, headers = open_api(database), bearer(database, acme, "write")
+
+    for logs, status in ((recorded, "stored"), (recorded[::-1], "duplicate")):
+        answer = client.post("/api/litellm", json=logs, headers=headers)
+        assert {each["status"] for each in answer.json()["results"]} == {status}, answer.text
+
+    rows = logged(database, COLUMNS)
+    facts = ("operation", "outcome", "prompt_tokens", "cached_tokens")
+    assert [tuple(row[fact] for fact in facts) for row in rows] == [
+        *[("chat", "ok", 150, 0)] * 3,
+        ("embeddings", "ok", 8, None),
+        ("chat", "ok", 150, 100),
+        ("chat", "ok", 1200, 1000),
+        # The proxy's second attempt has the same id of LiteLLM's.
+        ("chat", "error", 0, None),
+        ("chat", "ok", 150, 0),
+        ("chat", "cut", 9, 0),
+        ("chat", "cut", 150, 0),
+    ]
+    assert rows[6]["operation_id"] == rows[7]["operation_id"]
+    assert [row["cost_basis"] for row in rows] == ["priced"] * 8 + ["estimated", "priced"]
+    assert (rows[0]["chat"], rows[0]["tags"]["feature"]) == ("chat 0", "search")
 
 
 @pytest.mark.parametrize(

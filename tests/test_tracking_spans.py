@@ -155,6 +155,7 @@ def test_a_record_is_all_that_log_usage_takes() -> None:
         "conversation_id": "invoice",
         "phone": "5511999999999",
         "usage": Usage(1200, 300, 1500, None, DETAILS),
+        "tokens_estimated": False,
         "id": None,  # of the response id
         "created_at": datetime(2026, 3, 18, 12, 0, 0, 123456, tzinfo=UTC),
         "service_tier": "flex",

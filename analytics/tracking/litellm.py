@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from analytics.calls.row import MAX_COST_USD, MAX_TEXT, refused_text
+from analytics.calls.row import MAX_COST_USD, MAX_TEXT, is_uuid, refused_text
 from analytics.pricing.providers import source_of
 from analytics.tracking.spans.reading import response_id_of_litellm
 from analytics.tracking.spans.tags import fitting, is_phone, labelled
 
 SCOPE = "litellm.callback"
 """The instrumentor of these calls. Its spans are another one: twins are of two."""
+_LEFT = "ClientDisconnected"
+"""The error of a call whose stream nobody read to its end."""
 _TAGS = {
     "user": "user_api_key_user_id",
     "team": "user_api_key_team_alias",
@@ -26,8 +28,9 @@ _TAGS = {
 def call_of_litellm(payload: Mapping[str, Any]) -> dict[str, Any]:
     """The call that a payload tells of.
 
-    An attempt that failed costs nothing, nor does what LiteLLM's own cache answered. `response_cost` is kept
-    as the stated cost; LiteLLM says 0 of a model that it does not know, so 0 is none.
+    An attempt that failed costs nothing, nor does what LiteLLM's own cache answered. A stream that broke off
+    is told as failed, too, with tokens that LiteLLM counted itself. `response_cost` is kept as the stated
+    cost; LiteLLM says 0 of a model that it does not know, so 0 is none.
     """
     told = _mapping(payload.get("metadata"))
     provider, model = _text(payload.get("custom_llm_provider")), _text(payload.get("model"))
@@ -35,17 +38,26 @@ def call_of_litellm(payload: Mapping[str, Any]) -> dict[str, Any]:
     response_id = _text(payload.get("id"))
     if response_id is not None:
         response_id = None if response_id == call_id else response_id_of_litellm(response_id)
-    has_failed = payload.get("status") == "failure"
+    error = _mapping(payload.get("error_information"))
+    usage = _usage(payload, told)
+    is_failure = payload.get("status") == "failure"
+    is_cut = bool(usage.get("completion_tokens")) if is_failure else error.get("error_class") == _LEFT
+    has_failed = is_failure and not is_cut
     is_cached = payload.get("cache_hit") is True
     began, ended = _seconds(payload.get("startTime")), _seconds(payload.get("endTime"))
     first = _seconds(payload.get("completionStartTime"))
     tags, left_out = fitting(_tags(payload, told))
-    error = _mapping(payload.get("error_information"))
     trace_id = _text(payload.get("trace_id"))
+    # What the application calls its session stands in the place of LiteLLM's own id, too.
+    session = _text(payload.get("session_id")) or (
+        None if trace_id is None or is_uuid(trace_id) else trace_id
+    )
+    # The proxy's attempts at a call share its id, and each is told once.
+    attempt_id = f"{call_id} {payload.get('startTime')}" if is_failure and call_id else call_id
     kept = {
         "scope": SCOPE,
         "trace_id": trace_id,
-        "span_id": call_id,
+        "span_id": attempt_id,
         "model_group": _text(payload.get("model_group")),
         "error": _text(error.get("error_class")),
         "status_code": _text(error.get("error_code")),
@@ -58,26 +70,35 @@ def call_of_litellm(payload: Mapping[str, Any]) -> dict[str, Any]:
         model = model.removeprefix(f"{provider}/")
     return {
         "client_id": None,
-        "conversation_id": _text(payload.get("session_id")),
+        "conversation_id": session,
         "phone": next((user for user in (tags.get("end_user"),) if user and is_phone(user)), None),
         "source": "whisper" if (source, model) == ("openai", "whisper-1") else source,
         "model": model,
-        "usage": None if has_failed else _usage(payload, told),
+        "usage": None if has_failed else usage,
+        "tokens_estimated": is_failure and is_cut,
         # A repeat of the same log has the same id, whatever the provider says.
-        "id": None if response_id or call_id is None else f"litellm {call_id}",
+        "id": None if response_id or attempt_id is None else f"litellm {attempt_id}",
         "response_id": response_id,
         "created_at": None if ended is None else datetime.fromtimestamp(ended, UTC),
         "operation": _text(payload.get("call_type")),
-        "outcome": "error" if has_failed else None,
+        "outcome": "error" if has_failed else "cut" if is_cut else _outcome(payload),
         "latency_ms": _milliseconds(began, ended),
         "time_to_first_token_ms": _milliseconds(began, first) if payload.get("stream") else None,
-        "operation_id": trace_id,
+        "operation_id": call_id if trace_id is None or trace_id == session else trace_id,
         "attempt": retries + 1 if type(retries) is int and 0 <= retries < 1_000 else None,
         "cost_usd": 0 if is_cached and not has_failed else None,
         "stated_cost_usd": _cost(payload.get("response_cost")),
         "tags": {key: tag for key, tag in tags.items() if not is_phone(tag)},
         "metadata": {name: value for name, value in kept.items() if value is not None},
     }
+
+
+def _outcome(payload: Mapping[str, Any]) -> str | None:
+    if payload.get("status") != "success":
+        return None
+    choices = _mapping(payload.get("response")).get("choices")
+    ends = [_mapping(choice).get("finish_reason") for choice in choices] if isinstance(choices, list) else []
+    return "refused" if ends and all(end == "content_filter" for end in ends) else "ok"
 
 
 def _usage(payload: Mapping[str, Any], told: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -282,6 +282,8 @@ _AS_THEY_ARE = {
     "output": ("output.value", "gen_ai.completion"),
     "parameters": ("llm.invocation_parameters", "embedding.invocation_parameters"),
     "metadata": ("metadata",),
+    "streams": ("llm.is_streaming",),  # LiteLLM
+    "requester": ("metadata.requester_metadata",),
     "hidden_params": ("hidden_params",),
     "cost_details": ("langfuse.observation.cost_details",),
     "labels": ("langfuse.trace.tags",),

@@ -97,7 +97,7 @@ def _record(
 ) -> dict[str, Any]:
     fields = told.by_field
     get = fields.get
-    run = json_object(fields["metadata"]) if "metadata" in fields else _NOTHING
+    run = _run(fields) if "metadata" in fields or "requester" in fields else _NOTHING
     source, model = _source_and_model(
         get("own_source"),
         get("provider"),
@@ -119,8 +119,8 @@ def _record(
             name: f"{quoted(value)} is no count: left out" for name, value in told.odd.items()
         }
     phone, tags = get("phone"), told.tags
-    if "labels" in fields:
-        tags = {**labelled(fields["labels"]), **tags}
+    if labels := fields.get("labels") or run.get("tags"):
+        tags = {**labelled(labels), **tags}
     if tags:
         tags, left_out = fitting(tags)
         if left_out:
@@ -130,6 +130,7 @@ def _record(
             phone = phone or user
     is_known = response_id is not None and names_one_call(source, response_id)
     latency, first_token = _times(span, fields)
+    outcome = _outcome(fields, usage, response_id, answer, is_error)
     return {
         "client_id": get("client"),
         "source": source,
@@ -137,12 +138,14 @@ def _record(
         "conversation_id": get("own_conversation") or _conversation(fields, run),
         "phone": phone,
         "usage": usage,
+        # LiteLLM counts itself what a stream that broke off has told.
+        "tokens_estimated": outcome == "cut" and is_error and usage is not None,
         # make_call() makes it of the response id, where there is one.
         "id": None if is_known else span_call_id(span),
         "created_at": _moment(span.ended_ns),
         "service_tier": get("service_tier") or _short(answer.get("service_tier")),
         "operation": operation,
-        "outcome": _outcome(fields, usage, response_id, answer, is_error),
+        "outcome": outcome,
         "latency_ms": latency,
         "time_to_first_token_ms": first_token,
         "operation_id": get("operation_id"),
@@ -201,6 +204,13 @@ def _source_and_model(
     return ("whisper" if (source, model) == ("openai", "whisper-1") else source), model
 
 
+def _run(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an application says of a run; of LiteLLM's proxy, what it sent with its request."""
+    if isinstance(fields.get("requester"), str) and fields["requester"]:
+        return object_in(fields["requester"])
+    return json_object(fields.get("metadata"))
+
+
 def _response_id(span: FinishedSpan, fields: Mapping[str, Any]) -> str | None:
     response_id = _short(fields.get("response_id"))
     if response_id is None:
@@ -252,7 +262,8 @@ def _outcome(
         # A stream that broke off was paid for, as far as it came.
         is_answered = response_id is not None and not response_id.startswith(_REQUEST_ID)
         has_begun = is_answered or words or answer.get("has_answer")
-        return "cut" if usage is None and has_begun else "error"
+        is_cut = has_begun if usage is None else str(fields.get("streams")).lower() == "true"
+        return "cut" if is_cut else "error"
     for outcome, of_outcome in (("refused", _REFUSED), ("cut", _CUT), ("error", _FAILED)):
         if words and all(word in of_outcome for word in words):
             return outcome
