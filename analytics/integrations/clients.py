@@ -10,7 +10,7 @@ import logging
 from typing import Any, NamedTuple, TypeVar
 
 from analytics.integrations.calls import WatchedCall
-from analytics.integrations.streams import watched
+from analytics.integrations.streams import watch
 from analytics.pricing.providers import source_of
 
 Client = TypeVar("Client")
@@ -154,7 +154,7 @@ def _answered(request: _Request, answer: Any, parsed: Any) -> Any:
         retries = getattr(answer, "retries_taken", None)
         request.call.retries = retries if isinstance(retries, int) else None
         if hasattr(parsed, "__next__") or hasattr(parsed, "__anext__"):
-            watched(parsed, request.call, hides_usage=request.hides_usage)
+            watch(parsed, request.call, hides_usage=request.hides_usage)
         else:
             # A transcription as text tells nothing.
             told = None if isinstance(parsed, (str, bytes)) else parsed

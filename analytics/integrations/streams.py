@@ -73,14 +73,16 @@ class _Told:
         )
 
 
-def watched(stream: Any, call: WatchedCall, *, hides_usage: bool) -> Any:
-    """The same stream, of a class that is its own but for what it sees; `hides_usage`: we asked for it."""
+def watch(stream: Any, call: WatchedCall, *, hides_usage: bool) -> None:
+    """Makes the stream one of a class that is its own but for what it sees; `hides_usage`: we asked for it."""
     told = _Told(call, hides_usage)
+    # An instrumentor may have put its own around it, which cannot become of another class.
+    while hasattr(stream, "__wrapped__"):
+        stream = stream.__wrapped__
     stream.__class__ = _class_of(type(stream))
     stream._usage_told = told
     # A stream that nobody reads to its end was cut.
     weakref.finalize(stream, told.end, "cut")
-    return stream
 
 
 def _ended_by(told: _Told, error: BaseException) -> None:
