@@ -74,7 +74,7 @@ class _Told:
 
 
 def watch(stream: Any, call: WatchedCall, *, hides_usage: bool) -> None:
-    """Makes the stream one of a class that is its own but for what it sees; `hides_usage`: we asked for it."""
+    """Gives the stream a class that is its own but for what it sees; `hides_usage`: we asked for it."""
     told = _Told(call, hides_usage)
     # An instrumentor may have put its own around it, which cannot become of another class.
     while hasattr(stream, "__wrapped__"):
