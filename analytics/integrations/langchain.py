@@ -20,7 +20,7 @@ _MAX_OPEN_CALLS = 10_000
 log = logging.getLogger("analytics.tracking")
 
 
-class UsageCallback(BaseCallbackHandler):
+class UsageCallback(BaseCallbackHandler):  # type: ignore[misc]
     """Logs each call of a model, for whom usage_context() says when it begins.
 
     LangGraph's `thread_id` is the conversation where usage_context() names none.

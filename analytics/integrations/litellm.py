@@ -19,7 +19,7 @@ _MAX_OPEN_CALLS = 10_000
 log = logging.getLogger("analytics.tracking")
 
 
-class UsageLogger(CustomLogger):
+class UsageLogger(CustomLogger):  # type: ignore[misc]
     """Logs each call of LiteLLM, and each attempt that failed, for whom usage_context() says at its begin.
 
     `response_cost` is kept as the stated cost. The conversation is LiteLLM's session, where there is one.

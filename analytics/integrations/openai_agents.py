@@ -16,7 +16,7 @@ _SCOPE = "openai.agents"
 _MAX_OPEN = 10_000
 
 
-class UsageProcessor(TracingProcessor):
+class UsageProcessor(TracingProcessor):  # type: ignore[misc]
     """Logs each call of a model, for whom usage_context() says when it begins.
 
     A trace's `group_id` is the conversation where usage_context() names none.
