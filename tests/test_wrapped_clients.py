@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import anthropic
 import groq
 import openai
 import pytest
@@ -106,6 +105,9 @@ def test_each_call_of_openai_is_logged(database: Database, acme: UUID, server: L
 
 
 def test_each_call_of_groq_and_anthropic_is_logged(database: Database, acme: UUID, server: LLMServer) -> None:
+    # It takes a second, which only this test pays for.
+    import anthropic
+
     with (
         groq.Groq(base_url=server.groq_url, api_key="test") as plain_groq,
         anthropic.Anthropic(base_url=server.anthropic_url, api_key="test") as plain_claude,
