@@ -17,6 +17,7 @@ COMMANDS = {
     "dashboard": "analytics.commands.dashboard:dashboard",
     "demo": "analytics.commands.setup:fill_demo",
     "doctor": "analytics.commands.doctor:doctor",
+    "erase": "analytics.commands.people:erase",
     "export": "analytics.commands.export:export",
     "fold": "analytics.commands.setup:fold",
     "import": "analytics.commands.importing:import_log",

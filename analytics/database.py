@@ -266,6 +266,19 @@ class Database:
             assert row is not None
             return int(row[0])
 
+    def vacuum(self, *tables: str) -> None:
+        """Frees what no transaction sees any more of these tables, and renews their statistics.
+
+        Raises:
+            DatabaseUnavailable, SchemaMissing, DatabaseError
+        """
+        try:
+            with self._connection() as connection:
+                for table in tables:
+                    connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier(table)))
+        except (psycopg.Error, DBAPIError, PoolTimeout) as error:
+            raise self.explain(error) from error
+
     def close(self) -> None:
         """Closes the idle connections, and those in use as soon as they are free.
 

@@ -12,8 +12,8 @@ declare
             and relname in (
                 'alert_checks', 'alert_deliveries', 'alert_events', 'alert_mutes', 'api_keys', 'budget_versions',
                 'budgets', 'clients', 'conversations', 'cost_correction_items', 'cost_corrections',
-                'dropped_calls', 'members', 'model_prices', 'phone_secret', 'price_list', 'retention_rules',
-                'retention_runs', 'tag_sets', 'usage_conversation',
+                'dropped_calls', 'erasures', 'members', 'model_prices', 'phone_secret', 'price_list',
+                'retention_rules', 'retention_runs', 'tag_sets', 'usage_conversation',
                 'usage_conversation_daily', 'usage_conversation_daily_rollup', 'usage_conversation_rollup',
                 'usage_conversation_weekly_rollup',
                 'usage_daily', 'usage_daily_rollup', 'usage_days_to_sum', 'usage_facts_daily',

@@ -24,7 +24,7 @@ LAYERS = (
     {"pricing"},
     {"calls"},
     {"clients"},
-    {"queries", "corrections", "demo", "forecasting", "importing", "tracking"},
+    {"queries", "corrections", "demo", "forecasting", "importing", "tracking", "people"},
     {"budgets", "integrations"},
     {"charts"},
     {"exports"},

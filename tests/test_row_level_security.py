@@ -40,7 +40,7 @@ PRICES = ["model_prices", "price_list"]
 """The installation's are everybody's: tests/test_prices.py says who sees which."""
 ACCESS = [
     *("members", "api_keys", "phone_secret", "alert_deliveries", "alert_checks"),
-    *("dropped_calls", "retention_rules", "retention_runs"),
+    *("dropped_calls", "erasures", "retention_rules", "retention_runs"),
 ]
 """No reader's at all: who may see what is decided before anything is read as a client."""
 APPLIED = ["applied_sql"]

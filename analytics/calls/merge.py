@@ -94,6 +94,26 @@ _FORGET_EQUAL: LiteralString = f"""
     returning id
 """  # noqa: S608 - names of this project
 
+# What comes again of a person who was erased stays erased.
+_FORGET_ERASED = """
+    delete from incoming_usage
+    where
+        ctid in (
+            select incoming.ctid
+            from incoming_usage as incoming
+            cross join lateral (
+                select
+                from usage_logs as log
+                where
+                    log.client_id = coalesce(incoming.client_id, unassigned_client_id())
+                    and log.id = incoming.id
+                    and log.metadata ? 'erased'
+                offset 0
+            ) as stored
+        )
+    returning id
+"""
+
 _MERGE: LiteralString = f"""
     with repeated as materialized ({_REPEATED}),
 
@@ -349,6 +369,11 @@ class Merged(NamedTuple):
 def forget_equal(connection: "psycopg.Connection[Any]") -> list[UUID]:
     """Takes lines out of incoming_usage that say what is there already, word for word; their ids."""
     return [call_id for (call_id,) in connection.execute(_FORGET_EQUAL).fetchall()]
+
+
+def forget_erased(connection: "psycopg.Connection[Any]") -> list[UUID]:
+    """Takes lines out of incoming_usage whose call's person was erased since; their ids."""
+    return [call_id for (call_id,) in connection.execute(_FORGET_ERASED).fetchall()]
 
 
 def merge_repeated(connection: "psycopg.Connection[Any]") -> Merged:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 from uuid import UUID
 
-from analytics.calls.merge import ARE_REPEATED, FACTS, forget_equal, merge_repeated
+from analytics.calls.merge import ARE_REPEATED, FACTS, forget_equal, forget_erased, merge_repeated
 from analytics.calls.row import LINE_COLUMNS, NULL, current_line
 from analytics.calls.stored_spans import lock_spans, name_twins
 from analytics.calls.twins import may_be_of_span
@@ -248,7 +248,7 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
     updated: list[UUID] = []
     is_repeated = repeated.fetchone() == (True,)
     if is_repeated:
-        known += forget_equal(connection)
+        known += [*forget_equal(connection), *forget_erased(connection)]
     twins = name_twins(connection, of_spans, set(known)) if of_spans else {}
     stored = unpriced = 0
     while True:

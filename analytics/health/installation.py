@@ -51,8 +51,8 @@ INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
 TABLES = (
     *("alert_checks", "alert_deliveries", "alert_events", "alert_mutes", "budget_versions", "budgets"),
     *("api_keys", "clients", "conversations", "cost_correction_items", "cost_corrections", "dropped_calls"),
-    *("members", "model_prices", "phone_secret", "price_list", "retention_rules", "retention_runs"),
-    *("tag_sets", "usage_conversation_daily_rollup"),
+    *("erasures", "members", "model_prices", "phone_secret", "price_list", "retention_rules"),
+    *("retention_runs", "tag_sets", "usage_conversation_daily_rollup"),
     *("usage_conversation_rollup", "usage_conversation_weekly_rollup", "usage_daily_rollup"),
     *("usage_days_to_sum", "usage_hour_rollup", "usage_latency_rollup", "usage_logs", "usage_pending"),
     "usage_tag_rollup",

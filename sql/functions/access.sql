@@ -46,7 +46,7 @@ begin
             and (
                 relation.relname in (
                     'alert_checks', 'alert_deliveries', 'alert_events', 'alert_mutes', 'api_keys', 'budget_versions',
-                    'budgets', 'cost_correction_items', 'cost_corrections', 'dropped_calls', 'members',
+                    'budgets', 'cost_correction_items', 'cost_corrections', 'dropped_calls', 'erasures', 'members',
                     'model_prices', 'phone_secret', 'price_list', 'retention_rules', 'retention_runs',
                     'tag_sets', 'usage_conversation',
                     'usage_conversation_daily', 'usage_conversation_daily_rollup',
