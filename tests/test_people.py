@@ -1,9 +1,7 @@
 """A person is forgotten: nothing is left anywhere that tells who it was, and no sum changes."""
 
 import json
-import os
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
@@ -22,6 +20,7 @@ from analytics import queries
 from analytics.budgets import load_budgets
 from analytics.calls.row import NO_FACTS, Row, conversation_uuid, line_of, row_of
 from analytics.calls.store import store_lines
+from analytics.config import tracker_settings
 from analytics.database import Database
 from analytics.days import Days
 from analytics.errors import InvalidInput, UnknownClient
@@ -33,6 +32,7 @@ from analytics.tracking.spool import Spool
 from tests import factories, naive, repricing
 from tests.connections import at_once, dsn
 from tests.factories import NOW
+from tests.test_cli import run
 
 PHONE = "5521976543210"
 WRITTEN = "+55 (21) 97654-3210"
@@ -226,21 +226,22 @@ def fill(database: Database, client_id: UUID) -> None:
             [client_id, f"phone {WRITTEN}", str(client_id)],
         )
         connection.execute(
-            "insert into model_prices (client_id, source, model, input_usd, note) values (%s, 'x', 'y', 1, %s)",
+            "insert into model_prices (client_id, source, model, input_usd, note)"
+            " values (%s, 'x', 'y', 1, %s)",
             [client_id, f"agreed with {NAME}"],
         )
     assert split
 
 
 @pytest.fixture
-def filled(database: Database) -> Iterator[tuple[Database, UUID, UUID]]:
+def filled(database: Database) -> tuple[Database, UUID, UUID]:
     """Acme and Other have the same person in the same conversations."""
     ids = [factories.client(database, name) for name in ("Acme", "Other")]
     for client_id in ids:
         fill(database, client_id)
     hers = {"name": "tag.user", "values": [NAME], "excluded": False}
     factories.budget(database, None, name="Everywhere", filters=[hers])
-    yield database, ids[0], ids[1]
+    return database, ids[0], ids[1]
 
 
 HOLDERS = {
@@ -291,3 +292,379 @@ def test_nothing_is_left_and_no_sum_changes(filled: tuple[Database, UUID, UUID],
     assert [trace for trace in TRACES if trace in dump.replace(LONGER, "")] == []
     assert erase_person(database, "Acme", named, by="the tests") is None
     assert [kept.pseudonym for kept in list_receipts(database)] == [receipt.pseudonym]
+
+
+def test_whoever_is_named_otherwise(database: Database) -> None:
+    """By a conversation, by a tag, by phones that others' look like; what is not hers stays."""
+    acme = factories.client(database)
+    tagged = {"tag_set_id": None}
+    with database.transaction() as connection:
+        for name, tags in (("hers", {"user": "ana_%"}), ("others", {"user": "anabel"})):
+            [(set_id,)] = connection.execute("select intern_tags(%s, %s)", [acme, Jsonb(tags)]).fetchall()
+            tagged |= {name: set_id}
+    alike = ["552197654321", "15521976543210", "976543210", "5521976543210 1"]
+    for number, phone in enumerate(alike):
+        factories.conversation(database, acme, phone=phone, name=f"not Ana {number}")
+    factories.insert_usage(
+        database,
+        *(factories.usage_log(acme, phone=phone, metadata={"said": PHONE[:-1]}) for phone in alike),
+        *(
+            factories.usage_log(acme, phone=None, conversation_id=each, metadata={"a": "b"})
+            for each in (TALK, LATER)
+        ),
+        factories.usage_log(acme, phone="44700", conversation_id=TALK, metadata={"cost": 44700}),
+        factories.usage_log(acme, phone="44700", conversation_id=GROUP),
+        factories.usage_log(
+            acme, phone=None, tag_set_id=tagged["hers"], metadata={"mail": "ana@example.com"}
+        ),
+        factories.usage_log(acme, phone=None, conversation_id=LATER, tag_set_id=tagged["hers"]),
+        factories.usage_log(acme, phone=None, tag_set_id=tagged["others"], metadata={"n": 44700}),
+    )
+
+    def erase(**named: Any) -> tuple[int, int] | None:
+        receipt = erase_person(database, str(acme), Named(**named), by="the tests")
+        return None if receipt is None else (receipt.call_count, receipt.conversation_count)
+
+    # Expressions and wildcards are texts; a part of a phone is another one.
+    for nobody in (
+        "%",
+        "552197654_210",
+        ".*",
+        "521976543210",
+        "55219765432",
+        "'; drop table usage_logs",
+        "\\",
+    ):
+        assert erase(phones=[nobody]) is None
+        assert erase(conversations=[nobody]) is None
+        assert erase(tags=[("user", nobody)]) is None
+    assert erase(tags=[("user", "ana")]) is None
+    # The conversation's one phone has another conversation.
+    assert erase(conversations=[TALK.hex.upper()]) == (3, 2)
+    assert erase(tags=[("user", "ana_%")]) == (3, 1)
+    assert holders(database, (str(TALK), str(GROUP), str(LATER), "ana_%", "ana@example.com", '"a"')) == set()
+    with database.transaction() as connection:
+        assert naive.wrong_sums(connection) == []
+        kept = connection.execute("select phone from conversations order by phone").fetchall()
+        [(numbers,)] = connection.execute(
+            "select array_agg(metadata -> 'n') from usage_logs where metadata ? 'n'"
+        ).fetchall()
+    assert ([phone for (phone,) in kept], numbers) == (sorted(alike), [44700])
+    with pytest.raises(UnknownClient, match='no client is called "Nobody"'):
+        look(database, "Nobody", Named(phones=[PHONE]))
+    for named in ({}, {"phones": [" "]}, {"phones": ["5\0"]}, {"tags": [("user", "a" * 501)]}):
+        with pytest.raises(InvalidInput):
+            Named(**named)
+
+
+def test_what_waits_on_this_machine(database: Database, tmp_path: Path) -> None:
+    acme, other = factories.client(database), factories.client(database, "Other")
+    name = "ana's talk"
+    talk = str(conversation_uuid(acme, name))
+    factories.insert_usage(database, factories.usage_log(acme, phone=PHONE))
+    facts = NO_FACTS._replace(operation_id="op of ana", response_id="resp_of_ana")
+    rows = [
+        spooled(acme, phone=WRITTEN, conversation_id=talk, conversation_name=name, facts=facts),
+        spooled(acme, conversation_id=talk, metadata={"size": "shoe size 38", "price": {"list": "own"}}),
+        spooled(acme, phone=LONGER, metadata={"said": f"ask {WRITTEN}", "n": 0.10}),
+        spooled(other, phone=WRITTEN, conversation_id=talk),
+    ]
+    path = tmp_path / "here.db"
+    with closing(Spool(path, max_calls=1_000)) as spool:
+        # What was shipped before is in pages that are free, and the last of it in the table.
+        spool.append_many(
+            [("1", line_of(spooled(acme, phone=PHONE, metadata={"x": "rua das flores" * 99})))] * 40
+        )
+        spool.mark_shipped(40)
+        spool.append_many([("1", line_of(row)) for row in rows])
+        [*_, last] = spool.read_plain(10)
+        for row in rows[:2]:
+            spool.append("1", line_of(row))
+        spool.append("1", line_of(rows[2]))
+        refused = [(call, f"refused {PHONE}") for call in spool.read_plain(2, after=last[0])]
+        spool.mark_shipped(40, refused)
+        named = Named(phones=[PHONE])
+        found = look(database, "Acme", named, spools=tmp_path)
+        before = len(spool.read(100))
+
+        receipt = erase_person(database, "Acme", named, by="the tests", spools=tmp_path)
+
+        assert receipt is not None
+        assert (found.waiting.count, receipt.spooled_count, receipt.call_count) == (6, 7, 1)
+        waiting = [row_of(call.line) for call in spool.read(100)]
+        assert len(waiting) == before
+        files = b"".join(each.read_bytes() for each in sorted(tmp_path.iterdir()))
+        of_other = line_of(rows[3]).encode()
+        assert files.count(of_other) == 1
+        left = files.replace(of_other, b"").replace(LONGER.encode(), b"")
+        for trace in (*TRACES, name, talk, WRITTEN):
+            assert trace.encode() not in left, trace
+        spool.append("1", line_of(spooled(acme)))
+        assert spool.waiting() == before + 1
+    # They are stored as calls of the same nobody, in one conversation.
+    with database.transaction() as connection:
+        store_lines(connection, [line_of(row) for row in waiting])
+        stored = connection.execute(
+            "select count(*), count(distinct conversation_id), min(phone) from usage_logs"
+            " where client_id = %s and metadata ->> 'erased' = %s",
+            [acme, receipt.pseudonym],
+        ).fetchall()
+        [(names,)] = connection.execute(
+            "select array_agg(name) from conversations where client_id = %s", [acme]
+        ).fetchall()
+    assert stored == [(3, 1, receipt.pseudonym)]
+    assert names == [receipt.pseudonym]
+
+
+def test_what_comes_again_stays_erased(database: Database) -> None:
+    acme = factories.client(database)
+    row = spooled(acme, phone=PHONE, conversation_id=str(TALK), metadata={"size": "shoe size 38"})
+    fuller = row._replace(total_tokens=99, conversation_name=NAME, conversation_id=str(LATER))
+    with database.transaction() as connection:
+        store_lines(connection, [line_of(row)])
+    assert erase_person(database, "Acme", Named(phones=[PHONE]), by="the tests") is not None
+    with database.transaction() as connection:
+        stored = store_lines(connection, [line_of(row), line_of(fuller), line_of(spooled(acme, phone=PHONE))])
+        assert naive.wrong_sums(connection) == []
+
+    assert (stored.stored, len(stored.known_before), len(stored.updated)) == (1, 2, 0)
+    # Calls that come later are a new person's.
+    assert holders(database) == {"usage_logs.phone", "usage_pending.phone"}
+    assert erase_person(database, "Acme", Named(phones=[PHONE]), by="the tests") is not None
+    assert holders(database) == set()
+
+
+def test_while_everybody_writes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writers of the same person and of others, folds, and the erasure again and again."""
+    monkeypatch.setattr("analytics.people.erase.BITE_CALLS", 5)
+    acme = factories.client(database)
+
+    def store(connection: "psycopg.Connection[Any]", lines: list[str]) -> None:
+        try:
+            with connection.transaction():
+                store_lines(connection, lines)
+        except psycopg.errors.UniqueViolation:
+            # Two writers gave two conversations one phone at once; the tracker sends such calls again, too.
+            store(connection, lines)
+
+    def write(connection: "psycopg.Connection[Any]") -> None:
+        for number in range(40):
+            for conversation in (TALK, GROUP, None):
+                row = spooled(acme, phone=PHONE, conversation_id=conversation and str(conversation))
+                store(connection, [line_of(row), line_of(spooled(acme, phone=f"55{number}119998888"))])
+
+    def fold(connection: "psycopg.Connection[Any]") -> None:
+        for _ in range(60):
+            connection.execute("select fold_usage()")
+
+    def erase(connection: "psycopg.Connection[Any]") -> None:
+        for _ in range(8):
+            erase_person(database, "Acme", Named(phones=[WRITTEN]), by="the tests")
+            with connection.transaction():
+                assert naive.wrong_sums(connection) == []
+
+    at_once(write, write, fold, erase, database=database)
+    erase_person(database, "Acme", Named(phones=[WRITTEN]), by="the tests")
+
+    assert holders(database) == set()
+    with database.transaction() as connection:
+        assert naive.wrong_sums(connection) == []
+        counted = connection.execute("select count(*), sum(cost_usd) from usage_logs").fetchall()
+    assert counted == [(480, 240)]
+
+
+def test_what_is_interrupted_is_finished_by_the_same_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analytics.people.erase.BITE_CALLS", 1)
+    acme = factories.client(database)
+    fill(database, acme)
+    numbers = told(database, acme)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(_: int) -> None:
+        raise Killed
+
+    named = Named(conversations=[str(TALK)])
+    for _ in range(2):
+        with pytest.raises(Killed):
+            erase_person(database, "Acme", named, by="the tests", report=kill)
+        assert told(database, acme) == numbers
+    assert len(holders(database)) > 10
+    receipt = erase_person(database, "Acme", named, by="the tests")
+
+    assert receipt is not None
+    assert holders(database) == set()
+    assert told(database, acme) == numbers
+    assert [kept.finished_at is None for kept in list_receipts(database)] == [False, True, True]
+    assert sum(kept.call_count for kept in list_receipts(database)) == 16
+
+
+def test_tenants_cannot_erase(database: Database) -> None:
+    acme = factories.client(database)
+    factories.insert_usage(database, factories.usage_log(acme, phone=PHONE))
+    with database.transaction() as connection:
+        connection.execute("set local role analytics_reader")
+        connection.execute("select set_config('app.client_id', %s, true)", [str(acme)])
+        for statement in ("update usage_logs set phone = 'x'", "delete from conversations", "table erasures"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(statement)
+    url = database.url.update_query_dict({"options": "-c role=analytics_reader"})
+    with closing(Database(url)) as reader, pytest.raises(InvalidInput, match="connect as the user that owns"):
+        erase_person(reader, str(acme), Named(phones=[PHONE]), by="the tests")
+
+
+def test_a_conversation_that_an_application_refers_to(database: Database) -> None:
+    acme = factories.client(database)
+    factories.conversation(database, acme, id=TALK, phone=PHONE)
+    with database.transaction() as connection:
+        connection.execute(
+            "create table message (client_id uuid, conversation_id uuid,"
+            " foreign key (client_id, conversation_id) references conversations (client_id, id))"
+        )
+        connection.execute("insert into message values (%s, %s)", [acme, TALK])
+
+    with pytest.raises(InvalidInput, match="a table of your own refers to a conversation"):
+        erase_person(database, "Acme", Named(phones=[PHONE]), by="the tests")
+
+
+def test_the_command(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_DATA_DIR", str(tmp_path))
+    acme = factories.client(database)
+    factories.conversation(database, acme, id=TALK, phone=PHONE, name=NAME)
+    with database.transaction() as connection:
+        connection.execute("select intern_tags(%s, %s)", [acme, Jsonb({"mail": "a@example.com"})])
+    factories.insert_usage(
+        database,
+        factories.usage_log(acme, phone=PHONE, tag_set_id=1),
+        factories.usage_log(acme, phone=OTHER_PHONE, conversation_id=TALK),
+    )
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "old.db.damaged-2026").touch()
+    words = ("erase", "--client", "Acme", "--phone", WRITTEN)
+
+    tried = run(database, *words, "--dry-run")
+    refused = run(database, *words, stdin="n\n")
+    there = holders(database)
+    done = run(database, *words, "--by", "Olga", stdin="y\n")
+    again = run(database, *words)
+    listed = run(database, "erase", "--list")
+
+    said = (
+        '"Acme" has of this person: 2 calls of 1 conversation on 1 day\n'
+        "1 phone of others on calls of these conversations stay: give them with --phone to erase them, too\n"
+    )
+    assert (tried.exit_code, refused.exit_code, done.exit_code, again.exit_code) == (0, 1, 0, 0)
+    assert tried.stdout.startswith(said)
+    assert "only this person has the tags mail=a@example.com, which stay: --tag erases one\n" in tried.stdout
+    assert "old.db.damaged-2026 is a damaged spool" in tried.stdout
+    assert "conversations.name" in there
+    assert "  2 calls, 1 conversation, 0 other places, 0 waiting on this machine\n  by Olga\n" in done.stdout
+    assert "backups" in done.stdout
+    assert again.stdout.startswith('nothing is kept under this of "Acme"')
+    assert listed.stdout.splitlines()[0] in done.stdout
+    for result in (tried, done, again, listed):
+        assert not any(trace in result.output for trace in TRACES)
+    assert holders(database) == set()
+    for wrong, error in ((["--tag", "x"], "--tag must be KEY=VALUE"), ([], "say who it is")):
+        result = run(database, "erase", "--client", "Acme", *wrong)
+        assert (result.exit_code, error in result.stderr) == (1, True)
+    assert "--client is missing" in run(database, "erase", "--phone", PHONE).stderr
+
+
+def test_what_is_kept_about_a_person(
+    filled: tuple[Database, UUID, UUID], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each table that an erasure changes is in the export, with what it says."""
+    database, _, acme = filled  # whose calls are not all folded
+    monkeypatch.setenv("USAGE_DATA_DIR", str(tmp_path))
+    with closing(Spool(tracker_settings().spool_path, max_calls=9)) as spool:
+        spool.append("1", line_of(spooled(acme, phone=WRITTEN, metadata={"said": "rua das flores"})))
+    words = ("export", "--client", str(acme), "--person", "+55 21 97654 3210")
+
+    exported = run(database, *words)
+    to_file = run(database, *words, "--format", "json", "--output", tmp_path / "ana.json")
+    refused = [run(database, *words, *more) for more in (["--format", "csv"], ["--from", "2026-03-01"])]
+    nobody = json.loads(run(database, *words[:4], PHONE[:-1]).stdout)
+
+    kept = json.loads(exported.stdout)
+    tables = {
+        "conversations": "conversations",
+        "calls": "usage_logs",
+        "corrections": "cost_correction_items",
+        "sums": "usage_conversation_rollup",
+        "sums_by_day": "usage_conversation_daily_rollup",
+        "sums_by_week": "usage_conversation_weekly_rollup",
+        "sums_to_be_folded": "usage_pending",
+    }
+    told = {table for section, table in tables.items() if kept[section]}
+    told |= {each["table"] for each in kept["elsewhere"]}
+    assert told >= {holder.partition(".")[0] for holder in HOLDERS}
+    assert {trace for trace in TRACES if trace not in exported.stdout} == {str(LATER), TALK.hex}
+    assert (len(kept["calls"]), len(kept["conversations"]), len(kept["waiting_on_this_machine"])) == (
+        16,
+        3,
+        1,
+    )
+    # What others' calls say is theirs.
+    mentions = [each for each in kept["elsewhere"] if each["table"] == "usage_logs"]
+    assert [set(each) for each in mentions] == [{"table", "client_id", "id", "names_the_person"}] * 2
+    assert LONGER not in exported.stdout
+    assert (to_file.exit_code, to_file.stdout) == (0, "")
+    assert len((tmp_path / "ana.json").read_text("utf-8")) > 1_000
+    assert [(each.exit_code, "--person PHONE writes JSON" in each.stderr) for each in refused] == [
+        (1, True)
+    ] * 2
+    assert {name for name, value in nobody.items() if value} == {"about"}
+
+
+NAMES_NOBODY = {
+    # Names of things, and who works here.
+    *("alert_checks.checked_by", "alert_deliveries.channel", "alert_deliveries.state"),
+    *("alert_events.acknowledged_by", "alert_events.kind", "alert_mutes.kind", "alert_mutes.muted_by"),
+    *("api_keys.scope", "applied_sql.makes", "applied_sql.name", "applied_sql.sha256"),
+    *("budget_versions.changed_by", "budget_versions.period", "budget_versions.thresholds"),
+    *("budget_versions.time_zone", "budget_versions.unit", "budgets.archived_by", "budgets.created_by"),
+    *("clients.name", "clients.slug", "clients.timezone", "cost_correction_items.basis_after"),
+    *("cost_correction_items.basis_before", "cost_corrections.corrected_by", "cost_corrections.model"),
+    *("cost_corrections.source", "cost_corrections.timezone", "cost_corrections.undone_by"),
+    *("erasures.erased_by", "erasures.kinds", "erasures.pseudonym", "members.email", "members.role"),
+    *("model_prices.model", "model_prices.service_tier", "model_prices.source", "model_prices.unit"),
+    *("phone_secret.secret", "usage_logs.cost_basis", "usage_logs.model", "usage_logs.operation"),
+    *("usage_logs.outcome", "usage_logs.service_tier", "usage_logs.source"),
+    # Sums by what is above; arrays of numbers.
+    *(
+        f"usage_{kind}_rollup.{name}"
+        for kind in ("daily", "hour", "tag")
+        for name in ("model", "operation", "outcome", "source")
+    ),
+    *(f"usage_latency_rollup.{name}" for name in ("buckets", "counts", "first_token_buckets")),
+    *("usage_latency_rollup.first_token_counts", "usage_latency_rollup.model", "usage_latency_rollup.source"),
+    *(f"usage_pending.{name}" for name in ("first_token_buckets", "latency_buckets", "model", "operation")),
+    *("usage_pending.outcome", "usage_pending.source"),
+}
+ALSO_ERASED = {
+    *("alert_checks.error", "budget_versions.split_by", "cost_correction_items.price_after"),
+    *("model_prices.reference", "usage_logs.account"),
+}
+"""What may name a person, and does not in fill()."""
+
+
+def test_every_column_is_known_to_name_people_or_not(database: Database) -> None:
+    """Whoever adds one says which: in fill(), where erasing it is tested, or among those that name nobody."""
+    with database.transaction() as connection:
+        texts = connection.execute(
+            """
+            select attrelid::regclass || '.' || attname
+            from pg_attribute
+            inner join pg_class on pg_class.oid = attrelid
+            inner join pg_type on pg_type.oid = atttypid
+            where
+                relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and attnum > 0
+                and not attisdropped and (typcategory in ('S', 'A') or typname in ('json', 'jsonb', 'bytea'))
+            """
+        ).fetchall()
+    ids = {name for name in HOLDERS if name.endswith(".conversation_id")} | {"conversations.id"}
+    assert {name for (name,) in texts} == (HOLDERS - ids) | NAMES_NOBODY | ALSO_ERASED | {"api_keys.hash"}

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import click
 
+from analytics import config
 from analytics.clients import Client, find_client
 from analytics.commands.terminal import days_of, filters_of
 from analytics.database import Database
@@ -20,6 +21,8 @@ from analytics.exports.files import CONTENT_TYPES
 from analytics.exports.packages import dashboard_packages
 from analytics.formatting import counted
 from analytics.migrations import open_ready_database
+from analytics.people.kept import kept_of
+from analytics.people.person import Named
 from analytics.queries import Filters, Period, load_overview
 
 _FILES = {"pdf": "a PDF", "parquet": "Parquet"}
@@ -30,15 +33,15 @@ LONG = 20_000
 
 @click.command()
 @click.option("--client", required=True, help="Name or id.")
-@click.option("--from", "first_date", required=True, metavar="DATE", help="First day, in the client's zone.")
-@click.option("--to", "last_date", required=True, metavar="DATE", help="Last day, included.")
+@click.option("--from", "first_date", metavar="DATE", help="First day, in the client's zone.")
+@click.option("--to", "last_date", metavar="DATE", help="Last day, included.")
+@click.option("--person", metavar="PHONE", help="All that is kept about one phone, of all days, as JSON.")
 @click.option(
     "--format",
     "kind",
-    type=click.Choice([*CONTENT_TYPES, "parquet"]),
-    default="csv",
-    show_default=True,
-    help="csv, parquet: each call. focus: sums per day and model, by that specification. pdf: a statement.",
+    type=click.Choice([*CONTENT_TYPES, "parquet", "json"]),
+    help="csv, parquet: each call. focus: sums per day and model, by that specification. pdf: a statement. "
+    "json: of one person.  [default: csv]",
 )
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Instead of standard output.")
 @click.option("--unmasked", is_flag=True, help="With whole phones.")
@@ -51,14 +54,21 @@ LONG = 20_000
 )
 def export(
     client: str,
-    first_date: str,
-    last_date: str,
-    kind: str,
+    first_date: str | None,
+    last_date: str | None,
+    person: str | None,
+    kind: str | None,
     output: Path | None,
     unmasked: bool,
     conditions: Sequence[str],
 ) -> None:
-    """Writes a client's calls, sums or statement of the days from --from to --to."""
+    """Writes a client's calls, sums or statement of the days from --from to --to; or what is kept of one."""
+    if person is not None or kind == "json":
+        _export_person(client, person, kind, output, is_all=not (first_date or last_date or conditions))
+        return
+    if first_date is None or last_date is None:
+        raise InvalidInput("--from and --to are missing: say of which days")
+    kind = kind or "csv"
     days = days_of(first_date, last_date)
     filters = filters_of(conditions)
     if kind in ("pdf", "parquet") and output is None:
@@ -78,6 +88,21 @@ def export(
     if output is not None:
         of_days = f"from {days.first} to {days.last}{', filtered,' if filters else ''}"
         click.echo(f'{written} of "{found.name}" {of_days} written to {output}', err=True)
+
+
+def _export_person(
+    client: str, person: str | None, kind: str | None, output: Path | None, *, is_all: bool
+) -> None:
+    if person is None or kind not in (None, "json") or not is_all:
+        raise InvalidInput(
+            "--person PHONE writes JSON of all days: leave out --from, --to, --where and --format"
+        )
+    with closing(open_ready_database()) as database:
+        spools = config.tracker_settings().spool_path.parent
+        pieces = kept_of(database, client, Named(phones=[person]), at=datetime.now(UTC), spools=spools)
+        with _opened(output) as file:
+            for piece in pieces:
+                file.write(piece.encode())
 
 
 def _write_calls(

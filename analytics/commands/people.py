@@ -18,7 +18,7 @@ from analytics.people.spools import damaged_in
 _MAX_TAGS = 5
 
 NOT_HERE = (
-    "backups and the archive of the write-ahead log have it until they are over: erase it again after a restore",
+    "backups and archives of the write-ahead log have it until they are over: after a restore erase it again",
     "spools of other machines may have calls that are not shipped: run the same there",
     "ids of calls stay, so that what is sent again is not counted twice",
 )

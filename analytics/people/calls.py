@@ -90,7 +90,6 @@ _ERASE_TAGGED: LiteralString = f"""
     where log.client_id = %(client_id)s and log.id = touched.id
 """  # noqa: S608 - constants of this file
 
-# A conversation that came back while it was erased goes where it went the first time.
 _NEW_PHONE: LiteralString = """
     coalesce(
         (
@@ -101,20 +100,34 @@ _NEW_PHONE: LiteralString = """
         known.phone
     )
 """
+# First all of them, so that the next statement sees what writers did until then.
+_LOCK_CONVERSATIONS = """
+    select
+    from conversations
+    where client_id = %(client_id)s and id = any(%(old_ids)s::uuid[])
+    order by id
+    for update
+"""
+# One that came back while it was erased is dropped: it is there already, as is its phone.
 _RENAME_CONVERSATIONS: LiteralString = f"""
     update conversations as known
     set
         id = renamed.new_id,
-        phone = {_NEW_PHONE},
+        phone = case
+            when not exists (
+                select from conversations as there
+                where
+                    there.client_id = %(client_id)s and there.id <> known.id
+                    and there.phone = {_NEW_PHONE}
+            ) then {_NEW_PHONE}
+        end,
         name = case when known.name is not null then %(label)s end
     from unnest(%(old_ids)s::uuid[], %(new_ids)s::uuid[]) as renamed (old_id, new_id)
     where
         known.client_id = %(client_id)s and known.id = renamed.old_id
         and not exists (
             select from conversations as there
-            where
-                there.client_id = %(client_id)s and there.id <> known.id
-                and (there.id = renamed.new_id or there.phone = {_NEW_PHONE})
+            where there.client_id = %(client_id)s and there.id = renamed.new_id
         )
 """  # noqa: S608 - constants of this file
 _DROP_CONVERSATIONS = """
@@ -273,6 +286,7 @@ def erase_calls(
         connection.execute("select fold_usage()")
         for move in (_MOVE_DAYS, _MOVE_WEEKS, _MOVE_LIFETIMES):
             connection.execute(move, values)
+        connection.execute(_LOCK_CONVERSATIONS, values)
         connection.execute(_RENAME_CONVERSATIONS, values)
         connection.execute(_DROP_CONVERSATIONS, values)
         if connection.execute(_IS_LEFT, values).fetchone() == (False,):

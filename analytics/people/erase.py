@@ -72,11 +72,12 @@ def look(database: Database, client: str, named: Named, *, spools: Path | None =
         InvalidInput: this user of the database may not see all.
         DatabaseUnavailable, SchemaMissing, DatabaseError
     """
+    with database.transaction() as connection:
+        require_owner(connection, database)
     owner = find_client(database, client)
     pseudonyms = Pseudonyms()
     with database.transaction() as connection:
-        _require_owner(connection, database)
-        person, waiting = _find(connection, owner, named, pseudonyms, spools)
+        person, waiting = find_with_waiting(connection, owner, named, pseudonyms, spools)
         tags = list(name_tags(connection, owner.id, named, person, pseudonyms))
         elsewhere = [
             *mentions(connection, owner.id, pseudonyms),
@@ -138,7 +139,9 @@ class _Run:
     def erase(self) -> Receipt:
         for number in range(ROUNDS):
             with self.database.transaction() as connection:
-                person, _ = _find(connection, self.client, self.named, self.pseudonyms, self.spools)
+                person, _ = find_with_waiting(
+                    connection, self.client, self.named, self.pseudonyms, self.spools
+                )
             if number and not person.is_kept:
                 break
             # First what leads from elsewhere to the person, who is found by the calls if this is interrupted.
@@ -180,7 +183,8 @@ class _Run:
                         is_alone=is_alone,
                     )
                     # Budgets count the same calls, by their new names.
-                    changes = list(texts_elsewhere(connection, self.client.id, self.pseudonyms))
+                    these = self.pseudonyms.limited(conversations, phones)
+                    changes = list(texts_elsewhere(connection, self.client.id, these))
                     for change in changes:
                         change.apply(connection)
                     receipts.add(
@@ -247,7 +251,7 @@ def vacuum(database: Database) -> None:
     database.vacuum(*TOUCHED)
 
 
-def _find(
+def find_with_waiting(
     connection: "psycopg.Connection[Any]",
     client: Client,
     named: Named,
@@ -280,7 +284,7 @@ def _find(
     for name in waiting.names:
         pseudonyms.add_name(name)
     handles = connection.execute(
-        "select phone_handle(secret, %(client_id)s, old), phone_handle(secret, %(client_id)s, new)"
+        "select old, phone_handle(secret, %(client_id)s, old), phone_handle(secret, %(client_id)s, new)"
         " from read_phone_secret() as secret, unnest(%(old)s::text[], %(new)s::text[]) as phone (old, new)",
         {
             "client_id": client.id,
@@ -288,7 +292,7 @@ def _find(
             "new": list(pseudonyms.phones.values()),
         },
     )
-    pseudonyms.handles.update(dict(handles.fetchall()))
+    pseudonyms.handles.update({phone: (old, new) for phone, old, new in handles})
     return person, waiting
 
 
@@ -365,7 +369,12 @@ def _own_tags(
     return [(key, value) for key, value in rows]
 
 
-def _require_owner(connection: "psycopg.Connection[Any]", database: Database) -> None:
+def require_owner(connection: "psycopg.Connection[Any]", database: Database) -> None:
+    """Refuses a user of the database from whom row-level security hides rows.
+
+    Raises:
+        InvalidInput: it is one.
+    """
     [(is_limited, user)] = connection.execute(
         "select row_security_active('usage_logs') or not has_table_privilege('usage_logs', 'update'),"
         " current_user"

@@ -4,6 +4,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID, uuid4
 
@@ -50,8 +51,8 @@ class Pseudonyms:
         self.phones: dict[str, str] = {}
         """Each phone as it is written somewhere."""
         self.conversations: dict[UUID, UUID] = {}
-        self.handles: dict[str, str] = {}
-        """What links name a phone without a conversation by."""
+        self.handles: dict[str, tuple[str, str]] = {}
+        """What links name each phone without a conversation by, and what from now on."""
         self.tags: dict[tuple[str, str], str] = {}
         """Key and value, of those values that tell the person."""
         self.names: dict[str, str] = {}
@@ -84,6 +85,13 @@ class Pseudonyms:
         if name.strip():
             self.names.setdefault(name, self.label)
 
+    def limited(self, conversations: Iterable[UUID], phones: Iterable[str]) -> "Pseudonyms":
+        """The same for no other conversations than these, nor other handles than those of these phones."""
+        limited = copy(self)
+        limited.conversations = {each: self.conversations[each] for each in conversations}
+        limited.handles = {each: self.handles[each] for each in phones}
+        return limited
+
     def text(self, text: str) -> str:
         """The text without the person's phones, ids of conversations and handles."""
         if len(text) >= LEAST_DIGITS and text in self.phones:
@@ -95,7 +103,7 @@ class Pseudonyms:
     def _id(self, found: re.Match[str]) -> str:
         text = found[0]
         if len(text) == 33 or text[0] in "pP":
-            return self.handles.get(text.lower(), text)
+            return dict(self.handles.values()).get(text.lower(), text)
         renamed = self.conversations.get(UUID(text))
         if renamed is None:
             return text

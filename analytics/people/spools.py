@@ -44,10 +44,18 @@ def damaged_in(directory: Path | None) -> list[Path]:
     return [] if directory is None else sorted(directory.glob("*.db.damaged-*"))
 
 
+def waiting_rows(
+    paths: Sequence[Path], client_id: UUID, named: Named, conversations: Sequence[UUID], phones: Sequence[str]
+) -> list[Row]:
+    """The calls of a person that wait."""
+    person = _Person(client_id, named, conversations, phones)
+    return [row for path in paths for row in map(row_of, _lines(path, client_id)) if person.has(row)]
+
+
 def waiting_of(
     paths: Sequence[Path], client_id: UUID, named: Named, conversations: Sequence[UUID], phones: Sequence[str]
 ) -> Waiting:
-    """The calls of a person that wait, and which further conversations and phones they tell of."""
+    """How many calls of a person wait, and which further conversations and phones they tell of."""
     person = _Person(client_id, named, conversations, phones)
     lines = [line for path in paths for line in _lines(path, client_id)]
     while True:

@@ -22,6 +22,7 @@ def looked_for(pseudonyms: Pseudonyms) -> dict[str, list[str]]:
     """Expressions and texts that every text has which text() changes; others may have them, too."""
     digits = sorted({found for phone in pseudonyms.phones if (found := digits_of(phone))})
     texts = [phone for phone in pseudonyms.phones if not digits_of(phone) and len(phone) >= LEAST_DIGITS]
+    handles = [old for old, _ in pseudonyms.handles.values()]
     ids = [conversation.hex for conversation in pseudonyms.conversations]
     if len(ids) > MANY_CONVERSATIONS:
         ids = [UUID_TEXT]
@@ -29,6 +30,6 @@ def looked_for(pseudonyms: Pseudonyms) -> dict[str, list[str]]:
         ids = ["-?".join((each[:8], each[8:12], each[12:16], each[16:20], each[20:])) for each in ids]
     return {
         "patterns": [phone_pattern(each) for each in digits],
-        "ids": ["|".join([*ids, *pseudonyms.handles])] if ids or pseudonyms.handles else [],
+        "ids": ["|".join([*ids, *handles])] if ids or handles else [],
         "texts": [json.dumps(text, ensure_ascii=False)[1:-1] for text in texts],
     }
