@@ -630,6 +630,13 @@ NAMES_NOBODY = {
     *("clients.name", "clients.slug", "clients.timezone", "cost_correction_items.basis_after"),
     *("cost_correction_items.basis_before", "cost_corrections.corrected_by", "cost_corrections.model"),
     *("cost_corrections.source", "cost_corrections.timezone", "cost_corrections.undone_by"),
+    *(
+        "dropped_calls.archive",
+        "dropped_calls.archived_as",
+        "dropped_calls.timezone",
+        "retention_rules.archive",
+    ),
+    *("retention_rules.set_by", "retention_runs.error", "retention_runs.run_by"),
     *("erasures.erased_by", "erasures.kinds", "erasures.pseudonym", "members.email", "members.role"),
     *("model_prices.model", "model_prices.service_tier", "model_prices.source", "model_prices.unit"),
     *("phone_secret.secret", "usage_logs.cost_basis", "usage_logs.model", "usage_logs.operation"),

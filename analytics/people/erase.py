@@ -394,3 +394,13 @@ def _require_facts(connection: "psycopg.Connection[Any]", client: Client) -> Non
             f'calls of "{client.name}" still have facts in their metadata, which an erasure would lose: run '
             '"python -m analytics migrate" first'
         )
+    rows = connection.execute(
+        "select distinct archive from dropped_calls where client_id = %s and archive is not null order by 1",
+        [client.id],
+    ).fetchall()
+    if rows:
+        places = ", ".join(f'"{place}"' for (place,) in rows)
+        raise InvalidInput(
+            f'calls of "{client.name}" are in the archive {places}, which an erasure does not rewrite yet: bring '
+            "them back first, and remove what is there"
+        )
