@@ -355,6 +355,12 @@ def test_a_name_says_its_kind() -> None:
     assert all(SqlFile(name=name, text="").is_migration == name[:1].isdigit() for name in FILES_AND_ADOPTION)
 
 
+def test_each_migration_has_a_number_of_its_own() -> None:
+    # It is known by it: the second of two would never be applied.
+    numbers = [name[:3] for name in FILES_AND_ADOPTION if name[:1].isdigit()]
+    assert len(set(numbers)) == len(numbers)
+
+
 def test_migrating_what_was_pasted_while_everybody_writes(database: Database) -> None:
     client_id = factories.client(database)
     with database.transaction() as connection:
