@@ -401,6 +401,6 @@ def _require_facts(connection: "psycopg.Connection[Any]", client: Client) -> Non
     if rows:
         places = ", ".join(f'"{place}"' for (place,) in rows)
         raise InvalidInput(
-            f'calls of "{client.name}" are in the archive {places}, which an erasure does not rewrite yet: bring '
-            "them back first, and remove what is there"
+            f'calls of "{client.name}" are in the archive {places}, which an erasure does not rewrite yet: '
+            "bring them back first, and remove what is there"
         )

@@ -299,8 +299,8 @@ def test_prices(browser: Browser, shown: Demo, chosen: dict[str, str]) -> None:
         expect_table(
             page,
             2,
-            lambda rows: {row["Model"]: row["At list prices"] for row in rows},
-            {model: at_list.amount for model, at_list in own.items() if at_list},
+            lambda rows: {row["Model"]: float(row["At list prices"]) for row in rows},
+            {model: float(at_list.usd) for model, at_list in own.items() if at_list},
         )
         switch = page.locator(".st-key-list-in-use")
         switch.get_by_text("Use the public list instead").click()

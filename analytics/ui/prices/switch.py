@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from typing import Any
 
 import streamlit as st
 
@@ -72,9 +71,26 @@ def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
         f"**{escaped(whole.amount)} at list prices**, booked with **{escaped(formatting.usd(booked_usd))}**: "
         f"calls with another price than the public one, {page.period}"
     )
+    at_list = [at_list_prices([line]) for line in lines]
     price_table(
-        [_own_priced_row(line) for line in lines],
-        texts=("At list prices", "Booked"),
+        [
+            {
+                "Model": line.model or formatting.NO_MODEL,
+                "At list prices": line.booked_usd if listed is None else listed.usd,
+                "Booked": line.booked_usd,
+                "Provider": charts.source_name(line.source),
+                "Requests": line.request_count,
+            }
+            for line, listed in zip(lines, at_list, strict=True)
+        ],
+        ("At list prices", "Booked"),
+        texts={
+            "At list prices": ["the same" if listed is None else listed.amount for listed in at_list],
+            "Booked": [
+                "free" if line.is_free and not line.booked_usd else formatting.usd(line.booked_usd)
+                for line in lines
+            ],
+        },
         key="own priced table",
         ways=[calls_with("", **of_model(line.source, line.model)) for line in lines],
     )
@@ -85,17 +101,6 @@ def _beside_public_list(page: Page, lines: Sequence[OwnPriced]) -> None:
         "Each day is priced at the public price of that day, for the average call and without tier "
         "discounts. *About*: some parts are unknown, such as what was cached today."
     )
-
-
-def _own_priced_row(line: OwnPriced) -> dict[str, Any]:
-    at_list = at_list_prices([line])
-    return {
-        "Model": line.model or formatting.NO_MODEL,
-        "At list prices": "the same" if at_list is None else at_list.amount,
-        "Booked": "free" if line.is_free and not line.booked_usd else formatting.usd(line.booked_usd),
-        "Provider": charts.source_name(line.source),
-        "Requests": line.request_count,
-    }
 
 
 def _state(in_use: ListInUse) -> str:

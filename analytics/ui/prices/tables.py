@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
-import streamlit as st
 from pandas.io.formats.style import Styler
 
 from analytics import formatting
@@ -40,16 +39,17 @@ def price_table(
     *,
     is_cost: bool = False,
     at_least: Mapping[str, Sequence[bool]] | None = None,
-    texts: Sequence[str] = (),
+    texts: Mapping[str, Sequence[str]] | None = None,
     key: str,
     ways: Sequence[Way],
     cells: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """A table with exact prices, or rounded costs, in the columns `money`; empty columns are hidden.
 
-    `at_least` has, per column of costs, the rows that are lower bounds. The columns `texts` have amounts with
-    words. A click on a row goes the way of its place in `ways`, in the table of this key; one on a cell of
-    the columns `cells` to those of its calls with these parameters of filters.
+    `at_least` has, per column of costs, the rows that are lower bounds; `texts`, per column of `money`, what
+    each row shows in place of its amount, by which it sorts. A click on a row goes the way of its place in
+    `ways`, in the table of this key; one on a cell of the columns `cells` to those of its calls with these
+    parameters of filters.
     """
     table = harmless(pd.DataFrame(rows))
     table = table.drop(
@@ -63,11 +63,13 @@ def price_table(
     styler: Styler = table.style.format("{:,}", subset=counts)
     styler = styler.format(lambda amount: text_of(Decimal(repr(amount))), subset=amounts, na_rep="")
     styler = marked_bounds(styler, table, {name: pd.Series(rows) for name, rows in (at_least or {}).items()})
+    for name, shown in (texts or {}).items():
+        for place, text in enumerate(shown):
+            styler = styler.format(partial(_shown, text), subset=([place], [name]))
     show_table(
         styler,
         len(table),
         max_rows=MAX_ROWS,
-        columns={name: st.column_config.TextColumn(name, alignment="right") for name in texts},
         opens=opening(
             key,
             pd.DataFrame({"place": range(len(ways))}),
@@ -80,6 +82,10 @@ def price_table(
 def _go(ways: Sequence[Way], only: Mapping[str, str], row: "pd.Series[Any]") -> None:
     way = ways[row["place"]]
     replace(way, only={**way.only, **only}).go()
+
+
+def _shown(text: str, amount: object) -> str:
+    return text
 
 
 def _has_values(column: "pd.Series[Any]") -> bool:
