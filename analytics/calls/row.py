@@ -155,7 +155,7 @@ def copy_line(
     elif "\\" in metadata:  # JSON has no other character that COPY escapes
         metadata = metadata.replace("\\", r"\\")
     prompt, completion, total, seconds, details = usage
-    parts = _parts_line(tuple(details)) % details if details else _NO_PARTS
+    parts = parts_line(details)
     if facts is NO_FACTS or facts[:6] == _NO_NUMBERS:
         told = _NO_TOLD
     else:
@@ -164,6 +164,11 @@ def copy_line(
         f"{call_id}\t{created_at.isoformat()}\t{prompt}\t{completion}\t{total}\t{cost_usd!s}\t{cost_basis}\t"
         f"{metadata}\t{parts}\t{NULL if seconds is None else seconds}\t{told}\t{names}\n"
     )
+
+
+def parts_line(details: Mapping[str, int]) -> str:
+    """The fields of a line for DETAILS."""
+    return _parts_line(tuple(details)) % details if details else _NO_PARTS
 
 
 # Calls know the same few parts again and again.

@@ -76,7 +76,7 @@ def checked_names(
     try:
         return _checked_names(client_id, conversation_id, phone, source, model, facts, tags)
     except TypeError:  # not hashable: refused below, with its name
-        _checked_party.__wrapped__(client_id, conversation_id, phone)
+        checked_party.__wrapped__(client_id, conversation_id, phone)
         _checked_kind.__wrapped__(source, model, facts, tags)
         raise
 
@@ -92,16 +92,21 @@ def _checked_names(
     facts: tuple[str | None, ...],
     tags: tuple[tuple[str, str], ...],
 ) -> Names:
-    client, who = _checked_party(client_id, conversation_id, phone)
+    client, who = checked_party(client_id, conversation_id, phone)
     provider, model, what = _checked_kind(source, model, facts, tags)
     return Names(client, provider, model, f"{what}\t{who}")  # as copy_names() has them
 
 
 # Both on their own, too: thousands of conversations have calls of a few kinds.
 @lru_cache(maxsize=10_000)
-def _checked_party(
+def checked_party(
     client_id: UUID | str | None, conversation_id: UUID | str | None, phone: str | None
 ) -> tuple[str | None, str]:
+    """The client's id, and the fields of a line from it on, as row.copy_names() writes them.
+
+    Raises:
+        InvalidInput: as checked_names().
+    """
     client = _checked_client(client_id)
     conversation, conversation_name = _checked_conversation(client, conversation_id)
     phone = checked_text("phone", phone)

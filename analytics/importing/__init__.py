@@ -11,6 +11,7 @@ formats     what people have: one small reader for each
 naming      columns that say by their names what they are
 plan        what a file is, and which column or constant is what, checked before anything is written
 parsing     the values of a row as the arguments of a call, checked where those of all calls are
+quick       the shorter way of nearly all rows: the same calls, in a third of the time
 rows        the rows of files as calls
 summary     what they come to, before they are loaded
 spend_logs  LiteLLM's own database as such a file

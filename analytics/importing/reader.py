@@ -239,6 +239,12 @@ class LogFile:
         return list(names)
 
 
+def record_id(digest: bytes) -> str:
+    """A UUID of version 8 (RFC 9562: bits of one's own making) from the first half of a SHA-256, in hex."""
+    bits = digest.hex()
+    return f"{bits[:12]}8{bits[13:16]}{'89ab'[digest[8] & 3]}{bits[17:32]}"
+
+
 def _only(path: Path) -> Source:
     sources = sources_of([path])
     if len(sources) > 1:

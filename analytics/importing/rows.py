@@ -16,7 +16,8 @@ from analytics.errors import InvalidInput
 from analytics.importing.formats import PassedOver
 from analytics.importing.parsing import COUNTS, CallParser
 from analytics.importing.plan import ImportPlan
-from analytics.importing.reader import Record, at_path
+from analytics.importing.quick import QuickRows
+from analytics.importing.reader import Record, at_path, record_id
 from analytics.pricing.price_list import PriceList
 
 _COUNTS = frozenset(COUNTS)
@@ -51,6 +52,7 @@ class CallReader:
             by_name = plan.format is not None
             wanted = None if by_name else [*plan.columns.values(), *conditions]
             count = len(plan.columns)
+            quick = QuickRows(plan, self._prices, self._client_id)
             for record in plan.file.records(wanted, salt=self._client_id.bytes, progress=progress):
                 values = record.values
                 if values is not None and conditions:
@@ -60,7 +62,15 @@ class CallReader:
                         yield ReadRow(plan, record)
                         continue
                     values = values if by_name else values[:count]
-                yield self.read_row(plan, parser, record, values, repeats)
+                if not quick.are_possible or values is None:
+                    yield self.read_row(plan, parser, record, values, repeats)
+                elif found := quick.call(record.digest, values):
+                    yield ReadRow(plan, record, *found)
+                else:
+                    row = self.read_row(plan, parser, record, values, repeats)
+                    if row.call is not None:
+                        quick.learn(values, row.call)
+                    yield row
 
     def read_row(
         self,
@@ -84,7 +94,7 @@ class CallReader:
                     arguments["id"] = f"{arguments['id']} {repeats[arguments['id']]}"
             # One that its response names is known by that, as whoever else tells of it knows it.
             if arguments["id"] is None and self._response_id(arguments) is None:
-                arguments["id"] = _record_id(record.digest)
+                arguments["id"] = UUID(record_id(record.digest))
             name, conversation = arguments.pop("conversation_name", None), arguments["conversation_id"]
             if name is not None and conversation == str(conversation_uuid(self._client_id, name)):
                 arguments["conversation_id"] = name  # makes the same id, and is shown
@@ -102,9 +112,3 @@ class CallReader:
         if told is None and isinstance(usage, Mapping) and not usage.keys() <= _COUNTS:
             told = read_usage(usage).facts.response_id
         return told
-
-
-def _record_id(digest: bytes) -> UUID:
-    """A UUID of version 8 (RFC 9562: bits of one's own making) from the first half of a SHA-256."""
-    bits = digest[:16].hex()
-    return UUID(f"{bits[:12]}8{bits[13:16]}{'89ab'[digest[8] & 3]}{bits[17:]}")

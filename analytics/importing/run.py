@@ -11,15 +11,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 from uuid import UUID
+
+from psycopg import Connection
 
 from analytics import locks
 from analytics.calls.make import Call
 from analytics.calls.row import moved_line
-from analytics.calls.store import store_lines
+from analytics.calls.store import Stored, store_lines, store_new_lines
 from analytics.database import Database
-from analytics.errors import InvalidInput, UnknownClient
+from analytics.errors import DatabaseError, DatabaseUnavailable, InvalidInput, SchemaMissing, UnknownClient
 from analytics.importing.plan import ImportPlan
 from analytics.importing.rows import CallReader, ReadRow
 from analytics.pricing.price_list import PriceList
@@ -28,6 +30,16 @@ from analytics.pricing.stored import load_price_list
 BATCH_ROWS = 10_000
 
 _MAX_ORIGINAL_BYTES = 10_000
+
+_ARE_KNOWN = """
+    select exists (
+        select
+        from unnest(%s::uuid[]) as given (id)
+        cross join lateral (
+            select from usage_logs where usage_logs.client_id = %s and usage_logs.id = given.id offset 0
+        ) as stored
+    )
+"""
 
 
 @dataclass(kw_only=True)
@@ -130,6 +142,7 @@ class _Import:
         self.summed_until: datetime | None = None
         """Calls before are not stored, as of their days only sums are kept; and why in a sentence."""
         self.why_summed = ""
+        self._are_new = True
 
     def _calls(self, rows: Iterable[ReadRow], shift_by: timedelta) -> Iterator[tuple[datetime, Call]]:
         """Times, moved, and calls in the files' order. Counts rows and writes the rejected ones."""
@@ -183,22 +196,42 @@ class _Import:
             self.report.last_at = created_at
 
     def _store_batch(self, batch: list[str]) -> None:
+        try:
+            result = self._store_by(self._store_new if self._are_new else store_lines, batch)
+        except (DatabaseUnavailable, SchemaMissing):
+            raise
+        except DatabaseError:
+            # Somebody else stored one of them a moment ago, or the client is gone.
+            result = self._store_by(store_lines, batch)
+        if result.unknown_clients:
+            raise UnknownClient(f"the client {self._client_id} was deleted from {self._database.place}")
+        if result.of_summed_days:
+            # Since this import began.
+            raise InvalidInput(f"{result.of_summed_days[0][2]}; run the import again for the other calls")
+        # A file that is imported again has known calls in all bites.
+        self._are_new = not result.known_before
+        self.report.stored += result.stored
+        self.report.updated += len(result.updated)
+        self.report.already_there += len(batch) - result.stored - len(result.updated)
+        self.report.unpriced += result.unpriced
+
+    def _store_by(self, store: Callable[[Connection[Any], list[str]], Stored], batch: list[str]) -> Stored:
         with self._database.transaction() as connection:
             # Imports for the same client take turns: in two orders of the same rows they could deadlock.
             connection.execute(
                 "select pg_advisory_xact_lock(hashtextextended(%s, %s))",
                 [str(self._client_id), locks.IMPORTS],
             )
-            result = store_lines(connection, batch)
-        if result.unknown_clients:
-            raise UnknownClient(f"the client {self._client_id} was deleted from {self._database.place}")
-        if result.of_summed_days:
-            # Since this import began.
-            raise InvalidInput(f"{result.of_summed_days[0][2]}; run the import again for the other calls")
-        self.report.stored += result.stored
-        self.report.updated += len(result.updated)
-        self.report.already_there += len(batch) - result.stored - len(result.updated)
-        self.report.unpriced += result.unpriced
+            return store(connection, batch)
+
+    def _store_new(self, connection: Connection[Any], batch: list[str]) -> Stored:
+        """As store_lines(), and faster where no call of the bite is there already."""
+        ids = {line.partition("\t")[0] for line in batch}
+        # As one text, since an array of so many takes the driver longer than the look takes the database.
+        are_known = connection.execute(_ARE_KNOWN, [f"{{{','.join(ids)}}}", self._client_id])
+        if len(ids) < len(batch) or are_known.fetchone() == (True,):
+            return store_lines(connection, batch)
+        return store_new_lines(connection, batch)
 
 
 class _Rejects:

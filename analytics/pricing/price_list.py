@@ -101,7 +101,7 @@ class PriceList:
 
         An unknown model is no error but `unpriced`.
         """
-        quote = self._quote(client_id, source, model, service_tier)
+        quote = self.quote(client_id, source, model, service_tier)
         return quote.cost(at, usage, "estimated" if tokens_estimated else "priced", requests)
 
     def deciding(
@@ -111,7 +111,7 @@ class PriceList:
 
         Those of the ordinary tier, and of short prompts.
         """
-        quote = self._quote(client_id, source, model, None)
+        quote = self.quote(client_id, source, model, None)
         return quote.own_price(at), quote.public_price(at)
 
     def sheet(
@@ -121,11 +121,12 @@ class PriceList:
 
         Those of the ordinary tier, and of short prompts.
         """
-        return self._quote(client_id, source, model, None).sheet(at)
+        return self.quote(client_id, source, model, None).sheet(at)
 
-    def _quote(
+    def quote(
         self, client_id: UUID | str | None, source: str, model: str | None, service_tier: str | None
     ) -> Quote:
+        """What decides about all calls of a client, model and tier."""
         key = (client_id, source, model, service_tier)
         quote = self._quotes.get(key)
         if quote is None:
