@@ -3,7 +3,7 @@
 import csv
 import io
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from analytics import queries
 from analytics.database import Database
 from analytics.days import Days
 from analytics.exports.calls import calls_csv, count_calls
-from analytics.exports.days import daily_usage_by_model
+from analytics.exports.charges import charges
 from analytics.queries import OTHER_TAGS, Condition, Filters, Period
 from analytics.queries.filters import BASES, HAS, TAG, WEEKDAYS
 from analytics.queries.ranges import AT, RANGES, span_text
@@ -687,10 +687,22 @@ def exports_agree(asked: Asked, filters: Filters, days: Days, logs: list[Row]) -
     assert response.content == content
     assert ("-filtered-" in response.headers["Content-Disposition"]) == bool(filters)
 
-    charges = daily_usage_by_model(*whole, filters=filters)
-    charges["tags"] = [str(tags) for tags in charges["tags"]]
     keys = ("usage_date", "source", "model", "operation", "tags", "is_other_tags")
-    assert told(charges, *keys) == expected(
+    sums: dict[tuple[Any, ...], Counter[str]] = {}
+    for charge in charges(*whole, filters=filters):
+        key = (*charge[:4], str(charge.tags), charge.is_other_tags)
+        sums.setdefault(key, Counter()).update(
+            {
+                "prompt_tokens": charge.usage.prompt_tokens,
+                "completion_tokens": charge.usage.completion_tokens,
+                "total_tokens": charge.usage.total_tokens,
+                "total_cost": charge.cost_usd,
+                "request_count": charge.request_count,
+                "unpriced_count": charge.request_count if charge.is_unpriced else 0,
+            }
+        )
+    rows = [dict(zip(keys, key, strict=True)) | dict(found) for key, found in sums.items()]
+    assert told(rows, *keys) == expected(
         logs,
         lambda log: (
             *(log[name] for name in keys[:4]),

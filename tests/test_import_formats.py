@@ -18,7 +18,6 @@ from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.errors import InvalidInput
 from analytics.exports.calls import calls_csv
-from analytics.exports.days import daily_usage_by_model
 from analytics.exports.focus import focus_csv
 from analytics.exports.parquet import write_parquet
 from analytics.importing import (
@@ -307,6 +306,7 @@ def test_what_else_a_row_tells() -> None:
         "requests": 270,
         "from_at": "2025-10-05T00:00:00+00:00",
         "until_at": "2025-10-06T00:00:00+00:00",
+        "by": ["API key", "batch", "model", "project", "service tier"],
     }
 
 
@@ -612,8 +612,7 @@ def test_our_own_exports_come_back(database: Database, tmp_path: Path) -> None:
     )
     days = Days(factories.NOW.date(), factories.NOW.date())
     costs, calls = tmp_path / "focus.csv", tmp_path / "calls.csv"
-    frame = daily_usage_by_model(database, acme, days)
-    costs.write_bytes(focus_csv(frame, read_client(database, acme)))
+    costs.write_bytes(focus_csv(database, read_client(database, acme), days))
     calls.write_bytes(b"".join(calls_csv(database, acme, days, is_unmasked=True)))
     typed = tmp_path / "calls.parquet"
     with typed.open("wb") as file:
@@ -625,9 +624,9 @@ def test_our_own_exports_come_back(database: Database, tmp_path: Path) -> None:
 
     assert (again.already_there, again.rejected) == (2, 0)
     assert sum(row.cost_usd for row in billed) == Decimal("0.5093")
-    assert {(row.source, row.model, row.total_tokens) for row in billed} == {
-        ("openai", "gpt-4", 230),
-        ("openai", "gpt-4o", 230),
+    assert {(row.source, row.model, row.prompt_tokens, row.completion_tokens) for row in billed} == {
+        *(("openai", "gpt-4", 150, 0), ("openai", "gpt-4", 0, 80)),
+        *(("openai", "gpt-4o", 150, 0), ("openai", "gpt-4o", 0, 80)),
     }
     sums = """
         select sum(request_count), sum(total_tokens), sum(cost_usd) from usage_daily where client_id = %(id)s

@@ -148,18 +148,16 @@ class Service:
             yield from calls_csv(self.database, client_id, days, is_unmasked=False, filters=filters)
 
     def focus(self, client: Client, days: Days, filters: Filters = NO_FILTERS) -> bytes:
-        """Costs per day, source and model, as a FOCUS file.
+        """Costs per day, model and meter, as a FOCUS file.
 
         Raises:
             ConfigurationError: a package is not installed.
             DatabaseAway, SchemaMissing, DatabaseError
         """
         with dashboard_packages():
-            from analytics.exports.days import daily_usage_by_model
             from analytics.exports.focus import focus_csv
         with self._reading(client.id):
-            daily = daily_usage_by_model(self.database, client.id, days, filters=filters)
-        return focus_csv(daily, client)
+            return focus_csv(self.database, client, days, filters=filters)
 
     def statement(self, client_id: UUID, days: Days, now: datetime, filters: Filters = NO_FILTERS) -> bytes:
         """A statement as PDF.

@@ -141,11 +141,10 @@ def _write_calls(
 
 def _write_focus(database: Database, client: Client, days: Days, filters: Filters, file: BinaryIO) -> str:
     with dashboard_packages():
-        from analytics.exports.days import daily_usage_by_model
         from analytics.exports.focus import focus_csv
-    daily = daily_usage_by_model(database, client.id, days, filters=filters)
-    file.write(focus_csv(daily, client))
-    return counted(len(daily), "charge")
+    content = focus_csv(database, client, days, filters=filters)
+    file.write(content)
+    return counted(content.count(b"\r\n") - 1, "charge")
 
 
 def _write_statement(

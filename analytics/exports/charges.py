@@ -1,99 +1,93 @@
-"""The sums that a FOCUS file has one line for each of."""
+"""The sums that a FOCUS file is made of: calls of a day that cost the same in every way."""
 
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
 from uuid import UUID
-
-import pandas as pd
 
 from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.exports.calls import WANTED_CALLS
+from analytics.pricing.price_list import DETAILS, Usage
 from analytics.queries import NO_FILTERS, Filters
 
-_SUMS = {
-    "prompt_tokens": "int64",
-    "completion_tokens": "int64",
-    "total_tokens": "int64",
-    "cached_tokens": "int64",
-    "character_count": "int64",
-    "image_count": "int64",
-    "duration_seconds": "object",
-    "cost_usd": "object",
-    "request_count": "int64",
-    "unpriced_count": "int64",
-}
-_PARTS = ", ".join(_SUMS)
-_TAKEN = ", ".join(f"sign * {name}" for name in _SUMS)
-_SUMMED = ", ".join(
-    f"sum({name}){'::bigint' if kind == 'int64' else ''} as {name}" for name, kind in _SUMS.items()
-)
-# All calls without tags are what those with tags leave of all calls, as only these have sums of their own.
-_SUMS_OF_ALL = f"""
-    parts as (
-        select usage_date, source, model, operation, null::integer as tag_set_id, {_PARTS}
-        from usage_facts_daily
-        where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
-        union all
-        select usage_date, source, model, operation, signed.tag_set_id, {_TAKEN}
-        from usage_tagged_daily
-        cross join lateral (values (tag_set_id, 1), (null, -1)) as signed (tag_set_id, sign)
-        where client_id = %(client_id)s and usage_date between %(first)s and %(last)s
-    )
-"""  # noqa: S608 - names of this project
-# What passes filters is asked seldom: the calls say it, without sums.
-_SUMS_OF_CALLS = f"""
-    {WANTED_CALLS},
+# Prompts longer than one of these may have other prices: each band is a line of its own.
+LONG_PROMPTS = (32_000, 128_000, 200_000, 256_000, 272_000, 512_000)
+_AMOUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", *DETAILS)
+_KEYS = "usage_date, source, model, operation, service_tier, tag_set_id, is_unpriced, band, price"
+_CHARGES = f"""
+    with {WANTED_CALLS},
 
-    parts as (
+    charged as (
         select
-            usage_date, source, model, operation, tag_set_id, prompt_tokens, completion_tokens, total_tokens,
-            coalesce(cached_tokens, 0) as cached_tokens,
-            coalesce(character_count, 0) as character_count,
-            coalesce(image_count, 0) as image_count,
-            coalesce(duration_seconds, 0) as duration_seconds,
-            cost_usd,
-            coalesce(bucket_request_count, 1) as request_count,
-            case when cost_basis = 'unpriced' then coalesce(bucket_request_count, 1) else 0 end
-                as unpriced_count
+            usage_date, source, model, operation, service_tier, tag_set_id,
+            cost_basis = 'unpriced' as is_unpriced,
+            width_bucket(
+                prompt_tokens / coalesce(bucket_request_count, 1) - 1, array{list(LONG_PROMPTS)}::bigint[]
+            ) as band,
+            case when jsonb_typeof(metadata) = 'object' then metadata -> 'price' end as price,
+            {", ".join(f"sum({name})::bigint as {name}" for name in _AMOUNTS)},
+            sum(duration_seconds) as duration_seconds,
+            sum(cost_usd) as cost_usd,
+            sum(coalesce(bucket_request_count, 1))::bigint as request_count,
+            min(created_at) as first_at
         from calls
-    )
-"""  # noqa: S608 - names of this project
-_DAYS = f"""
-    days as (
-        select
-            usage_date, source, model, operation, tag_set_id,
-            {_SUMMED}
-        from parts
-        group by usage_date, source, model, operation, tag_set_id
-        having sum(request_count) <> 0
+        group by {_KEYS}
     )
 
     select
-        usage_date, source, model, operation, shown_metadata(tag_sets.tags, null) as tags,
+        usage_date, source, model, operation, service_tier, shown_metadata(tag_sets.tags, null) as tags,
         coalesce(tag_set_id = 0, false) as is_other_tags,
-        {_PARTS.replace("cost_usd", "cost_usd as total_cost")}
-    from days
+        is_unpriced, band, duration_seconds, cost_usd, request_count, first_at, {", ".join(_AMOUNTS)}
+    from charged
     left join tag_sets on tag_sets.client_id = %(client_id)s and tag_sets.id = tag_set_id
-    order by usage_date, source, model, operation nulls first, tag_sets.tags::text nulls first, tag_set_id
+    order by
+        usage_date, source, model, operation nulls first, tag_sets.tags::text nulls first, tag_set_id,
+        service_tier nulls first, is_unpriced, band, price::text
 """  # noqa: S608 - names of this project
 
 
-def daily_usage_by_model(
-    database: Database, client_id: UUID, days: Days, *, filters: Filters = NO_FILTERS
-) -> pd.DataFrame:
-    """Usage per day of the client, source, model, operation and tags, the oldest first.
+class Charge(NamedTuple):
+    """Calls of one day with the same source, model, operation, tags, tier, price and length of prompts."""
 
-    One row per day and each of these with use: usage_date date · source str · model, operation str or None ·
-    tags dict or None (phones in them are masked) · is_other_tags bool (too many sets of tags to keep each) ·
-    prompt_tokens, completion_tokens, total_tokens, cached_tokens, character_count, image_count,
-    request_count, unpriced_count int64 · duration_seconds, total_cost (USD) Decimal.
-    """
-    parameters = {
+    usage_date: date
+    source: str
+    model: str | None
+    operation: str | None
+    service_tier: str | None
+    tags: Mapping[str, str] | None
+    """Phones in them are masked."""
+    is_other_tags: bool
+    """Whether they have tags that were too many to keep each set."""
+    is_unpriced: bool
+    """Whether what they cost is not known."""
+    band: int
+    """How many of LONG_PROMPTS their prompts are longer than."""
+    duration_seconds: Decimal | None
+    cost_usd: Decimal
+    request_count: int
+    first_at: datetime
+    usage: Usage
+
+
+def charges(
+    database: Database, client_id: UUID, days: Days, *, filters: Filters = NO_FILTERS
+) -> Sequence[Charge]:
+    """Each call of these days of the client is in one of them, the oldest day first."""
+    parameters: dict[str, Any] = {
         "client_id": client_id,
         "first": days.first,
         "last": days.last,
         "filters": filters.json(),
     }
-    statement = f"with {_SUMS_OF_CALLS if filters else _SUMS_OF_ALL}, {_DAYS}"
-    [rows] = database.read(Query(statement=statement, parameters=parameters), client_id=client_id)
-    frame = pd.DataFrame(rows.records, columns=list(rows.columns), dtype=object)
-    return frame.astype({name: kind for name, kind in _SUMS.items() if kind == "int64"})
+    [rows] = database.read(Query(statement=_CHARGES, parameters=parameters), client_id=client_id)
+    return [_charge(record) for record in rows.records]
+
+
+def _charge(record: Sequence[Any]) -> Charge:
+    *known, prompt, completion, total = record[: -len(DETAILS)]
+    details = dict(zip(DETAILS, record[-len(DETAILS) :], strict=True))
+    told = {name: count for name, count in details.items() if count is not None}
+    seconds = known[Charge._fields.index("duration_seconds")]
+    return Charge._make((*known, Usage(prompt, completion, total, seconds, told)))

@@ -5,7 +5,6 @@ from functools import partial
 import streamlit as st
 
 from analytics.days import Days
-from analytics.exports.days import daily_usage_by_model
 from analytics.exports.files import CONTENT_TYPES, file_name
 from analytics.exports.focus import focus_csv
 from analytics.exports.statement import statement_pdf
@@ -33,11 +32,8 @@ def show_downloads(page: Page, reading: Reading[Overview]) -> None:
         )
         offer_calls(page, days, int(overview.summary["request_count"].max()), is_unmasked=is_unmasked)
         st.download_button(
-            "Costs per day and model (FOCUS)",
-            lambda: focus_csv(
-                daily_usage_by_model(page.database, page.client.id, days, filters=page.filters),
-                page.client,
-            ),
+            "Costs per day, model and meter (FOCUS)",
+            lambda: focus_csv(page.database, page.client, days, filters=page.filters),
             file_name("focus", page.client.name, days, page.filters),
             CONTENT_TYPES["focus"],
             icon=":material/account_balance:",
