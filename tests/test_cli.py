@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -114,6 +114,40 @@ def test_a_report_of_what_is_there_already_is_refused(database: Database) -> Non
     assert "3 rows read: 2 stored" in beside.stdout
     assert "openai is in openai-costs and in openai-usage on 1 day, from 2025-10-05 to" in both.stderr
     assert count(database, "clients") == 2  # one was refused
+
+
+def test_a_report_that_is_grouped_in_another_way_is_refused(database: Database, tmp_path: Path) -> None:
+    def report(name: str, model: str, tokens: int, day: int = 5) -> Path:
+        path = tmp_path / name
+        start = datetime(2025, 10, day, tzinfo=UTC)
+        path.write_text(
+            "start_time,end_time,num_model_requests,model,user_id,input_tokens,output_tokens,batch\n"
+            f"{start:%s},{start + timedelta(days=1):%s},3,{model},,{tokens},1,\n"
+        )
+        return path
+
+    by_day, by_model = report("by_day.csv", "", 50), report("by_model.csv", "gpt-4o", 40)
+    other_day = report("other_day.csv", "gpt-4o", 9, day=6)
+
+    at_once = run(database, "import", by_day, by_model, "--client", "New")
+    first = run(database, "import", by_day, "--client", "New")
+    tried = run(database, "import", by_model, "--client", "New", "--dry-run")
+    refused = run(database, "import", by_model, "--client", "New")
+    later = run(database, "import", report("by_day.csv", "", 60), "--client", "New")
+    beside = run(database, "import", other_day, "--client", "New")
+
+    told = f"{by_model} has openai-usage by day, model, and "
+    before = f"{told}what was imported before is by day, on 1 day, from 2025-10-05 to 2025-10-05 (UTC)"
+    assert f"{told}{by_day} by day, on 1 day" in at_once.stderr
+    assert (first.exit_code, f"would count twice: {before}\n" in tried.stdout) == (0, True)
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        f'error: "New": {before}: the same usage would count twice. Export it grouped as before, or leave '
+        "those days out with --from or --to\n",
+    )
+    assert "1 row read: 0 stored, 1 updated" in later.stdout
+    assert "1 row read: 1 stored" in beside.stdout
+    assert count(database, "usage_logs") == 2
 
 
 def test_a_folder_and_standard_input(database: Database, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from analytics.importing import (
     is_report,
     plan_import,
     price_list,
+    regrouped,
     rejects_of,
     sources_of,
 )
@@ -181,7 +182,7 @@ def _plans(
 def _show(database: Database, plans: Sequence[ImportPlan], client: str, zone: ZoneInfo) -> None:
     client_id = _known_client(database, client)
     summary = _summary(database, plans, client_id, zone)
-    twice = list(doubled(database, client_id, summary))
+    twice = [*doubled(database, client_id, summary), *regrouped(database, client_id, summary)]
     for line in summary_lines(summary, plans, twice):
         click.echo(line)
 
@@ -201,6 +202,11 @@ def _refuse_doubles(database: Database, plans: Sequence[ImportPlan], client_id: 
         raise InvalidInput(
             f'"{client}": {"; ".join(twice)}: they would count twice. Leave those days out with --from or '
             f'--to, or keep the report apart with another client, such as --client "{client}, reported"'
+        )
+    if again := list(regrouped(database, client_id, summary)):
+        raise InvalidInput(
+            f'"{client}": {"; ".join(again)}: the same usage would count twice. Export it grouped as before, '
+            "or leave those days out with --from or --to"
         )
 
 

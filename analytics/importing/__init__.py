@@ -25,7 +25,7 @@ from analytics.importing.plan import COLUMNS, ImportPlan, plan_import
 from analytics.importing.rows import CallReader
 from analytics.importing.run import ImportReport, import_file, import_files, price_list, rejects_of
 from analytics.importing.spend_logs import copy_spend_logs
-from analytics.importing.summary import Summary, doubled, is_report
+from analytics.importing.summary import Summary, doubled, is_report, regrouped
 
 __all__ = [
     "COLUMNS",
@@ -43,6 +43,7 @@ __all__ = [
     "is_report",
     "plan_import",
     "price_list",
+    "regrouped",
     "rejects_of",
     "sources_of",
 ]

@@ -71,7 +71,18 @@ def _usage(row: Row) -> Call:
             ),
         ),
         "tags": tags({"api_key": who[1], "inference_geo": _places(row)[0]}),
-        "metadata": bucket("anthropic-usage", start, end, requests, prompt_tokens_each=length)
+        "metadata": bucket(
+            "anthropic-usage",
+            start,
+            end,
+            requests,
+            prompt_tokens_each=length,
+            by={
+                **{"model": model, "tier": row.text("service_tier", "usage_type"), "context window": window},
+                **{"workspace": who[0], "API key": who[1], "account": who[2], "speed": row.text("speed")},
+                "place": row.text("inference_geo"),
+            },
+        )
         | known(context_window=window),
     }
 
@@ -104,7 +115,9 @@ def _cost(row: Row) -> Call:
         ),
         "cost_usd": cost,
         "tags": tags({"api_key": key, "inference_geo": _places(row)[0]}),
-        "metadata": bucket("anthropic-costs", start, end, None)
+        "metadata": bucket(
+            "anthropic-costs", start, end, None, by={"workspace": workspace, "description": what[0]}
+        )
         | known(description=what[0], cost_type=what[1], token_type=what[2], context_window=what[3]),
     }
 

@@ -138,13 +138,16 @@ def bucket(
     requests: int | None,
     *,
     prompt_tokens_each: int | None = None,
+    by: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
-    """The metadata of a row that is the sum of a bucket."""
+    """The metadata of a row that is the sum of a bucket. `by` is what the report is grouped by: a dimension
+    without a value is none, as reports have columns for all."""
     told = {
         "requests": requests or None,
         "from_at": first.isoformat(),
         "until_at": None if last is None else last.isoformat(),
         "prompt_tokens_each": prompt_tokens_each,
+        "by": None if by is None else sorted(name for name, value in by.items() if value not in (None, "")),
     }
     return {BUCKET: {name: value for name, value in told.items() if value is not None}, REPORT: report}
 

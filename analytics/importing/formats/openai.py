@@ -79,7 +79,16 @@ def _usage(row: Row) -> Call:
                 "api_key": row.text("api_key_name", "api_key_id"),
             }
         ),
-        "metadata": bucket("openai-usage", start, end, requests),
+        "metadata": bucket(
+            "openai-usage",
+            start,
+            end,
+            requests,
+            by={
+                **{"model": model, "batch": row.get("batch"), "service tier": row.text("service_tier")},
+                **{"project": who[0], "user": who[1], "API key": who[2]},
+            },
+        ),
     }
 
 
@@ -130,7 +139,10 @@ def _cost(row: Row) -> Call:
         ),
         "cost_usd": cost,
         "tags": tags({"project": row.text("project_name")}),
-        "metadata": {**bucket("openai-costs", start, end, None), **known(line_item=line)},
+        "metadata": {
+            **bucket("openai-costs", start, end, None, by={"line item": line, "project": project}),
+            **known(line_item=line),
+        },
     }
 
 
