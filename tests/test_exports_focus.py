@@ -378,6 +378,27 @@ def test_tags_are_those_of_the_calls_and_every_call_is_in_one_line(database: Dat
     assert sum(Decimal(row["BilledCost"]) for row in lines[0]) == 6 * Decimal("0.0093")
 
 
+def test_days_of_which_only_sums_are_kept_are_in_it(database: Database, saopaulo: Client) -> None:
+    with database.transaction() as connection:
+        found = connection.execute(
+            "select intern_tags(%s, %s)", [saopaulo.id, Jsonb({"team": "a"})]
+        ).fetchone()
+    [tags] = found or (None,)
+    factories.insert_usage(
+        database,
+        booked(saopaulo.id, 1500, 80, cached_tokens=1000, created_at=NOW.replace(hour=2), tag_set_id=tags),
+        booked(saopaulo.id, 1500, 80, model="nobody-1", created_at=NOW.replace(hour=2)),
+    )
+    before = rows_of(exported(database, saopaulo))
+    with database.transaction() as connection:
+        connection.execute("select begin_dropping_calls(%s, %s, null)", [saopaulo.id, LAST])
+
+    after = rows_of(exported(database, saopaulo))
+
+    assert after == before  # here the sums tell as much
+    assert {row["x_UsageDate"] for row in after} == {"2026-03-17", "2026-03-18"}
+
+
 def test_no_text_begins_a_formula(database: Database, saopaulo: Client) -> None:
     rows = rows_of(exported(database, saopaulo))
 

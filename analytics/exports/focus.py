@@ -145,6 +145,7 @@ class _Line:
         self.meter = _METERS[part.rate]
         self.provider = charts.source_name(charge.source)
         self.request_count = charge.request_count if is_first else 0
+        self.unpriced_count = charge.unpriced_count if is_first else 0
         day, first = charge.usage_date, charge.usage_date.replace(day=1)
         self.starts, self.ends = _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
         self.month_starts = _midnight(first, zone)
@@ -165,7 +166,11 @@ class _Line:
         text = f"{self.meter.name} of {self.sku}"
         if self.charge.is_other_tags:
             text = f"{text}, with tags that were too many to keep apart"
-        return f"{text}; what they cost is not known" if self.part.cost is None else text
+        if self.part.cost is None:
+            return f"{text}; what they cost is not known"
+        return (
+            f"{text}; the cost of some is not known and not included" if self.charge.unpriced_count else text
+        )
 
     @property
     def tags(self) -> str:
@@ -331,7 +336,7 @@ _OWN_WRITERS: dict[str, Callable[[_Line], str]] = {
     "x_UsageDate": lambda line: line.charge.usage_date.isoformat(),
     "x_IsAveragePrice": lambda line: str(line.part.is_average).lower(),
     "x_RequestCount": lambda line: str(line.request_count),
-    "x_UnpricedRequestCount": lambda line: str(line.request_count if line.charge.is_unpriced else 0),
+    "x_UnpricedRequestCount": lambda line: str(line.unpriced_count),
 }
 
 
