@@ -47,7 +47,8 @@ _ACCESS = "functions/access"
 _ADOPTION = "adopt_original"
 _ADOPTED_WITH = (
     *("011_analytics_usage_tracking", "022_call_facts", "027_hours_by_outcome", "041_conversation_weeks"),
-    *("047_retention", "functions/retention", "functions/sums", _ADOPTION),
+    *("047_retention", "048_conversation_weeks_by_kind", "functions/retention", "functions/sums"),
+    _ADOPTION,
 )
 """One transaction: what the adoption needs, and the adoption."""
 _LOCKING = ("functions/views", "functions/triggers")

@@ -194,7 +194,8 @@ def load(
             # Autovacuum has a minute between two looks; here ten days have passed in less.
             connection.execute(
                 "vacuum usage_pending, usage_daily_rollup, usage_conversation_daily_rollup,"
-                " usage_conversation_rollup, usage_conversation_weekly_rollup"
+                " usage_conversation_rollup, usage_conversation_weekly_rollup,"
+                " usage_conversation_kind_rollup"
             )
     connection.execute("drop table bench_conversations")
 

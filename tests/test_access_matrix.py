@@ -99,6 +99,7 @@ function usage_of_conversations     -          -         Acme      Acme      -  
 function has_lone_calls              -          -         Acme      Acme      -         Acme      -         -         -        -
 function filtered_conversation_sums  -          -         Acme      Acme      -         Acme      -         -         -        -
 function leading_filtered_conversations  -      -         Acme      Acme      -         Acme      -         -         -        -
+function tokens_of_days             -          -         Acme      Acme      -         Acme      -         -         -        -
 function filter_of_conversations    -          -         Acme      Acme      -         Acme      -         -         -        raw
 function conversation_parts         -          -         Acme      Acme      -         Acme      -         -         -        raw
 function whole_conversation_weeks   -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -211,6 +212,12 @@ function known_facts                 same       same      same      same      sa
 function facts_of_call               same       same      same      same      same      same      same      same      same     -
 function asks_for_facts              same       same      same      same      same      same      same      same      same     -
 function count_of_fact               same       same      same      same      same      same      same      same      same     -
+function is_of_kinds                same       same      same      same      same      same      same      same      same     -
+function rows_of_ids                same       same      same      same      same      same      same      same      same     -
+function calls_of_busy_week         same       same      same      same      same      same      same      same      same     -
+function kinds_of_week              same       same      same      same      same      same      same      same      same     -
+function kinds_of_conversations     same       same      same      same      same      same      same      same      same     -
+function leading_conversations_of_kinds  same  same      same      same      same      same      same      same      same     -
 function shown_tag                   same       same      same      same      same      same      same      same      same     -
 function check_usage_sums           same       same      same      same      same      same      same      same      same     -
 function raw_since_of               same       same      same      same      same      same      same      same      same     -
@@ -325,6 +332,18 @@ STATEMENTS = {
     ),
     "leading_filtered_conversations": (
         "select * from leading_filtered_conversations(%(acme)s, '[]', %(first)s, %(last)s, 1, false, 1)"
+    ),
+    "tokens_of_days": (
+        "select * from tokens_of_days(%(acme)s, '[]', %(first)s, %(last)s) as found where found > 0"
+    ),
+    # No call names a conversation there.
+    "kinds_of_week": "select * from kinds_of_week(%(acme)s, %(thread)s, '2026-03-16')",
+    "kinds_of_conversations": (
+        "select * from kinds_of_conversations("
+        "%(acme)s, null, %(first)s, %(last)s, array[%(thread)s]::uuid[], 0, false)"
+    ),
+    "leading_conversations_of_kinds": (
+        "select * from leading_conversations_of_kinds(%(acme)s, null, %(first)s, %(last)s, 1, false)"
     ),
     "filter_of_conversations": (
         "select phone"
@@ -484,6 +503,9 @@ STATEMENTS = {
     "is_replaced": "select is_replaced(1, 'ok', 2)",
     "facts_of_call": "select facts_of_call(null, null)",
     "asks_for_facts": "select asks_for_facts(null)",
+    "is_of_kinds": "select is_of_kinds(null)",
+    "rows_of_ids": "select rows_of_ids('{}')",
+    "calls_of_busy_week": "select calls_of_busy_week()",
     "count_of_fact": "select count_of_fact(null)",
     "shown_tag": """select shown_tag('{"a": "b"}', 'a')""",
     "get_usage_by_group": (

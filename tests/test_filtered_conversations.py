@@ -8,6 +8,7 @@ import pytest
 
 from analytics.database import Database
 from tests.factories import NOW
+from tests.test_rollups import BUSY_WEEKS_HAVE
 
 # Five large conversations have next to nothing of model "z", which a hundred middling ones use; many are
 # small. Some calls name only the phone, of a conversation or of none, and some neither.
@@ -23,7 +24,7 @@ CALLS = """
     )
     select
         %(client)s,
-        case when random() < 0.7 or number %% 2 = 1 then md5(number::text)::uuid end,
+        case when %(all_are_named)s or random() < 0.7 or number %% 2 = 1 then md5(number::text)::uuid end,
         case when number < 1100 then '55' || number end,
         (array['openai', 'groq', 'x'])[1 + number %% 3],
         case
@@ -69,23 +70,83 @@ FOUND = """
 
 @pytest.mark.parametrize("seed", [0.1, 0.2, 0.3])
 def test_none_is_missed(database: Database, acme: UUID, seed: float) -> None:
-    asked: dict[str, Any] = {"client": acme, "now": NOW}
+    asked: dict[str, Any] = {"client": acme, "now": NOW, "all_are_named": False}
     with database.transaction() as connection:
         cursor = psycopg.ClientCursor(connection)
         cursor.execute("select setseed(%s)", [seed])
         cursor.execute(CALLS, asked)
         if seed != 0.2:
             cursor.execute("select fold_usage()")
-        for name, value in (("model", "a"), ("model", "z"), ("outcome", "error")):
-            for days in (3, 12):
-                for order in ("tokens", "cost"):
-                    asked |= {"name": name, "value": value, "days": days, "order": order}
-                    amount = 2 if order == "tokens" else 3
-                    every = cursor.execute(EXPECTED, asked).fetchall()
-                    every.sort(key=lambda row: (row[amount], row[2], row[3]), reverse=True)
-                    for limit in (1, 3, 10):
-                        found = cursor.execute(FOUND, asked | {"limit": limit}).fetchall()
-                        assert len(found) == min(limit, len(every))
-                        amounts = [row[2:4] for row in every[:limit]]
-                        assert [row[2:4] for row in found] == amounts
-                        assert set(found) <= set(every)
+        none_is_missed(cursor, asked)
+
+
+CHANGES = (
+    "select fold_usage()",
+    # Some weeks become busy, some of which nothing was folded; some were, and have fewer calls now.
+    """
+    insert into usage_logs (
+        client_id, conversation_id, source, model, total_tokens, cost_usd, created_at, outcome
+    )
+    select client_id, conversation_id, source, 'z', total_tokens + 1, cost_usd, created_at, outcome
+    from usage_logs
+    where get_byte(uuid_send(conversation_id), 3) < 60;
+
+    insert into usage_logs (client_id, conversation_id, source, model, total_tokens, cost_usd, created_at)
+    select %(client)s, md5('new')::uuid, 'groq', 'z', 300, 3, %(now)s - call * interval '1 hour'
+    from generate_series(1, 30) as call;
+    """,
+    "delete from usage_logs where model = 'b'",
+    "select fold_usage()",
+    """
+    update usage_logs
+    set model = 'z', cost_usd = 0, cost_basis = 'unpriced'
+    where model = 'a' and total_tokens < 99
+    """,
+)
+
+
+@pytest.mark.parametrize("busy", [1, 5, 30])
+def test_none_is_missed_where_weeks_are_kept_by_kind(database: Database, acme: UUID, busy: int) -> None:
+    """All calls name their conversation; nothing, a part, and all is folded."""
+    asked: dict[str, Any] = {"client": acme, "now": NOW, "all_are_named": True}
+    with database.transaction() as connection:
+        cursor = psycopg.ClientCursor(connection)
+        cursor.execute(BUSY_WEEKS_HAVE.format(busy))
+        cursor.execute("select setseed(0.4)")
+        cursor.execute(CALLS, asked)
+        for change in CHANGES:
+            cursor.execute(change, asked)
+            none_is_missed(cursor, asked)
+        found = cursor.execute(
+            """
+            select first_ones.*
+            from (select %(now)s::date - 11 as first_date, %(now)s::date as last_date) as days
+            cross join lateral leading_conversations_of_kinds(
+                %(client)s,
+                usage_filter_of(
+                    %(client)s, '[{"name": "model", "values": ["z"], "excluded": false}]',
+                    first_date, last_date
+                ),
+                first_date, last_date, 10, false
+            ) as first_ones
+            """,
+            asked,
+        ).fetchall()
+        assert len(found) >= 10
+
+
+def none_is_missed(cursor: "psycopg.ClientCursor[Any]", asked: dict[str, Any]) -> None:
+    """Compares the first ones under some filters, in some periods, with the calls."""
+    for name, value in (("model", "a"), ("model", "z"), ("outcome", "error")):
+        for days in (3, 12):
+            for order in ("tokens", "cost"):
+                asked |= {"name": name, "value": value, "days": days, "order": order}
+                amount = 2 if order == "tokens" else 3
+                every = cursor.execute(EXPECTED, asked).fetchall()
+                every.sort(key=lambda row: (row[amount], row[2], row[3]), reverse=True)
+                for limit in (1, 3, 10):
+                    found = cursor.execute(FOUND, asked | {"limit": limit}).fetchall()
+                    assert len(found) == min(limit, len(every))
+                    amounts = [row[2:4] for row in every[:limit]]
+                    assert [row[2:4] for row in found] == amounts
+                    assert set(found) <= set(every)

@@ -37,6 +37,53 @@ COLUMNS = (
 PLACES = ", ".join(["%s"] * (COLUMNS.count(",") + 1))
 INSERT = f"insert into usage_logs ({COLUMNS}) values ({PLACES})"  # noqa: S608
 
+BUSY_WEEKS_HAVE = "create or replace function calls_of_busy_week() returns bigint language sql return {}"
+KINDS = "client_id, conversation_id, week_start, source, model, operation, outcome"
+WRONG_KINDS = f"""
+    with kept as materialized (
+        select distinct client_id, conversation_id, week_start from usage_conversation_kind_rollup
+    )
+
+    select 'lacks' as what, client_id, conversation_id, week_start, null, null, null, null
+    from usage_conversation_weekly_rollup as weekly
+    where
+        conversation_id is not null and isfinite(week_start) and request_count >= calls_of_busy_week()
+        and not exists (
+            select
+            from kept
+            where
+                (kept.client_id, kept.conversation_id, kept.week_start)
+                = (weekly.client_id, weekly.conversation_id, weekly.week_start)
+        )
+    union all
+    select 'differs', {KINDS}
+    from (
+        select {KINDS}, total_tokens, cost_usd, request_count, unpriced_count
+        from usage_conversation_kind_rollup
+        union all
+        select {KINDS}, sign * total_tokens, sign * cost_usd, sign * request_count, sign * unpriced_count
+        from (
+            select
+                1 as sign, client_id, conversation_id,
+                date_trunc('week', usage_date::timestamp)::date as week_start,
+                source, model, operation, outcome, total_tokens, cost_usd, request_count, unpriced_count
+            from usage_pending
+            union all
+            select
+                -1, client_id, conversation_id,
+                date_trunc('week', usage_logs.created_at at time zone timezone)::date,
+                source, model, operation, outcome, total_tokens, cost_usd, 1,
+                (cost_basis = 'unpriced')::integer
+            from usage_logs
+            inner join clients on clients.id = usage_logs.client_id
+        ) as others
+        where (client_id, conversation_id, week_start) in (select * from kept)
+    ) as rows
+    group by {KINDS}
+    having sum(total_tokens) <> 0 or sum(cost_usd) <> 0 or sum(request_count) <> 0 or sum(unpriced_count) <> 0
+"""  # noqa: S608
+"""Weeks of conversations that are not kept by kind and should be; kinds that are not what the calls are."""
+
 moments = st.sampled_from([*range(0, 72), 24 * 6, 24 * 7, 24 * 13, 24 * 14, 24 * 60]).map(
     lambda hours_ago: NOW - timedelta(hours=hours_ago, minutes=15)
 )
@@ -93,6 +140,7 @@ class RollupMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin_with_clients(self) -> None:
+        self.connection.execute(BUSY_WEEKS_HAVE.format(2))
         self.connection.execute("delete from clients")
         for client_id in CLIENTS:
             self.make_client(client_id)
@@ -222,6 +270,7 @@ class RollupMachine(RuleBasedStateMachine):
                 "usage_conversation_daily_rollup",
                 "usage_conversation_rollup",
                 "usage_conversation_weekly_rollup",
+                "usage_conversation_kind_rollup",
                 "usage_hour_rollup",
                 "usage_tag_rollup",
                 "usage_latency_rollup",
@@ -280,6 +329,10 @@ class RollupMachine(RuleBasedStateMachine):
         """
         for left, right in ((days, weeks), (weeks, days)):
             assert self.connection.execute(f"{left} except {right}").fetchall() == []
+
+    @invariant()
+    def kinds_of_busy_weeks_equal_logs(self) -> None:
+        assert self.connection.execute(WRONG_KINDS).fetchall() == []
 
     @invariant()
     def functions_equal_logs(self) -> None:

@@ -23,6 +23,7 @@ TABLES = [
     "usage_conversation_daily_rollup",
     "usage_conversation_rollup",
     "usage_conversation_weekly_rollup",
+    "usage_conversation_kind_rollup",
     "usage_hour_rollup",
     "usage_tag_rollup",
     "usage_latency_rollup",
@@ -80,6 +81,10 @@ def fill(database: Database) -> list[UUID]:
         factories.budget(database, client_id)
         factories.alert_event(database, client_id)
         factories.alert_mute(database, client_id)
+        factories.insert_usage(
+            database,
+            factories.usage_log(client_id, conversation_id=UUID(int=1), bucket_request_count=100),
+        )
     database.fold()
     factories.insert_usage(database, *logs)
     return ids

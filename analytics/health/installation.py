@@ -41,6 +41,7 @@ INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
     "usage_conversation_rollup": [
         *(("client_id", "conversation_id"), ("client_id", "total_tokens"), ("client_id", "cost_bound")),
     ],
+    "usage_conversation_kind_rollup": [("client_id", "conversation_id", "week_start")],
     "usage_conversation_weekly_rollup": [("week_start", "client_id", "conversation_id")],
     "usage_hour_rollup": [("client_id", "usage_date")],
     "usage_tag_rollup": [("client_id", "usage_date")],
@@ -53,6 +54,7 @@ TABLES = (
     *("api_keys", "clients", "conversations", "cost_correction_items", "cost_corrections", "dropped_calls"),
     *("erasures", "members", "model_prices", "phone_secret", "price_list", "retention_rules"),
     *("retention_runs", "tag_sets", "usage_conversation_daily_rollup"),
+    "usage_conversation_kind_rollup",
     *("usage_conversation_rollup", "usage_conversation_weekly_rollup", "usage_daily_rollup"),
     *("usage_days_to_sum", "usage_hour_rollup", "usage_latency_rollup", "usage_logs", "usage_pending"),
     "usage_tag_rollup",

@@ -135,6 +135,9 @@ _DROP_CONVERSATIONS = """
     where client_id = %(client_id)s and id = any(%(old_ids)s::uuid[])
 """
 
+_OF_CONVERSATIONS: LiteralString = """
+    kept.client_id = %(client_id)s and kept.conversation_id = any(%(old_ids)s::uuid[])
+"""
 _OF_PERSON: LiteralString = """
     kept.client_id = %(client_id)s
     and (
@@ -143,11 +146,14 @@ _OF_PERSON: LiteralString = """
     )
 """
 # While there are calls with the old key their part of the sums is still to move with them.
-_WITHOUT_CALLS: LiteralString = """
+_NOT_CALLED: LiteralString = """
     not exists (
         select from usage_logs as log
         where log.client_id = kept.client_id and log.conversation_id = kept.conversation_id
     )
+"""
+_WITHOUT_CALLS: LiteralString = f"""
+    {_NOT_CALLED}
     and (
         kept.conversation_id is not null
         or not exists (
@@ -239,11 +245,17 @@ _MOVE_LIFETIMES: LiteralString = f"""
         request_count = kept.request_count + excluded.request_count,
         unpriced_count = kept.unpriced_count + excluded.unpriced_count
 """  # noqa: S608 - constants of this file
+# Busy weeks by kind are only there to be faster: the fold has made those of the new keys of the calls.
+_FORGET_KINDS: LiteralString = f"""
+    delete from usage_conversation_kind_rollup as kept
+    where {_OF_CONVERSATIONS} and {_NOT_CALLED}
+"""  # noqa: S608 - constants of this file
 _IS_LEFT: LiteralString = f"""
     select
         exists (select from usage_conversation_daily_rollup as kept where {_OF_PERSON})
         or exists (select from usage_conversation_weekly_rollup as kept where {_OF_PERSON})
         or exists (select from usage_conversation_rollup as kept where {_OF_PERSON})
+        or exists (select from usage_conversation_kind_rollup as kept where {_OF_CONVERSATIONS})
         or exists (select from usage_logs as kept where {_OF_PERSON})
 """  # noqa: S608 - constants of this file
 
@@ -284,7 +296,7 @@ def erase_calls(
         count += connection.execute(_ERASE_CALLS, values).rowcount
         connection.execute(_LOCK_ROLLUPS)
         connection.execute("select fold_usage()")
-        for move in (_MOVE_DAYS, _MOVE_WEEKS, _MOVE_LIFETIMES):
+        for move in (_MOVE_DAYS, _MOVE_WEEKS, _MOVE_LIFETIMES, _FORGET_KINDS):
             connection.execute(move, values)
         connection.execute(_LOCK_CONVERSATIONS, values)
         connection.execute(_RENAME_CONVERSATIONS, values)

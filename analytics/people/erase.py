@@ -35,7 +35,8 @@ ATTEMPTS = 3
 # What is left in pages that are not in use is overwritten by what comes, and statistics have values, too.
 TOUCHED = (
     *("usage_logs", "conversations", "tag_sets", "usage_conversation_daily_rollup"),
-    *("usage_conversation_weekly_rollup", "usage_conversation_rollup", "usage_pending"),
+    *("usage_conversation_weekly_rollup", "usage_conversation_kind_rollup", "usage_conversation_rollup"),
+    "usage_pending",
     *("budgets", "budget_versions", "alert_events", "cost_correction_items", "cost_corrections"),
 )
 

@@ -66,6 +66,11 @@ _SECTIONS: Mapping[str, LiteralString] = {
             ("sums_to_be_folded", "usage_pending"),
         )
     },
+    "sums_by_kind": """
+        select to_jsonb(kept)
+        from usage_conversation_kind_rollup as kept
+        where kept.client_id = %(client_id)s and kept.conversation_id = any(%(conversations)s::uuid[])
+    """,
 }
 
 

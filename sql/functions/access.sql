@@ -50,6 +50,7 @@ begin
                     'model_prices', 'phone_secret', 'price_list', 'retention_rules', 'retention_runs',
                     'tag_sets', 'usage_conversation',
                     'usage_conversation_daily', 'usage_conversation_daily_rollup',
+                    'usage_conversation_kind_rollup',
                     'usage_conversation_rollup', 'usage_conversation_weekly_rollup', 'usage_daily',
                     'usage_daily_rollup', 'usage_days_to_sum',
                     'usage_facts_daily', 'usage_hour_rollup', 'usage_hourly', 'usage_latency_daily',

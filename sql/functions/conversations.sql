@@ -632,6 +632,23 @@ begin
 end
 $$;
 
+-- All tokens of the calls of these days that pass; null where there are none.
+create or replace function tokens_of_days(
+    p_client_id uuid, p_filters jsonb, p_first_date date, p_last_date date
+)
+    returns numeric
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan  -- planning takes longer than running
+    set enable_seqscan = off  -- of a plan that was made when nothing was pending
+as $$
+begin
+    return (
+        select sum(total_tokens) from filtered_usage(p_client_id, p_filters, p_first_date, p_last_date)
+    );
+end
+$$;
+
 -- One row per conversation with use in the period, the p_limit first ones by p_order: 'tokens' or 'cost',
 -- the most first. openai + groq + other = total. share_of_tokens is of all the client's tokens in the period
 -- under the filters, 0 to 1. A cost is that of the calls whose price is known: where unpriced_count is not 0
@@ -720,9 +737,38 @@ begin
         ) as first_ones;
     end if;
 
-    v_all_tokens := (
-        select sum(total_tokens) from filtered_usage(p_client_id, p_filters, v_first, v_last)
-    );
+    v_all_tokens := tokens_of_days(p_client_id, p_filters, v_first, v_last);
+    if v_reads_calls then
+        return query
+        select
+            coalesce(known.phone, found.lone_phone), known.name, found.total_tokens, found.cost_usd,
+            found.request_count, found.openai_tokens, found.groq_tokens,
+            found.total_tokens - found.openai_tokens - found.groq_tokens, found.unpriced_count, found.id,
+            coalesce(round(found.total_tokens / nullif(v_all_tokens, 0), 6), 0)
+        from (
+            select *
+            from leading_filtered_conversations(
+                p_client_id, p_filters, v_first, v_last, p_limit, v_by_cost,
+                case when v_can_bound then
+                    v_all_tokens / nullif(tokens_of_days(p_client_id, '[]', v_first, v_last), 0)
+                end
+            ) as first_ones
+            order by case when v_by_cost then first_ones.cost_usd else first_ones.total_tokens end desc
+            fetch first (p_limit) rows with ties
+        ) as found
+        left join lateral (
+            select conversations.phone, conversations.name
+            from conversations
+            where conversations.client_id = p_client_id and conversations.id = found.id
+            limit 1  -- looked up one by one
+        ) as known on true
+        order by
+            case when v_by_cost then found.cost_usd else found.total_tokens end desc,
+            found.total_tokens desc, found.cost_usd desc,
+            coalesce(known.phone, found.lone_phone) nulls last, found.id nulls last
+        limit p_limit;
+        return;
+    end if;
     return query
     select
         usage.phone,
@@ -736,27 +782,9 @@ begin
         usage.unpriced_count::bigint,
         usage.id,
         coalesce(round(usage.total_tokens / nullif(v_all_tokens, 0), 6), 0)
-    from (
-        select
-            id, phone, name, total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
-        from usage_of_conversations(
-            p_client_id, v_ids, v_lone_phones, v_first, v_last,
-            filters_within_conversations(p_client_id, p_filters, v_first, v_last)
-        )
-        where not v_reads_calls
-        union all
-        select
-            found.id, coalesce(known.phone, found.lone_phone), known.name, found.total_tokens,
-            found.openai_tokens, found.groq_tokens, found.cost_usd, found.request_count, found.unpriced_count
-        from leading_filtered_conversations(
-            p_client_id, p_filters, v_first, v_last, p_limit, v_by_cost,
-            case when v_can_bound then v_all_tokens / nullif(
-                (select sum(total_tokens) from filtered_usage(p_client_id, '[]', v_first, v_last)), 0
-            ) end
-        ) as found
-        left join conversations as known
-            on known.client_id = p_client_id and known.id = found.id
-        where v_reads_calls
+    from usage_of_conversations(
+        p_client_id, v_ids, v_lone_phones, v_first, v_last,
+        filters_within_conversations(p_client_id, p_filters, v_first, v_last)
     ) as usage
     order by
         case when v_by_cost then usage.cost_usd else usage.total_tokens end desc,

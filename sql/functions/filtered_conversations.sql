@@ -108,6 +108,18 @@ declare
     v_number integer;  -- of further ones
     v_are_most boolean;  -- calls that would be read one conversation after the other
 begin
+    if p_share is not null and not v_has_phones and p_limit <= 100 and is_of_kinds(v_all) then
+        return query
+        select
+            id, null::text, total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        from leading_conversations_of_kinds(
+            p_client_id, v_all, p_first_date, p_last_date, p_limit, p_by_cost
+        );
+        if found then
+            return;
+        end if;
+    end if;
+
     select first_at, end_at into v_first_at, v_end_at
     from moments_of_days(p_client_id, p_first_date, p_last_date);
 

@@ -220,6 +220,50 @@ create or replace function sum_of_calls(p_meter text) returns text
         else format('sum(log.%I)', p_meter)
     end;
 
+-- A week of a conversation is kept by kind (source, model, operation and outcome) from so many calls on: the
+-- fewer, the more room that takes; the more, the more calls have to be read under a filter.
+create or replace function calls_of_busy_week() returns bigint
+    language sql immutable parallel safe
+    return 100;
+
+-- The calls of a week of a conversation by kind, as the asking statement sees them.
+create or replace function kinds_of_week(p_client_id uuid, p_conversation_id uuid, p_week_start date)
+    returns table (
+        source text, model text, operation text, outcome text, total_tokens bigint, request_count bigint,
+        unpriced_count bigint, cost_usd numeric
+    )
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off  -- of a plan that was made when there was little
+as $$
+#variable_conflict use_column
+declare
+    v_first_at timestamptz;
+    v_end_at timestamptz;
+begin
+    -- As day_begins_at() says, which the adoption does not have yet.
+    select
+        (p_week_start - interval '1 second') at time zone timezone + interval '1 second',
+        (p_week_start + 7 - interval '1 second') at time zone timezone + interval '1 second'
+    into v_first_at, v_end_at
+    from clients
+    where id = p_client_id;
+    return query
+    select
+        source, model, operation, outcome,
+        sum(total_tokens)::bigint,
+        sum(coalesce(bucket_request_count, 1))::bigint,
+        coalesce(sum(coalesce(bucket_request_count, 1)) filter (where cost_basis = 'unpriced'), 0)::bigint,
+        sum(cost_usd)
+    from usage_logs
+    where
+        client_id = p_client_id and conversation_id = p_conversation_id
+        and created_at >= v_first_at and created_at < v_end_at
+    group by source, model, operation, outcome;
+end
+$$;
+
 -- The functions that sum are made of that list, so that a further meter is one word there, and one line here
 -- where its sum is more than that of its column.
 do $sums$
@@ -501,6 +545,57 @@ begin
             total_tokens = kept.total_tokens + excluded.total_tokens,
             request_count = kept.request_count + excluded.request_count,
             cost_usd = kept.cost_usd + excluded.cost_usd
+        returning client_id, week_start, conversation_id, request_count
+    ),
+
+    -- Those that are kept by kind, and those that are from now on.
+    busy_weeks as materialized (
+        select client_id, week_start, conversation_id, is_kept
+        from (
+            select
+                client_id, week_start, conversation_id, request_count,
+                exists (
+                    select
+                    from usage_conversation_kind_rollup as known
+                    where
+                        known.client_id = week.client_id and known.conversation_id = week.conversation_id
+                        and known.week_start = week.week_start
+                ) as is_kept
+            from conversation_weekly as week
+            where conversation_id is not null and isfinite(week_start)
+        ) as weeks
+        where is_kept or request_count >= calls_of_busy_week()
+    ),
+
+    -- This statement sees the calls of all that was taken, and no others.
+    conversation_kinds as (
+        insert into usage_conversation_kind_rollup as kept (
+            client_id, conversation_id, week_start, source, model, operation, outcome,
+            total_tokens, request_count, unpriced_count, cost_usd
+        )
+        select
+            week.client_id, week.conversation_id, week.week_start,
+            taken.source, taken.model, taken.operation, taken.outcome,
+            sum(taken.total_tokens), sum(taken.request_count), sum(taken.unpriced_count), sum(taken.cost_usd)
+        from busy_weeks as week
+        inner join taken
+            on taken.client_id = week.client_id and taken.conversation_id = week.conversation_id
+            and date_trunc('week', taken.usage_date::timestamp)::date = week.week_start
+        where week.is_kept
+        group by 1, 2, 3, 4, 5, 6, 7
+        union all
+        select
+            week.client_id, week.conversation_id, week.week_start,
+            logged.source, logged.model, logged.operation, logged.outcome,
+            logged.total_tokens, logged.request_count, logged.unpriced_count, logged.cost_usd
+        from busy_weeks as week
+        cross join lateral kinds_of_week(week.client_id, week.conversation_id, week.week_start) as logged
+        where not week.is_kept
+        on conflict on constraint usage_conversation_kind_rollup_key do update set
+            total_tokens = kept.total_tokens + excluded.total_tokens,
+            request_count = kept.request_count + excluded.request_count,
+            unpriced_count = kept.unpriced_count + excluded.unpriced_count,
+            cost_usd = kept.cost_usd + excluded.cost_usd
     ),
 
     conversation as (
@@ -630,6 +725,7 @@ begin
         delete from usage_latency_rollup where client_id = new.id;
         delete from usage_conversation_daily_rollup where client_id = new.id;
         delete from usage_conversation_weekly_rollup where client_id = new.id;
+        delete from usage_conversation_kind_rollup where client_id = new.id;
         delete from usage_conversation_rollup where client_id = new.id;
 
         insert into usage_pending (%1$s) %2$s;
@@ -783,6 +879,7 @@ begin
     delete from usage_latency_rollup where client_id in (select id from removed);
     delete from usage_conversation_daily_rollup where client_id in (select id from removed);
     delete from usage_conversation_weekly_rollup where client_id in (select id from removed);
+    delete from usage_conversation_kind_rollup where client_id in (select id from removed);
     delete from usage_conversation_rollup where client_id in (select id from removed);
     delete from usage_days_to_sum where client_id in (select id from removed);
     delete from tag_sets where client_id in (select id from removed);
@@ -806,8 +903,8 @@ begin
     perform pg_advisory_xact_lock(rollup_lock());
     truncate
         usage_pending, usage_daily_rollup, usage_hour_rollup, usage_tag_rollup, usage_latency_rollup,
-        usage_conversation_daily_rollup, usage_conversation_weekly_rollup, usage_conversation_rollup,
-        usage_days_to_sum;
+        usage_conversation_daily_rollup, usage_conversation_weekly_rollup, usage_conversation_kind_rollup,
+        usage_conversation_rollup, usage_days_to_sum;
     return null;
 end
 $$;
