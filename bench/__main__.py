@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from bench import document
 from bench.parts import PARTS, QUICK_ROWS, SERVED_ROWS, Effort
@@ -30,10 +31,18 @@ def main() -> None:
     )
     parser.add_argument("--sessions", type=int, help="of the part visitors: how many pages are open")
     parser.add_argument("--minutes", type=int, help="of the part visitors: how long, after the first one")
+    parser.add_argument(
+        "--loaded",
+        type=make_url,
+        metavar="URL",
+        help="a database with the data of --rows, one size, that nobody is at: a copy of it is measured",
+    )
     parser.add_argument("--write", action="store_true", help="into docs/ and README.md, too")
     options = parser.parse_args()
     if options.write and options.quick:
         parser.error("--write wants a whole run: leave out --quick")
+    if options.loaded and (options.only != ["reading"] or "," in options.rows):
+        parser.error("--loaded wants --only reading and one size in --rows")
     rows = [QUICK_ROWS] if options.quick else [int(size) for size in options.rows.split(",")]
     effort = Effort(
         rows=rows,
@@ -41,9 +50,15 @@ def main() -> None:
         served_rows=options.served,
         sessions=options.sessions,
         minutes=options.minutes,
+        loaded=options.loaded,
     )
 
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, running_server(Path(name)) as url:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as name,
+        nullcontext(options.loaded.set(database="postgres"))
+        if options.loaded
+        else running_server(Path(name)) as url,
+    ):
         measured = f"Measured on {datetime.now(UTC):%Y-%m-%d} at {_commit()}. {facts(url)}"
         print(measured, flush=True)
         tables = {}
@@ -59,10 +74,12 @@ def _table(name: str, effort: Effort, url: URL, directory: Path) -> str:
     part = PARTS[name]
     results = []
     for case in part.cases(effort):
-        with new_place(url, directory) as place:
-            if case.rows:
+        copied = effort.loaded.database if effort.loaded else None
+        with new_place(url, directory, copied or "template1") as place:
+            if case.rows and not copied:
                 _say(f"{name}: loading {case.rows:,} rows{', the worst case' if case.is_spread else ''}")
-            part.prepare(place.connection, case)
+            if not copied:
+                part.prepare(place.connection, case)
             _say(f"{name}: measuring")
             results.append(part.measure(place, effort, case))
     return part.table(results)

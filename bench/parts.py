@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from sqlalchemy.engine import URL
 
 from bench import alerting, api, dashboard, exports, forecasts, importing, report, switching, visitors
 from bench.calls import measure_calls
@@ -29,6 +30,8 @@ class Effort:
     is_quick: bool
     served_rows: int = SERVED_ROWS
     """The size of usage_logs for what is served."""
+    loaded: URL | None = None
+    """Where the data is already; None: it is loaded."""
     sessions: int | None = None
     minutes: int | None = None
     """How many visitors there are, and for how long; None: as many as effort says."""
@@ -61,7 +64,9 @@ class Part:
 
 def _reading_cases(effort: Effort) -> Sequence[Case]:
     sizes = [Case(rows=rows) for rows in effort.rows]
-    return sizes if effort.is_quick else [*sizes, Case(rows=max(effort.rows), is_spread=True)]
+    return (
+        sizes if effort.is_quick or effort.loaded else [*sizes, Case(rows=max(effort.rows), is_spread=True)]
+    )
 
 
 def _measure_reading(place: Place, effort: Effort, case: Case) -> report.Reading:

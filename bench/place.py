@@ -42,10 +42,12 @@ def running_server(directory: Path) -> Iterator[URL]:
 
 
 @contextmanager
-def new_place(server_url: URL, directory: Path) -> Iterator[Place]:
-    """An empty database, dropped afterwards."""
+def new_place(server_url: URL, directory: Path, copied: str = "template1") -> Iterator[Place]:
+    """An empty database, or a copy of one that nobody is at; dropped afterwards."""
     with _connect(server_url) as administrator:
-        administrator.execute("create database bench")
+        administrator.execute(
+            sql.SQL("create database bench template {} strategy file_copy").format(sql.Identifier(copied))
+        )
         database = Database(server_url.set(database="bench"))
         try:
             apply_migrations(database)

@@ -162,6 +162,9 @@ def _use(database: Database, client_id: UUID, *, phone: str, calls: int) -> None
         metadata={"usage_not_understood": {f"field_{calls}": "not known"}},
     )
     factories.insert_usage(database, *[row] * calls)
+    if phone == "folded":
+        # So many in a week are kept by kind.
+        factories.insert_usage(database, row | {"bucket_request_count": 100})
     if phone == "pending":
         attempt = row | {"operation_id": "an operation"}
         factories.insert_usage(database, attempt | {"id": CALL_ID}, attempt)
