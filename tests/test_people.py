@@ -33,6 +33,7 @@ from tests import factories, naive, repricing
 from tests.connections import at_once, dsn
 from tests.factories import NOW
 from tests.test_cli import run
+from tests.test_rollups import BUSY_WEEKS_HAVE
 
 PHONE = "5521976543210"
 WRITTEN = "+55 (21) 97654-3210"
@@ -155,6 +156,7 @@ def fill(database: Database, client_id: UUID) -> None:
     factories.conversation(database, client_id, id=named, name=NAMED_ID)
     factories.conversation(database, client_id, phone=LONGER, name="Bob")
     with database.transaction() as connection:
+        connection.execute(BUSY_WEEKS_HAVE.format(1))
         sets = {
             name: connection.execute("select intern_tags(%s, %s)", [client_id, Jsonb(tags)]).fetchone()
             for name, tags in {
@@ -249,6 +251,7 @@ HOLDERS = {
     *("budget_versions.filters", "budgets.name", "conversations.id", "conversations.name"),
     *("conversations.phone", "cost_correction_items.price_before", "cost_corrections.reason"),
     *("model_prices.note", "tag_sets.tags", "usage_conversation_daily_rollup.conversation_id"),
+    "usage_conversation_kind_rollup.conversation_id",
     *("usage_conversation_daily_rollup.phone", "usage_conversation_rollup.conversation_id"),
     *("usage_conversation_rollup.phone", "usage_conversation_weekly_rollup.conversation_id"),
     *("usage_conversation_weekly_rollup.phone", "usage_logs.conversation_id", "usage_logs.metadata"),
@@ -596,6 +599,7 @@ def test_what_is_kept_about_a_person(
         "corrections": "cost_correction_items",
         "sums": "usage_conversation_rollup",
         "sums_by_day": "usage_conversation_daily_rollup",
+        "sums_by_kind": "usage_conversation_kind_rollup",
         "sums_by_week": "usage_conversation_weekly_rollup",
         "sums_to_be_folded": "usage_pending",
     }
@@ -622,6 +626,7 @@ def test_what_is_kept_about_a_person(
 
 NAMES_NOBODY = {
     # Names of things, and who works here.
+    *(f"usage_conversation_kind_rollup.{name}" for name in ("source", "model", "operation", "outcome")),
     *("alert_checks.checked_by", "alert_deliveries.channel", "alert_deliveries.state"),
     *("alert_events.acknowledged_by", "alert_events.kind", "alert_mutes.kind", "alert_mutes.muted_by"),
     *("api_keys.scope", "applied_sql.makes", "applied_sql.name", "applied_sql.sha256"),
