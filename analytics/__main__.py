@@ -26,6 +26,7 @@ COMMANDS = {
     "migrate": "analytics.commands.setup:migrate",
     "prices": "analytics.commands.prices:prices",
     "reprice": "analytics.commands.corrections:reprice",
+    "retention": "analytics.commands.retention:retention",
     "spool": "analytics.commands.spool:spool",
 }
 """Each command, and its module and function."""

@@ -1,7 +1,7 @@
 """Every advisory lock of the project, those of the database's functions included.
 
 ARCHIVES, CORRECTIONS, IMPORTS, SPANS and TIMEZONE are a lock per client: the number is hashed with the
-client's id. All end with their transaction, if nothing else is said. Whoever takes several takes CORRECTIONS
+client's id. All end with their transaction. Whoever takes several takes CORRECTIONS
 before TIMEZONE, TIMEZONE before ROLLUPS, and IMPORTS before SPANS.
 """
 
@@ -24,6 +24,6 @@ SPANS = 7515
 ALERTS = 7516
 """Whoever begins to look at what there is to tell of: of several processes one each minute."""
 RETENTION = 7517
-"""Whoever drops calls or brings them back: one at a time, until its connection ends."""
+"""Whoever drops calls or brings them back: one at a time."""
 ARCHIVES = 7518
-"""Whoever writes to the archive of a client: a lock per client, until its connection ends."""
+"""Whoever writes to the archive of a client: a lock per client."""

@@ -27,6 +27,7 @@ from analytics.api import PATHS, Service, create_api
 from analytics.config import dashboard_script
 from analytics.database import Database
 from analytics.migrations import open_ready_database
+from analytics.retention import EveryNight
 
 FOLD_EVERY_SECONDS = 10
 
@@ -53,10 +54,13 @@ async def _lifespan(_: st.App) -> AsyncIterator[dict[str, Any] | None]:
     folding = asyncio.create_task(_fold_again_and_again())
     alerts = EveryMinute(lambda: _service.database, _secrets)
     alerts.start()
+    nights = EveryNight(lambda: _service.database)
+    nights.start()
     serving.API_IS_HERE.set()
     async with serving.prepared():
         yield None
     alerts.stop()
+    nights.stop()
     folding.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await folding

@@ -24,7 +24,7 @@ LAYERS = (
     {"pricing"},
     {"calls"},
     {"clients"},
-    {"queries", "corrections", "demo", "forecasting", "importing", "tracking", "people"},
+    {"queries", "corrections", "demo", "forecasting", "importing", "people", "retention", "tracking"},
     {"budgets", "integrations"},
     {"charts"},
     {"exports"},

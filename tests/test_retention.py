@@ -1,7 +1,9 @@
 """Calls go, and their sums stay: after any history the sums are those of all calls that ever counted."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,29 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+from psycopg.types.json import Jsonb
 
 import analytics
+from analytics.clients import find_client
 from analytics.database import Database
-from analytics.errors import DataRefused
+from analytics.errors import DataRefused, InvalidInput
+from analytics.health.retention import retention_check
 from analytics.importing import import_file, plan_import, sources_of
+from analytics.retention import (
+    EveryNight,
+    clear_rule,
+    due_now,
+    last_run,
+    list_rules,
+    list_spans,
+    restore_calls,
+    run_retention,
+    set_rule,
+)
 from tests.api import bearer, open_api
 from tests.connections import dsn
 from tests.factories import NOW, insert_usage, usage_log
-from tests.naive import FREEZE, FROZEN, with_frozen
+from tests.naive import FREEZE, FROZEN, with_frozen, wrong_sums
 from tests.test_rollups import CLIENTS, LISTS, TIMEZONES, RollupMachine, usage_logs
 
 REFUSED = (psycopg.errors.CheckViolation, psycopg.errors.ObjectNotInPrerequisiteState)
@@ -266,3 +282,145 @@ def test_each_door_refuses_calls_of_summed_days(
             "select sum(request_count) from usage_daily where usage_date = %s", [when.date()]
         ).fetchone()
     assert counted == (1,)
+
+
+COUNTED = (
+    "select 'days', usage_date::text, to_jsonb(usage_facts_daily) from usage_facts_daily"
+    " union all select 'hours', usage_date::text, to_jsonb(usage_hourly) from usage_hourly"
+    " union all select 'tags', usage_date::text, to_jsonb(usage_tagged_daily) from usage_tagged_daily"
+    " union all select 'latency', usage_date::text, to_jsonb(usage_latency_daily) from usage_latency_daily"
+    " union all select 'talks', usage_date::text, to_jsonb(usage_conversation_daily)"
+    " from usage_conversation_daily order by 1, 2, 3"
+)
+TODAY = datetime(2026, 6, 10, 2, 30, tzinfo=UTC)
+
+
+def rows(database: Database, statement: str) -> list[tuple[Any, ...]]:
+    with database.transaction() as connection:
+        return connection.execute(statement).fetchall()  # type: ignore[arg-type, call-overload]
+
+
+@pytest.fixture
+def history(database: Database, acme: UUID) -> list[tuple[Any, ...]]:
+    """Calls from February to June, with tags, metadata and digits; all that is known of each."""
+    with database.transaction() as connection:
+        connection.execute("select intern_tags(%s, %s)", [acme, Jsonb({"team": "a\tb\\"})])
+    insert_usage(
+        database,
+        *(
+            usage_log(
+                acme,
+                created_at=datetime(2026, 2, 10, 23, 30, tzinfo=UTC) + timedelta(days=4 * place),
+                cost_usd=Decimal("0.10") / (place + 1),
+                tag_set_id=1 if place % 2 else None,
+                latency_ms=100 * place,
+                operation_id=f"é\\N\n{place}",
+                metadata={"nested": [1.50, "\\"]},
+                bucket_request_count=None,
+            )
+            for place in range(30)
+        ),
+    )
+    return rows(database, CALLS)
+
+
+CALLS = "select * from usage_logs order by created_at"
+
+
+def test_calls_go_to_the_archive_and_come_back_exactly(
+    database: Database, acme: UUID, history: list[tuple[Any, ...]], tmp_path: Path
+) -> None:
+    sums = rows(database, COUNTED)
+    archive = tmp_path / "archive"
+    set_rule(database, None, keep_days=40, archive=str(archive), by="Ada")
+    [due] = due_now(database, TODAY)
+    assert (due.first_date, due.end_date) == (date(2026, 2, 10), date(2026, 5, 1))
+
+    # One that is ended after its first step is gone on with.
+    ends = iter([False, False, True, True, True, True])
+    run_retention(database, TODAY, by="test", is_ended=lambda: next(ends))
+    assert rows(database, COUNTED) == sums
+    night = EveryNight(lambda: database)
+    assert night.look(TODAY).is_alone
+
+    assert rows(database, COUNTED) == sums
+    kept = [row for row in history if row in rows(database, CALLS)]
+    assert rows(database, CALLS) == kept == history[-10:]
+    spans = list_spans(database)
+    assert [str(span.end_date) for span in spans] == ["2026-03-01", "2026-04-01", "2026-05-01"]
+    assert sum(span.deleted_count for span in spans) == 20
+    assert len(list(archive.glob("*/*.parquet"))) == 3
+    state = last_run(database)
+    assert (state.has_rules, state.error, due_now(database, TODAY)) == (True, None, [])
+    check = retention_check(database, datetime.now(UTC))
+    gone = state.deleted_count
+    assert gone
+    assert (check.state, f"dropped {gone} calls" in check.finding) == ("ok", True)
+    check = retention_check(database, datetime.now(UTC) + timedelta(days=9))
+    assert (check.state, "calls of 1 client should have gone" in check.finding) == ("warn", True)
+    # A damaged file brings nothing back; the others are fine.
+    damaged = next(archive.glob("*/2026-03-01*.parquet"))
+    good = damaged.read_bytes()
+    damaged.write_bytes(good[:-9])
+    client = find_client(database, "Acme")
+    with pytest.raises(InvalidInput, match="is damaged"):
+        restore_calls(database, client, None)
+    assert len(rows(database, CALLS)) == 10 + spans[2].deleted_count
+    assert rows(database, COUNTED) == sums
+    damaged.write_bytes(good)
+
+    # In another time zone: the sums of what comes back move to its days.
+    with database.transaction() as connection:
+        connection.execute("update clients set timezone = 'Pacific/Kiritimati'")
+    moved = archive.rename(tmp_path / "moved")
+    assert (
+        restore_calls(database, client, date(2026, 2, 1), archive=str(moved)) == 20 - spans[2].deleted_count
+    )
+    assert rows(database, CALLS) == history
+    assert rows(database, "select raw_since, raw_since_at from clients") == [(None, None)]
+    assert wrong_sums_of(database) == []
+    with database.transaction() as connection:
+        connection.execute("update clients set timezone = 'UTC'")
+    assert rows(database, COUNTED) == sums
+    # They are not dropped again the next night.
+    assert run_retention(database, TODAY, by="test").deleted_count == 0
+
+
+def wrong_sums_of(database: Database) -> list[Any]:
+    with database.transaction() as connection:
+        return wrong_sums(connection)
+
+
+def test_without_an_archive_calls_are_gone_and_a_writer_is_waited_for(
+    database: Database, acme: UUID, history: list[tuple[Any, ...]], tmp_path: Path
+) -> None:
+    sums = rows(database, COUNTED)
+    with pytest.raises(InvalidInput, match=r"no calls of .Acme. went"):
+        restore_calls(database, find_client(database, "Acme"), None)
+    (tmp_path / "file").write_text("")
+    set_rule(database, "Acme", keep_days=100, archive=str(tmp_path / "file"), by="Ada")
+    with pytest.raises(InvalidInput, match=r"cannot write .*manifest"):
+        run_retention(database, TODAY, by="test")
+    assert rows(database, CALLS) == history
+    assert list_spans(database) == []
+
+    set_rule(database, "Acme", keep_days=100, archive=None, by="Ada")
+    with psycopg.connect(dsn(database.url)) as writer:
+        writer.execute("update usage_logs set attempt = 1 where created_at > '2026-06-01'")
+        report: list[str] = []
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(run_retention, database, TODAY, by="test", report=report.append)
+            # It waits in bites: others write meanwhile.
+            for _ in range(3):
+                insert_usage(database, usage_log(acme, created_at=TODAY, tag_set_id=None))
+            assert not running.done()
+            writer.commit()
+            assert running.result().deleted_count == 5
+    assert [row for row in rows(database, COUNTED) if row[1] < "2026-06"] == [
+        row for row in sums if row[1] < "2026-06"
+    ]
+    with pytest.raises(InvalidInput, match="without an archive: they are gone"):
+        restore_calls(database, find_client(database, "Acme"), None)
+    assert clear_rule(database, "Acme")
+    assert not clear_rule(database, "Acme")
+    assert list_rules(database) == []

@@ -59,6 +59,12 @@ _UNPRICED = """
     order by unpriced_count desc, source, model
 """
 
+SUM_DAYS_ANEW = (
+    "insert into usage_days_to_sum select '{client_id}', day::date"
+    " from generate_series(date '{first}', date '{last}', '1 day') as day on conflict do nothing"
+)
+"""What makes migrate add these days of a client up anew; of days before raw_since nothing is made anew."""
+
 
 class _Calls(TypedDict):
     calls: Mapping[str, str]
@@ -116,9 +122,9 @@ def sums_check(database: Database, client_id: UUID, days: Days) -> Check:
         f"{first['source']} {first['model'] or NO_MODEL} on {day(first['usage_date'])} is "
         f"{counted(first['summed_count'], 'call')} and {first['summed_cost'].normalize():f} USD, while its "
         f"calls are {first['logged_count']:,} and {first['logged_cost'].normalize():f} USD",
-        remedy="if old calls were dropped on purpose, all is well; else somebody changed the sums by hand. "
-        "Another time zone, and then the client's own again, adds all calls up anew: "
-        f"timezone of client {client_id} in the table clients",
+        remedy="somebody changed the sums by hand, or deleted calls while triggers were off. Only where no "
+        'call is missing: "python -m analytics migrate" makes the sums of these days anew after '
+        f"{SUM_DAYS_ANEW.format(client_id=client_id, first=days.first, last=days.last)}",
         calls={"provider": spelled(first["source"]), "model": spelled(first["model"] or "")},
         days=str(Days(first["usage_date"], first["usage_date"])),
     )

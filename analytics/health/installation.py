@@ -17,6 +17,7 @@ from analytics.errors import AnalyticsError, DatabaseError
 from analytics.formatting import counted, day
 from analytics.health.checks import Check, ago, span
 from analytics.health.facts import DAYS_TO_SUM, days_to_sum
+from analytics.health.retention import retention_check
 from analytics.migrations import Applied, applied_files, pending_files
 from analytics.queries.alerts import alert_state
 from analytics.tracking.spool import Spool
@@ -116,6 +117,7 @@ def installation_checks(database: Database, days: Days, now: datetime) -> Sequen
             ("Indexes", lambda: _indexes(database)),
             ("Slowest queries", lambda: _slowest(database)),
             ("Alerts", lambda: _alerts(database, now)),
+            ("Retention", lambda: retention_check(database, now)),
         ):
             checks.append(_or_failed(name, look))
     return [

@@ -120,11 +120,7 @@ begin
         p_client_id,
         coalesce(
             who.raw_since,
-            (
-                select least(min(usage_date), p_end_date - 1)
-                from usage_daily
-                where client_id = p_client_id and usage_date > '-infinity'
-            )
+            least(first_usage_date(p_client_id), p_end_date - 1)
         ),
         p_end_date,
         coalesce(who.raw_since_at, '-infinity'),
