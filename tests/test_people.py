@@ -17,6 +17,17 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from analytics import queries
+from analytics.archives import (
+    ArchivedFile,
+    Manifest,
+    calls_in,
+    contents_of,
+    place_at,
+    read_manifest,
+    write_calls,
+    write_manifest,
+)
+from analytics.archives.files import columns_of
 from analytics.budgets import load_budgets
 from analytics.calls.row import NO_FACTS, Row, conversation_uuid, line_of, row_of
 from analytics.calls.store import store_lines
@@ -25,6 +36,7 @@ from analytics.database import Database
 from analytics.days import Days
 from analytics.errors import InvalidInput, UnknownClient
 from analytics.people.erase import erase_person, look
+from analytics.people.kept import kept_of
 from analytics.people.person import Named
 from analytics.people.receipts import list_receipts
 from analytics.queries import Period
@@ -417,6 +429,108 @@ def test_what_waits_on_this_machine(database: Database, tmp_path: Path) -> None:
         ).fetchall()
     assert stored == [(3, 1, receipt.pseudonym)]
     assert names == [receipt.pseudonym]
+
+
+def archive_all(database: Database, client_id: UUID, folder: Path) -> None:
+    """All of a client's calls leave the database for an archive, as retention does it."""
+    place = place_at(str(folder))
+    with database.transaction() as connection:
+        [(drop_id,)] = connection.execute(
+            "select begin_dropping_calls(%s, %s, %s)",
+            [client_id, NOW.date() + timedelta(days=1), str(folder)],
+        ).fetchall()
+        named = connection.execute(
+            "select attname, format_type(atttypid, null) from pg_attribute"
+            " where attrelid = 'usage_logs'::regclass and attnum > 0 and not attisdropped order by attnum"
+        ).fetchall()
+        columns = {**dict(named), "tags": "jsonb"}
+        texts = [
+            {"tags": "tag_sets.tags::text"}.get(name)
+            or (
+                f"""to_char(log.{name} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+                if kind.startswith("timestamp")
+                else f"log.{name}::text"
+            )
+            for name, kind in columns.items()
+        ]
+        rows = connection.execute(
+            f"select {', '.join(texts)} from usage_logs as log left join tag_sets"  # noqa: S608
+            " on tag_sets.client_id = log.client_id and tag_sets.id = log.tag_set_id"
+            " where log.client_id = %s order by log.created_at, log.id",
+            [client_id],
+        ).fetchall()
+        contents = write_calls(folder.parent / "calls.parquet", columns, [rows])
+        (folder.parent / "calls.parquet").rename(folder.parent / "written")
+        file = ArchivedFile(
+            name="2026-03.parquet",
+            drop_id=drop_id,
+            first_date=DAYS.first,
+            last_date=DAYS.last,
+            end_at=NOW,
+            timezone="UTC",
+            contents=contents,
+            written_at=NOW,
+        )
+        place.put(folder.parent / "written", file.name_in(client_id))
+        write_manifest(place, Manifest(client_id=client_id, client_name="Acme").with_file(file))
+        connection.execute(
+            "update dropped_calls set archived_as = %s, archived_bytes = 1 where id = %s",
+            [file.name_in(client_id), drop_id],
+        )
+    (folder.parent / "written").unlink()
+    with database.transaction() as connection:
+        connection.execute("select delete_dropped_calls(%s, 100000)", [drop_id])
+
+
+def test_what_is_in_archives(database: Database, tmp_path: Path) -> None:
+    """Calls are gone, their sums are here and the calls themselves in files."""
+    acme = factories.client(database)
+    fill(database, acme)
+    archive_all(database, acme, tmp_path / "archive")
+    numbers = told(database, acme)
+    named = Named(phones=[WRITTEN])
+
+    def archived() -> tuple[list[dict[str, Any]], Decimal]:
+        place = place_at(str(tmp_path / "archive"))
+        manifest = read_manifest(place, acme)
+        assert manifest is not None
+        [file] = manifest.files
+        with place.local(file.name_in(acme)) as path:
+            assert contents_of(path) == file.contents
+            names = list(columns_of(path))
+            return [dict(zip(names, row, strict=True)) for batch in calls_in(path) for row in batch], (
+                file.contents.cost_usd
+            )
+
+    before, cost = archived()
+    with database.transaction() as connection:
+        connection.execute("update dropped_calls set dropped_at = null")
+    with pytest.raises(InvalidInput, match="are being dropped or brought back"):
+        erase_person(database, "Acme", named, by="the tests")
+    with database.transaction() as connection:
+        connection.execute("update dropped_calls set dropped_at = now()")
+    kept = json.loads("".join(kept_of(database, "Acme", named, at=NOW)))
+    assert ([], 16) == (kept["calls"], len(kept["in_archives"]))
+    found = look(database, "Acme", named)
+    receipt = erase_person(database, "Acme", named, by="the tests")
+
+    assert receipt is not None
+    assert (found.archived.count, found.person.call_count, receipt.call_count) == (16, 0, 16)
+    after, cost_after = archived()
+    same = ("id", "created_at", "cost_usd", "total_tokens", "source", "model", "tag_set_id")
+    assert [[row[name] for name in same] for row in after] == [[row[name] for name in same] for row in before]
+    assert cost_after == cost
+    assert not [trace for trace in TRACES if trace in str(after).replace(LONGER, "")]
+    changed = [row for row in after if row["metadata"] and receipt.pseudonym in row["metadata"]]
+    assert len([row for row in changed if json.loads(row["metadata"]).get("erased")]) == 16
+    # Conversations of the archive are those of the sums.
+    with database.transaction() as connection:
+        summed = connection.execute("select conversation_id::text from usage_conversation_rollup").fetchall()
+    assert {row["conversation_id"] for row in after} == {conversation for (conversation,) in summed}
+    assert holders(database) == set()
+    assert told(database, acme) == numbers
+    assert not (tmp_path / "archive" / str(acme) / "2026-03.parquet").exists()
+    assert look(database, "Acme", named).is_kept is False
 
 
 def test_what_comes_again_stays_erased(database: Database) -> None:

@@ -97,6 +97,8 @@ def _found_lines(found: Found) -> Iterator[str]:
     if found.mention_count:
         places = counted(found.mention_count, "other place")
         yield f"named in {places}: tags, budgets, alerts, notes, other calls"
+    if found.archived.count:
+        yield f"{counted(found.archived.count, 'call')} in archives, whose files are written anew"
     if found.waiting.count:
         yield f"{counted(found.waiting.count, 'call')} waiting on this machine"
     if some.other_phones:

@@ -5,7 +5,7 @@ again, and goes on. Calls that arrive later are of a new person.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,10 +14,12 @@ from uuid import UUID
 
 import psycopg
 
+from analytics import locks
 from analytics.clients import Client, find_client
 from analytics.database import Database
 from analytics.errors import DatabaseError, InvalidInput
 from analytics.people import receipts
+from analytics.people.archives import Archived, archived_of, erase_archived
 from analytics.people.calls import StillWritten, erase_calls, erase_tagged_calls
 from analytics.people.person import Named, Person, find_person
 from analytics.people.places import BATCH_ROWS, Change, mentions, name_tags, texts_elsewhere
@@ -51,6 +53,7 @@ class Found:
     client: Client
     person: Person
     waiting: Waiting
+    archived: Archived
     tag_count: int
     """Values of tags that name the person."""
     mention_count: int
@@ -60,7 +63,9 @@ class Found:
 
     @property
     def is_kept(self) -> bool:
-        return self.person.is_kept or self.waiting.count > 0 or self.mention_count > 0
+        return (
+            self.person.is_kept or self.waiting.count > 0 or self.archived.count > 0 or self.mention_count > 0
+        )
 
 
 def look(database: Database, client: str, named: Named, *, spools: Path | None = None) -> Found:
@@ -78,8 +83,8 @@ def look(database: Database, client: str, named: Named, *, spools: Path | None =
     owner = find_client(database, client)
     pseudonyms = Pseudonyms()
     with database.transaction() as connection:
-        person, waiting = find_with_waiting(connection, owner, named, pseudonyms, spools)
-        tags = list(name_tags(connection, owner.id, named, person, pseudonyms))
+        person, waiting, archived = find_everywhere(connection, owner, named, pseudonyms, spools)
+        tags = list(name_tags(connection, owner.id, named, pseudonyms, archived.sets))
         elsewhere = [
             *mentions(connection, owner.id, pseudonyms),
             *texts_elsewhere(connection, owner.id, pseudonyms),
@@ -90,6 +95,7 @@ def look(database: Database, client: str, named: Named, *, spools: Path | None =
         client=owner,
         person=person,
         waiting=waiting,
+        archived=archived,
         tag_count=len(pseudonyms.tags),
         mention_count=len(tags) + len(elsewhere),
         own_tags=[tag for tag in own if tag not in pseudonyms.tags],
@@ -119,10 +125,13 @@ def erase_person(
     if not found.is_kept:
         return None
     run = _Run(database, found.client, named, spools, report)
-    with database.transaction() as connection:
-        _require_facts(connection, found.client)
-        run.receipt_id = receipts.begin(connection, found.client.id, by, named.kinds, run.pseudonyms.label)
-    return run.erase()
+    with _no_retention(database, found.client):
+        with database.transaction() as connection:
+            _require_facts(connection, found.client)
+            run.receipt_id = receipts.begin(
+                connection, found.client.id, by, named.kinds, run.pseudonyms.label
+            )
+        return run.erase()
 
 
 class _Run:
@@ -140,19 +149,21 @@ class _Run:
     def erase(self) -> Receipt:
         for number in range(ROUNDS):
             with self.database.transaction() as connection:
-                person, _ = find_with_waiting(
+                person, _, archived = find_everywhere(
                     connection, self.client, self.named, self.pseudonyms, self.spools
                 )
-            if number and not person.is_kept:
+            if number and not person.is_kept and not archived.count:
                 break
             # First what leads from elsewhere to the person, who is found by the calls if this is interrupted.
             self._erase_mentions()
             for conversations, phones in _bites(person):
                 self._erase_calls(conversations, phones)
             self._erase_tagged(person)
-            self._erase_tags(person)
+            self._erase_tags(archived)
             if number == 0:
                 self._erase_spools()
+            if archived.count or person.is_kept:
+                self._erase_archives()
         with self.database.transaction() as connection:
             receipt = receipts.finish(connection, self.receipt_id)
         with suppress(DatabaseError):
@@ -218,11 +229,11 @@ class _Run:
                 receipts.add(connection, self.receipt_id, calls=count)
             self._tell(count)
 
-    def _erase_tags(self, person: Person) -> None:
+    def _erase_tags(self, archived: Archived) -> None:
         """After the calls, which are found by them; budgets and alerts in the same transaction."""
         with self.database.transaction() as connection:
             count = 0
-            for change in name_tags(connection, self.client.id, self.named, person, self.pseudonyms):
+            for change in name_tags(connection, self.client.id, self.named, self.pseudonyms, archived.sets):
                 change.apply(connection)
                 count += 1
             for change in list(texts_elsewhere(connection, self.client.id, self.pseudonyms)):
@@ -235,6 +246,11 @@ class _Run:
             count = erase_waiting(path, self.client.id, self.named, self.pseudonyms)
             with self.database.transaction() as connection:
                 receipts.add(connection, self.receipt_id, spooled=count)
+
+    def _erase_archives(self) -> None:
+        count = erase_archived(self.database, self.client, self.named, self.pseudonyms)
+        with self.database.transaction() as connection:
+            receipts.add(connection, self.receipt_id, calls=count)
 
     def _tell(self, count: int) -> None:
         self._erased += count
@@ -252,31 +268,42 @@ def vacuum(database: Database) -> None:
     database.vacuum(*TOUCHED)
 
 
-def find_with_waiting(
+def find_everywhere(
     connection: "psycopg.Connection[Any]",
     client: Client,
     named: Named,
     pseudonyms: Pseudonyms,
     spools: Path | None,
-) -> tuple[Person, Waiting]:
-    """The person, with what waits on this machine; all of it gets its pseudonyms."""
+) -> tuple[Person, Waiting, Archived]:
+    """The person, with what waits on this machine and what is in archives; all of it gets its pseudonyms."""
     connection.execute("set local jit = off")
     person = find_person(connection, client, named)
-    phones = [*named.phones, *person.phones]
-    waiting = waiting_of(spools_in(spools), client.id, named, person.conversations, phones)
-    if {*waiting.conversations} - {*person.conversations} or {*waiting.phones} - {*phones}:
+    paths = spools_in(spools)
+    given = named.conversation_ids(client.id)
+    conversations, phones = {*person.conversations, *given}, {*named.phones, *person.phones}
+    while True:
+        # What one of the three tells may lead to more in the others.
+        size = len(conversations), len(phones)
+        waiting = waiting_of(paths, client.id, named, list(conversations), list(phones))
+        archived = archived_of(connection, client.id, named, conversations, phones)
+        conversations |= {*waiting.conversations, *archived.conversations}
+        phones |= {*waiting.phones, *archived.phones}
+        if size == (len(conversations), len(phones)):
+            break
         person = find_person(
             connection,
             client,
             named,
-            further_conversations=waiting.conversations,
-            further_phones=waiting.phones,
+            further_conversations=list(conversations - {*given}),
+            further_phones=list(phones),
         )
+        conversations |= {*person.conversations}
+        phones |= {*person.phones}
     # As it is written in calls, then as it was named.
-    for phone in [*person.phones, *waiting.phones, *named.phones]:
+    for phone in [*person.phones, *sorted(phones)]:
         pseudonyms.add_phone(phone.strip())
         pseudonyms.add_phone(phone)
-    for conversation_id in [*person.conversations, *waiting.conversations]:
+    for conversation_id in conversations:
         pseudonyms.add_conversation(conversation_id)
     for _, name, masked in person.rows.values():
         for text in (name, masked):
@@ -294,7 +321,7 @@ def find_with_waiting(
         },
     )
     pseudonyms.handles.update({phone: (old, new) for phone, old, new in handles})
-    return person, waiting
+    return person, waiting, archived
 
 
 def _bites(person: Person) -> Iterator[tuple[list[UUID], list[str]]]:
@@ -395,13 +422,33 @@ def _require_facts(connection: "psycopg.Connection[Any]", client: Client) -> Non
             f'calls of "{client.name}" still have facts in their metadata, which an erasure would lose: run '
             '"python -m analytics migrate" first'
         )
-    rows = connection.execute(
-        "select distinct archive from dropped_calls where client_id = %s and archive is not null order by 1",
-        [client.id],
-    ).fetchall()
-    if rows:
-        places = ", ".join(f'"{place}"' for (place,) in rows)
-        raise InvalidInput(
-            f'calls of "{client.name}" are in the archive {places}, which an erasure does not rewrite yet: '
-            "bring them back first, and remove what is there"
-        )
+
+
+@contextmanager
+def _no_retention(database: Database, client: Client) -> Iterator[None]:
+    """No calls leave the database or come back meanwhile.
+
+    Raises:
+        InvalidInput: some are doing so.
+    """
+    with database.transaction() as connection:
+        [(is_alone, is_under_way)] = connection.execute(
+            """
+            select
+                pg_try_advisory_xact_lock(%s),
+                exists (
+                    select
+                    from dropped_calls
+                    where
+                        client_id = %s and restored_at is null
+                        and (dropped_at is null or restoring_at is not null)
+                )
+            """,
+            [locks.RETENTION, client.id],
+        ).fetchall()
+        if not is_alone or is_under_way:
+            raise InvalidInput(
+                f'calls of "{client.name}" are being dropped or brought back: let retention come to its end '
+                "first, and erase again"
+            )
+        yield

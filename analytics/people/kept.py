@@ -11,7 +11,8 @@ import psycopg
 from analytics.calls.row import Row
 from analytics.clients import find_client
 from analytics.database import Database
-from analytics.people.erase import find_with_waiting, require_owner
+from analytics.people.archives import archived_rows
+from analytics.people.erase import find_everywhere, require_owner
 from analytics.people.person import IS_TAGGED_ALONE, Named
 from analytics.people.places import mentions, name_tags, texts_elsewhere
 from analytics.people.pseudonyms import Pseudonyms
@@ -78,7 +79,7 @@ def kept_of(
     database: Database, client: str, named: Named, *, at: datetime, spools: Path | None = None
 ) -> Iterator[str]:
     """A JSON object in pieces: conversations, calls, corrections and sums of a person as they are kept, what
-    else names the person, and what waits on this machine.
+    else names the person, what is in archives and what waits on this machine.
 
     Of what others' calls say only where that is, as the rest is theirs. Amounts have all their digits.
 
@@ -93,7 +94,7 @@ def kept_of(
     pseudonyms = Pseudonyms()
     with database.transaction() as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
-        person, waiting = find_with_waiting(connection, owner, named, pseudonyms, spools)
+        person, waiting, archived = find_everywhere(connection, owner, named, pseudonyms, spools)
         values = {
             "client_id": owner.id,
             "conversations": list(pseudonyms.conversations),
@@ -114,15 +115,17 @@ def kept_of(
             *(
                 {"table": change.table, **change.key, **change.before}
                 for found in (
-                    name_tags(connection, owner.id, named, person, pseudonyms),
+                    name_tags(connection, owner.id, named, pseudonyms, archived.sets),
                     texts_elsewhere(connection, owner.id, pseudonyms),
                 )
                 for change in found
             ),
         ]
         yield from _section("elsewhere", map(_json, elsewhere))
-    rows = waiting_rows(spools_in(spools), owner.id, named, waiting.conversations, waiting.phones)
-    yield from _section("waiting_on_this_machine", (_json(_told(row)) for row in rows))
+        rows = archived_rows(connection, owner.id, named, archived.conversations, archived.phones)
+        yield from _section("in_archives", map(_json, rows))
+    waiting_here = waiting_rows(spools_in(spools), owner.id, named, waiting.conversations, waiting.phones)
+    yield from _section("waiting_on_this_machine", (_json(_told(row)) for row in waiting_here))
     yield "\n}\n"
 
 

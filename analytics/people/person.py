@@ -158,6 +158,11 @@ class Named:
                 if not text.strip() or "\0" in text or len(text) > MAX_LENGTH:
                     raise InvalidInput(f"{kind} must be a text of at most {MAX_LENGTH} characters, not empty")
 
+    def conversation_ids(self, client_id: UUID) -> list[UUID]:
+        """The ids of the conversations that are named."""
+        texts = [text.strip() for text in self.conversations]
+        return [UUID(text) if is_uuid(text) else conversation_uuid(client_id, text) for text in texts]
+
     @property
     def kinds(self) -> list[str]:
         """Which kinds of them there are: phone, conversation, tag."""
@@ -217,7 +222,7 @@ def find_person(
         "keys": [key for key, _ in named.tags],
         "values": [value for _, value in named.tags],
     }
-    given = [_conversation_id(client.id, text) for text in named.conversations]
+    given = named.conversation_ids(client.id)
     phones = [*named.phones, *further_phones]
     conversations = {*given, *further_conversations}
     tag_set_ids: list[int] = []
@@ -260,7 +265,3 @@ def find_person(
         day_count=day_count,
         other_phones=other_phones,
     )
-
-
-def _conversation_id(client_id: UUID, text: str) -> UUID:
-    return UUID(text.strip()) if is_uuid(text.strip()) else conversation_uuid(client_id, text.strip())

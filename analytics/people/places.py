@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from analytics.people.person import Named, Person
+from analytics.people.person import Named
 from analytics.people.pseudonyms import LEAST_DIGITS, Pseudonyms
 from analytics.people.within import HOLDS, looked_for
 from analytics.queries.filters import TAG
@@ -117,13 +117,14 @@ def name_tags(
     connection: "psycopg.Connection[Any]",
     client_id: UUID,
     named: Named,
-    person: Person,
     pseudonyms: Pseudonyms,
+    archived_sets: Mapping[int, bool],
 ) -> Iterator[Change]:
     """The sets of tags that name the person, whose values get pseudonyms; what else has them follows.
 
     A value is the person's that was named, that holds a phone or a conversation's id, or that is a name of
-    the person's conversations and on no call of others.
+    the person's conversations and on no call of others; `archived_sets` says of sets whether all calls in
+    archives that have them are the person's.
     """
     rows = connection.execute(
         "select id, tags from tag_sets where client_id = %s order by id", [client_id]
@@ -134,7 +135,7 @@ def name_tags(
     alike = [
         set_id for set_id, tags in rows if any(str(value).strip().lower() in names for value in tags.values())
     ]
-    own = _used_by_nobody_else(connection, client_id, alike, pseudonyms)
+    own = _sets_of_nobody_else(connection, client_id, alike, pseudonyms, archived_sets)
     wanted = set(named.tags)
     for key, value in named.tags:
         pseudonyms.tags[key, value] = pseudonyms.phones.get(value) or pseudonyms.of(value)
@@ -143,7 +144,7 @@ def name_tags(
         changed: dict[str, Any] = {}
         for key, value in tags.items():
             text = str(value)
-            new_key = pseudonyms.of(key) if pseudonyms.text(key) != key else key
+            new_key = pseudonyms.key(key)
             is_named = (key, text) in wanted or (text.strip().lower() in names and set_id in own)
             if text in pseudonyms.phones and (is_named or len(text) >= LEAST_DIGITS):
                 changed[new_key] = pseudonyms.phones[text]
@@ -165,24 +166,29 @@ def name_tags(
             yield Change("tag_sets", key_of_set, {"tags": json.dumps(tags)}, {"tags": json.dumps(changed)})
 
 
-def _used_by_nobody_else(
-    connection: "psycopg.Connection[Any]", client_id: UUID, sets: Sequence[int], pseudonyms: Pseudonyms
+def _sets_of_nobody_else(
+    connection: "psycopg.Connection[Any]",
+    client_id: UUID,
+    sets: Sequence[int],
+    pseudonyms: Pseudonyms,
+    archived_sets: Mapping[int, bool],
 ) -> set[int]:
-    """Those sets of tags that only calls of the person have, erased or not."""
+    """Those sets of tags that no call of others has. Of one whose calls are nowhere any more nobody knows."""
     if not sets:
         return set()
     labels = list(pseudonyms.phones.values())
     rows = connection.execute(
         """
-        select tag_set_id
+        select
+            tag_set_id,
+            bool_and(
+                coalesce(conversation_id = any(%(conversations)s::uuid[]), false)
+                or coalesce(phone = any(%(phones)s::text[]), false)
+                or coalesce(metadata ->> 'erased' = %(label)s, false)
+            )
         from usage_logs
         where client_id = %(client_id)s and tag_set_id = any(%(sets)s::integer[])
         group by tag_set_id
-        having bool_and(
-            conversation_id = any(%(conversations)s::uuid[])
-            or phone is not null and phone = any(%(phones)s::text[])
-            or coalesce(metadata ->> 'erased' = %(label)s, false)
-        )
         """,
         {
             "client_id": client_id,
@@ -192,7 +198,8 @@ def _used_by_nobody_else(
             "label": pseudonyms.label,
         },
     )
-    return {set_id for (set_id,) in rows}
+    stored = dict(rows.fetchall())
+    return {set_id for set_id in sets if stored.get(set_id, True) and archived_sets.get(set_id, True)}
 
 
 def texts_elsewhere(
@@ -249,17 +256,12 @@ def _filters(
                 changed.append(new)
             condition["values"] = changed
             if owner is not None and name.startswith(TAG):
-                condition["name"] = TAG + _key(name.removeprefix(TAG), pseudonyms)
+                condition["name"] = TAG + pseudonyms.key(name.removeprefix(TAG))
         after = {"filters": text if conditions == json.loads(text) else json.dumps(conditions)}
         if split_by is not None and owner is not None:
-            after["split_by"] = _key(split_by, pseudonyms)
+            after["split_by"] = pseudonyms.key(split_by)
         before = {"filters": text, "split_by": split_by}
         yield from _change("budget_versions", {"id": version_id}, before, after)
-
-
-def _key(key: str, pseudonyms: Pseudonyms) -> str:
-    """The key of a tag."""
-    return pseudonyms.of(key) if pseudonyms.text(key) != key else key
 
 
 def _others_have(connection: "psycopg.Connection[Any]", client_id: UUID, name: str, value: str) -> bool:
@@ -281,7 +283,7 @@ def _alerts(
         [client_id],
     ).fetchall()
     keys = {key for key, _ in pseudonyms.tags}
-    back = {_key(key, pseudonyms): key for key in keys}
+    back = {pseudonyms.key(key): key for key in keys}
     for event_id, subject, evidence, split_by in rows:
         key = back.get(split_by, split_by)
         after = {

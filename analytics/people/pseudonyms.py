@@ -1,9 +1,10 @@
 """What stands in the place of what told a person: random, so that nobody can guess back what was there."""
 
+import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID, uuid4
@@ -133,6 +134,23 @@ class Pseudonyms:
 
         return _JSON_TOKENS.sub(token, text)
 
+    def erased_json(self, text: str | None) -> str:
+        """What is left of the metadata of the person's call: what prices are made from, digit by digit."""
+        kept = [
+            f"{json.dumps(key)}: {value}"
+            for key, value in ([] if text is None else _top_level(text))
+            if key in KEPT_KEYS and self.json(value) == value
+        ]
+        return f"{{{', '.join([f'{json.dumps(ERASED)}: {json.dumps(self.label)}', *kept])}}}"
+
+    def hashed(self, operation_id: str) -> str:
+        """What attempts at one operation share from now on, as the database makes it in calls.py."""
+        return hashlib.sha256(f"{self.salt}{operation_id}".encode()).hexdigest()[:32]
+
+    def key(self, key: str) -> str:
+        """The key of a tag."""
+        return self.of(key) if self.text(key) != key else key
+
     def tag(self, key: str, value: str) -> str:
         """The value of a tag."""
         return self.tags.get((key, value)) or self.text(value)
@@ -165,6 +183,18 @@ class Pseudonyms:
             pairs.append((self.text(name), changed))
         changed_link = f"{parts.path}?{urlencode(pairs)}"
         return link if pairs == parse_qsl(parts.query, keep_blank_values=True) else changed_link
+
+
+def _top_level(text: str) -> Iterator[tuple[str, str]]:
+    """Keys of an object and the texts of their values, as they are written; of other JSON there are none."""
+    read = json.JSONDecoder(strict=False).raw_decode
+    at = 1 if text.startswith("{") and text != "{}" else len(text)
+    while at < len(text):
+        key, at = read(text, at)
+        begin = at + len(": ")
+        _, at = read(text, begin)
+        yield str(key), text[begin:at]
+        at += len(", ")
 
 
 def _without(values: str, value: str, pseudonym: str) -> str:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,9 @@ from uuid import UUID
 
 from analytics.calls.row import NULL, UNASSIGNED_CLIENT, Row, line_of, row_of
 from analytics.errors import InvalidInput
+from analytics.people.belongs import Belongs
 from analytics.people.person import Named
-from analytics.people.pseudonyms import Pseudonyms, digits_of, erased_metadata
+from analytics.people.pseudonyms import Pseudonyms, erased_metadata
 from analytics.tracking.spool_file import TABLES, connect, ends, is_busy, transaction
 
 WAIT_SECONDS = 5.0
@@ -60,16 +61,17 @@ def waiting_of(
     lines = [line for path in paths for line in _lines(path, client_id)]
     while True:
         # A conversation that only waiting calls have may have further ones.
-        known = len(person.conversations), len(person.phones)
+        size = person.known.size
         found = [row for row in map(row_of, lines) if person.has(row)]
         for row in found:
             person.learn(row)
-        if known == (len(person.conversations), len(person.phones)):
+        person.known.conclude()
+        if size == person.known.size:
             break
     return Waiting(
         count=len(found),
-        conversations=sorted(person.conversations, key=str),
-        phones=sorted(person.phones),
+        conversations=sorted(person.known.conversations, key=str),
+        phones=sorted(person.known.phones),
         names=sorted({row.conversation_name for row in found if row.conversation_name}),
     )
 
@@ -109,51 +111,42 @@ class _Person:
         self, client_id: UUID, named: Named, conversations: Sequence[UUID], phones: Sequence[str]
     ) -> None:
         self.client_id = client_id
-        self.conversations = set(conversations)
-        self.phones = set(phones)
-        self._digits = {digits for phone in phones if (digits := digits_of(phone))}
-        self._tags = set(named.tags)
+        self.known = Belongs(client_id, named, conversations, phones)
 
     def is_of_client(self, row: Row) -> bool:
         return (UNASSIGNED_CLIENT if row.client_id is None else UUID(row.client_id)) == self.client_id
 
     def has(self, row: Row) -> bool:
-        return self.is_of_client(row) and (
-            (row.conversation_id is not None and UUID(row.conversation_id) in self.conversations)
-            or (row.phone is not None and self._is_phone(row.phone))
-            or not self._tags.isdisjoint((row.tags or {}).items())
-        )
-
-    def _is_phone(self, phone: str) -> bool:
-        return phone in self.phones or digits_of(phone) in self._digits
+        return self.is_of_client(row) and self.known.has(*_told(row))
 
     def learn(self, row: Row) -> None:
-        """What else a call of the person tells of the person."""
-        is_tagged = not self._tags.isdisjoint((row.tags or {}).items())
-        if row.phone is not None and (is_tagged or self._is_phone(row.phone)):
-            self.phones.add(row.phone)
-            self._digits |= {digits_of(row.phone)} - {""}
-        if row.conversation_id is not None:
-            self.conversations.add(UUID(row.conversation_id))
+        self.known.learn(*_told(row))
 
     def erased(self, row: Row, pseudonyms: Pseudonyms) -> Row:
-        conversation_id, phone = row.conversation_id, row.phone
+        conversation_id, phone, tags = _told(row)
         if conversation_id is not None:
-            pseudonyms.add_conversation(UUID(conversation_id))
-            conversation_id = str(pseudonyms.conversations[UUID(conversation_id)])
-        if phone is not None and self._is_phone(phone):
+            pseudonyms.add_conversation(conversation_id)
+        if phone is not None and self.known.is_phone(phone):
             pseudonyms.add_phone(phone)
             phone = pseudonyms.phones[phone]
+        operation_id = row.facts.operation_id
+        hashed = None if operation_id is None else pseudonyms.hashed(operation_id)
         return row._replace(
             metadata=erased_metadata(row.metadata, pseudonyms.label),
-            facts=row.facts._replace(operation_id=None, response_id=None),
+            facts=row.facts._replace(operation_id=hashed, response_id=None),
             tags=None
-            if row.tags is None
-            else {key: pseudonyms.tag(key, value) for key, value in row.tags.items()},
-            conversation_id=conversation_id,
+            if tags is None
+            else {pseudonyms.key(key): pseudonyms.tag(key, value) for key, value in tags.items()},
+            conversation_id=None
+            if conversation_id is None
+            else str(pseudonyms.conversations[conversation_id]),
             phone=phone,
             conversation_name=None if row.conversation_name is None else pseudonyms.label,
         )
+
+
+def _told(row: Row) -> tuple[UUID | None, str | None, Mapping[str, str] | None]:
+    return None if row.conversation_id is None else UUID(row.conversation_id), row.phone, row.tags
 
 
 def _is_spool(path: Path) -> bool:
