@@ -510,7 +510,7 @@ def test_what_is_in_archives(database: Database, tmp_path: Path) -> None:
     with database.transaction() as connection:
         connection.execute("update dropped_calls set dropped_at = now()")
     kept = json.loads("".join(kept_of(database, "Acme", named, at=NOW)))
-    assert ([], 16) == (kept["calls"], len(kept["in_archives"]))
+    assert (kept["calls"], len(kept["in_archives"])) == ([], 16)
     found = look(database, "Acme", named)
     receipt = erase_person(database, "Acme", named, by="the tests")
 
