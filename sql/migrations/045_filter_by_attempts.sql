@@ -18,5 +18,7 @@ begin
 end
 $$;
 
--- It takes which operations were tried again.
+-- It takes which operations were tried again; those before it ask it, and are made again with it.
+drop function if exists call_passes(usage_filter, usage_logs);
+drop function if exists facts_pass(usage_filter, usage_logs);
 drop function if exists facts_of_call(usage_logs);
