@@ -67,6 +67,15 @@ EXPECTED: dict[str, tuple[str, Sequence[Told]]] = {
             Told("2025-10-07", "openai", "whisper-1", 0, 0, "0.06", "priced", 5),
         ],
     ),
+    "openai_usage_v1.json": (
+        "openai-usage-v1",
+        [
+            Told("2025-10-05", "openai", GPT_4O, 100_000, 5_000, "0.25", "priced", 12),
+            Told("2025-10-05", "openai", GPT_4O, 100_000, 0, "0.125", "priced", 3),
+            Told("2025-10-05", "openai", "whisper-1", 0, 0, "0.06", "priced", 5),
+            Told("2025-10-05", "openai", "tts-1", 0, 0, "0.15", "priced", 2),
+        ],
+    ),
     "openai_costs.tsv": (
         "openai-costs",
         [
@@ -131,6 +140,23 @@ EXPECTED: dict[str, tuple[str, Sequence[Told]]] = {
         ],
     ),
     "litellm.jsonl": ("litellm", [Told("2025-10-05", "openai", "gpt-4o", 1_000, 300, "0.00125", "given")]),
+    "litellm_daily.json": (
+        "litellm-daily",
+        [
+            Told("2025-10-05", "openai", "gpt-4o", 600, 1_000, "0.01", "given", 6),
+            Told("2025-10-05", "openai", "gpt-4o", 400, 700, "0.007", "given", 5),
+            Told("2025-10-05", "azure", "gpt-4o-mini", 100, 10, "0.0007072", "given", 2),
+            # What no model has of the day.
+            Told("2025-10-05", "litellm", None, 11, 1, "0", "unpriced", 1),
+        ],
+    ),
+    "langfuse_traces.json": (
+        "langfuse",
+        [
+            Told("2025-10-05", "openai", GPT_4O, 1_000, 100, "0.0035", "given"),
+            Told("2025-10-05", "openai", GPT_4O, 500, 50, "0.00175", "given"),
+        ],
+    ),
     "langfuse.csv": (
         "langfuse",
         [
@@ -184,6 +210,9 @@ EXPECTED: dict[str, tuple[str, Sequence[Told]]] = {
 PASSED_OVER = {
     "openai_usage.csv": {"buckets without use": 1},
     "openai_costs.tsv": {"buckets without costs": 1},
+    "openai_usage_v1.json": {"buckets without use": 1},
+    "litellm_daily.json": {"days without use": 1},
+    "langfuse_traces.json": {"observations of type SPAN": 1},
     "anthropic_usage.json": {"buckets without use": 1},
     "langfuse.csv": {"observations of type SPAN": 1},
     "langfuse.json": {"observations of type EVENT": 1},
@@ -328,7 +357,8 @@ def test_the_same_files_twice_and_in_an_archive_are_stored_once(database: Databa
     [[requests]] = read(
         database, "select request_count from usage_daily where model = %(model)s", model=GPT_4O
     )[:1]
-    assert requests == 270 + 30 + 2 + 2  # usage once, two lines of costs, and two of Langfuse's
+    # Usage once, and as it was before, two lines of costs, and four of Langfuse's.
+    assert requests == 270 + 30 + 15 + 2 + 4
     [repeated] = read(
         database,
         "select count(*), max(completion_tokens) from usage_logs where response_id = 'req_011A'",

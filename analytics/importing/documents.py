@@ -4,7 +4,7 @@ Memory is bounded by the largest element, not by the file.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
@@ -15,6 +15,7 @@ _CHUNK = 1_048_576
 _HELD_IN = (
     *("data", "results", "items", "records", "rows", "logs", "generations", "observations", "requests"),
     *("calls", "spend_logs", "usage_logs", "activity", "value"),
+    *("ft_data", "whisper_api_data", "dalle_api_data", "tts_api_data"),
 )
 """Names under which pages have their records."""
 _OF_CALLS = frozenset({"usage", "model", "message", "prompt_tokens", "input_tokens", "response", "choices"})
@@ -25,6 +26,10 @@ _OF_PAGES = frozenset(
         *("page_size", "total_pages", "total_count", "limit", "offset", "next", "previous"),
     }
 )
+_OF_TRACES = frozenset({"sessionId", "userId", "release", "environment", "tags"})
+"""What of a trace of Langfuse is told of its observations, too."""
+_ROUNDING = Decimal("1e-9")
+"""Sums of floats may differ by so much."""
 _WHITE = " \t\r\n"
 
 
@@ -43,6 +48,9 @@ class _Readable(Protocol):
 def records_in(value: Any, around: Mapping[str, Any] | None = None) -> Iterator[Mapping[str, Any]]:
     """The records that a page holds, each with the plain values around it, such as the time of its bucket;
     what is no page is a record itself."""
+    if (day := _by_model(value)) is not None:
+        yield from day
+        return
     lists = (
         []
         if _OF_CALLS & value.keys()
@@ -57,9 +65,57 @@ def records_in(value: Any, around: Mapping[str, Any] | None = None) -> Iterator[
         for name, inner in value.items()
         if name not in _OF_PAGES and not isinstance(inner, (list, dict))
     }
+    if _are_objects(value.get("observations")):
+        # A trace of Langfuse: its cost and its length are those of all of them together.
+        plain = {name: inner for name, inner in value.items() if name in _OF_TRACES}
+        plain["traceName"] = value.get("name")
     for listed in lists:
         for each in listed:
             yield from records_in(each, {**(around or {}), **plain})
+
+
+def _by_model(value: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """LiteLLM's sums of a day for each model and key, and what these leave of it; None of anything else."""
+    breakdown = value.get("breakdown")
+    models = breakdown.get("models") if isinstance(breakdown, dict) else None
+    if "date" not in value or not isinstance(models, dict) or not isinstance(value.get("metrics"), dict):
+        return None
+    providers = breakdown.get("providers") if isinstance(breakdown, dict) else None
+    of_day = {"date": value["date"]}
+    if isinstance(providers, dict) and len(providers) == 1:
+        of_day["provider"] = next(iter(providers))
+    rows: list[Mapping[str, Any]] = []
+    for model, held in models.items():
+        told = held if isinstance(held, dict) else {}
+        sums = _metrics(told)
+        keys = told.get("api_key_breakdown")
+        of_keys = []
+        for key, inner in keys.items() if isinstance(keys, dict) else ():
+            about = inner.get("metadata") if isinstance(inner, dict) else None
+            about = (
+                {name: about.get(name) for name in ("key_alias", "team_id")}
+                if isinstance(about, dict)
+                else {}
+            )
+            of_keys.append({**of_day, "model": model, "api_key": key, **about, **_metrics(inner)})
+        rows += [*of_keys, *_left({**of_day, "model": model}, sums, of_keys)]
+    return [*rows, *_left(of_day, _metrics(value), rows)]
+
+
+def _metrics(held: Any) -> dict[str, Any]:
+    """The numbers of an object, or of its `metrics`."""
+    inner = held.get("metrics") if isinstance(held, dict) else None
+    numbers = inner if isinstance(inner, dict) else held if isinstance(held, dict) else {}
+    return {name: each for name, each in numbers.items() if isinstance(each, (int, Decimal))}
+
+
+def _left(
+    about: Mapping[str, Any], sums: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """What rows leave of sums: nothing is lost that a breakdown does not have."""
+    left = {name: number - sum(row.get(name, 0) for row in rows) for name, number in sums.items()}
+    left = {name: number for name, number in left.items() if number > _ROUNDING}
+    return [{**about, **left}] if left else [] if rows else [{**about, **sums}]
 
 
 def _are_objects(value: Any) -> bool:
@@ -68,7 +124,10 @@ def _are_objects(value: Any) -> bool:
 
 def has_further_pages(value: Any) -> bool:
     """Whether a page says that others follow."""
-    return isinstance(value, dict) and value.get("has_more") is True
+    if not isinstance(value, dict):
+        return False
+    about = value.get("metadata")  # LiteLLM's
+    return value.get("has_more") is True or (isinstance(about, dict) and about.get("has_more") is True)
 
 
 def _is_empty_page(value: Mapping[str, Any]) -> bool:

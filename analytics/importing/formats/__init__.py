@@ -12,7 +12,9 @@ from analytics.importing.formats import (
     helicone,
     langfuse,
     litellm,
+    litellm_daily,
     openai,
+    openai_legacy,
     openrouter,
 )
 from analytics.importing.formats.format import Format, PassedOver, Row, simple
@@ -20,12 +22,14 @@ from analytics.importing.formats.format import Format, PassedOver, Row, simple
 FORMATS: Sequence[Format] = (
     openai.USAGE,
     openai.COSTS,
+    openai_legacy.USAGE,
     anthropic.USAGE,
     anthropic.COSTS,
     claude_code.SESSIONS,
     openrouter.GENERATIONS,
     openrouter.ACTIVITY,
     litellm.SPEND_LOGS,
+    litellm_daily.ACTIVITY,
     langfuse.OBSERVATIONS,
     helicone.REQUESTS,
     billing.FOCUS,
