@@ -8,6 +8,6 @@ page = ui.begin_page(
 tool = ui.choose_tool()
 
 ui.show_api_state()
-key = ui.offer_key(page, tool)
+key = ui.offer_key(page, tool) if tool.has_key else None
 ui.show_lines(page, tool, key)
 ui.show_arrival(page, tool, key)

@@ -1,11 +1,14 @@
 """The lines of docs/connect.md bring calls: what a tool really sends, sent as the lines say."""
 
+import ast
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID
 
@@ -15,42 +18,30 @@ import pytest
 from analytics.access.keys import create_key
 from analytics.database import Database
 from analytics.importing import import_file, plan_import
+from analytics.ui.connect.tools import TOOLS
 from tests.api import bearer, logged, open_api, serving
-from tests.documents import blocks, document
+from tests.connect_lines import all_lines, lines, variables
+from tests.connections import dsn
 from tests.llm_server import LLMServer
 
-DOCUMENT = document("connect")
 RECORDED = Path(__file__).parent / "recorded_logs"
-OUR_ADDRESS = "http://localhost:8501"
-
-
-def filled_in(text: str, server: str, key: str) -> str:
-    assert OUR_ADDRESS in text
-    return text.replace(OUR_ADDRESS, server).replace("$WRITE_KEY", key)
-
-
-def environment(language: str, word: str, server: str, key: str) -> dict[str, str]:
-    """The variables of the one block of the document with this word."""
-    [block] = [block for block in blocks(DOCUMENT, language) if word in block]
-    words = shlex.split(filled_in(block, server, key).replace("export ", ""), comments=True)
-    return dict(word.split("=", 1) for word in words)
 
 
 def claude_code(server: str, key: str) -> tuple[str, dict[str, str]]:
-    told = environment("bash", "CLAUDE_CODE_ENABLE_TELEMETRY", server, key)
+    told = variables("Claude Code", server, key)
     assert told["OTEL_LOGS_EXPORTER"] == "otlp"
     assert told["OTEL_EXPORTER_OTLP_PROTOCOL"].startswith("http/")
     return f"{told['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/logs", headers(told)
 
 
 def codex(server: str, key: str) -> tuple[str, dict[str, str]]:
-    [block] = blocks(DOCUMENT, "toml")
-    exporter = tomllib.loads(filled_in(block, server, key))["otel"]["exporter"]["otlp-http"]
+    told = tomllib.loads(lines("Codex CLI", "toml", server=server, key=key))
+    exporter = told["otel"]["exporter"]["otlp-http"]
     return exporter["endpoint"], exporter["headers"]
 
 
 def gemini_cli(server: str, key: str) -> tuple[str, dict[str, str]]:
-    told = environment("bash", "GEMINI_TELEMETRY_ENABLED", server, key)
+    told = variables("Gemini CLI", server, key)
     assert told["GEMINI_TELEMETRY_OTLP_PROTOCOL"] == "http"
     return f"{told['GEMINI_TELEMETRY_OTLP_ENDPOINT']}/v1/logs", headers(told)
 
@@ -63,9 +54,9 @@ def headers(told: dict[str, str]) -> dict[str, str]:
 def test_the_lines_of_each_coding_agent_bring_its_calls(database: Database, acme: UUID) -> None:
     with serving(database) as server:
         key = create_key(database, str(acme), "write", "laptops")
-        for tool, lines in (("claude-code", claude_code), ("codex", codex), ("gemini-cli", gemini_cli)):
+        for tool, told in (("claude-code", claude_code), ("codex", codex), ("gemini-cli", gemini_cli)):
             sent = json.loads((RECORDED / f"{tool}.json").read_text(encoding="utf-8"))["logs"]
-            url, headers_of_tool = lines(server, key)
+            url, headers_of_tool = told(server, key)
             assert httpx.post(url, json=sent, headers=headers_of_tool).json() == {}
 
     assert len(logged(database)) == 6
@@ -79,7 +70,7 @@ def test_the_lines_of_langfuse_are_those_of_its_sdk(
 
     with serving(database) as server:
         key = create_key(database, str(acme), "write", "langfuse")
-        told = environment("bash", "LANGFUSE_SECRET_KEY", server, key)
+        told = variables("Langfuse", server, key)
         assert told["LANGFUSE_HOST"] == told["LANGFUSE_BASEURL"] == server
         for name, value in told.items():
             monkeypatch.setenv(name, value)
@@ -92,37 +83,68 @@ def test_the_lines_of_langfuse_are_those_of_its_sdk(
     assert [row["total_tokens"] for row in logged(database)] == [10]
 
 
-def test_the_lines_of_python_and_of_any_instrumentor_bring_its_calls(
+def exports(shell: str) -> list[str]:
+    """What the lines set; what they install is there."""
+    return [line for line in shell.splitlines() if not line.startswith("pip ")]
+
+
+def test_the_lines_of_frameworks_in_python_bring_a_call(
     database: Database, acme: UUID, tmp_path: Path
 ) -> None:
-    [code] = [block for block in blocks(DOCUMENT, "python") if "OTLPSpanExporter" in block]
-
     with serving(database) as server, LLMServer() as provider:
         key = create_key(database, str(acme), "write", "python")
-        for word in ("openinference-instrumentation-openai", "OTEL_TRACES_EXPORTER"):
-            [lines] = [block for block in blocks(DOCUMENT, "bash") if word in block]
-            lines = "\n".join(line for line in lines.splitlines() if not line.startswith("pip "))
-            program = f"{filled_in(lines, server, key)}\n{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
-            ran = subprocess.run(
-                ["bash", "-eu", "-c", program],
+        of_key = {"server": server, "key": key}
+        python, of_any = lines("Python", "bash", **of_key), lines("OpenTelemetry", "bash", **of_key)
+        own = (
+            lines("Clients in Python", "bash"),
+            lines("LangChain and LangGraph", "bash"),
+            lines("OpenAI's Agents SDK", "bash"),
+        )
+        assert len({line for shell in own for line in exports(shell)}) == 1
+        # What one process can do is done in one, as each takes seconds to import all that it needs.
+        programs = {
+            "python": (python, lines("Python", "python")),
+            "otel": (of_any, lines("Python", "python")),
+            "pydantic-ai": (
+                lines("pydantic-ai and Logfire", "bash", **of_key),
+                lines("pydantic-ai and Logfire", "python"),
+            ),
+            "own": (
+                own[0],
+                lines("Clients in Python", "python", client=acme)
+                + lines("LangChain and LangGraph", "python", client=acme)
+                + lines("OpenAI's Agents SDK", "python", client=acme),
+            ),
+        }
+
+        def run(name: str) -> None:
+            shell, code = programs[name]
+            shell = re.sub(r'DATABASE_URL="\S+"', f"DATABASE_URL={shlex.quote(dsn(database.url))}", shell)
+            variable = f"export OTEL_RESOURCE_ATTRIBUTES=service.name={name} USAGE_DATA_DIR={tmp_path / name}"
+            program = f"{shlex.quote(sys.executable)} -W ignore -c {shlex.quote(code)}"
+            subprocess.run(
+                ["bash", "-eu", "-c", "\n".join([*exports(shell), variable, program])],
                 env={**os.environ, "OPENAI_API_KEY": "test", "OPENAI_BASE_URL": provider.openai_url},
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=120,
                 check=True,
             )
-            assert ran.stderr == ""
 
-    assert [(row["model"], row["total_tokens"]) for row in logged(database)] == [("gpt-4o-mini", 230)] * 2
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(run, programs))
+
+    rows = logged(database, "*, (select name from conversations where id = conversation_id) as chat")
+    assert [row["total_tokens"] for row in rows] == [230] * 6
+    assert [row["chat"] for row in rows].count("invoice 17") == 3
 
 
 def test_the_lines_of_any_program_bring_a_call(database: Database, acme: UUID) -> None:
-    [lines] = [block for block in blocks(DOCUMENT, "bash") if "/api/usage" in block]
     with serving(database) as server:
         key = create_key(database, str(acme), "write", "any")
         said = subprocess.run(
-            ["bash", "-c", filled_in(lines, server, key)],
+            ["bash", "-c", lines("Any program", "bash", server=server, key=key)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -131,6 +153,25 @@ def test_the_lines_of_any_program_bring_a_call(database: Database, acme: UUID) -
 
     assert json.loads(said.stdout)["results"][0]["status"] == "stored"
     assert [row["total_tokens"] for row in logged(database)] == [230]
+
+
+def test_a_test_asks_for_each_line_of_each_tool() -> None:
+    asked = set()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        source = path.read_text(encoding="utf-8")
+        if "connect_lines" not in source:
+            continue
+        for call in ast.walk(ast.parse(source)):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+                words = [word.value for word in call.args if isinstance(word, ast.Constant)]
+                if call.func.id == "lines":
+                    asked.add(tuple(words))
+                elif call.func.id == "variables":
+                    asked.add((words[0], "bash"))
+
+    headings = {tool.heading for tool in TOOLS}
+    assert {place for place in all_lines() if place[0] in headings} == asked
+    assert {heading for heading, _ in asked} == headings
 
 
 def test_history_of_the_same_calls_adds_none(database: Database, acme: UUID, tmp_path: Path) -> None:

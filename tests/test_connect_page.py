@@ -9,10 +9,10 @@ from streamlit.testing.v1 import AppTest
 from analytics import serving
 from analytics.access.keys import find_key, list_keys
 from analytics.database import Database
-from analytics.ui.connect.tools import TOOLS, WRITTEN_ADDRESS, WRITTEN_KEY, Tool, blocks_of
+from analytics.ui.connect.tools import TOOLS, WRITTEN_ADDRESS, WRITTEN_CLIENT, WRITTEN_KEY, Tool, blocks_of
 from tests import factories
 from tests.app import button, open_page, text_of
-from tests.documents import blocks, document
+from tests.connect_lines import all_lines
 
 pytestmark = pytest.mark.usefixtures("configured", "cold_caches")
 
@@ -35,13 +35,14 @@ def labels(page: AppTest) -> list[str]:
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 def test_the_lines_of_a_tool_are_those_of_the_document(tool: Tool) -> None:
-    lines = blocks_of(tool)
+    of_document = {
+        language: code for (heading, language), code in all_lines().items() if heading == tool.heading
+    }
 
-    for block in lines:
-        assert f"{block.text}\n" in blocks(document("connect"), block.language)
-    together = "\n".join(block.text for block in lines)
-    assert WRITTEN_ADDRESS in together
-    assert WRITTEN_KEY in together
+    assert {block.language: f"{block.text}\n" for block in blocks_of(tool)} == of_document
+    together = "\n".join(of_document.values())
+    assert (WRITTEN_ADDRESS in together, WRITTEN_KEY in together) == (tool.has_key, tool.has_key)
+    assert (WRITTEN_CLIENT in together) != tool.has_key
 
 
 def test_a_key_is_made_shown_once_and_revoked(database: Database, acme: UUID) -> None:
@@ -74,6 +75,15 @@ def test_a_key_is_made_shown_once_and_revoked(database: Database, acme: UUID) ->
     assert MAKE in labels(page)
     assert WRITTEN_KEY in lines_of(page)
     assert find_key(database, second) is None
+    assert not page.exception
+
+
+def test_what_logs_in_its_own_process_needs_no_key(database: Database, acme: UUID) -> None:
+    page = open_page(PAGE, tool="langchain")
+
+    assert MAKE not in labels(page)
+    assert f'client_id="{acme}"' in lines_of(page)
+    assert "These lines need no key" in text_of(page)
     assert not page.exception
 
 

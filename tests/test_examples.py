@@ -21,7 +21,7 @@ from analytics.__main__ import main
 from analytics.access.keys import create_key
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database, Query
-from tests import factories
+from tests import factories, node_packages
 from tests.api import serving
 from tests.app import metrics_of, open_page
 from tests.connections import dsn
@@ -218,9 +218,13 @@ def _run(words: list[str], database: Database) -> None:
     elif program == "pip":
         _check_pip(arguments)
     elif program == "npm":
-        [command, package] = arguments
+        command, *packages = arguments
         assert command == "install"
-        assert (PROJECT_DIRECTORY / package.removeprefix("/path/to/this/clone/") / "package.json").exists()
+        for package in packages:
+            own = package.removeprefix("/path/to/this/clone/")
+            assert (PROJECT_DIRECTORY / own / "package.json").exists() or any(
+                each.startswith(f"{package}@") or each == package for each in node_packages.PACKAGES
+            )
     elif program == "usage-analytics":
         _parse(main, arguments)
     elif program in ("python", "python3"):
@@ -267,7 +271,7 @@ def _check_pip(arguments: list[str]) -> None:
         if word.endswith(".txt"):
             assert (PROJECT_DIRECTORY / word).exists()
         elif extra := re.fullmatch(
-            r"(?:/path/to/this/clone|\.|(?=.*@ git\+https://)usage-analytics)\[(\w+)\](?: @ git\+https://\S+)?",
+            r"(?:/path/to/this/clone|\.|(?=.*@ git\+https://)usage-analytics)\[([\w-]+)\](?: @ git\+https://\S+)?",
             word,
         ):
             assert extra[1] in project["optional-dependencies"]
@@ -279,6 +283,9 @@ def _check_pip(arguments: list[str]) -> None:
                 "--no-deps",
                 "/path/to/this/clone",
                 "openai",
+                "langchain-openai",
+                "logfire",
+                "pydantic-ai-slim[openai]",
                 "openinference-instrumentation-openai",
                 "opentelemetry-exporter-otlp-proto-http",
             )

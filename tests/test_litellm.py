@@ -16,9 +16,8 @@ import analytics
 from analytics.access.keys import create_key
 from analytics.database import Database
 from tests.api import bearer, logged, open_api, serving
-from tests.documents import blocks, document
+from tests.connect_lines import lines, variables
 from tests.llm_server import LLMServer
-from tests.test_connect import environment
 
 QUESTION: Any = [{"role": "user", "content": "Is the invoice paid?"}]
 COLUMNS = """
@@ -53,13 +52,12 @@ def test_calls_of_litellm_are_logged_once_through_both_doors(
 
     payloads: list[Any] = []
     names: dict[str, Any] = {}
-    [lines] = [block for block in blocks(document("connect"), "python") if "UsageLogger" in block]
-    exec(lines, names)
+    exec(lines("LiteLLM", "python"), names)
     [logger] = litellm.callbacks
     key = create_key(database, str(acme), "write", "gateway")
 
     async def calls(server: LLMServer, address: str) -> None:
-        for name, value in environment("bash", "GENERIC_LOGGER_ENDPOINT", address, key).items():
+        for name, value in variables("LiteLLM", address, key).items():
             monkeypatch.setenv(name, value)
         proxy = GenericAPILogger(flush_interval=3600)
         litellm.callbacks = [logger, proxy]

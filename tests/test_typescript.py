@@ -1,9 +1,9 @@
 """typescript/: the package logs to the running API, by Node; TypeScript's compiler checks its types."""
 
 import json
+import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -17,15 +17,14 @@ import pytest
 from analytics.access.keys import create_key
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
+from tests import node_packages
 from tests.api import logged, serving
-from tests.documents import blocks, document
+from tests.connect_lines import lines, variables
 from tests.llm_server import LLMServer
 
 PACKAGE = PROJECT_DIRECTORY / "typescript"
 PROGRAMS = PROJECT_DIRECTORY / "tests" / "typescript"
 NODE = shutil.which("node") or str(Path(playwright.__file__).parent / "driver" / "node")
-COMPILER = "typescript@5.9.3"
-COMPILER_HOME = Path(sys.prefix) / "typescript"
 
 
 @pytest.fixture
@@ -145,15 +144,27 @@ def test_numbers_are_read_as_the_hook_has_them(database: Database, acme: UUID, a
     assert ran["same"] is True
 
 
+def application(directory: Path, shell: str, script: str, **environment: str) -> None:
+    """Runs the shell's lines, and then the script, as people would; nothing may be printed as an error."""
+    (directory / "application.mjs").write_text(script, encoding="utf-8")
+    ran = subprocess.run(
+        ["bash", "-eu", "-c", f"{shell}\n{NODE} application.mjs"],
+        cwd=directory,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_the_lines_of_the_document_log_a_call(
     database: Database, acme: UUID, api: str, tmp_path: Path
 ) -> None:
-    [lines] = [block for block in blocks(document("connect"), "javascript") if "logOpenAIUsage" in block]
     key = create_key(database, str(acme), "write", "shop")
-    (tmp_path / "node_modules").mkdir()
-    (tmp_path / "node_modules" / "usage-analytics").symlink_to(PACKAGE)
+    shell = lines("TypeScript", "bash", server=api, key=key).replace("npm install", "npm install --silent")
     with LLMServer() as provider:
-        application = f"""
+        script = f"""
             const openai = {{ chat: {{ completions: {{ create: async (asked) => (
                 await fetch("{provider.openai_url}/chat/completions", {{
                     method: "POST",
@@ -162,31 +173,66 @@ def test_the_lines_of_the_document_log_a_call(
                 }})
             ).json() }} }} }};
             const clientId = "{acme}", conversationId = "invoice 17", phone = "5511999999999", messages = [];
-            process.env.USAGE_URL = "{api}";
-            process.env.USAGE_WRITE_KEY = "{key}";
         """
-        (tmp_path / "application.mjs").write_text(application + lines, encoding="utf-8")
-        node(str(tmp_path / "application.mjs"))
+        application(
+            tmp_path,
+            shell.replace("/path/to/this/clone", str(PROJECT_DIRECTORY)),
+            script + lines("TypeScript", "javascript"),
+        )
 
     [row] = logged(database)
     assert (row["total_tokens"], row["phone"]) == (230, "5511999999999")
 
 
+def test_the_ai_sdk_of_vercel_by_the_lines_of_the_document(
+    database: Database, acme: UUID, api: str, tmp_path: Path
+) -> None:
+    assert not node_packages.install()
+    (tmp_path / "node_modules").symlink_to(node_packages.MODULES)
+    key = create_key(database, str(acme), "write", "shop")
+    shell = lines("Vercel's AI SDK", "bash", server=api, key=key)
+    shell = "\n".join(line for line in shell.splitlines() if not line.startswith("npm "))
+    with LLMServer() as provider:
+        # The same twice: each time other calls.
+        for _ in range(2):
+            provider.answer_next(status=429)  # which the SDK repeats
+            application(
+                tmp_path,
+                shell,
+                lines("Vercel's AI SDK", "javascript"),
+                OPENAI_API_KEY="test",
+                OPENAI_BASE_URL=provider.openai_url,
+            )
+
+    rows = logged(database, "*, (select name from conversations where id = conversation_id) as chat")
+    assert [(row["outcome"], row["total_tokens"], row["chat"]) for row in rows] == [
+        ("error", 0, "invoice 17"),
+        ("ok", 230, "invoice 17"),
+    ] * 2
+
+
+def test_langfuse_of_javascript(database: Database, acme: UUID, api: str, tmp_path: Path) -> None:
+    assert not node_packages.install()
+    (tmp_path / "node_modules").symlink_to(node_packages.MODULES)
+    key = create_key(database, str(acme), "write", "langfuse")
+    script = """
+        import { Langfuse } from "langfuse";
+        const langfuse = new Langfuse();
+        const trace = langfuse.trace({ sessionId: "invoice 17", tags: ["feature:search"] });
+        for (let each = 0; each < 100; each++)
+            trace.generation({ name: "answer", model: "gpt-4" }).end({ usage: { input: 150, output: 80 } });
+        await langfuse.shutdownAsync();
+    """
+    application(tmp_path, "", script, **variables("Langfuse", api, key))
+
+    rows = logged(database, "*, (select tags from tag_sets where id = tag_set_id) as tags")
+    assert len(rows) == 100
+    assert sum(row["cost_usd"] for row in rows) == Decimal("0.93")
+    assert all(row["conversation_id"] and row["tags"] == {"feature": "search"} for row in rows)
+
+
 def test_the_types_are_those_of_the_package(tmp_path: Path) -> None:
-    if not COMPILER_HOME.exists():
-        subprocess.run(
-            [
-                "npm",
-                "install",
-                "--silent",
-                "--no-audit",
-                "--no-fund",
-                "--prefix",
-                str(COMPILER_HOME),
-                COMPILER,
-            ],
-            check=True,
-        )
+    assert not node_packages.install()
     modules = tmp_path / "node_modules"
     modules.mkdir()
     (modules / "usage-analytics").symlink_to(PACKAGE)
@@ -194,7 +240,7 @@ def test_the_types_are_those_of_the_package(tmp_path: Path) -> None:
         shutil.copy(PROGRAMS / name, tmp_path)
     (tmp_path / "package.json").write_text('{"type": "commonjs"}')
 
-    compiler = str(COMPILER_HOME / "node_modules" / "typescript" / "bin" / "tsc")
+    compiler = str(node_packages.MODULES / "typescript" / "bin" / "tsc")
     how = ("--strict", "--noEmit", "--preserveSymlinks", "--skipDefaultLibCheck", "--target", "es2022")
     ran = subprocess.run(
         [NODE, compiler, *how, "--module", "node16", "--moduleResolution", "node16", "types.ts"],

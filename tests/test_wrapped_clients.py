@@ -18,7 +18,6 @@ import analytics
 from analytics.database import Database
 from analytics.tracking.opentelemetry import UsageSpanProcessor
 from tests.api import logged
-from tests.documents import blocks, document
 from tests.llm_server import LLMServer
 
 QUESTION: Any = [{"role": "user", "content": "Is the invoice paid?"}]
@@ -209,20 +208,6 @@ def test_a_hundred_calls_are_a_hundred_through_two_doors(
     assert len(rows) == 100
     assert sum(row["cost_usd"] for row in rows) == Decimal("0.93")
     assert len({row["conversation_id"] for row in rows}) == 5
-
-
-def test_the_lines_of_the_document_log_a_call(
-    database: Database, acme: UUID, server: LLMServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [lines] = [block for block in blocks(document("connect"), "python") if "wrap(" in block]
-    monkeypatch.setenv("OPENAI_BASE_URL", server.openai_url)
-    monkeypatch.setenv("OPENAI_API_KEY", "test")
-    names: dict[str, Any] = {"client_id": acme, "messages": QUESTION}
-
-    exec(lines, names)
-
-    names["client"].close()
-    assert [facts(row) for row in rows_of(database)] == [OPENAI_CHAT]
 
 
 def test_what_is_no_client_is_refused() -> None:

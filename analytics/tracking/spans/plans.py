@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from analytics.pricing.explained import CLAUDE_ACCOUNT
+
 CLAUDE_CODE = "com.anthropic.claude_code"
 """Begin of its scopes' names."""
 
@@ -19,8 +21,9 @@ def plan_of(said: str | None, attributes: Mapping[str, Any], scope: str) -> str 
     if said is not None:
         return None if said.strip().lower() in _NOBODY else said
     if scope.startswith(CLAUDE_CODE):
-        # Those of an account, which it writes only where no API key is used.
-        return "Claude" if attributes.keys() & {"user.account_uuid", "organization.id"} else None
+        # Those of an account, which it writes only where no API key is given. One of the Console, which pays
+        # by the token, has the same (2.1.197).
+        return CLAUDE_ACCOUNT if attributes.keys() & {"user.account_uuid", "organization.id"} else None
     if str(attributes.get("auth_mode")).lower() in ("chatgpt", "chatgptauthtokens"):
         return "ChatGPT"
     # Gemini CLI, signed in with Google: free, or Code Assist. Its fork, with Qwen.

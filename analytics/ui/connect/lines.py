@@ -60,10 +60,15 @@ def show_lines(page: Page, tool: Tool, key: MadeKey | None) -> None:
         show_heading(tool.label, f"at {escaped(address)}")
         st.markdown(tool.note)
         for block in blocks_of(tool):
-            text = filled_in(block, address, key.text if key else None)
+            text = filled_in(block, address, page.client.id, key.text if key else None)
             # The colours of a language have too little contrast.
             st.code(text, language=None, wrap_lines=True)
-        if key is None:
+        if not tool.has_key:
+            st.caption(
+                "These lines need no key: they write to the database, whose address whoever runs this "
+                f"dashboard knows, for {escaped(page.client.name)}, whose id is in them."
+            )
+        elif key is None:
             st.caption(f"`{WRITTEN_KEY}` stands for a key that may write. {_who_has_one(page)}")
         else:
             st.caption(

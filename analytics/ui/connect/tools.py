@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from uuid import UUID
 
 from analytics.config import connect_document
 
-WRITTEN_ADDRESS, WRITTEN_KEY = "http://localhost:8501", "$WRITE_KEY"
-"""What stands in the document for this installation's address and for a key."""
+WRITTEN_ADDRESS, WRITTEN_KEY, WRITTEN_CLIENT = "http://localhost:8501", "$WRITE_KEY", "$CLIENT_ID"
+"""What stands in the document for this installation's address, for a key, and for a client."""
 _HEADING = re.compile(r"#{2,3} (.+)")
 
 
@@ -22,6 +23,8 @@ class Tool:
     label: str
     note: str
     """Where its lines go, and what to do then."""
+    has_key: bool = True
+    """False where calls are logged in the application's own process, which writes to the database."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,39 @@ TOOLS = (
         " log in a process of your own that reaches the database.",
     ),
     Tool(
+        name="clients",
+        heading="Clients in Python",
+        label="Python, wrapped clients",
+        note="Wrap the client that your application has, whose process reaches the database.",
+        has_key=False,
+    ),
+    Tool(
+        name="langchain",
+        heading="LangChain and LangGraph",
+        label="LangChain, LangGraph",
+        note="The callback logs in the process of the application, which reaches the database.",
+        has_key=False,
+    ),
+    Tool(
+        name="openai-agents",
+        heading="OpenAI's Agents SDK",
+        label="OpenAI Agents",
+        note="The trace processor logs in the process of the application, which reaches the database.",
+        has_key=False,
+    ),
+    Tool(
+        name="pydantic-ai",
+        heading="pydantic-ai and Logfire",
+        label="pydantic-ai, Logfire",
+        note="Set the variables where the application runs. Nothing is sent to Logfire.",
+    ),
+    Tool(
+        name="vercel-ai",
+        heading="Vercel's AI SDK",
+        label="Vercel AI SDK",
+        note="Set the variables where the application runs, and switch telemetry on in each call.",
+    ),
+    Tool(
         name="any",
         heading="Any program",
         label="Any program (curl)",
@@ -97,9 +133,9 @@ def blocks_of(tool: Tool) -> tuple[Block, ...]:
     return tuple(_blocks(connect_document().read_text(encoding="utf-8"), tool.heading))
 
 
-def filled_in(block: Block, address: str, key: str | None) -> str:
-    """The lines with this installation's address, and with a key where there is one."""
-    text = block.text.replace(WRITTEN_ADDRESS, address)
+def filled_in(block: Block, address: str, client_id: UUID, key: str | None) -> str:
+    """The lines with this installation's address, the client, and with a key where there is one."""
+    text = block.text.replace(WRITTEN_ADDRESS, address).replace(WRITTEN_CLIENT, str(client_id))
     return text.replace(WRITTEN_KEY, key) if key else text
 
 
