@@ -44,8 +44,10 @@ from analytics.tracking.spool import Spool
 from tests import factories, naive, repricing
 from tests.connections import at_once, dsn
 from tests.factories import NOW
+from tests.tcp_proxy import TcpProxy
 from tests.test_cli import run
 from tests.test_rollups import BUSY_WEEKS_HAVE
+from tests.tracked_application import Application
 
 PHONE = "5521976543210"
 WRITTEN = "+55 (21) 97654-3210"
@@ -531,6 +533,33 @@ def test_what_is_in_archives(database: Database, tmp_path: Path) -> None:
     assert told(database, acme) == numbers
     assert not (tmp_path / "archive" / str(acme) / "2026-03.parquet").exists()
     assert look(database, "Acme", named).is_kept is False
+
+
+def test_beside_an_application_that_logs(database: Database, tmp_path: Path) -> None:
+    """Its spool is written anew under it, while its database is away; it loses nothing and goes on."""
+    acme = factories.client(database)
+    with TcpProxy(database.url) as proxy:
+        proxy.go_away()
+        with Application(acme, proxy.url, tmp_path) as application:
+            application.ask("log_all", 0, 300)
+            named = Named(conversations=["conversation 1"])
+            receipt = erase_person(database, "Acme", named, by="the tests", spools=tmp_path / "spool")
+            left = b"".join(each.read_bytes() for each in (tmp_path / "spool").iterdir())
+            application.ask("log_all", 300, 310)
+            proxy.come_back()
+            assert application.ask("flush")
+            stats = application.ask("stats")
+            errors = application.end()
+
+    assert receipt is not None
+    assert str(conversation_uuid(acme, "conversation 1")).encode() not in left
+    assert (stats["lost"], stats["set_aside"], "Traceback" in errors) == (0, 0, False)
+    with database.transaction() as connection:
+        erased = connection.execute(
+            "select count(*) filter (where metadata ? 'erased'), count(*) from usage_logs"
+        ).fetchall()
+        assert naive.wrong_sums(connection) == []
+    assert erased == [(receipt.spooled_count, 310)]
 
 
 def test_what_comes_again_stays_erased(database: Database) -> None:
