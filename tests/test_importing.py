@@ -21,7 +21,7 @@ from analytics.database import Database, Query
 from analytics.days import Days
 from analytics.errors import InvalidInput, UnknownClient
 from analytics.exports.calls import calls_csv
-from analytics.importing import TARGETS, ImportReport, import_file, plan_import, run
+from analytics.importing import TARGETS, ImportReport, import_file, plan_import, reader, run, sources_of
 from analytics.importing.lines import MAX_LINE_BYTES
 from tests import factories
 
@@ -764,6 +764,50 @@ def test_files_that_cannot_be(log: Path, content: str, message: str) -> None:
         plan_import(log)
 
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\0" * 1_000, "has NUL bytes and is no text: name its encoding with --encoding"),
+        (
+            f"{HEADER}\n{CALL}\n".replace("\n", "\r").encode(),
+            "cannot be read: not CSV: a carriage return within",
+        ),
+        (b"\n" * 20_000, "log.csv is empty"),
+        (
+            b"start_time,end_time,num_model_requests,model,input_tokens,input_tokens,output_tokens\n",
+            'has more than one column "input_tokens": rename all but one',
+        ),
+    ],
+)
+def test_bytes_that_are_no_log(log: Path, content: bytes, message: str) -> None:
+    log.write_bytes(content)
+
+    with pytest.raises(InvalidInput) as refused:
+        plan_import(log)
+
+    assert message in str(refused.value)
+
+
+def test_encodings_and_long_lines(
+    database: Database, tmp_path: Path, client_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for encoding, model in (("utf-32", "gpt-4"), ("cp1252", "gpt\u2013é")):
+        path = tmp_path / f"{encoding}.csv"
+        path.write_text(f"\n\n{HEADER}\n{CALL.replace('gpt-4', model)}\n", encoding=encoding)
+        assert load(database, path, client_id).stored == 1
+    assert stored(database, "model") == [("gpt-4",), ("gpt\u2013é",)]
+
+    for encoding in ("idna", "punycode", "base64", "klingon"):
+        with pytest.raises(InvalidInput, match=f'unknown encoding "{encoding}": give one such as'):
+            sources_of([path], encoding=encoding)
+    monkeypatch.setattr(reader, "MAX_VALUE_CHARACTERS", 100)
+    path.write_text(f'[{{"note": "{"x" * 200}"}}]')
+    with pytest.raises(
+        InvalidInput, match=r"the first line of .* cannot be read: a line of more than 100 bytes"
+    ):
+        plan_import(path)
 
 
 def test_no_file_and_no_client(database: Database, log: Path, tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def kind_of(first: str, name: str) -> Kind:
         if first.lstrip().startswith(begin):
             raise InvalidInput(f"{name} is {what}")
     begin = first.lstrip("\ufeff \t")
+    if "\0" in first and not begin.startswith("PAR1"):
+        raise InvalidInput(f"{name} has NUL bytes and is no text: name its encoding with --encoding")
     if begin.startswith("PAR1"):
         return "parquet"
     if begin.startswith("["):

@@ -53,6 +53,14 @@ class Lines:
             self.is_damaged = True
         return text
 
+    def first(self) -> str | None:
+        """The next line that is not empty."""
+        for line in self:
+            if line.strip():
+                return line
+            self.begin()
+        return None
+
     def begin(self) -> None:
         """Forgets the record before: the next one begins here."""
         self.taken = []

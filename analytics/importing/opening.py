@@ -4,6 +4,7 @@ A source is opened again and again: to see what it is, and to read it. What come
 """
 
 import atexit
+import codecs
 import gzip
 import io
 import re
@@ -114,8 +115,9 @@ def sources_of(inputs: Sequence[str | Path], *, encoding: str | None = None) -> 
     """
     if encoding is not None:
         try:
-            "".encode(encoding)
-        except LookupError:
+            # As it is read: some have no text, and some cannot replace what is damaged.
+            "a".encode(encoding).decode(encoding, "backslashreplace")
+        except (LookupError, UnicodeError):
             raise InvalidInput(f'unknown encoding "{encoding}": give one such as utf-16 or latin-1') from None
     found: dict[tuple[Path, str], Source] = {}
     for given in inputs:
@@ -202,7 +204,9 @@ def _seen(source: Source) -> Source:
 
 
 def _encoding_of(sample: bytes) -> str:
-    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if sample.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if sample.startswith(b"\xef\xbb\xbf"):
         return "utf-8"
@@ -213,7 +217,7 @@ def _encoding_of(sample: bytes) -> str:
         sample[:-4].decode()
     except UnicodeDecodeError:
         # One that has letters of UTF-8 is UTF-8 with damage.
-        return "utf-8" if _MULTIBYTE.search(sample) else "latin-1"
+        return "utf-8" if _MULTIBYTE.search(sample) else "cp1252"
     return "utf-8"
 
 

@@ -9,6 +9,7 @@ from analytics.errors import InvalidInput
 from analytics.importing.opening import Source
 
 _BATCH_ROWS = 10_000
+_MAX_IN_MEMORY_BYTES = 1_000_000_000
 
 
 def parquet_columns(source: Source) -> Sequence[str]:
@@ -35,6 +36,11 @@ def _opened(source: Source) -> Any:
     if not source.member:
         given: Any = source.path
     else:  # it begins at its end, which a compressed member cannot
+        if source.size_bytes > _MAX_IN_MEMORY_BYTES:
+            raise InvalidInput(
+                f"{source.name} has {source.size_bytes:,} bytes, too many to read out of an archive: "
+                "unpack it first"
+            )
         opened = source.open()
         given = io.BytesIO(opened.read())
         opened.close()

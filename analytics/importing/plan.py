@@ -147,7 +147,8 @@ def plan_import(
     if found is None:
         constants |= forced
         map_by_name(file, columns, constants)
-    for name in columns.values():
+    taken = {simple(name) for name in found.becomes} if found is not None else set()
+    for name in (*columns.values(), *(name for name in file.columns if simple(name) in taken)):
         if file.columns.count(name) > 1:
             raise InvalidInput(f'{file.source.name} has more than one column "{name}": rename all but one')
     if found is None:

@@ -33,6 +33,7 @@ DELIMITERS = ",;\t|"
 SAMPLE_RECORDS = 1_000
 """The keys of so many JSON objects count as the file's columns."""
 _PROGRESS_RECORDS = 1_000
+_LONE_RETURN = "a carriage return within a line, which is to end with a line feed"
 _MAX_JSON_LINE_BYTES = 16 * MAX_LINE_BYTES
 
 
@@ -60,7 +61,9 @@ class LogFile:
         self.has_further_pages = False
         """Whether the last page of an API that was read says that there are others."""
         with Lines(self.source, longest=MAX_VALUE_CHARACTERS) as lines:
-            first = next((line for line in lines if line.strip()), None)
+            first = lines.first()
+            if first is not None and lines.is_damaged and first.startswith("\0"):
+                raise InvalidInput(f"the first line of {self.source.name} cannot be read: {lines.damage()}")
         if first is None:
             raise InvalidInput(f"{self.source.name} is empty")
         self.kind: Kind = kind_of(first, self.source.name)
@@ -220,7 +223,7 @@ class LogFile:
                 return
             except csv.Error as error:
                 lines.give_back_all_but_first()
-                yield [], f"not CSV: {error}"
+                yield [], f"not CSV: {_LONE_RETURN if 'new-line character' in str(error) else error}"
 
     def _json_columns(self) -> Sequence[str]:
         names: dict[str, None] = {}
