@@ -23,7 +23,7 @@ _FIRST_DAY = (
     "select min(usage_date) from usage_daily_rollup where client_id = clients.id"  # noqa: S608
     f" and usage_date between '{EARLIEST}' and '{LATEST}'"
 )
-CLIENT_COLUMNS = f"id, name, timezone, is_demo, ({_FIRST_DAY}) as first_day"
+CLIENT_COLUMNS = f"id, name, timezone, is_demo, ({_FIRST_DAY}) as first_day, raw_since"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,8 @@ class Client:
     is_demo: bool
     first_day: date | None
     """Of its usage, as far as it is folded; None where there is none."""
+    raw_since: date | None = None
+    """The first day of which its calls are there, of those before only sums; None where all are."""
 
     def today(self, now: datetime) -> date:
         """The client's own day at this moment."""
@@ -75,7 +77,10 @@ def read_client(database: Database, client_id: UUID) -> Client:
 
 def has_calls(database: Database, client_id: UUID) -> bool:
     """Whether the client has made any call, ever."""
-    statement = "select exists (select from usage_logs where client_id = %(client_id)s)"
+    statement = (
+        "select exists (select from usage_logs where client_id = %(client_id)s)"
+        " or raw_since_of(%(client_id)s) is not null"
+    )
     [rows] = database.read(
         Query(statement=statement, parameters={"client_id": client_id}), client_id=client_id
     )
@@ -84,8 +89,15 @@ def has_calls(database: Database, client_id: UUID) -> bool:
 
 def client_of(record: Sequence[Any]) -> Client:
     """The client of a row of CLIENT_COLUMNS."""
-    client_id, name, timezone, is_demo, first_day = record
-    return Client(id=client_id, name=name, timezone=timezone, is_demo=is_demo, first_day=first_day)
+    client_id, name, timezone, is_demo, first_day, raw_since = record
+    return Client(
+        id=client_id,
+        name=name,
+        timezone=timezone,
+        is_demo=is_demo,
+        first_day=first_day,
+        raw_since=raw_since,
+    )
 
 
 def find_client(database: Database, name_or_id: str) -> Client:

@@ -2,7 +2,7 @@
 
 from analytics import queries, ui
 
-page = ui.begin_page("Calls", icon="🧾", has_measure=False)
+page = ui.begin_page("Calls", icon="🧾", has_measure=False, shows_calls=True)
 asked = ui.call_in_link()
 
 if not asked:

@@ -25,6 +25,7 @@ else:
         sees_phones=page.sees_phones,
         filters=page.filters,
     )
+    ui.tell_summed_days(page, are_calls=True)
     ui.show_freshness(timeline)
     ui.show_conversation_heading(page, link, timeline.value)
     ui.show_conversation_cards(link, timeline.value)

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,22 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 from psycopg.types.json import Jsonb
 
 import analytics
+from analytics.__main__ import main
 from analytics.clients import find_client
 from analytics.database import Database
+from analytics.days import Days
 from analytics.errors import DataRefused, InvalidInput
 from analytics.health.retention import retention_check
 from analytics.importing import import_file, plan_import, sources_of
+from analytics.queries import Filters
+from analytics.queries.summed_days import sums_only
 from analytics.retention import (
     EveryNight,
     clear_rule,
@@ -34,6 +40,7 @@ from analytics.retention import (
     set_rule,
 )
 from tests.api import bearer, open_api
+from tests.app import open_page
 from tests.connections import dsn
 from tests.factories import NOW, insert_usage, usage_log
 from tests.naive import FREEZE, FROZEN, with_frozen, wrong_sums
@@ -424,3 +431,39 @@ def test_without_an_archive_calls_are_gone_and_a_writer_is_waited_for(
     assert clear_rule(database, "Acme")
     assert not clear_rule(database, "Acme")
     assert list_rules(database) == []
+
+
+def test_what_needs_calls_says_where_they_are_gone(
+    configured: Database, acme: UUID, history: list[tuple[Any, ...]], tmp_path: Path
+) -> None:
+    drop(configured, acme, date(2026, 4, 1))
+    client = find_client(configured, "Acme")
+    days = Days(date(2026, 3, 1), date(2026, 6, 10))
+    basis = Filters.parse([("basis", "priced")])
+    told = "The calls before 1 Apr 2026 are kept as sums only"
+
+    assert client.raw_since == date(2026, 4, 1)
+    assert sums_only(client, days) is None
+    assert (sums_only(client, days, basis) or "").startswith(told)
+    assert (sums_only(client, days, are_calls=True) or "").startswith(told)
+    assert sums_only(client, Days(date(2026, 4, 1), date(2026, 6, 10)), are_calls=True) is None
+    # Sums are what they were; calls are those that are there.
+    spelled = {"days": "2026-03-01..2026-06-10", "client": "Acme"}
+    for page, link, is_told in (
+        ("streamlit_app", {}, False),
+        ("streamlit_app", {"basis": "priced"}, True),
+        ("pages/calls", {}, True),
+    ):
+        shown = open_page(f"{page}.py", **spelled, **link)
+        assert [told in each.value for each in shown.info] == [True] * is_told, page
+    answered = open_api(configured).get(
+        "/api/analytics?from=2026-03-01&to=2026-06-10&type=daily", headers=bearer(configured, acme)
+    )
+    assert answered.json()["period"]["raw_since"] == "2026-04-01"
+
+    invoke = partial(CliRunner().invoke, main)
+    of_days = ["--client", "Acme", "--from", "2026-03-01", "--to"]
+    assert told in invoke(["export", *of_days, "2026-06-10", "--output", str(tmp_path / "calls.csv")]).output
+    assert "kept as sums only, whose costs stay" in invoke(["reprice", *of_days, "2026-03-31"]).output
+    assert "calls before 2026-04-01 are kept" in invoke(["reprice", *of_days, "2026-06-10"]).output
+    assert '"Acme" 2026-02-10 to 2026-03-31: 13 calls dropped' in invoke(["retention", "show"]).output

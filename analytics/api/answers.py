@@ -88,7 +88,7 @@ _SUMMARY = """
 """
 _PERIOD = """
     select
-        jsonb_build_object(
+        (jsonb_build_object(
             'days', %(days)s::integer,
             'from', last.last_date - (%(days)s::integer - 1),
             'to', last.last_date,
@@ -96,7 +96,9 @@ _PERIOD = """
                 coalesce(make_date(%(year)s, %(month)s, 1), last.last_date), 'YYYY-MM'
             ),
             'timezone', timezone
-        )::text,
+        )
+        -- Of days before only sums are kept: filters that are answered from calls know nothing of them.
+        || case when raw_since is null then '{}' else jsonb_build_object('raw_since', raw_since) end)::text,
         (select count(*) from (select from usage_pending limit %(many)s + 1) as few) > %(many)s
     from clients
     cross join lateral (

@@ -302,6 +302,11 @@ class AnsweredPeriod(BaseModel):
     last: date = Field(alias="to")
     month: str
     timezone: str
+    raw_since: date | None = Field(
+        None,
+        description="Only sums are kept of days before: filters that are answered from calls (basis, "
+        "conversation, has.*, at, latency, first-token) know nothing of them. Left out where all are there",
+    )
 
 
 class AnsweredFilter(BaseModel):

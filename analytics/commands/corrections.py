@@ -63,6 +63,8 @@ def reprice(
         raise InvalidInput('--apply needs --reason "why", which is kept with the correction')
     with closing(open_ready_database(report=click.echo)) as database:
         calls = select_calls(database, client, days, source=source, model=model)
+        if calls.first_date > days.first:
+            click.echo(f"calls before {calls.first_date} are kept as sums only: their costs stay as they are")
         if is_applied and reason is not None:
             lines = _result_lines(apply_correction(database, calls, by=person(by), reason=reason))
         else:

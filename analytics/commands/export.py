@@ -24,6 +24,7 @@ from analytics.migrations import open_ready_database
 from analytics.people.kept import kept_of
 from analytics.people.person import Named
 from analytics.queries import Filters, Period, load_overview
+from analytics.queries.summed_days import sums_only
 
 _FILES = {"pdf": "a PDF", "parquet": "Parquet"}
 """What standard output does not take."""
@@ -88,6 +89,8 @@ def export(
     if output is not None:
         of_days = f"from {days.first} to {days.last}{', filtered,' if filters else ''}"
         click.echo(f'{written} of "{found.name}" {of_days} written to {output}', err=True)
+    if told := sums_only(found, days, filters, are_calls=kind in ("csv", "parquet")):
+        click.echo(told, err=True)
 
 
 def _export_person(

@@ -65,21 +65,27 @@ def select_calls(
     source: str | None = None,
     model: str | None = None,
 ) -> Selection:
-    """The calls of the client with this name or id.
+    """The calls of the client with this name or id; of days before its raw_since there are none.
 
     Raises:
         UnknownClient: no client has it.
-        InvalidInput: several clients have this name, or a name is not valid.
+        InvalidInput: several clients have this name; a name is not valid; of these days only sums are kept.
     """
     for part, name in (("source", source), ("model", model)):
         if name is not None and (not name.strip() or "\0" in name):
             raise InvalidInput(f"the {part} must be a name, not {name!r}: leave it out for all of them")
     owner = find_client(database, client)
+    since = owner.raw_since or days.first
+    if days.last < since:
+        raise InvalidInput(
+            f'calls of "{owner.name}" before {since} are kept as sums only, whose costs stay as they are: '
+            'to price them again, bring them back with "python -m analytics retention restore"'
+        )
     return Selection(
         client_id=owner.id,
         client_name=owner.name,
         timezone=owner.timezone,
-        first_date=days.first,
+        first_date=max(days.first, since),
         last_date=days.last,
         source=source.strip().lower() if source else None,
         model=model.strip() if model else None,

@@ -65,6 +65,8 @@ WANTED_CALLS = """
             and log.created_at >= %(first)s::date::timestamp at time zone 'UTC' - interval '2 days'
             and log.created_at < %(last)s::date::timestamp at time zone 'UTC' + interval '3 days'
             and (log.created_at at time zone client.timezone)::date between %(first)s and %(last)s
+            -- Those before may be on their way out.
+            and log.created_at >= coalesce(client.raw_since_at, '-infinity')
             and call_passes(wanted.filter, log)
     )
 """

@@ -27,7 +27,7 @@ from analytics.ui.conversations.detail import (
 from analytics.ui.conversations.listing import choose_conversations, show_conversation_list
 from analytics.ui.frame.freshness import show_freshness
 from analytics.ui.frame.links import conversation_in_link
-from analytics.ui.frame.page import Page, begin_page, begin_text_page
+from analytics.ui.frame.page import Page, begin_page, begin_text_page, tell_summed_days
 from analytics.ui.health.checks import (
     read_client_checks,
     read_installation_checks,
@@ -163,4 +163,5 @@ __all__ = [
     "show_used_models",
     "show_weekly_evolution",
     "show_what_if",
+    "tell_summed_days",
 ]

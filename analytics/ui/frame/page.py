@@ -17,6 +17,7 @@ from analytics.days import Days
 from analytics.errors import InvalidInput, NotAMember, SignInNeeded, UnknownClient
 from analytics.queries import EVERYTHING, NO_FILTERS, Filters, Period, first_usage_day
 from analytics.queries.alerts import count_open_alerts
+from analytics.queries.summed_days import sums_only
 from analytics.ui.frame import address, reads, sign_in
 from analytics.ui.frame.address import OF_ONE_CLIENT, PLACE_IN_LIST, Part
 from analytics.ui.frame.dates import DAYS, DEFAULT_PERIOD, choose_period
@@ -106,12 +107,14 @@ def begin_page(
     has_measure: bool = True,
     has_filters: bool = True,
     needs_calls: bool = True,
+    shows_calls: bool = False,
 ) -> Page:
     """Setup, sidebar, heading and controls; ends the page with an explanation where nothing can be shown.
 
     A page without a choice of client is about all of them; its `client` is the one of the link, or the first.
     One without a period is about the last 30 days, one without a measure about tokens, one without filters
-    about all calls. One that `needs_calls` says how to log the first one, to a client that has none.
+    about all calls. One that `needs_calls` says how to log the first one, to a client that has none. One that
+    `shows_calls` says where those of its days are gone; so does one whose filters are answered from calls.
     """
     heading, controls, clients_link, budgets_link = _begin(title, icon=icon)
     now = datetime.now(UTC)
@@ -172,7 +175,14 @@ def begin_page(
         sign_in.account((reads.secrets() or {}).get("auth", {}))
     if needs_calls:
         await_first_call(database, client, now)
+    tell_summed_days(page, are_calls=shows_calls)
     return page
+
+
+def tell_summed_days(page: Page, *, are_calls: bool) -> None:
+    """Says where calls are missing of which only sums are kept."""
+    if told := sums_only(page.client, page.days, page.filters, are_calls=are_calls):
+        st.info(told, icon=":material/inventory_2:")
 
 
 def _of_one(client: Client) -> str:
