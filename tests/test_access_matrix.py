@@ -215,6 +215,7 @@ function count_of_fact               same       same      same      same      sa
 function is_of_kinds                same       same      same      same      same      same      same      same      same     -
 function rows_of_ids                same       same      same      same      same      same      same      same      same     -
 function calls_of_busy_week         same       same      same      same      same      same      same      same      same     -
+function calls_like_a_conversation  same       same      same      same      same      same      same      same      same     -
 function kinds_of_week              same       same      same      same      same      same      same      same      same     -
 function kinds_of_conversations     same       same      same      same      same      same      same      same      same     -
 function leading_conversations_of_kinds  same  same      same      same      same      same      same      same      same     -
@@ -506,6 +507,7 @@ STATEMENTS = {
     "is_of_kinds": "select is_of_kinds(null)",
     "rows_of_ids": "select rows_of_ids('{}')",
     "calls_of_busy_week": "select calls_of_busy_week()",
+    "calls_like_a_conversation": "select calls_like_a_conversation()",
     "count_of_fact": "select count_of_fact(null)",
     "shown_tag": """select shown_tag('{"a": "b"}', 'a')""",
     "get_usage_by_group": (

@@ -203,6 +203,12 @@ begin
 end
 $$;
 
+-- So many calls are read one after the other in the time in which one conversation is looked at by kind, and
+-- by those of its calls that are not.
+create or replace function calls_like_a_conversation() returns integer
+    language sql immutable parallel safe
+    return 600;
+
 -- The p_limit conversations with the most tokens, or the highest known cost, of the calls that pass, those
 -- that have as much as the last of them, and further ones, in no order. For clients whose calls all name a
 -- conversation, and a filter of kinds; no rows where more would have to be looked at than it is worth.
@@ -226,7 +232,12 @@ create or replace function leading_conversations_of_kinds(
 as $$
 #variable_conflict use_column
 declare
-    v_most constant integer := 4000;  -- conversations that are looked at
+    -- More conversations are not looked at: reading all calls takes less.
+    v_most constant bigint := (
+        select sum(request_count) / calls_like_a_conversation()
+        from usage_daily_rollup
+        where client_id = p_client_id and usage_date between p_first_date and p_last_date
+    );
     v_first_ones uuid[];
     v_further_ones uuid[];
     v_next_pending numeric;  -- nobody else has more that is not folded yet
@@ -239,6 +250,9 @@ declare
     v_request_counts bigint[];
     v_unpriced_counts bigint[];
 begin
+    if coalesce(v_most < 3 * p_limit, true) then
+        return;
+    end if;
     with pending as materialized (
         select conversation_id, sum(case when p_by_cost then cost_usd else total_tokens end) as amount
         from usage_pending
