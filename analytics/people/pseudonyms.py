@@ -38,7 +38,7 @@ def digits_of(phone: str) -> str:
 
 
 def phone_pattern(digits: str) -> str:
-    """An expression for the phone with these digits within a text, for Python and PostgreSQL alike."""
+    """An expression for the phone with these digits within a text."""
     return rf"(?<![0-9])(?<![0-9]\.)\+?\(?{APART.join(digits)}(?![0-9])(?:@[\w.-]+)?"
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import LiteralString
 
-from analytics.people.pseudonyms import LEAST_DIGITS, UUID_TEXT, Pseudonyms, digits_of, phone_pattern
+from analytics.people.pseudonyms import APART, LEAST_DIGITS, UUID_TEXT, Pseudonyms, digits_of
 
 MANY_CONVERSATIONS = 50
 """Of more than these all ids in metadata are looked at here, as the expression for them would be too long."""
@@ -29,7 +29,8 @@ def looked_for(pseudonyms: Pseudonyms) -> dict[str, list[str]]:
     else:
         ids = ["-?".join((each[:8], each[8:12], each[12:16], each[16:20], each[20:])) for each in ids]
     return {
-        "patterns": [phone_pattern(each) for each in digits],
+        # Without what stands around them, which takes PostgreSQL twenty times as long to look at.
+        "patterns": [APART.join(each) for each in digits],
         "ids": ["|".join([*ids, *handles])] if ids or handles else [],
         "texts": [json.dumps(text, ensure_ascii=False)[1:-1] for text in texts],
     }
