@@ -467,3 +467,22 @@ def test_what_needs_calls_says_where_they_are_gone(
     assert "kept as sums only, whose costs stay" in invoke(["reprice", *of_days, "2026-03-31"]).output
     assert "calls before 2026-04-01 are kept" in invoke(["reprice", *of_days, "2026-06-10"]).output
     assert '"Acme" 2026-02-10 to 2026-03-31: 13 calls dropped' in invoke(["retention", "show"]).output
+
+
+def test_an_archive_is_imported(
+    configured: Database, acme: UUID, history: list[tuple[Any, ...]], tmp_path: Path
+) -> None:
+    invoke = partial(CliRunner().invoke, main)
+    archive = str(tmp_path / "archive")
+    assert "say where calls are written" in invoke(["retention", "set", "--keep-raw", "30d"]).output
+    assert "must be days such as 400d" in invoke(["retention", "set", "--keep-raw", "a year"]).output
+    invoke(["retention", "set", "--keep-raw", "30d", "--archive", archive, "--by", "Ada"])
+    assert '"Acme": 30 calls before' in invoke(["retention", "run", "--dry-run"]).output
+    assert "30 calls dropped" in invoke(["retention", "run"]).output
+    assert rows(configured, CALLS) == []
+
+    assert "30 calls are back; no sum changed" in invoke(["import", archive, "--client", "Acme"]).output
+
+    assert rows(configured, CALLS) == history
+    assert "nothing would go" in invoke(["retention", "run", "--dry-run"]).output
+    assert "no rule" in invoke(["retention", "clear"]).output

@@ -14,6 +14,7 @@ import click
 
 from analytics.clients import find_client, find_or_create_client
 from analytics.commands.importing_words import became_lines, report_lines, summary_lines
+from analytics.commands.retention import is_archive, restore_lines
 from analytics.commands.terminal import day_of
 from analytics.database import Database
 from analytics.errors import InvalidInput, UnknownClient
@@ -107,9 +108,15 @@ def import_log(
     FILE may be a folder, a pattern such as 'logs/*.csv', a .zip or .gz, or - for standard input. It is CSV,
     JSON or JSON Lines, of any of the formats below or with columns that say what they are.
 
+    An archive of `python -m analytics retention` brings back the calls that went there.
+
     `import litellm --url` reads the spend logs of LiteLLM's database, again and again: what is new.
     """
     mark_as_read: Callable[[], None] | None = None
+    if len(inputs) == 1 and is_archive(inputs[0]):
+        with closing(open_ready_database(report=click.echo)) as database:
+            restore_lines(database, client, first_date, inputs[0])
+        return
     if url is not None:
         if inputs != ("litellm",):
             raise InvalidInput(

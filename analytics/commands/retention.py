@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -121,6 +122,11 @@ def restore(client: str, first_date: str | None, archive: str | None) -> None:
     """
     with closing(open_ready_database(report=click.echo)) as database:
         restore_lines(database, client, first_date, archive)
+
+
+def is_archive(address: str) -> bool:
+    """Whether calls that went are there: an address of fsspec, or a folder with manifests of clients."""
+    return "://" in address or any(Path(address).glob("*/manifest.json"))
 
 
 def restore_lines(database: Database, client: str, first_date: str | None, archive: str | None) -> None:
