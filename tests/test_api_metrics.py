@@ -30,6 +30,8 @@ def test_counters_are_the_sums(database: Database) -> None:
         database,
         factories.usage_log(acme, **tokens(7, 0, strange), cost_usd=0, cost_basis="unpriced"),
         factories.usage_log(other, model="gpt-4", cost_usd=9),
+        factories.usage_log(acme, **tokens(3, 1, None), cost_usd=Decimal("0.1")),
+        factories.usage_log(acme, **tokens(4, 1, ""), cost_usd=Decimal("0.2")),
     )
     api, headers = open_api(database), bearer(database, acme)
 
@@ -42,7 +44,13 @@ def test_counters_are_the_sums(database: Database) -> None:
             for family in parse(response.text)
             for sample in family.samples
         }
+        assert sum(len(family.samples) for family in parse(response.text)) == len(told)
         assert told == {
+            ("usage_requests_total", "", None): 2,
+            ("usage_requests_unpriced_total", "", None): 0,
+            ("usage_cost_usd_total", "", None): 0.3,
+            ("usage_tokens_total", "", "prompt"): 7,
+            ("usage_tokens_total", "", "completion"): 2,
             ("usage_requests_total", "gpt-4", None): 2,
             ("usage_requests_total", strange, None): 1,
             ("usage_requests_unpriced_total", "gpt-4", None): 0,
@@ -62,5 +70,5 @@ def test_a_client_without_calls_has_no_counters(database: Database) -> None:
     assert [list(each.samples) for each in prometheus(response.text)] == [[]] * 4
 
 
-def tokens(prompt: int, completion: int, model: str = "gpt-4") -> dict[str, Any]:
+def tokens(prompt: int, completion: int, model: str | None = "gpt-4") -> dict[str, Any]:
     return {"model": model, "prompt_tokens": prompt, "completion_tokens": completion}

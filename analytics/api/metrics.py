@@ -19,6 +19,9 @@ from analytics.tracking.spans import PassedOver
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _MAX_OPERATIONS = 100
+_SUMS = (
+    *("request_count", "unpriced_count", "cost_usd", "prompt_tokens", "completion_tokens", "total_tokens"),
+)
 
 
 class Metrics:
@@ -98,7 +101,15 @@ class _UsageSoFar(Collector):
     """Counters of one client, by provider and model."""
 
     def __init__(self, client_name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._client_name, self._rows = client_name, list(rows)
+        self._client_name = client_name
+        # No model and one without a name would be two series of one name, for which all is refused.
+        together: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in rows:
+            key = (row["source"], row["model"] or "")
+            sums = together.setdefault(key, {"source": key[0], "model": key[1], **dict.fromkeys(_SUMS, 0)})
+            for name in _SUMS:
+                sums[name] += row[name]
+        self._rows = list(together.values())
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         labels = ("client", "provider", "model")
@@ -126,7 +137,7 @@ class _UsageSoFar(Collector):
         yield tokens
 
     def _labels(self, row: Mapping[str, Any]) -> list[str]:
-        return [self._client_name, row["source"], row["model"] or ""]
+        return [self._client_name, row["source"], row["model"]]
 
 
 def usage_metrics(client_name: str, rows: Iterable[Mapping[str, Any]], accept: str) -> tuple[bytes, str]:
