@@ -54,9 +54,33 @@ class RetentionMachine(RollupMachine):
 
     logs = with_frozen()
 
-    @initialize()
-    def begin_with_nothing_dropped(self) -> None:
+    @initialize(
+        written=st.lists(usage_logs(), min_size=8, max_size=12),
+        days_ago=st.sampled_from([0, 1, 2, 6]),
+        most=st.sampled_from([1, 3, 100]),
+        timezones=st.tuples(st.sampled_from(TIMEZONES), st.sampled_from(TIMEZONES)),
+        comes_back=st.booleans(),
+    )
+    def begin_with_clients(
+        self,
+        written: list[tuple[Any, ...]],
+        days_ago: int,
+        most: int,
+        timezones: tuple[str, str],
+        comes_back: bool,
+    ) -> None:
+        """Calls, of which some went: by chance alone that would seldom be so."""
         self.connection.execute("delete from frozen_logs; delete from kept_logs")
+        super().begin_with_clients()
+        self.change_timezone(CLIENTS[0], timezones[0])
+        RollupMachine.insert(self, written, is_folded=False)
+        for client_id in CLIENTS:
+            self.drop(client_id, 13)
+            self.drop(client_id, days_ago)
+        self.delete_a_bite(most)
+        self.change_timezone(CLIENTS[0], timezones[1])
+        if comes_back:
+            self.restore_the_last(CLIENTS[0])
 
     @rule(client_id=st.sampled_from(CLIENTS), days_ago=st.sampled_from([0, 1, 2, 6, 13, 40]))
     def drop(self, client_id: UUID, days_ago: int) -> None:
@@ -198,8 +222,8 @@ def test_sums_stay_whatever_goes_and_comes_back(database: Database) -> None:
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
             lambda: RetentionMachine(connection, orders),
             settings=settings(
-                max_examples=12,
-                stateful_step_count=20,
+                max_examples=25,
+                stateful_step_count=6,
                 deadline=None,
                 derandomize=True,
                 database=None,
