@@ -2,6 +2,8 @@
 
 import csv
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -56,6 +58,16 @@ def test_calls_to_a_file_unmasked(database: Database, acme: UUID, tmp_path: Path
     assert result.stderr == f'2 calls of "Acme" from 2026-03-01 to 2026-03-18 written to {path}\n'
     assert path.read_bytes().count(b",5511999999999,") == 2
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_is_written_to_and_stays_one(database: Database, acme: UUID, tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as thread:
+        read = thread.submit(path.read_text)
+        run(database, "--client", "Acme", *DAYS, "--output", path)
+        assert "id,created_at" in read.result()
+    assert path.is_fifo()
 
 
 def test_a_long_export_shows_how_far_it_is(

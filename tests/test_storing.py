@@ -1,5 +1,6 @@
 """Lines become rows: the fast way for new calls, and the way that passes over what is there."""
 
+import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -470,3 +471,30 @@ def test_workers_that_tell_of_the_same_calls_at_once_leave_the_fullest(
     ]
     assert select(database, "select count(*) from conversations") == [(30,)]
     assert right_sums(database)
+
+
+def test_one_phone_that_two_writers_give_at_once_is_one_conversations_and_both_calls_are_stored(
+    database: Database, acme: UUID
+) -> None:
+    pairs = [(named(acme, f"a {number}"), named(acme, f"b {number}")) for number in range(20)]
+    told = [values for pair in pairs for values in pair]
+    store_all(database, store_lines, [line(acme, place, **values) for place, values in enumerate(told)])
+    together = threading.Barrier(2, timeout=30)
+
+    def work(which: int) -> Callable[["psycopg.Connection[Any]"], int]:
+        def run(connection: "psycopg.Connection[Any]") -> int:
+            stored = 0
+            for number, pair in enumerate(pairs):
+                call = line(acme, 1_000 + 2 * number + which, **pair[which], phone=f"55{number:04}")
+                together.wait()
+                with connection.transaction():
+                    stored += store_lines(connection, [call]).stored
+            return stored
+
+        return run
+
+    assert at_once(work(0), work(1), database=database) == [20, 20]
+    phones = [
+        phone for (phone,) in select(database, "select phone from conversations where phone is not null")
+    ]
+    assert sorted(phones) == [f"55{number:04}" for number in range(20)]

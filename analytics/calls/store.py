@@ -23,6 +23,8 @@ Item = TypeVar("Item")
 
 _LAST_FIELDS = LINE_COLUMNS[LINE_COLUMNS.index("tags") :]
 _BASIS_AT, _METADATA_AT = LINE_COLUMNS.index("cost_basis"), LINE_COLUMNS.index("metadata")
+_ATTEMPTS_AT_PHONES = 100
+"""More than there are writers who take one phone after the other from under a batch."""
 _TOO_MANY_SETS = "0"
 """What intern_tags() answers where a client has too many sets of tags to keep them apart."""
 
@@ -136,8 +138,10 @@ _STORE_CONVERSATIONS: tuple[LiteralString, ...] = (
     order by client_id, id
     on conflict do nothing
     """,
-    # What earlier calls of the conversation did not say.
-    """
+)
+# Whether there are phones that earlier calls of their conversations did not say.
+_TELL_PHONES = "select exists (select from incoming_conversation where is_known)"
+_GIVE_PHONES = """
     update conversations as known
     set phone = incoming.phone
     from incoming_conversation as incoming
@@ -151,8 +155,7 @@ _STORE_CONVERSATIONS: tuple[LiteralString, ...] = (
             select from conversations as other
             where other.client_id = incoming.client_id and other.phone = incoming.phone
         )
-    """,
-)
+"""
 
 _INSERT_USAGE: LiteralString = f"""
     with stored as (
@@ -241,6 +244,9 @@ def store_new_lines(connection: "psycopg.Connection[Any]", lines: Sequence[str])
     with connection.pipeline():
         for statement in _STORE_CONVERSATIONS:
             connection.execute(statement)
+        tell_phones = connection.execute(_TELL_PHONES)
+    if tell_phones.fetchone() == (True,):
+        _give_phones(connection)
     if sets:
         _intern(connection, sets)
     with connection.cursor().copy(_COPY_USAGE) as copy:
@@ -305,8 +311,10 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
             known += merged.known
             updated += merged.updated
         with connection.pipeline():
-            for statement in (*_STORE_CONVERSATIONS, _INTERN_TAGS):
+            for statement in _STORE_CONVERSATIONS:
                 connection.execute(statement)
+            tell_phones = connection.execute(_TELL_PHONES)
+            connection.execute(_INTERN_TAGS)
             inserted = connection.execute(_INSERT_USAGE)
             if is_repeated or twins:
                 connection.execute(_UPDATE_USAGE)
@@ -314,6 +322,8 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
         assert counted is not None
         stored += counted[0]
         unpriced += counted[1]
+        if tell_phones.fetchone() == (True,):
+            _give_phones(connection)
         if not counted[2]:
             break
         is_repeated = True
@@ -327,6 +337,24 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
         of_summed_days=of_summed_days.fetchall(),
         row_ids={UUID(line_id): UUID(row_id) for (_, line_id), row_id in twins.items()},
     )
+
+
+def _give_phones(connection: "psycopg.Connection[Any]") -> None:
+    """Gives known conversations the phones that their calls tell now.
+
+    Who gives one to another conversation at the same time may be faster: then it is that one's.
+    """
+    from psycopg.errors import UniqueViolation
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
+    for attempt in Retrying(
+        # What was faster is seen the next time.
+        retry=retry_if_exception_type(UniqueViolation),
+        stop=stop_after_attempt(_ATTEMPTS_AT_PHONES),
+        reraise=True,
+    ):
+        with attempt, connection.transaction():
+            connection.execute(_GIVE_PHONES)
 
 
 def _keep_only(

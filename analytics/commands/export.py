@@ -170,6 +170,10 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
         return
     unfinished = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
+        if output.exists() and not output.is_file():  # a pipe or a device, such as /dev/null, stays one
+            with output.open("wb") as file:
+                yield file
+            return
         with unfinished.open("wb") as file:
             yield file
         unfinished.replace(output)
