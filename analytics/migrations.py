@@ -45,9 +45,11 @@ _TOOLS = "functions/migrating"
 _ACCESS = "functions/access"
 """Closes to visitors what is new: the last file of each transaction."""
 _ADOPTION = "adopt_original"
+_CLIENTS = "047_retention"
+"""What the adoption needs of clients: beforehand, as writers would wait for it until the adoption is done."""
 _ADOPTED_WITH = (
     *("011_analytics_usage_tracking", "022_call_facts", "027_hours_by_outcome", "041_conversation_weeks"),
-    *("047_retention", "048_conversation_weeks_by_kind", "functions/retention", "functions/sums"),
+    *("048_conversation_weeks_by_kind", "functions/retention", "functions/sums"),
     _ADOPTION,
 )
 """One transaction: what the adoption needs, and the adoption."""
@@ -126,8 +128,8 @@ def sql_files() -> Sequence[SqlFile]:
     """All files in the order in which they are applied; the adoption has its place among them."""
     migrations = [path.stem for path in sorted((SQL_DIRECTORY / "migrations").glob("*.sql"))]
     functions = [f"functions/{path.stem}" for path in sorted((SQL_DIRECTORY / "functions").glob("*.sql"))]
-    first = [name for name in migrations if name <= _ADOPTED_WITH[0]]
-    names = dict.fromkeys([_TOOLS, *first, *_ADOPTED_WITH, *migrations, *functions])
+    first = [name for name in migrations if name < _ADOPTED_WITH[0]]
+    names = dict.fromkeys([_TOOLS, *first, _CLIENTS, *_ADOPTED_WITH, *migrations, *functions])
     del names[_ACCESS]
     return [_file(name) for name in (*names, _ACCESS)]
 
@@ -306,7 +308,7 @@ def _steps(connection: "psycopg.Connection[Any]") -> Iterator[Sequence[SqlFile]]
 
 
 def _is_before_adoption(file: SqlFile) -> bool:
-    return file.is_migration and file.name < _ADOPTED_WITH[0]
+    return file.is_migration and (file.name < _ADOPTED_WITH[0] or file.name == _CLIENTS)
 
 
 def _statements(

@@ -78,6 +78,12 @@ def test_nothing_written_meanwhile_fails_or_is_lost(empty_database: Database, ch
         legacy.install(connection)
         legacy.fill(connection, ROWS)
         connection.execute("delete from usage_logs where phone = '557'")
+        # A conversation with as many calls in a week as are kept by their kinds.
+        connection.execute(
+            "insert into usage_logs (client_id, conversation_id, phone, source, total_tokens, metadata)"
+            " select %s, %s, '551', 'openai', 1, '{}' from generate_series(1, 150)",
+            [ACME, CONVERSATION],
+        )
         before = dict(connection.execute("select id, total_tokens from usage_logs").fetchall())
         migrated = threading.Event()
 

@@ -410,7 +410,7 @@ def test_a_failing_migration_leaves_the_database_as_it_was(empty_database: Datab
         assert connection.execute("select * from usage_logs order by id").fetchall() == before
         connection.execute("drop function watch")
 
-    assert apply_migrations(empty_database) == FILES_AND_ADOPTION[2:]
+    assert apply_migrations(empty_database) == FILES_AND_ADOPTION[3:]
 
 
 def test_an_unreachable_database_is_named(empty_database: Database) -> None:

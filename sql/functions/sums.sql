@@ -564,7 +564,15 @@ begin
             from conversation_weekly as week
             where conversation_id is not null and isfinite(week_start)
         ) as weeks
-        where is_kept or request_count >= calls_of_busy_week()
+        where
+            is_kept
+            or request_count >= calls_of_busy_week()
+            -- Not of calls that are copied from the guide's original, while that is usage_logs.
+            and exists (
+                select
+                from pg_attribute
+                where attrelid = 'usage_logs'::regclass and attname = 'bucket_request_count'
+            )
     ),
 
     -- This statement sees the calls of all that was taken, and no others.
