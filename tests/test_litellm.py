@@ -27,6 +27,10 @@ COLUMNS = """
 """
 RECORDED = Path(__file__).parent / "recorded_litellm" / "proxy.json"
 
+# What pydantic says of LiteLLM's code. LiteLLM silences it as it is imported, which in a whole run an earlier
+# test has done.
+pytestmark = pytest.mark.filterwarnings("ignore::Warning:(litellm|pydantic)")
+
 
 @pytest.fixture
 def litellm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
