@@ -65,9 +65,11 @@ _METERS = """
     coalesce(sum(character_count), 0)::bigint, coalesce(sum(image_count), 0)::bigint,
     coalesce(sum(web_search_count), 0)::bigint, coalesce(sum(file_search_count), 0)::bigint,
     coalesce(sum(code_run_count), 0)::bigint, coalesce(sum(duration_seconds), 0),
-    count(*) filter (where stated_cost_usd is not null and cost_basis <> 'plan'),
-    coalesce(sum(stated_cost_usd) filter (where cost_basis <> 'plan'), 0),
-    coalesce(sum(cost_usd) filter (where stated_cost_usd is not null and cost_basis <> 'plan'), 0),
+    count(*) filter (where stated_cost_usd is not null and cost_basis not in ('plan', 'unpriced')),
+    coalesce(sum(stated_cost_usd) filter (where cost_basis not in ('plan', 'unpriced')), 0),
+    coalesce(
+        sum(cost_usd) filter (where stated_cost_usd is not null and cost_basis not in ('plan', 'unpriced')), 0
+    ),
     coalesce(sum(case when coalesce(outcome, 'ok') <> 'error' then latency_ms end), 0)::bigint,
     count(case when coalesce(outcome, 'ok') <> 'error' then latency_ms end),
     coalesce(

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -34,7 +35,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
+from analytics.__main__ import main
 from analytics.api import otlp
+from analytics.corrections import list_corrections, undo_correction
 from analytics.database import Database
 from analytics.days import Days
 from analytics.health.calls import client_checks
@@ -224,7 +227,7 @@ def test_logs_alone_tell_all_calls(database: Database, api: TestClient, writer: 
 
 PAID_BY: list[tuple[dict[str, Any], str, str | None]] = [
     (claude_request(), "com.anthropic.claude_code.events", None),
-    (claude_request(**{"user.account_uuid": "a1"}), "com.anthropic.claude_code.events", "Claude"),
+    (claude_request(**{"user.account_uuid": "a1"}), "com.anthropic.claude_code.events", "unknown"),
     (
         claude_request(**{"user.account_uuid": "a1", "usage.plan": "none"}),
         "com.anthropic.claude_code.events",
@@ -239,14 +242,22 @@ PAID_BY: list[tuple[dict[str, Any], str, str | None]] = [
         "codex_otel.log_only",
         "ChatGPT",
     ),
-    (
-        {
-            "event.name": "gemini_cli.api_response", "auth_type": "oauth-personal",
-            "model": "gemini-2.5-pro", "input_token_count": 1000,
-            "output_token_count": 100, "total_token_count": 1100,
-        },
-        "gemini-cli",
-        "Gemini",
+    *(
+        (
+            {
+                "event.name": "gemini_cli.api_response", "auth_type": signed_in, "model": "gemini-2.5-pro",
+                "input_token_count": 1000, "output_token_count": 100, "total_token_count": 1100,
+            },
+            "gemini-cli",
+            plan,
+        )
+        for signed_in, plan in (
+            ("oauth-personal", "Gemini"),
+            # Code Assist, from a machine of Google's cloud.
+            ("compute-default-credentials", "Gemini"),
+            ("vertex-ai", None),
+            ("gemini-api-key", None),
+        )
     ),
 ]  # fmt: skip
 
@@ -263,7 +274,7 @@ def test_what_a_subscription_pays_is_no_money(
 
     for row, (record, _scope, plan) in zip(logged(database), PAID_BY, strict=True):
         assert row["total_tokens"] == 1_100
-        assert row["cost_basis"] == ("priced" if plan is None else "plan")
+        assert row["cost_basis"] == {None: "priced", "unknown": "unpriced"}.get(plan, "plan")
         assert (row["cost_usd"] == 0) == (plan is not None)
         assert row["metadata"]["price"].get("plan") == plan
         assert row["stated_cost_usd"] == (Decimal("0.5") if "cost_usd" in record else None)
@@ -273,6 +284,67 @@ def test_what_a_subscription_pays_is_no_money(
     assert stated == (
         sum(Decimal("0.5") for record, _, plan in PAID_BY if "cost_usd" in record and not plan),
     )
+
+
+def test_what_an_account_pays_is_unknown_until_somebody_tells(
+    database: Database, api: TestClient, writer: dict[str, str], acme: UUID
+) -> None:
+    """A subscription and an account of the Console, which pays by the token, look the same."""
+    of_account = {"organization.id": "o1", "user.email": "ada@example.com"}
+    records = [
+        claude_request(**of_account, request_id="req_1"),
+        claude_request(request_id="req_2"),
+        claude_request(**of_account, request_id="req_3", model="claude-of-tomorrow"),
+    ]
+
+    def sent() -> None:
+        for record in records:
+            export = log_export(record, scope="com.anthropic.claude_code.events")
+            assert send(api, "logs", export, writer) == {}
+
+    def booked() -> list[tuple[Any, ...]]:
+        rows = {row["response_id"]: row for row in logged(database)}
+        return [(str(row["cost_usd"].normalize()), row["cost_basis"]) for _, row in sorted(rows.items())]
+
+    def reprice(*options: str) -> str:
+        url = database.url.render_as_string(hide_password=False)
+        days = ("--from", "2026-03-18", "--to", "2026-03-18", *options)
+        result = CliRunner().invoke(
+            main, ["reprice", "--client", str(acme), *days], env={"DATABASE_URL": url}
+        )
+        return result.output if result.exit_code == 0 else result.stderr
+
+    sent()
+    unknown = [("0", "unpriced"), ("0.0045", "priced"), ("0", "unpriced")]
+    assert booked() == unknown
+    today = factories.NOW.date()
+    checks = client_checks(database, acme, Days(today, today), factories.NOW)
+    [check] = [check for check in checks if check.name == "Calls without a price"]
+    assert "2 calls ($0.0045 at list prices) are of a coding agent" in check.finding
+    assert "--from 2026-03-18 --to 2026-03-18 --plan max --apply" in check.remedy
+    [stated] = [check for check in checks if check.name == "Costs that providers state"]
+    assert stated.finding == "anthropic claude-sonnet-4-5: $0.50 by the provider, $0.0045 booked"
+
+    assert "nothing to correct" in reprice()  # as no price would tell it
+    assert "corrects 2 calls" in reprice("--plan", "none")
+    assert booked() == unknown
+    assert "corrected 2 calls from $0.00 to $0.50" in reprice("--plan", "none", "--apply")
+    assert booked() == [("0.0045", "priced"), ("0.0045", "priced"), ("0.5", "given")]
+    assert "of every call it is known whether a subscription pays" in reprice("--plan", "max")
+    sent()
+    assert booked()[0] == ("0.0045", "priced")  # and stays so
+
+    [correction] = list_corrections(database)
+    assert correction.reason == "what pays was not known: none"
+    undo_correction(database, str(correction.id), by="ada")
+    assert booked() == unknown
+    assert "corrected 2 calls from $0.00 to $0.00" in reprice("--plan", "max", "--apply")
+    assert booked() == [("0", "plan"), ("0.0045", "priced"), ("0", "plan")]
+    assert [row["metadata"]["price"] for row in logged(database) if row["response_id"] == "req_1"] == [
+        {"list": "plan", "plan": "max", "at_list_prices_usd": "0.0045"}
+    ]
+    with database.transaction() as connection:
+        assert not wrong_sums(connection)
 
 
 def test_a_resource_says_whose_calls_they_are_and_what_pays(

@@ -24,6 +24,8 @@ PUBLIC = {"list": "genai-prices 0.2.3", "model": "gpt-4o"}
          'nothing by itself: the subscription "max" pays; 0.0123 USD at list prices'),
         ("plan", {"price": {"list": "plan", "plan": "max"}},
          'nothing by itself: the subscription "max" pays'),
+        ("unpriced", {"price": {"plan": "unknown", "at_list_prices_usd": "0.0123"}},
+         "it is not known whether a subscription pays, which may make it nothing; 0.0123 USD at list prices"),
         ("given", None, "the cost that was logged with the call"),
         ("unpriced", {}, "no price is known"),
         ("priced", {"price": "odd"}, "by a list, which the call does not name"),

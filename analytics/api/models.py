@@ -456,7 +456,9 @@ class UsageRecord(BaseModel):
         None, description="What the provider or a gateway says; kept beside the cost by the price lists"
     )
     plan: str | None = Field(
-        None, description="The subscription that pays, so that the call costs nothing by itself"
+        None,
+        description="The subscription that pays, so that the call costs nothing by itself; none; or unknown, "
+        "and so is what it costs",
     )
     tags: dict[str, str | float | bool | None] | None = Field(
         None, description="What your team groups by, such as feature: search; one value per key"

@@ -19,6 +19,7 @@ from analytics.calls.row import (
     USAGE_MISSING,
     Facts,
     copy_line,
+    cost_of_payer,
     guessed,
     requests_in,
     with_facts_in,
@@ -147,18 +148,7 @@ def make_call(
             )
             if NOT_UNDERSTOOD in extra:
                 cost = guessed(cost)
+        cost = cost_of_payer(checked_text("plan", plan), cost, facts.stated_cost_usd)
         amount, basis, price = cost.amount_usd, str(cost.basis), cost.price
-        if (paid_by := checked_text("plan", plan)) and cost is not FAILED:
-            amount, basis, price = Decimal(0), "plan", _of_plan(paid_by, cost)
-        elif basis == "unpriced" and facts.stated_cost_usd is not None:
-            amount, basis, price = facts.stated_cost_usd, "given", {"list": "stated", **price}
     line = copy_line(call_id.hex, at, amounts, amount, basis, checked_json(extra, price), facts, names)
     return Call(call_id, line, basis == "unpriced")
-
-
-def _of_plan(plan: str, cost: Cost) -> dict[str, str]:
-    """What is noted of a call that a subscription pays. What its tokens would cost is not money."""
-    price = {"list": "plan", "plan": plan}
-    if cost.basis != "unpriced":
-        price["at_list_prices_usd"] = f"{cost.amount_usd.normalize():f}"
-    return price

@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 
 from analytics.calls.operations import operation_name
 from analytics.days import MAX_YEAR, MIN_YEAR
+from analytics.pricing.explained import UNKNOWN_PLAN
 from analytics.pricing.price_list import (
     DETAILS,
     ONE_REQUEST,
@@ -50,6 +51,9 @@ or 1, as bucket_request_count, and sums count as many."""
 COST_NOTHING = ("error", "refused")
 """Outcomes of calls that cost nothing where no usage is told."""
 FAILED = Cost(Decimal(0), "priced", "it failed, and no usage is told", {"reason": "failed: nothing to pay"})
+
+BY_THE_TOKEN = frozenset({"", "none", "no", "false", "api", "0"})
+"""Names of no plan: tokens are paid for."""
 
 KEPT_BASES = ("given", "plan")
 """Bases of costs that no price list changes."""
@@ -359,7 +363,36 @@ def price_of_row(
         service_tier=service_tier,
         requests=requests_in(metadata, usage),
     )
-    return guessed(cost) if NOT_UNDERSTOOD in metadata else cost
+    if NOT_UNDERSTOOD in metadata:
+        cost = guessed(cost)
+    return _paid_by(UNKNOWN_PLAN, cost) if is_payer_unknown(metadata.get("price")) else cost
+
+
+def cost_of_payer(plan: str | None, cost: Cost, stated_cost_usd: Decimal | None) -> Cost:
+    """The cost of a call that this plan pays, its tokens would cost that much by the lists, and whoever
+    answered it states the other; where tokens are paid for and no list has a price, that is the cost."""
+    if cost is FAILED:
+        return cost
+    if plan is not None and plan.lower() not in BY_THE_TOKEN:
+        return _paid_by(plan, cost)
+    if cost.basis == "unpriced" and stated_cost_usd is not None:
+        return Cost(stated_cost_usd, "given", price={"list": "stated", **cost.price})
+    return cost
+
+
+def is_payer_unknown(price: object) -> bool:
+    """Whether the price of a call's metadata says that nobody knows what pays."""
+    return isinstance(price, Mapping) and price.get("plan") == UNKNOWN_PLAN
+
+
+def _paid_by(plan: str, cost: Cost) -> Cost:
+    """The cost of a call that a subscription pays, or may pay. What its tokens would cost is not money."""
+    worth = {} if cost.basis == "unpriced" else {"at_list_prices_usd": f"{cost.amount_usd.normalize():f}"}
+    if plan != UNKNOWN_PLAN:
+        return Cost(Decimal(0), "plan", price={"list": "plan", "plan": plan, **worth})
+    if worth and not cost.amount_usd:
+        return cost  # nothing, whoever pays
+    return Cost(Decimal(0), "unpriced", price={"plan": plan, **worth})
 
 
 def requests_in(metadata: Mapping[str, Any], usage: Usage) -> Requests:

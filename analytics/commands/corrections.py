@@ -44,6 +44,11 @@ _NUMBERS = (
 @click.option("--to", "last_date", required=True, metavar="DATE", help="Last day, included.")
 @click.option("--source", help="Only calls of this one, such as openai.")
 @click.option("--model", help="Only calls of this one, such as gpt-4.")
+@click.option(
+    "--plan",
+    "payer",
+    help="Only calls of which nobody says what pays: this subscription, or none where tokens are paid for.",
+)
 @click.option("--apply", "is_applied", is_flag=True, help="Corrects the booked costs, which otherwise stay.")
 @click.option("--reason", help="Why; kept with the correction.")
 @click.option("--by", help="Who; kept with the correction.  [default: the user of this machine]")
@@ -53,16 +58,19 @@ def reprice(
     last_date: str,
     source: str | None,
     model: str | None,
+    payer: str | None,
     is_applied: bool,
     reason: str | None,
     by: str | None,
 ) -> None:
     """Shows the booked costs of calls beside what they would cost by today's price lists."""
     days = days_of(first_date, last_date)
+    if payer is not None and reason is None:
+        reason = f"what pays was not known: {payer.strip()}"
     if is_applied and reason is None:
         raise InvalidInput('--apply needs --reason "why", which is kept with the correction')
     with closing(open_ready_database(report=click.echo)) as database:
-        calls = select_calls(database, client, days, source=source, model=model)
+        calls = select_calls(database, client, days, source=source, model=model, payer=payer)
         if calls.first_date > days.first:
             click.echo(f"calls before {calls.first_date} are kept as sums only: their costs stay as they are")
         if is_applied and reason is not None:
@@ -145,6 +153,9 @@ _NOTHING_TO_CORRECT = "nothing to correct: each call costs what it is booked wit
 def _table_lines(repricing: Repricing) -> Iterator[str]:
     total = repricing.total
     yield _heading(repricing.selection)
+    if not repricing.by_model:
+        yield "of every call it is known whether a subscription pays"
+        return
     yield ""
     rows = [
         _row(printable(source), MISSING if model is None else printable(model), costs)

@@ -224,7 +224,7 @@ class _Run:
         repricing = repricing_of(self._selection, (each.by_model for each in self._repricings))
         correction = None
         with self._database.transaction() as connection:
-            if not repricing.by_model:
+            if not repricing.by_model and self._selection.payer is None:
                 raise no_calls(connection, self._selection)
             if self.correction_id is not None:
                 [correction] = record.find_corrections(

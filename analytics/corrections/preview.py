@@ -10,9 +10,10 @@ from uuid import UUID
 import psycopg
 
 from analytics import formatting
-from analytics.calls.row import KEPT_BASES, price_of_row
+from analytics.calls.row import KEPT_BASES, cost_of_payer, price_of_row
 from analytics.corrections.selection import Selection, no_calls
 from analytics.database import Database
+from analytics.pricing.explained import UNKNOWN_PLAN
 from analytics.pricing.price_list import COST_DECIMALS, DETAILS, Cost, PriceList, Usage, unpriced
 from analytics.pricing.stored import load_price_list
 
@@ -27,7 +28,7 @@ _CALLS: LiteralString = f"""
             when cost_basis not in ('given', 'plan') or metadata #>> '{{price,list}}' = 'stated' then metadata
         end,
         created_at, duration_seconds,
-        service_tier, outcome, {", ".join(DETAILS)}
+        service_tier, outcome, stated_cost_usd, {", ".join(DETAILS)}
     from usage_logs
     where
         client_id = %(client_id)s
@@ -38,6 +39,10 @@ _CALLS: LiteralString = f"""
         and (created_at at time zone %(timezone)s::text)::date between %(first_date)s and %(last_date)s
         and (%(source)s::text is null or source = %(source)s)
         and (%(model)s::text is null or model = %(model)s)
+        and (
+            %(payer)s::text is null
+            or (cost_basis = 'unpriced' and metadata #>> '{{price,plan}}' = %(unknown)s)
+        )
 """  # noqa: S608 - names of this project
 
 # Sums of many amounts have more digits than Decimal keeps by default.
@@ -127,7 +132,7 @@ def preview_costs(database: Database, selection: Selection, report: Report | Non
     """
     with database.snapshot() as connection:
         repricing = RepricingPass(selection, report=report).run(connection)
-        if not repricing.by_model:
+        if not repricing.by_model and selection.payer is None:
             raise no_calls(connection, selection)
     return repricing
 
@@ -155,13 +160,13 @@ class RepricingPass:
         prices = load_price_list(connection) if self._prices is None else self._prices
         with closing(connection.cursor("repriced_calls")) as calls:
             calls.itersize = FETCHED_ROWS
-            calls.execute(_CALLS, vars(self._selection))
+            calls.execute(_CALLS, {**vars(self._selection), "unknown": UNKNOWN_PLAN})
             for place, (call_id, version, source, model, *counts) in enumerate(calls):
                 if place % FETCHED_ROWS == 0:
                     self._report(place)
-                (*tokens, booked_usd, basis, metadata, created_at, seconds, tier, outcome), parts = (
-                    counts[:10],
-                    counts[10:],
+                (*tokens, booked_usd, basis, metadata, created_at, seconds, tier, outcome, stated), parts = (
+                    counts[:11],
+                    counts[11:],
                 )
                 known = {name: count for name, count in zip(DETAILS, parts, strict=True) if count is not None}
                 usage = Usage(tokens[0], tokens[1], tokens[2], seconds, known)
@@ -172,7 +177,11 @@ class RepricingPass:
                     costs.given_count += 1
                     costs.count(booked_usd, booked_usd)
                     continue
+                if self._selection.payer is not None:
+                    metadata = {name: value for name, value in metadata.items() if name != "price"}
                 cost = self._cost(prices, source, model, usage, basis, metadata, created_at, tier, outcome)
+                if self._selection.payer is not None:
+                    cost = cost_of_payer(self._selection.payer, cost, stated)
                 was_unpriced, is_unpriced = basis == "unpriced", cost.basis == "unpriced"
                 if is_unpriced:
                     costs.count(booked_usd, booked_usd)

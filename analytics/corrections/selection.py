@@ -55,6 +55,8 @@ class Selection:
     source: str | None
     """Only calls of this source; None: of all. The same holds for the model."""
     model: str | None
+    payer: str | None = None
+    """Only calls of which it was not known what pays: this plan does, or BY_THE_TOKEN."""
 
 
 def select_calls(
@@ -64,14 +66,17 @@ def select_calls(
     *,
     source: str | None = None,
     model: str | None = None,
+    payer: str | None = None,
 ) -> Selection:
     """The calls of the client with this name or id; of days before its raw_since there are none.
+
+    With `payer`, the plan that pays or "none", only those of which that was not known.
 
     Raises:
         UnknownClient: no client has it.
         InvalidInput: several clients have this name; a name is not valid; of these days only sums are kept.
     """
-    for part, name in (("source", source), ("model", model)):
+    for part, name in (("source", source), ("model", model), ("plan", payer)):
         if name is not None and (not name.strip() or "\0" in name):
             raise InvalidInput(f"the {part} must be a name, not {name!r}: leave it out for all of them")
     owner = find_client(database, client)
@@ -89,6 +94,7 @@ def select_calls(
         last_date=days.last,
         source=source.strip().lower() if source else None,
         model=model.strip() if model else None,
+        payer=payer.strip() if payer else None,
     )
 
 

@@ -23,7 +23,15 @@ from analytics.health.prices import of_models, price_checks
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.pricing.book import PriceBook, load_price_book
 from analytics.pricing.switch import list_in_use
-from analytics.queries import FIELDS_NOT_UNDERSTOOD, SUM_DIFFERENCES, USAGE_GAPS, Period, overview_queries
+from analytics.queries import (
+    FIELDS_NOT_UNDERSTOOD,
+    SUM_DIFFERENCES,
+    USAGE_GAPS,
+    PayerUnknown,
+    Period,
+    overview_queries,
+    payers_unknown,
+)
 from analytics.queries.filters import NO, spelled
 from analytics.tracking import metered, passed_over
 
@@ -84,8 +92,9 @@ def client_checks(database: Database, client_id: UUID, days: Days, now: datetime
         "now": now,
         "rhythm_days": RHYTHM_DAYS,
     }
-    ever, rhythm, unpriced, tags, gaps, fields = database.read(
+    ever, rhythm, unpriced, tags, unknown, gaps, fields = database.read(
         *(Query(statement=text, parameters=parameters) for text in (_EVER, _RHYTHM, _UNPRICED, OTHER_TAGS)),
+        payers_unknown(client_id, len(days), days.last, now),
         USAGE_GAPS.query(**parameters),
         FIELDS_NOT_UNDERSTOOD.query(**parameters, limit=NEWEST_CALLS),
         client_id=client_id,
@@ -95,7 +104,7 @@ def client_checks(database: Database, client_id: UUID, days: Days, now: datetime
     return [
         _calls(client_id, days, first_day, last_day, request_count),
         *_silences(rhythm, now),
-        _unpriced(unpriced, request_count),
+        _unpriced(unpriced, unknown, days, request_count),
         *price_checks(database, client_id, days, book.stated, request_count),
         _beside_public_list(book, now),
         _without_usage(gaps, request_count),
@@ -199,19 +208,37 @@ def _calls_of(source: str) -> _Calls:
     return {"calls": {"provider": spelled(source)}, "days": f"{RHYTHM_DAYS_IN_LINK}d"}
 
 
-def _unpriced(unpriced: Rows, request_count: int) -> Check:
+def _unpriced(unpriced: Rows, payer_unknown: Rows, days: Days, request_count: int) -> Check:
     name = "Calls without a price"
     total = sum(count for *_, count in unpriced.records)
     if not total:
         return Check(name=name, state="ok", finding="none: the cost of every call is known")
     models = ", ".join(f"{source} {model or NO_MODEL}" for source, model, _ in unpriced.records[:3])
+    finding = (
+        f"{counted(total, 'call')}, {share(total, request_count)} of all: {models}"
+        f"{', ...' if len(unpriced.records) > 3 else ''}. Their cost is unknown, and missing from all sums"
+    )
+    remedies = [
+        'add a price on the page "Prices", then run "python -m analytics reprice" for earlier calls; check '
+        "that the model has the name that its provider uses"
+    ]
+    unknown = PayerUnknown(*payer_unknown.records[0])
+    if unknown.request_count:
+        finding += (
+            f". Of the newest, {counted(unknown.request_count, 'call')} ({usd(unknown.worth_usd)} at list "
+            "prices) are of a coding agent that does not say whether a subscription pays"
+        )
+        remedies = [
+            "say usage.plan=max, or none where tokens are paid for, where the agent runs (docs/connect.md); "
+            f'calls that are here follow by "python -m analytics reprice --client NAME --from {days.first} '
+            f'--to {days.last} --plan max --apply", or --plan none',
+            *([f"for the others {remedies[0]}"] if unknown.request_count < total else []),
+        ]
     return Check(
         name=name,
         state="warn",
-        finding=f"{counted(total, 'call')}, {share(total, request_count)} of all: {models}"
-        f"{', ...' if len(unpriced.records) > 3 else ''}. Their cost is unknown, and missing from all sums",
-        remedy='add a price on the page "Prices", then run "python -m analytics reprice" for earlier calls; '
-        "check that the model has the name that its provider uses",
+        finding=finding,
+        remedy="; ".join(remedies),
         calls={"basis": "unpriced"},
     )
 

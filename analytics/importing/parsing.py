@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from analytics import bounded_json
-from analytics.calls.row import BUCKET, USAGE_MISSING
+from analytics.calls.row import BUCKET, USAGE_MISSING, is_payer_unknown
 from analytics.calls.validation import checked_count, number_in, quoted
 from analytics.errors import InvalidInput
 from analytics.importing.formats import Format, Row
@@ -232,7 +232,7 @@ def _take_back(basis: str, metadata: dict[str, Any], arguments: dict[str, Any]) 
     is_stated = isinstance(price, Mapping) and price.get("list") == "stated"
     if basis != "given" or is_stated:
         arguments["cost_usd"] = None
-    if basis == "plan":
+    if basis == "plan" or is_payer_unknown(price):
         named = price.get("plan") if isinstance(price, Mapping) else None
         arguments["plan"] = named if isinstance(named, str) else "subscription"
     if USAGE_MISSING in metadata:

@@ -5,12 +5,8 @@ from typing import Any
 
 from analytics.pricing.price_list import ALL_MODELS
 
-CLAUDE_ACCOUNT = "Claude"
-"""The plan of a call of Claude Code that names none, and is signed in with an account of whichever kind."""
-_ASSUMED = (
-    "Claude Code does not say whether its account is a subscription: one of the Console pays by the token, "
-    'so say "usage.plan=none" there'
-)
+UNKNOWN_PLAN = "unknown"
+"""The plan of a call of which it is not known whether a subscription pays: its cost is unknown, too."""
 _OWNERS = {"client": "this client's own price", "installation": "the installation's price"}
 _SAID = ("list", "model", "reason", "discount_percent", "of", "plan", "at_list_prices_usd")
 _GUESSES = {
@@ -38,11 +34,14 @@ def _list_in_words(cost_basis: str, price: Mapping[str, Any], source: str) -> st
     listed, model = price.get("list"), price.get("model")
     if listed == "stated":
         return "what the provider said that it cost, as no list has a price"
-    if listed == "plan":
-        plan, worth = price.get("plan"), price.get("at_list_prices_usd")
-        pays = f'nothing by itself: the subscription "{plan}" pays'
-        told = pays if worth is None else f"{pays}; {worth} USD at list prices"
-        return f"{told}. {_ASSUMED}" if plan == CLAUDE_ACCOUNT else told
+    if (plan := price.get("plan")) is not None:
+        worth = price.get("at_list_prices_usd")
+        pays = (
+            "it is not known whether a subscription pays, which may make it nothing"
+            if plan == UNKNOWN_PLAN
+            else f'nothing by itself: the subscription "{plan}" pays'
+        )
+        return pays if worth is None else f"{pays}; {worth} USD at list prices"
     if listed in _OWNERS:
         of_what = f"all models of {source}" if model == ALL_MODELS else model
         if percent := price.get("discount_percent"):

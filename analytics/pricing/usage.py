@@ -5,8 +5,9 @@ from decimal import Context, Decimal
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-Basis = Literal["priced", "estimated", "unpriced"]
-"""priced: usage and price known · estimated: one of them is a guess · unpriced: no price, amount 0."""
+Basis = Literal["priced", "estimated", "unpriced", "given", "plan"]
+"""priced: usage and price known · estimated: one of them is a guess · unpriced: not known, amount 0 ·
+given: as whoever logged it said · plan: a subscription pays, amount 0."""
 
 TOKEN_PARTS = (
     "cached_tokens",

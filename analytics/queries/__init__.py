@@ -32,7 +32,7 @@ from analytics.queries.conversations import (
     conversation_timeline,
     found_conversations,
 )
-from analytics.queries.costs import known_costs, partly_known
+from analytics.queries.costs import PayerUnknown, known_costs, partly_known, payers_unknown
 from analytics.queries.courses import Courses, Grouping, usage_beside
 from analytics.queries.facts import (
     TAG_KEYS,
@@ -148,6 +148,7 @@ __all__ = [
     "Movers",
     "Overview",
     "Parts",
+    "PayerUnknown",
     "Period",
     "Sort",
     "SqlFunction",
@@ -172,6 +173,7 @@ __all__ = [
     "load_overview",
     "overview_queries",
     "partly_known",
+    "payers_unknown",
     "tag_keys",
     "total_change",
     "usage_beside",

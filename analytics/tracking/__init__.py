@@ -205,6 +205,7 @@ def log_usage(
         stated_cost_usd: what the provider or a gateway says that the call cost. It is kept beside the cost by
             the price lists, and is the cost where they have none.
         plan: the subscription that pays, such as "max": the call costs nothing by itself, whatever is stated.
+            "unknown" where it is not known whether one pays: the cost is unknown, too.
         tags: what your team groups by: {"feature": "search"}; at most 20 keys, one value each. They add to
             those of usage_context(), and go before them.
         metadata: whatever else to keep with the call, as JSON.

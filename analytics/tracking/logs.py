@@ -230,7 +230,7 @@ def _gemini_error(log: Attributes) -> Attributes | None:
 
 def _of_gemini(log: Attributes) -> dict[str, Any]:
     model = str(log.get("model"))
-    at_vertex = log.get("auth_type") in ("vertex-ai", "compute-default-credentials")
+    at_vertex = log.get("auth_type") == "vertex-ai"
     google = {"gen_ai.provider.name": "gcp.vertex_ai" if at_vertex else "gcp.gemini"}
     return {
         **_CHAT,

@@ -195,12 +195,17 @@ create or replace function sum_of_calls(p_meter text) returns text
             )
         when 'without_conversation_count'
             then count_of_calls('log.conversation_id is null and log.phone is null')
-        -- What is stated of a call that a subscription pays is no money.
+        -- What is stated of a call that a subscription pays, or may pay, is no money, or may be none.
         when 'stated_count' then
-            count_of_calls($$log.stated_cost_usd is not null and log.cost_basis <> 'plan'$$)
-        when 'stated_cost_usd' then $$sum(log.stated_cost_usd) filter (where log.cost_basis <> 'plan')$$
+            count_of_calls(
+                $$log.stated_cost_usd is not null and log.cost_basis not in ('plan', 'unpriced')$$
+            )
+        when 'stated_cost_usd' then
+            $$sum(log.stated_cost_usd) filter (where log.cost_basis not in ('plan', 'unpriced'))$$
         when 'cost_of_stated_usd' then
-            $$sum(log.cost_usd) filter (where log.stated_cost_usd is not null and log.cost_basis <> 'plan')$$
+            $$sum(log.cost_usd) filter (
+                where log.stated_cost_usd is not null and log.cost_basis not in ('plan', 'unpriced')
+            )$$
         -- Of the calls that were answered.
         when 'latency_ms' then $$sum(log.latency_ms) filter (where log.outcome is distinct from 'error')$$
         when 'timed_count' then $$count(log.latency_ms) filter (where log.outcome is distinct from 'error')$$

@@ -131,8 +131,8 @@ def _facts(row: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
     yield "Price from", escaped(words)
     if row["stated_cost_usd"] is not None:
         stated = f"{formatting.exact_usd(row['stated_cost_usd'])}, as the provider says"
-        is_money = row["cost_basis"] != "plan"
-        yield "Stated cost", escaped(stated if is_money else f"{stated}: not money, and in no sum")
+        not_money = {"plan": ": not money, and in no sum", "unpriced": ": in no sum"}
+        yield "Stated cost", escaped(stated + not_money.get(row["cost_basis"], ""))
     if (requests := row["bucket_request_count"]) is not None and not pd.isna(requests):
         yield "Sum of", escaped(_bucket(int(requests), _metadata(row).get("bucket")))
     prompt, completion = (formatting.count(row[name]) for name in ("prompt_tokens", "completion_tokens"))
