@@ -147,6 +147,7 @@ function usage_rows                  -          -         Acme      Acme      - 
 function filtered_facts              -          -         Acme      Acme      -         Acme      -         -         -        -
 function filtered_usage              -          -         Acme      Acme      -         Acme      -         -         -        -
 function tag_sets_in_use             -          -         Acme      Acme      -         Acme      -         -         -        -
+function wanted_corrected_calls      -          -         Acme      Acme      -         Acme      -         -         -        raw
 function wanted_calls                -          -         Acme      Acme      -         Acme      -         -         -        raw
 function operations_tried_again      -          -         Acme      Acme      -         Acme      -         -         -        raw
 function get_alerts                   -          -         Acme      Acme      -         Acme      -         -         -        -
@@ -206,6 +207,7 @@ function wanted_spans                same       same      same      same      sa
 function tags_pass                   same       same      same      same      same      same      same      same      same     -
 function is_of_conversations         same       same      same      same      same      same      same      same      same     -
 function call_passes                 same       same      same      same      same      same      same      same      same     -
+function is_of_corrections           same       same      same      same      same      same      same      same      same     -
 function facts_pass                  same       same      same      same      same      same      same      same      same     -
 function is_replaced                 same       same      same      same      same      same      same      same      same     -
 function known_facts                 same       same      same      same      same      same      same      same      same     -
@@ -230,6 +232,7 @@ function unassigned_client_id       same       same      same      same      sam
 
 function lock_in_bites              refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function record_applied_sql         refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function add_filter_attribute        refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function read_one_client_only       refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function check_client_timezone      refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function complete_usage_log         refused    refused   refused   refused   refused   refused   refused   refused   refused  -
@@ -296,6 +299,7 @@ PARAMETERS = {
     "now": factories.NOW,
     "first": date(2026, 3, 1),
     "last": date(2026, 3, 31),
+    "corrections": [UUID(int=ACME.int + 400)],
 }
 STATEMENTS = {
     "get_daily_usage": "select * from get_daily_usage(%(acme)s, 2, %(now)s)",
@@ -499,6 +503,7 @@ STATEMENTS = {
         """ '{"conversation_ids": [], "phones": [], "takes_lone": true}'), null, null)"""
     ),
     "call_passes": "select call_passes(null, null)",
+    "is_of_corrections": "select is_of_corrections(null, null, null)",
     "facts_pass": "select facts_pass(null, null)",
     "known_facts": "select known_facts()",
     "is_replaced": "select is_replaced(1, 'ok', 2)",
@@ -522,6 +527,10 @@ STATEMENTS = {
     "filtered_usage": "select * from filtered_usage(%(acme)s, '[]', %(first)s, %(last)s)",
     "tag_sets_in_use": "select * from tag_sets_in_use(%(acme)s, %(first)s, %(last)s, '[]')",
     "operations_tried_again": "select * from operations_tried_again(%(acme)s, '2026-03-01', 'infinity')",
+    "wanted_corrected_calls": (
+        "select * from wanted_corrected_calls(%(acme)s, jsonb_populate_record(null::usage_filter,"
+        " jsonb_build_object('corrections', %(corrections)s::uuid[])), '2026-03-01', '2026-04-01')"
+    ),
     "wanted_calls": "select * from wanted_calls(%(acme)s, null, '2026-03-01', '2026-04-01')",
     "get_daily_usage_by_model": "select * from get_daily_usage_by_model(%(acme)s, %(first)s, %(last)s)",
     # Finds what differs, which is nothing.
@@ -534,6 +543,7 @@ STATEMENTS = {
     "keep_timezones": "select keep_timezones(array[%(acme)s])",
     "lock_in_bites": "call lock_in_bites('{usage_logs}')",
     "record_applied_sql": "call record_applied_sql('x', 'x')",
+    "add_filter_attribute": "call add_filter_attribute('corrections', 'uuid[]')",
     "read_one_client_only": "call read_one_client_only('usage_logs', 'client_id')",
 }
 CALL = {"source": "openai", "model": "gpt-4", "cost_usd": 1}
@@ -643,6 +653,21 @@ def fill(database: Database) -> None:
             **only,
         ),
     )
+    for client_id in (ACME, OTHER):
+        with database.transaction() as connection:
+            correction = [client_id, UUID(int=client_id.int + 400)]
+            connection.execute(
+                "insert into cost_corrections"
+                " (client_id, id, corrected_by, reason, first_date, last_date, timezone)"
+                " values (%s, %s, 'ana', 'test', '2026-03-01', '2026-03-31', 'UTC')",
+                correction,
+            )
+            # As if it had changed the other client's, too: no row holds it to the client's own.
+            connection.execute(
+                "insert into cost_correction_items"
+                " select %s, %s, id, 0, 0, 'priced', 'priced', null, null, false from usage_logs",
+                correction,
+            )
     add_member(database, EMAILS["other's viewer"], "Umbra", "viewer")
     add_member(database, EMAILS["viewer"], "Acme", "viewer")
     add_member(database, EMAILS["admin"], None, "admin")
@@ -862,6 +887,7 @@ OTHERS = {
     "weekday": ["tue"],
     "basis": ["estimated"],
     "has.retry": ["yes"],
+    "correction": [str(UUID(int=OTHER.int + 400))],
 }
 """Values of which each is only Umbra's, or stands for what is."""
 NOBODYS = {
@@ -870,6 +896,7 @@ NOBODYS = {
     "weekday": "sun",
     "basis": "given",
     "has.retry": "yes",
+    "correction": str(UUID(int=404)),
 }
 WITH_MORE = {
     "get_usage_summary": ", p_last_date => null, p_previous_first_date => null, p_previous_last_date => null"

@@ -206,7 +206,7 @@ REFUSED: Sequence[tuple[str, str]] = [
     ("tag.=x", 'unknown parameter "tag."; allowed: '),
     (
         "tags=x",
-        "conversation, hour, weekday, basis, at, latency, first-token, has.<fact>, tag.<key>",
+        "conversation, hour, weekday, basis, correction, at, latency, first-token, has.<fact>, tag.<key>",
     ),
     ("=x", 'unknown parameter ""'),
     ("filters=[]", 'unknown parameter "filters"'),
@@ -217,6 +217,7 @@ REFUSED: Sequence[tuple[str, str]] = [
     ("tag.a%00b=x", "without NUL"),
     ("tag." + "x" * 10_000 + "=a", "the key of a tag has at most 500 characters"),
     ("conversation=5511999999999", "conversation must be an id such as"),
+    ("correction=all", "correction must be the id of one, such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301"),
     ("hour=25", 'hour must be 0 to 23, not "25"'),
     ("hour=", 'hour must be 0 to 23, not ""'),
     ("weekday!=8", 'weekday must be mon, tue, wed, thu, fri, sat or sun, not "8"'),

@@ -136,7 +136,7 @@ def test_only_some_calls(
         (
             ("--client", "Acme", *DAYS, "--where", "modell=x"),
             '--where must be NAME=VALUES or NAME!=VALUES, not "modell=x"; names: provider, model, operation, '
-            "outcome, conversation, hour, weekday, basis, at, latency, first-token, has.latency, "
+            "outcome, conversation, hour, weekday, basis, correction, at, latency, first-token, has.latency, "
             "has.first-token, has.retry, has.usage, has.stated-cost, has.cache, has.cached, has.cache-write, "
             "has.unread, has.bucket, has.attempts, has.replaced, tag.<key>",
         ),

@@ -33,6 +33,7 @@ HANDLE = "p" + "0" * 32
         ("conversation", [HANDLE], False, "Conversation: p0000000…"),
         ("conversation", [""], False, "without conversation"),
         ("conversation", [""], True, "with conversation"),
+        ("correction", [ADA], True, f"Correction: not {ADA[:8]}…"),
         ("at", ["2026-11-27T10:00Z..2026-11-27T10:05:30Z"], False, "Made: 27 Nov 2026, 15:30 to 15:35:30"),
         (
             *("at", ["2026-11-27T10:00Z..2026-11-27T20:00Z"], False),

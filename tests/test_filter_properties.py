@@ -51,6 +51,8 @@ TWICE = datetime(2025, 11, 2, 4, 30, tzinfo=UTC)
 TWO = (18, 18)
 """That day, as days before the last."""
 ADA, BOB, GONE = UUID(int=101), UUID(int=102), UUID(int=103)
+CORRECTIONS = (UUID(int=301), UUID(int=302))
+"""Each of every second call, so that some were corrected twice."""
 TAGS: Sequence[dict[str, str]] = (
     {"feature": "chat"},
     {"feature": "search", "team": "a,b"},
@@ -134,6 +136,13 @@ class Calls(naive.Usage):
                 [client_id],
             ).fetchall()
         )
+        corrected: defaultdict[UUID, set[str]] = defaultdict(set)
+        for call, correction in connection.execute(
+            "select usage_log_id, correction_id from cost_correction_items where client_id = %s", [client_id]
+        ):
+            corrected[call].add(str(correction))
+        for log in self.logs:
+            log["corrections"] = corrected[log["id"]]
         self.handles: dict[str, str] = dict(
             connection.execute(
                 "select distinct phone_handle(read_phone_secret(), client_id, phone), phone from usage_logs"
@@ -188,6 +197,8 @@ class Calls(naive.Usage):
             is_one = str(conversation_id or phone or "") in condition.values or (
                 log["conversation_id"] is None and log["phone"] in handle
             )
+        elif condition.name == "correction":
+            is_one = not log["corrections"].isdisjoint(condition.values)
         elif condition.name == AT:
             first, end = condition.values[0].split("..")
             is_one = datetime.fromisoformat(first) <= log["created_at"] < datetime.fromisoformat(end)
@@ -231,6 +242,19 @@ def clients(clones: Clones, migrated_template: str) -> Iterator[Sequence[Asked]]
                 factories.insert_usage(database, *logs[part::2])
             if part == 0:
                 database.fold()
+        with database.transaction() as connection:
+            for number, correction in enumerate(CORRECTIONS):
+                connection.execute(
+                    "insert into cost_corrections"
+                    " (client_id, id, corrected_by, reason, first_date, last_date, timezone)"
+                    " select id, %s, 'ana', 'test', '2026-01-01', '2026-12-31', timezone from clients",
+                    [correction],
+                )
+                connection.execute(
+                    "insert into cost_correction_items select client_id, %s, id, 0, 0, 'priced', 'priced',"
+                    " null, null, false from usage_logs where get_byte(uuid_send(id), 15) >> %s & 1 = 1",
+                    [correction, number],
+                )
         api = open_api(database)
         with psycopg.connect(dsn(database.url)) as connection:
             yield [
@@ -302,6 +326,8 @@ def condition_values(name: str, calls: Calls) -> list[str]:
         return ["", str(ADA), str(BOB), str(GONE), str(UUID(int=9)), *handles, "p" + "0" * 32]
     if name == "weekday":
         return list(WEEKDAYS)
+    if name == "correction":
+        return [*map(str, CORRECTIONS), str(UUID(int=309))]
     if name == AT:
         # Each begins with a call, and ends before one.
         moments = sorted({log["created_at"] for log in calls.logs})
@@ -317,6 +343,7 @@ def condition_values(name: str, calls: Calls) -> list[str]:
 NAMES = (
     *VALUES,
     *("tag.feature", "tag.team", "tag.user", "tag.none", "conversation", "hour", "weekday", "basis"),
+    "correction",
     *RANGES,
     *(f"{HAS}{fact}" for fact in HAVING),
 )
@@ -393,6 +420,26 @@ AGO = st.tuples(st.integers(0, DAYS), st.integers(0, DAYS))
     ago=(0, DAYS),
     group="hour",
     grain="hour",
+    order="tokens",
+    top=7,
+    is_of_sums=False,
+)
+@example(
+    zone=2,
+    conditions=[("correction", [0, 1], False), ("model", [0], True)],
+    ago=(0, DAYS),
+    group="tag.feature",
+    grain="hour",
+    order="cost",
+    top=3,
+    is_of_sums=True,
+)
+@example(
+    zone=0,
+    conditions=[("correction", [1], True), ("hour", [0, 3], True)],
+    ago=(0, DAYS),
+    group="outcome",
+    grain="day",
     order="tokens",
     top=7,
     is_of_sums=False,

@@ -62,6 +62,10 @@ def _names(query: dict[str, str]) -> list[str]:
             [("at", "2026-11-27T11:00:00+01:00..2026-11-27T10:05:07.5Z")],
             [("at", ("2026-11-27T10:00Z..2026-11-27T10:05:07.500000Z",), False)],
         ),
+        (
+            [("correction!", " 3F2504E0-4f89-41d3-9a0c-0305e82c3301")],
+            [("correction", ("3f2504e0-4f89-41d3-9a0c-0305e82c3301",), True)],
+        ),
         ([("latency", " 007..")], [("latency", ("7..",), False)]),
         ([("first-token", "..20"), ("first-token", "..20")], [("first-token", ("..20",), False)]),
     ],
@@ -89,6 +93,7 @@ def test_values_are_joined_and_sorted(
         ([("tag." + "x" * 10_000, "x")], "the key of a tag has at most 500 characters"),
         ([("model", "\ud800")], 'model takes values of at most 500 characters, without NUL, not "?"'),
         ([("conversation", "5511999999999")], "conversation must be an id"),
+        ([("correction", "")], "correction must be the id of one, such as 3f2504e0-"),
         ([("hour", "25")], 'hour must be 0 to 23, not "25"'),
         ([("hour", "9,")], 'hour must be 0 to 23, not ""'),
         ([("hour!", "9:00")], 'hour must be 0 to 23, not "9:00"'),

@@ -305,7 +305,8 @@ class AnsweredPeriod(BaseModel):
     raw_since: date | None = Field(
         None,
         description="Only sums are kept of days before: filters that are answered from calls (basis, "
-        "conversation, has.*, at, latency, first-token) know nothing of them. Left out where all are there",
+        "conversation, correction, has.*, at, latency, first-token) know nothing of them. Left out where all "
+        "are there",
     )
 
 

@@ -4,8 +4,8 @@
 that ends in `!` leaves its values out. A value that is empty stands for calls that do not tell it.
 A backslash stands before a comma or backslash that belongs to a value, and before a `!` of a tag's key.
 Hours (`hour=09,10`) and weekdays (`weekday=mon`) are those of the client's clock; each call has both.
-The basis of a cost (`basis=unpriced`), what a call has (`has.latency=no`) and ranges (ranges.py) are asked of
-calls themselves.
+The basis of a cost (`basis=unpriced`), which correction changed it (`correction=<id>`), what a call has
+(`has.latency=no`) and ranges (ranges.py) are asked of calls themselves.
 """
 
 import json
@@ -30,7 +30,7 @@ YES, NO = "yes", "no"
 GROUPED = ("provider", "model", "operation", "outcome", "hour", "weekday")
 """What usage is grouped by, besides tags."""
 DIMENSIONS = (
-    *("provider", "model", "operation", "outcome", "conversation", "hour", "weekday", "basis"),
+    *("provider", "model", "operation", "outcome", "conversation", "hour", "weekday", "basis", "correction"),
     *RANGES,
     *(f"{HAS}{fact}" for fact in FACTS),
 )
@@ -47,7 +47,10 @@ MAX_CONDITIONS = 20
 _MAX_VALUE = 500  # characters
 _MAX_SHOWN = 60
 _EXCLUDED = "!"
-_CONVERSATION = re.compile(r"p[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|")
+_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_AN_ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+_CONVERSATION = re.compile(rf"p[0-9a-f]{{32}}|{_ID}|")
+_CORRECTION = re.compile(_ID)
 _NAME = re.compile(r"((?:\\.|!(?=.)|[^!\\]|\\\Z)*)(!?)", re.DOTALL)
 _PART = re.compile(r"(?:\\.|[^,\\])*", re.DOTALL)
 
@@ -221,7 +224,7 @@ def _condition(parameter: str, text: str) -> Condition:
             f'not "{readable(name.removeprefix(TAG))}"'
         )
     values = [_unescaped(part) for part in _parts(text)]
-    if name in ("provider", "conversation", *_ALLOWED) or name.startswith(HAS):
+    if name in ("provider", "conversation", "correction", *_ALLOWED) or name.startswith(HAS):
         values = [value.strip().lower() for value in values]
     if name == "hour":
         values = [value.zfill(2) if value else value for value in values]
@@ -233,9 +236,11 @@ def _condition(parameter: str, text: str) -> Condition:
             )
         if name == "conversation" and not _CONVERSATION.fullmatch(value):
             raise InvalidInput(
-                "conversation must be an id such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301, or the handle of a"
+                f"conversation must be an id such as {_AN_ID}, or the handle of a"
                 f' phone, or empty for calls without one, not "{readable(value)}"'
             )
+        if name == "correction" and not _CORRECTION.fullmatch(value):
+            raise InvalidInput(f'correction must be the id of one, such as {_AN_ID}, not "{readable(value)}"')
         allowed = (YES, NO) if name.startswith(HAS) else _ALLOWED.get(name)
         if allowed is not None and value not in allowed:
             told = "0 to 23" if name == "hour" else f"{', '.join(allowed[:-1])} or {allowed[-1]}"

@@ -10,7 +10,7 @@ from analytics.queries.ranges import RANGES
 def reads_calls(filters: Filters) -> bool:
     """Whether these filters are answered from calls: no sums are kept of what they ask for."""
     return any(
-        condition.name in ("basis", "conversation", *RANGES) or condition.name.startswith(HAS)
+        condition.name in ("basis", "conversation", "correction", *RANGES) or condition.name.startswith(HAS)
         for condition in filters.conditions
     )
 

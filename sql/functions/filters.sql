@@ -1,7 +1,8 @@
 -- Filters: which calls count. A list of conditions that all hold, at most one of each name:
 -- [{"name": "model", "values": ["gpt-4o", null], "excluded": false}]. Names are provider, model, operation,
 -- outcome, conversation, hour (0 to 23, of the client's clock), weekday (mon to sun), basis (of the cost),
--- has. with one of known_facts() (yes or no), and tag. with a key; null stands for calls that do not tell it.
+-- correction (the id of one that changed the cost), has. with one of known_facts() (yes or no), and tag. with
+-- a key; null stands for calls that do not tell it.
 -- analytics/queries/filters.py makes them of a link.
 --
 -- All that answers under filters takes its rows from here, so that there is one way to count. All run with
@@ -140,6 +141,15 @@ begin
             when condition ->> 'name' = 'basis' then
                 made.bases := wanted;
                 made.excludes_bases := is_excluded;
+            when condition ->> 'name' = 'correction' then
+                foreach value in array wanted loop
+                    if coalesce(value !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', true) then
+                        raise exception 'correction must be the id of one, not %', left(coalesce(value, 'null'), 60)
+                            using errcode = 'invalid_parameter_value';
+                    end if;
+                end loop;
+                made.corrections := wanted::uuid[];
+                made.excludes_corrections := is_excluded;
             when substr(condition ->> 'name', 5) = any (known_facts()) and condition ->> 'name' like 'has.%' then
                 foreach value in array wanted loop
                     if coalesce(value not in ('yes', 'no'), true) then
@@ -217,7 +227,7 @@ begin
             else
                 raise exception
                     'a filter is of provider, model, operation, outcome, conversation, hour, weekday, basis, '
-                    'at, latency, first-token, has.<fact> or tag.<key>, not of %',
+                    'correction, at, latency, first-token, has.<fact> or tag.<key>, not of %',
                     left(coalesce(condition ->> 'name', 'null'), 60)
                     using errcode = 'invalid_parameter_value';
         end case;
@@ -412,7 +422,7 @@ create or replace function asks_for_facts(p_filter usage_filter) returns boolean
     language sql immutable parallel safe
     return num_nonnulls(
         (p_filter).bases, (p_filter).facts, (p_filter).lacking, (p_filter).made_at, (p_filter).latency,
-        (p_filter).first_token
+        (p_filter).first_token, (p_filter).corrections
     ) > 0;
 
 -- Whether an answer, or its first token, took the wanted milliseconds; a call that failed has neither.
@@ -422,9 +432,24 @@ create or replace function milliseconds_pass(p_wanted int4range, p_milliseconds 
     return p_wanted is null
         or p_outcome is distinct from 'error' and coalesce(p_milliseconds <@ p_wanted, false);
 
+-- Whether one of the corrections that the filter names, wanted or not, changed the cost of a call. It is only
+-- asked where it names some, so that it costs nothing else.
+create or replace function is_of_corrections(p_filter usage_filter, p_client_id uuid, p_id uuid)
+    returns boolean
+    language sql stable parallel safe
+    cost 1
+    return exists (
+        select
+        from cost_correction_items
+        where
+            client_id = p_client_id
+            and correction_id = any((p_filter).corrections)
+            and usage_log_id = p_id
+    );
+
 -- Whether a call has the basis, the times and the facts that are wanted, and none that are not.
 create or replace function facts_pass(p_filter usage_filter, p_call usage_logs) returns boolean
-    language sql immutable parallel safe
+    language sql stable parallel safe
     return is_among((p_call).cost_basis, (p_filter).bases, (p_filter).excludes_bases)
         and milliseconds_pass((p_filter).latency, (p_call).latency_ms, (p_call).outcome)
         and milliseconds_pass((p_filter).first_token, (p_call).time_to_first_token_ms, (p_call).outcome)
@@ -435,6 +460,11 @@ create or replace function facts_pass(p_filter usage_filter, p_call usage_logs) 
         and (
             (p_filter).lacking is null
             or not (p_filter).lacking && facts_of_call(p_call, (p_filter).last_attempts)
+        )
+        and (
+            (p_filter).corrections is null
+            or is_of_corrections(p_filter, (p_call).client_id, (p_call).id)
+                <> (p_filter).excludes_corrections
         );
 
 -- How a row of sums counts the calls with the one fact that is asked for, as SQL; null where it does not.
@@ -445,7 +475,9 @@ create or replace function count_of_fact(p_filter usage_filter) returns text
             num_nonnulls((p_filter).bases)
             + coalesce(cardinality((p_filter).facts), 0)
             + coalesce(cardinality((p_filter).lacking), 0) = 1
-            and num_nonnulls((p_filter).made_at, (p_filter).latency, (p_filter).first_token) = 0
+            and num_nonnulls(
+                (p_filter).made_at, (p_filter).latency, (p_filter).first_token, (p_filter).corrections
+            ) = 0
             then (
                 select format(
                     case
@@ -477,7 +509,7 @@ create or replace function count_of_fact(p_filter usage_filter) returns text
 
 -- Whether a call is wanted.
 create or replace function call_passes(p_filter usage_filter, p_call usage_logs) returns boolean
-    language sql immutable parallel safe
+    language sql stable parallel safe
     return sum_passes(p_filter, (p_call).source, (p_call).model, (p_call).operation, (p_call).outcome)
         and moment_passes(p_filter, (p_call).created_at)
         and tags_pass(p_filter, (p_call).tag_set_id)
@@ -487,6 +519,35 @@ create or replace function call_passes(p_filter usage_filter, p_call usage_logs)
             or is_of_conversations(p_filter, (p_call).conversation_id, (p_call).phone)
                 <> (p_filter).excludes_conversations
         );
+
+-- The wanted calls of a span of time among those that the filter's corrections changed: by their ids, as they
+-- may be few. A function that runs, so that whoever may not see corrections can still ask for other calls.
+create or replace function wanted_corrected_calls(
+    p_client_id uuid, p_filter usage_filter, p_first_at timestamptz, p_end_at timestamptz
+)
+    returns setof usage_logs
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set enable_seqscan = off  -- what one correction changed is guessed to be most of all
+as $$
+declare
+    wanted constant uuid[] := p_filter.corrections;
+begin
+    p_filter.corrections := null;
+    return query
+    select log.*
+    from (
+        select distinct usage_log_id
+        from cost_correction_items
+        where client_id = p_client_id and correction_id = any (wanted)
+    ) as item
+    inner join usage_logs as log on log.client_id = p_client_id and log.id = item.usage_log_id
+    where
+        log.created_at >= p_first_at
+        and log.created_at < p_end_at
+        and call_passes(p_filter, log);
+end
+$$;
 
 -- The wanted calls of a span of time. It becomes part of the query that asks it, if its arguments are plain;
 -- of the branches only those that can have calls are carried out, and each is one range of an index.
@@ -501,10 +562,18 @@ as $$
     where
         ((p_filter).conversation_ids is null or (p_filter).excludes_conversations)
         and (p_filter).timezone is null
+        and ((p_filter).corrections is null or (p_filter).excludes_corrections)
         and log.client_id = p_client_id
         and log.created_at >= greatest(p_first_at, lower((p_filter).made_at))
         and log.created_at < least(p_end_at, upper((p_filter).made_at))
         and call_passes(p_filter, log)
+    union all
+    select log.*
+    from wanted_corrected_calls(p_client_id, p_filter, p_first_at, p_end_at) as log
+    where
+        ((p_filter).conversation_ids is null or (p_filter).excludes_conversations)
+        and (p_filter).timezone is null
+        and not (p_filter).excludes_corrections
     union all
     select log.*
     from wanted_spans(p_filter, p_first_at, p_end_at) as span

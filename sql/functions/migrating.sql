@@ -58,6 +58,24 @@ begin
 end
 $$;
 
+-- Adds an attribute to what a filter says, where it has none of this name yet: a type of PostgreSQL's has no
+-- "if not exists". What takes usage_filter whole sees it at once.
+create or replace procedure add_filter_attribute(p_name name, p_type regtype)
+    language plpgsql
+    set search_path = public, pg_temp
+as $$
+begin
+    if not exists (
+        select from pg_attribute
+        where
+            attrelid = (select typrelid from pg_type where oid = 'usage_filter'::regtype)
+            and attname = p_name
+    ) then
+        execute format('alter type usage_filter add attribute %I %s', p_name, p_type);
+    end if;
+end
+$$;
+
 -- Notes that a file of sql/ was applied, and what it makes: the functions and views that this transaction
 -- wrote and that no file before it made.
 create or replace procedure record_applied_sql(p_name text, p_sha256 text)

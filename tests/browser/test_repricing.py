@@ -1,5 +1,6 @@
 """Calls are repriced in the browser: from the Overview to the correction, and undone."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,18 +12,19 @@ from playwright.sync_api import Browser, expect
 from analytics.database import Database
 from tests import factories
 from tests.browser import dashboard
-from tests.browser.visits import PLACES, await_place, await_rest, open_place, visitor
+from tests.browser.visits import PLACES, await_place, await_rest, click_row, open_place, visitor
 
 
 @pytest.fixture
 def address(database: Database, tmp_path: Path) -> Iterator[str]:
-    """A dashboard over two calls of a day: one without a price, and one with a wrong one."""
+    """A dashboard over three calls of a day: one without a price, one with a wrong one, and a right one."""
     client_id = factories.client(database)
     at = {"created_at": datetime.now(UTC) - timedelta(days=1)}
     factories.insert_usage(
         database,
         factories.usage_log(client_id, cost_usd=Decimal(7), **at),
         factories.usage_log(client_id, cost_usd=Decimal(0), cost_basis="unpriced", **at),
+        factories.usage_log(client_id, cost_usd=Decimal("0.0093"), **at),
     )
     url = database.url.render_as_string(hide_password=False)
     with dashboard.running_dashboard(
@@ -51,12 +53,20 @@ def test_calls_are_repriced_and_the_correction_is_undone(
         page.get_by_role("textbox", name="Why are they corrected?").fill("a wrong price")
         page.get_by_role("button", name="Correct 2 calls").click()
         expect(page.get_by_text("Corrected 2 calls from $7.00 to $0.019")).to_be_visible()
-        assert booked(database) == [Decimal("0.0093")] * 2
+        assert booked(database) == [Decimal("0.0093")] * 3
 
+        # It opens the calls that it changed.
         await_rest(page)
+        click_row(page, 1, "corrections table")
+        await_place(page, PLACES["Calls"])
+        expect(page.locator(".st-key-paging")).to_contain_text(re.compile(r"^2\scalls,"))
+        expect(page.get_by_role("button", name=re.compile("^Correction: "))).to_be_visible()
+        page.go_back()
+        await_place(page, PLACES["Prices"])
+
         page.get_by_role("combobox", name="Undo a correction").click()
         page.get_by_role("option").first.click()
         await_rest(page)
         page.get_by_role("button", name="Undo it").click()
         expect(page.get_by_text("Undone: 2 calls cost again what they did before.")).to_be_visible()
-        assert booked(database) == [Decimal(0), Decimal(7)]
+        assert booked(database) == [Decimal(0), Decimal("0.0093"), Decimal(7)]

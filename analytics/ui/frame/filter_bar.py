@@ -26,6 +26,7 @@ LABELS = {
     "hour": "Hour",
     "weekday": "Weekday",
     "basis": "Basis of the cost",
+    "correction": "Correction",
     "at": "Made",
     "latency": "Latency",
     "first-token": "First token",
@@ -202,6 +203,8 @@ def _label(name: str, row: Mapping[Any, Any]) -> str:
 def _value_text(name: str, value: str, names: Mapping[str, str]) -> str:
     if name == "conversation":
         return names.get(value, f"{value[:8]}…") if value else "without conversation"
+    if name == "correction":
+        return f"{value[:8]}…"
     if not value:
         return f"without {name.removeprefix(TAG)}" if name.startswith(TAG) else "not told"
     if name in ("provider", "hour", "weekday"):

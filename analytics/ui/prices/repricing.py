@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,7 +21,7 @@ from analytics.corrections import (
     select_calls,
     undo_correction,
 )
-from analytics.days import Days
+from analytics.days import EARLIEST, LATEST, Days
 from analytics.errors import AnalyticsError
 from analytics.queries.filters import spelled
 from analytics.ui.frame import reads
@@ -34,6 +34,7 @@ from analytics.ui.parts.headings import show_heading
 from analytics.ui.prices.tables import price_table
 
 MAX_REASON = 200  # characters
+_DAY = timedelta(days=1)
 _NOBODY_SIGNED_IN = "an administrator at the dashboard's machine"
 
 
@@ -247,14 +248,14 @@ def _show_corrections(page: Page) -> None:
     ).value
     if not corrections:
         return
-    show_heading("Corrections", "Newest first")
+    show_heading("Corrections", "Newest first; a click opens the calls that one changed")
     zone = page.client.timezone
     price_table(
         [_correction_row(each, zone) for each in corrections],
         ("Before", "After", "Difference"),
         is_cost=True,
         key="corrections table",
-        ways=[_calls_of(each) for each in corrections],
+        ways=[_calls_of(each, zone) for each in corrections],
     )
     undoable = {_correction_name(each, zone): each for each in corrections if each.undone_at is None}
     if not undoable:
@@ -268,15 +269,18 @@ def _show_corrections(page: Page) -> None:
         _undo(page, undoable[name])
 
 
-def _calls_of(correction: Correction) -> Way:
-    """The way to the calls of the days, provider and model that a correction was limited to."""
-    only = {"provider": correction.source, "model": correction.model}
+def _calls_of(correction: Correction, zone: str) -> Way:
+    """The way to the calls that a correction changed."""
+    days = Days(correction.first_date, correction.last_date)
+    if correction.timezone != zone:
+        # Its days were those of the client's earlier zone.
+        days = Days(max(EARLIEST, days.first - _DAY), min(LATEST, days.last + _DAY))
     return Way(
         page="calls",
         text="",
-        only={name: spelled(value) for name, value in only.items() if value},
+        only={"correction": str(correction.id)},
         keeps_filters=False,
-        parts={"days": str(Days(correction.first_date, correction.last_date))},
+        parts={"days": str(days)},
     )
 
 
