@@ -6,8 +6,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
+from weakref import WeakKeyDictionary
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, WebSocket, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from analytics import formatting
 from tests.browser.dashboard import LOAD_TIMEOUT_MS
@@ -66,8 +68,10 @@ LOOKED_FOR_AT_THE_PAGE = tuple(
 
 STILL = {"reduced_motion": "reduce"}
 """Each picture of an animation is drawn by the processor, at the expense of what is waited for."""
-_KEPT: dict[str, list[tuple[dict[str, Any], BrowserContext]]] = {}
+_KEPT: dict[str, list[tuple[dict[str, Any], Page]]] = {}
 """By the address of a dashboard, and by their looks."""
+_SOCKETS: WeakKeyDictionary[Page, WebSocket] = WeakKeyDictionary()
+"""By which each page talks with its dashboard."""
 
 
 @contextmanager
@@ -77,40 +81,56 @@ def kept_scripts(address: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for _, context in _KEPT.pop(address):
-            context.close()
+        for _, page in _KEPT.pop(address):
+            page.context.close()
 
 
 @contextmanager
 def visitor(browser: Browser, **look: Any) -> Iterator[Page]:
-    """A page as it is for somebody who comes for the first time, in which nothing may go wrong."""
+    """A page in which nothing may go wrong: a new one, or one that the visitor before has left."""
     look = {"viewport": WINDOW, **STILL, **look}
     with ExitStack() as unless_kept:
-        context = _kept(look) or browser.new_context(**look)
+        page = _kept(look) or _new_page(browser, look)
+        context = page.context
         unless_kept.callback(context.close)
-        page = context.new_page()
-        page.set_default_timeout(LOAD_TIMEOUT_MS)
         problems: list[str] = []
-        page.on("console", lambda message: problems.extend(_problem(message)))
-        page.on("pageerror", lambda error: problems.append(str(error)))
+
+        def on_console(message: ConsoleMessage) -> None:
+            problems.extend(_problem(message))
+
+        def on_error(error: Error) -> None:
+            problems.append(str(error))
+
+        page.on("console", on_console)
+        page.on("pageerror", on_error)
         yield page
         assert problems == []
         visited = urlsplit(page.url)
         if (kept := _KEPT.get(f"{visited.scheme}://{visited.netloc}")) is not None:
+            page.remove_listener("console", on_console)
+            page.remove_listener("pageerror", on_error)
             page.evaluate("localStorage.clear()")
-            page.close()
             context.clear_cookies()
-            kept.append((look, context))
+            page.set_viewport_size(look["viewport"])
+            page.emulate_media(color_scheme=look.get("color_scheme"))
+            kept.append((look, page))
             unless_kept.pop_all()
 
 
-def _kept(look: dict[str, Any]) -> BrowserContext | None:
+def _new_page(browser: Browser, look: dict[str, Any]) -> Page:
+    page = browser.new_context(**look).new_page()
+    page.set_default_timeout(LOAD_TIMEOUT_MS)
+    page.on("websocket", lambda socket: _SOCKETS.update({page: socket}))
+    return page
+
+
+def _kept(look: dict[str, Any]) -> Page | None:
     """One that nobody uses now."""
-    for contexts in _KEPT.values():
-        for number, (its_look, context) in enumerate(contexts):
+    for pages in _KEPT.values():
+        for number, (its_look, page) in enumerate(pages):
             if its_look == look:
-                del contexts[number]
-                return context
+                del pages[number]
+                return page
     return None
 
 
@@ -124,9 +144,28 @@ def _problem(message: ConsoleMessage) -> list[str]:
 
 
 def open_place(page: Page, address: str, place: Place, **link: str) -> None:
-    """Opens the page by a link and waits until all of it is there."""
-    page.goto(f"{address}/{place.path}{'?' if link else ''}{urlencode(link)}")
+    """Opens the page by a link and waits until all of it is there.
+
+    Whoever is in this dashboard already goes to the link as Back and Forward do, which loads no script anew.
+    """
+    url = f"{address}/{place.path}{'?' if link else ''}{urlencode(link)}"
+    if page.url.startswith(f"{address}/"):
+        with _SOCKETS[page].expect_event("framereceived", _ends_a_run):
+            page.evaluate(
+                "url => { history.pushState(null, '', url); dispatchEvent(new PopStateEvent('popstate')); }", url
+            )
+    else:
+        page.goto(url)
     await_place(page, place)
+
+
+def _ends_a_run(frame: bytes | str) -> bool:
+    """Whether the dashboard says by it that its script ran to the end."""
+    if isinstance(frame, str):
+        return False
+    message = ForwardMsg.FromString(frame)
+    ended = message.WhichOneof("type") == "script_finished"
+    return ended and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
 
 
 def await_place(page: Page, place: Place) -> None:
