@@ -15,6 +15,9 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import URL
 
+# Logfire, which only the tests of its door want, would look at each model that pydantic makes.
+os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+
 import analytics
 from analytics.config import postgresql_url
 from analytics.database import Database

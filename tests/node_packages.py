@@ -1,13 +1,12 @@
-"""What tests need of npm, in a directory of its own.
+"""What tests need of npm.
 
 `python -m tests.node_packages` installs it, which takes a while: .ci/run does so beside the first tests.
 """
 
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from tests import installed
 
 PACKAGES = (
     "typescript@5.9.3",
@@ -21,22 +20,11 @@ HOME = Path(sys.prefix) / "node-packages"
 MODULES = HOME / "node_modules"
 
 
-def install() -> str:
-    """Once per environment; what went wrong, or an empty text."""
-    if HOME.exists():
-        return ""
-    unfinished = HOME.with_name(f"{HOME.name}-{os.getpid()}")
+def install() -> None:
+    """Once per environment."""
     quiet = ("--silent", "--no-audit", "--no-fund")
-    command = ["npm", "install", *quiet, "--prefix", str(unfinished), *PACKAGES]
-    installed = subprocess.run(command, capture_output=True, text=True)
-    if installed.returncode:
-        return installed.stderr.strip() or "npm install failed"
-    try:
-        unfinished.rename(HOME)
-    except OSError:  # another process was faster
-        shutil.rmtree(unfinished)
-    return ""
+    installed.once(HOME, lambda at: installed.run("npm", "install", *quiet, "--prefix", str(at), *PACKAGES))
 
 
 if __name__ == "__main__":
-    sys.exit(install() or 0)
+    install()

@@ -430,10 +430,12 @@ def test_days_in_the_wrong_order_are_refused(database: Database, acme: UUID) -> 
 @pytest.fixture(scope="session")
 def validate() -> Callable[[bytes, Path], set[str]]:
     """Runs the FinOps Foundation's validator on a file; the rules that fail."""
-    went_wrong = focus_validator.install()
-    if went_wrong and not os.environ.get("CI"):
-        pytest.skip(f"the FOCUS validator cannot be installed: {went_wrong[-300:]}")
-    assert went_wrong == ""
+    try:
+        focus_validator.install()
+    except RuntimeError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
 
     def run(content: bytes, directory: Path) -> set[str]:
         (directory / "focus.csv").write_bytes(content)

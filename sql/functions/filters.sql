@@ -585,7 +585,8 @@ as $$
             and log.created_at >= lower(span)
             and log.created_at < upper(span)
             and call_passes(p_filter, log)
-        offset 0  -- span by span: as a join it would read all calls
+        -- Span by span: as a join it would read all calls.
+        offset 0
     ) as log
     where reads_by_span(p_filter)
     union all

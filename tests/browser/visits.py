@@ -66,6 +66,10 @@ LOOKED_FOR_AT_THE_PAGE = tuple(
 )
 
 
+GO_TO = """url => {
+    history.pushState(null, "", url);
+    dispatchEvent(new PopStateEvent("popstate"));
+}"""
 STILL = {"reduced_motion": "reduce"}
 """Each picture of an animation is drawn by the processor, at the expense of what is waited for."""
 _KEPT: dict[str, list[tuple[dict[str, Any], Page]]] = {}
@@ -151,9 +155,7 @@ def open_place(page: Page, address: str, place: Place, **link: str) -> None:
     url = f"{address}/{place.path}{'?' if link else ''}{urlencode(link)}"
     if page.url.startswith(f"{address}/"):
         with _SOCKETS[page].expect_event("framereceived", _ends_a_run):
-            page.evaluate(
-                "url => { history.pushState(null, '', url); dispatchEvent(new PopStateEvent('popstate')); }", url
-            )
+            page.evaluate(GO_TO, url)
     else:
         page.goto(url)
     await_place(page, place)
