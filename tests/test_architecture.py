@@ -18,7 +18,7 @@ from analytics.config import PROJECT_DIRECTORY
 
 # From the ground up. A module may import from its own layer and from those before it.
 LAYERS = (
-    {"errors", "days", "config", "bounded_json", "locks"},
+    {"errors", "background", "days", "config", "bounded_json", "locks"},
     {"api_client", "archives", "driver_errors", "embedded", "pulse"},
     {"database", "formatting", "migrations", "news", "serving"},
     {"pricing"},

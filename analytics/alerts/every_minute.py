@@ -1,7 +1,5 @@
 """Looks every minute, in the background of a server, and delivers what is due."""
 
-import logging
-import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -12,38 +10,30 @@ from analytics.alerts.channels import read_channels
 from analytics.alerts.events import ALWAYS
 from analytics.alerts.looking import EVERY, check, has_budgets
 from analytics.alerts.outbox import deliver
+from analytics.background import Repeated
 from analytics.clients import list_clients
 from analytics.config import alert_channels, dashboard_url
 from analytics.database import Database
-from analytics.errors import AnalyticsError
 
-FIRST_AFTER = timedelta(seconds=15)
-"""A server that starts has pages to serve first."""
 _SLOW_EVERY = timedelta(minutes=10)
 """Silence, prices, unusual days, and where all clients together are going, are looked at less often."""
 _SLOW_AT_ONCE = 20
 
-log = logging.getLogger(__name__)
 
+class EveryMinute(Repeated):
+    """Looks every minute, and delivers; does not wait for a message that is on its way when it is stopped."""
 
-class EveryMinute:
-    """A thread that looks every minute, until it is stopped. It never ends a server, nor holds one up."""
+    first_after = timedelta(seconds=15)
+    every = EVERY
+    if_it_fails = "alerts could not be checked"
 
     def __init__(
         self, open_database: Callable[[], Database], secrets: Callable[[], Mapping[str, Any] | None]
     ) -> None:
+        super().__init__()
         self._open_database, self._secrets = open_database, secrets
-        self._ended = threading.Event()
         self._slow_at: dict[UUID | None, datetime] = {}
         self._database: Database | None = None
-        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends it; does not wait for a message that is on its way."""
-        self._ended.set()
 
     def look(self, now: datetime) -> None:
         """Looks once, and delivers."""
@@ -74,15 +64,3 @@ class EveryMinute:
         }
         if channels := read_channels(secrets, names):
             deliver(database, channels, datetime.now(UTC), dashboard_url(secrets))
-
-    def _run(self) -> None:
-        pause = FIRST_AFTER
-        while not self._ended.wait(pause.total_seconds()):
-            pause = EVERY
-            try:
-                self.look(datetime.now(UTC))
-            except AnalyticsError as error:
-                log.warning("alerts could not be checked: %s", error)
-            except Exception:
-                # A mistake of ours must not end the alerts; the next minute may have other numbers.
-                log.exception("alerts could not be checked")

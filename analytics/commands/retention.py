@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import click
 
@@ -178,8 +179,8 @@ def _run_lines(database: Database) -> Iterator[str]:
     )
 
 
-def _due_lines(database: Database, now: datetime, client_id: object) -> Iterator[str]:
-    due = due_now(database, now, client_id)  # type: ignore[arg-type]
+def _due_lines(database: Database, now: datetime, client_id: UUID | None) -> Iterator[str]:
+    due = due_now(database, now, client_id)
     for each in due:
         parameters = {"client_id": each.client_id, "first": each.first_date, "end": each.end_date}
         [rows] = database.read(Query(statement=_CALLS, parameters=parameters))

@@ -46,18 +46,7 @@ def quantities(sheet: Sheet, usage: Usage, requests: Requests = ONE_REQUEST) -> 
 
     Empty where the usage has no price, or is free of charge.
     """
-    counted = Sheet(
-        _names(sheet.rates),
-        longer=[(above, _names(rates)) for above, rates in sheet.longer],
-        second_minimum=sheet.second_minimum,
-        always_searches=sheet.always_searches,
-        searches_once=sheet.searches_once,
-        makes_pictures=sheet.makes_pictures,
-        makes_audio=sheet.makes_audio,
-        is_free=sheet.is_free,
-        counts_both=sheet.counts_both,
-    )
-    found: Any = counted.amount(usage, requests).usd
+    found: Any = sheet.with_rates(_names).amount(usage, requests).usd
     return {name: quantity for name, quantity in found.items() if quantity} if isinstance(found, dict) else {}
 
 

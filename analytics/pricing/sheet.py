@@ -4,7 +4,7 @@ Public prices, prices of one's own and discounts all become sheets, so all calls
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import cached_property
 
@@ -104,9 +104,13 @@ class Sheet:
 
     def scaled(self, factor: Decimal) -> "Sheet":
         """The same at another price, such as a discount's."""
+        return self.with_rates(lambda rates: rates.times(factor))
+
+    def with_rates(self, change: Callable[[Rates], Rates]) -> "Sheet":
+        """The same, with each of its sets of rates changed."""
         return Sheet(
-            self.rates.times(factor),
-            longer=[(above, rates.times(factor)) for above, rates in self.longer],
+            change(self.rates),
+            longer=[(above, change(rates)) for above, rates in self.longer],
             guesses=self.guesses,
             guess=self.guess,
             second_minimum=self.second_minimum,
