@@ -284,6 +284,7 @@ def _check_pip(arguments: list[str]) -> None:
                 "/path/to/this/clone",
                 "openai",
                 "langchain-openai",
+                "litellm[proxy]",
                 "logfire",
                 "pydantic-ai-slim[openai]",
                 "openinference-instrumentation-openai",

@@ -150,6 +150,17 @@ EXPECTED: dict[str, tuple[str, Sequence[Told]]] = {
             Told("2025-10-05", "litellm", None, 11, 1, "0", "unpriced", 1),
         ],
     ),
+    "litellm_report.json": (
+        "litellm-report",
+        [
+            Told("2025-10-05", "openai", "gpt-4o", 0, 0, "0.01", "given", 0),
+            Told("2025-10-05", "openai", "gpt-4o-mini", 0, 0, "0.0007", "given", 0),
+            # What no model has of a team's spend.
+            Told("2025-10-05", "litellm", None, 0, 0, "0.001", "given", 0),
+            Told("2025-10-05", "unknown", "my-own", 0, 0, "0", "unpriced", 0),
+            Told("2025-10-06", "azure", "gpt-4o", 0, 0, "0.5", "given", 0),
+        ],
+    ),
     "langfuse_traces.json": (
         "langfuse",
         [
@@ -212,6 +223,7 @@ PASSED_OVER = {
     "openai_costs.tsv": {"buckets without costs": 1},
     "openai_usage_v1.json": {"buckets without use": 1},
     "litellm_daily.json": {"days without use": 1},
+    "litellm_report.json": {"days without use": 1},
     "langfuse_traces.json": {"observations of type SPAN": 1},
     "anthropic_usage.json": {"buckets without use": 1},
     "langfuse.csv": {"observations of type SPAN": 1},

@@ -16,7 +16,7 @@ limits, by column:
 - A call without a price adds nothing to the cost: its lines have a quantity, and neither costs nor prices,
   as what is not known must not pass for free. The specification wants an amount in each line, and a strict
   loader refuses such a file; it is right: the cost of the client is not known. Price the model and reprice,
-  or leave out the lines whose BilledCost is null and know that use is missing.
+  or leave these calls out (--where basis!=unpriced) and know that use is missing.
 - x_RequestCount is told once for the lines of the same calls, in the first of them.
 - Tags are those of the calls, with their source and model. PricingCategory is always Standard: the tier is in
   SkuPriceId. The specification has no place for what calls were for: x_Operation.

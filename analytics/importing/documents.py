@@ -48,7 +48,7 @@ class _Readable(Protocol):
 def records_in(value: Any, around: Mapping[str, Any] | None = None) -> Iterator[Mapping[str, Any]]:
     """The records that a page holds, each with the plain values around it, such as the time of its bucket;
     what is no page is a record itself."""
-    if (day := _by_model(value)) is not None:
+    if (day := _by_model(value)) is not None or (day := _by_whom(value)) is not None:
         yield from day
         return
     lists = (
@@ -100,6 +100,21 @@ def _by_model(value: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
             of_keys.append({**of_day, "model": model, "api_key": key, **about, **_metrics(inner)})
         rows += [*of_keys, *_left({**of_day, "model": model}, sums, of_keys)]
     return [*rows, *_left(of_day, _metrics(value), rows)]
+
+
+def _by_whom(value: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """LiteLLM's report of a day for each team or customer, by model and key; None of anything else."""
+    groups = next((value[name] for name in ("teams", "customers") if _are_objects(value.get(name))), None)
+    if "group_by_day" not in value or groups is None:
+        return None
+    rows: list[Mapping[str, Any]] = []
+    for group in groups:
+        about = {"group_by_day": value["group_by_day"]}
+        about |= {name: group[name] for name in ("team_name", "customer") if name in group}
+        held = group.get("metadata")
+        models = [{**about, **each} for each in held] if _are_objects(held) else []
+        rows += [*models, *_left(about, _metrics({"spend": group.get("total_spend")}), models)]
+    return rows
 
 
 def _metrics(held: Any) -> dict[str, Any]:

@@ -30,6 +30,7 @@ FORMATS: Sequence[Format] = (
     openrouter.ACTIVITY,
     litellm.SPEND_LOGS,
     litellm_daily.ACTIVITY,
+    litellm_daily.REPORT,
     langfuse.OBSERVATIONS,
     helicone.REQUESTS,
     billing.FOCUS,

@@ -1,4 +1,5 @@
-"""LiteLLM's sums of days: /user/daily/activity, /team/daily/activity and the like, by model and key.
+"""LiteLLM's sums of days by model and key: /user/daily/activity, /team/daily/activity and the like, and the
+report /global/spend/report.
 
 https://docs.litellm.ai/docs/proxy/cost_tracking: documents.records_in() makes a record of each model and key.
 """
@@ -20,7 +21,9 @@ from analytics.importing.formats.format import (
 from analytics.pricing.providers import source_of
 
 _NAME = "litellm-daily"
+_REPORT = "litellm-report"
 _DAY = timedelta(days=1)
+_NO_TEAM = "Unassigned Team"
 
 
 def _call(row: Row) -> Call:
@@ -80,4 +83,54 @@ ACTIVITY = Format(
     call=_call,
     is_report=True,
     remark="Failed requests are among those that it counts.",
+)
+
+
+def _of_report(row: Row) -> Call:
+    day = row.time("group_by_day")
+    if day is None:
+        raise InvalidInput("group_by_day is missing")
+    tokens, spend = row.count("total_tokens"), row.amount("spend")
+    if not tokens and not spend:
+        raise PassedOver("days without use")
+    model, key = row.text("model"), row.text("api_key")
+    team, customer = row.text("team_name"), row.text("customer")
+    source = source_of(None, model=model) if model else "litellm"
+    return {
+        **known(
+            total_tokens=tokens,
+            source=source,
+            model=None if model is None else model.removeprefix(f"{source}/"),
+            created_at=middle(day, day + _DAY),
+            # Of a model without a price it is 0, too.
+            cost_usd=None if not spend and tokens else spend,
+            id=natural_id(_REPORT, day, model, key, team, customer),
+        ),
+        "tags": tags({"api_key": key, "team": None if team == _NO_TEAM else team, "end_user": customer}),
+        "metadata": bucket(
+            _REPORT,
+            day,
+            day + _DAY,
+            None,
+            by={"model": model, "API key": key, "team": team, "customer": customer},
+        ),
+    }
+
+
+REPORT = Format(
+    name=_REPORT,
+    title="LiteLLM spend report (/global/spend/report)",
+    known_by=[frozenset({"group_by_day", "spend"})],
+    becomes={
+        "group_by_day": "created_at (noon of the day)",
+        "model": "model",
+        "spend": "cost_usd",
+        "total_tokens": "total_tokens",
+        "api_key": "tag.api_key",
+        "team_name": "tag.team",
+        "customer": "tag.end_user",
+    },
+    call=_of_report,
+    is_report=True,
+    remark="It tells neither the number of requests nor how tokens are divided; /user/daily/activity does.",
 )
