@@ -47,7 +47,7 @@ FILES = Path(__file__).parent / "import_files"
 # Only their words are looked at: they need a network, root, or a program that is not ours.
 FROM_ELSEWHERE = {
     *("apt-get", "cd", "certbot", "cp", "curl", "docker", "editor", "export", "git", "install", "nginx"),
-    *("npm", "sed", "set", "source", "systemctl"),
+    *("litellm", "npm", "sed", "set", "source", "systemctl"),
 }
 
 

@@ -734,6 +734,8 @@ def test_conversations_get_a_row_with_their_name_and_phone(
         ({"timezone": "Mars/Base"}, 'unknown time zone "Mars/Base"'),
         ({"timezone": "America"}, 'unknown time zone "America"'),
         ({"timezone": "../etc"}, "unknown time zone"),
+        ({"date_format": "%Q"}, """--date-format "%Q" is none: 'Q' is a bad directive in format '%Q'"""),
+        ({"date_format": "%d/%m/%Y"}, "is like --date-format %d/%m/%Y: the first one is '2025-03-18T12"),
     ],
 )
 def test_options_that_cannot_be(log: Path, options: dict[str, Any], message: str) -> None:

@@ -95,6 +95,14 @@ class Notation:
             )
         raise InvalidInput(f"created_at must be a time such as 2026-03-18T12:00:00Z, not {quoted(value)}")
 
+    def reads(self, value: Any) -> bool:
+        """Whether it is a moment."""
+        try:
+            self.instant(value)
+        except InvalidInput:
+            return False
+        return True
+
     def _instant(self, value: Any) -> datetime:
         if isinstance(value, datetime):
             return value

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from analytics.calls.validation import quoted
 from analytics.errors import InvalidInput
 from analytics.importing.formats import FORMATS, Format, format_of, simple
 from analytics.importing.naming import is_object, map_by_name, with_heads
@@ -27,6 +28,7 @@ from analytics.pricing.price_list import DETAILS
 COLUMNS = "columns"
 """The format of files whose columns are taken by their names."""
 QUANTITIES = (*COUNTS, "cost_usd", "duration_seconds", "usage", *DETAILS)
+_SOME_DAY = datetime(2001, 2, 3, tzinfo=UTC)
 _OWN_EXPORT = frozenset({"usage_date", "cost_basis", "metadata"})
 """Columns by which an export of our own is known."""
 _COUNT_NAME = re.compile(r"token|requests|_count$|^count$|images|characters", re.IGNORECASE)
@@ -154,6 +156,8 @@ def plan_import(
     if found is None:
         _require_all(file, columns, constants)
     names = {simple(name): name for name in reversed(with_heads(file.columns))}
+    if date_format is not None:
+        _check_date_format(date_format, file, columns, found)
     return ImportPlan(
         file=file,
         reading=Reading(
@@ -224,6 +228,37 @@ def _decimal(file: LogFile, columns: Mapping[str, str], found: Format | None) ->
         counts_told += [values[name] for name in counts if values[name]]
         amounts_told += [values[name] for name in amounts if values[name]]
     return decimal_of(counts_told, amounts_told)
+
+
+def _check_date_format(
+    date_format: str, file: LogFile, columns: Mapping[str, str], found: Format | None
+) -> None:
+    """Says once what each row would say: that nothing can be read by it."""
+    try:
+        datetime.strptime(_SOME_DAY.strftime(date_format), date_format)  # noqa: DTZ007 - it is dropped
+    except ValueError as error:
+        raise InvalidInput(
+            f'--date-format "{date_format}" is none: {error}; write it as Python\'s strptime() has it, such as '
+            "%d/%m/%Y %H:%M"
+        ) from None
+    of_format = (
+        ()
+        if found is None
+        else [simple(name) for name, told in found.becomes.items() if "created_at" in told]
+    )
+    wanted = [name for name in file.columns if name == columns.get("created_at") or simple(name) in of_format]
+    texts = [
+        text
+        for values in file.sample()
+        for name in wanted
+        if isinstance(text := values.get(name), str) and text
+    ]
+    notation = Notation(date_format=date_format)
+    if texts and not any(notation.reads(text) for text in texts):
+        raise InvalidInput(
+            f"no {wanted[0]} of {file.source.name} is like --date-format {date_format}: the first one is "
+            f"{quoted(texts[0])}"
+        )
 
 
 def _where(file: LogFile, text: str) -> Where:
