@@ -238,7 +238,7 @@ def _check_date_format(
         datetime.strptime(_SOME_DAY.strftime(date_format), date_format)  # noqa: DTZ007 - it is dropped
     except ValueError as error:
         raise InvalidInput(
-            f'--date-format "{date_format}" is none: {error}; write it as Python\'s strptime() has it, such as '
+            f'--date-format "{date_format}" is none: {error}; write it as strptime() of Python, such as '
             "%d/%m/%Y %H:%M"
         ) from None
     of_format = (
