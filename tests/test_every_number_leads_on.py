@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from analytics.config import PROJECT_DIRECTORY
 from analytics.database import Database
 from analytics.ui.frame.page import PAGES
+from analytics.ui.frame.ways import of_models
 from tests import factories
 from tests.app import cool_caches, open_page
 from tests.clones import Clones
@@ -123,6 +124,29 @@ def sums_that_lead_nowhere(page: AppTest) -> list[str]:
         and SUM.search(text)
         and not any(re.search(beside, text) for beside in LEADS_ON_BESIDE)
     ]
+
+
+GPT, LLAMA, OTHERS_GPT, NONE = ("openai", "gpt"), ("groq", "llama"), ("azure", "gpt"), ("groq", None)
+
+
+@pytest.mark.parametrize(
+    ("models", "others", "filters"),
+    [
+        ([GPT, LLAMA], [], {}),
+        ([GPT], [LLAMA, NONE], {"model!": ",llama"}),
+        # A name that both have says nothing; their providers do.
+        ([GPT], [OTHERS_GPT, NONE], {"provider!": "azure,groq"}),
+        ([GPT, ("azure", "own,1")], [OTHERS_GPT], None),
+        # More than a filter names are left out, or let through.
+        ([GPT], [("azure", str(number)) for number in range(101)], {"model": "gpt"}),
+        ([("openai", f"a{number}") for number in range(101)], [GPT], {"model!": "gpt"}),
+        (*([("azure", f"{name}{number}") for number in range(101)] for name in "ab"), None),
+    ],
+)
+def test_several_models_together_are_told_from_others(
+    models: list[tuple[str, str | None]], others: list[tuple[str, str | None]], filters: dict[str, str] | None
+) -> None:
+    assert of_models(models, others) == filters
 
 
 def test_numbers_are_drawn_by_parts_that_ask_where_they_lead() -> None:

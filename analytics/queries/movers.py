@@ -98,6 +98,8 @@ class Moved:
     now: Sums
     before: Sums
     model_count: int = 1
+    models: "Sequence[Moved]" = ()
+    """Of several: which."""
     change: Decimal | None = None
     """In US dollars or tokens, of the daily mean where Movers.is_daily; None where it is withheld."""
     parts: Parts | None = None
@@ -153,7 +155,9 @@ class Movers:
             return [*first, *others], []
         groups = _grouped(others, lambda moved: moved.change is None)
         with localcontext(_EXACT):
-            return first, [self._together(groups[is_unknown]) for is_unknown in sorted(groups)]
+            return first, [
+                group[0] if len(group) == 1 else self._together(group) for _, group in sorted(groups.items())
+            ]
 
     def _together(self, models: Sequence[Moved]) -> Moved:
         """Several models as one line."""
@@ -172,6 +176,7 @@ class Movers:
             now=now,
             before=before,
             model_count=len(models),
+            models=models,
             change=change,
             parts=parts,
         )

@@ -13,8 +13,8 @@ from tests.browser.visits import PLACES, Place, await_rest, click_row, open_plac
 
 PICTURES = PROJECT_DIRECTORY / "docs" / "images"
 LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "light": {"viewport": {"width": 1366, "height": 768}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1366, "height": 768}, "color_scheme": "dark"},
     "narrow": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
 CONVERSATION = Place(label="Conversation", path="conversations", heading="Conversations")

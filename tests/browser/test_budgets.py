@@ -74,14 +74,14 @@ def test_a_budget_is_made_tells_and_is_opened(
         # The number opens the calls that it counts.
         cards.locator("[class*=st-key-open-] a").first.click()
         await_place(page, PLACES["Calls"])
-        expect(page.locator(".st-key-paging")).to_contain_text("1 call")
+        expect(page.locator(".st-key-ways-calls")).to_contain_text("1 call")
         page.go_back()
         expect(cards).to_contain_text("$1.00")
         # So does the point of its course, and what is foreseen says how.
         await_rest(page)
         page.locator("[class*=st-key-budget-course]").get_by_test_id("stVegaLiteChart").click()
         await_place(page, PLACES["Calls"])
-        expect(page.locator(".st-key-paging")).to_contain_text("1 call")
+        expect(page.locator(".st-key-ways-calls")).to_contain_text("1 call")
         page.go_back()
         expect(cards).to_contain_text("$1.00")
         page.get_by_role("link", name="How this is foreseen", exact=True).click()

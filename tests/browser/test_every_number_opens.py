@@ -17,7 +17,7 @@ def _come_to_calls(page: Page) -> str:
     """What the list of calls says of all that it has."""
     expect(page.get_by_role("heading", name="Calls", level=1, exact=True)).to_be_visible()
     await_rest(page)
-    return page.locator(".st-key-paging [data-testid=stCaptionContainer]").inner_text().replace("\xa0", " ")
+    return page.locator(".st-key-ways-calls").inner_text().replace("\xa0", " ")
 
 
 def _number(text: str) -> str:

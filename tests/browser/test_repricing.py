@@ -59,7 +59,7 @@ def test_calls_are_repriced_and_the_correction_is_undone(
         await_rest(page)
         click_row(page, 1, "corrections table")
         await_place(page, PLACES["Calls"])
-        expect(page.locator(".st-key-paging")).to_contain_text(re.compile(r"^2\scalls,"))
+        expect(page.locator(".st-key-ways-calls")).to_contain_text(re.compile(r"^2\scalls,"))
         expect(page.get_by_role("button", name=re.compile("^Correction: "))).to_be_visible()
         page.go_back()
         await_place(page, PLACES["Prices"])

@@ -17,6 +17,7 @@ from analytics.ui.frame.links import open_here
 from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
+from analytics.ui.frame.ways import Way, show_way
 from analytics.ui.parts import tables
 from analytics.ui.parts.downloads import offer_calls
 from analytics.ui.parts.empty import show_empty, show_no_usage
@@ -44,6 +45,7 @@ def show_call_list(page: Page, calls: pd.DataFrame) -> None:
     columns = columns_in_link()  # before the menu, in which nobody would see what is wrong
     with st.container(border=True):
         show_heading(f"Calls, {page.period}", "Newest first", beside=page.choose_phones)
+        _show_sums(calls)
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="paging"):
             _paging(calls)
             choose_columns()
@@ -69,16 +71,26 @@ def show_call_list(page: Page, calls: pd.DataFrame) -> None:
         st.caption(f"Times are in {page.client.timezone}.")
 
 
+def _is_whole(calls: pd.DataFrame) -> bool:
+    """Whether there are no further calls."""
+    return not (calls["has_newer"].iloc[0] or calls["has_older"].iloc[-1])
+
+
+def _show_sums(calls: pd.DataFrame) -> None:
+    """What all of them come to, which opens by model, and how a row opens."""
+    told = _sums(calls.iloc[0])
+    if not _is_whole(calls):
+        told = f"{formatting.count(len(calls))} of {told}"
+    if calls["has_older"].iloc[-1] and len(calls) < CALLS_PER_PAGE:
+        told += ", as far as a page looks"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="ways calls"):
+        show_way(Way(page="providers_and_models", text="these calls by model"), with_dollars(told))
+        st.caption("Click a row to see all that is known of the call.", width="content")
+
+
 def _paging(calls: pd.DataFrame) -> None:
     newest, oldest = calls.iloc[0], calls.iloc[-1]
-    is_whole = not (newest["has_newer"] or oldest["has_older"])
-    told = _sums(newest)
-    if not is_whole:
-        told = f"{formatting.count(len(calls))} of {told}"
-    if oldest["has_older"] and len(calls) < CALLS_PER_PAGE:
-        told += ", as far as a page looks"
-    st.caption(with_dollars(f"{told}. Click a row to see all that is known of the call."), width="content")
-    if is_whole:
+    if _is_whole(calls):
         return
     for label, icon, is_there, to in (
         ("Newest", ":material/first_page:", newest["has_newer"], None),

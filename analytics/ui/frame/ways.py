@@ -10,7 +10,7 @@ import streamlit as st
 
 from analytics.days import Days
 from analytics.queries import NO_FILTERS, Filters
-from analytics.queries.filters import spelled
+from analytics.queries.filters import MAX_VALUES, spelled
 from analytics.queries.ranges import AT, span_text
 from analytics.ui.frame import address
 from analytics.ui.frame.messages import with_dollars
@@ -54,6 +54,26 @@ class Way:
 def of_model(source: str, model: str | None) -> dict[str, str]:
     """The parameters of filters that leave the calls of a provider's model."""
     return {"provider": spelled(source), "model": spelled(model or "")}
+
+
+def of_models(
+    models: Iterable[tuple[str, str | None]], others: Iterable[tuple[str, str | None]]
+) -> dict[str, str] | None:
+    """The parameters of filters that leave the calls of these models of providers, and none of the others.
+
+    None where no filter tells them apart: it takes too many values, or a name that both have.
+    """
+    wanted, unwanted = set(models), set(others)
+    if not unwanted:
+        return {}
+    for name, place in (("model", 1), ("provider", 0)):
+        here, there = ({pair[place] or "" for pair in pairs} for pairs in (wanted, unwanted))
+        if here & there:
+            continue
+        for parameter, values in ((f"{name}!", there), (name, here)):
+            if 0 < len(values) <= MAX_VALUES:
+                return {parameter: ",".join(spelled(value) for value in sorted(values))}
+    return None
 
 
 def of_conversation(row: Any) -> dict[str, str]:

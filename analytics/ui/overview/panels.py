@@ -16,7 +16,7 @@ from analytics.ui.frame.address import Part
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
 from analytics.ui.overview.downloads import show_downloads
-from analytics.ui.overview.tables import open_model, show_conversations, show_models
+from analytics.ui.overview.tables import open_model_bar, show_conversations, show_models
 from analytics.ui.overview.unusual import unusual_in
 from analytics.ui.parts.grain import HOW_TO_OPEN, choose_grain, grain_part, incomplete
 from analytics.ui.parts.grouping import choose_group, group_words, open_selected_days, opener
@@ -282,8 +282,8 @@ def _show_model_bars(page: Page, overview: Overview, courses: Courses) -> None:
 
     def take(selection: Selection) -> None:
         number = (selection.get(charts.PICKED) or [{}])[0].get("number")
-        if number is not None and number < len(frame):
-            open_model(frame.iloc[int(number)])
+        if number is not None:
+            open_model_bar(frame, int(number))
 
     draw(
         charts.models(frame, page.measure, painted),

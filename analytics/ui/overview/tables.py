@@ -5,11 +5,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from analytics import charts, formatting
+from analytics import charts, formatting, queries
 from analytics.queries import Overview, known_costs, partly_known
 from analytics.ui.frame import filters
 from analytics.ui.frame.links import open_timeline
-from analytics.ui.frame.ways import calls_with, of_model
+from analytics.ui.frame.ways import Way, calls_with, of_model, of_models
 from analytics.ui.parts.tables import (
     COST_COLUMN,
     NO_PRICE_COLUMN,
@@ -28,6 +28,20 @@ MAX_MODELS = 12  # in sight
 def open_model(row: "pd.Series[Any]") -> None:
     """Counts only the calls of a provider's model, in a callback."""
     filters.show_only_model(row["source"], row["model"])
+
+
+def open_model_bar(frame: pd.DataFrame, number: int) -> None:
+    """The same of a bar of charts.models(), in a callback; of the rest, only the calls of all of these."""
+    if number < queries.TOP_VALUES:
+        open_model(frame.iloc[number])
+        return
+    models = list(zip(frame["source"], frame["model"].where(frame["model"].notna(), None), strict=True))
+    rest = of_models(models[number:], models[:number])
+    if rest is None:
+        # No filter tells them apart: each has a row there.
+        Way(page="providers_and_models", text="", parts={"models": "all"}).go()
+    else:
+        Way(page="", text="", only=rest).go()
 
 
 def show_models(overview: Overview) -> None:

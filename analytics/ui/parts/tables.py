@@ -48,6 +48,9 @@ CALL_COLUMNS = {
 """Columns of tables that have a call in each row."""
 MODEL_WIDTH = {"Model": st.column_config.TextColumn(width=170)}
 """Wide enough for the names of most models."""
+MANY_COLUMNS = 11
+NARROW_MODEL = {"Model": st.column_config.TextColumn(width=145)}
+"""The same of tables with more columns than these, of which the last would not be in sight on a laptop."""
 NO_PRICE_COLUMN = st.column_config.NumberColumn(help="Requests whose cost is not known.")
 
 

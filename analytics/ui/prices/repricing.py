@@ -118,7 +118,7 @@ def show_repriced(repricing: Repricing, *, only_changed: bool = False) -> None:
             for (source, model), costs in repricing.by_model.items()
             if costs.changed_count or not only_changed
         ],
-        cells={"No price": {"basis": "unpriced"}},
+        cells={"No price": {"basis": "unpriced"}, "Cost given": {"basis": "given,plan"}},
     )
     calls = formatting.plural(total.changed_count, "call")
     difference = f": a difference of **{formatting.usd(total.difference_usd)}** in {calls}."

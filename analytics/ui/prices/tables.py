@@ -7,14 +7,16 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
+import streamlit as st
 from pandas.io.formats.style import Styler
 
 from analytics import formatting
 from analytics.pricing.words import exact
 from analytics.ui.frame.ways import Way
-from analytics.ui.parts.tables import harmless, marked_bounds, opening, show_table
+from analytics.ui.parts.tables import MANY_COLUMNS, NARROW_MODEL, harmless, marked_bounds, opening, show_table
 
 MAX_ROWS = 12  # in sight
+_NARROW = {**NARROW_MODEL, "per": st.column_config.TextColumn(width=76)}
 # Columns that are hidden where they are empty or zero.
 _HIDE_WHEN_EMPTY = (
     "No price",
@@ -70,6 +72,7 @@ def price_table(
         styler,
         len(table),
         max_rows=MAX_ROWS,
+        columns=_NARROW if len(table.columns) > MANY_COLUMNS else None,
         opens=opening(
             key,
             pd.DataFrame({"place": range(len(ways))}),

@@ -29,7 +29,7 @@ from analytics.ui.frame.dates import window
 from analytics.ui.frame.messages import escaped, with_dollars
 from analytics.ui.frame.page import Page
 from analytics.ui.frame.reads import Reading
-from analytics.ui.frame.ways import OPENS, Way, calls_with, of_model, show_way
+from analytics.ui.frame.ways import OPENS, Way, calls_with, of_model, of_models, show_way
 from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.tables import COST_COLUMN, MODEL_WIDTH, harmless, opening, show_table, styled
 from analytics.ui.providers import in_words
@@ -104,26 +104,42 @@ def _show_sentences(found: Movers) -> None:
 
 
 def _of(moved: Moved) -> dict[str, str]:
-    """The parameters of filters that leave the calls of a line: of a model, a provider, or all."""
-    if moved.model_count == 1:
-        return of_model(moved.source or "", moved.model)
-    return {} if moved.source is None else {"provider": spelled(moved.source)}
+    """The parameters of filters that leave the calls of a model."""
+    return of_model(moved.source or "", moved.model)
+
+
+def _of_some(found: Movers, models: Sequence[Moved]) -> dict[str, str] | None:
+    """The same of several together; None where no filter tells them from all others."""
+    chosen = {(moved.source or "", moved.model) for moved in models}
+    return of_models(chosen, {(moved.source or "", moved.model) for moved in found.models} - chosen)
 
 
 def _open_lines(
-    key: str, lines: Sequence[Moved], other: Days, open_line: Callable[[Moved], None]
+    key: str,
+    lines: Sequence[Moved],
+    only: Sequence[dict[str, str] | None],
+    other: Days,
+    open_line: Callable[[Moved], None],
 ) -> dict[str, Any]:
-    """Options of a table by which a click on a line opens it, and one on its requests the calls of these."""
-    before = {"days": str(other)}
+    """Options of a table by which a click on a line opens it, and one on its requests the calls of these.
+
+    `only` are the parameters of filters that leave the calls of each line; None where there are none.
+    """
+
+    def open_calls(row: "pd.Series[Any]", parts: dict[str, str]) -> None:
+        line, of_line = lines[row["place"]], only[row["place"]]
+        if of_line is None:
+            open_line(line)
+        else:
+            Way(page="calls", text="", only=of_line, parts=parts).go()
+
     return opening(
         key,
         pd.DataFrame({"place": range(len(lines))}),
         lambda row: open_line(lines[row["place"]]),
         {
-            "Requests": lambda row: calls_with("", **_of(lines[row["place"]])).go(),
-            "Requests before": lambda row: Way(
-                page="calls", text="", only=_of(lines[row["place"]]), parts=before
-            ).go(),
+            "Requests": lambda row: open_calls(row, {}),
+            "Requests before": lambda row: open_calls(row, {"days": str(other)}),
         },
     )
 
@@ -143,17 +159,25 @@ def _show_providers(found: Movers, other: Days) -> None:
         ]
     table = _table(found, lines, "Provider", [name for name, _ in names])
     table["Models"] = [models for _, models in names]
+    of_known = _of_some(found, [moved for moved in found.models if moved.change is not None])
 
     def open_line(line: Moved) -> None:
         if line is found.total:
             calls_with("").go()
         elif line is found.known:
-            unknown = [spelled(moved.model or "") for moved in found.models if moved.change is None]
-            Way(page=PAGE, text="", only={"model!": ",".join(unknown)}).go()
+            Way(page=PAGE, text="", only=of_known or {}, parts={} if of_known else _ALL.changes(True)).go()
         else:
             Way(page=PAGE, text="", only={"provider": spelled(line.source or "")}).go()
 
-    _draw(found, table, lines, _open_lines("providers compared", lines, other, open_line))
+    only = [
+        {}
+        if line is found.total
+        else of_known
+        if line is found.known
+        else {"provider": spelled(line.source or "")}
+        for line in lines
+    ]
+    _draw(found, table, lines, _open_lines("providers compared", lines, only, other, open_line))
 
 
 def _show_models(found: Movers, other: Days) -> None:
@@ -169,19 +193,21 @@ def _show_models(found: Movers, other: Days) -> None:
     names = [moved.model or formatting.NO_MODEL for moved in models]
     for moved in rest:
         unknown = "" if moved.change is not None or found.no_comparison else ", some cost unknown"
-        names.append(f"({formatting.count(moved.model_count)} more models{unknown})")
+        several = f"({formatting.count(moved.model_count)} more models{unknown})"
+        names.append(several if moved.models else moved.model or formatting.NO_MODEL)
 
     def open_line(line: Moved) -> None:
-        if line.model_count == 1:
-            Way(page=PAGE, text="", only=_of(line)).go()
-        else:
+        if line.models:
             address.put(**_ALL.changes(True))
+        else:
+            Way(page=PAGE, text="", only=_of(line)).go()
 
     table = _table(found, lines, "Model", names)
     if not any(moved.parts and moved.parts.mix for moved in rest):
         table = table.drop(columns=["Other mix"], errors="ignore")
     table["Provider"] = [charts.source_name(moved.source or "") for moved in lines]
-    _draw(found, table, lines, _open_lines("models compared", lines, other, open_line))
+    only = [_of_some(found, moved.models) if moved.models else _of(moved) for moved in lines]
+    _draw(found, table, lines, _open_lines("models compared", lines, only, other, open_line))
 
 
 def _chosen_models(found: Movers) -> tuple[Sequence[Moved], Sequence[Moved]]:

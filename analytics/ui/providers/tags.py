@@ -71,7 +71,10 @@ def _parse(value: str) -> str:
 
 
 def _open_row(key: str, row: "pd.Series[Any]", only: Mapping[str, str] | None = None) -> None:
-    """Filters by a value, or opens its calls with `only` this; of many values together shows each."""
+    """Filters by a value, or opens its calls with `only` this; of many values together shows each.
+
+    So do the requests of these, as there are more of them than a filter names.
+    """
     if row["value_count"]:
         address.put(**_FROM.changes(int(row["place"])))
     elif only is None:

@@ -20,7 +20,16 @@ from analytics.ui.frame.reads import Reading
 from analytics.ui.frame.ways import Way, calls_with, of_model, show_ways
 from analytics.ui.parts.empty import show_empty
 from analytics.ui.parts.headings import show_heading
-from analytics.ui.parts.tables import MODEL_WIDTH, harmless, opening, show_table, styled, without_zeros
+from analytics.ui.parts.tables import (
+    MANY_COLUMNS,
+    MODEL_WIDTH,
+    NARROW_MODEL,
+    harmless,
+    opening,
+    show_table,
+    styled,
+    without_zeros,
+)
 from analytics.ui.speed.models import LED_TO_NOTHING, OUTCOMES, RETRIED, Measured, measured
 from analytics.ui.speed.ways import PERCENTILES
 
@@ -241,7 +250,7 @@ def _draw(
         styled(shown, formats),
         len(shown),
         max_rows=MAX_ROWS,
-        columns=MODEL_WIDTH,
+        columns=NARROW_MODEL if len(shown.columns) > MANY_COLUMNS else MODEL_WIDTH,
         opens=opening(
             key,
             pd.DataFrame({"place": range(len(lines))}),
