@@ -28,7 +28,8 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=PICTURES, help="another directory, to compare")
     pictures = parser.parse_args().to
     pictures.mkdir(parents=True, exist_ok=True)
-    expect.set_options(timeout=dashboard.LOAD_TIMEOUT_MS)
+    # The first start makes demo data, which takes a busy machine minutes.
+    expect.set_options(timeout=5 * dashboard.LOAD_TIMEOUT_MS)
     with (
         tempfile.TemporaryDirectory() as scratch,
         dashboard.running_dashboard(Path(scratch) / "streamlit.log", USAGE_DATA_DIR=scratch) as address,
