@@ -335,6 +335,8 @@ NO_COUNTS = "the usage has neither token counts nor seconds"
         ({}, NO_COUNTS),
         ({"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}, NO_COUNTS),
         (openai.types.CompletionUsage.construct(), NO_COUNTS),
+        # A part of nothing is nothing known, and no $0.
+        ({"prompt_tokens": None, "prompt_tokens_details": {"cached_tokens": 0}}, NO_COUNTS),
     ],
 )
 def test_nothing_to_read(usage: object, reason: str) -> None:
@@ -352,6 +354,12 @@ def test_nothing_to_read(usage: object, reason: str) -> None:
             {"tokens_in": 12, "tokens_out": 5},
             f"{UNKNOWN}tokens_in (not known), tokens_out (not known)",
             {"tokens_in": "not known", "tokens_out": "not known"},
+        ),
+        (
+            {"prompt_tokens": -1, "prompt_tokens_details": {"cached_tokens": 0}},
+            {"prompt_tokens": -1, "prompt_tokens_details": {"cached_tokens": 0}},
+            f"{UNKNOWN}prompt_tokens (-1 cannot be: left out)",
+            {"prompt_tokens": "-1 cannot be: left out"},
         ),
         (
             {"prompt_tokens": -1},

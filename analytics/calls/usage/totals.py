@@ -14,6 +14,8 @@ from analytics.pricing.price_list import DETAILS, Usage
 _COUNTS_BESIDE = frozenset({"anthropic", "bedrock", "amazon-bedrock", "aws.bedrock"})
 """Sources whose inputTokens have no cached ones in them in Vercel's AI SDK 5: it passes on what it gets."""
 
+_TOLD_BY = frozenset({"prompt", "completion", "total", "uncached"})
+
 _TOOLS = ("web_search_count", "file_search_count", "code_run_count")
 
 _WHOLES = (
@@ -37,6 +39,7 @@ def usage_of(found: Found, source: str | None = None) -> Usage | None:
     found.added.clear()
     if found.seconds is None and not counts:
         return None
+    has_wholes = found.seconds is not None or not counts.keys().isdisjoint(_TOLD_BY)
     if counts.get("all_tools", 0) > sum(counts.get(name, 0) for name in _TOOLS):
         found.tell(found.name_of("all_tools"), f"{counts['all_tools']}: more than the kinds that are known")
     _cache_writes(found)
@@ -56,6 +59,8 @@ def usage_of(found: Found, source: str | None = None) -> Usage | None:
     counts["prompt"], counts["completion"] = prompt or 0, completion or 0
     _drop_what_does_not_fit(found)
     details = {name: counts[name] for name in DETAILS if name in counts}
+    if not has_wholes and not total and not any(details.values()):
+        return None  # "0 cached" beside a prompt that is null says nothing of what was used
     return Usage(counts["prompt"], counts["completion"], total, found.seconds, details)
 
 
