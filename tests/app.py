@@ -17,6 +17,7 @@ AT_THIS_MACHINE = {"access": {"local": True}}
 _HANDSHAKE = Handshake(
     headers={"host": ["localhost:8501"], "origin": ["http://localhost:8501"]}, address=None
 )
+_COMPONENTS: list[Any] = [None]
 
 # AppTest has no connection, and no place for what a browser says when it opens one.
 sign_in.handshake = lambda: _HANDSHAKE
@@ -38,7 +39,12 @@ def open_page(
         page.query_params[name] = value
     if path is not None:
         page.switch_page(path)
-    return page.run()
+    # At its first run an AppTest looks through all that is installed for components of Streamlit, which takes
+    # longer than most of our pages: the first one does it for all.
+    page._bidi_component_manager = _COMPONENTS[-1]
+    page.run()
+    _COMPONENTS[:] = [page._bidi_component_manager]
+    return page
 
 
 def cool_caches() -> None:
