@@ -189,6 +189,19 @@ def test_a_failure_leaves_what_was_there(database: Database, acme: UUID, tmp_pat
     assert list(tmp_path.iterdir()) == [path]
 
 
+SUMMED = (
+    *(
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "cost_usd",
+        "stated_cost_usd",
+        "duration_seconds",
+    ),
+    "latency_ms",
+)
+
+
 def test_parquet_has_what_the_csv_has(database: Database, acme: UUID, tmp_path: Path) -> None:
     factories.insert_usage(
         database,
@@ -197,11 +210,21 @@ def test_parquet_has_what_the_csv_has(database: Database, acme: UUID, tmp_path: 
         ),
         factories.usage_log(acme, cost_usd=0, cost_basis="unpriced", model=None),
         factories.usage_log(acme, source="whisper", duration_seconds=Decimal("61.5"), prompt_tokens=0),
+        # Sums that floats would not have.
+        *(
+            factories.usage_log(
+                acme,
+                cost_usd=Decimal(cost),
+                stated_cost_usd=Decimal("0.1"),
+                duration_seconds=Decimal(seconds),
+            )
+            for cost, seconds in (("98765432109.5", "0.1"), ("0.000000000000000001", "0.2"), ("0.1", "0.3"))
+        ),
     )
     path = tmp_path / "calls.parquet"
 
     result = run(database, "--client", "Acme", *DAYS, "--format", "parquet", "--output", path)
-    assert result.stderr == f'5 calls of "Acme" from 2026-03-01 to 2026-03-18 written to {path}\n'
+    assert result.stderr == f'8 calls of "Acme" from 2026-03-01 to 2026-03-18 written to {path}\n'
     text = run(database, "--client", "Acme", *DAYS).stdout_bytes.decode("utf-8-sig")
     lines = list(csv.DictReader(io.StringIO(text, newline="")))
 
@@ -209,14 +232,19 @@ def test_parquet_has_what_the_csv_has(database: Database, acme: UUID, tmp_path: 
         rows = reader.execute("select * from read_parquet($1)", [str(path)])
         names = [column[0] for column in rows.description]
         records = [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        sums = ", ".join(f"sum({name})" for name in SUMMED)
+        of_file = reader.execute(f"select {sums} from read_parquet($1)", [str(path)]).fetchone()  # noqa: S608
+    with database.transaction() as connection:
+        of_table = connection.execute(
+            f"select {sums} from usage_logs where id = any (%s::uuid[])",  # noqa: S608
+            [[line["id"] for line in lines]],
+        ).fetchone()
+    assert of_file == of_table
     assert names == list(lines[0])
     for record, line in zip(records, lines, strict=True):
         assert {name: line[name] or None for name in names} == {
             name: None if value is None else as_csv(name, value) for name, value in record.items()
         }
-    assert sum(record["cost_usd"] or 0 for record in records) == sum(
-        Decimal(line["cost_usd"] or 0) for line in lines
-    )
 
 
 def as_csv(name: str, value: object) -> str:
@@ -225,8 +253,6 @@ def as_csv(name: str, value: object) -> str:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
-    if name == "duration_seconds":
-        return f"{value:g}"
     return str(value)
 
 

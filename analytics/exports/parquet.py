@@ -14,15 +14,15 @@ from analytics.errors import InvalidInput
 from analytics.exports.calls import CALL_COLUMNS, TEXTS, call_records
 from analytics.queries import NO_FILTERS, Filters
 
-_MONEY = pa.decimal128(38, 18)  # costs that others booked may have more decimals than ours
+_EXACT = pa.decimal128(38, 18)  # costs that others booked may have more decimals than ours
 _OTHERS = {
     "id": pa.string(),
     "conversation_id": pa.string(),
     "created_at": pa.timestamp("us", tz="UTC"),
     "usage_date": pa.date32(),
-    "cost_usd": _MONEY,
-    "stated_cost_usd": _MONEY,
-    "duration_seconds": pa.float64(),
+    "cost_usd": _EXACT,
+    "stated_cost_usd": _EXACT,
+    "duration_seconds": _EXACT,
 }
 SCHEMA = pa.schema(
     [(name, _OTHERS.get(name, pa.string() if name in TEXTS else pa.int64())) for name in CALL_COLUMNS]
@@ -42,8 +42,8 @@ def write_parquet(
 ) -> None:
     """Writes the calls that calls_csv() writes, compressed by zstd; what is not known is null.
 
-    cost_usd and stated_cost_usd are decimals of 18 places, created_at is UTC, usage_date the client's day;
-    metadata and tags are JSON. `progress` is told how many rows each batch holds.
+    cost_usd, stated_cost_usd and duration_seconds are decimals of 18 places, created_at is UTC, usage_date
+    the client's day; metadata and tags are JSON. `progress` is told how many rows each batch holds.
 
     Raises:
         InvalidInput: a cost has more than 18 decimals.
