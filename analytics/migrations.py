@@ -50,7 +50,7 @@ _CLIENTS = "047_retention"
 _ADOPTED_WITH = (
     *("011_analytics_usage_tracking", "022_call_facts", "027_hours_by_outcome", "041_conversation_weeks"),
     *("048_conversation_weeks_by_kind", "functions/retention", "functions/sums"),
-    _ADOPTION,
+    *("051_lifetimes_by_kind", _ADOPTION),
 )
 """One transaction: what the adoption needs, and the adoption."""
 _LOCKING = ("functions/views", "functions/triggers")
@@ -94,8 +94,13 @@ _INDEX = re.compile(
 _STANDING_INDEX = """
     select indisvalid from pg_index where indexrelid = to_regclass('public.' || %s)
 """
-_SUM_ALL_DAYS_ANEW = """
-do $$ begin while sum_days_anew() > 0 loop null; end loop; end $$
+_SUM_ANEW = """
+do $$
+begin
+    while sum_days_anew() > 0 loop null; end loop;
+    while sum_lifetimes_by_kind() > 0 loop null; end loop;
+end
+$$
 """
 _APPLIED_BY_YOYO = "select migration_id, null, '{}'::text[] from _yoyo_migration"
 
@@ -212,6 +217,7 @@ def apply_migrations(database: Database, report: Callable[[str], object] = lambd
                         connection.execute(statement.encode())
                 applied += [file.name for file in step]
             _sum_days_anew(connection, report)
+            _sum_lifetimes_by_kind(connection, report)
     return applied
 
 
@@ -237,7 +243,7 @@ def as_one_text() -> str:
     """
     head = "-- All of sql/ as one text, made by: python -m analytics migrate --print"
     statements = [statement.strip().removesuffix(";") for statement in _statements(sql_files())]
-    statements.append(_SUM_ALL_DAYS_ANEW.strip())
+    statements.append(_SUM_ANEW.strip())
     return ";\n\n".join([f"{head}\n\n{_file(_BOOKKEEPING).text.strip().removesuffix(';')}", *statements, ""])
 
 
@@ -282,6 +288,16 @@ def _sum_days_anew(
                 [(left,)] = connection.execute("select sum_days_anew()").fetchall()
         if left:
             report(f"summing earlier calls with their facts: {left:,} days of clients left")
+
+
+def _sum_lifetimes_by_kind(
+    connection: "psycopg.Connection[Any]", report: Callable[[str], object] = lambda line: None
+) -> None:
+    """Sums by kind what conversations had before 051, in bites; everybody goes on meanwhile."""
+    count = 0
+    while summed := connection.execute("select sum_lifetimes_by_kind()").fetchall()[0][0]:
+        count += summed
+        report(f"summing conversations by kind: {count:,} are done")
 
 
 def _file(name: str) -> SqlFile:

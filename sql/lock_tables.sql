@@ -17,7 +17,7 @@ declare
                 'usage_conversation_daily', 'usage_conversation_daily_rollup',
                 'usage_conversation_kind_rollup', 'usage_conversation_rollup', 'usage_conversation_weekly_rollup',
                 'usage_daily', 'usage_daily_rollup', 'usage_days_to_sum', 'usage_facts_daily',
-                'usage_hour_rollup', 'usage_hourly', 'usage_hourly_days', 'usage_hourly_rollup',
+                'usage_hour_rollup', 'usage_hourly', 'usage_hourly_days', 'usage_hourly_rollup', 'usage_kinds',
                 'usage_latency_daily', 'usage_latency_rollup', 'usage_logs', 'usage_pending',
                 'usage_tag_rollup', 'usage_tagged_daily'
             )

@@ -154,6 +154,42 @@ _DATES_TOO_NARROW = """
     where logged.first < conversation.first_date or logged.last > conversation.last_date
 """
 
+_KIND = "client_id, conversation_id, source, model, operation, outcome"
+# What lifetimes have by kind bounds what is folded of their calls, and adds up to all that they have.
+_LIFETIMES_BY_KIND = f"""
+    select folded.*, lifetime.kind_amounts
+    from (
+        select {_KIND}, sum(total_tokens) as tokens, sum(cost_usd) as cost
+        from (
+            select {_KIND}, total_tokens, cost_usd from logs
+            union all
+            select {_KIND}, -total_tokens, -cost_usd from usage_pending
+        ) as parts
+        group by {_KIND}
+    ) as folded
+    inner join usage_conversation_rollup as lifetime
+        on lifetime.client_id = folded.client_id and lifetime.conversation_id = folded.conversation_id
+    left join usage_kinds as kind
+        on (kind.client_id, kind.source) = (folded.client_id, folded.source)
+        and row(kind.model, kind.operation, kind.outcome)
+        is not distinct from row(folded.model, folded.operation, folded.outcome)
+    cross join lateral (
+        select
+            sum(amount) filter (where place in (1, 2 * kind.number - 1)) as tokens,
+            sum(amount) filter (where place in (2, 2 * kind.number)) as cost,
+            sum(amount) filter (where place % 2 = 1) as all_tokens
+        from generate_subscripts(lifetime.kind_amounts, 1) as place
+        cross join lateral (select lifetime.kind_amounts[place] as amount) as amounts
+    ) as most
+    where
+        lifetime.kind_amounts is not null
+        and (
+            folded.tokens > coalesce(most.tokens, 0)
+            or 1000000000 * folded.cost > coalesce(most.cost, 0)
+            or lifetime.total_tokens <> coalesce(most.all_tokens, 0)
+        )
+"""  # noqa: S608 - constants of this file
+
 
 def wrong_sums(connection: "psycopg.Connection[Any]", logs: str = LOGS) -> list[Any]:
     """Rows in which a view and `usage_logs` differ, all seen by one statement; empty is right."""
@@ -167,6 +203,7 @@ def wrong_sums(connection: "psycopg.Connection[Any]", logs: str = LOGS) -> list[
         )
     ]
     parts.append(f"select 'dates ' || row(narrow.*)::text from ({_DATES_TOO_NARROW}) as narrow")  # noqa: S608
+    parts.append(f"select 'kinds ' || row(low.*)::text from ({_LIFETIMES_BY_KIND}) as low")  # noqa: S608
     statement = f"with logs as materialized ({logs}) " + " union all ".join(parts)
     return [row[0] for row in connection.execute(statement).fetchall()]  # type: ignore[arg-type, call-overload]
 

@@ -103,6 +103,7 @@ function tokens_of_days             -          -         Acme      Acme      -  
 function filter_of_conversations    -          -         Acme      Acme      -         Acme      -         -         -        raw
 function conversation_parts         -          -         Acme      Acme      -         Acme      -         -         -        raw
 function whole_conversation_weeks   -          -         Acme      Acme      -         Acme      -         -         -        -
+function whole_weeks_of_calls       -          -         Acme      Acme      -         Acme      -         -         -        -
 function conversation_totals        -          -         Acme      Acme      -         Acme      -         -         -        raw
 function conversations_by_name      -          -         Acme      Acme      -         Acme      -         -         -        -
 function leading_conversations      -          -         Acme      Acme      -         Acme      -         -         -        raw
@@ -220,6 +221,10 @@ function calls_of_busy_week         same       same      same      same      sam
 function calls_like_a_conversation  same       same      same      same      same      same      same      same      same     -
 function kinds_of_week              same       same      same      same      same      same      same      same      same     -
 function kinds_of_conversations     same       same      same      same      same      same      same      same      same     -
+function amounts_together            same       same      same      same      same      same      same      same      same     -
+function all_amounts_together        same       same      same      same      same      same      same      same      same     -
+function amounts_of_kind             same       same      same      same      same      same      same      same      same     -
+function most_kinds                  same       same      same      same      same      same      same      same      same     -
 function leading_conversations_of_kinds  same  same      same      same      same      same      same      same      same     -
 function shown_tag                   same       same      same      same      same      same      same      same      same     -
 function check_usage_sums           same       same      same      same      same      same      same      same      same     -
@@ -243,6 +248,7 @@ function forget_usage_of_clients    refused    refused   refused   refused   ref
 function keep_tags_of_moved_log     refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function intern_tags                refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function sum_days_anew              refused    refused   refused   refused   refused   refused   refused   refused   refused  -
+function sum_lifetimes_by_kind      refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function begin_dropping_calls       refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function check_raw_since            refused    refused   refused   refused   refused   refused   refused   refused   refused  -
 function delete_dropped_calls       refused    refused   refused   refused   refused   refused   refused   refused   refused  -
@@ -345,7 +351,10 @@ STATEMENTS = {
     "kinds_of_week": "select * from kinds_of_week(%(acme)s, %(thread)s, '2026-03-16')",
     "kinds_of_conversations": (
         "select * from kinds_of_conversations("
-        "%(acme)s, null, %(first)s, %(last)s, array[%(thread)s]::uuid[], 0, false)"
+        "%(acme)s, null, %(first)s, %(last)s, '{}', array[%(thread)s]::uuid[], 0, false)"
+    ),
+    "whole_weeks_of_calls": (
+        "select * from whole_weeks_of_calls(%(acme)s, %(first)s, %(last)s) as found where found <> '{}'"
     ),
     "leading_conversations_of_kinds": (
         "select * from leading_conversations_of_kinds(%(acme)s, null, %(first)s, %(last)s, 1, false)"
@@ -464,6 +473,7 @@ STATEMENTS = {
     "get_fields_not_understood": "select * from get_fields_not_understood(%(acme)s, %(first)s, %(last)s)",
     "intern_tags": """select intern_tags(%(acme)s, '{"a": "b"}')""",
     "sum_days_anew": "select sum_days_anew()",
+    "sum_lifetimes_by_kind": "select sum_lifetimes_by_kind()",
     "begin_dropping_calls": "select begin_dropping_calls(%(acme)s, '2026-03-01', null)",
     "check_raw_since": "select check_raw_since()",
     "delete_dropped_calls": "select delete_dropped_calls(%(acme)s, 1)",
@@ -511,6 +521,10 @@ STATEMENTS = {
     "asks_for_facts": "select asks_for_facts(null)",
     "is_of_kinds": "select is_of_kinds(null)",
     "rows_of_ids": "select rows_of_ids('{}')",
+    "amounts_together": "select amounts_together('{1}', '{2}')",
+    "all_amounts_together": "select all_amounts_together('{1}')",
+    "amounts_of_kind": "select amounts_of_kind(1, 2, 3)",
+    "most_kinds": "select most_kinds()",
     "calls_of_busy_week": "select calls_of_busy_week()",
     "calls_like_a_conversation": "select calls_like_a_conversation()",
     "count_of_fact": "select count_of_fact(null)",

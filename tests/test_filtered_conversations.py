@@ -117,8 +117,13 @@ def test_none_is_missed_where_weeks_are_kept_by_kind(database: Database, acme: U
         )
         cursor.execute("select setseed(0.4)")
         cursor.execute(CALLS, asked)
-        for change in CHANGES:
+        for place, change in enumerate(CHANGES):
             cursor.execute(change, asked)
+            if place == busy % 3:
+                # Of some it is not known what they have by kind.
+                cursor.execute(
+                    "update usage_conversation_rollup set kind_amounts = null where total_tokens % 3 = 0"
+                )
             none_is_missed(cursor, asked)
         found = cursor.execute(
             """

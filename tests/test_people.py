@@ -770,6 +770,8 @@ def test_what_is_kept_about_a_person(
 NAMES_NOBODY = {
     # Names of things, and who works here.
     *(f"usage_conversation_kind_rollup.{name}" for name in ("source", "model", "operation", "outcome")),
+    *(f"usage_kinds.{name}" for name in ("source", "model", "operation", "outcome")),
+    "usage_conversation_rollup.kind_amounts",
     *("alert_checks.checked_by", "alert_deliveries.channel", "alert_deliveries.state"),
     *("alert_events.acknowledged_by", "alert_events.kind", "alert_mutes.kind", "alert_mutes.muted_by"),
     *("api_keys.scope", "applied_sql.makes", "applied_sql.name", "applied_sql.sha256"),

@@ -141,6 +141,10 @@ class RollupMachine(RuleBasedStateMachine):
     @initialize()
     def begin_with_clients(self) -> None:
         self.connection.execute(BUSY_WEEKS_HAVE.format(2))
+        # Further ones have no number.
+        self.connection.execute(
+            "create or replace function most_kinds() returns integer language sql return 4"
+        )
         self.connection.execute("delete from clients")
         for client_id in CLIENTS:
             self.make_client(client_id)
@@ -271,6 +275,7 @@ class RollupMachine(RuleBasedStateMachine):
                 "usage_conversation_rollup",
                 "usage_conversation_weekly_rollup",
                 "usage_conversation_kind_rollup",
+                "usage_kinds",
                 "usage_hour_rollup",
                 "usage_tag_rollup",
                 "usage_latency_rollup",
@@ -306,6 +311,15 @@ class RollupMachine(RuleBasedStateMachine):
             left = None
             while left != (0,):
                 left = self.connection.execute("select sum_days_anew(%s)", [most_calls]).fetchone()
+
+    @rule(which=st.sampled_from(["true", "total_tokens > 5"]), is_summed=st.booleans())
+    def sum_lifetimes_by_kind(self, which: str, is_summed: bool) -> None:
+        """As before 051, and after it."""
+        self.connection.execute(
+            f"update usage_conversation_rollup set kind_amounts = null where {which}".encode()  # noqa: S608
+        )
+        while is_summed and self.connection.execute("select sum_lifetimes_by_kind()").fetchone() != (0,):
+            pass
 
     @invariant()
     def views_equal_logs(self) -> None:

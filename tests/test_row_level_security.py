@@ -24,6 +24,7 @@ TABLES = [
     "usage_conversation_rollup",
     "usage_conversation_weekly_rollup",
     "usage_conversation_kind_rollup",
+    "usage_kinds",
     "usage_hour_rollup",
     "usage_tag_rollup",
     "usage_latency_rollup",

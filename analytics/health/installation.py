@@ -47,6 +47,7 @@ INDEXES: Mapping[str, Sequence[tuple[str, ...]]] = {
     "usage_hour_rollup": [("client_id", "usage_date")],
     "usage_tag_rollup": [("client_id", "usage_date")],
     "usage_latency_rollup": [("client_id", "usage_date")],
+    "usage_kinds": [("client_id", "source")],
     "tag_sets": [("client_id", "id")],
 }
 
@@ -57,8 +58,8 @@ TABLES = (
     *("retention_runs", "tag_sets", "usage_conversation_daily_rollup"),
     "usage_conversation_kind_rollup",
     *("usage_conversation_rollup", "usage_conversation_weekly_rollup", "usage_daily_rollup"),
-    *("usage_days_to_sum", "usage_hour_rollup", "usage_latency_rollup", "usage_logs", "usage_pending"),
-    "usage_tag_rollup",
+    *("usage_days_to_sum", "usage_hour_rollup", "usage_kinds", "usage_latency_rollup", "usage_logs"),
+    *("usage_pending", "usage_tag_rollup"),
 )
 
 _MISSING_TABLES = """

@@ -226,12 +226,13 @@ _MOVE_LIFETIMES: LiteralString = f"""
 
     insert into usage_conversation_rollup as kept (
         client_id, conversation_id, phone, first_date, last_date,
-        total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+        total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count, kind_amounts
     )
     select
         taken.client_id, renamed.new_id, pseudonym.new_phone, min(taken.first_date), max(taken.last_date),
         sum(taken.total_tokens), sum(taken.openai_tokens), sum(taken.groq_tokens), sum(taken.cost_usd),
-        sum(taken.request_count), sum(taken.unpriced_count)
+        sum(taken.request_count), sum(taken.unpriced_count),
+        case when bool_and(taken.kind_amounts is not null) then all_amounts_together(taken.kind_amounts) end
     from taken
     {_RENAMED}
     group by taken.client_id, renamed.new_id, pseudonym.new_phone
@@ -243,7 +244,8 @@ _MOVE_LIFETIMES: LiteralString = f"""
         groq_tokens = kept.groq_tokens + excluded.groq_tokens,
         cost_usd = kept.cost_usd + excluded.cost_usd,
         request_count = kept.request_count + excluded.request_count,
-        unpriced_count = kept.unpriced_count + excluded.unpriced_count
+        unpriced_count = kept.unpriced_count + excluded.unpriced_count,
+        kind_amounts = amounts_together(kept.kind_amounts, excluded.kind_amounts)
 """  # noqa: S608 - constants of this file
 # Busy weeks by kind are only there to be faster: the fold has made those of the new keys of the calls.
 _FORGET_KINDS: LiteralString = f"""

@@ -53,7 +53,7 @@ begin
                     'usage_conversation_kind_rollup',
                     'usage_conversation_rollup', 'usage_conversation_weekly_rollup', 'usage_daily',
                     'usage_daily_rollup', 'usage_days_to_sum',
-                    'usage_facts_daily', 'usage_hour_rollup', 'usage_hourly', 'usage_latency_daily',
+                    'usage_facts_daily', 'usage_hour_rollup', 'usage_hourly', 'usage_kinds', 'usage_latency_daily',
                     'usage_latency_rollup', 'usage_pending', 'usage_tag_rollup', 'usage_tagged_daily'
                 )
                 or relation.relname in ('clients', 'conversations', 'usage_logs')

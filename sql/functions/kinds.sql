@@ -22,12 +22,59 @@ begin
 end
 $$;
 
+-- The weeks, by their Mondays, that are read in place of their days. Their days with use all lie in the
+-- period, but for the first week: up to three of its days are taken away. No call of them is gone.
+create or replace function whole_weeks_of_calls(p_client_id uuid, p_first_date date, p_last_date date)
+    returns date[]
+    language plpgsql stable
+    set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan  -- planning takes longer than running
+    set enable_seqscan = off  -- of a plan that was made when there was little
+as $$
+declare
+    v_first_monday date := date_trunc('week', p_first_date::timestamp)::date;
+    v_next_monday date := date_trunc('week', p_last_date::timestamp)::date + 7;  -- after the last one
+begin
+    if p_first_date - v_first_monday > 3 then
+        v_first_monday := v_first_monday + 7;
+    end if;
+    select
+        greatest(
+            v_first_monday, date_trunc('week', (raw_since_at at time zone timezone)::date::timestamp)::date
+            + case
+                when
+                    date_trunc('week', raw_since_at at time zone timezone)
+                    = raw_since_at at time zone timezone
+                    then 0
+                else 7
+            end
+        )
+    into v_first_monday
+    from clients
+    where id = p_client_id;
+    if
+        v_next_monday > p_last_date + 1 and exists (
+            select
+            from usage_conversation_daily_rollup
+            where
+                client_id = p_client_id and usage_date = any (days_between(p_last_date + 1, v_next_monday - 1))
+        )
+    then
+        v_next_monday := v_next_monday - 7;
+    end if;
+    return array(
+        select v_first_monday + 7 * place
+        from generate_series(0, (v_next_monday - v_first_monday) / 7 - 1) as place
+    );
+end
+$$;
+
 -- What some conversations used in calls that pass and name them: those that have p_least tokens, or dollars,
--- in these. Busy weeks are read by kind. Of the others the calls are, where the sums of all kinds leave it
--- possible that the conversation has as much.
+-- in these. Busy weeks of p_mondays are read by kind. Of the others the calls are, where the sums of all
+-- kinds leave it possible that the conversation has as much.
 create or replace function kinds_of_conversations(
-    p_client_id uuid, p_filter usage_filter, p_first_date date, p_last_date date, p_ids uuid[],
-    p_least numeric, p_by_cost boolean
+    p_client_id uuid, p_filter usage_filter, p_first_date date, p_last_date date, p_mondays date[],
+    p_ids uuid[], p_least numeric, p_by_cost boolean
 )
     returns table (
         id uuid, total_tokens bigint, openai_tokens bigint, groq_tokens bigint, cost_usd numeric,
@@ -42,38 +89,19 @@ create or replace function kinds_of_conversations(
 as $$
 #variable_conflict use_column
 declare
+    -- Where there are no weeks all days are before them. Days before the period are taken from the first week.
+    v_first_monday constant date := coalesce(p_mondays[1], p_last_date + 1);
+    v_next_monday constant date := coalesce(p_mondays[cardinality(p_mondays)] + 7, p_last_date + 1);
     v_timezone text;
-    v_first_at timestamptz;
+    v_raw_since_at timestamptz;
     v_first date;
-    v_first_monday date;  -- of the first week that lies in the period
-    v_next_monday date;  -- after the last one
-    v_mondays date[];
     v_days_beside date[];
 begin
-    select timezone, first_at, (first_at at time zone timezone)::date into v_timezone, v_first_at, v_first
-    from moments_of_days(p_client_id, p_first_date, p_last_date);
-    -- Where calls are gone, of a day by another time zone maybe a part.
-    v_first_monday := date_trunc(
-        'week', (v_first + case when day_begins_at(v_first, v_timezone) < v_first_at then 7 else 6 end)::timestamp
-    )::date;
-    v_next_monday := date_trunc('week', p_last_date::timestamp)::date + 7;
-    if
-        v_next_monday > p_last_date + 1 and exists (
-            select
-            from usage_conversation_daily_rollup
-            where
-                client_id = p_client_id and usage_date = any (days_between(p_last_date + 1, v_next_monday - 1))
-        )
-    then
-        v_next_monday := v_next_monday - 7;
-    end if;
-    v_next_monday := greatest(v_first_monday, v_next_monday);
-    v_mondays := array(
-        select v_first_monday + 7 * place
-        from generate_series(0, (v_next_monday - v_first_monday) / 7 - 1) as place
-    );
-    v_days_beside := days_between(v_first, least(v_first_monday - 1, p_last_date))
-        || days_between(v_next_monday, p_last_date);
+    select timezone, raw_since_at, greatest(p_first_date, (raw_since_at at time zone timezone)::date)
+    into v_timezone, v_raw_since_at, v_first
+    from clients
+    where id = p_client_id;
+    v_days_beside := days_between(v_first, v_first_monday - 1) || days_between(v_next_monday, p_last_date);
 
     return query
     with pending as materialized (
@@ -82,7 +110,7 @@ begin
             unpriced_count, case when p_by_cost then cost_usd else total_tokens end as amount
         from usage_pending
         where
-            client_id = p_client_id and usage_date between v_first and p_last_date
+            client_id = p_client_id and usage_date between least(v_first, v_first_monday) and p_last_date
             and sum_passes(p_filter, source, model, operation, outcome)
     ),
 
@@ -117,7 +145,7 @@ begin
             select sum(case when p_by_cost then cost_usd else total_tokens end) as amount
             from usage_conversation_weekly_rollup
             where
-                client_id = p_client_id and week_start = any (v_mondays) and conversation_id = wanted_id
+                client_id = p_client_id and week_start = any (p_mondays) and conversation_id = wanted_id
                 and phone is null and week_start <> all (coalesce(busy.mondays, '{}'))
         ) as other_weeks
         cross join lateral (
@@ -158,28 +186,31 @@ begin
             date_trunc('week', pending.usage_date::timestamp)::date = any (reaching.mondays)
         union all
         select
-            reaching.wanted_id, log.total_tokens,
-            case when log.source = 'openai' then log.total_tokens end,
-            case when log.source = 'groq' then log.total_tokens end,
-            log.cost_usd,
-            coalesce(log.bucket_request_count, 1),
-            case when log.cost_basis = 'unpriced' then coalesce(log.bucket_request_count, 1) end
+            reaching.wanted_id, days.sign * log.total_tokens,
+            case when log.source = 'openai' then days.sign * log.total_tokens end,
+            case when log.source = 'groq' then days.sign * log.total_tokens end,
+            days.sign * log.cost_usd,
+            days.sign * coalesce(log.bucket_request_count, 1),
+            case when log.cost_basis = 'unpriced' then days.sign * coalesce(log.bucket_request_count, 1) end
         from reaching
         cross join lateral (
-            select monday as first_date, monday + 7 as end_date
-            from unnest(v_mondays) as monday
+            select greatest(monday, v_first) as first_date, monday + 7 as end_date, 1 as sign
+            from unnest(p_mondays) as monday
             where monday <> all (reaching.mondays)
             union all
-            select v_first, least(v_first_monday, p_last_date + 1)
+            select v_first_monday, v_first, -1
+            where v_first_monday = any (reaching.mondays)
             union all
-            select v_next_monday, p_last_date + 1
+            select v_first, v_first_monday, 1
+            union all
+            select v_next_monday, p_last_date + 1, 1
         ) as days
         cross join lateral (
             select total_tokens, source, cost_usd, cost_basis, bucket_request_count
             from usage_logs
             where
                 client_id = p_client_id and conversation_id = reaching.wanted_id
-                and created_at >= greatest(day_begins_at(days.first_date, v_timezone), v_first_at)
+                and created_at >= greatest(day_begins_at(days.first_date, v_timezone), v_raw_since_at)
                 and created_at < day_begins_at(days.end_date, v_timezone)
                 and sum_passes(p_filter, source, model, operation, outcome)
             offset 0
@@ -207,15 +238,15 @@ $$;
 -- by those of its calls that are not.
 create or replace function calls_like_a_conversation() returns integer
     language sql immutable parallel safe
-    return 600;
+    return 120;
 
 -- The p_limit conversations with the most tokens, or the highest known cost, of the calls that pass, those
 -- that have as much as the last of them, and further ones, in no order. For clients whose calls all name a
 -- conversation, and a filter of kinds; no rows where more would have to be looked at than it is worth.
 --
--- None has more in calls that pass, and in the period, than in its lifetime. The p_limit-th best of the most
--- promising ones sets the bar, and only those whose lifetime, and what is pending, can reach it are looked
--- at.
+-- None has more in calls that pass, and in the period, than its lifetime has of these kinds. The p_limit-th
+-- best of the most promising ones sets the bar, and only those whose lifetime, and what is pending, can reach
+-- it are looked at.
 create or replace function leading_conversations_of_kinds(
     p_client_id uuid, p_filter usage_filter, p_first_date date, p_last_date date, p_limit integer,
     p_by_cost boolean
@@ -232,16 +263,26 @@ create or replace function leading_conversations_of_kinds(
 as $$
 #variable_conflict use_column
 declare
+    -- So many are looked at first; then as many again as were already, the likeliest first, as each may raise
+    -- the bar.
+    v_first_count constant integer := p_limit + greatest(p_limit / 2, 3);
     -- More conversations are not looked at: reading all calls takes less.
     v_most constant bigint := (
         select sum(request_count) / calls_like_a_conversation()
         from usage_daily_rollup
         where client_id = p_client_id and usage_date between p_first_date and p_last_date
     );
-    v_first_ones uuid[];
-    v_further_ones uuid[];
+    v_mondays constant date[] := whole_weeks_of_calls(p_client_id, p_first_date, p_last_date);
+    -- In the unit of kind_amounts, which counts billionths of a dollar; less than what is rounded away.
+    v_unit constant numeric := 0.999999999 * case when p_by_cost then 1000000000 else 1 end;
+    v_lifetimes text;  -- whose amount in calls that pass is at most the last column; null: not known
+    v_chosen uuid[];
     v_next_pending numeric;  -- nobody else has more that is not folded yet
-    v_least numeric;  -- what the lifetime of a further one has at least
+    v_bar numeric;
+    v_least numeric;  -- what the lifetime of a further one has at least; 0: some amount
+    v_further_ones uuid[];
+    v_further_amounts double precision[];
+    v_looked_at integer := 0;
     v_ids uuid[];
     v_total_tokens bigint[];
     v_openai_tokens bigint[];
@@ -250,110 +291,133 @@ declare
     v_request_counts bigint[];
     v_unpriced_counts bigint[];
 begin
-    if coalesce(v_most < 3 * p_limit, true) then
+    if coalesce(v_most < v_first_count, true) then
         return;
     end if;
-    with pending as materialized (
-        select conversation_id, sum(case when p_by_cost then cost_usd else total_tokens end) as amount
-        from usage_pending
-        where
-            client_id = p_client_id and usage_date between p_first_date and p_last_date
-            and sum_passes(p_filter, source, model, operation, outcome)
-        group by conversation_id
-        order by amount desc
-        limit 3 * p_limit + 1
-    ),
-
-    largest as (
-        (
-            select conversation_id, first_date, last_date, total_tokens::double precision as amount
-            from usage_conversation_rollup
-            where
-                not p_by_cost
-                and client_id = p_client_id and last_date >= p_first_date and first_date <= p_last_date
-            order by total_tokens desc
-            limit 20 * p_limit
-        )
-        union all
-        (
-            select conversation_id, first_date, last_date, cost_bound::double precision
-            from usage_conversation_rollup
-            where
-                p_by_cost
-                and client_id = p_client_id and last_date >= p_first_date and first_date <= p_last_date
-            order by cost_bound desc
-            limit 20 * p_limit
-        )
-    )
-
-    select
-        array(
-            (
-                select conversation_id
-                from largest
-                -- Adopted rows may have been made at infinity; what is likely may be rough.
-                order by
-                    amount
-                    / (least(last_date, p_last_date + 3660) - greatest(first_date, p_first_date - 3660) + 1)
-                    * (least(last_date, p_last_date) - greatest(first_date, p_first_date) + 1) desc
-                limit 3 * p_limit
-            )
-            union
-            (select conversation_id from pending order by amount desc limit 3 * p_limit)
-        ),
-        greatest((select amount from pending order by amount desc limit 1 offset 3 * p_limit), 0)
-    into v_first_ones, v_next_pending;
-
-    select
-        array_agg(id), array_agg(total_tokens), array_agg(openai_tokens), array_agg(groq_tokens),
-        array_agg(cost_usd), array_agg(request_count), array_agg(unpriced_count)
-    into
-        v_ids, v_total_tokens, v_openai_tokens, v_groq_tokens, v_costs, v_request_counts, v_unpriced_counts
-    from kinds_of_conversations(p_client_id, p_filter, p_first_date, p_last_date, v_first_ones, 0, p_by_cost);
-
-    v_least := (
-        select case when p_by_cost then cost_usd else total_tokens end as amount
-        from unnest(v_total_tokens, v_costs) as found (total_tokens, cost_usd)
-        order by amount desc
-        limit 1
-        offset p_limit - 1
-    ) - v_next_pending;
-    if coalesce(v_least <= 0, true) then
-        return;
-    end if;
-    v_further_ones := array(
-        select conversation_id
+    v_lifetimes := format(
+        'select
+            conversation_id, bound, amount,
+            -- Adopted rows may have been made at infinity; what is likely may be rough.
+            amount
+            / (least(last_date, $3 + 3660) - greatest(first_date, $2 - 3660) + 1)
+            * (least(last_date, $3) - greatest(first_date, $2) + 1) as likely
         from (
-            select conversation_id
+            select
+                conversation_id, first_date, last_date, %2$s as bound,
+                case when kind_amounts is not null then %1$s end as amount
             from usage_conversation_rollup
-            where
-                not p_by_cost
-                and client_id = p_client_id and last_date >= p_first_date and first_date <= p_last_date
-                and total_tokens >= ceil(v_least)::bigint
-            union all
-            select conversation_id
-            from usage_conversation_rollup
-            where
-                p_by_cost
-                and client_id = p_client_id and last_date >= p_first_date and first_date <= p_last_date
-                and cost_bound >= floor(least(1000000 * v_least, 9e18))::bigint
-        ) as reaching
-        where conversation_id <> all (v_first_ones)
-        limit v_most + 1
+            where client_id = $1 and last_date >= $2 and first_date <= $3
+        ) as bounded',
+        (
+            select string_agg(
+                format(
+                    'coalesce(kind_amounts[%s], 0)::double precision',
+                    2 * number - (not p_by_cost)::integer
+                ),
+                ' + '
+            )
+            from (
+                select 1 as number
+                union all
+                select number
+                from usage_kinds
+                where
+                    client_id = p_client_id and sum_passes(p_filter, source, model, operation, outcome)
+            ) as passing
+        ),
+        case when p_by_cost then 'cost_bound' else 'total_tokens' end
     );
-    if cardinality(v_further_ones) > v_most then
-        return;
+    execute '
+        with pending as materialized (
+            select conversation_id, sum(case when $5 then cost_usd else total_tokens end) as amount
+            from usage_pending
+            where
+                client_id = $1 and usage_date between $2 and $3
+                and sum_passes($6, source, model, operation, outcome)
+            group by conversation_id
+            order by amount desc
+            limit $7 + 1
+        )
+
+        select
+            array(
+                (
+                    select conversation_id
+                    from (' || v_lifetimes || ' order by bound desc limit 20 * $4) as largest
+                    order by likely desc nulls last
+                    limit $7
+                )
+                union
+                (select conversation_id from pending order by amount desc limit $7)
+            ),
+            greatest((select amount from pending order by amount desc limit 1 offset $7), 0)'
+    into v_chosen, v_next_pending
+    using p_client_id, p_first_date, p_last_date, p_limit, p_by_cost, p_filter, v_first_count;
+
+    loop
+        select
+            v_ids || array_agg(id), v_total_tokens || array_agg(total_tokens),
+            v_openai_tokens || array_agg(openai_tokens), v_groq_tokens || array_agg(groq_tokens),
+            v_costs || array_agg(cost_usd), v_request_counts || array_agg(request_count),
+            v_unpriced_counts || array_agg(unpriced_count)
+        into
+            v_ids, v_total_tokens, v_openai_tokens, v_groq_tokens, v_costs, v_request_counts,
+            v_unpriced_counts
+        from kinds_of_conversations(
+            p_client_id, p_filter, p_first_date, p_last_date, v_mondays, v_chosen, coalesce(v_bar, 0), p_by_cost
+        );
+        v_looked_at := v_looked_at + cardinality(v_chosen);
+        v_bar := (
+            select case when p_by_cost then cost_usd else total_tokens end as amount
+            from unnest(v_total_tokens, v_costs) as found (total_tokens, cost_usd)
+            order by amount desc
+            limit 1
+            offset p_limit - 1
+        );
+        v_least := coalesce(v_bar, 0) - v_next_pending;
+        if v_least < 0 or v_bar <= v_next_pending then
+            return;
+        end if;
+
+        if v_further_ones is null then
+            execute '
+                select
+                    coalesce(array_agg(conversation_id order by likely desc nulls first), ''{}''),
+                    coalesce(array_agg(amount order by likely desc nulls first), ''{}'')
+                from (' || v_lifetimes || ') as lifetimes
+                where
+                    bound >= $4
+                    and coalesce(amount > 0 and amount >= $5, true)
+                    and conversation_id <> all ($6)'
+            into v_further_ones, v_further_amounts
+            using
+                p_client_id, p_first_date, p_last_date,
+                floor(least(case when p_by_cost then 1000000 else 1 end * v_least, 9e18))::bigint,
+                (v_unit * v_least)::double precision, v_chosen;
+        else
+            v_further_ones := v_further_ones[cardinality(v_chosen) + 1:];
+            v_further_amounts := v_further_amounts[cardinality(v_chosen) + 1:];
+            select
+                coalesce(array_agg(further.id order by further.place), '{}'),
+                coalesce(array_agg(further.amount order by further.place), '{}')
+            into v_further_ones, v_further_amounts
+            from unnest(v_further_ones, v_further_amounts) with ordinality as further (id, amount, place)
+            where coalesce(amount >= (v_unit * v_least)::double precision, true);
+        end if;
+        exit when v_further_ones = '{}';
+        v_chosen := v_further_ones[:v_looked_at];
+        if v_looked_at + cardinality(v_chosen) > v_most then
+            return;
+        end if;
+    end loop;
+    if v_bar is null then
+        return;  -- there may be more, of which all calls that pass have no amount
     end if;
 
     return query
     select *
     from unnest(
         v_ids, v_total_tokens, v_openai_tokens, v_groq_tokens, v_costs, v_request_counts, v_unpriced_counts
-    )
-    union all
-    select *
-    from kinds_of_conversations(
-        p_client_id, p_filter, p_first_date, p_last_date, v_further_ones, v_least + v_next_pending, p_by_cost
     );
 end
 $$;

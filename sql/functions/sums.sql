@@ -269,6 +269,42 @@ begin
 end
 $$;
 
+-- What calls of a kind have, as in usage_conversation_rollup.kind_amounts: of kind n its tokens at 2n - 1,
+-- and at 2n its cost in billionths of a dollar, rounded up.
+create or replace function amounts_of_kind(p_number integer, p_tokens numeric, p_cost numeric)
+    returns bigint[]
+    language sql immutable parallel safe
+    return array_fill(
+        least(4e18, greatest(-4e18, p_tokens))::bigint, array[1], array[2 * p_number - 1]
+    ) || least(4e18, greatest(-4e18, ceil(1e9 * p_cost)))::bigint;
+
+-- The amounts of two in one. They are bounds: one that is too large for its sum stays.
+create or replace function amounts_together(p_amounts bigint[], p_further bigint[]) returns bigint[]
+    language plpgsql immutable strict parallel safe
+as $$
+begin
+    for place in coalesce(array_lower(p_further, 1), 1)..coalesce(array_upper(p_further, 1), 0) loop
+        if p_further[place] <> 0 then
+            p_amounts[place] := case
+                when p_amounts[place] > 4000000000000000000 then p_amounts[place]
+                else greatest(coalesce(p_amounts[place], 0), -4000000000000000000) + p_further[place]
+            end;
+        end if;
+    end loop;
+    return p_amounts;
+end
+$$;
+
+create or replace aggregate all_amounts_together (_int8)(
+    sfunc = amounts_together,
+    stype = _int8
+);
+
+-- So many kinds of a client's calls have a number.
+create or replace function most_kinds() returns integer
+    language sql immutable parallel safe
+    return 200;
+
 -- The functions that sum are made of that list, so that a further meter is one word there, and one line here
 -- where its sum is more than that of its column.
 do $sums$
@@ -490,6 +526,36 @@ begin
         return 0;
     end if;
 
+    insert into usage_kinds (client_id, number, source, model, operation, outcome)
+    select client_id, number, source, model, operation, outcome
+    from (
+        select
+            new.client_id, new.source, new.model, new.operation, new.outcome,
+            (
+                select coalesce(max(known.number), 1) from usage_kinds as known
+                where known.client_id = new.client_id
+            )
+            + row_number() over (
+                partition by new.client_id order by new.source, new.model, new.operation, new.outcome
+            ) as number
+        from (
+            select distinct client_id, source, model, operation, outcome
+            from usage_pending
+            where conversation_id is not null
+        ) as new
+        where
+            not exists (
+                select
+                from usage_kinds as known
+                where
+                    known.client_id = new.client_id and known.source = new.source
+                    and known.model is not distinct from new.model
+                    and known.operation is not distinct from new.operation
+                    and known.outcome is not distinct from new.outcome
+            )
+    ) as kinds
+    where number <= most_kinds();
+
     with taken as (
         delete from usage_pending
         returning *
@@ -611,16 +677,46 @@ begin
             cost_usd = kept.cost_usd + excluded.cost_usd
     ),
 
+    lifetime_kinds as (
+        select
+            taken.client_id, taken.conversation_id, coalesce(kind.number, 1) as number,
+            sum(taken.total_tokens) as total_tokens, sum(taken.cost_usd) as cost_usd
+        from taken
+        left join usage_kinds as kind
+            on kind.client_id = taken.client_id and kind.source = taken.source
+            and coalesce(kind.model, '') = coalesce(taken.model, '')
+            and kind.model is not distinct from taken.model
+            and kind.operation is not distinct from taken.operation
+            and kind.outcome is not distinct from taken.outcome
+        where taken.conversation_id is not null
+        group by 1, 2, 3
+    ),
+
     conversation as (
         insert into usage_conversation_rollup as kept (
             client_id, conversation_id, phone, first_date, last_date,
-            total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count
+            total_tokens, openai_tokens, groq_tokens, cost_usd, request_count, unpriced_count, kind_amounts
         )
         select
             client_id, conversation_id, phone, min(usage_date), max(usage_date),
             sum(total_tokens), sum(openai_tokens), sum(groq_tokens), sum(cost_usd),
-            sum(request_count), sum(unpriced_count)
-        from conversation_days
+            sum(request_count), sum(unpriced_count),
+            case when conversation_id is not null then
+                coalesce(all_amounts_together(kind_amounts), '{}')
+            end
+        from (
+            select
+                client_id, conversation_id, phone, usage_date, total_tokens, openai_tokens, groq_tokens,
+                cost_usd, request_count, unpriced_count,
+                null::bigint[] as kind_amounts
+            from conversation_days
+            union all
+            select
+                client_id, conversation_id, null, null, null, null, null, null, null, null,
+                amounts_of_kind(number, total_tokens, cost_usd)
+            from lifetime_kinds
+            where total_tokens <> 0 or cost_usd <> 0
+        ) as parts
         group by client_id, conversation_id, phone
         on conflict on constraint usage_conversation_rollup_key do update set
             first_date = least(kept.first_date, excluded.first_date),
@@ -630,7 +726,8 @@ begin
             groq_tokens = kept.groq_tokens + excluded.groq_tokens,
             cost_usd = kept.cost_usd + excluded.cost_usd,
             request_count = kept.request_count + excluded.request_count,
-            unpriced_count = kept.unpriced_count + excluded.unpriced_count
+            unpriced_count = kept.unpriced_count + excluded.unpriced_count,
+            kind_amounts = amounts_together(kept.kind_amounts, excluded.kind_amounts)
     )
 
     select
@@ -875,6 +972,98 @@ $$
 end
 $sums$;
 
+-- Sums by kind what the conversations of one client had before 051; how many, 0 where no client is left.
+-- Nobody waits, and nothing is folded meanwhile.
+create or replace function sum_lifetimes_by_kind() returns bigint
+    language plpgsql
+    security definer
+    set search_path = public, pg_temp
+    set jit = off
+as $$
+declare
+    who uuid;
+    summed bigint;
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'sum_lifetimes_by_kind() needs a transaction that is READ COMMITTED'
+            using errcode = 'active_sql_transaction';
+    end if;
+    perform pg_advisory_xact_lock(rollup_lock());
+    select client_id into who
+    from usage_conversation_rollup
+    where kind_amounts is null and conversation_id is not null
+    limit 1;
+    if who is null then
+        return 0;
+    end if;
+
+    -- What is not folded yet is no part of the sums.
+    with calls as (
+        select
+            conversation_id, source, model, operation, outcome,
+            sum(total_tokens) as total_tokens, sum(cost_usd) as cost_usd
+        from (
+            select conversation_id, source, model, operation, outcome, total_tokens, cost_usd
+            from usage_logs
+            where client_id = who and conversation_id is not null
+            union all
+            select conversation_id, source, model, operation, outcome, -total_tokens, -cost_usd
+            from usage_pending
+            where client_id = who and conversation_id is not null
+        ) as parts
+        group by conversation_id, source, model, operation, outcome
+    ),
+
+    numbered as (
+        select
+            calls.conversation_id, coalesce(kind.number, 1) as number,
+            sum(calls.total_tokens) as total_tokens, sum(calls.cost_usd) as cost_usd
+        from calls
+        left join usage_kinds as kind
+            on kind.client_id = who and kind.source = calls.source
+            and coalesce(kind.model, '') = coalesce(calls.model, '')
+            and kind.model is not distinct from calls.model
+            and kind.operation is not distinct from calls.operation
+            and kind.outcome is not distinct from calls.outcome
+        group by 1, 2
+    ),
+
+    complete as (
+        select
+            lifetime.conversation_id,
+            amounts_together(
+                coalesce(
+                    all_amounts_together(
+                        amounts_of_kind(numbered.number, numbered.total_tokens, numbered.cost_usd)
+                    ) filter (where numbered.number is not null),
+                    '{}'
+                ),
+                -- Of calls that are gone only the sum is known.
+                amounts_of_kind(
+                    1,
+                    lifetime.total_tokens - coalesce(sum(numbered.total_tokens), 0),
+                    lifetime.cost_usd - coalesce(sum(numbered.cost_usd), 0)
+                )
+            ) as kind_amounts
+        from usage_conversation_rollup as lifetime
+        left join numbered on numbered.conversation_id = lifetime.conversation_id
+        where
+            lifetime.client_id = who and lifetime.conversation_id is not null
+            and lifetime.kind_amounts is null
+        group by lifetime.conversation_id, lifetime.total_tokens, lifetime.cost_usd
+    )
+
+    update usage_conversation_rollup as lifetime
+    set kind_amounts = complete.kind_amounts
+    from complete
+    where
+        lifetime.client_id = who and lifetime.conversation_id = complete.conversation_id
+        and lifetime.kind_amounts is null;
+    get diagnostics summed = row_count;
+    return summed;
+end
+$$;
+
 -- With functions/access.sql, which takes it from all others.
 grant execute on function fold_usage() to analytics_reader;
 
@@ -894,6 +1083,7 @@ begin
     delete from usage_conversation_weekly_rollup where client_id in (select id from removed);
     delete from usage_conversation_kind_rollup where client_id in (select id from removed);
     delete from usage_conversation_rollup where client_id in (select id from removed);
+    delete from usage_kinds where client_id in (select id from removed);
     delete from usage_days_to_sum where client_id in (select id from removed);
     delete from tag_sets where client_id in (select id from removed);
     return null;
@@ -917,7 +1107,7 @@ begin
     truncate
         usage_pending, usage_daily_rollup, usage_hour_rollup, usage_tag_rollup, usage_latency_rollup,
         usage_conversation_daily_rollup, usage_conversation_weekly_rollup, usage_conversation_kind_rollup,
-        usage_conversation_rollup, usage_days_to_sum;
+        usage_conversation_rollup, usage_kinds, usage_days_to_sum;
     return null;
 end
 $$;
