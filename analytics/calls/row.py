@@ -66,6 +66,7 @@ NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _ESCAPED = re.compile(r"\\([\\tnr])")
 _UNESCAPED = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _UUID = re.compile(
     r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.ASCII | re.IGNORECASE
 )
@@ -490,6 +491,6 @@ def refused_text(text: str) -> str | None:
         return f"is longer than {MAX_TEXT} characters"
     if "\0" in text:
         return "holds a NUL character"
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and _SURROGATE.search(text):
         return "holds half a character (a lone surrogate)"
     return None

@@ -298,7 +298,8 @@ def _checked_conversation(client_id: str | None, given: UUID | str | None) -> tu
         return None if given is None else str(given), None
     text = checked_text("conversation_id", given)
     if text is None or is_uuid(text):
-        return None if text is None else str(UUID(text)), None
+        # With hyphens it is written as UUID writes it, but for its case.
+        return None if text is None else text.lower() if "-" in text else str(UUID(text)), None
     return str(conversation_uuid(_namespace(client_id), text)), text
 
 

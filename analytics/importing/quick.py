@@ -92,7 +92,7 @@ class QuickRows:
             f"{bits}\t{at.isoformat()}\t{prompt}\t{completion}\t{total}\t{cost.amount_usd!s}\t{cost.basis}\t"
             f"{metadata}\t{parts_line(details)}\t{NULL}\t{timed[0]}\t{timed[1]}\t{_UNTOLD}\t{kind.text}\t{who}\n"
         )
-        return Call(UUID(bits), line, cost.basis == "unpriced"), at
+        return Call(UUID(int=int(bits, 16)), line, cost.basis == "unpriced"), at
 
     def learn(self, values: Any, call: Call) -> None:
         """Remembers what kind of call the row is, as the long way read it."""
