@@ -73,7 +73,7 @@ def _show_alert(page: Page, whose: UUID | None, alert: Alert) -> None:
         if way is not None and way.leads_on:
             show_way(way, told, icon=OPENS)
         else:
-            st.markdown(told)
+            st.markdown(f":small[{told}]")
         since = formatting.utc_moment(alert.occurred_at)
         seen = f"; seen by {named(page, alert.acknowledged_by)}" if alert.acknowledged_by else ""
         over = f"; no more so since {formatting.utc_moment(alert.resolved_at)}" if alert.resolved_at else ""

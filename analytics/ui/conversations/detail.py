@@ -26,7 +26,7 @@ from analytics.ui.parts.headings import show_heading
 from analytics.ui.parts.vega import Selection, draw
 
 MAX_ROWS = 15  # in sight
-MODEL_WIDTH = 150  # pixels; with them all columns fit at 1440
+MODEL_WIDTH = 150  # pixels; with them all columns fit at 1366
 MAX_MODELS = 10  # in sight
 
 
@@ -267,7 +267,7 @@ def _models(calls: pd.DataFrame) -> None:
         tables.readable(table, Cost=partly_known(by_model)),
         len(table),
         max_rows=MAX_MODELS,
-        columns={"Cost": tables.COST_COLUMN},
+        columns={"Cost": tables.COST_COLUMN, "Model": st.column_config.TextColumn(width=MODEL_WIDTH)},
         opens=tables.opening(
             "models used table", by_model, lambda row: show_only_model(row["source"], row["model"])
         ),

@@ -34,9 +34,10 @@ def offer_repricing(page: Page, overview: Overview) -> None:
         reason = "booked with other prices than the public list's"
     else:
         return
-    st.page_link(
-        PRICES_PAGE,
-        label=f"Reprice these calls: {reason}",
-        icon=":material/price_check:",
-        query_params=address.shared(),
-    )
+    with st.container(key="reprice"):
+        st.page_link(
+            PRICES_PAGE,
+            label=f"Reprice these calls: {reason}",
+            icon=":material/price_check:",
+            query_params=address.shared(),
+        )

@@ -90,10 +90,10 @@ def _show_sentences(found: Movers) -> None:
     """The change of all, then a line for each of the models that changed most: a link to that model."""
     if found.no_comparison is not None:
         return
-    if sentence := in_words.change_of_all(found):
-        show_way(calls_with("all of them"), with_dollars(sentence), icon=OPENS)
     told = [moved for moved in found.models if moved.change][:TOLD_MODELS]
     with st.container(gap=None, key="movers"):
+        if sentence := in_words.change_of_all(found):
+            show_way(calls_with("all of them"), with_dollars(sentence), icon=OPENS)
         for moved in told:
             sentence = with_dollars(in_words.change_of_model(moved, found))
             way = Way(page=PAGE, text=sentence, only=_of(moved))
