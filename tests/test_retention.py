@@ -44,7 +44,15 @@ from tests.app import open_page
 from tests.connections import dsn
 from tests.factories import NOW, insert_usage, usage_log
 from tests.naive import FREEZE, FROZEN, with_frozen, wrong_sums
-from tests.test_rollups import CLIENTS, LISTS, TIMEZONES, RollupMachine, usage_logs
+from tests.test_rollups import (
+    BUSY_WEEKS_HAVE,
+    CLIENTS,
+    LISTS,
+    TIMEZONES,
+    WRONG_KINDS,
+    RollupMachine,
+    usage_logs,
+)
 
 REFUSED = (psycopg.errors.CheckViolation, psycopg.errors.ObjectNotInPrerequisiteState)
 
@@ -510,3 +518,33 @@ def test_an_archive_is_imported(
     assert rows(configured, CALLS) == history
     assert "nothing would go" in invoke(["retention", "run", "--dry-run"]).output
     assert "no rule" in invoke(["retention", "clear"]).output
+
+
+def test_a_week_that_becomes_busy_while_a_part_of_it_is_gone(
+    database: Database, acme: UUID, tmp_path: Path
+) -> None:
+    """By kind it is kept whole or not at all: its first calls come back, and count under a filter, too."""
+    monday, thread = datetime(2026, 6, 1, 12, tzinfo=UTC), UUID(int=7)
+    usage = {"conversation_id": thread, "phone": None, "model": "gpt-4", "total_tokens": 10}
+
+    def call_on(day: int) -> dict[str, Any]:
+        return usage_log(acme, created_at=monday + timedelta(days=day), **usage)
+
+    with database.transaction() as connection:
+        connection.execute(BUSY_WEEKS_HAVE.format(3))
+    insert_usage(database, call_on(0), call_on(1))
+    database.fold()
+    set_rule(database, None, keep_days=12, archive=str(tmp_path), by="Ada")
+    assert run_retention(database, monday + timedelta(days=14), by="test").deleted_count == 2
+    insert_usage(database, call_on(4), call_on(5))
+    database.fold()
+    assert restore_calls(database, find_client(database, "Acme"), None) == 2
+
+    with database.transaction() as connection:
+        found = connection.execute(
+            "select total_tokens from get_usage_by_conversation(%s, 12, 20, '2026-06-09', 'tokens', %s)",
+            [acme, Jsonb([{"name": "model", "values": ["gpt-4"], "excluded": False}])],
+        ).fetchall()
+    assert found == [(40,)]
+    with database.transaction() as connection:
+        assert connection.execute(WRONG_KINDS).fetchall() == []

@@ -246,12 +246,14 @@ as $$
 declare
     v_first_at timestamptz;
     v_end_at timestamptz;
+    v_raw_since_at timestamptz;
 begin
     -- As day_begins_at() says, which the adoption does not have yet.
     select
         (p_week_start - interval '1 second') at time zone timezone + interval '1 second',
-        (p_week_start + 7 - interval '1 second') at time zone timezone + interval '1 second'
-    into v_first_at, v_end_at
+        (p_week_start + 7 - interval '1 second') at time zone timezone + interval '1 second',
+        raw_since_at
+    into v_first_at, v_end_at, v_raw_since_at
     from clients
     where id = p_client_id;
     return query
@@ -265,6 +267,7 @@ begin
     where
         client_id = p_client_id and conversation_id = p_conversation_id
         and created_at >= v_first_at and created_at < v_end_at
+        and (v_raw_since_at is null or v_raw_since_at <= v_first_at)
     group by source, model, operation, outcome;
 end
 $$;
