@@ -16,6 +16,7 @@ COMMANDS = {
     "corrections": "analytics.commands.corrections:corrections",
     "dashboard": "analytics.commands.dashboard:dashboard",
     "demo": "analytics.commands.setup:fill_demo",
+    "distribute": "analytics.commands.distribute:distribute_command",
     "doctor": "analytics.commands.doctor:doctor",
     "erase": "analytics.commands.people:erase",
     "export": "analytics.commands.export:export",

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from analytics import locks
+from analytics.calls.on_citus import is_on_citus
 from analytics.calls.row import UNASSIGNED_CLIENT, is_uuid
 from analytics.database import Database, Query
 from analytics.days import EARLIEST, LATEST
@@ -20,10 +21,15 @@ _MAX_NAMES = 10
 
 # Adopted rows may have been made at infinity, or in years that are none of ours.
 _FIRST_DAY = (
-    "select min(usage_date) from usage_daily_rollup where client_id = clients.id"  # noqa: S608
+    "select min(usage_date) from usage_daily_rollup where client_id = {}"  # noqa: S608
     f" and usage_date between '{EARLIEST}' and '{LATEST}'"
 )
-CLIENT_COLUMNS = f"id, name, timezone, is_demo, ({_FIRST_DAY}) as first_day, raw_since"
+_COLUMNS = "id, name, timezone, is_demo, ({}) as first_day, raw_since"
+CLIENT_COLUMNS = _COLUMNS.format(_FIRST_DAY.format("%(client_id)s"))
+"""Of the client with the parameter client_id."""
+_COLUMNS_OF_ALL = _COLUMNS.format(_FIRST_DAY.format("clients.id"))
+# Citus joins clients, which are on each node, with no rows that are on one of them.
+_COLUMNS_OF_ALL_ON_CITUS = _COLUMNS.format("first_usage_date(id)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +54,7 @@ def list_clients(database: Database, *, with_unassigned: bool = False) -> list[C
     """All clients by name; with the one that keeps the calls without a client last, if that is wanted."""
     [rows] = database.read(
         Query(
-            statement=f"select {CLIENT_COLUMNS} from clients"  # noqa: S608
+            statement=f"select {_columns_of_all(database.is_on_citus)} from clients"  # noqa: S608
             " order by id = %(unassigned)s, lower(name), id",
             parameters={"unassigned": UNASSIGNED_CLIENT},
         )
@@ -88,7 +94,7 @@ def has_calls(database: Database, client_id: UUID) -> bool:
 
 
 def client_of(record: Sequence[Any]) -> Client:
-    """The client of a row of CLIENT_COLUMNS."""
+    """The client of a row of these columns."""
     client_id, name, timezone, is_demo, first_day, raw_since = record
     return Client(
         id=client_id,
@@ -149,6 +155,10 @@ def find_or_create_client(database: Database, name_or_id: str, *, timezone: str 
         return client_id, True
 
 
+def _columns_of_all(is_on_citus: bool) -> str:
+    return _COLUMNS_OF_ALL_ON_CITUS if is_on_citus else _COLUMNS_OF_ALL
+
+
 def _checked(name_or_id: str) -> str:
     name = name_or_id.strip()
     if not name or "\0" in name:
@@ -158,7 +168,7 @@ def _checked(name_or_id: str) -> str:
 
 def _find(connection: "psycopg.Connection[Any]", name: str) -> Client | None:
     matches = connection.execute(
-        f"select {CLIENT_COLUMNS} from clients"  # noqa: S608
+        f"select {_columns_of_all(is_on_citus(connection))} from clients"  # noqa: S608
         " where id::text = lower(%(name)s) or name = %(name)s order by id",
         {"name": name},
     ).fetchall()

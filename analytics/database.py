@@ -47,6 +47,8 @@ STREAM_BATCH_ROWS = 2_000
 _Phones = Literal["masked", "findable", "whole"]
 """What sql/functions/phones.sql makes of phones."""
 
+_HAS_CITUS = "select exists (select from pg_extension where extname = 'citus')"
+
 log = logging.getLogger(__name__)
 
 
@@ -75,6 +77,9 @@ class Database:
         self._restart = restart
         self._pulse = Pulse(self._ask)
         self._is_closed = False
+        self._is_on_citus = False
+        """Since the first connection."""
+        self._was_asked = False
         # Autocommit, no reset and no ping: each of them would be a further round trip per read.
         self.engine = create_engine(
             url,
@@ -120,7 +125,7 @@ class Database:
     def _read_once(self, queries: Sequence[Query], client_id: UUID | None, phones: _Phones) -> list[Rows]:
         with self._connection() as connection:
             cursor = psycopg.ClientCursor(connection)
-            begin = _begin(cursor, client_id, phones)
+            begin = _begin(cursor, client_id, phones, self._is_on_citus)
             statements = [_bound(cursor, query) for query in queries]
             try:
                 _execute(cursor, [*begin, *statements, "commit"])
@@ -179,14 +184,14 @@ class Database:
         with ExitStack() as stack:
             connection = stack.enter_context(self._connection())
             try:
-                _open_snapshot(connection, client_id, phones)
+                _open_snapshot(connection, client_id, phones, self._is_on_citus)
             except psycopg.Error as error:
                 if not is_disconnected(error):
                     raise
                 stack.close()
                 self.engine.dispose()
                 connection = stack.enter_context(self._connection())
-                _open_snapshot(connection, client_id, phones)
+                _open_snapshot(connection, client_id, phones, self._is_on_citus)
             try:
                 yield connection
             finally:
@@ -209,6 +214,18 @@ class Database:
                     yield connection
         except (psycopg.Error, DBAPIError, PoolTimeout) as error:
             raise self.explain(error) from error
+
+    @property
+    def is_on_citus(self) -> bool:
+        """Whether it has Citus, as of the first connection.
+
+        Raises:
+            DatabaseUnavailable, DatabaseError
+        """
+        if not self._was_asked:
+            with self.transaction():
+                pass
+        return self._is_on_citus
 
     def failure(self) -> str | None:
         """Why the database does not answer, as of the last seconds; None where it does. Never waits."""
@@ -246,6 +263,9 @@ class Database:
         connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
         try:
             with self._pulse.waiting(connection):
+                if not self._was_asked:
+                    self._is_on_citus = connection.execute(_HAS_CITUS).fetchone() == (True,)
+                    self._was_asked = True
                 yield connection
             self._pulse.answered()
         finally:
@@ -368,12 +388,14 @@ def _create_embedded_database(maintenance_url: URL) -> None:
                 log.debug("another process created the embedded database first")
 
 
-def _begin(cursor: "psycopg.ClientCursor[Any]", client_id: UUID | None, phones: _Phones) -> list[str]:
+def _begin(
+    cursor: "psycopg.ClientCursor[Any]", client_id: UUID | None, phones: _Phones, is_on_citus: bool
+) -> list[str]:
     """Opens a transaction that only reads; with `client_id` as the reader, who sees that client only."""
-    statements = [
-        "begin isolation level repeatable read read only",
-        cursor.mogrify("select set_config('app.phones', %s, true)", [phones]),
-    ]
+    begin = "begin isolation level repeatable read read only"
+    if is_on_citus:
+        return [begin, _settings_on_all_nodes(cursor, client_id, phones)]
+    statements = [begin, cursor.mogrify("select set_config('app.phones', %s, true)", [phones])]
     if client_id is not None:
         statements.append(
             cursor.mogrify(
@@ -384,9 +406,22 @@ def _begin(cursor: "psycopg.ClientCursor[Any]", client_id: UUID | None, phones: 
     return statements
 
 
-def _open_snapshot(connection: psycopg.Connection[Any], client_id: UUID | None, phones: _Phones) -> None:
+def _settings_on_all_nodes(
+    cursor: "psycopg.ClientCursor[Any]", client_id: UUID | None, phones: _Phones
+) -> str:
+    """The same for Citus, which passes `set local` on, and with it the whole text in which it stands."""
+    settings = [cursor.mogrify("set local app.phones = %s", [phones])]
+    if client_id is not None:
+        settings.append(cursor.mogrify("set local app.client_id = %s", [str(client_id)]))
+        settings.append(f"set local role {READER_ROLE}")
+    return cursor.mogrify("do %s", [f"begin {'; '.join(settings)}; end"])
+
+
+def _open_snapshot(
+    connection: psycopg.Connection[Any], client_id: UUID | None, phones: _Phones, is_on_citus: bool
+) -> None:
     cursor = psycopg.ClientCursor(connection)
-    _execute(cursor, _begin(cursor, client_id, phones))
+    _execute(cursor, _begin(cursor, client_id, phones, is_on_citus))
 
 
 def _bound(cursor: "psycopg.ClientCursor[Any]", query: Query) -> str:

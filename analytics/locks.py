@@ -1,8 +1,8 @@
 """Every advisory lock of the project, those of the database's functions included.
 
-ARCHIVES, CORRECTIONS, IMPORTS, SPANS and TIMEZONE are a lock per client: the number is hashed with the
-client's id. All end with their transaction. Whoever takes several takes CORRECTIONS
-before TIMEZONE, TIMEZONE before ROLLUPS, and IMPORTS before SPANS.
+ARCHIVES, CORRECTIONS, IMPORTS, SPANS, STORING and TIMEZONE are a lock per client: the number is hashed with
+the client's id. All end with their transaction. Whoever takes several takes CORRECTIONS before TIMEZONE,
+TIMEZONE before ROLLUPS, and IMPORTS before STORING before SPANS.
 """
 
 MIGRATIONS = 7500
@@ -27,3 +27,5 @@ RETENTION = 7517
 """Whoever drops calls or brings them back: one at a time."""
 ARCHIVES = 7518
 """Whoever writes to the archive of a client: a lock per client."""
+STORING = 7519
+"""Whoever stores calls on Citus, on the coordinator: a lock per client."""

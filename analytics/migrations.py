@@ -3,6 +3,8 @@
 `migrations/` are tables, indexes, constraints, roles, policies and data, in the order of their numbers.
 `functions/` are functions, views and triggers by topic, each applied whole whenever its text is another, or
 something that it makes is gone. `adopt_original.sql` runs only where the tables of the guide's original are.
+`citus/` is for databases that were distributed, of which applied_sql has its files: there a run that applies
+anything applies all functions, as Citus needs them in another form, and `citus/` gives them that.
 The table applied_sql (`bookkeeping.sql`) keeps what was applied.
 """
 
@@ -53,6 +55,8 @@ _ADOPTED_WITH = (
     *("051_lifetimes_by_kind", _ADOPTION),
 )
 """One transaction: what the adoption needs, and the adoption."""
+_CITUS = ("citus/shards", "citus/tables", "citus/functions")
+"""What a distributed database has besides, in this order, and behind all others."""
 _LOCKING = ("functions/views", "functions/triggers")
 """Besides migrations, what locks tables that writers are at."""
 
@@ -91,6 +95,12 @@ _INDEX = re.compile(
     r"^create (?P<kind>unique index|index) if not exists (?P<name>\w+)\s+on (?P<of>\w+)[^;]+", re.M
 )
 """As migrations make indexes; those of tables that stand are made beforehand."""
+_HAS_CITUS = "select exists (select from pg_extension where extname = 'citus')"
+_TREE_BODY = re.compile(
+    r"^(?P<head>    language sql\b[^\n]*\n(?:    cost [^\n]*\n)?)    return\s+(?P<body>.*?);\n", re.M | re.S
+)
+_TOKEN = re.compile(r"(\$\w*\$).*?\1|'(?:[^']|'')*'|--[^\n]*|;", re.S)
+"""What may hold a semicolon that ends no statement, and those that do."""
 _STANDING_INDEX = """
     select indisvalid from pg_index where indexrelid = to_regclass('public.' || %s)
 """
@@ -102,6 +112,10 @@ begin
 end
 $$
 """
+_NODES = """
+    select nodeid, result from run_command_on_all_nodes('select shards.make_here()') where not success
+"""
+_SHARD_COUNT = "set local citus.shard_count = {}"
 _APPLIED_BY_YOYO = "select migration_id, null, '{}'::text[] from _yoyo_migration"
 
 
@@ -181,7 +195,20 @@ def pending_files(applied: Mapping[str, Applied]) -> list[SqlFile]:
         known = applied.get(file.name)
         return known is None or known.sha256 != file.sha256 or bool(known.missing)
 
-    return [file for file in sql_files() if file.name != _ADOPTION and is_pending(file)]
+    files = [file for file in sql_files() if file.name != _ADOPTION]
+    if is_distributed(applied):
+        files += citus_files()
+    return [file for file in files if is_pending(file)]
+
+
+def citus_files() -> Sequence[SqlFile]:
+    """What distributes a database and its functions."""
+    return [_file(name) for name in _CITUS]
+
+
+def is_distributed(applied: Mapping[str, Applied]) -> bool:
+    """Whether `python -m analytics distribute` was run on the database to which these were applied."""
+    return any(name in applied for name in _CITUS)
 
 
 def pending_migrations(database: Database) -> list[str]:
@@ -189,8 +216,13 @@ def pending_migrations(database: Database) -> list[str]:
     return [file.name for file in pending_files(applied_files(database))]
 
 
-def apply_migrations(database: Database, report: Callable[[str], object] = lambda line: None) -> list[str]:
+def apply_migrations(
+    database: Database, report: Callable[[str], object] = lambda line: None, *, shard_count: int | None = None
+) -> list[str]:
     """Brings the database up to date; the names of the files that were applied, in order.
+
+    With `shard_count` it is distributed, too, each table into so many shards; where it is already, only what
+    was moved to other nodes is given its functions again.
 
     One transaction applies all or nothing. With the original's tables there are three, as the first and the
     last keep writers waiting: what comes before the adoption, the adoption, and the rest. Runs at the same
@@ -211,14 +243,70 @@ def apply_migrations(database: Database, report: Callable[[str], object] = lambd
             connection.add_notice_handler(lambda notice: _report_notice(notice, report))
             connection.execute(_file(_BOOKKEEPING).text.encode())
             for step in _steps(connection):
-                _make_indexes(connection, step, report)
-                with connection.transaction():
-                    for statement in _statements(step, report):
-                        connection.execute(statement.encode())
+                _apply(connection, step, report)
                 applied += [file.name for file in step]
+            was_distributed = is_distributed(_by_name(connection.execute(_APPLIED).fetchall()))
+            if was_distributed and (applied or shard_count is not None):
+                _make_groups(connection, report)
             _sum_days_anew(connection, report)
             _sum_lifetimes_by_kind(connection, report)
+            if shard_count is not None and not was_distributed:
+                files = [file for file in sql_files() if file.name.startswith("functions/")]
+                step = [*(file for file in files if file.name != _ACCESS), _file(_ACCESS), *citus_files()]
+                _apply(connection, step, report, shard_count)
+                _make_groups(connection, report)
+                applied += [file.name for file in step]
     return applied
+
+
+def _apply(
+    connection: "psycopg.Connection[Any]",
+    step: Sequence[SqlFile],
+    report: Callable[[str], object],
+    shard_count: int | None = None,
+) -> None:
+    _make_indexes(connection, step, report)
+    [(has_citus,)] = connection.execute(_HAS_CITUS)
+    with connection.transaction():
+        if shard_count is not None:
+            connection.execute(sql.SQL(_SHARD_COUNT).format(shard_count))
+        for text in _statements(step, report):
+            if has_citus:
+                text = with_text_bodies(text)
+            # Citus sends the whole text in which a statement stands to its nodes, which take one at a time.
+            for statement in parted(text) if step[-1].name in _CITUS else [text]:
+                connection.execute(statement.encode())
+
+
+def with_text_bodies(text: str) -> str:
+    """The same functions, with bodies that are texts.
+
+    Citus distributes nothing that depends on itself, as the type of a row does by the tree of a function
+    that takes it.
+    """
+    return _TREE_BODY.sub(r"\g<head>as $body$\n    select \g<body>\n$body$;\n", text)
+
+
+def parted(text: str) -> Iterator[str]:
+    """The statements of a file, one by one."""
+    begin = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] == ";":
+            yield text[begin : token.end()]
+            begin = token.end()
+    if rest := text[begin:].strip():
+        yield rest
+
+
+def _make_groups(connection: "psycopg.Connection[Any]", report: Callable[[str], object]) -> None:
+    """Gives each group of shards its functions, on its node. Each node has a transaction of its own."""
+    report("giving each shard its functions")
+    if failures := connection.execute(_NODES).fetchall():
+        raise DatabaseError(
+            "not all nodes have the functions now, and calls of their clients are refused: "
+            + "; ".join(f"node {node}: {result}" for node, result in failures)
+            + ' -- run "python -m analytics distribute" again'
+        )
 
 
 def _take_lock(connection: "psycopg.Connection[Any]") -> None:
@@ -311,8 +399,16 @@ def _by_name(records: Iterable[tuple[Any, ...]]) -> Mapping[str, Applied]:
 
 def _steps(connection: "psycopg.Connection[Any]") -> Iterator[Sequence[SqlFile]]:
     """The files to be applied, one transaction's after the other's."""
-    pending = pending_files(_by_name(connection.execute(_APPLIED).fetchall()))
+    applied = _by_name(connection.execute(_APPLIED).fetchall())
+    pending = pending_files(applied)
     if not pending:
+        return
+    if is_distributed(applied):
+        # sql/citus finds all functions as they are written.
+        functions = [file for file in sql_files() if file.name.startswith("functions/")]
+        migrations = [file for file in pending if file.is_migration]
+        files = dict.fromkeys([_TOOLS, *(file.name for file in (*migrations, *functions))])
+        yield [*map(_file, files), *citus_files()]
         return
     [(is_original,)] = connection.execute(_IS_ORIGINAL).fetchall()
     if is_original:

@@ -66,8 +66,11 @@ class Clones:
         for made in self._ready.pop(template, ()):
             self._drops.append(self._dropper.submit(lambda made=made: self._drop(made.result())))
 
+    def _next_name(self) -> str:
+        return f"test_{os.getpid()}_{next(self._numbers)}"
+
     def _make(self, template: str) -> str:
-        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        name = self._next_name()
         # Copied as files: that writes no page to the log, and brings along what connections had to find out.
         statement = sql.SQL("create database {} template {} strategy file_copy")
         self._making.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))

@@ -22,12 +22,15 @@ import analytics
 from analytics.config import postgresql_url
 from analytics.database import Database
 from analytics.migrations import apply_migrations
-from tests import factories, legacy
+from tests import citus, factories, legacy
 from tests.clones import Clones
 from tests.connections import dsn
 
 ROOM_BYTES = 2 << 30
 """More than all workers' databases have at a time."""
+CITUS_URL = os.environ.get("TEST_CITUS_URL")
+"""Where it is given, the tests of citus.FILES run on databases that are distributed there, and no others."""
+collect_ignore = [] if CITUS_URL else ["test_citus.py"]
 LONG = (
     *("test_address.py", "test_controls.py", "test_tracking_faults.py", "test_signing_in.py"),
     *("test_pages.py", "test_api_pressure.py", "test_database_away.py", "browser"),
@@ -45,7 +48,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return (3 * (os.cpu_count() or 1) + 1) // 2
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if CITUS_URL:
+        refused = [item for item in items if not citus.takes(item)]
+        config.hook.pytest_deselected(items=refused)
+        items[:] = [item for item in items if item not in refused]
     items.sort(
         key=lambda item: min(
             (LONG.index(part) for part in item.path.parts if part in LONG), default=len(LONG)
@@ -58,8 +65,11 @@ def server_url() -> Iterator[URL]:
     """The embedded PostgreSQL of this test run; its "postgres" database is for maintenance.
 
     With TEST_DATABASE_URL, a server of your own: its user must be a superuser, and databases named test_*
-    come and go there.
+    come and go there. With TEST_CITUS_URL the coordinator of a cluster: its user is a superuser of each node.
     """
+    if CITUS_URL:
+        yield postgresql_url(CITUS_URL, origin="TEST_CITUS_URL")
+        return
     if own_url := os.environ.get("TEST_DATABASE_URL"):
         url = postgresql_url(own_url, origin="TEST_DATABASE_URL")
         yield url
@@ -81,13 +91,17 @@ def server_url() -> Iterator[URL]:
 
 @pytest.fixture(scope="session")
 def clones(server_url: URL) -> Iterator[Clones]:
-    with closing(Clones(server_url)) as clones:
+    with closing(citus.CitusClones(server_url) if CITUS_URL else Clones(server_url)) as clones:
         yield clones
 
 
 @pytest.fixture(scope="session")
 def migrated_template(clones: Clones) -> Iterator[str]:
     """The name of a migrated, empty database, of which each test gets a copy."""
+    if isinstance(clones, citus.CitusClones):
+        with clones.template() as name:
+            yield name
+        return
     with clones.copy("template1") as database:
         apply_migrations(database)
         database.close()  # nobody may be connected to what is copied

@@ -20,7 +20,7 @@ from analytics.config import PROJECT_DIRECTORY
 LAYERS = (
     {"errors", "background", "days", "config", "bounded_json", "locks"},
     {"api_client", "archives", "driver_errors", "embedded", "pulse"},
-    {"database", "formatting", "migrations", "news", "serving"},
+    {"database", "distribution", "formatting", "migrations", "news", "serving"},
     {"pricing"},
     {"calls"},
     {"clients"},

@@ -111,6 +111,7 @@ def test_what_earlier_calls_did_not_say_of_a_conversation_is_added(
     assert select(database, "select name, phone from conversations") == [("ticket 12", "5511")]
 
 
+@pytest.mark.one_machine
 @pytest.mark.parametrize("known", [True, False])
 def test_the_fast_way_stores_nothing_where_a_call_is_there_or_its_client_is_not(
     database: Database, acme: UUID, known: bool
@@ -285,7 +286,8 @@ def test_what_the_fuller_one_does_not_know_comes_from_the_others(database: Datab
     assert list(filled.updated) == [UUID(int=1)]
     columns = (
         "completion_tokens, cost_usd, cached_tokens, reasoning_tokens, duration_seconds, model, phone, "
-        "latency_ms, stated_cost_usd, operation, outcome, (select tags from tag_sets where id = tag_set_id)"
+        "latency_ms, stated_cost_usd, operation, outcome, "
+        "(select tags from tag_sets where tag_sets.client_id = usage_logs.client_id and id = tag_set_id)"
     )
     assert rows(database, columns) == [
         # Parts of another count of tokens are not parts of this one.
@@ -325,7 +327,7 @@ def test_tags_add_up_an_estimate_gives_way_and_a_stated_cost_decides_where_no_li
     for told in (unpriced, stated):
         assert store_all(database, store_lines, [line(acme, 1, **told)]).updated
 
-    tags = "(select tags from tag_sets where id = tag_set_id)"
+    tags = "(select tags from tag_sets where tag_sets.client_id = usage_logs.client_id and id = tag_set_id)"
     assert rows(database, f"completion_tokens, cost_usd, cost_basis, metadata, {tags}") == [
         (
             *(20, Decimal("0.25"), "given", {"price": {"list": "stated", "reason": "no price is known"}}),

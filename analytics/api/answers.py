@@ -99,7 +99,7 @@ _PERIOD = """
         )
         -- Of days before only sums are kept: filters that are answered from calls know nothing of them.
         || case when raw_since is null then '{}' else jsonb_build_object('raw_since', raw_since) end)::text,
-        (select count(*) from (select from usage_pending limit %(many)s + 1) as few) > %(many)s
+        (select count(*) from (select 1 from usage_pending limit %(many)s + 1) as few) > %(many)s
     from clients
     cross join lateral (
         select coalesce(%(last_date)s::date, (%(now)s at time zone timezone)::date) as last_date

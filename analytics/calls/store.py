@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 from uuid import UUID
 
 from analytics.calls.merge import ARE_REPEATED, FACTS, forget_equal, forget_erased, merge_repeated
+from analytics.calls.on_citus import copy_known, is_on_citus, write_back
 from analytics.calls.row import LINE_COLUMNS, NULL, current_line, unescaped
 from analytics.calls.stored_spans import lock_spans, name_twins
 from analytics.calls.twins import may_be_of_span
@@ -184,7 +185,7 @@ _INSERT_USAGE: LiteralString = f"""
         array(select id from passed_over order by id, client_id)
 """  # noqa: S608 - names of this project
 
-_UPDATED = [
+_UPDATED: list[LiteralString] = [
     name for name in (*FACTS.split(", "), "tag_set_id") if name not in ("client_id", "id", "created_at")
 ]
 _UPDATE_USAGE: LiteralString = f"""
@@ -224,6 +225,8 @@ def store_new_lines(connection: "psycopg.Connection[Any]", lines: Sequence[str])
 
     Otherwise one of psycopg's errors is raised, and the transaction has to be rolled back.
     """
+    if is_on_citus(connection):
+        return store_lines(connection, lines)
     rows: list[tuple[str, str, str]] = []
     parties: dict[str, str] = {}
     sets: dict[tuple[str, str], str] = {}
@@ -291,6 +294,8 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
     lines = list(map(current_line, lines))
     _receive(connection, lines)
     of_spans = list(filter(may_be_of_span, lines))
+    if is_on_citus(connection):
+        copy_known(connection, of_spans=bool(of_spans))
     with connection.pipeline():
         unknown = connection.execute(_REMOVE_UNKNOWN_CLIENTS)
         of_summed_days = connection.execute(_REMOVE_OF_SUMMED_DAYS)
@@ -328,6 +333,8 @@ def store_lines(connection: "psycopg.Connection[Any]", lines: Iterable[str]) -> 
             break
         is_repeated = True
         _keep_only(connection, *counted[2:])
+    if is_on_citus(connection):
+        write_back(connection, f"{FACTS}, tag_set_id", _UPDATED)
     return Stored(
         stored=stored,
         unpriced=unpriced,

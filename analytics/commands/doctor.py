@@ -12,7 +12,7 @@ from analytics.commands.terminal import printable
 from analytics.database import Database
 from analytics.days import Days
 from analytics.errors import AnalyticsError, InvalidInput
-from analytics.health import Check, State, client_checks, installation_checks, sums_check, worst
+from analytics.health import Check, State, client_checks, installation_checks, shard_checks, sums_check, worst
 from analytics.migrations import open_ready_database
 
 LABEL_WIDTH = 7
@@ -30,14 +30,17 @@ def doctor(context: click.Context, client: str | None, days: int) -> None:
         opened = open_ready_database()
     except AnalyticsError as error:
         checks = [Check(name="Database", state="fail", finding=str(error), remedy="see docs/data.md")]
-        _show("Installation", checks)
+        show_checks("Installation", checks)
         context.exit(1)
     with closing(opened) as database:
         checks = list(installation_checks(database, Days.until(now.date(), days), now))
-        _show("Installation", checks)
+        show_checks("Installation", checks)
+        if checks[0].state != "fail" and (of_shards := shard_checks(database)):
+            show_checks("Shards", of_shards)
+            checks += of_shards
         for found in _clients(database, client, checks):
             of_client = list(_client_checks(database, found, days, now))
-            _show(f"{printable(found.name)}, last {days} days of {found.timezone}", of_client)
+            show_checks(f"{printable(found.name)}, last {days} days of {found.timezone}", of_client)
             checks += of_client
     states = [check.state for check in checks]
     click.echo(f"{len(states)} checks: {states.count('fail')} failed, {states.count('warn')} to look at")
@@ -65,7 +68,8 @@ def _client_checks(database: Database, client: Client, days: int, now: datetime)
     yield sums_check(database, client.id, of_client)
 
 
-def _show(heading: str, checks: Iterable[Check]) -> None:
+def show_checks(heading: str, checks: Iterable[Check]) -> None:
+    """Prints them with what to do."""
     click.echo(click.style(heading, bold=True))
     for check in checks:
         label = click.style(f"{check.state:<{LABEL_WIDTH}}", fg=_COLORS[check.state])

@@ -8,5 +8,6 @@ sums_check(database, client_id, first, last)  # reads every call: for when someb
 from analytics.health.calls import client_checks, sums_check
 from analytics.health.checks import Check, State, worst
 from analytics.health.installation import installation_checks
+from analytics.health.shards import shard_checks
 
-__all__ = ["Check", "State", "client_checks", "installation_checks", "sums_check", "worst"]
+__all__ = ["Check", "State", "client_checks", "installation_checks", "shard_checks", "sums_check", "worst"]

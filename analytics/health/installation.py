@@ -68,7 +68,7 @@ _MISSING_TABLES = """
     select relname from pg_class where relnamespace = 'public'::regnamespace
     order by 1
 """
-_PENDING = "select count(*) from (select from usage_pending limit %(many)s + 1) as pending"
+_PENDING = "select count(*) from (select 1 from usage_pending limit %(many)s + 1) as pending"
 _UNASSIGNED = """
     select coalesce(sum(request_count), 0)::bigint
     from usage_daily

@@ -250,7 +250,7 @@ def overview_queries(
         Query(
             statement=f"select {CLIENT_COLUMNS},"  # noqa: S608
             " coalesce(%(last_date)s, (%(now)s at time zone timezone)::date),"
-            " (select count(*) from (select from usage_pending limit %(many)s + 1) as few) > %(many)s"
+            " (select count(*) from (select 1 from usage_pending limit %(many)s + 1) as few) > %(many)s"
             " from clients where id = %(client_id)s",
             parameters=common | {"many": MANY_PENDING},
         ),
