@@ -280,6 +280,24 @@ def _filtered(days: int) -> Sequence[PageQuestion]:
             duckdb=[_grouped("usage_date, source", days, also=also)],
         )
 
+    def overview(name: str, also: str, wanted: Filters) -> PageQuestion:
+        return PageQuestion(
+            name=f"Overview, {days} days, {name}",
+            goal=50,
+            ours=lambda database: load_overview(
+                database,
+                LARGEST_CLIENT,
+                Period(days=days),
+                NOW,
+                filters=wanted,
+                grouped=_grouping(chosen),
+            ),
+            duckdb=[
+                _grouped("usage_date, source", days, also=also),
+                _top(days, "total_tokens desc", limit=20).replace("group by", f"{also} group by", 1),
+            ],
+        )
+
     of_model = "and model = 'gpt-4o'"
     one_model = Filters.parse({"model": "gpt-4o"})
     return [
@@ -300,22 +318,10 @@ def _filtered(days: int) -> Sequence[PageQuestion]:
             ),
             duckdb=[_grouped("usage_date, model", days, also="and outcome = 'error'")],
         ),
-        PageQuestion(
-            name="Overview, 30 days, model=gpt-4o",
-            goal=50,
-            ours=lambda database: load_overview(
-                database,
-                LARGEST_CLIENT,
-                Period(days=days),
-                NOW,
-                filters=one_model,
-                grouped=_grouping(chosen),
-            ),
-            duckdb=[
-                _grouped("usage_date, source", days, also=of_model),
-                _top(days, "total_tokens desc", limit=20).replace("group by", f"{of_model} group by", 1),
-            ],
-        ),
+        overview("model=gpt-4o", of_model, one_model),
+        overview("model=gpt-4", "and model = 'gpt-4'", Filters.parse({"model": "gpt-4"})),
+        overview("outcome=error", "and outcome = 'error'", Filters.parse({"outcome": "error"})),
+        overview("a tag of fifty", "and tag = 'feature 7'", Filters.parse({"tag.feature": "feature 7"})),
         PageQuestion(
             name="Calls, model=gpt-4o, the newest",
             goal=50,
