@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 from weakref import WeakKeyDictionary
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, WebSocket, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebSocket, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from analytics import formatting
@@ -72,7 +72,7 @@ GO_TO = """url => {
 }"""
 STILL = {"reduced_motion": "reduce"}
 """Each picture of an animation is drawn by the processor, at the expense of what is waited for."""
-_KEPT: dict[str, list[tuple[dict[str, Any], Page]]] = {}
+_KEPT: dict[str, list[tuple[dict[str, Any], BrowserContext]]] = {}
 """By the address of a dashboard, and by their looks."""
 _SOCKETS: WeakKeyDictionary[Page, WebSocket] = WeakKeyDictionary()
 """By which each page talks with its dashboard."""
@@ -85,56 +85,41 @@ def kept_scripts(address: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for _, page in _KEPT.pop(address):
-            page.context.close()
+        for _, context in _KEPT.pop(address):
+            context.close()
 
 
 @contextmanager
 def visitor(browser: Browser, **look: Any) -> Iterator[Page]:
-    """A page in which nothing may go wrong: a new one, or one that the visitor before has left."""
+    """A page as it is for somebody who comes for the first time, in which nothing may go wrong."""
     look = {"viewport": WINDOW, **STILL, **look}
     with ExitStack() as unless_kept:
-        page = _kept(look) or _new_page(browser, look)
-        context = page.context
+        context = _kept(look) or browser.new_context(**look)
         unless_kept.callback(context.close)
+        page = context.new_page()
+        page.set_default_timeout(LOAD_TIMEOUT_MS)
+        page.on("websocket", lambda socket: _SOCKETS.update({page: socket}))
         problems: list[str] = []
-
-        def on_console(message: ConsoleMessage) -> None:
-            problems.extend(_problem(message))
-
-        def on_error(error: Error) -> None:
-            problems.append(str(error))
-
-        page.on("console", on_console)
-        page.on("pageerror", on_error)
+        page.on("console", lambda message: problems.extend(_problem(message)))
+        page.on("pageerror", lambda error: problems.append(str(error)))
         yield page
         assert problems == []
         visited = urlsplit(page.url)
         if (kept := _KEPT.get(f"{visited.scheme}://{visited.netloc}")) is not None:
-            page.remove_listener("console", on_console)
-            page.remove_listener("pageerror", on_error)
             page.evaluate("localStorage.clear()")
+            page.close()
             context.clear_cookies()
-            page.set_viewport_size(look["viewport"])
-            page.emulate_media(color_scheme=look.get("color_scheme"))
-            kept.append((look, page))
+            kept.append((look, context))
             unless_kept.pop_all()
 
 
-def _new_page(browser: Browser, look: dict[str, Any]) -> Page:
-    page = browser.new_context(**look).new_page()
-    page.set_default_timeout(LOAD_TIMEOUT_MS)
-    page.on("websocket", lambda socket: _SOCKETS.update({page: socket}))
-    return page
-
-
-def _kept(look: dict[str, Any]) -> Page | None:
+def _kept(look: dict[str, Any]) -> BrowserContext | None:
     """One that nobody uses now."""
-    for pages in _KEPT.values():
-        for number, (its_look, page) in enumerate(pages):
+    for contexts in _KEPT.values():
+        for number, (its_look, context) in enumerate(contexts):
             if its_look == look:
-                del pages[number]
-                return page
+                del contexts[number]
+                return context
     return None
 
 
