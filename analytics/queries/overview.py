@@ -12,7 +12,6 @@ from analytics.errors import UnknownClient
 from analytics.pricing import stored
 from analytics.pricing.at_list_prices import OwnPriced, own_priced
 from analytics.queries.comparisons import ComparedDays
-from analytics.queries.costs import PayerUnknown, payers_unknown
 from analytics.queries.courses import Courses, Grouping, courses_of, courses_queries
 from analytics.queries.filters import NO_FILTERS, Filters
 from analytics.queries.periods import EVOLUTION_WEEKS, Period
@@ -216,8 +215,6 @@ class Overview:
     conversations: "pd.DataFrame"
     own_priced: Sequence[OwnPriced]
     """Models whose cost by the public list is another."""
-    payer_unknown: PayerUnknown
-    """Of all calls of these days, whatever the filters."""
     has_many_pending: bool
     filters: Filters = NO_FILTERS
     """Which calls are counted."""
@@ -257,7 +254,6 @@ def overview_queries(
         Query(statement=SUMMARY_DAYS, parameters=common),
         Query(statement=_USAGE, parameters=common),
         Query(statement=stored.LOAD),
-        payers_unknown(client_id, period.days, period.last, now),
         *(function.query(**parameters) for function, parameters in functions.values()),
     ]
 
@@ -308,7 +304,7 @@ def load_overview(
     """
     functions = _functions(client_id, period, now, order, filters)
     by_group = [] if grouped is None else courses_queries(client_id, grouped, order, filters)
-    who, compared, days_of_models, price_rows, unknown, *answers = database.read(
+    who, compared, days_of_models, price_rows, *answers = database.read(
         *overview_queries(client_id, period, now, order, filters),
         *by_group,
         client_id=client_id,
@@ -332,7 +328,6 @@ def load_overview(
         order=order,
         has_many_pending=has_many_pending,
         own_priced=own_priced(days_of_models, stored.price_list_of(price_rows.records), client_id),
-        payer_unknown=PayerUnknown(*unknown.records[0]),
         filters=filters,
         sees_phones=sees_phones,
         courses=None if grouped is None else courses_of(answers[len(functions) :], grouped),

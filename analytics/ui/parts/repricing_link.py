@@ -6,9 +6,7 @@ from analytics import formatting
 from analytics.pricing.at_list_prices import at_list_prices
 from analytics.queries import Overview
 from analytics.ui.frame import address
-from analytics.ui.frame.messages import with_dollars
 from analytics.ui.frame.page import Page
-from analytics.ui.frame.ways import Way, show_way
 
 PRICES_PAGE = "pages/prices.py"
 
@@ -22,12 +20,6 @@ def offer_repricing(page: Page, overview: Overview) -> None:
     unpriced_count = total["unpriced_count"]
     if not page.viewer.administers(page.client):
         return
-    unknown = overview.payer_unknown
-    if unknown.request_count and not overview.filters:
-        calls, worth = formatting.plural(unknown.request_count, "call"), formatting.usd(unknown.worth_usd)
-        text = f"{calls} of coding agents, {worth} at list prices, in no cost: say whether a plan pays them"
-        show_way(Way(page="data_health", text=text), with_dollars(text), icon=":material/help:")
-        unpriced_count -= min(unpriced_count, unknown.request_count)
     if unpriced_count:
         reason = f"{formatting.plural(unpriced_count, 'call')} without a price"
     elif at_list_prices(overview.own_priced, total["total_cost"]) is not None:
