@@ -47,7 +47,8 @@ STREAM_BATCH_ROWS = 2_000
 _Phones = Literal["masked", "findable", "whole"]
 """What sql/functions/phones.sql makes of phones."""
 
-_HAS_CITUS = "select exists (select from pg_extension where extname = 'citus')"
+HAS_CITUS = "select exists (select from pg_extension where extname = 'citus')"
+"""Whether the extension is in the database."""
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +78,8 @@ class Database:
         self._restart = restart
         self._pulse = Pulse(self._ask)
         self._is_closed = False
-        self._is_on_citus = False
-        """Since the first connection."""
-        self._was_asked = False
+        self._is_on_citus: bool | None = None
+        """None until the first connection."""
         # Autocommit, no reset and no ping: each of them would be a further round trip per read.
         self.engine = create_engine(
             url,
@@ -125,7 +125,7 @@ class Database:
     def _read_once(self, queries: Sequence[Query], client_id: UUID | None, phones: _Phones) -> list[Rows]:
         with self._connection() as connection:
             cursor = psycopg.ClientCursor(connection)
-            begin = _begin(cursor, client_id, phones, self._is_on_citus)
+            begin = _begin(cursor, client_id, phones, self.is_on_citus)
             statements = [_bound(cursor, query) for query in queries]
             try:
                 _execute(cursor, [*begin, *statements, "commit"])
@@ -184,14 +184,14 @@ class Database:
         with ExitStack() as stack:
             connection = stack.enter_context(self._connection())
             try:
-                _open_snapshot(connection, client_id, phones, self._is_on_citus)
+                _open_snapshot(connection, client_id, phones, self.is_on_citus)
             except psycopg.Error as error:
                 if not is_disconnected(error):
                     raise
                 stack.close()
                 self.engine.dispose()
                 connection = stack.enter_context(self._connection())
-                _open_snapshot(connection, client_id, phones, self._is_on_citus)
+                _open_snapshot(connection, client_id, phones, self.is_on_citus)
             try:
                 yield connection
             finally:
@@ -222,10 +222,10 @@ class Database:
         Raises:
             DatabaseUnavailable, DatabaseError
         """
-        if not self._was_asked:
+        if self._is_on_citus is None:
             with self.transaction():
                 pass
-        return self._is_on_citus
+        return bool(self._is_on_citus)
 
     def failure(self) -> str | None:
         """Why the database does not answer, as of the last seconds; None where it does. Never waits."""
@@ -263,9 +263,8 @@ class Database:
         connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
         try:
             with self._pulse.waiting(connection):
-                if not self._was_asked:
-                    self._is_on_citus = connection.execute(_HAS_CITUS).fetchone() == (True,)
-                    self._was_asked = True
+                if self._is_on_citus is None:
+                    self._is_on_citus = connection.execute(HAS_CITUS).fetchone() == (True,)
                 yield connection
             self._pulse.answered()
         finally:

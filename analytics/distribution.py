@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from analytics.database import Database, Query
+from analytics.database import HAS_CITUS, Database, Query
 from analytics.errors import DatabaseError
 from analytics.migrations import applied_files, apply_migrations, is_distributed, pending_migrations
 
-_HAS_CITUS = "select exists (select from pg_extension where extname = 'citus')"
 _NODES = """
     select nodename || ':' || nodeport
     from pg_dist_node
@@ -97,7 +96,7 @@ def distribute(
 
 
 def _nodes(database: Database) -> list[str]:
-    [there] = database.read(Query(statement=_HAS_CITUS))
+    [there] = database.read(Query(statement=HAS_CITUS))
     if there.records != [(True,)]:
         raise DatabaseError(
             f"{database.place} has no Citus: install it on all nodes, and run there"

@@ -29,7 +29,7 @@ from tenacity import (
 
 from analytics import locks
 from analytics.config import PROJECT_DIRECTORY, configured_database_url
-from analytics.database import Database, Query, connect_arguments, open_database
+from analytics.database import HAS_CITUS, Database, Query, connect_arguments, open_database
 from analytics.errors import DatabaseError
 
 # In a clone beside the package, in an installed package inside it.
@@ -95,7 +95,6 @@ _INDEX = re.compile(
     r"^create (?P<kind>unique index|index) if not exists (?P<name>\w+)\s+on (?P<of>\w+)[^;]+", re.M
 )
 """As migrations make indexes; those of tables that stand are made beforehand."""
-_HAS_CITUS = "select exists (select from pg_extension where extname = 'citus')"
 _TREE_BODY = re.compile(
     r"^(?P<head>    language sql\b[^\n]*\n(?:    cost [^\n]*\n)?)    return\s+(?P<body>.*?);\n", re.M | re.S
 )
@@ -266,7 +265,7 @@ def _apply(
     shard_count: int | None = None,
 ) -> None:
     _make_indexes(connection, step, report)
-    [(has_citus,)] = connection.execute(_HAS_CITUS)
+    [(has_citus,)] = connection.execute(HAS_CITUS)
     with connection.transaction():
         if shard_count is not None:
             connection.execute(sql.SQL(_SHARD_COUNT).format(shard_count))

@@ -14,7 +14,6 @@ from analytics.calls.row import UNASSIGNED_CLIENT
 if TYPE_CHECKING:
     import psycopg
 
-_HAS_CITUS = "select exists (select from pg_extension where extname = 'citus')"
 _NAME_THE_UNASSIGNED = "update incoming_usage set client_id = unassigned_client_id() where client_id is null"
 _OF_LINES = """
     select
@@ -110,7 +109,10 @@ def is_on_citus(connection: "psycopg.Connection[Any]") -> bool:
     """Whether the database has Citus; a connection is asked once."""
     known = getattr(connection, "_usage_is_on_citus", None)
     if known is None:
-        known = connection.execute(_HAS_CITUS).fetchone() == (True,)
+        # Only who stores loads it: whoever logs does not.
+        from analytics.database import HAS_CITUS
+
+        known = connection.execute(HAS_CITUS).fetchone() == (True,)
         connection._usage_is_on_citus = known  # type: ignore[attr-defined]
     return bool(known)
 
